@@ -1,0 +1,72 @@
+//! What every handle holds: the mapping it shares with the others of its process, and a file description
+//! of its own, whose locks are its leases.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{ControlError, SystemError};
+use crate::layout::View;
+use crate::layout::config::Config;
+use crate::segment::{ControlGuard, LeaseFile, Opened, QueueName, Region};
+
+/// A queue as mapped into this process.
+#[derive(Debug)]
+pub(crate) struct Mapped {
+    pub(crate) name: QueueName,
+    pub(crate) config: Config,
+    /// Device and inode.
+    id: (u64, u64),
+    view: View,
+    /// Behind everything that points into it.
+    #[expect(dead_code, reason = "held for its drop")]
+    region: Region,
+}
+
+impl Mapped {
+    /// Takes over a segment that was opened and checked, or just made.
+    #[allow(unsafe_code)]
+    pub(crate) fn new(name: QueueName, opened: Opened) -> Result<(Mapped, LeaseFile), SystemError> {
+        let Opened { leases, region, config, geo } = opened;
+        let id = leases.id().map_err(|e| SystemError::new("look at the queue's file", e))?;
+        // SAFETY: the region is as long as the geometry says (checked when it was opened) and lives as
+        // long as this value; its creator initialised it before it had a name.
+        let view = unsafe { View::new(region.at(), geo) };
+        Ok((Mapped { name, config, id, view, region }, leases))
+    }
+
+    pub(crate) fn view(&self) -> &View {
+        &self.view
+    }
+}
+
+/// A handle's hold on a queue.
+#[derive(Debug)]
+pub(crate) struct Attachment {
+    /// Copied out of `mapped`, so that the data path reaches it without a detour.
+    pub(crate) view: View,
+    pub(crate) leases: LeaseFile,
+    pub(crate) mapped: Arc<Mapped>,
+}
+
+impl Attachment {
+    /// Opens a description of its own; fails if the queue has lost its name.
+    pub(crate) fn new(mapped: &Arc<Mapped>) -> Result<Attachment, ControlError> {
+        let open = |source| SystemError::new("open the queue's shared memory", source);
+        let leases = match LeaseFile::open(&mapped.name.object(), true) {
+            Ok(leases) => leases,
+            Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => {
+                return Err(ControlError::Removed);
+            }
+            Err(fault) => return Err(open(fault).into()),
+        };
+        // The name may belong to a newer queue by now.
+        if leases.id().map_err(open)? != mapped.id {
+            return Err(ControlError::Removed);
+        }
+        Ok(Attachment { view: *mapped.view(), leases, mapped: Arc::clone(mapped) })
+    }
+
+    pub(crate) fn control(&self, timeout: Duration) -> Result<ControlGuard<'_>, ControlError> {
+        ControlGuard::take(&self.view, &self.leases, timeout)
+    }
+}

@@ -1,0 +1,2 @@
+//! The `slipring` program.
+fn main() {}

@@ -1,0 +1,224 @@
+//! The part of a segment that its creator writes once.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use super::{CONFIG_BYTES, Geometry, VERSION};
+
+pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"slipring");
+/// Feature bits that a reader must understand; none yet.
+const MUST_UNDERSTAND: u64 = 0;
+/// The only slot format: stamp, meta, payload.
+const SLOT_FORMAT: u32 = 0;
+/// Nobody sleeps in the segment; readers poll.
+pub(crate) const WAKE_NONE: u32 = 0;
+pub(crate) const SCHEMA_NAME_MAX: usize = 128;
+pub(crate) const QUEUE_NAME_MAX: usize = 200;
+
+/// See docs/layout.md. Everybody who opens copies it once and never reads it again from the segment.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct Config {
+    pub(crate) magic: u64,
+    pub(crate) version: u32,
+    pub(crate) slot_format: u32,
+    pub(crate) must_understand: u64,
+    pub(crate) may_ignore: u64,
+    pub(crate) capacity: u64,
+    pub(crate) payload_size: u64,
+    pub(crate) payload_offset: u64,
+    pub(crate) stride: u64,
+    pub(crate) groups_max: u32,
+    pub(crate) consumers_max: u32,
+    pub(crate) base: u64,
+    pub(crate) control: u64,
+    pub(crate) groups: u64,
+    pub(crate) consumers: u64,
+    pub(crate) slots: u64,
+    pub(crate) total: u64,
+    pub(crate) wake_mode: u32,
+    pub(crate) name_len: u32,
+    pub(crate) schema_name_len: u32,
+    pub(crate) spare: u32,
+    /// Of a typed message's fields; 0 for bytes.
+    pub(crate) schema_hash: u64,
+    /// Of everything that decides whether two programs agree on the segment.
+    pub(crate) fingerprint: u64,
+    pub(crate) instance: [u64; 2],
+    /// Nanoseconds since 1970, for people to read.
+    pub(crate) created_at: u64,
+    pub(crate) name: [u8; QUEUE_NAME_MAX],
+    pub(crate) schema_name: [u8; SCHEMA_NAME_MAX],
+    pub(crate) reserved: [u8; 512],
+    /// FNV-1a over everything before it.
+    pub(crate) checksum: u64,
+}
+
+const _: () = assert!(size_of::<Config>() == CONFIG_BYTES);
+
+/// Why a config is not one that this version can use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ConfigFault {
+    Magic,
+    Version(u32),
+    Features(u64),
+    Checksum,
+    WakeMode(u32),
+    SlotFormat(u32),
+    Field(&'static str),
+}
+
+/// FNV-1a, 64 bits (Fowler, Noll, Vo; draft-eastlake-fnv).
+pub(crate) const fn fnv1a(mut hash: u64, bytes: &[u8]) -> u64 {
+    let mut i = 0;
+    while i < bytes.len() {
+        hash = (hash ^ bytes[i] as u64).wrapping_mul(0x0000_0100_0000_01b3);
+        i += 1;
+    }
+    hash
+}
+
+/// FNV-1a's offset basis.
+pub(crate) const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
+
+impl Config {
+    pub(crate) fn new(
+        geo: &Geometry,
+        name: &str,
+        schema_name: &str,
+        schema_hash: u64,
+        instance: [u64; 2],
+        created_at: u64,
+    ) -> Config {
+        let mut config = Config {
+            magic: MAGIC,
+            version: VERSION,
+            slot_format: SLOT_FORMAT,
+            must_understand: MUST_UNDERSTAND,
+            may_ignore: 0,
+            capacity: geo.capacity,
+            payload_size: geo.payload_size as u64,
+            payload_offset: geo.payload_offset as u64,
+            stride: geo.stride as u64,
+            groups_max: geo.groups_max as u32,
+            consumers_max: geo.consumers_max as u32,
+            base: geo.base,
+            control: geo.control as u64,
+            groups: geo.groups as u64,
+            consumers: geo.consumers as u64,
+            slots: geo.slots as u64,
+            total: geo.total as u64,
+            wake_mode: WAKE_NONE,
+            name_len: name.len() as u32,
+            schema_name_len: schema_name.len() as u32,
+            spare: 0,
+            schema_hash,
+            fingerprint: 0,
+            instance,
+            created_at,
+            name: [0; QUEUE_NAME_MAX],
+            schema_name: [0; SCHEMA_NAME_MAX],
+            reserved: [0; 512],
+            checksum: 0,
+        };
+        config.name[..name.len()].copy_from_slice(name.as_bytes());
+        config.schema_name[..schema_name.len()].copy_from_slice(schema_name.as_bytes());
+        config.fingerprint = config.shape_hash();
+        config.checksum = config.sum();
+        config
+    }
+
+    pub(crate) fn schema_name(&self) -> &str {
+        let len = (self.schema_name_len as usize).min(SCHEMA_NAME_MAX);
+        str::from_utf8(&self.schema_name[..len]).unwrap_or("")
+    }
+
+    fn sum(&self) -> u64 {
+        let bytes = self.as_bytes();
+        fnv1a(FNV_START, &bytes[..CONFIG_BYTES - size_of::<u64>()])
+    }
+
+    fn shape_hash(&self) -> u64 {
+        let numbers = [
+            u64::from(self.version),
+            u64::from(self.slot_format),
+            self.must_understand,
+            self.capacity,
+            self.payload_size,
+            self.payload_offset,
+            self.stride,
+            u64::from(self.groups_max),
+            u64::from(self.consumers_max),
+            self.schema_hash,
+        ];
+        numbers.iter().fold(FNV_START, |hash, n| fnv1a(hash, &n.to_le_bytes()))
+    }
+
+    /// Checks every field against what this version would have written, and says which one is off.
+    pub(crate) fn check(&self) -> Result<Geometry, ConfigFault> {
+        if self.magic != MAGIC {
+            return Err(ConfigFault::Magic);
+        }
+        // Before the checksum: another version may compute it otherwise.
+        if self.version != VERSION {
+            return Err(ConfigFault::Version(self.version));
+        }
+        if self.checksum != self.sum() {
+            return Err(ConfigFault::Checksum);
+        }
+        if self.must_understand & !MUST_UNDERSTAND != 0 {
+            return Err(ConfigFault::Features(self.must_understand & !MUST_UNDERSTAND));
+        }
+        if self.slot_format != SLOT_FORMAT {
+            return Err(ConfigFault::SlotFormat(self.slot_format));
+        }
+        if self.wake_mode != WAKE_NONE {
+            return Err(ConfigFault::WakeMode(self.wake_mode));
+        }
+        let payload = usize::try_from(self.payload_size).unwrap_or(usize::MAX);
+        let geo = Geometry::new(
+            self.capacity,
+            payload,
+            self.groups_max as usize,
+            self.consumers_max as usize,
+            self.base,
+        )
+        .map_err(|fault| ConfigFault::Field(field_of(fault)))?;
+        // The same computation as the creator's must give the same figures.
+        let figures = [
+            ("capacity", self.capacity, geo.capacity),
+            ("payload offset", self.payload_offset, geo.payload_offset as u64),
+            ("slot stride", self.stride, geo.stride as u64),
+            ("control offset", self.control, geo.control as u64),
+            ("group table offset", self.groups, geo.groups as u64),
+            ("consumer table offset", self.consumers, geo.consumers as u64),
+            ("slots offset", self.slots, geo.slots as u64),
+            ("total size", self.total, geo.total as u64),
+            ("fingerprint", self.fingerprint, self.shape_hash()),
+        ];
+        if let Some((field, ..)) = figures.iter().find(|(_, found, want)| found != want) {
+            return Err(ConfigFault::Field(field));
+        }
+        let text = |bytes: &[u8], len: u32| {
+            bytes.get(..len as usize).is_some_and(|text| str::from_utf8(text).is_ok())
+        };
+        if !text(&self.name, self.name_len) {
+            return Err(ConfigFault::Field("queue name"));
+        }
+        if !text(&self.schema_name, self.schema_name_len) {
+            return Err(ConfigFault::Field("schema name"));
+        }
+        Ok(geo)
+    }
+}
+
+fn field_of(fault: super::GeometryError) -> &'static str {
+    use super::GeometryError as E;
+    match fault {
+        E::Capacity(_) => "capacity",
+        E::Payload(_) => "payload size",
+        E::Groups(_) => "group table size",
+        E::Consumers(_) => "consumer table size",
+        E::Base(_) => "base sequence",
+        E::TooLarge => "total size",
+    }
+}

@@ -1,0 +1,52 @@
+use crate::seq::{Attempts, NO_GROUP, Start};
+use crate::sync::{AtomicU64, Line};
+
+/// One consumer, and the range it holds.
+#[repr(C)]
+pub(crate) struct ConsumerRecord {
+    pub(crate) claim: Line<ClaimWords>,
+    pub(crate) counters: Line<ConsumerCounters>,
+}
+
+#[repr(C)]
+pub(crate) struct ClaimWords {
+    /// See [`Start`].
+    pub(crate) start: AtomicU64,
+    /// Reserved for shared groups: the end of the claimed range.
+    pub(crate) end: AtomicU64,
+    /// See [`Attempts`].
+    pub(crate) attempts: AtomicU64,
+    /// For people to read; the lease says whether the consumer lives.
+    pub(crate) pid: AtomicU64,
+    /// Raised by 1 whenever the record is taken.
+    pub(crate) epoch: AtomicU64,
+    /// Reserved.
+    pub(crate) claimed_at: AtomicU64,
+}
+
+/// What the record's owner has done since it took the record. Relaxed, written at every ack.
+#[repr(C)]
+pub(crate) struct ConsumerCounters {
+    pub(crate) acked: AtomicU64,
+    pub(crate) redelivered: AtomicU64,
+}
+
+impl ConsumerRecord {
+    pub(crate) fn new() -> ConsumerRecord {
+        let zero = || AtomicU64::new(0);
+        ConsumerRecord {
+            claim: Line(ClaimWords {
+                start: AtomicU64::new(Start::idle(0, NO_GROUP).pack()),
+                end: zero(),
+                attempts: AtomicU64::new(Attempts::NONE),
+                pid: zero(),
+                epoch: zero(),
+                claimed_at: zero(),
+            }),
+            counters: Line(ConsumerCounters { acked: zero(), redelivered: zero() }),
+        }
+    }
+}
+
+#[cfg(not(slipring_loom))]
+const _: () = assert!(size_of::<ConsumerRecord>() == 2 * 128);

@@ -1,0 +1,88 @@
+use crate::sync::{AtomicU32, AtomicU64, Line};
+
+/// The words that belong to the queue as a whole; each word that somebody polls has a line of its own.
+#[repr(C)]
+pub(crate) struct Control {
+    /// Next sequence to be published. Written by the producer.
+    pub(crate) tail: Line<AtomicU64>,
+    /// No producer ever wrote at or above it. Written by the producer's slow path.
+    pub(crate) limit: Line<AtomicU64>,
+    /// Reserved for sleeping consumers: bit 0 = somebody waits, rest = generation.
+    pub(crate) data: Line<AtomicU32>,
+    /// Reserved for a sleeping producer, in the same form.
+    pub(crate) space: Line<AtomicU32>,
+    pub(crate) marks: Line<Marks>,
+    /// Pid of whoever holds the control lease, for errors: the lock call cannot tell.
+    pub(crate) holder: Line<AtomicU64>,
+    pub(crate) producer: ProducerRecord,
+}
+
+/// Highest index ever used + 1. Never shrink; raised before the first use.
+#[repr(C)]
+pub(crate) struct Marks {
+    pub(crate) groups: AtomicU64,
+    pub(crate) records: AtomicU64,
+}
+
+/// Who produces, for people to read and for the next producer.
+#[repr(C)]
+pub(crate) struct ProducerRecord {
+    pub(crate) identity: Line<ProducerIdentity>,
+    pub(crate) counters: Line<ProducerCounters>,
+    /// Reserved: two alternating cells for a bridge's position in its source.
+    pub(crate) source: Line<[AtomicU64; 16]>,
+}
+
+#[repr(C)]
+pub(crate) struct ProducerIdentity {
+    pub(crate) pid: AtomicU64,
+    /// Raised by 1 at every takeover.
+    pub(crate) epoch: AtomicU64,
+    /// Reserved: 0 open, 1 closed.
+    pub(crate) state: AtomicU64,
+    /// Reserved: the sequence at which the queue was closed.
+    pub(crate) closed_at: AtomicU64,
+}
+
+/// Written on the producer's slow path only, so they lag by up to a quarter of the ring.
+#[repr(C)]
+pub(crate) struct ProducerCounters {
+    /// Payload bytes published.
+    pub(crate) bytes: AtomicU64,
+    /// Times the queue was found full.
+    pub(crate) full: AtomicU64,
+}
+
+fn zero() -> AtomicU64 {
+    AtomicU64::new(0)
+}
+
+impl Control {
+    /// Everything 0 but the tail and the limit, which start at the queue's base sequence.
+    pub(crate) fn new(base: u64) -> Control {
+        Control {
+            tail: Line(AtomicU64::new(base)),
+            limit: Line(AtomicU64::new(base)),
+            data: Line(AtomicU32::new(0)),
+            space: Line(AtomicU32::new(0)),
+            marks: Line(Marks { groups: zero(), records: zero() }),
+            holder: Line(zero()),
+            producer: ProducerRecord {
+                identity: Line(ProducerIdentity {
+                    pid: zero(),
+                    epoch: zero(),
+                    state: zero(),
+                    closed_at: zero(),
+                }),
+                counters: Line(ProducerCounters { bytes: zero(), full: zero() }),
+                source: Line(std::array::from_fn(|_| zero())),
+            },
+        }
+    }
+}
+
+#[cfg(not(slipring_loom))]
+const _: () = {
+    assert!(size_of::<Control>() == 9 * 128);
+    assert!(std::mem::offset_of!(Control, producer) == 6 * 128);
+};

@@ -1,0 +1,160 @@
+use super::consumer::ConsumerRecord;
+use super::control::Control;
+use super::group::GroupRecord;
+use super::slot::SlotHeader;
+use super::{CAPACITY_MAX, CONFIG_BYTES, CONSUMERS_MAX, GROUPS_MAX, PAYLOAD_ALIGN, PAYLOAD_MAX};
+use crate::seq::SEQ_NONE;
+use crate::sync::Payload;
+
+/// Slots are a multiple of this: no two share a cache line.
+const SLOT_ALIGN: usize = 64;
+
+/// Every size and offset of a segment, computed once from what was asked for.
+///
+/// Invariant: only [`Geometry::new`] makes one, so capacity is a power of two, the tables are within
+/// their bounds, all offsets are aligned to 128 and `total` covers the last slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    pub(crate) capacity: u64,
+    pub(crate) payload_size: usize,
+    pub(crate) payload_offset: usize,
+    pub(crate) stride: usize,
+    pub(crate) groups_max: usize,
+    pub(crate) consumers_max: usize,
+    /// The first sequence of the queue.
+    pub(crate) base: u64,
+    pub(crate) control: usize,
+    pub(crate) groups: usize,
+    pub(crate) consumers: usize,
+    pub(crate) slots: usize,
+    /// Size of the segment in bytes.
+    pub(crate) total: usize,
+}
+
+/// Why a queue of that shape cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GeometryError {
+    /// Capacity out of range.
+    #[error("a capacity of {0} messages is out of range: choose 1 to {CAPACITY_MAX}")]
+    Capacity(u64),
+    /// Payload size out of range.
+    #[error("a payload size of {0} bytes is out of range: choose 1 to {PAYLOAD_MAX}")]
+    Payload(usize),
+    /// Group table out of range.
+    #[error("a table of {0} groups is out of range: choose 1 to {GROUPS_MAX}")]
+    Groups(usize),
+    /// Consumer table out of range.
+    #[error("a table of {0} consumers is out of range: choose 1 to {CONSUMERS_MAX}")]
+    Consumers(usize),
+    /// Base sequence out of range.
+    #[error("a base sequence of {0} leaves no room for messages: choose at most 2^56 - 2^25")]
+    Base(u64),
+    /// The sum of all parts does not fit an address.
+    #[error(
+        "the queue would be larger than memory can address: lower its capacity or payload size"
+    )]
+    TooLarge,
+}
+
+impl Geometry {
+    /// `capacity` is rounded up to a power of two.
+    pub(crate) fn new(
+        capacity: u64,
+        payload_size: usize,
+        groups_max: usize,
+        consumers_max: usize,
+        base: u64,
+    ) -> Result<Geometry, GeometryError> {
+        if !(1..=CAPACITY_MAX).contains(&capacity) {
+            return Err(GeometryError::Capacity(capacity));
+        }
+        if !(1..=PAYLOAD_MAX).contains(&payload_size) {
+            return Err(GeometryError::Payload(payload_size));
+        }
+        if !(1..=GROUPS_MAX).contains(&groups_max) {
+            return Err(GeometryError::Groups(groups_max));
+        }
+        if !(1..=CONSUMERS_MAX).contains(&consumers_max) {
+            return Err(GeometryError::Consumers(consumers_max));
+        }
+        if base > SEQ_NONE - 2 * CAPACITY_MAX {
+            return Err(GeometryError::Base(base));
+        }
+        let capacity = capacity.next_power_of_two();
+        Self::place(capacity, payload_size, groups_max, consumers_max, base)
+            .ok_or(GeometryError::TooLarge)
+    }
+
+    /// All in checked arithmetic; `None` if it does not fit.
+    fn place(
+        capacity: u64,
+        payload_size: usize,
+        groups_max: usize,
+        consumers_max: usize,
+        base: u64,
+    ) -> Option<Geometry> {
+        let payload_offset = size_of::<SlotHeader>().checked_next_multiple_of(PAYLOAD_ALIGN)?;
+        let stride = payload_offset
+            .checked_add(Payload::footprint(payload_size))?
+            .checked_next_multiple_of(SLOT_ALIGN)?;
+        let control = CONFIG_BYTES;
+        let after = |at: usize, size: usize, n: usize| {
+            at.checked_add(size.checked_mul(n)?)?.checked_next_multiple_of(128)
+        };
+        let groups = after(control, size_of::<Control>(), 1)?;
+        let consumers = after(groups, size_of::<GroupRecord>(), groups_max)?;
+        let slots = after(consumers, size_of::<ConsumerRecord>(), consumers_max)?;
+        let total = after(slots, stride, usize::try_from(capacity).ok()?)?;
+        isize::try_from(total).ok()?;
+        Some(Geometry {
+            capacity,
+            payload_size,
+            payload_offset,
+            stride,
+            groups_max,
+            consumers_max,
+            base,
+            control,
+            groups,
+            consumers,
+            slots,
+            total,
+        })
+    }
+}
+
+#[cfg(all(test, not(slipring_loom)))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_geometry_that_is_accepted_holds_its_parts(
+            capacity in 1..=CAPACITY_MAX, payload in 1..=PAYLOAD_MAX, groups in 1..=GROUPS_MAX, consumers in 1..=CONSUMERS_MAX,
+        ) {
+            let g = Geometry::new(capacity, payload, groups, consumers, 0).unwrap();
+            prop_assert!(g.capacity.is_power_of_two() && g.capacity >= capacity && g.capacity < 2 * capacity);
+            prop_assert!(g.stride >= g.payload_offset + payload && g.stride.is_multiple_of(SLOT_ALIGN));
+            prop_assert_eq!(g.payload_offset % PAYLOAD_ALIGN, 0);
+            prop_assert!(g.slots + g.capacity as usize * g.stride <= g.total);
+            prop_assert!(g.groups >= g.control + size_of::<Control>());
+        }
+    }
+
+    #[test]
+    fn each_value_out_of_range_has_its_own_error() {
+        let new = Geometry::new;
+        assert_eq!(new(0, 8, 8, 8, 0), Err(GeometryError::Capacity(0)));
+        assert_eq!(
+            new(CAPACITY_MAX + 1, 8, 8, 8, 0),
+            Err(GeometryError::Capacity(CAPACITY_MAX + 1))
+        );
+        assert_eq!(new(8, 0, 8, 8, 0), Err(GeometryError::Payload(0)));
+        assert_eq!(new(8, PAYLOAD_MAX + 1, 8, 8, 0), Err(GeometryError::Payload(PAYLOAD_MAX + 1)));
+        assert_eq!(new(8, 8, 64, 8, 0), Err(GeometryError::Groups(64)));
+        assert_eq!(new(8, 8, 8, 256, 0), Err(GeometryError::Consumers(256)));
+        assert_eq!(new(8, 8, 8, 8, SEQ_NONE), Err(GeometryError::Base(SEQ_NONE)));
+    }
+}

@@ -1,0 +1,180 @@
+use crate::seq::{Attempts, Head, NOBODY};
+use crate::sync::{AtomicU64, Line};
+#[cfg(not(slipring_loom))]
+use crate::sync::{Ordering, fence};
+
+/// A named reader position.
+#[repr(C)]
+pub(crate) struct GroupRecord {
+    pub(crate) identity: Line<IdentityWords>,
+    /// Reserved: where dead letters go, its length in the first word.
+    pub(crate) dead_letter: [Line<[AtomicU64; 16]>; 2],
+    /// See [`Head`].
+    pub(crate) head: Line<AtomicU64>,
+    pub(crate) delivery: Line<Delivery>,
+    pub(crate) totals: Line<Totals>,
+}
+
+/// What is written when the group is made. `state` decides whether the rest means anything.
+#[repr(C)]
+pub(crate) struct IdentityWords {
+    /// See [`GroupState`].
+    pub(crate) state: AtomicU64,
+    /// Odd while the identity is being written.
+    pub(crate) generation: AtomicU64,
+    /// Bits 0..8 mode, 8..16 retention, 16..24 name length.
+    pub(crate) traits: AtomicU64,
+    /// Reserved.
+    pub(crate) flags: AtomicU64,
+    /// Reserved: deliveries after which a message is a dead letter; 0 = no limit.
+    pub(crate) max_attempts: AtomicU64,
+    /// Reserved: nanoseconds.
+    pub(crate) ack_timeout: AtomicU64,
+    pub(crate) spare: [AtomicU64; 2],
+    pub(crate) name: [AtomicU64; NAME_WORDS],
+}
+
+const NAME_WORDS: usize = 8;
+/// Longest group name, in bytes.
+#[cfg(not(slipring_loom))]
+pub(crate) const GROUP_NAME_MAX: usize = NAME_WORDS * 8;
+
+/// What the next consumer of an exclusive group must know.
+#[repr(C)]
+pub(crate) struct Delivery {
+    /// Everything below this was handed to a consumer at least once.
+    pub(crate) up_to: AtomicU64,
+    /// See [`Attempts`]; about the message at the head.
+    pub(crate) attempts: AtomicU64,
+    /// Reserved: a wait word for this group.
+    pub(crate) wait: AtomicU64,
+    /// Reserved: where an orphaned range may be found.
+    pub(crate) orphan: AtomicU64,
+}
+
+/// Totals of consumers that have left; inspectors add those of the records.
+#[repr(C)]
+pub(crate) struct Totals {
+    pub(crate) redelivered: AtomicU64,
+    /// Reserved.
+    pub(crate) dead_lettered: AtomicU64,
+}
+
+/// Life of a group's index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GroupState {
+    Free,
+    /// Being made: gates like an active group. Its maker holds the control lease or is dead.
+    Joining,
+    Active,
+    /// Reserved for eviction.
+    Closed,
+}
+
+impl GroupState {
+    /// Unknown values gate like a closed group: nothing is overwritten because of them.
+    pub(crate) fn unpack(word: u64) -> GroupState {
+        match word {
+            0 => GroupState::Free,
+            1 => GroupState::Joining,
+            2 => GroupState::Active,
+            _ => GroupState::Closed,
+        }
+    }
+}
+
+fn zero() -> AtomicU64 {
+    AtomicU64::new(0)
+}
+
+impl GroupRecord {
+    pub(crate) fn new() -> GroupRecord {
+        GroupRecord {
+            identity: Line(IdentityWords {
+                state: zero(),
+                generation: zero(),
+                traits: zero(),
+                flags: zero(),
+                max_attempts: zero(),
+                ack_timeout: zero(),
+                spare: std::array::from_fn(|_| zero()),
+                name: std::array::from_fn(|_| zero()),
+            }),
+            dead_letter: std::array::from_fn(|_| Line(std::array::from_fn(|_| zero()))),
+            head: Line(AtomicU64::new(Head { seq: 0, claimer: NOBODY }.pack())),
+            delivery: Line(Delivery {
+                up_to: zero(),
+                attempts: AtomicU64::new(Attempts::NONE),
+                wait: zero(),
+                orphan: zero(),
+            }),
+            totals: Line(Totals { redelivered: zero(), dead_lettered: zero() }),
+        }
+    }
+}
+
+/// A group's identity as plain values.
+#[cfg(not(slipring_loom))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) name: [u8; GROUP_NAME_MAX],
+    pub(crate) name_len: u8,
+    pub(crate) mode: u8,
+    pub(crate) retention: u8,
+}
+
+#[cfg(not(slipring_loom))]
+impl Identity {
+    pub(crate) fn name(&self) -> &[u8] {
+        &self.name[..usize::from(self.name_len).min(GROUP_NAME_MAX)]
+    }
+
+    /// Writes the identity of a free group; the control lease is held.
+    pub(crate) fn store(&self, to: &IdentityWords) {
+        // Relaxed loads and stores: only the holder of the control lease writes here.
+        let generation = to.generation.load(Ordering::Relaxed) | 1;
+        to.generation.store(generation, Ordering::Relaxed);
+        // Release fence. pair G1 (a reader that sees new words sees the odd generation): keeps the
+        // stores below behind the odd generation.
+        fence(Ordering::Release);
+        let (words, _) = self.name.as_chunks::<8>();
+        for (word, bytes) in to.name.iter().zip(words) {
+            word.store(u64::from_le_bytes(*bytes), Ordering::Relaxed);
+        }
+        let traits =
+            u64::from(self.mode) | u64::from(self.retention) << 8 | u64::from(self.name_len) << 16;
+        to.traits.store(traits, Ordering::Relaxed);
+        // Release. pair G1: an even generation carries the words above.
+        to.generation.store(generation.wrapping_add(1), Ordering::Release);
+    }
+
+    /// Reads the identity; `None` while it is being written, so that an inspector without the control
+    /// lease never reports half a name.
+    pub(crate) fn load(from: &IdentityWords) -> Option<Identity> {
+        // Acquire. pair G1: carries the words that were written before this generation.
+        let before = from.generation.load(Ordering::Acquire);
+        let mut name = [0; GROUP_NAME_MAX];
+        let (words, _) = name.as_chunks_mut::<8>();
+        for (bytes, word) in words.iter_mut().zip(&from.name) {
+            *bytes = word.load(Ordering::Relaxed).to_le_bytes();
+        }
+        let traits = from.traits.load(Ordering::Relaxed);
+        // Acquire fence. pair G1: if a word above was new, the generation below is, too.
+        fence(Ordering::Acquire);
+        let after = from.generation.load(Ordering::Relaxed);
+        let name_len = ((traits >> 16) as u8).min(GROUP_NAME_MAX as u8);
+        (before == after && before & 1 == 0).then_some(Identity {
+            name,
+            name_len,
+            mode: traits as u8,
+            retention: (traits >> 8) as u8,
+        })
+    }
+}
+
+#[cfg(not(slipring_loom))]
+const _: () = {
+    assert!(size_of::<IdentityWords>() == 128);
+    assert!(size_of::<GroupRecord>() == 6 * 128);
+    assert!(std::mem::offset_of!(GroupRecord, head) == 3 * 128);
+};

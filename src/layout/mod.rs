@@ -1,0 +1,53 @@
+//! What lies where in a segment: records of atomics, made in place by the creator.
+//!
+//! ```text
+//! Config    written once, checked, copied by everybody who opens
+//! Control   tail, limit, wake words, marks, control holder, producer record
+//! groups    GroupRecord  x groups_max
+//! consumers ConsumerRecord x consumers_max
+//! slots     stamp, meta, payload  x capacity
+//! ```
+//! docs/layout.md has the byte maps; tests/golden.rs pins them.
+
+#[cfg(not(slipring_loom))]
+pub(crate) mod config;
+mod consumer;
+mod control;
+mod geometry;
+mod group;
+mod slot;
+mod view;
+
+pub(crate) use geometry::Geometry;
+pub use geometry::GeometryError;
+pub(crate) use group::GroupState;
+#[cfg(not(slipring_loom))]
+pub(crate) use group::{GROUP_NAME_MAX, GroupRecord, Identity};
+pub(crate) use slot::{Meta, Slot};
+pub(crate) use view::View;
+
+/// Bytes in front of the first shared word.
+pub(crate) const CONFIG_BYTES: usize = 1024;
+/// The layout's version: 0 until it is declared stable.
+pub(crate) const VERSION: u32 = 0;
+
+/// Most groups and consumer records a segment can hold (a start word has 6 bits for the group, a head 8
+/// for the claimer; the last value of each means none).
+pub(crate) const GROUPS_MAX: usize = 63;
+pub(crate) const CONSUMERS_MAX: usize = 255;
+/// Largest capacity, in messages.
+pub(crate) const CAPACITY_MAX: u64 = 1 << 24;
+/// Largest payload size, in bytes.
+pub(crate) const PAYLOAD_MAX: usize = 1 << 24;
+/// Payloads start at a multiple of this, so typed messages may ask for no more.
+pub(crate) const PAYLOAD_ALIGN: usize = 16;
+
+/// Bytes of the segment's file whose locks are the leases of roles.
+pub(crate) mod lease_byte {
+    /// Consumer record `i` is byte `i`; its adopter, for eviction, will be 256 + `i`.
+    pub(crate) const fn consumer(record: u8) -> u64 {
+        record as u64
+    }
+    pub(crate) const PRODUCER: u64 = 512;
+    pub(crate) const CONTROL: u64 = 513;
+}

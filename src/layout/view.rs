@@ -1,0 +1,112 @@
+#![allow(unsafe_code)]
+
+use std::ptr::NonNull;
+
+use super::Geometry;
+use super::consumer::ConsumerRecord;
+use super::control::Control;
+use super::group::GroupRecord;
+use super::slot::{Slot, SlotHeader};
+use crate::sync::Payload;
+
+/// Safe access to the records of a mapped segment.
+///
+/// Invariant V: `base` is aligned to 128, `geo.total` bytes from it stay mapped while this value lives,
+/// and the creator's [`View::init`] has been through. Everything in there is an atomic or a payload
+/// area, so shared references to it are sound whatever other processes store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View {
+    base: NonNull<u8>,
+    geo: Geometry,
+}
+
+// SAFETY: all access goes through atomics, or through payload areas whose users (ring) have the
+// protocol's word that nobody else touches them; nothing in a view belongs to one thread.
+unsafe impl Send for View {}
+// SAFETY: as above.
+unsafe impl Sync for View {}
+
+impl View {
+    /// # Safety
+    /// The caller vouches for invariant V.
+    pub(crate) unsafe fn new(base: NonNull<u8>, geo: Geometry) -> View {
+        View { base, geo }
+    }
+
+    /// Makes every record in place; the creator's part, before the segment has its name.
+    ///
+    /// # Safety
+    /// Invariant V but for the records, and nobody else looks at the memory yet.
+    pub(crate) unsafe fn init(base: NonNull<u8>, geo: Geometry) -> View {
+        let at = |offset: usize| base.as_ptr().wrapping_add(offset);
+        // SAFETY: inside the mapping by the geometry's invariant, aligned to 128, and ours alone.
+        unsafe { at(geo.control).cast::<Control>().write(Control::new(geo.base)) };
+        for i in 0..geo.groups_max {
+            let group = at(geo.groups).cast::<GroupRecord>().wrapping_add(i);
+            // SAFETY: as above; i is below the table's size.
+            unsafe { group.write(GroupRecord::new()) };
+        }
+        for i in 0..geo.consumers_max {
+            let record = at(geo.consumers).cast::<ConsumerRecord>().wrapping_add(i);
+            // SAFETY: as above; i is below the table's size.
+            unsafe { record.write(ConsumerRecord::new()) };
+        }
+        for i in 0..geo.capacity as usize {
+            let slot = at(geo.slots + i * geo.stride);
+            // SAFETY: as above; a slot begins with its header.
+            unsafe { slot.cast::<SlotHeader>().write(SlotHeader::new()) };
+            // SAFETY: as above; the payload area lies behind the header, inside the slot.
+            unsafe { Payload::init(slot.wrapping_add(geo.payload_offset)) };
+        }
+        View { base, geo }
+    }
+
+    pub(crate) fn geo(&self) -> &Geometry {
+        &self.geo
+    }
+
+    fn at(&self, offset: usize) -> *mut u8 {
+        self.base.as_ptr().wrapping_add(offset)
+    }
+
+    pub(crate) fn control(&self) -> &Control {
+        // SAFETY: invariant V; the geometry places a Control there.
+        unsafe { &*self.at(self.geo.control).cast::<Control>() }
+    }
+
+    /// The group table; its length is the table's size.
+    pub(crate) fn groups(&self) -> &[GroupRecord] {
+        // SAFETY: invariant V; the geometry places groups_max of them there.
+        unsafe { std::slice::from_raw_parts(self.at(self.geo.groups).cast(), self.geo.groups_max) }
+    }
+
+    /// Group `index`, which is below the table's size: indexes come from this table.
+    pub(crate) fn group(&self, index: u8) -> &GroupRecord {
+        &self.groups()[usize::from(index)]
+    }
+
+    /// The consumer table; its length is the table's size.
+    pub(crate) fn records(&self) -> &[ConsumerRecord] {
+        let at = self.at(self.geo.consumers).cast();
+        // SAFETY: invariant V; the geometry places consumers_max of them there.
+        unsafe { std::slice::from_raw_parts(at, self.geo.consumers_max) }
+    }
+
+    /// Consumer record `index`, which is below the table's size: indexes come from this table.
+    pub(crate) fn record(&self, index: u8) -> &ConsumerRecord {
+        &self.records()[usize::from(index)]
+    }
+
+    /// The slot of a sequence: any number is masked into the ring.
+    pub(crate) fn slot(&self, seq: u64) -> Slot<'_> {
+        let index = (seq & (self.geo.capacity - 1)) as usize;
+        let at = self.at(self.geo.slots + index * self.geo.stride);
+        // SAFETY: invariant V; the index is below the capacity, and a slot begins with its header.
+        let header = unsafe { &*at.cast::<SlotHeader>() };
+        let area = at.wrapping_add(self.geo.payload_offset);
+        // SAFETY: the geometry keeps payload_size bytes, rounded up to words, behind the header, at an
+        // offset that is a multiple of 16 from a multiple of 64.
+        let payload = unsafe { Payload::new(area, self.geo.payload_size) };
+        Slot { stamp: &header.stamp, meta: &header.meta, payload }
+    }
+}

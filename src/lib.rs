@@ -1,0 +1,114 @@
+//! A lock-free message queue in shared memory.
+//!
+//! Processes on one host pass messages through a fixed-size ring in a named segment: one producer, many
+//! consumers, no lock and no system call on the data path. Every group of consumers sees every message;
+//! a message stays until each group has acked it. Observers watch read-only and slow nobody.
+//!
+//! ```
+//! use slipring::Queue;
+//!
+//! # let name = format!("doc-lib-{}", std::process::id());
+//! let queue = Queue::builder(&name).capacity(1024).payload_size(48).group("audit").create()?;
+//! let mut producer = queue.producer()?;
+//! producer.send("hello")?;
+//!
+//! // Usually in another process: Queue::open(&name)?
+//! let mut consumer = queue.consumer("audit")?;
+//! let message = consumer.recv()?;
+//! assert_eq!(&*message, b"hello");
+//! message.ack();
+//! # drop((consumer, producer));
+//! slipring::remove(&name, false)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Trade-offs
+//!
+//! - **Lossless for groups.** A producer never overwrites what a group has not acked: the slowest group
+//!   holds the queue. Observers are the lossy way to read; they count what they missed.
+//! - **At least once.** A consumer that dies before its ack leaves the message to the group's next one.
+//! - **Order.** A group sees messages in the order they were sent.
+//! - **Crash, not reboot.** The queue outlives every process, and dies with the machine.
+//! - **Trust.** Whoever may write the segment may garble messages, but cannot make another process read
+//!   or write outside it.
+//! - **Linux, 64 bits, little-endian.**
+//!
+//! # How it works
+//!
+//! A message's slot carries a stamp, its sequence number + 1, which is stored last and read first: it
+//! publishes the message. Each group has a head, the next sequence it has to ack. The producer keeps
+//! below the lowest head plus the capacity, and looks at the heads only once in a quarter of the ring.
+//! A role belongs to whoever holds a lock on one byte of the segment's file; the kernel drops it when
+//! the holder is gone, by whatever cause. `docs/design.md` has the protocol, `docs/ordering.md` what each
+//! atomic operation is for.
+
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
+compile_error!(
+    "slipring needs Linux on a 64-bit little-endian machine: its segments are laid out for that"
+);
+
+// Floors, lowest first; tests/floors.rs checks that no file uses a higher one.
+mod layout;
+mod ring;
+mod seq;
+mod sync;
+
+#[cfg(not(slipring_loom))]
+mod attach;
+#[cfg(not(slipring_loom))]
+mod batch;
+#[cfg(not(slipring_loom))]
+mod consumer;
+#[cfg(not(slipring_loom))]
+mod error;
+#[cfg(not(slipring_loom))]
+mod group;
+#[cfg(not(slipring_loom))]
+mod message;
+#[cfg(not(slipring_loom))]
+mod observer;
+#[cfg(not(slipring_loom))]
+mod producer;
+#[cfg(not(slipring_loom))]
+mod queue;
+#[cfg(not(slipring_loom))]
+mod reservation;
+#[cfg(not(slipring_loom))]
+mod segment;
+#[cfg(not(slipring_loom))]
+mod snapshot;
+#[cfg(not(slipring_loom))]
+mod sys;
+#[cfg(not(slipring_loom))]
+mod wait;
+
+#[cfg(not(slipring_loom))]
+mod public {
+    pub use crate::batch::{Batch, Delivery, Iter, Received};
+    pub use crate::consumer::{Consumer, MessageInfo};
+    pub use crate::error::*;
+    pub use crate::group::{Group, Retention, Start};
+    pub use crate::message::{Content, Message, Outgoing};
+    pub use crate::observer::{Observation, Observer};
+    pub use crate::producer::Producer;
+    pub use crate::queue::{Builder, OpenOptions, Queue, WakeMode, list, remove};
+    pub use crate::reservation::Reservation;
+    pub use crate::snapshot::{GroupInfo, MemberInfo, ProducerInfo, Snapshot};
+}
+#[cfg(not(slipring_loom))]
+pub use public::*;
+
+#[cfg(not(slipring_loom))]
+#[doc(hidden)]
+pub use zerocopy;
+
+/// For [`message!`] only.
+#[cfg(not(slipring_loom))]
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::message::{HASH_START, hash_field};
+}
+
+#[cfg(all(test, slipring_loom))]
+#[path = "../tests/loom/mod.rs"]
+mod models;

@@ -1,0 +1,210 @@
+//! The handle that watches without a trace.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::attach::Mapped;
+use crate::error::{OpenError, RecvError, SystemError};
+use crate::group::Start;
+use crate::layout::View;
+use crate::message::{Content, OneThread};
+use crate::ring::observe::{Seen, Watcher};
+use crate::segment::LeaseFile;
+use crate::sync::Ordering;
+use crate::wait::{self, Deadline, Look};
+
+/// Quick looks at an idle queue ask the system once in so many times whether it still has its name.
+const ASK_EVERY: u32 = 4096;
+
+/// Watches a queue through a mapping that cannot be written to. It belongs to no group, holds nobody up
+/// and leaves no trace; what is overwritten before it looks is counted as missed. It polls: nobody can
+/// wake a watcher that they do not know of. `Send`, not `Sync`.
+pub struct Observer<M: Content + ?Sized = [u8]> {
+    watcher: Watcher,
+    view: View,
+    file: LeaseFile,
+    /// Whole payload areas, aligned like those of the segment.
+    buffer: Box<[u128]>,
+    /// Missed before the next message.
+    gap: u64,
+    missed: u64,
+    idle_looks: u32,
+    mapped: Arc<Mapped>,
+    marker: OneThread<M>,
+}
+
+impl<M: Content + ?Sized> Observer<M> {
+    pub(crate) fn new(
+        mapped: Arc<Mapped>,
+        file: LeaseFile,
+        start: Start,
+    ) -> Result<Self, OpenError> {
+        let view = *mapped.view();
+        let geo = *view.geo();
+        // Acquire. pair P3.
+        let tail = view.control().tail.load(Ordering::Acquire);
+        let oldest = tail.saturating_sub(geo.capacity).max(geo.base);
+        let next = match start {
+            Start::Oldest => oldest,
+            Start::Newest => tail,
+            Start::Sequence(seq) => seq.max(geo.base),
+        };
+        let buffer = vec![0; geo.payload_size.div_ceil(size_of::<u128>())].into_boxed_slice();
+        let watcher = Watcher::at(next);
+        Ok(Observer {
+            watcher,
+            view,
+            file,
+            buffer,
+            gap: 0,
+            missed: 0,
+            idle_looks: 0,
+            mapped,
+            marker: PhantomData,
+        })
+    }
+
+    /// The next sequence to look at.
+    pub fn position(&self) -> u64 {
+        self.watcher.next()
+    }
+
+    /// Messages that were overwritten before this observer saw them, since it began.
+    pub fn missed(&self) -> u64 {
+        self.missed
+    }
+
+    /// Bytes of a payload area of the queue.
+    pub fn payload_size(&self) -> usize {
+        self.view.geo().payload_size
+    }
+
+    /// The next message, copied out, if there is one. Never blocks.
+    ///
+    /// # Errors
+    /// [`RecvError::Removed`] once the queue has no name any more and its last message was seen.
+    pub fn try_recv(&mut self) -> Result<Option<Observation<'_, M>>, RecvError> {
+        let seen = self.look(Look::Quick)?;
+        Ok(seen.map(|seen| self.observation(seen)))
+    }
+
+    /// The next message, copied out, waiting for it as long as it takes.
+    ///
+    /// # Errors
+    /// As for [`Observer::try_recv`].
+    pub fn recv(&mut self) -> Result<Observation<'_, M>, RecvError> {
+        self.recv_by(Deadline::NEVER)
+    }
+
+    /// The next message, copied out, waiting for it at most `timeout`.
+    ///
+    /// # Errors
+    /// [`RecvError::Timeout`]; else as for [`Observer::try_recv`].
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Observation<'_, M>, RecvError> {
+        self.recv_by(Deadline::after(timeout))
+    }
+
+    fn recv_by(&mut self, deadline: Deadline) -> Result<Observation<'_, M>, RecvError> {
+        let seen = wait::until(deadline, |look| self.look(look))?.ok_or(RecvError::Timeout)?;
+        Ok(self.observation(seen))
+    }
+
+    fn look(&mut self, look: Look) -> Result<Option<Copied>, RecvError> {
+        if self.file.forked() {
+            return Err(RecvError::Forked);
+        }
+        let size = self.view.geo().payload_size;
+        let out = &mut zerocopy::IntoBytes::as_mut_bytes(&mut *self.buffer)[..size];
+        let missed = match self.watcher.read(&self.view, out) {
+            Seen::Message { seq, meta, missed } => {
+                self.missed += missed;
+                let gap = std::mem::take(&mut self.gap) + missed;
+                return Ok(Some(Copied { sequence: seq, kind: meta.kind, len: meta.len, gap }));
+            }
+            Seen::Nothing { missed } => missed,
+        };
+        self.missed += missed;
+        self.gap += missed;
+        self.idle_looks = self.idle_looks.wrapping_add(1);
+        if look == Look::Thorough || self.idle_looks.is_multiple_of(ASK_EVERY) {
+            let removed = self.file.removed();
+            if removed.map_err(|e| SystemError::new("look at the queue's file", e))? {
+                return Err(RecvError::Removed);
+            }
+        }
+        Ok(None)
+    }
+
+    fn observation(&self, copied: Copied) -> Observation<'_, M> {
+        let area = zerocopy::IntoBytes::as_bytes(&*self.buffer);
+        let content = M::from_payload(&area[..self.view.geo().payload_size], copied.len);
+        Observation { copied, content }
+    }
+}
+
+impl<M: Content + ?Sized> fmt::Debug for Observer<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observer")
+            .field("queue", &self.mapped.name.as_str())
+            .field("position", &self.position())
+            .field("missed", &self.missed)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Copied {
+    sequence: u64,
+    kind: u32,
+    len: usize,
+    gap: u64,
+}
+
+/// A copy of one message. Dereferences to its content.
+pub struct Observation<'o, M: Content + ?Sized = [u8]> {
+    copied: Copied,
+    content: &'o M,
+}
+
+impl<'o, M: Content + ?Sized> Observation<'o, M> {
+    /// Its number in the queue, from the queue's first message on.
+    pub fn sequence(&self) -> u64 {
+        self.copied.sequence
+    }
+
+    /// What the sender marked it with; 0 if nothing.
+    pub fn kind(&self) -> u32 {
+        self.copied.kind
+    }
+
+    /// How many messages were missed between the last one that was seen and this one.
+    pub fn missed(&self) -> u64 {
+        self.copied.gap
+    }
+
+    /// The content, until the observer looks again.
+    pub fn content(&self) -> &'o M {
+        self.content
+    }
+}
+
+impl<M: Content + ?Sized> Deref for Observation<'_, M> {
+    type Target = M;
+
+    fn deref(&self) -> &M {
+        self.content
+    }
+}
+
+impl<M: Content + ?Sized> fmt::Debug for Observation<'_, M> {
+    /// Without the content, which may be long or private.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observation")
+            .field("sequence", &self.sequence())
+            .field("missed", &self.missed())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,381 @@
+//! The handle that publishes.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::attach::{Attachment, Mapped};
+use crate::error::{BatchError, Full, JoinError, SendError, SystemError};
+use crate::group::{identity_of, pid_of};
+use crate::layout::{Meta, View, lease_byte};
+use crate::message::{Content, OneThread, Outgoing};
+use crate::reservation::Reservation;
+use crate::ring::control;
+use crate::ring::lease::try_take;
+use crate::ring::publish::{NoRoom, Publisher};
+use crate::sync::Ordering;
+use crate::wait::{self, Deadline, Look};
+
+/// A quick look at a full or busy queue asks the system once in so many times.
+const ASK_EVERY: u32 = 64;
+
+/// The queue's producer: there is one at a time. `Send`, not `Sync`.
+///
+/// Sending takes no lock, makes no system call and allocates nothing, unless the queue is full. A
+/// message is visible to all groups as soon as `send` returns; messages of a batch become visible one
+/// after the other.
+///
+/// When a producer is killed, the next one goes on in the same queue: what was published stays, a
+/// message that was only half written never existed.
+#[derive(Debug)]
+pub struct Producer<M: Content + ?Sized = [u8]> {
+    pub(crate) publisher: Publisher,
+    pub(crate) at: Attachment,
+    /// Payload bytes published and times the queue was full, written out on the slow path.
+    bytes: u64,
+    full: u64,
+    slow_looks: u32,
+    marker: OneThread<M>,
+}
+
+impl<M: Content + ?Sized> Producer<M> {
+    pub(crate) fn attach(mapped: &Arc<Mapped>, timeout: Duration) -> Result<Self, JoinError> {
+        let at = Attachment::new(mapped)?;
+        // Under the control lease, so that a removal sees every role.
+        let control = at.control(timeout)?;
+        let system = |source| SystemError::new("take the producer's lease", source);
+        let words = &at.view.control().producer;
+        if !try_take(&at.leases, lease_byte::PRODUCER).map_err(system)? {
+            // Relaxed: for people to read.
+            let pid = words.identity.pid.load(Ordering::Relaxed) as u32;
+            return Err(JoinError::ProducerTaken { pid });
+        }
+        // Relaxed, all of them: only the holder of the lease stores here, and people read.
+        let identity = &words.identity;
+        identity.pid.store(u64::from(std::process::id()), Ordering::Relaxed);
+        let epoch = identity.epoch.load(Ordering::Relaxed).wrapping_add(1);
+        identity.epoch.store(epoch, Ordering::Relaxed);
+        let bytes = words.counters.bytes.load(Ordering::Relaxed);
+        let full = words.counters.full.load(Ordering::Relaxed);
+        let publisher = Publisher::take_over(&at.view);
+        drop(control);
+        Ok(Producer { publisher, at, bytes, full, slow_looks: 0, marker: PhantomData })
+    }
+
+    /// The sequence that the next message will get.
+    pub fn sequence(&self) -> u64 {
+        self.publisher.tail()
+    }
+
+    /// Sends one message if there is room; returns its sequence. Never blocks.
+    ///
+    /// # Errors
+    /// [`SendError::Full`] names who holds the queue. The message was not sent then, nor after any other
+    /// error.
+    #[inline]
+    pub fn try_send<'m>(&mut self, message: impl Into<Outgoing<'m, M>>) -> Result<u64, SendError>
+    where
+        M: 'm,
+    {
+        let message = message.into();
+        let bytes = self.fitting(message.content)?;
+        self.room(1, Look::Quick)?;
+        Ok(self.publish_one(message.kind, bytes))
+    }
+
+    /// Sends one message, waiting for room as long as it takes; returns its sequence.
+    ///
+    /// # Errors
+    /// As for [`Producer::try_send`], but never [`SendError::Full`].
+    #[inline]
+    pub fn send<'m>(&mut self, message: impl Into<Outgoing<'m, M>>) -> Result<u64, SendError>
+    where
+        M: 'm,
+    {
+        self.send_by(message.into(), || Deadline::NEVER)
+    }
+
+    /// Sends one message, waiting for room at most `timeout`; returns its sequence.
+    ///
+    /// # Errors
+    /// [`SendError::Timeout`] names who holds the queue; else as for [`Producer::try_send`].
+    pub fn send_timeout<'m>(
+        &mut self,
+        message: impl Into<Outgoing<'m, M>>,
+        timeout: Duration,
+    ) -> Result<u64, SendError>
+    where
+        M: 'm,
+    {
+        self.send_by(message.into(), || Deadline::after(timeout))
+    }
+
+    #[inline]
+    fn send_by(
+        &mut self,
+        message: Outgoing<'_, M>,
+        deadline: impl Fn() -> Deadline,
+    ) -> Result<u64, SendError> {
+        let bytes = self.fitting(message.content)?;
+        self.wait_for_room(1, deadline)?;
+        Ok(self.publish_one(message.kind, bytes))
+    }
+
+    /// Sends messages until the iterator ends or the queue is full, whichever comes first; returns how
+    /// many. It takes no message from the iterator that it does not send. Never blocks.
+    ///
+    /// # Errors
+    /// [`SendError::Full`] if there was no room for even one. [`BatchError`] says how many were sent
+    /// before the one that failed.
+    pub fn try_send_batch<'m, I>(&mut self, messages: &mut I) -> Result<usize, BatchError>
+    where
+        I: Iterator,
+        I::Item: Into<Outgoing<'m, M>>,
+        M: 'm,
+    {
+        self.room(1, Look::Quick).map_err(|source| BatchError { sent: 0, source })?;
+        let mut sent = 0;
+        while self.more_room() {
+            match self.publish_run(messages) {
+                Ok(0) => break,
+                Ok(n) => sent += n,
+                Err(BatchError { sent: n, source }) => {
+                    return Err(BatchError { sent: sent + n, source });
+                }
+            }
+        }
+        Ok(sent)
+    }
+
+    /// Sends all messages, waiting for room as often as it takes; returns how many.
+    ///
+    /// # Errors
+    /// [`BatchError`] says how many were sent before the one that failed.
+    pub fn send_batch<'m, I>(&mut self, messages: I) -> Result<usize, BatchError>
+    where
+        I: IntoIterator,
+        I::Item: Into<Outgoing<'m, M>>,
+        M: 'm,
+    {
+        let mut messages = messages.into_iter();
+        let mut sent = 0;
+        loop {
+            self.wait_for_room(1, || Deadline::NEVER)
+                .map_err(|source| BatchError { sent, source })?;
+            match self.publish_run(&mut messages) {
+                Ok(0) => return Ok(sent),
+                Ok(n) => sent += n,
+                Err(BatchError { sent: n, source }) => {
+                    return Err(BatchError { sent: sent + n, source });
+                }
+            }
+        }
+    }
+
+    /// Takes `n` slots to write in place, if there is room for all of them. Never blocks.
+    ///
+    /// # Errors
+    /// [`SendError::TooMany`] if the ring has fewer slots; else as for [`Producer::try_send`].
+    pub fn try_reserve(&mut self, n: usize) -> Result<Reservation<'_, M>, SendError> {
+        let slots = self.slots(n)?;
+        self.room(slots, Look::Quick)?;
+        Ok(Reservation::open(self, slots))
+    }
+
+    /// Takes `n` slots to write in place, waiting for room as long as it takes.
+    ///
+    /// # Errors
+    /// As for [`Producer::try_reserve`], but never [`SendError::Full`].
+    pub fn reserve(&mut self, n: usize) -> Result<Reservation<'_, M>, SendError> {
+        let slots = self.slots(n)?;
+        self.wait_for_room(slots, || Deadline::NEVER)?;
+        Ok(Reservation::open(self, slots))
+    }
+
+    /// Takes `n` slots to write in place, waiting for room at most `timeout`.
+    ///
+    /// # Errors
+    /// [`SendError::Timeout`]; else as for [`Producer::try_reserve`].
+    pub fn reserve_timeout(
+        &mut self,
+        n: usize,
+        timeout: Duration,
+    ) -> Result<Reservation<'_, M>, SendError> {
+        let slots = self.slots(n)?;
+        self.wait_for_room(slots, || Deadline::after(timeout))?;
+        Ok(Reservation::open(self, slots))
+    }
+
+    fn slots(&self, n: usize) -> Result<u64, SendError> {
+        let capacity = self.at.view.geo().capacity;
+        match n as u64 {
+            n if n <= capacity => Ok(n),
+            _ => Err(SendError::TooMany { asked: n, capacity }),
+        }
+    }
+
+    /// The message's bytes, if the queue takes messages of that length.
+    #[inline]
+    fn fitting<'m>(&self, content: &'m M) -> Result<&'m [u8], SendError> {
+        let bytes = content.to_payload();
+        let max = self.at.view.geo().payload_size;
+        if bytes.len() > max {
+            return Err(SendError::TooLong { len: bytes.len(), max });
+        }
+        if bytes.len() != max && self.at.mapped.config.schema_hash != 0 {
+            return Err(SendError::WrongLength { len: bytes.len(), expected: max });
+        }
+        Ok(bytes)
+    }
+
+    #[inline]
+    fn publish_one(&mut self, kind: u32, bytes: &[u8]) -> u64 {
+        let seq = self.publisher.tail();
+        let view = &self.at.view;
+        self.publisher.fill(view, 0, Meta { len: bytes.len(), kind }, bytes);
+        self.publisher.stamp(view, 0);
+        self.publisher.advance(view, 1);
+        self.bytes += bytes.len() as u64;
+        seq
+    }
+
+    /// Sends what is known to fit, and moves the tail once.
+    fn publish_run<'m, I>(&mut self, messages: &mut I) -> Result<usize, BatchError>
+    where
+        I: Iterator,
+        I::Item: Into<Outgoing<'m, M>>,
+        M: 'm,
+    {
+        let mut run = 0;
+        let mut fault = None;
+        while run < self.publisher.known_room() {
+            let Some(message) = messages.next() else { break };
+            let message = message.into();
+            let bytes = match self.fitting(message.content) {
+                Ok(bytes) => bytes,
+                Err(source) => {
+                    fault = Some(source);
+                    break;
+                }
+            };
+            let meta = Meta { len: bytes.len(), kind: message.kind };
+            self.publisher.fill(&self.at.view, run, meta, bytes);
+            self.publisher.stamp(&self.at.view, run);
+            self.bytes += bytes.len() as u64;
+            run += 1;
+        }
+        if run > 0 {
+            self.publisher.advance(&self.at.view, run);
+        }
+        let sent = run as usize;
+        fault.map_or(Ok(sent), |source| Err(BatchError { sent, source }))
+    }
+
+    fn more_room(&mut self) -> bool {
+        self.publisher.known_room() > 0 || self.room(1, Look::Quick).is_ok()
+    }
+
+    #[inline]
+    fn wait_for_room(&mut self, n: u64, deadline: impl Fn() -> Deadline) -> Result<(), SendError> {
+        if n <= self.publisher.known_room() && !self.at.leases.forked() {
+            return Ok(());
+        }
+        self.wait_for_room_slowly(n, deadline())
+    }
+
+    #[cold]
+    fn wait_for_room_slowly(&mut self, n: u64, deadline: Deadline) -> Result<(), SendError> {
+        let mut last = None;
+        let found = wait::until(deadline, |look| match self.room(n, look) {
+            Ok(()) => Ok(Some(())),
+            Err(SendError::Full(full)) => {
+                last = Some(full);
+                Ok(None)
+            }
+            Err(fault) => Err(fault),
+        })?;
+        match (found, last) {
+            (None, Some(full)) => Err(SendError::Timeout(full)),
+            _ => Ok(()),
+        }
+    }
+
+    #[inline]
+    fn room(&mut self, n: u64, look: Look) -> Result<(), SendError> {
+        if n <= self.publisher.known_room() && !self.at.leases.forked() {
+            return Ok(());
+        }
+        self.find_room(n, look)
+    }
+
+    #[cold]
+    fn find_room(&mut self, n: u64, look: Look) -> Result<(), SendError> {
+        if self.at.leases.forked() {
+            return Err(SendError::Forked);
+        }
+        self.write_counters();
+        let thorough = look == Look::Thorough || self.slow_looks.is_multiple_of(ASK_EVERY);
+        self.slow_looks = self.slow_looks.wrapping_add(1);
+        if thorough {
+            let system = |source| SystemError::new("look at the queue's file", source);
+            if self.at.leases.removed().map_err(system)? {
+                return Err(SendError::Removed);
+            }
+        }
+        let view = &self.at.view;
+        let mut outcome = self.publisher.room(view, n);
+        if thorough && matches!(outcome, Err(NoRoom::Full { .. })) {
+            let system = |source| SystemError::new("look for groups without members", source);
+            if control::reap(view, &self.at.leases).map_err(system)? {
+                outcome = self.publisher.room(view, n);
+            }
+        }
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(NoRoom::Exhausted) => Err(SendError::Exhausted),
+            Err(NoRoom::Full { group, seq }) => {
+                self.full += 1;
+                Err(SendError::Full(describe(view, group, seq)))
+            }
+        }
+    }
+
+    pub(crate) fn count_bytes(&mut self, bytes: u64) {
+        self.bytes += bytes;
+    }
+
+    fn write_counters(&self) {
+        let counters = &self.at.view.control().producer.counters;
+        // Relaxed: figures for inspectors.
+        counters.bytes.store(self.bytes, Ordering::Relaxed);
+        counters.full.store(self.full, Ordering::Relaxed);
+    }
+}
+
+/// Names whoever keeps the queue full.
+fn describe(view: &View, group: u8, sequence: u64) -> Full {
+    let mut full = Full { group: [0; _], group_len: 0, sequence, pids: [0; _], members: 0 };
+    if let Some(identity) = identity_of(view.group(group)) {
+        full.group = identity.name;
+        full.group_len = identity.name_len;
+    }
+    for record in control::records_of(view, group) {
+        if let Some(pid) = full.pids.get_mut(full.members as usize) {
+            *pid = pid_of(view, record);
+        }
+        full.members += 1;
+    }
+    full
+}
+
+impl<M: Content + ?Sized> Drop for Producer<M> {
+    fn drop(&mut self) {
+        // In a forked child the mapping is gone, and the role is the parent's.
+        if !self.at.leases.forked() {
+            self.write_counters();
+            // Relaxed: for people to read.
+            self.at.view.control().producer.identity.pid.store(0, Ordering::Relaxed);
+            crate::ring::lease::give_back(&self.at.leases, lease_byte::PRODUCER);
+        }
+    }
+}

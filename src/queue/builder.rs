@@ -1,0 +1,264 @@
+use std::marker::PhantomData;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::{CONTROL_TIMEOUT, OpenOptions, Queue};
+use crate::attach::Mapped;
+use crate::error::{CreateError, JoinError, OpenError, OpenOrCreateError};
+use crate::group::{self, Group};
+use crate::layout::config::{Config, SCHEMA_NAME_MAX};
+use crate::layout::{Geometry, View};
+use crate::message::{Content, Message};
+use crate::segment::{Memory, Opened, Plan, QueueName, Region, Trust, create, random};
+
+/// How those who wait are woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum WakeMode {
+    /// Nobody is: readers and the producer poll, with short sleeps in between.
+    #[default]
+    Poll,
+}
+
+/// What a new queue is to be like.
+///
+/// ```
+/// # let name = format!("doc-builder-{}", std::process::id());
+/// let queue = slipring::Queue::builder(&name)
+///     .capacity(1024)
+///     .payload_size(256)
+///     .group("audit")
+///     .create()?;
+/// # slipring::remove(&name, false)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Builder<M: Content + ?Sized = [u8]> {
+    name: String,
+    capacity: u64,
+    payload_size: usize,
+    schema_name: Option<String>,
+    mode: u32,
+    groups_max: usize,
+    consumers_max: usize,
+    base: u64,
+    memory: Memory,
+    groups: Vec<Group>,
+    timeout: Duration,
+    marker: PhantomData<fn(&M)>,
+}
+
+impl Builder<[u8]> {
+    pub(super) fn new(name: &str) -> Builder<[u8]> {
+        Builder {
+            name: name.to_owned(),
+            capacity: 4096,
+            payload_size: 112,
+            schema_name: None,
+            mode: 0o600,
+            groups_max: 16,
+            consumers_max: 64,
+            base: 0,
+            memory: Memory::default(),
+            groups: Vec::new(),
+            timeout: CONTROL_TIMEOUT,
+            marker: PhantomData,
+        }
+    }
+
+    /// Bytes of the longest message, 1 to 16 MiB; 112 by default. A slot has 16 bytes more, rounded up
+    /// to a multiple of 64: 48 and 112 waste nothing.
+    pub fn payload_size(mut self, bytes: usize) -> Builder<[u8]> {
+        self.payload_size = bytes;
+        self
+    }
+
+    /// Makes it a queue of messages of type `M` instead of bytes: their size, and only their kind.
+    pub fn message<M: Message>(self) -> Builder<M> {
+        Builder {
+            name: self.name,
+            capacity: self.capacity,
+            payload_size: size_of::<M>(),
+            schema_name: self.schema_name,
+            mode: self.mode,
+            groups_max: self.groups_max,
+            consumers_max: self.consumers_max,
+            base: self.base,
+            memory: self.memory,
+            groups: self.groups,
+            timeout: self.timeout,
+            marker: PhantomData,
+        }
+    }
+}
+
+impl<M: Content + ?Sized> Builder<M> {
+    /// Messages that fit, 1 to 2^24, rounded up to a power of two; 4096 by default.
+    pub fn capacity(mut self, messages: u64) -> Self {
+        self.capacity = messages;
+        self
+    }
+
+    /// A name for what the queue carries, for people to read, at most 128 bytes. A typed queue has its
+    /// message's name by default.
+    pub fn schema_name(mut self, name: &str) -> Self {
+        self.schema_name = Some(name.to_owned());
+        self
+    }
+
+    /// Permission bits, set exactly, whatever the umask; 0600 by default. Members need read and write,
+    /// observers read.
+    pub fn permissions(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Most groups at a time, 1 to 63; 16 by default. The producer looks at all groups that were ever
+    /// in use at once, once in a quarter of the ring.
+    pub fn groups_max(mut self, groups: usize) -> Self {
+        self.groups_max = groups;
+        self
+    }
+
+    /// Most consumers at a time, 1 to 255; 64 by default.
+    pub fn consumers_max(mut self, consumers: usize) -> Self {
+        self.consumers_max = consumers;
+        self
+    }
+
+    /// The first message's sequence; 0 by default. For going on with another queue's numbering.
+    pub fn base_sequence(mut self, sequence: u64) -> Self {
+        self.base = sequence;
+        self
+    }
+
+    /// How those who wait are woken. [`WakeMode::Poll`] is the only one so far.
+    pub fn wake_mode(self, mode: WakeMode) -> Self {
+        match mode {
+            WakeMode::Poll => self,
+        }
+    }
+
+    /// Brings all pages into this process's page table at once, so that no first touch is slow later.
+    pub fn prefault(mut self, on: bool) -> Self {
+        self.memory.prefault = on;
+        self
+    }
+
+    /// Keeps all pages in memory while this process lives (mlock(2)).
+    pub fn mlock(mut self, on: bool) -> Self {
+        self.memory.lock = on;
+        self
+    }
+
+    /// Declares a group, so that the first message already waits for it. May be called repeatedly.
+    pub fn group(mut self, group: impl Into<Group>) -> Self {
+        self.groups.push(group.into());
+        self
+    }
+
+    /// How long control operations on the returned queue wait for one another; 5 s by default.
+    pub fn control_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Makes the queue. It appears under its name whole or not at all.
+    ///
+    /// # Errors
+    /// [`CreateError::Exists`] if the name is taken, [`CreateError::NoRoom`] with the figures if memory
+    /// is short. Nothing is left behind.
+    pub fn create(&self) -> Result<Queue<M>, CreateError> {
+        let name = QueueName::new(&self.name)?;
+        let geo = Geometry::new(
+            self.capacity,
+            self.payload_size,
+            self.groups_max,
+            self.consumers_max,
+            self.base,
+        )?;
+        let (schema_name, schema_hash) = self.schema()?;
+        self.check_groups()?;
+        let instance = [random(), random()];
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let config = Config::new(
+            &geo,
+            &self.name,
+            schema_name,
+            schema_hash,
+            instance,
+            since_1970.as_nanos() as u64,
+        );
+        let plan = Plan { name: &name, size: geo.total, mode: self.mode, memory: self.memory };
+        let mut declared = Ok(());
+        let (region, leases) = create(&plan, |region| {
+            let view = fill(region, &config, geo);
+            declared = self.groups.iter().try_for_each(|group| group::make(&view, group).map(drop));
+        })?;
+        // Checked before; a failure here would be a group table smaller than it says.
+        if let Err(fault) = declared {
+            return Err(refuse(fault));
+        }
+        let (mapped, _) = Mapped::new(name, Opened { leases, region, config, geo })?;
+        Ok(Queue::new(mapped, Trust::default(), self.timeout))
+    }
+
+    /// Opens the queue if it exists, else makes it. A queue that exists keeps its shape: it need not
+    /// have the capacity, payload size or groups asked for here, but the message type must be the same.
+    ///
+    /// # Errors
+    /// Those of [`OpenOptions::open`] and [`Builder::create`].
+    pub fn open_or_create(&self) -> Result<Queue<M>, OpenOrCreateError> {
+        let mut options = OpenOptions::new().control_timeout(self.timeout);
+        options = options.prefault(self.memory.prefault).mlock(self.memory.lock);
+        loop {
+            match options.open(&self.name) {
+                Err(OpenError::NotFound { .. }) => {}
+                opened => return Ok(opened?),
+            }
+            match self.create() {
+                // Somebody was faster.
+                Err(CreateError::Exists { .. }) => {}
+                created => return Ok(created?),
+            }
+        }
+    }
+
+    fn schema(&self) -> Result<(&str, u64), CreateError> {
+        let (typed_name, hash) = M::SCHEMA.map_or(("", 0), |schema| (schema.name, schema.hash));
+        let name = self.schema_name.as_deref().unwrap_or(typed_name);
+        if name.len() > SCHEMA_NAME_MAX {
+            let max = SCHEMA_NAME_MAX;
+            return Err(CreateError::SchemaName { name: name.to_owned(), max });
+        }
+        Ok((name, hash))
+    }
+
+    fn check_groups(&self) -> Result<(), CreateError> {
+        for (i, group) in self.groups.iter().enumerate() {
+            group.check()?;
+            let refuse = |why| CreateError::Group { group: group.name.clone(), why };
+            if self.groups[..i].iter().any(|other| other.name == group.name) {
+                return Err(refuse("it is declared twice"));
+            }
+            if i >= self.groups_max {
+                return Err(refuse("the group table is full: raise its size"));
+            }
+            if matches!(group.start, group::Start::Sequence(seq) if seq > self.base) {
+                return Err(refuse("a new queue has no message to start at: start at the oldest"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn refuse(fault: JoinError) -> CreateError {
+    CreateError::Group { group: fault.to_string(), why: "the segment refused it" }
+}
+
+#[allow(unsafe_code)]
+fn fill(region: &Region, config: &Config, geo: Geometry) -> View {
+    // SAFETY: the region is aligned to a page and longer than a config; nobody else has its name.
+    unsafe { region.at().cast::<Config>().write(*config) };
+    // SAFETY: the region has the geometry's total size, and nobody else looks at it yet.
+    unsafe { View::init(region.at(), geo) }
+}

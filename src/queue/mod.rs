@@ -1,0 +1,253 @@
+//! The queue as a whole: made, opened, listed, removed, and the place where handles come from.
+
+mod builder;
+mod remove;
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use builder::{Builder, WakeMode};
+pub use remove::{list, remove};
+
+use crate::attach::{Attachment, Mapped};
+use crate::consumer::Consumer;
+use crate::error::{JoinError, OpenError, SystemError};
+use crate::group::{self, Group, Start};
+use crate::layout::config::Config;
+use crate::message::Content;
+use crate::observer::Observer;
+use crate::producer::Producer;
+use crate::segment::{Memory, QueueName, Trust, open_read_only, open_shared};
+use crate::snapshot::Snapshot;
+
+/// How long a control operation (taking or giving up a role, making or removing a group) waits for
+/// another one to end.
+pub(crate) const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How to open a queue that exists.
+///
+/// ```no_run
+/// let queue = slipring::OpenOptions::new().allow_owner(1000).open::<[u8]>("ticks")?;
+/// # let _ = queue;
+/// # Ok::<(), slipring::OpenError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    trust: Trust,
+    memory: Memory,
+    timeout: Duration,
+}
+
+impl Default for OpenOptions {
+    fn default() -> OpenOptions {
+        OpenOptions { trust: Trust::default(), memory: Memory::default(), timeout: CONTROL_TIMEOUT }
+    }
+}
+
+impl OpenOptions {
+    /// Queues of this user only, memory as it comes.
+    pub fn new() -> OpenOptions {
+        OpenOptions::default()
+    }
+
+    /// Also opens queues that belong to user `uid`. Whoever can write a queue can garble its messages.
+    pub fn allow_owner(mut self, uid: u32) -> OpenOptions {
+        self.trust.uids.push(uid);
+        self
+    }
+
+    /// Brings all pages into the process's page table at once, so that no first touch is slow later.
+    pub fn prefault(mut self, on: bool) -> OpenOptions {
+        self.memory.prefault = on;
+        self
+    }
+
+    /// Keeps all pages in memory (mlock(2)).
+    pub fn mlock(mut self, on: bool) -> OpenOptions {
+        self.memory.lock = on;
+        self
+    }
+
+    /// How long control operations wait for one another; 5 s by default.
+    pub fn control_timeout(mut self, timeout: Duration) -> OpenOptions {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Opens the queue called `name` for taking part in it.
+    ///
+    /// # Errors
+    /// [`OpenError`] has one variant for each thing that can be wrong with it.
+    pub fn open<M: Content + ?Sized>(&self, name: &str) -> Result<Queue<M>, OpenError> {
+        let name = QueueName::new(name)?;
+        let opened = open_shared(&name, &self.trust)?;
+        self.memory.apply(&opened.region)?;
+        check_schema::<M>(&opened.config)?;
+        let (mapped, _) = Mapped::new(name, opened)?;
+        Ok(Queue::new(mapped, self.trust.clone(), self.timeout))
+    }
+
+    /// Opens the queue called `name` for watching: its memory is mapped read-only. Read permission is
+    /// enough; root may watch everybody's queues.
+    ///
+    /// # Errors
+    /// As for [`OpenOptions::open`].
+    pub fn observe<M: Content + ?Sized>(
+        &self,
+        name: &str,
+        start: Start,
+    ) -> Result<Observer<M>, OpenError> {
+        let name = QueueName::new(name)?;
+        let opened = open_read_only(&name, &self.trust)?;
+        check_schema::<M>(&opened.config)?;
+        let (mapped, file) = Mapped::new(name, opened)?;
+        Observer::new(Arc::new(mapped), file, start)
+    }
+
+    /// Looks at the state of the queue called `name`, read-only. Root may look at everybody's queues.
+    ///
+    /// # Errors
+    /// As for [`OpenOptions::open`].
+    pub fn snapshot(&self, name: &str) -> Result<Snapshot, OpenError> {
+        let name = QueueName::new(name)?;
+        let opened = open_read_only(&name, &self.trust)?;
+        let (mapped, file) = Mapped::new(name, opened)?;
+        Ok(Snapshot::take(&mapped, &file)?)
+    }
+}
+
+/// Whether a queue holds what a handle for `M` expects. Bytes handles take any queue.
+fn check_schema<M: Content + ?Sized>(config: &Config) -> Result<(), OpenError> {
+    let Some(schema) = M::SCHEMA else { return Ok(()) };
+    if config.schema_hash == schema.hash && config.payload_size == schema.size as u64 {
+        return Ok(());
+    }
+    let show = |name: &str, hash: u64, size: u64| match hash {
+        0 => format!("bytes (payload size {size})"),
+        hash => format!("messages {name:?} (fields {hash:016x}, {size} bytes)"),
+    };
+    Err(OpenError::WrongSchema {
+        found: show(config.schema_name(), config.schema_hash, config.payload_size),
+        expected: show(schema.name, schema.hash, schema.size as u64),
+    })
+}
+
+/// A queue that is open in this process. Cheap to clone; handles keep the mapping alive by themselves.
+///
+/// `Queue<[u8]>`, the default, is for bytes up to the payload size; `Queue<T>` for a
+/// [`Message`](crate::Message) `T`.
+#[derive(Debug)]
+pub struct Queue<M: Content + ?Sized = [u8]> {
+    mapped: Arc<Mapped>,
+    trust: Trust,
+    timeout: Duration,
+    marker: PhantomData<fn(&M)>,
+}
+
+impl<M: Content + ?Sized> Clone for Queue<M> {
+    fn clone(&self) -> Self {
+        Queue {
+            mapped: Arc::clone(&self.mapped),
+            trust: self.trust.clone(),
+            timeout: self.timeout,
+            marker: PhantomData,
+        }
+    }
+}
+
+impl Queue<[u8]> {
+    /// Begins to make a queue called `name` (1 to 200 of `A-Z a-z 0-9 . _ -`).
+    pub fn builder(name: &str) -> Builder<[u8]> {
+        Builder::new(name)
+    }
+}
+
+impl<M: Content + ?Sized> Queue<M> {
+    fn new(mapped: Mapped, trust: Trust, timeout: Duration) -> Queue<M> {
+        Queue { mapped: Arc::new(mapped), trust, timeout, marker: PhantomData }
+    }
+
+    /// Opens the queue called `name`. See [`OpenOptions`] for more.
+    ///
+    /// # Errors
+    /// [`OpenError`] has one variant for each thing that can be wrong with it.
+    pub fn open(name: &str) -> Result<Queue<M>, OpenError> {
+        OpenOptions::new().open(name)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.mapped.name.as_str()
+    }
+
+    /// Messages that fit: a power of two.
+    pub fn capacity(&self) -> u64 {
+        self.mapped.view().geo().capacity
+    }
+
+    /// Bytes of the longest message that fits.
+    pub fn payload_size(&self) -> usize {
+        self.mapped.view().geo().payload_size
+    }
+
+    /// Takes the role of the producer, after a dead one if there was one. Waits for other control
+    /// operations, at most the control timeout.
+    ///
+    /// # Errors
+    /// [`JoinError::ProducerTaken`] names the process that has it.
+    pub fn producer(&self) -> Result<Producer<M>, JoinError> {
+        Producer::attach(&self.mapped, self.timeout)
+    }
+
+    /// Joins a group, which is made if it does not exist. Waits for other control operations, at most
+    /// the control timeout.
+    ///
+    /// # Errors
+    /// [`JoinError::ConsumerTaken`] names the process that reads for the group;
+    /// [`JoinError::TooManyGroups`] and [`JoinError::TooManyConsumers`] if a table is full.
+    pub fn consumer(&self, group: impl Into<Group>) -> Result<Consumer<M>, JoinError> {
+        Consumer::join(&self.mapped, &group.into(), self.timeout)
+    }
+
+    /// Watches the queue from `start` on, through a read-only mapping of its own.
+    ///
+    /// # Errors
+    /// [`OpenError::NotFound`] if the queue has lost its name meanwhile.
+    pub fn observer(&self, start: Start) -> Result<Observer<M>, OpenError> {
+        let opened = open_read_only(&self.mapped.name, &self.trust)?;
+        if opened.config.instance != self.mapped.config.instance {
+            return Err(OpenError::NotFound { name: self.name().to_owned() });
+        }
+        let (mapped, file) = Mapped::new(self.mapped.name.clone(), opened)?;
+        Observer::new(Arc::new(mapped), file, start)
+    }
+
+    /// Makes a group without joining it. Messages wait for it from now on.
+    ///
+    /// # Errors
+    /// [`JoinError::GroupExists`], or [`JoinError::TooManyGroups`] if the table is full.
+    pub fn add_group(&self, group: impl Into<Group>) -> Result<(), JoinError> {
+        let at = Attachment::new(&self.mapped)?;
+        group::declare(&at, &group.into(), self.timeout)
+    }
+
+    /// Removes a group and with it its claim on messages.
+    ///
+    /// # Errors
+    /// [`JoinError::GroupBusy`] names its live members; nothing has changed then.
+    pub fn remove_group(&self, name: &str) -> Result<(), JoinError> {
+        let at = Attachment::new(&self.mapped)?;
+        group::remove(&at, name, self.timeout)
+    }
+
+    /// The queue's state at this moment.
+    ///
+    /// # Errors
+    /// If the system refuses to look at the queue's file.
+    pub fn snapshot(&self) -> Result<Snapshot, JoinError> {
+        let at = Attachment::new(&self.mapped)?;
+        let taken: Result<Snapshot, SystemError> = Snapshot::take(&self.mapped, &at.leases);
+        Ok(taken?)
+    }
+}

@@ -1,0 +1,95 @@
+use std::io;
+use std::os::unix::fs::MetadataExt;
+
+use nix::errno::Errno;
+use nix::sys::mman::shm_unlink;
+
+use super::CONTROL_TIMEOUT;
+use crate::attach::Mapped;
+use crate::error::{OpenError, Pids, RemoveError, SystemError};
+use crate::group::pid_of;
+use crate::layout::{View, lease_byte};
+use crate::segment::{
+    ControlGuard, LeaseFile, QueueName, Trust, list_names, open_shared, shm_path,
+};
+use crate::sync::Ordering;
+
+/// Names of all queues on this machine, sorted, whoever they belong to.
+///
+/// # Errors
+/// If /dev/shm cannot be read.
+pub fn list() -> Result<Vec<String>, SystemError> {
+    list_names().map_err(|e| SystemError::new("read /dev/shm", e))
+}
+
+/// Removes the queue called `name`: it loses its name at once, and its memory goes with the last process
+/// that has it mapped. Handles that are still attached get `Removed` on their slow paths.
+///
+/// # Errors
+/// [`RemoveError::Busy`] names the processes that hold a role, unless `force` is set;
+/// [`RemoveError::NotAQueue`] if its header makes no sense, unless `force` is set.
+pub fn remove(name: &str, force: bool) -> Result<(), RemoveError> {
+    let name = QueueName::new(name)?;
+    // A queue in the wrong hands or of another version can be removed, if the system allows it, but
+    // only by force: who uses it cannot be told.
+    match open_shared(&name, &Trust { uids: vec![nix::unistd::geteuid().as_raw()] }) {
+        Ok(opened) => {
+            let (mapped, leases) = Mapped::new(name, opened)?;
+            let control = ControlGuard::take(mapped.view(), &leases, CONTROL_TIMEOUT);
+            // Whoever is stuck in a control operation does not keep a queue that is removed by force.
+            let _control = match control {
+                Err(_) if force => None,
+                control => Some(control?),
+            };
+            let pids = role_holders(mapped.view(), &leases).map_err(look)?;
+            if !force && !pids.is_empty() {
+                let name = mapped.name.as_str().to_owned();
+                return Err(RemoveError::Busy { name, pids: Pids(pids) });
+            }
+            unlink(&mapped.name, leases.id().map_err(look)?)
+        }
+        Err(OpenError::NotFound { name }) => Err(RemoveError::NotFound { name }),
+        Err(OpenError::System(fault)) => Err(fault.into()),
+        Err(_) if force => {
+            let leases = LeaseFile::open(&name.object(), true).map_err(look)?;
+            let id = leases.id().map_err(look)?;
+            unlink(&name, id)
+        }
+        Err(_) => Err(RemoveError::NotAQueue { name: name.as_str().to_owned() }),
+    }
+}
+
+fn look(source: io::Error) -> SystemError {
+    SystemError::new("look at the queue's file", source)
+}
+
+fn role_holders(view: &View, leases: &LeaseFile) -> io::Result<Vec<u32>> {
+    let mut pids = Vec::new();
+    if leases.is_held(lease_byte::PRODUCER)? {
+        // Relaxed: for people to read.
+        pids.push(view.control().producer.identity.pid.load(Ordering::Relaxed) as u32);
+    }
+    for record in 0..view.records().len() as u8 {
+        if leases.is_held(lease_byte::consumer(record))? {
+            pids.push(pid_of(view, record));
+        }
+    }
+    pids.sort_unstable();
+    pids.dedup();
+    Ok(pids)
+}
+
+/// Takes the name away, if it still is that of the object with this device and inode.
+fn unlink(name: &QueueName, id: (u64, u64)) -> Result<(), RemoveError> {
+    let not_found = || RemoveError::NotFound { name: name.as_str().to_owned() };
+    match std::fs::symlink_metadata(shm_path(&name.object())) {
+        Ok(meta) if (meta.dev(), meta.ino()) == id => {}
+        Ok(_) => return Err(not_found()),
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Err(not_found()),
+        Err(fault) => return Err(look(fault).into()),
+    }
+    shm_unlink(name.object().as_str()).map_err(|errno| match errno {
+        Errno::ENOENT => not_found(),
+        errno => SystemError::new("remove the queue's name", errno).into(),
+    })
+}

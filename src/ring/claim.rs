@@ -1,0 +1,124 @@
+//! The consumer's side: claim a run of messages, then ack it. No lifetimes here; the handles above lend
+//! the messages out.
+
+use crate::layout::View;
+use crate::seq::{Attempts, Head, NOBODY};
+use crate::sync::Ordering;
+
+/// A consumer of an exclusive group. Invariant: it holds the lease of `record`, and I4.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) group: u8,
+    pub(crate) record: u8,
+    /// The group's head; only this member stores it.
+    head: u64,
+    /// Everything below was delivered at least once, by this member or one before it.
+    delivered: u64,
+    /// A tail that was seen: at most the real one.
+    tail: u64,
+    /// Counters since the record was taken.
+    acked: u64,
+    redelivered: u64,
+}
+
+/// A run of messages `[start, end)` taken from a group, not yet acked.
+///
+/// Holding one is what makes reading those messages in place sound (I3).
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    /// Times that the first message was delivered, this one included.
+    pub(crate) attempts: u8,
+}
+
+/// The segment says something that cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Corrupt(pub(crate) &'static str);
+
+impl Member {
+    /// Goes on where the group's last consumer stopped. The record's lease is held.
+    pub(crate) fn resume(view: &View, group: u8, record: u8) -> Member {
+        let words = view.group(group);
+        // Acquire, though the lease has ordered all of it already. pair P2.
+        let head = Head::unpack(words.head.load(Ordering::Acquire)).seq;
+        // Relaxed: the last consumer's lease came to us. pair P7.
+        let delivered = words.delivery.up_to.load(Ordering::Relaxed);
+        Member { group, record, head, delivered, tail: 0, acked: 0, redelivered: 0 }
+    }
+
+    pub(crate) fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// Takes up to `max` messages from the head on. An earlier claim that was not acked comes again,
+    /// one message at a time, so that a message that kills its consumer is the one that is counted.
+    #[inline]
+    pub(crate) fn claim(&mut self, view: &View, max: u64) -> Result<Option<Claim>, Corrupt> {
+        let start = self.head;
+        let again = start < self.delivered;
+        let end = start + self.published(view, start, if again { 1 } else { max })?;
+        if end == start {
+            return Ok(None);
+        }
+        let attempts = if again { self.count_attempt(view) } else { 1 };
+        if end > self.delivered {
+            self.delivered = end;
+            // Relaxed: for the next consumer, which reads it under the lease (P7); stored before the
+            // delivery, so that nothing is delivered again unmarked.
+            view.group(self.group).delivery.up_to.store(end, Ordering::Relaxed);
+        }
+        Ok(Some(Claim { start, end, attempts }))
+    }
+
+    /// How many of the `max` messages from `start` on are published.
+    #[inline]
+    fn published(&mut self, view: &View, start: u64, max: u64) -> Result<u64, Corrupt> {
+        if self.tail <= start {
+            // Acquire. pair P1. Stamp and payload share a line: one transfer brings both.
+            let stamp = view.slot(start).stamp.load(Ordering::Acquire);
+            if stamp != start + 1 {
+                return if stamp <= start {
+                    Ok(0)
+                } else {
+                    Err(Corrupt("a message was overwritten before its group acked it"))
+                };
+            }
+            // Acquire. pair P3: everything below may be read without looking at its stamp.
+            self.tail = view.control().tail.load(Ordering::Acquire).max(start + 1);
+            if self.tail - start > view.geo().capacity {
+                return Err(Corrupt("the tail is more than the capacity ahead of a group"));
+            }
+        }
+        Ok(max.min(self.tail - start))
+    }
+
+    #[cold]
+    fn count_attempt(&mut self, view: &View) -> u8 {
+        let word = &view.group(self.group).delivery.attempts;
+        // Relaxed: this member alone stores it, and the last one's lease came to us (P7).
+        let seen = Attempts::unpack(word.load(Ordering::Relaxed));
+        // Without a count of its own, the message was delivered once, by whoever raised `delivered`.
+        let before = if seen.seq == self.head { seen.count } else { 1 };
+        let count = before.saturating_add(1);
+        word.store(Attempts { seq: self.head, count }.pack(), Ordering::Relaxed);
+        self.redelivered += 1;
+        count
+    }
+
+    /// Acks `claim` up to, not including, `to`: those messages are done, their slots may be reused.
+    #[inline]
+    pub(crate) fn ack(&mut self, view: &View, claim: &mut Claim, to: u64) {
+        debug_assert!(claim.start == self.head && claim.start <= to && to <= claim.end, "I3");
+        self.acked += to - claim.start;
+        claim.start = to;
+        self.head = to;
+        // Relaxed: figures for inspectors.
+        let counters = &view.record(self.record).counters;
+        counters.acked.store(self.acked, Ordering::Relaxed);
+        counters.redelivered.store(self.redelivered, Ordering::Relaxed);
+        // Release. pair P2: all reads of the acked payloads come before it.
+        let head = Head { seq: to, claimer: NOBODY };
+        view.group(self.group).head.store(head.pack(), Ordering::Release);
+    }
+}

@@ -1,0 +1,226 @@
+//! Making, joining, leaving and freeing groups. All of it under the control lease (I5), so it needs no
+//! cleverness but for the two parties that never take that lease: the producer's scan, and death.
+
+use std::io;
+
+use super::lease::{Leases, give_back, try_take};
+use crate::layout::{GroupState, View, lease_byte};
+use crate::seq::{Attempts, Head, NO_GROUP, NOBODY, Start, State};
+use crate::sync::{Ordering, fence};
+
+/// Where a new group starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Position {
+    Oldest,
+    Newest,
+    Sequence(u64),
+}
+
+/// A group's state.
+pub(crate) fn state(view: &View, group: u8) -> GroupState {
+    // Acquire. pair P8: what the group's maker wrote before.
+    GroupState::unpack(view.group(group).identity.state.load(Ordering::Acquire))
+}
+
+/// Indexes of groups that are not free.
+pub(crate) fn groups(view: &View) -> impl Iterator<Item = u8> {
+    // Acquire. pair P8.
+    let mark = view.control().marks.groups.load(Ordering::Acquire) as usize;
+    let mark = mark.min(view.groups().len()) as u8;
+    (0..mark).filter(|&group| state(view, group) != GroupState::Free)
+}
+
+/// Indexes of consumer records that are tagged with `group`.
+pub(crate) fn records_of(view: &View, group: u8) -> impl Iterator<Item = u8> {
+    // Acquire. pair P8: a record below the mark was in use.
+    let mark = view.control().marks.records.load(Ordering::Acquire) as usize;
+    let mark = mark.min(view.records().len()) as u8;
+    (0..mark).filter(move |&record| start_of(view, record).group == group)
+}
+
+fn start_of(view: &View, record: u8) -> Start {
+    // Acquire: what the record's last owner did comes with it.
+    Start::unpack(view.record(record).claim.start.load(Ordering::Acquire))
+}
+
+/// An index for a new group, if there is one.
+pub(crate) fn free_group(view: &View) -> Option<u8> {
+    (0..view.groups().len() as u8).find(|&group| state(view, group) == GroupState::Free)
+}
+
+/// Makes group `index`, which is free and has its identity, and returns the sequence it starts at.
+///
+/// The producer may be overwriting the ring meanwhile. Head and state are stored before the fence, the
+/// limit is read behind it; the producer announces its limit before its fence and scans behind it (P5).
+/// If its scan misses this group, the limit read here is the announced one, and the head moves above
+/// all that may be overwritten under it.
+pub(crate) fn make_group(view: &View, index: u8, position: Position) -> u64 {
+    let words = view.control();
+    let group = view.group(index);
+    let geo = view.geo();
+    // Relaxed: only the holder of the control lease stores marks.
+    let mark = words.marks.groups.load(Ordering::Relaxed);
+    // Release. pair P8: a producer that finds the group below the mark finds its record made.
+    words.marks.groups.store(mark.max(u64::from(index) + 1), Ordering::Release);
+    // Relaxed: only a first guess; it is put right below.
+    let oldest = || words.limit.load(Ordering::Relaxed).saturating_sub(geo.capacity).max(geo.base);
+    let guess = match position {
+        Position::Oldest => oldest(),
+        // Acquire. pair P3.
+        Position::Newest => words.tail.load(Ordering::Acquire),
+        Position::Sequence(seq) => seq.max(geo.base),
+    };
+    let delivery = &group.delivery;
+    // Relaxed, all of them: carried by the state. Nothing was delivered or counted yet.
+    delivery.attempts.store(Attempts::NONE, Ordering::Relaxed);
+    delivery.up_to.store(0, Ordering::Relaxed);
+    group.totals.redelivered.store(0, Ordering::Relaxed);
+    group.head.store(Head { seq: guess, claimer: NOBODY }.pack(), Ordering::Relaxed);
+    // Release. pair P8: whoever sees the state sees the head.
+    group.identity.state.store(GroupState::Joining as u64, Ordering::Release);
+    // SeqCst fence. pair P5: head and state above, limit below.
+    fence(Ordering::SeqCst);
+    // Relaxed: the fence orders it.
+    let start = guess.max(oldest());
+    if start != guess {
+        // Release: a producer that sees it may overwrite what lies below. pair P2.
+        group.head.store(Head { seq: start, claimer: NOBODY }.pack(), Ordering::Release);
+    }
+    // Release. pair P8.
+    group.identity.state.store(GroupState::Active as u64, Ordering::Release);
+    start
+}
+
+/// Frees groups whose maker died half-way: JOINING, though the control lease is ours.
+pub(crate) fn free_half_made(view: &View) -> bool {
+    let half_made = groups(view).filter(|&group| state(view, group) == GroupState::Joining);
+    half_made.fold(false, |_, group| {
+        free(view, group);
+        true
+    })
+}
+
+fn free(view: &View, group: u8) {
+    // Release. pair P6: the group's last reads come before the producer's next writes.
+    view.group(group).identity.state.store(GroupState::Free as u64, Ordering::Release);
+}
+
+/// The record of a live member of `group`, if there is one.
+pub(crate) fn live_member(view: &View, leases: &impl Leases, group: u8) -> io::Result<Option<u8>> {
+    for record in records_of(view, group) {
+        let byte = lease_byte::consumer(record);
+        if !try_take(leases, byte)? {
+            return Ok(Some(record));
+        }
+        give_back(leases, byte);
+    }
+    Ok(None)
+}
+
+/// Takes a consumer record for `group`: one that holds nothing and whose owner is gone. Its lease is
+/// held then. `None`: all records are in use.
+pub(crate) fn take_record(
+    view: &View,
+    leases: &impl Leases,
+    group: u8,
+    pid: u32,
+) -> io::Result<Option<u8>> {
+    for record in 0..view.records().len() as u8 {
+        let byte = lease_byte::consumer(record);
+        if !try_take(leases, byte)? {
+            continue;
+        }
+        // Read under the lease: its last owner is done.
+        let start = start_of(view, record);
+        if start.state != State::Idle {
+            give_back(leases, byte);
+            continue;
+        }
+        let words = &view.record(record).claim;
+        // Relaxed, all of them: carried by the start word.
+        words.attempts.store(Attempts::NONE, Ordering::Relaxed);
+        words.pid.store(u64::from(pid), Ordering::Relaxed);
+        words.epoch.store(words.epoch.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        let counters = &view.record(record).counters;
+        counters.acked.store(0, Ordering::Relaxed);
+        counters.redelivered.store(0, Ordering::Relaxed);
+        let mark = view.control().marks.records.load(Ordering::Relaxed);
+        // Release. pair P8: raised before the record's first use.
+        let raised = mark.max(u64::from(record) + 1);
+        view.control().marks.records.store(raised, Ordering::Release);
+        // Release: the record is the group's from here on.
+        words.start.store(Start::idle(0, group).pack(), Ordering::Release);
+        return Ok(Some(record));
+    }
+    Ok(None)
+}
+
+/// Gives a record back whose owner leaves by its own will. Its lease is held, and dropped here.
+pub(crate) fn leave(view: &View, leases: &impl Leases, record: u8) {
+    let claim = &view.record(record).claim;
+    let start = start_of(view, record);
+    // Release: whoever takes the record sees what its owner did.
+    claim.start.store(Start::idle(start.seq, NO_GROUP).pack(), Ordering::Release);
+    give_back(leases, lease_byte::consumer(record));
+}
+
+/// Frees `group` unless a member lives. Returns that member's record then, and nothing has changed.
+pub(crate) fn remove_group(view: &View, leases: &impl Leases, group: u8) -> io::Result<Option<u8>> {
+    let mut taken = [false; u8::MAX as usize];
+    let mut live = Ok(None);
+    for record in records_of(view, group) {
+        match try_take(leases, lease_byte::consumer(record)) {
+            Ok(true) => taken[usize::from(record)] = true,
+            Ok(false) => live = Ok(Some(record)),
+            Err(fault) => live = Err(fault),
+        }
+        if !matches!(live, Ok(None)) {
+            break;
+        }
+    }
+    let taken = || (0..u8::MAX).zip(&taken).filter(|(_, taken)| **taken).map(|(record, _)| record);
+    if matches!(live, Ok(None)) {
+        for record in taken() {
+            let start = start_of(view, record);
+            let none = Start::idle(start.seq, NO_GROUP);
+            // Release: as in `leave`. Before the group is free: the next group of this index must not
+            // find records of the old one.
+            view.record(record).claim.start.store(none.pack(), Ordering::Release);
+        }
+        free(view, group);
+    }
+    for record in taken() {
+        give_back(leases, lease_byte::consumer(record));
+    }
+    live
+}
+
+/// Whether `group` goes with its last member.
+pub(crate) fn goes_with_last_member(view: &View, group: u8) -> bool {
+    // Relaxed: written before the group's state, which the caller has seen. pair P8.
+    let traits = view.group(group).identity.traits.load(Ordering::Relaxed);
+    traits >> 8 & 0xff == RETENTION_RELEASE
+}
+
+/// Value of the retention byte of a group that goes with its last member; 0 = it stays.
+pub(crate) const RETENTION_RELEASE: u64 = 1;
+
+/// What a full producer does about groups that nobody will ever ack for: frees those that were left
+/// half-made, and those without a live member that go with their last one. Only *tries* the control
+/// lease. Returns whether anything was freed.
+pub(crate) fn reap(view: &View, leases: &impl Leases) -> io::Result<bool> {
+    if !try_take(leases, lease_byte::CONTROL)? {
+        return Ok(false);
+    }
+    let mut freed = free_half_made(view);
+    let mut fault = None;
+    for group in groups(view).filter(|&group| goes_with_last_member(view, group)) {
+        match remove_group(view, leases, group) {
+            Ok(None) => freed = true,
+            Ok(Some(_)) => {}
+            Err(error) => fault = Some(error),
+        }
+    }
+    give_back(leases, lease_byte::CONTROL);
+    fault.map_or(Ok(freed), Err)
+}

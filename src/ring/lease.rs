@@ -1,0 +1,30 @@
+//! Roles are leases: locks on single bytes of the segment's file, dropped by the kernel when their
+//! holder is gone. "Is the owner gone?" is "can I get the lease?".
+
+use std::io;
+
+use crate::sync::{Ordering, fence};
+
+/// Where leases come from: the kernel, or a stand-in for it in the models.
+pub(crate) trait Leases {
+    /// Takes the lease of `byte` if nobody holds it, this handle included; never waits.
+    fn try_lock(&self, byte: u64) -> io::Result<bool>;
+    /// Gives back a lease that this handle holds.
+    fn unlock(&self, byte: u64);
+}
+
+/// Takes a lease, and sees what its last holder did.
+pub(crate) fn try_take(leases: &impl Leases, byte: u64) -> io::Result<bool> {
+    let taken = leases.try_lock(byte)?;
+    // Acquire fence. pair P7: the kernel hands locks over in order, but promises nothing to the
+    // language's memory model; nothing of what follows may be read before the lock was taken.
+    fence(Ordering::Acquire);
+    Ok(taken)
+}
+
+/// Gives a lease back, after all that was done under it.
+pub(crate) fn give_back(leases: &impl Leases, byte: u64) {
+    // Release fence. pair P7: nothing of what came before may be stored after the lock is free.
+    fence(Ordering::Release);
+    leases.unlock(byte);
+}

@@ -1,0 +1,34 @@
+//! The protocol: what is stored in which order, and why that is enough.
+//!
+//! # Invariants
+//!
+//! - **I1** One producer at a time (lease 512): it alone stores stamps, tail and limit.
+//! - **I2** A slot is written for sequence `q` only if `q < limit`, and the limit is at most `gate +
+//!   capacity`, where the gate is the lowest head of any group: nobody still needs `q - capacity`.
+//! - **I3** A consumer reads the payload of `q` in place only between seeing the stamp `q + 1` (or a tail
+//!   above `q`) and storing a head above `q`. By I2 the slot stays as it is meanwhile.
+//! - **I4** One consumer per exclusive group (the lease of every record with its tag): it alone stores
+//!   the group's head.
+//! - **I5** Groups and consumer records are made, taken and freed under the control lease (513) alone.
+//!
+//! # Pairs
+//!
+//! | pair | fact made visible | store side | load side |
+//! | --- | --- | --- | --- |
+//! | P1 | the payload is whole | [`publish`]: stamp, Release | [`claim`], [`observe`]: stamp, Acquire |
+//! | P2 | the payload was read | [`claim`]: head, Release | [`gate`]: head, Acquire |
+//! | P3 | everything below the tail is published | [`publish`]: tail, Release | [`claim`], [`observe`]: tail, Acquire |
+//! | P4 | the slot is being written again | [`publish`]: stamp 0, fence | [`observe`]: fence, stamp |
+//! | P5 | the producer sees the group, or the group sees the limit | [`publish`]: limit, fence, scan | [`control`]: head and state, fence, limit |
+//! | P6 | the freed group's last reads | [`control`]: state FREE, Release | [`gate`]: state, Acquire |
+//! | P7 | what the last holder of a lease did | [`lease`]: fence, give back | [`lease`]: take, fence |
+//! | P8 | a new group's head | [`control`]: mark, state, Release | [`gate`]: mark, state, Acquire |
+//!
+//! docs/ordering.md adds the model and the mutant of each.
+
+pub(crate) mod claim;
+pub(crate) mod control;
+pub(crate) mod gate;
+pub(crate) mod lease;
+pub(crate) mod observe;
+pub(crate) mod publish;

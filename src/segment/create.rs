@@ -1,0 +1,157 @@
+//! Creation: under a temporary name, then renamed. The real name is always ready, and a creator that
+//! dies leaves nothing but a temporary whose lease is free, for the next one to sweep.
+
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, RenameFlags, posix_fallocate, renameat2};
+use nix::sys::mman::shm_unlink;
+use nix::sys::stat::{Mode, fchmod};
+
+use super::lease::LeaseFile;
+use super::name::{self, QueueName, shm_dir, shm_path};
+use super::region::Region;
+use crate::error::{CreateError, Free, SystemError};
+use crate::layout::lease_byte;
+use crate::ring::lease::{Leases, try_take};
+use crate::sys::memory::FreeMemory;
+
+/// What to do with the memory of a mapping beyond mapping it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Memory {
+    pub(crate) prefault: bool,
+    pub(crate) lock: bool,
+}
+
+impl Memory {
+    pub(crate) fn apply(self, region: &Region) -> Result<(), SystemError> {
+        if self.prefault {
+            region.prefault().map_err(|e| SystemError::new("prefault the queue's memory", e))?;
+        }
+        if self.lock {
+            let doing = "lock the queue's memory (raise RLIMIT_MEMLOCK, ulimit -l)";
+            region.lock().map_err(|e| SystemError::new(doing, e))?;
+        }
+        Ok(())
+    }
+}
+
+/// What is to be created.
+#[derive(Debug)]
+pub(crate) struct Plan<'a> {
+    pub(crate) name: &'a QueueName,
+    pub(crate) size: usize,
+    pub(crate) mode: u32,
+    pub(crate) memory: Memory,
+}
+
+/// A creator that was overtaken by a sweeper between two system calls starts over.
+const TRIES: usize = 8;
+
+/// Creates the object of `plan`, has it filled, and gives it its name.
+pub(crate) fn create(
+    plan: &Plan<'_>,
+    fill: impl FnOnce(&Region),
+) -> Result<(Region, LeaseFile), CreateError> {
+    sweep();
+    if shm_path(&plan.name.object()).exists() {
+        return Err(CreateError::Exists { name: plan.name.as_str().to_owned() });
+    }
+    let need = plan.size as u64;
+    let free = FreeMemory::of(&shm_dir());
+    if !free.fits(need) {
+        return Err(no_room(need, free));
+    }
+    let make = |source| SystemError::new("create the queue's shared memory", source);
+    for _ in 0..TRIES {
+        let temporary = Temporary(Some(name::temporary(random())));
+        let region = Region::make(temporary.object(), plan.size).map_err(make)?;
+        let leases = LeaseFile::open(temporary.object(), true).map_err(make)?;
+        // From here on no sweeper takes it for a left-over. One may have done so before.
+        let ours = try_take(&leases, lease_byte::CONTROL).map_err(make)?;
+        if !ours || leases.removed().map_err(make)? {
+            continue;
+        }
+        return finish(plan, temporary, region, leases, fill);
+    }
+    Err(make(io::Error::from(io::ErrorKind::Interrupted)).into())
+}
+
+fn finish(
+    plan: &Plan<'_>,
+    mut temporary: Temporary,
+    region: Region,
+    leases: LeaseFile,
+    fill: impl FnOnce(&Region),
+) -> Result<(Region, LeaseFile), CreateError> {
+    let need = plan.size as u64;
+    let system = |doing| move |source: io::Error| SystemError::new(doing, source);
+    let file = leases.file().map_err(system("create the queue's shared memory"))?;
+    // Before the first touch: later a full file system would be a SIGBUS.
+    posix_fallocate(file, 0, plan.size as libc::off_t).map_err(|errno| match errno {
+        Errno::ENOSPC | Errno::ENOMEM => no_room(need, FreeMemory::of(&shm_dir())),
+        errno => SystemError::new("allocate the queue's shared memory", errno).into(),
+    })?;
+    plan.memory.apply(&region)?;
+    fill(&region);
+    let mode = Mode::from_bits_truncate(plan.mode);
+    fchmod(file, mode).map_err(|e| SystemError::new("set the queue's permissions", e))?;
+    let (from, to) = (shm_path(temporary.object()), shm_path(&plan.name.object()));
+    match renameat2(AT_FDCWD, &from, AT_FDCWD, &to, RenameFlags::RENAME_NOREPLACE) {
+        Ok(()) => temporary.0 = None,
+        Err(Errno::EEXIST) => {
+            return Err(CreateError::Exists { name: plan.name.as_str().to_owned() });
+        }
+        Err(errno) => return Err(SystemError::new("give the queue its name", errno).into()),
+    }
+    crate::ring::lease::give_back(&leases, lease_byte::CONTROL);
+    Ok((region, leases))
+}
+
+fn no_room(need: u64, free: FreeMemory) -> CreateError {
+    CreateError::NoRoom {
+        need,
+        file_system: Free(free.file_system),
+        machine: Free(free.machine),
+        control_group: Free(free.control_group),
+    }
+}
+
+/// An object that goes away again unless it got its real name.
+#[derive(Debug)]
+struct Temporary(Option<String>);
+
+impl Temporary {
+    fn object(&self) -> &str {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Some(object) = &self.0 {
+            // It may not have been made, or been swept already.
+            let _ = shm_unlink(object.as_str());
+        }
+    }
+}
+
+/// Unlinks temporaries whose creator is gone. Best effort: what cannot be looked at is somebody else's.
+fn sweep() {
+    for object in name::temporaries().unwrap_or_default() {
+        if let Ok(leases) = LeaseFile::open(&object, true)
+            && let Ok(true) = leases.try_lock(lease_byte::CONTROL)
+        {
+            // Under its lease: a creator that is just beginning sees that it lost the name.
+            let _ = shm_unlink(object.as_str());
+        }
+    }
+}
+
+/// A number that no other process comes to at the same time; std seeds its hasher from the system.
+pub(crate) fn random() -> u64 {
+    let mut hasher = std::hash::RandomState::new().build_hasher();
+    hasher.write_u32(std::process::id());
+    hasher.finish()
+}

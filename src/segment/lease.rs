@@ -1,0 +1,176 @@
+//! Leases as open-file-description locks (fcntl(2), F_OFD_SETLK).
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::mman::shm_open;
+use nix::sys::stat::Mode;
+
+use crate::error::{ControlError, SystemError};
+use crate::layout::{View, lease_byte};
+use crate::ring::control::free_half_made;
+use crate::ring::lease::{Leases, give_back, try_take};
+use crate::sync::Ordering;
+use crate::sys::fork::{self, Inherited};
+
+/// An open file description of a segment, never mapped: a mapping would keep its locks alive.
+#[derive(Debug)]
+pub(crate) struct LeaseFile {
+    /// `None` only inside `drop`.
+    file: Option<File>,
+    /// The bytes this description holds: the kernel would grant them to it again.
+    held: RefCell<Vec<u64>>,
+    generation: u32,
+}
+
+fn lock_of(byte: u64, kind: libc::c_int) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: byte as libc::off_t,
+        l_len: 1,
+        l_pid: 0,
+    }
+}
+
+impl LeaseFile {
+    /// Opens a shared memory object anew, for reading and writing or for reading only.
+    pub(crate) fn open(object: &str, write: bool) -> io::Result<LeaseFile> {
+        let access = if write { OFlag::O_RDWR } else { OFlag::O_RDONLY };
+        fork::register(|inherited| {
+            let fd = shm_open(object, access | OFlag::O_CLOEXEC, Mode::empty())?;
+            inherited(Inherited::Lease(fd.as_raw_fd()));
+            Ok(LeaseFile {
+                file: Some(File::from(fd)),
+                held: RefCell::default(),
+                generation: fork::generation(),
+            })
+        })
+    }
+
+    pub(crate) fn file(&self) -> io::Result<&File> {
+        match &self.file {
+            Some(file) if self.generation == fork::generation() => Ok(file),
+            _ => Err(io::Error::from(io::ErrorKind::Unsupported)),
+        }
+    }
+
+    /// Whether this handle was made before a fork.
+    #[inline]
+    pub(crate) fn forked(&self) -> bool {
+        self.generation != fork::generation()
+    }
+
+    /// Whether the object has no name any more.
+    pub(crate) fn removed(&self) -> io::Result<bool> {
+        Ok(self.file()?.metadata()?.nlink() == 0)
+    }
+
+    /// Device and inode.
+    pub(crate) fn id(&self) -> io::Result<(u64, u64)> {
+        let meta = self.file()?.metadata()?;
+        Ok((meta.dev(), meta.ino()))
+    }
+
+    /// Whether somebody else holds `byte`: looks without taking, so nobody is turned away meanwhile.
+    pub(crate) fn is_held(&self, byte: u64) -> io::Result<bool> {
+        let mut lock = lock_of(byte, libc::F_WRLCK);
+        fcntl(self.file()?, FcntlArg::F_OFD_GETLK(&mut lock))?;
+        Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
+    }
+}
+
+impl Leases for LeaseFile {
+    fn try_lock(&self, byte: u64) -> io::Result<bool> {
+        if self.held.borrow().contains(&byte) {
+            return Ok(false);
+        }
+        match fcntl(self.file()?, FcntlArg::F_OFD_SETLK(&lock_of(byte, libc::F_WRLCK))) {
+            Ok(_) => {
+                self.held.borrow_mut().push(byte);
+                Ok(true)
+            }
+            Err(nix::Error::EAGAIN | nix::Error::EACCES) => Ok(false),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    fn unlock(&self, byte: u64) {
+        self.held.borrow_mut().retain(|held| *held != byte);
+        if let Ok(file) = self.file() {
+            // Unlocking a byte of an open file does not fail; if it did, the close would free it.
+            let _ = fcntl(file, FcntlArg::F_OFD_SETLK(&lock_of(byte, libc::F_UNLCK)));
+        }
+    }
+}
+
+impl Drop for LeaseFile {
+    fn drop(&mut self) {
+        let Some(file) = self.file.take() else { return };
+        let fd = OwnedFd::from(file).into_raw_fd();
+        // In a forked child the handler has closed it already, and the number may be somebody else's.
+        if self.generation == fork::generation() {
+            fork::unregister(Inherited::Lease(fd), || close(fd));
+        }
+    }
+}
+
+#[allow(unsafe_code)]
+fn close(fd: i32) {
+    // SAFETY: the descriptor was taken out of its owner just before, and is closed only here.
+    drop(unsafe { OwnedFd::from_raw_fd(fd) });
+}
+
+/// The control lease, held until dropped.
+#[derive(Debug)]
+pub(crate) struct ControlGuard<'a> {
+    view: &'a View,
+    leases: &'a LeaseFile,
+}
+
+/// How often a waiter looks whether the control lease is free: control operations take microseconds.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+
+impl<'a> ControlGuard<'a> {
+    /// Waits for the control lease, at most `timeout`.
+    pub(crate) fn take(
+        view: &'a View,
+        leases: &'a LeaseFile,
+        timeout: Duration,
+    ) -> Result<ControlGuard<'a>, ControlError> {
+        if leases.forked() {
+            return Err(ControlError::Forked);
+        }
+        let since = Instant::now();
+        let system = |source| SystemError::new("lock the queue for a control operation", source);
+        while !try_take(leases, lease_byte::CONTROL).map_err(system)? {
+            if since.elapsed() >= timeout {
+                // Relaxed: for people to read.
+                let pid = view.control().holder.load(Ordering::Relaxed) as u32;
+                return Err(ControlError::Timeout { pid, waited_ms: timeout.as_millis() as u64 });
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        let guard = ControlGuard { view, leases };
+        // Relaxed: for people to read.
+        view.control().holder.store(u64::from(std::process::id()), Ordering::Relaxed);
+        if leases.removed().map_err(system)? {
+            return Err(ControlError::Removed);
+        }
+        free_half_made(view);
+        Ok(guard)
+    }
+}
+
+impl Drop for ControlGuard<'_> {
+    fn drop(&mut self) {
+        // Relaxed: for people to read.
+        self.view.control().holder.store(0, Ordering::Relaxed);
+        give_back(self.leases, lease_byte::CONTROL);
+    }
+}

@@ -1,0 +1,122 @@
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+
+use zerocopy::FromZeros;
+use zerocopy::IntoBytes;
+
+use super::lease::LeaseFile;
+use super::name::QueueName;
+use super::region::Region;
+use crate::error::{OpenError, SystemError};
+use crate::layout::config::{Config, ConfigFault};
+use crate::layout::{CONFIG_BYTES, Geometry, VERSION};
+
+/// Whose queues are opened beside one's own.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trust {
+    pub(crate) uids: Vec<u32>,
+}
+
+impl Trust {
+    /// Root may look at everybody's queues, but not take part in them unasked.
+    fn allows(&self, owner: u32, only_look: bool) -> bool {
+        let me = nix::unistd::geteuid();
+        owner == me.as_raw() || self.uids.contains(&owner) || (only_look && me.is_root())
+    }
+}
+
+/// A segment that was opened and checked.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) leases: LeaseFile,
+    pub(crate) region: Region,
+    pub(crate) config: Config,
+    pub(crate) geo: Geometry,
+}
+
+/// A name can move to another object between two looks at it; more often is somebody's game.
+const TRIES: usize = 8;
+
+/// Opens for reading and writing.
+pub(crate) fn open_shared(name: &QueueName, trust: &Trust) -> Result<Opened, OpenError> {
+    let object = name.object();
+    let map = |source| SystemError::new("map the queue's shared memory", source);
+    for _ in 0..TRIES {
+        let leases = open_file(name, true)?;
+        let (config, geo) = read_config(name, &leases, trust, false)?;
+        let region = match Region::open(&object) {
+            Ok(region) => region,
+            // Removed since; the next round says so.
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => continue,
+            Err(fault) => return Err(map(fault).into()),
+        };
+        // The name was looked up twice. The same instance means the same object.
+        if region.len() == geo.total && instance_of(&region) == config.instance {
+            return Ok(Opened { leases, region, config, geo });
+        }
+    }
+    Err(map(io::Error::from(io::ErrorKind::Interrupted)).into())
+}
+
+/// Opens for reading only: through one descriptor, which is mapped and never holds a lease.
+pub(crate) fn open_read_only(name: &QueueName, trust: &Trust) -> Result<Opened, OpenError> {
+    let map = |source| SystemError::new("map the queue's shared memory", source);
+    let leases = open_file(name, false)?;
+    let (config, geo) = read_config(name, &leases, trust, true)?;
+    let region = Region::read_only(leases.file().map_err(map)?, geo.total).map_err(map)?;
+    Ok(Opened { leases, region, config, geo })
+}
+
+fn open_file(name: &QueueName, write: bool) -> Result<LeaseFile, OpenError> {
+    LeaseFile::open(&name.object(), write).map_err(|fault| match fault.kind() {
+        io::ErrorKind::NotFound => OpenError::NotFound { name: name.as_str().to_owned() },
+        _ => SystemError::new("open the queue's shared memory", fault).into(),
+    })
+}
+
+/// Reads the config through the file, into a copy that nobody else can change, and checks it.
+fn read_config(
+    name: &QueueName,
+    leases: &LeaseFile,
+    trust: &Trust,
+    only_look: bool,
+) -> Result<(Config, Geometry), OpenError> {
+    let read = |source| SystemError::new("read the queue's header", source);
+    let file = leases.file().map_err(read)?;
+    let meta = file.metadata().map_err(read)?;
+    if !trust.allows(meta.uid(), only_look) {
+        return Err(OpenError::ForeignOwner { uid: meta.uid() });
+    }
+    let mut config = Config::new_zeroed();
+    if meta.len() < CONFIG_BYTES as u64 {
+        return Err(OpenError::WrongSize { expected: CONFIG_BYTES as u64, found: meta.len() });
+    }
+    file.read_exact_at(config.as_mut_bytes(), 0).map_err(read)?;
+    let geo = config.check().map_err(|fault| match fault {
+        ConfigFault::Magic => OpenError::NotAQueue { name: name.as_str().to_owned() },
+        ConfigFault::Version(found) => OpenError::WrongVersion { found, supported: VERSION },
+        ConfigFault::Features(bits) => {
+            OpenError::Unsupported { what: format!("feature bits {bits:#x}") }
+        }
+        ConfigFault::WakeMode(mode) => OpenError::Unsupported { what: format!("wake mode {mode}") },
+        ConfigFault::SlotFormat(format) => {
+            OpenError::Unsupported { what: format!("slot format {format}") }
+        }
+        ConfigFault::Checksum => OpenError::Damaged { what: "its checksum does not match" },
+        ConfigFault::Field(what) => OpenError::Damaged { what },
+    })?;
+    if meta.len() != geo.total as u64 {
+        return Err(OpenError::WrongSize { expected: geo.total as u64, found: meta.len() });
+    }
+    Ok((config, geo))
+}
+
+#[allow(unsafe_code)]
+fn instance_of(region: &Region) -> [u64; 2] {
+    let at = region.at().as_ptr().wrapping_add(std::mem::offset_of!(Config, instance));
+    std::array::from_fn(|i| {
+        // SAFETY: the caller has seen that the region is as long as a checked config says, so these
+        // two aligned words lie inside; nobody writes them after creation.
+        unsafe { at.cast::<u64>().wrapping_add(i).read_volatile() }
+    })
+}

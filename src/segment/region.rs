@@ -1,0 +1,137 @@
+#![allow(unsafe_code)]
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
+use std::ptr::NonNull;
+
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mlock, mmap, munmap};
+use shared_memory::{Shmem, ShmemConf, ShmemError};
+
+use crate::sys::fork::{self, Inherited};
+
+/// A mapped object: the only place that knows how a segment gets into memory.
+#[derive(Debug)]
+pub(crate) struct Region {
+    at: NonNull<u8>,
+    len: usize,
+    mapping: Mapping,
+    generation: u32,
+}
+
+enum Mapping {
+    /// Unmaps itself when dropped; never unlinks (its ownership is off).
+    Shared(#[expect(dead_code, reason = "held for its drop")] Shmem),
+    ReadOnly,
+}
+
+impl std::fmt::Debug for Mapping {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if matches!(self, Mapping::ReadOnly) { "ReadOnly" } else { "Shared" })
+    }
+}
+
+// SAFETY: the pointers stand for memory that belongs to the process, not to a thread; a region hands out
+// nothing but its address.
+unsafe impl Send for Region {}
+// SAFETY: as above.
+unsafe impl Sync for Region {}
+
+fn os_error(fault: ShmemError) -> io::Error {
+    match fault {
+        ShmemError::MapCreateFailed(errno)
+        | ShmemError::MapOpenFailed(errno)
+        | ShmemError::UnknownOsError(errno) => io::Error::from_raw_os_error(errno as i32),
+        ShmemError::MappingIdExists => io::Error::from_raw_os_error(libc::EEXIST),
+        other => io::Error::other(other.to_string()),
+    }
+}
+
+impl Region {
+    /// Makes the object, of `size` bytes that are not allocated yet, and maps it.
+    pub(crate) fn make(object: &str, size: usize) -> io::Result<Region> {
+        Region::shared(ShmemConf::new().os_id(object).size(size), ShmemConf::create)
+    }
+
+    /// Maps an object that exists, whole.
+    pub(crate) fn open(object: &str) -> io::Result<Region> {
+        Region::shared(ShmemConf::new().os_id(object), ShmemConf::open)
+    }
+
+    fn shared(
+        conf: ShmemConf,
+        map: fn(ShmemConf) -> Result<Shmem, ShmemError>,
+    ) -> io::Result<Region> {
+        fork::register(|inherited| {
+            let mut shmem = map(conf).map_err(os_error)?;
+            // It would unlink by name when dropped, whoever has that name by then.
+            shmem.set_owner(false);
+            let at = NonNull::new(shmem.as_ptr())
+                .ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
+            let len = shmem.len();
+            Region::keep(at, len, Mapping::Shared(shmem), inherited)
+        })
+    }
+
+    /// Maps an object that nothing may be written to.
+    pub(crate) fn read_only(file: impl AsFd, len: usize) -> io::Result<Region> {
+        let size =
+            NonZeroUsize::new(len).ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
+        fork::register(|inherited| {
+            // SAFETY: a new mapping at an address of the kernel's choice disturbs nobody.
+            let at =
+                unsafe { mmap(None, size, ProtFlags::PROT_READ, MapFlags::MAP_SHARED, file, 0) }?;
+            Region::keep(at.cast(), len, Mapping::ReadOnly, inherited)
+        })
+    }
+
+    fn keep(
+        at: NonNull<u8>,
+        len: usize,
+        mapping: Mapping,
+        inherited: &mut dyn FnMut(Inherited),
+    ) -> io::Result<Region> {
+        let region = Region { at, len, mapping, generation: fork::generation() };
+        // SAFETY: the range is a mapping of ours; only children are affected.
+        unsafe { madvise(at.cast(), len, MmapAdvise::MADV_DONTFORK) }?;
+        inherited(Inherited::Mapping { at: at.as_ptr() as usize, len });
+        Ok(region)
+    }
+
+    pub(crate) fn at(&self) -> NonNull<u8> {
+        self.at
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Brings all pages into this process's page table, for writing.
+    pub(crate) fn prefault(&self) -> io::Result<()> {
+        // SAFETY: populating a mapping of ours changes no byte of it.
+        let rc =
+            unsafe { libc::madvise(self.at.as_ptr().cast(), self.len, libc::MADV_POPULATE_WRITE) };
+        if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// Keeps all pages in memory (RLIMIT_MEMLOCK permitting).
+    pub(crate) fn lock(&self) -> io::Result<()> {
+        // SAFETY: locking a mapping of ours changes no byte of it.
+        Ok(unsafe { mlock(self.at.cast(), self.len) }?)
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        // In a forked child, what lies there is the inaccessible stand-in, and nobody registered it.
+        if self.generation == fork::generation() {
+            let entry = Inherited::Mapping { at: self.at.as_ptr() as usize, len: self.len };
+            fork::unregister(entry, || {});
+        }
+        if let Mapping::ReadOnly = self.mapping {
+            // SAFETY: the mapping is ours, and every view of it is gone: views live beside an Arc of
+            // their region. Nothing can be done about a failure.
+            let _ = unsafe { munmap(self.at.cast(), self.len) };
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! A look at a queue's state, for people and monitors. Each figure is read on its own: two of them may be
+//! a moment apart, so differences saturate.
+
+use std::time::{Duration, SystemTime};
+
+use crate::attach::Mapped;
+use crate::error::SystemError;
+use crate::group::{Retention, identity_of, pid_of};
+use crate::layout::{GroupState, lease_byte};
+use crate::ring::control;
+use crate::ring::control::RETENTION_RELEASE;
+use crate::segment::LeaseFile;
+use crate::seq::Head;
+use crate::sync::Ordering;
+
+/// A queue's state at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// Its name.
+    pub name: String,
+    /// Layout version.
+    pub version: u32,
+    /// Messages that fit.
+    pub capacity: u64,
+    /// Bytes of the longest message.
+    pub payload_size: usize,
+    /// Bytes of shared memory.
+    pub bytes: usize,
+    /// What it carries, as its creator called it; empty if unnamed.
+    pub schema_name: String,
+    /// Hash of a typed message's fields; 0 for bytes.
+    pub schema_hash: u64,
+    /// Equal for queues of the same shape and message type.
+    pub fingerprint: u64,
+    /// When it was made.
+    pub created_at: SystemTime,
+    /// Size of the group table.
+    pub groups_max: usize,
+    /// Size of the consumer table.
+    pub consumers_max: usize,
+    /// The queue's first sequence.
+    pub base: u64,
+    /// The next sequence to be published.
+    pub tail: u64,
+    /// Who produces.
+    pub producer: ProducerInfo,
+    /// All groups, in the order of their records.
+    pub groups: Vec<GroupInfo>,
+}
+
+/// The producer's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProducerInfo {
+    /// Whether one is attached.
+    pub live: bool,
+    /// Its pid, or that of one that died without giving up the role; 0 if none.
+    pub pid: u32,
+    /// How often the role was taken.
+    pub epoch: u64,
+    /// Payload bytes published, a little behind.
+    pub payload_bytes: u64,
+    /// Times it found the queue full, a little behind.
+    pub full: u64,
+}
+
+/// A group's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GroupInfo {
+    /// Its name; empty if it is being made right now.
+    pub name: String,
+    /// What becomes of it without members.
+    pub retention: Retention,
+    /// The next sequence it has to ack.
+    pub head: u64,
+    /// Messages published and not acked.
+    pub depth: u64,
+    /// Of these, messages that were delivered already.
+    pub unacked: u64,
+    /// Its consumers.
+    pub members: Vec<MemberInfo>,
+}
+
+/// A consumer's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemberInfo {
+    /// Its record.
+    pub record: u8,
+    /// Its pid, for people to read.
+    pub pid: u32,
+    /// Whether it lives: its lease is held.
+    pub live: bool,
+    /// Messages it acked since it joined.
+    pub acked: u64,
+    /// Messages it was given that had been delivered before.
+    pub redelivered: u64,
+}
+
+impl Snapshot {
+    pub(crate) fn take(mapped: &Mapped, file: &LeaseFile) -> Result<Snapshot, SystemError> {
+        let look = |source| SystemError::new("look at the queue's file", source);
+        let (view, config) = (mapped.view(), &mapped.config);
+        let geo = *view.geo();
+        let words = view.control();
+        // Acquire. pair P3.
+        let tail = words.tail.load(Ordering::Acquire);
+        let identity = &words.producer.identity;
+        let counters = &words.producer.counters;
+        // Relaxed, here and below: each figure stands for itself.
+        let producer = ProducerInfo {
+            live: file.is_held(lease_byte::PRODUCER).map_err(look)?,
+            pid: identity.pid.load(Ordering::Relaxed) as u32,
+            epoch: identity.epoch.load(Ordering::Relaxed),
+            payload_bytes: counters.bytes.load(Ordering::Relaxed),
+            full: counters.full.load(Ordering::Relaxed),
+        };
+        let mut groups = Vec::new();
+        for index in control::groups(view) {
+            let group = view.group(index);
+            let known =
+                identity_of(group).filter(|_| control::state(view, index) != GroupState::Joining);
+            let name = known.map_or(String::new(), |identity| {
+                String::from_utf8_lossy(identity.name()).into_owned()
+            });
+            let releases = known.is_some_and(|i| u64::from(i.retention) == RETENTION_RELEASE);
+            let head = Head::unpack(group.head.load(Ordering::Relaxed)).seq;
+            let delivered = group.delivery.up_to.load(Ordering::Relaxed);
+            let mut members = Vec::new();
+            for record in control::records_of(view, index) {
+                let counters = &view.record(record).counters;
+                members.push(MemberInfo {
+                    record,
+                    pid: pid_of(view, record),
+                    live: file.is_held(lease_byte::consumer(record)).map_err(look)?,
+                    acked: counters.acked.load(Ordering::Relaxed),
+                    redelivered: counters.redelivered.load(Ordering::Relaxed),
+                });
+            }
+            groups.push(GroupInfo {
+                name,
+                retention: if releases { Retention::Release } else { Retention::Hold },
+                head,
+                depth: tail.saturating_sub(head),
+                unacked: delivered.saturating_sub(head),
+                members,
+            });
+        }
+        Ok(Snapshot {
+            name: mapped.name.as_str().to_owned(),
+            version: config.version,
+            capacity: geo.capacity,
+            payload_size: geo.payload_size,
+            bytes: geo.total,
+            schema_name: config.schema_name().to_owned(),
+            schema_hash: config.schema_hash,
+            fingerprint: config.fingerprint,
+            created_at: SystemTime::UNIX_EPOCH + Duration::from_nanos(config.created_at),
+            groups_max: geo.groups_max,
+            consumers_max: geo.consumers_max,
+            base: geo.base,
+            tail,
+            producer,
+            groups,
+        })
+    }
+}

@@ -1,0 +1,32 @@
+//! The one place where the protocol's atomics come from.
+//!
+//! `native` is what ships: the atomics of `std` and payload bytes in place. `mocked` replaces them in
+//! the loom models: every store is a point where its thread may die, and the payload is watched for
+//! races. Ordering::SeqCst is for fences only: loom takes SeqCst accesses for AcqRel.
+
+#[cfg(slipring_loom)]
+mod mocked;
+#[cfg(not(slipring_loom))]
+mod native;
+
+#[cfg(slipring_loom)]
+pub(crate) use mocked::*;
+#[cfg(not(slipring_loom))]
+pub(crate) use native::*;
+
+pub(crate) use std::sync::atomic::Ordering;
+
+/// A cache line (two of them: processors fetch neighbours in pairs) of a shared record.
+///
+/// The size is part of the segment's layout, so it is fixed here and does not depend on the target as
+/// `crossbeam_utils::CachePadded` does.
+#[derive(Debug, Default)]
+#[repr(C, align(128))]
+pub(crate) struct Line<T>(pub(crate) T);
+
+impl<T> std::ops::Deref for Line<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}

@@ -1,0 +1,98 @@
+#![allow(unsafe_code)]
+
+pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, fence};
+
+use super::Ordering;
+
+const WORD: usize = size_of::<u64>();
+
+/// The payload area of one slot.
+///
+/// Invariant: the pointer is aligned to 16, and `area` bytes from it (`area` rounded up to whole words)
+/// lie inside the slot, which stays mapped as long as the `View` that handed this out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Payload {
+    at: *mut u8,
+    area: usize,
+}
+
+impl Payload {
+    /// Bytes that a payload area for `size` bytes takes in a slot.
+    pub(crate) const fn footprint(size: usize) -> usize {
+        size
+    }
+
+    /// Makes the area ready for use; the creator's part.
+    ///
+    /// # Safety
+    /// As for [`Payload::new`]; nobody else looks at the area yet.
+    pub(crate) unsafe fn init(_at: *mut u8) {}
+
+    /// # Safety
+    /// `at` and `area` must satisfy the type's invariant.
+    pub(crate) unsafe fn new(at: *mut u8, area: usize) -> Payload {
+        Payload { at, area }
+    }
+
+    fn word(&self, i: usize) -> &AtomicU64 {
+        // SAFETY: the callers keep i below area / 8 rounded up, which the type's invariant covers; the
+        // area is aligned to 16; words that an observer may read are only written as words or through
+        // `bytes_mut`, whose documentation says what that means for observers.
+        unsafe { AtomicU64::from_ptr(self.at.cast::<u64>().wrapping_add(i)) }
+    }
+
+    /// Copies `bytes` in, cut to the area, as relaxed words: an observer may read them meanwhile.
+    /// Bytes behind the end, up to a whole word, become 0.
+    pub(crate) fn store(self, bytes: &[u8]) {
+        let bytes = &bytes[..bytes.len().min(self.area)];
+        let (words, rest) = bytes.as_chunks::<WORD>();
+        for (i, word) in words.iter().enumerate() {
+            // Relaxed: the slot's stamp publishes the payload, and tells observers when it changes.
+            self.word(i).store(u64::from_le_bytes(*word), Ordering::Relaxed);
+        }
+        if !rest.is_empty() {
+            let mut last = [0; WORD];
+            last[..rest.len()].copy_from_slice(rest);
+            // Relaxed: as above.
+            self.word(words.len()).store(u64::from_le_bytes(last), Ordering::Relaxed);
+        }
+    }
+
+    /// Copies the first bytes out, at most the area, as relaxed words; the caller checks the stamp on
+    /// either side. Returns how many bytes were filled.
+    pub(crate) fn load(self, out: &mut [u8]) -> usize {
+        let len = out.len().min(self.area);
+        let (words, rest) = out[..len].as_chunks_mut::<WORD>();
+        let whole = words.len();
+        for (i, word) in words.iter_mut().enumerate() {
+            // Relaxed: whoever calls reads the stamp before (Acquire) and after (behind a fence).
+            *word = self.word(i).load(Ordering::Relaxed).to_le_bytes();
+        }
+        if !rest.is_empty() {
+            // Relaxed: as above.
+            let last = self.word(whole).load(Ordering::Relaxed).to_le_bytes();
+            rest.copy_from_slice(&last[..rest.len()]);
+        }
+        len
+    }
+
+    /// The whole area, in place.
+    ///
+    /// # Safety
+    /// The message must be published (its stamp read with Acquire) and may not be acked while `'a`
+    /// lasts: the gate then keeps the producer away.
+    pub(crate) unsafe fn bytes<'a>(self) -> &'a [u8] {
+        // SAFETY: by the type's invariant the area is mapped; by the caller's word nobody writes it.
+        unsafe { std::slice::from_raw_parts(self.at, self.area) }
+    }
+
+    /// The whole area, for writing in place.
+    ///
+    /// # Safety
+    /// The caller is the producer, the slot lies below its limit and its stamp is 0. Observers may look
+    /// at the words meanwhile; they throw away what they read, since the stamp tells them.
+    pub(crate) unsafe fn bytes_mut<'a>(self) -> &'a mut [u8] {
+        // SAFETY: by the type's invariant the area is mapped; by the caller's word no consumer holds it.
+        unsafe { std::slice::from_raw_parts_mut(self.at, self.area) }
+    }
+}

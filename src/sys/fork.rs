@@ -1,0 +1,106 @@
+//! What happens to leases and mappings in a forked child: they go away.
+//!
+//! A child without exec inherits descriptors, and with them the locks, and mappings, which keep the
+//! locks of the description they were made through. A parent that is killed would then seem alive for
+//! as long as its child. So a child handler closes every lease's descriptor, and mappings are not
+//! inherited (MADV_DONTFORK); the handler puts an inaccessible mapping over the hole, so that nothing
+//! else can come to lie where an old handle points. Handles compare [`generation`] and refuse.
+
+#![allow(unsafe_code)]
+
+use std::cell::UnsafeCell;
+use std::os::fd::RawFd;
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Something that a child must not keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inherited {
+    Lease(RawFd),
+    Mapping { at: usize, len: usize },
+}
+
+/// Counts the forks between the first process and this one.
+static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+/// Changes in a forked child, never in a process that stays.
+#[inline]
+pub(crate) fn generation() -> u32 {
+    // Relaxed: written by the only thread of a new process, before anything else runs there.
+    GENERATION.load(Ordering::Relaxed)
+}
+
+struct Registry {
+    lock: UnsafeCell<libc::pthread_mutex_t>,
+    entries: UnsafeCell<Vec<Inherited>>,
+}
+
+// SAFETY: `entries` is touched only by whoever holds `lock`.
+unsafe impl Sync for Registry {}
+
+static REGISTRY: Registry = Registry {
+    lock: UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER),
+    entries: UnsafeCell::new(Vec::new()),
+};
+static HANDLERS: Once = Once::new();
+
+extern "C" fn lock() {
+    // SAFETY: a statically initialised mutex that never moves.
+    unsafe { libc::pthread_mutex_lock(REGISTRY.lock.get()) };
+}
+
+extern "C" fn unlock() {
+    // SAFETY: as above; called by the thread that locked it, or by its copy in a child.
+    unsafe { libc::pthread_mutex_unlock(REGISTRY.lock.get()) };
+}
+
+/// Only calls that are safe in the child of a threaded process: close and mmap.
+extern "C" fn in_child() {
+    // Relaxed: this is the only thread.
+    GENERATION.fetch_add(1, Ordering::Relaxed);
+    // SAFETY: the lock is held since before the fork, by this very thread.
+    let entries = unsafe { &mut *REGISTRY.entries.get() };
+    for entry in entries.iter() {
+        match *entry {
+            // SAFETY: the descriptor was open at the fork; its owner forgets it (see `generation`).
+            Inherited::Lease(fd) => drop(unsafe { libc::close(fd) }),
+            Inherited::Mapping { at, len } => {
+                let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+                // SAFETY: the range was mapped in the parent and is a hole here (MADV_DONTFORK).
+                unsafe { libc::mmap(at as *mut _, len, libc::PROT_NONE, flags, -1, 0) };
+            }
+        }
+    }
+    entries.clear();
+    unlock();
+}
+
+/// Runs `open`, which makes things that a child must not keep, with forks held off meanwhile.
+pub(crate) fn register<T, E>(
+    open: impl FnOnce(&mut dyn FnMut(Inherited)) -> Result<T, E>,
+) -> Result<T, E> {
+    HANDLERS.call_once(|| {
+        // SAFETY: the handlers keep to what is allowed between fork and exec.
+        unsafe { libc::pthread_atfork(Some(lock), Some(unlock), Some(in_child)) };
+    });
+    lock();
+    let result = open(&mut |entry| {
+        // SAFETY: the lock is held.
+        let entries = unsafe { &mut *REGISTRY.entries.get() };
+        entries.push(entry);
+    });
+    unlock();
+    result
+}
+
+/// Runs `close`, which ends `entry`, with forks held off meanwhile.
+pub(crate) fn unregister(entry: Inherited, close: impl FnOnce()) {
+    lock();
+    // SAFETY: the lock is held.
+    let entries = unsafe { &mut *REGISTRY.entries.get() };
+    if let Some(at) = entries.iter().position(|known| *known == entry) {
+        entries.swap_remove(at);
+    }
+    close();
+    unlock();
+}

@@ -1,0 +1,4 @@
+//! What the operating system is asked for beyond files and mappings.
+
+pub(crate) mod fork;
+pub(crate) mod memory;

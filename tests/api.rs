@@ -1,0 +1,172 @@
+//! What a user of the library relies on, within one process.
+
+mod common;
+
+use std::time::Duration;
+
+use common::TempName;
+use slipring::{Group, JoinError, Queue, RecvError, Retention, SendError, Start};
+
+#[test]
+fn messages_arrive_in_order_with_their_kinds() {
+    let name = TempName::new("order");
+    let queue = Queue::builder(&name).capacity(4).payload_size(16).group("g").create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let mut consumer = queue.consumer("g").unwrap();
+    for round in 0..10u32 {
+        for i in 0..4u32 {
+            let text = format!("{}", round * 4 + i);
+            let seq = producer.try_send((i, text.as_bytes())).unwrap();
+            assert_eq!(seq, u64::from(round * 4 + i));
+        }
+        let batch = consumer.try_batch(100).unwrap().unwrap();
+        assert_eq!(batch.len(), 4);
+        for (i, message) in (0u32..).zip(&batch) {
+            assert_eq!(message.kind(), i);
+            assert_eq!(&*message, format!("{}", round * 4 + i).as_bytes());
+            assert!(!message.redelivered());
+        }
+        batch.ack();
+    }
+    assert!(consumer.try_batch(1).unwrap().is_none());
+}
+
+#[test]
+fn a_full_queue_names_its_group_and_consumer() {
+    let name = TempName::new("full");
+    let queue = Queue::builder(&name).capacity(2).group("slow").create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    producer.try_send("a").unwrap();
+    producer.try_send("b").unwrap();
+    let Err(SendError::Full(full)) = producer.try_send("c") else { panic!("there was room") };
+    assert_eq!((full.group(), full.sequence(), full.pids()), ("slow", 0, &[][..]));
+    let mut consumer = queue.consumer("slow").unwrap();
+    let Err(SendError::Timeout(full)) = producer.send_timeout("c", Duration::from_millis(5)) else {
+        panic!("there was room")
+    };
+    assert_eq!(full.pids(), [std::process::id()]);
+    consumer.recv().unwrap().ack();
+    assert_eq!(producer.try_send("c").unwrap(), 2);
+}
+
+#[test]
+fn what_is_not_acked_comes_again_one_at_a_time_and_is_counted() {
+    let name = TempName::new("again");
+    let queue = Queue::builder(&name).capacity(8).group("g").create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    producer.send_batch(["0", "1", "2", "3"]).unwrap();
+    let mut consumer = queue.consumer("g").unwrap();
+    let mut batch = consumer.batch(3).unwrap();
+    batch.ack_first();
+    drop(batch);
+    for (attempt, handle) in [(2, 0), (3, 1)] {
+        if handle == 1 {
+            drop(consumer);
+            consumer = queue.consumer("g").unwrap();
+            assert!(consumer.resumed());
+        }
+        let batch = consumer.batch(10).unwrap();
+        assert_eq!(batch.len(), 1);
+        let message = batch.first().unwrap();
+        assert_eq!((message.sequence(), message.attempts()), (1, attempt));
+        drop(batch);
+    }
+    let again: Vec<_> = (0..3)
+        .map(|_| {
+            let message = consumer.recv().unwrap();
+            let seen = (message.sequence(), message.attempts());
+            message.ack();
+            seen
+        })
+        .collect();
+    assert_eq!(again, [(1, 4), (2, 2), (3, 1)]);
+}
+
+#[test]
+fn roles_exclude_each_other_and_name_the_holder() {
+    let name = TempName::new("roles");
+    let queue = Queue::builder(&name).capacity(2).create().unwrap();
+    let other: Queue = Queue::open(&name).unwrap();
+    let producer = queue.producer().unwrap();
+    let me = std::process::id();
+    assert!(matches!(other.producer(), Err(JoinError::ProducerTaken { pid }) if pid == me));
+    let consumer = queue.consumer("g").unwrap();
+    assert!(matches!(other.consumer("g"), Err(JoinError::ConsumerTaken { pid, .. }) if pid == me));
+    assert!(matches!(other.remove_group("g"), Err(JoinError::GroupBusy { .. })));
+    drop((producer, consumer));
+    other.producer().unwrap();
+    other.consumer("g").unwrap();
+    other.remove_group("g").unwrap();
+    assert!(matches!(other.remove_group("g"), Err(JoinError::NoSuchGroup { .. })));
+}
+
+#[test]
+fn a_group_that_releases_goes_with_its_last_member() {
+    let name = TempName::new("release");
+    let queue = Queue::builder(&name).capacity(2).create().unwrap();
+    let group = Group::named("brief").retention(Retention::Release).start(Start::Newest);
+    let consumer = queue.consumer(&group).unwrap();
+    assert_eq!(queue.snapshot().unwrap().groups.len(), 1);
+    drop(consumer);
+    assert_eq!(queue.snapshot().unwrap().groups.len(), 0);
+}
+
+#[test]
+fn an_observer_counts_exactly_what_it_missed() {
+    let name = TempName::new("observer");
+    let queue = Queue::builder(&name).capacity(4).create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let mut observer = queue.observer(Start::Oldest).unwrap();
+    let mut seen = 0;
+    for burst in [1u64, 4, 9, 2, 30] {
+        for _ in 0..burst {
+            producer.send("x").unwrap();
+        }
+        let mut missed = 0;
+        while let Some(message) = observer.try_recv().unwrap() {
+            seen += 1;
+            missed += message.missed();
+        }
+        assert_eq!(missed, burst.saturating_sub(4));
+        assert_eq!(seen + observer.missed(), producer.sequence());
+    }
+}
+
+#[test]
+fn a_reservation_publishes_only_when_told() {
+    let name = TempName::new("reserve");
+    let queue = Queue::builder(&name).capacity(4).payload_size(8).group("g").create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let mut consumer = queue.consumer("g").unwrap();
+    let mut reservation = producer.try_reserve(3).unwrap();
+    reservation.bytes_mut(0).unwrap()[..2].copy_from_slice(b"no");
+    drop(reservation);
+    assert!(consumer.try_recv().unwrap().is_none());
+    let mut reservation = producer.try_reserve(3).unwrap();
+    for i in 0..3 {
+        reservation.bytes_mut(i).unwrap()[0] = i as u8;
+        assert!(reservation.set_len(i, 1) && reservation.set_kind(i, 7));
+    }
+    assert!(!reservation.set_len(0, 9) && reservation.bytes_mut(3).is_none());
+    assert_eq!(reservation.publish_first(2), 0);
+    let batch = consumer.try_batch(9).unwrap().unwrap();
+    let seen: Vec<_> = batch.iter().map(|m| (m.kind(), m.to_vec())).collect();
+    assert_eq!(seen, [(7, vec![0]), (7, vec![1])]);
+    batch.ack();
+    assert!(matches!(producer.try_reserve(5), Err(SendError::TooMany { capacity: 4, .. })));
+}
+
+#[test]
+fn a_removed_queue_is_noticed() {
+    let name = TempName::new("removed");
+    let queue = Queue::builder(&name).capacity(1).group("g").create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let mut consumer = queue.consumer("g").unwrap();
+    producer.try_send("last").unwrap();
+    assert!(slipring::remove(&name, false).is_err());
+    slipring::remove(&name, true).unwrap();
+    assert!(matches!(producer.send("never"), Err(SendError::Removed)));
+    consumer.recv().unwrap().ack();
+    assert!(matches!(consumer.recv(), Err(RecvError::Removed)));
+    assert!(queue.producer().is_err());
+}
