@@ -215,6 +215,7 @@ impl<M: Content + ?Sized> fmt::Debug for Delivery<'_, M> {
 pub struct Received<'c, M: Content + ?Sized = [u8]> {
     batch: Batch<'c, M>,
     info: MessageInfo,
+    len: usize,
 }
 
 impl<'c, M: Content + ?Sized> Received<'c, M> {
@@ -224,7 +225,7 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
         let Claim { start: sequence, attempts, .. } = batch.claim;
         // Relaxed: carried by the stamp or tail that the claim saw. pair P1.
         let meta = Meta::unpack(batch.view.slot(sequence).meta.load(Ordering::Relaxed));
-        Received { info: MessageInfo { sequence, kind: meta.kind, attempts }, batch }
+        Received { info: MessageInfo { sequence, kind: meta.kind, attempts }, len: meta.len, batch }
     }
 
     /// Its sequence, kind and attempts.
@@ -265,11 +266,9 @@ impl<M: Content + ?Sized> Deref for Received<'_, M> {
     #[inline]
     fn deref(&self) -> &M {
         let slot = self.batch.view.slot(self.info.sequence);
-        // Relaxed: as in `new`.
-        let len = Meta::unpack(slot.meta.load(Ordering::Relaxed)).len;
         // SAFETY: published and not acked: the batch holds exactly this message, and an ack consumes it
         // (I3).
         let area = unsafe { slot.payload.bytes() };
-        M::from_payload(area, len)
+        M::from_payload(area, self.len)
     }
 }

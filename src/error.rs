@@ -117,13 +117,13 @@ pub enum CreateError {
         /// The name.
         name: String,
     },
-    /// More groups to declare than the group table holds, or one twice.
+    /// A group that cannot be declared: more than the table holds, one twice, a start that is not there.
     #[error("cannot declare group {group:?}: {why}")]
     Group {
         /// The group.
         group: String,
         /// What is wrong with it.
-        why: &'static str,
+        why: String,
     },
     /// The schema's name is too long.
     #[error("schema name {name:?} is longer than {max} bytes: shorten it")]
@@ -481,11 +481,13 @@ pub enum RemoveError {
         /// Holders of roles.
         pids: Pids,
     },
-    /// It is not a queue, or a damaged one.
-    #[error("{name:?} is not a queue this program understands: remove it by force if it is yours")]
-    NotAQueue {
+    /// It could not be opened, so who uses it cannot be told.
+    #[error("who uses {name:?} cannot be told ({source}): remove it by force if it is yours")]
+    Unreadable {
         /// The name.
         name: String,
+        /// Why it could not be opened.
+        source: OpenError,
     },
     /// The control lease could not be had.
     #[error(transparent)]

@@ -170,3 +170,36 @@ fn a_removed_queue_is_noticed() {
     assert!(matches!(consumer.recv(), Err(RecvError::Removed)));
     assert!(queue.producer().is_err());
 }
+
+#[test]
+fn sequences_end_before_the_reserved_one() {
+    let name = TempName::new("end");
+    let last = (1 << 56) - 2;
+    let queue = Queue::builder(&name).capacity(4).base_sequence(last - 5).group("g");
+    let queue = queue.create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let mut consumer = queue.consumer("g").unwrap();
+    for seq in last - 5..=last {
+        assert_eq!(producer.try_send("x").unwrap(), seq);
+        let message = consumer.recv().unwrap();
+        assert_eq!(message.sequence(), seq);
+        message.ack();
+    }
+    assert!(matches!(producer.try_send("x"), Err(SendError::Exhausted)));
+    assert!(matches!(producer.send("x"), Err(SendError::Exhausted)));
+    assert!(consumer.try_recv().unwrap().is_none());
+}
+
+#[test]
+fn a_queue_whose_groups_cannot_be_declared_is_not_made() {
+    let name = TempName::new("declare");
+    let refuse = |builder: slipring::Builder| {
+        let error = builder.create().unwrap_err();
+        assert!(matches!(error, slipring::CreateError::Group { .. }), "{error}");
+        assert!(!name.path().exists());
+    };
+    let builder = Queue::builder(&name).groups_max(2);
+    refuse(builder.clone().group("a").group("a"));
+    refuse(builder.clone().group("a").group("b").group("c"));
+    refuse(builder.group(Group::named("a").start(Start::Sequence(1))));
+}

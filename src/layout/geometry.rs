@@ -48,7 +48,7 @@ pub enum GeometryError {
     #[error("a table of {0} consumers is out of range: choose 1 to {CONSUMERS_MAX}")]
     Consumers(usize),
     /// Base sequence out of range.
-    #[error("a base sequence of {0} leaves no room for messages: choose at most 2^56 - 2^25")]
+    #[error("a base sequence of {0} leaves no room for messages: choose one below 2^56 - 1")]
     Base(u64),
     /// The sum of all parts does not fit an address.
     #[error(
@@ -78,7 +78,7 @@ impl Geometry {
         if !(1..=CONSUMERS_MAX).contains(&consumers_max) {
             return Err(GeometryError::Consumers(consumers_max));
         }
-        if base > SEQ_NONE - 2 * CAPACITY_MAX {
+        if base >= SEQ_NONE {
             return Err(GeometryError::Base(base));
         }
         let capacity = capacity.next_power_of_two();

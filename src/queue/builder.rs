@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{CONTROL_TIMEOUT, OpenOptions, Queue};
 use crate::attach::Mapped;
-use crate::error::{CreateError, JoinError, OpenError, OpenOrCreateError};
+use crate::error::{CreateError, OpenError, OpenOrCreateError};
 use crate::group::{self, Group};
 use crate::layout::config::{Config, SCHEMA_NAME_MAX};
 use crate::layout::{Geometry, View};
@@ -189,15 +189,15 @@ impl<M: Content + ?Sized> Builder<M> {
             since_1970.as_nanos() as u64,
         );
         let plan = Plan { name: &name, size: geo.total, mode: self.mode, memory: self.memory };
-        let mut declared = Ok(());
         let (region, leases) = create(&plan, |region| {
             let view = fill(region, &config, geo);
-            declared = self.groups.iter().try_for_each(|group| group::make(&view, group).map(drop));
+            self.groups.iter().try_for_each(|group| match group::make(&view, group) {
+                Ok(_) => Ok(()),
+                Err(fault) => {
+                    Err(CreateError::Group { group: group.name.clone(), why: fault.to_string() })
+                }
+            })
         })?;
-        // Checked before; a failure here would be a group table smaller than it says.
-        if let Err(fault) = declared {
-            return Err(refuse(fault));
-        }
         let (mapped, _) = Mapped::new(name, Opened { leases, region, config, geo })?;
         Ok(Queue::new(mapped, Trust::default(), self.timeout))
     }
@@ -236,23 +236,13 @@ impl<M: Content + ?Sized> Builder<M> {
     fn check_groups(&self) -> Result<(), CreateError> {
         for (i, group) in self.groups.iter().enumerate() {
             group.check()?;
-            let refuse = |why| CreateError::Group { group: group.name.clone(), why };
             if self.groups[..i].iter().any(|other| other.name == group.name) {
-                return Err(refuse("it is declared twice"));
-            }
-            if i >= self.groups_max {
-                return Err(refuse("the group table is full: raise its size"));
-            }
-            if matches!(group.start, group::Start::Sequence(seq) if seq > self.base) {
-                return Err(refuse("a new queue has no message to start at: start at the oldest"));
+                let why = "it is declared twice".to_owned();
+                return Err(CreateError::Group { group: group.name.clone(), why });
             }
         }
         Ok(())
     }
-}
-
-fn refuse(fault: JoinError) -> CreateError {
-    CreateError::Group { group: fault.to_string(), why: "the segment refused it" }
 }
 
 #[allow(unsafe_code)]

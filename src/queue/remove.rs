@@ -27,12 +27,13 @@ pub fn list() -> Result<Vec<String>, SystemError> {
 ///
 /// # Errors
 /// [`RemoveError::Busy`] names the processes that hold a role, unless `force` is set;
-/// [`RemoveError::NotAQueue`] if its header makes no sense, unless `force` is set.
+/// [`RemoveError::Unreadable`] if it cannot be opened (damaged, another version, another user's), unless
+/// `force` is set.
 pub fn remove(name: &str, force: bool) -> Result<(), RemoveError> {
     let name = QueueName::new(name)?;
     // A queue in the wrong hands or of another version can be removed, if the system allows it, but
     // only by force: who uses it cannot be told.
-    match open_shared(&name, &Trust { uids: vec![nix::unistd::geteuid().as_raw()] }) {
+    match open_shared(&name, &Trust::default()) {
         Ok(opened) => {
             let (mapped, leases) = Mapped::new(name, opened)?;
             let control = ControlGuard::take(mapped.view(), &leases, CONTROL_TIMEOUT);
@@ -55,7 +56,7 @@ pub fn remove(name: &str, force: bool) -> Result<(), RemoveError> {
             let id = leases.id().map_err(look)?;
             unlink(&name, id)
         }
-        Err(_) => Err(RemoveError::NotAQueue { name: name.as_str().to_owned() }),
+        Err(source) => Err(RemoveError::Unreadable { name: name.as_str().to_owned(), source }),
     }
 }
 

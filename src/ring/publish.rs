@@ -70,12 +70,12 @@ impl Publisher {
     #[cold]
     fn find_room(&mut self, view: &View, n: u64) -> Result<(), NoRoom> {
         let capacity = view.geo().capacity;
-        if self.tail + n >= SEQ_NONE {
+        if self.tail + n > SEQ_NONE {
             return Err(NoRoom::Exhausted);
         }
         // A quarter of the ring at a time, so that a group that joins at the oldest message finds at
         // least three quarters of it.
-        let reach = self.tail + n.max(capacity / 4).max(1);
+        let reach = (self.tail + n.max(capacity / 4).max(1)).min(SEQ_NONE);
         let mut lowest = gate(view, self.tail);
         let want = reach.min(lowest.seq.saturating_add(capacity));
         if want > self.verified {
@@ -118,8 +118,8 @@ impl Publisher {
     pub(crate) fn open<'v>(&self, view: &'v View, offset: u64) -> Slot<'v> {
         debug_assert!(self.tail + offset < self.verified, "I2");
         let slot = view.slot(self.tail + offset);
-        // Release: a consumer that finds 0 here also sees the heads that let us write (it must be able
-        // to tell an empty queue from an old look at a full one).
+        // Release: whoever finds 0 here also sees the heads that let us write. Members that share a head
+        // need that to tell an empty queue from an old look at a full one; a lone consumer does not.
         slot.stamp.store(0, Ordering::Release);
         // Release fence. pair P4: no byte of the new message may be seen before the 0, or an observer
         // would take a mixture for the old message.

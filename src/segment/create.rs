@@ -1,6 +1,7 @@
 //! Creation: under a temporary name, then renamed. The real name is always ready, and a creator that
 //! dies leaves nothing but a temporary whose lease is free, for the next one to sweep.
 
+use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 
@@ -52,7 +53,7 @@ const TRIES: usize = 8;
 /// Creates the object of `plan`, has it filled, and gives it its name.
 pub(crate) fn create(
     plan: &Plan<'_>,
-    fill: impl FnOnce(&Region),
+    fill: impl FnOnce(&Region) -> Result<(), CreateError>,
 ) -> Result<(Region, LeaseFile), CreateError> {
     sweep();
     if shm_path(&plan.name.object()).exists() {
@@ -83,18 +84,18 @@ fn finish(
     mut temporary: Temporary,
     region: Region,
     leases: LeaseFile,
-    fill: impl FnOnce(&Region),
+    fill: impl FnOnce(&Region) -> Result<(), CreateError>,
 ) -> Result<(Region, LeaseFile), CreateError> {
     let need = plan.size as u64;
     let system = |doing| move |source: io::Error| SystemError::new(doing, source);
     let file = leases.file().map_err(system("create the queue's shared memory"))?;
     // Before the first touch: later a full file system would be a SIGBUS.
-    posix_fallocate(file, 0, plan.size as libc::off_t).map_err(|errno| match errno {
+    allocate(file, plan.size).map_err(|errno| match errno {
         Errno::ENOSPC | Errno::ENOMEM => no_room(need, FreeMemory::of(&shm_dir())),
         errno => SystemError::new("allocate the queue's shared memory", errno).into(),
     })?;
     plan.memory.apply(&region)?;
-    fill(&region);
+    fill(&region)?;
     let mode = Mode::from_bits_truncate(plan.mode);
     fchmod(file, mode).map_err(|e| SystemError::new("set the queue's permissions", e))?;
     let (from, to) = (shm_path(temporary.object()), shm_path(&plan.name.object()));
@@ -107,6 +108,20 @@ fn finish(
     }
     crate::ring::lease::give_back(&leases, lease_byte::CONTROL);
     Ok((region, leases))
+}
+
+/// In steps: a signal undoes the step it meets, and a program that is profiled gets many.
+fn allocate(file: &File, size: usize) -> nix::Result<()> {
+    const STEP: usize = 8 << 20;
+    for at in (0..size).step_by(STEP) {
+        let len = STEP.min(size - at) as libc::off_t;
+        while let Err(errno) = posix_fallocate(file, at as libc::off_t, len) {
+            if errno != Errno::EINTR {
+                return Err(errno);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn no_room(need: u64, free: FreeMemory) -> CreateError {
