@@ -31,8 +31,14 @@ pub enum WakeMode {
 /// # slipring::remove(&name, false)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Builder<M: Content + ?Sized = [u8]> {
+    wish: Wish,
+    marker: PhantomData<fn(&M)>,
+}
+
+#[derive(Clone, Debug)]
+struct Wish {
     name: String,
     capacity: u64,
     payload_size: usize,
@@ -44,12 +50,17 @@ pub struct Builder<M: Content + ?Sized = [u8]> {
     memory: Memory,
     groups: Vec<Group>,
     timeout: Duration,
-    marker: PhantomData<fn(&M)>,
+}
+
+impl<M: Content + ?Sized> Clone for Builder<M> {
+    fn clone(&self) -> Self {
+        Builder { wish: self.wish.clone(), marker: PhantomData }
+    }
 }
 
 impl Builder<[u8]> {
     pub(super) fn new(name: &str) -> Builder<[u8]> {
-        Builder {
+        let wish = Wish {
             name: name.to_owned(),
             capacity: 4096,
             payload_size: 112,
@@ -61,73 +72,61 @@ impl Builder<[u8]> {
             memory: Memory::default(),
             groups: Vec::new(),
             timeout: CONTROL_TIMEOUT,
-            marker: PhantomData,
-        }
+        };
+        Builder { wish, marker: PhantomData }
     }
 
     /// Bytes of the longest message, 1 to 16 MiB; 112 by default. A slot has 16 bytes more, rounded up
     /// to a multiple of 64: 48 and 112 waste nothing.
     pub fn payload_size(mut self, bytes: usize) -> Builder<[u8]> {
-        self.payload_size = bytes;
+        self.wish.payload_size = bytes;
         self
     }
 
     /// Makes it a queue of messages of type `M` instead of bytes: their size, and only their kind.
     pub fn message<M: Message>(self) -> Builder<M> {
-        Builder {
-            name: self.name,
-            capacity: self.capacity,
-            payload_size: size_of::<M>(),
-            schema_name: self.schema_name,
-            mode: self.mode,
-            groups_max: self.groups_max,
-            consumers_max: self.consumers_max,
-            base: self.base,
-            memory: self.memory,
-            groups: self.groups,
-            timeout: self.timeout,
-            marker: PhantomData,
-        }
+        let wish = Wish { payload_size: size_of::<M>(), ..self.wish };
+        Builder { wish, marker: PhantomData }
     }
 }
 
 impl<M: Content + ?Sized> Builder<M> {
     /// Messages that fit, 1 to 2^24, rounded up to a power of two; 4096 by default.
     pub fn capacity(mut self, messages: u64) -> Self {
-        self.capacity = messages;
+        self.wish.capacity = messages;
         self
     }
 
     /// A name for what the queue carries, for people to read, at most 128 bytes. A typed queue has its
     /// message's name by default.
     pub fn schema_name(mut self, name: &str) -> Self {
-        self.schema_name = Some(name.to_owned());
+        self.wish.schema_name = Some(name.to_owned());
         self
     }
 
     /// Permission bits, set exactly, whatever the umask; 0600 by default. Members need read and write,
     /// observers read.
     pub fn permissions(mut self, mode: u32) -> Self {
-        self.mode = mode;
+        self.wish.mode = mode;
         self
     }
 
     /// Most groups at a time, 1 to 63; 16 by default. The producer looks at all groups that were ever
     /// in use at once, once in a quarter of the ring.
     pub fn groups_max(mut self, groups: usize) -> Self {
-        self.groups_max = groups;
+        self.wish.groups_max = groups;
         self
     }
 
     /// Most consumers at a time, 1 to 255; 64 by default.
     pub fn consumers_max(mut self, consumers: usize) -> Self {
-        self.consumers_max = consumers;
+        self.wish.consumers_max = consumers;
         self
     }
 
     /// The first message's sequence; 0 by default. For going on with another queue's numbering.
     pub fn base_sequence(mut self, sequence: u64) -> Self {
-        self.base = sequence;
+        self.wish.base = sequence;
         self
     }
 
@@ -140,25 +139,25 @@ impl<M: Content + ?Sized> Builder<M> {
 
     /// Brings all pages into this process's page table at once, so that no first touch is slow later.
     pub fn prefault(mut self, on: bool) -> Self {
-        self.memory.prefault = on;
+        self.wish.memory.prefault = on;
         self
     }
 
     /// Keeps all pages in memory while this process lives (mlock(2)).
     pub fn mlock(mut self, on: bool) -> Self {
-        self.memory.lock = on;
+        self.wish.memory.lock = on;
         self
     }
 
     /// Declares a group, so that the first message already waits for it. May be called repeatedly.
     pub fn group(mut self, group: impl Into<Group>) -> Self {
-        self.groups.push(group.into());
+        self.wish.groups.push(group.into());
         self
     }
 
     /// How long control operations on the returned queue wait for one another; 5 s by default.
     pub fn control_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.wish.timeout = timeout;
         self
     }
 
@@ -168,13 +167,13 @@ impl<M: Content + ?Sized> Builder<M> {
     /// [`CreateError::Exists`] if the name is taken, [`CreateError::NoRoom`] with the figures if memory
     /// is short. Nothing is left behind.
     pub fn create(&self) -> Result<Queue<M>, CreateError> {
-        let name = QueueName::new(&self.name)?;
+        let name = QueueName::new(&self.wish.name)?;
         let geo = Geometry::new(
-            self.capacity,
-            self.payload_size,
-            self.groups_max,
-            self.consumers_max,
-            self.base,
+            self.wish.capacity,
+            self.wish.payload_size,
+            self.wish.groups_max,
+            self.wish.consumers_max,
+            self.wish.base,
         )?;
         let (schema_name, schema_hash) = self.schema()?;
         self.check_groups()?;
@@ -182,16 +181,17 @@ impl<M: Content + ?Sized> Builder<M> {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let config = Config::new(
             &geo,
-            &self.name,
+            &self.wish.name,
             schema_name,
             schema_hash,
             instance,
             since_1970.as_nanos() as u64,
         );
-        let plan = Plan { name: &name, size: geo.total, mode: self.mode, memory: self.memory };
+        let plan =
+            Plan { name: &name, size: geo.total, mode: self.wish.mode, memory: self.wish.memory };
         let (region, leases) = create(&plan, |region| {
             let view = fill(region, &config, geo);
-            self.groups.iter().try_for_each(|group| match group::make(&view, group) {
+            self.wish.groups.iter().try_for_each(|group| match group::make(&view, group) {
                 Ok(_) => Ok(()),
                 Err(fault) => {
                     Err(CreateError::Group { group: group.name.clone(), why: fault.to_string() })
@@ -199,7 +199,7 @@ impl<M: Content + ?Sized> Builder<M> {
             })
         })?;
         let (mapped, _) = Mapped::new(name, Opened { leases, region, config, geo })?;
-        Ok(Queue::new(mapped, Trust::default(), self.timeout))
+        Ok(Queue::new(mapped, Trust::default(), self.wish.timeout))
     }
 
     /// Opens the queue if it exists, else makes it. A queue that exists keeps its shape: it need not
@@ -208,10 +208,10 @@ impl<M: Content + ?Sized> Builder<M> {
     /// # Errors
     /// Those of [`OpenOptions::open`] and [`Builder::create`].
     pub fn open_or_create(&self) -> Result<Queue<M>, OpenOrCreateError> {
-        let mut options = OpenOptions::new().control_timeout(self.timeout);
-        options = options.prefault(self.memory.prefault).mlock(self.memory.lock);
+        let mut options = OpenOptions::new().control_timeout(self.wish.timeout);
+        options = options.prefault(self.wish.memory.prefault).mlock(self.wish.memory.lock);
         loop {
-            match options.open(&self.name) {
+            match options.open(&self.wish.name) {
                 Err(OpenError::NotFound { .. }) => {}
                 opened => return Ok(opened?),
             }
@@ -225,7 +225,7 @@ impl<M: Content + ?Sized> Builder<M> {
 
     fn schema(&self) -> Result<(&str, u64), CreateError> {
         let (typed_name, hash) = M::SCHEMA.map_or(("", 0), |schema| (schema.name, schema.hash));
-        let name = self.schema_name.as_deref().unwrap_or(typed_name);
+        let name = self.wish.schema_name.as_deref().unwrap_or(typed_name);
         if name.len() > SCHEMA_NAME_MAX {
             let max = SCHEMA_NAME_MAX;
             return Err(CreateError::SchemaName { name: name.to_owned(), max });
@@ -234,9 +234,9 @@ impl<M: Content + ?Sized> Builder<M> {
     }
 
     fn check_groups(&self) -> Result<(), CreateError> {
-        for (i, group) in self.groups.iter().enumerate() {
+        for (i, group) in self.wish.groups.iter().enumerate() {
             group.check()?;
-            if self.groups[..i].iter().any(|other| other.name == group.name) {
+            if self.wish.groups[..i].iter().any(|other| other.name == group.name) {
                 let why = "it is declared twice".to_owned();
                 return Err(CreateError::Group { group: group.name.clone(), why });
             }
