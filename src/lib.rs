@@ -109,6 +109,11 @@ pub mod __private {
     pub use crate::message::{HASH_START, hash_field};
 }
 
+// The README's examples are tested with those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[cfg(all(test, slipring_loom))]
 #[path = "../tests/loom/mod.rs"]
 mod models;
