@@ -6,11 +6,13 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
+use crate::attach::Attachment;
 use crate::consumer::MessageInfo;
 use crate::error::AckError;
-use crate::layout::{Meta, View};
+use crate::layout::Meta;
 use crate::message::Content;
-use crate::ring::claim::{Claim, Member};
+use crate::ring::claim::Claim;
+use crate::ring::reader::Reader;
 use crate::sync::Ordering;
 
 /// A run of messages, lent out where they lie. What is not acked when it is dropped comes again, one
@@ -33,9 +35,9 @@ use crate::sync::Ordering;
 /// ```
 #[must_use = "a batch that is dropped without an ack comes again"]
 pub struct Batch<'c, M: Content + ?Sized = [u8]> {
-    view: &'c View,
-    member: &'c mut Member,
-    /// What is not acked yet. Invariant: it came from `member` and is its only claim, so by I3 the
+    at: &'c Attachment,
+    reader: &'c mut Reader,
+    /// What is not acked yet. Invariant: it came from `reader` and is its only claim, so by I3 the
     /// messages in it stay as they are.
     claim: Claim,
     first: u64,
@@ -44,9 +46,9 @@ pub struct Batch<'c, M: Content + ?Sized = [u8]> {
 
 impl<'c, M: Content + ?Sized> Batch<'c, M> {
     #[inline]
-    pub(crate) fn new(view: &'c View, member: &'c mut Member, claim: Claim) -> Self {
+    pub(crate) fn new(at: &'c Attachment, reader: &'c mut Reader, claim: Claim) -> Self {
         let first = claim.start;
-        Batch { view, member, claim, first, marker: PhantomData }
+        Batch { at, reader, claim, first, marker: PhantomData }
     }
 
     /// Messages that are not acked yet.
@@ -74,7 +76,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
             return None;
         }
         let sequence = self.claim.start + index as u64;
-        let slot = self.view.slot(sequence);
+        let slot = self.at.view.slot(sequence);
         // Relaxed: carried by the stamp or tail that the claim saw. pair P1.
         let meta = Meta::unpack(slot.meta.load(Ordering::Relaxed));
         // SAFETY: published, or it would not be in the claim; not acked, or it would not be in it any
@@ -95,7 +97,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     #[inline]
     pub fn ack_first(&mut self) {
         let to = (self.claim.start + 1).min(self.claim.end);
-        self.member.ack(self.view, &mut self.claim, to);
+        self.ack_to(to);
     }
 
     /// Acks all messages up to and including `sequence`.
@@ -107,15 +109,20 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         if !(start..end).contains(&sequence) {
             return Err(AckError { asked: sequence, start, last: end.saturating_sub(1) });
         }
-        self.member.ack(self.view, &mut self.claim, sequence + 1);
+        self.ack_to(sequence + 1);
         Ok(())
+    }
+
+    #[inline]
+    fn ack_to(&mut self, to: u64) {
+        self.reader.ack(&self.at.view, &self.at.leases, &mut self.claim, to);
     }
 
     /// Acks all messages.
     #[inline]
     pub fn ack(mut self) {
         let to = self.claim.end;
-        self.member.ack(self.view, &mut self.claim, to);
+        self.ack_to(to);
     }
 }
 
@@ -224,7 +231,7 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
     pub(crate) fn new(batch: Batch<'c, M>) -> Self {
         let Claim { start: sequence, attempts, .. } = batch.claim;
         // Relaxed: carried by the stamp or tail that the claim saw. pair P1.
-        let meta = Meta::unpack(batch.view.slot(sequence).meta.load(Ordering::Relaxed));
+        let meta = Meta::unpack(batch.at.view.slot(sequence).meta.load(Ordering::Relaxed));
         Received { info: MessageInfo { sequence, kind: meta.kind, attempts }, len: meta.len, batch }
     }
 
@@ -265,7 +272,7 @@ impl<M: Content + ?Sized> Deref for Received<'_, M> {
 
     #[inline]
     fn deref(&self) -> &M {
-        let slot = self.batch.view.slot(self.info.sequence);
+        let slot = self.batch.at.view.slot(self.info.sequence);
         // SAFETY: published and not acked: the batch holds exactly this message, and an ack consumes it
         // (I3).
         let area = unsafe { slot.payload.bytes() };

@@ -7,14 +7,20 @@ use std::time::Duration;
 use crate::attach::{Attachment, Mapped};
 use crate::batch::{Batch, Received};
 use crate::error::{JoinError, RecvError, SystemError};
-use crate::group::{self, Group};
+use crate::group::{self, Group, Mode};
 use crate::message::{Content, OneThread};
 use crate::ring::claim::{Claim, Corrupt, Member};
+use crate::ring::compete::{Competitor, Fault, Took};
 use crate::ring::control;
+use crate::ring::reader::Reader;
 use crate::wait::{self, Deadline, Look};
 
 /// Quick looks at an empty queue ask the system once in so many times whether it still has its name.
 const ASK_EVERY: u32 = 4096;
+/// A busy member of a shared group looks for what dead ones held once in so many claims.
+const ADOPT_EVERY: u32 = 256;
+/// Claims in a row that the others may beat before the head is taken for garbage.
+const CONTENDED_MAX: u32 = 1 << 16;
 /// A consumer that is dropped waits no longer than this for its turn to leave. If that was not enough it
 /// is found gone by its lease, as if it had died.
 const LEAVE_WITHIN: Duration = Duration::from_millis(100);
@@ -26,9 +32,10 @@ const LEAVE_WITHIN: Duration = Duration::from_millis(100);
 /// group's next one.
 #[derive(Debug)]
 pub struct Consumer<M: Content + ?Sized = [u8]> {
-    member: Member,
+    reader: Reader,
     at: Attachment,
     resumed: bool,
+    claims: u32,
     left: bool,
     empty_looks: u32,
     marker: OneThread<M>,
@@ -58,7 +65,9 @@ impl<M: Content + ?Sized> Consumer<M> {
         let system = |source| SystemError::new("take a consumer's lease", source);
         let (view, leases) = (&at.view, &at.leases);
         let (index, resumed) = group::find_or_make(view, group)?;
-        if let Some(record) = control::live_member(view, leases, index).map_err(system)? {
+        if group.mode == Mode::Exclusive
+            && let Some(record) = control::live_member(view, leases, index).map_err(system)?
+        {
             let pid = group::pid_of(view, record);
             return Err(JoinError::ConsumerTaken { group: group.name.clone(), pid });
         }
@@ -71,14 +80,29 @@ impl<M: Content + ?Sized> Consumer<M> {
             }
             return Err(JoinError::TooManyConsumers { max: view.records().len() });
         };
-        let member = Member::resume(view, index, record);
         drop(guard);
-        Ok(Consumer { member, at, resumed, left: false, empty_looks: 0, marker: PhantomData })
+        let reader = match group.mode {
+            Mode::Exclusive => Reader::Exclusive(Member::resume(view, index, record)),
+            Mode::Shared => Reader::Shared(
+                Competitor::enter(view, index, record)
+                    .map_err(|Corrupt(what)| JoinError::Corrupt { what })?,
+            ),
+        };
+        Ok(Consumer {
+            reader,
+            at,
+            resumed,
+            claims: 0,
+            left: false,
+            empty_looks: 0,
+            marker: PhantomData,
+        })
     }
 
-    /// The next sequence to be acked: where this group's reading stands.
+    /// Where this group's reading stands: the next sequence to be acked, or, in a shared group, to be
+    /// taken by a member.
     pub fn position(&self) -> u64 {
-        self.member.head()
+        self.reader.head(&self.at.view)
     }
 
     /// Whether the group existed before, so that this consumer goes on where it stopped.
@@ -94,7 +118,7 @@ impl<M: Content + ?Sized> Consumer<M> {
     #[inline]
     pub fn try_batch(&mut self, max: usize) -> Result<Option<Batch<'_, M>>, RecvError> {
         let claim = self.claim(max, Look::Quick)?;
-        Ok(claim.map(|claim| Batch::new(&self.at.view, &mut self.member, claim)))
+        Ok(claim.map(|claim| Batch::new(&self.at, &mut self.reader, claim)))
     }
 
     /// Receives up to `max` messages, waiting for the first as long as it takes.
@@ -178,7 +202,7 @@ impl<M: Content + ?Sized> Consumer<M> {
             Some(claim) => claim,
             None => self.wait_for_claim(max, deadline())?,
         };
-        Ok(Batch::new(&self.at.view, &mut self.member, claim))
+        Ok(Batch::new(&self.at, &mut self.reader, claim))
     }
 
     #[cold]
@@ -191,17 +215,39 @@ impl<M: Content + ?Sized> Consumer<M> {
         if self.at.leases.forked() {
             return Err(RecvError::Forked);
         }
-        match self.member.claim(&self.at.view, max.max(1) as u64) {
-            Ok(Some(claim)) => Ok(Some(claim)),
-            Ok(None) => self.nothing(look),
-            Err(Corrupt(what)) => Err(RecvError::Corrupt { what }),
+        self.claims = self.claims.wrapping_add(1);
+        if self.claims.is_multiple_of(ADOPT_EVERY) {
+            self.adopt()?;
+        }
+        match self.take(max)? {
+            Some(claim) => Ok(Some(claim)),
+            None => self.nothing(max, look),
         }
     }
 
+    /// A claim that the others beat every time starts over: each of them got something meanwhile.
+    #[inline]
+    fn take(&mut self, max: usize) -> Result<Option<Claim>, RecvError> {
+        for _ in 0..CONTENDED_MAX {
+            match self.reader.claim(&self.at.view, max.max(1) as u64) {
+                Ok(Took::Claim(claim)) => return Ok(Some(claim)),
+                Ok(Took::Empty) => return Ok(None),
+                Ok(Took::Contended) => std::hint::spin_loop(),
+                Err(Corrupt(what)) => return Err(RecvError::Corrupt { what }),
+            }
+        }
+        Err(RecvError::Corrupt { what: "a group's head never stands still" })
+    }
+
     #[cold]
-    fn nothing(&mut self, look: Look) -> Result<Option<Claim>, RecvError> {
+    fn nothing(&mut self, max: usize, look: Look) -> Result<Option<Claim>, RecvError> {
+        let first = self.empty_looks == 0;
         self.empty_looks = self.empty_looks.wrapping_add(1);
-        if look == Look::Thorough || self.empty_looks.is_multiple_of(ASK_EVERY) {
+        let ask = look == Look::Thorough || self.empty_looks.is_multiple_of(ASK_EVERY);
+        if (ask || first) && self.adopt()? {
+            return self.take(max);
+        }
+        if ask {
             let removed = self.at.leases.removed();
             if removed.map_err(|e| SystemError::new("look at the queue's file", e))? {
                 return Err(RecvError::Removed);
@@ -210,13 +256,24 @@ impl<M: Content + ?Sized> Consumer<M> {
         Ok(None)
     }
 
+    /// Takes over what a dead member of the group holds. Returns whether there is something to claim.
+    #[cold]
+    fn adopt(&mut self) -> Result<bool, RecvError> {
+        self.reader.adopt(&self.at.view, &self.at.leases).map_err(|fault| match fault {
+            Fault::Corrupt(Corrupt(what)) => RecvError::Corrupt { what },
+            Fault::System(source) => {
+                SystemError::new("look for what dead consumers held", source).into()
+            }
+        })
+    }
+
     fn leave_within(&self, timeout: Duration) -> Result<(), JoinError> {
         let (view, leases) = (&self.at.view, &self.at.leases);
         let _control = self.at.control(timeout)?;
-        control::leave(view, leases, self.member.record);
-        if control::goes_with_last_member(view, self.member.group) {
+        control::leave(view, leases, self.reader.record());
+        if control::goes_with_last_member(view, self.reader.group()) {
             let system = |source| SystemError::new("remove the group", source);
-            control::remove_group(view, leases, self.member.group).map_err(system)?;
+            control::remove_group(view, leases, self.reader.group()).map_err(system)?;
         }
         Ok(())
     }

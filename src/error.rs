@@ -274,6 +274,22 @@ pub enum JoinError {
         /// The group.
         group: String,
     },
+    /// The group is of the other mode.
+    #[error("group {group:?} is {found}, not {asked}: join it as what it is, or use another group")]
+    WrongMode {
+        /// The group.
+        group: String,
+        /// What it is.
+        found: crate::layout::Mode,
+        /// What was asked for.
+        asked: crate::layout::Mode,
+    },
+    /// The segment says something that cannot be.
+    #[error("the queue is damaged ({what}): remove it and create it again")]
+    Corrupt {
+        /// What was seen.
+        what: &'static str,
+    },
     /// No such group.
     #[error("there is no group {group:?}")]
     NoSuchGroup {

@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use crate::attach::Attachment;
 use crate::error::{JoinError, NameError, Pids, SystemError};
+pub use crate::layout::Mode;
 use crate::layout::{GroupRecord, Identity, View, lease_byte};
 use crate::ring::control::{self, Position, RETENTION_RELEASE};
 use crate::segment::check_name;
 use crate::sync::Ordering;
 
 const NAME_MAX: usize = crate::layout::GROUP_NAME_MAX;
-/// Mode byte of a group with one consumer at a time.
-const MODE_EXCLUSIVE: u8 = 0;
-
 /// Where a new group starts to read. A group that exists goes on where it stopped, whatever is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -60,13 +58,19 @@ pub struct Group {
     pub(crate) name: String,
     pub(crate) start: Start,
     pub(crate) retention: Retention,
+    pub(crate) mode: Mode,
 }
 
 impl Group {
     /// A group called `name` (1 to 64 of `A-Z a-z 0-9 . _ -`) that starts at the oldest message and
     /// stays when nobody reads for it.
     pub fn named(name: impl Into<String>) -> Group {
-        Group { name: name.into(), start: Start::default(), retention: Retention::default() }
+        Group {
+            name: name.into(),
+            start: Start::default(),
+            retention: Retention::default(),
+            mode: Mode::default(),
+        }
     }
 
     /// Where it starts if it does not exist yet.
@@ -77,6 +81,12 @@ impl Group {
     /// What becomes of it without members, if it does not exist yet.
     pub fn retention(self, retention: Retention) -> Group {
         Group { retention, ..self }
+    }
+
+    /// A group whose consumers compete: each message goes to one of them. A group that exists must be
+    /// of the same mode.
+    pub fn shared(self) -> Group {
+        Group { mode: Mode::Shared, ..self }
     }
 
     pub(crate) fn check(&self) -> Result<(), NameError> {
@@ -90,7 +100,7 @@ impl Group {
             Retention::Hold => 0,
             Retention::Release => RETENTION_RELEASE as u8,
         };
-        Identity { name, name_len: self.name.len() as u8, mode: MODE_EXCLUSIVE, retention }
+        Identity { name, name_len: self.name.len() as u8, mode: self.mode as u8, retention }
     }
 }
 
@@ -144,9 +154,13 @@ pub(crate) fn make(view: &View, group: &Group) -> Result<u8, JoinError> {
 /// Finds or makes `group`. The control lease is held. Returns its index and whether it existed.
 pub(crate) fn find_or_make(view: &View, group: &Group) -> Result<(u8, bool), JoinError> {
     if let Some(index) = find(view, &group.name) {
-        let mode = identity_of(view.group(index)).map(|identity| identity.mode);
-        if mode != Some(MODE_EXCLUSIVE) {
-            return Err(JoinError::UnknownMode { group: group.name.clone() });
+        let identity = identity_of(view.group(index));
+        let name = || group.name.clone();
+        let Some(mode) = identity.and_then(|identity| Mode::of(identity.mode.into())) else {
+            return Err(JoinError::UnknownMode { group: name() });
+        };
+        if mode != group.mode {
+            return Err(JoinError::WrongMode { group: name(), found: mode, asked: group.mode });
         }
         return Ok((index, true));
     }

@@ -87,7 +87,7 @@ mod public {
     pub use crate::batch::{Batch, Delivery, Iter, Received};
     pub use crate::consumer::{Consumer, MessageInfo};
     pub use crate::error::*;
-    pub use crate::group::{Group, Retention, Start};
+    pub use crate::group::{Group, Mode, Retention, Start};
     pub use crate::message::{Content, Message, Outgoing};
     pub use crate::observer::{Observation, Observer};
     pub use crate::producer::Producer;

@@ -83,6 +83,37 @@ impl GroupState {
     }
 }
 
+/// Who gets a group's messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Mode {
+    /// One consumer, all of them, in order. The default.
+    #[default]
+    Exclusive = 0,
+    /// Many consumers: each message goes to one of them.
+    Shared = 1,
+}
+
+impl Mode {
+    /// The mode of a traits word; `None` if a newer version wrote it.
+    pub(crate) fn of(traits: u64) -> Option<Mode> {
+        match traits as u8 {
+            0 => Some(Mode::Exclusive),
+            1 => Some(Mode::Shared),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Mode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Mode::Exclusive => "exclusive",
+            Mode::Shared => "shared",
+        })
+    }
+}
+
 fn zero() -> AtomicU64 {
     AtomicU64::new(0)
 }

@@ -21,6 +21,7 @@ mod view;
 pub(crate) use geometry::Geometry;
 pub use geometry::GeometryError;
 pub(crate) use group::GroupState;
+pub use group::Mode;
 #[cfg(not(slipring_loom))]
 pub(crate) use group::{GROUP_NAME_MAX, GroupRecord, Identity};
 pub(crate) use slot::{Meta, Slot};

@@ -26,8 +26,12 @@ pub(crate) struct Member {
 /// Holding one is what makes reading those messages in place sound (I3).
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
+    /// The consumer record that holds it: the member's own, or one that it adopted.
+    pub(crate) record: u8,
     pub(crate) start: u64,
     pub(crate) end: u64,
+    /// Where the record's range ends; `end` may lie below, when it comes one message at a time.
+    pub(crate) last: u64,
     /// Times that the first message was delivered, this one included.
     pub(crate) attempts: u8,
 }
@@ -68,7 +72,7 @@ impl Member {
             // delivery, so that nothing is delivered again unmarked.
             view.group(self.group).delivery.up_to.store(end, Ordering::Relaxed);
         }
-        Ok(Some(Claim { start, end, attempts }))
+        Ok(Some(Claim { record: self.record, start, end, last: end, attempts }))
     }
 
     /// How many of the `max` messages from `start` on are published.

@@ -117,50 +117,63 @@ pub(crate) fn live_member(view: &View, leases: &impl Leases, group: u8) -> io::R
     Ok(None)
 }
 
-/// Takes a consumer record for `group`: one that holds nothing and whose owner is gone. Its lease is
-/// held then. `None`: all records are in use.
+/// Takes a consumer record for `group`: one whose owner is gone and which holds nothing, or else one that
+/// holds a range of this very group. Its lease is held then. `None`: all records are in use.
 pub(crate) fn take_record(
     view: &View,
     leases: &impl Leases,
     group: u8,
     pid: u32,
 ) -> io::Result<Option<u8>> {
-    for record in 0..view.records().len() as u8 {
-        let byte = lease_byte::consumer(record);
-        if !try_take(leases, byte)? {
-            continue;
-        }
-        // Read under the lease: its last owner is done.
-        let start = start_of(view, record);
-        if start.state != State::Idle {
+    let mine = |start: Start| start.group == group && start.state != State::Idle;
+    for fits in [|start: Start, _| start.state == State::Idle, |_, mine| mine] {
+        for record in 0..view.records().len() as u8 {
+            if !fits(start_of(view, record), mine(start_of(view, record))) {
+                continue;
+            }
+            let byte = lease_byte::consumer(record);
+            if !try_take(leases, byte)? {
+                continue;
+            }
+            // Read again under the lease: its last owner is done.
+            let start = start_of(view, record);
+            if fits(start, mine(start)) {
+                occupy(view, record, group, pid);
+                return Ok(Some(record));
+            }
             give_back(leases, byte);
-            continue;
         }
-        let words = &view.record(record).claim;
-        // Relaxed, all of them: carried by the start word.
-        words.attempts.store(Attempts::NONE, Ordering::Relaxed);
-        words.pid.store(u64::from(pid), Ordering::Relaxed);
-        words.epoch.store(words.epoch.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-        let counters = &view.record(record).counters;
-        counters.acked.store(0, Ordering::Relaxed);
-        counters.redelivered.store(0, Ordering::Relaxed);
-        let mark = view.control().marks.records.load(Ordering::Relaxed);
-        // Release. pair P8: raised before the record's first use.
-        let raised = mark.max(u64::from(record) + 1);
-        view.control().marks.records.store(raised, Ordering::Release);
-        // Release: the record is the group's from here on.
-        words.start.store(Start::idle(0, group).pack(), Ordering::Release);
-        return Ok(Some(record));
     }
     Ok(None)
+}
+
+fn occupy(view: &View, record: u8, group: u8, pid: u32) {
+    let words = &view.record(record).claim;
+    let counters = &view.record(record).counters;
+    // Relaxed, all of them: for people to read.
+    words.pid.store(u64::from(pid), Ordering::Relaxed);
+    words.epoch.store(words.epoch.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    counters.acked.store(0, Ordering::Relaxed);
+    counters.redelivered.store(0, Ordering::Relaxed);
+    let mark = view.control().marks.records.load(Ordering::Relaxed);
+    // Release. pair P8: raised before the record's first use.
+    view.control().marks.records.store(mark.max(u64::from(record) + 1), Ordering::Release);
+    if start_of(view, record).state == State::Idle {
+        // Relaxed: carried by the start word. A count of another group would be taken for ours.
+        words.attempts.store(Attempts::NONE, Ordering::Relaxed);
+        // Release: the record is the group's from here on.
+        words.start.store(Start::idle(0, group).pack(), Ordering::Release);
+    }
 }
 
 /// Gives a record back whose owner leaves by its own will. Its lease is held, and dropped here.
 pub(crate) fn leave(view: &View, leases: &impl Leases, record: u8) {
     let claim = &view.record(record).claim;
     let start = start_of(view, record);
-    // Release: whoever takes the record sees what its owner did.
-    claim.start.store(Start::idle(start.seq, NO_GROUP).pack(), Ordering::Release);
+    // A range that is not acked stays for the other members, as after a death. Else Release: whoever takes the record sees what its owner did.
+    if start.state == State::Idle {
+        claim.start.store(Start::idle(start.seq, NO_GROUP).pack(), Ordering::Release);
+    }
     give_back(leases, lease_byte::consumer(record));
 }
 

@@ -1,7 +1,7 @@
 //! How far the producer may go.
 
-use crate::layout::{GroupState, View};
-use crate::seq::Head;
+use crate::layout::{GroupState, Mode, View};
+use crate::seq::{Head, Start, State};
 use crate::sync::Ordering;
 
 /// The lowest sequence that some group has not acked.
@@ -15,6 +15,8 @@ pub(crate) struct Gate {
 /// Scans all groups. `tail` is the gate of a queue without groups.
 pub(crate) fn gate(view: &View, tail: u64) -> Gate {
     let mut gate = Gate { seq: u64::MAX, group: None };
+    // Bits of groups whose members hold ranges of their own.
+    let mut shared = 0u64;
     // Acquire. pair P8: a group below the mark was made before; read again in every scan, since the
     // scan behind the fence must see a group that was announced before it.
     let mark = view.control().marks.groups.load(Ordering::Acquire);
@@ -26,9 +28,34 @@ pub(crate) fn gate(view: &View, tail: u64) -> Gate {
         }
         // Acquire. pair P2: reads that the group did below its head are done before we overwrite.
         let head = Head::unpack(group.head.load(Ordering::Acquire));
+        // Relaxed: carried by the state.
+        if Mode::of(group.identity.traits.load(Ordering::Relaxed)) != Some(Mode::Exclusive) {
+            shared |= 1 << index;
+        }
         if head.seq < gate.seq {
             gate = Gate { seq: head.seq, group: Some(index as u8) };
         }
     }
+    if shared != 0 {
+        // Behind all heads: a claim writes its start before it moves the head, so whoever has seen the
+        // moved head sees the start.
+        gate = scan_records(view, shared, gate);
+    }
     if gate.group.is_none() { Gate { seq: tail, group: None } } else { gate }
+}
+
+/// Lowers `gate` to what members of the `shared` groups hold.
+fn scan_records(view: &View, shared: u64, mut gate: Gate) -> Gate {
+    // Acquire. pair P8: behind the heads, in every scan. A record whose claim moved a head that was read
+    // above lies below the mark.
+    let mark = view.control().marks.records.load(Ordering::Acquire);
+    for record in view.records().iter().take(mark as usize) {
+        // Acquire. pair C2: reads that the member did below its start are done before we overwrite.
+        let start = Start::unpack(record.claim.start.load(Ordering::Acquire));
+        let holds = start.state != State::Idle && shared >> start.group & 1 == 1;
+        if holds && start.seq < gate.seq {
+            gate = Gate { seq: start.seq, group: Some(start.group) };
+        }
+    }
+    gate
 }

@@ -27,8 +27,10 @@
 //! docs/ordering.md adds the model and the mutant of each.
 
 pub(crate) mod claim;
+pub(crate) mod compete;
 pub(crate) mod control;
 pub(crate) mod gate;
 pub(crate) mod lease;
 pub(crate) mod observe;
 pub(crate) mod publish;
+pub(crate) mod reader;

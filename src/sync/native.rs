@@ -4,6 +4,19 @@ pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, fence};
 
 use super::Ordering;
 
+/// Plain stores to a word that others may exchange at the same time. A store is all it takes; the models
+/// put a swap in its place, since loom lets a plain store slip between the two halves of an exchange.
+pub(crate) trait StoreBesideExchange {
+    fn store_beside_exchange(&self, value: u64, order: Ordering);
+}
+
+impl StoreBesideExchange for AtomicU64 {
+    #[inline]
+    fn store_beside_exchange(&self, value: u64, order: Ordering) {
+        self.store(value, order);
+    }
+}
+
 const WORD: usize = size_of::<u64>();
 
 /// The payload area of one slot.

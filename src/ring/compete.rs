@@ -1,0 +1,296 @@
+//! Groups whose members compete: each message goes to one of them.
+//!
+//! A member writes the range it wants into its record as PENDING and then tries to move the group's head
+//! past it; the head names the member. If it dies between the two steps and its own note of success
+//! (HELD), the head still tells whether it succeeded, as long as nobody has moved the head on. So
+//! whoever wants to move the head first turns the PENDING of the member that the head names into HELD:
+//! after a member's death its record is exact.
+//!
+//! The group is part of the start word, because a record may serve another group while an old head still
+//! names it: a slow helper's exchange must then miss. A live member pins its group's index, and in one
+//! group a record's start never returns to a value that its owner succeeded with.
+
+use std::io;
+
+use super::claim::{Claim, Corrupt};
+use super::control::records_of;
+use super::lease::{Leases, give_back, try_take};
+use crate::layout::{View, lease_byte};
+use crate::seq::{Attempts, Head, Start, State};
+use crate::sync::{Ordering, StoreBesideExchange};
+
+/// How often a claim starts over before it lets the others go first.
+const RETRIES: u32 = 64;
+
+/// A member of a shared group. Invariant: it holds the leases of `record` and of `adopted`, and it alone
+/// stores their words, but for the one exchange that helpers make (PENDING to HELD).
+#[derive(Debug)]
+pub(crate) struct Competitor {
+    pub(crate) group: u8,
+    pub(crate) record: u8,
+    /// Record of a member that died with a range, which this one works off.
+    adopted: Option<u8>,
+    /// A tail that was seen: at most the real one.
+    tail: u64,
+    acked: u64,
+    redelivered: u64,
+}
+
+/// What came of an attempt to claim.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Took {
+    Claim(Claim),
+    /// Nothing is published that is not claimed.
+    Empty,
+    /// The others were faster, every time.
+    Contended,
+}
+
+impl Competitor {
+    /// The record's lease is held. If it is not idle (its last owner died with a range), what it holds
+    /// is worked off first.
+    pub(crate) fn enter(view: &View, group: u8, record: u8) -> Result<Competitor, Corrupt> {
+        let this = Competitor { group, record, adopted: None, tail: 0, acked: 0, redelivered: 0 };
+        this.settle(view, record)?;
+        Ok(this)
+    }
+
+    fn start(view: &View, record: u8) -> (u64, Start) {
+        // Acquire: what was stored before it, in recovery by a member that is dead.
+        let word = view.record(record).claim.start.load(Ordering::Acquire);
+        (word, Start::unpack(word))
+    }
+
+    /// Takes up to `max` messages. What this member holds already, because its batch was dropped or
+    /// because it adopted it, comes first, one message at a time.
+    #[inline]
+    pub(crate) fn claim(&mut self, view: &View, max: u64) -> Result<Took, Corrupt> {
+        for record in [Some(self.record), self.adopted].into_iter().flatten() {
+            let (_, start) = Self::start(view, record);
+            if start.state != State::Idle {
+                return Ok(Took::Claim(self.again(view, record, start)?));
+            }
+        }
+        self.claim_new(view, max)
+    }
+
+    #[inline]
+    fn claim_new(&mut self, view: &View, max: u64) -> Result<Took, Corrupt> {
+        let me = &view.record(self.record).claim;
+        let head_word = &view.group(self.group).head;
+        let max = max.min(view.geo().capacity);
+        let mut tried = None;
+        for _ in 0..RETRIES {
+            // Acquire. pair C1: the last claimer's PENDING, which was stored before its head.
+            let word = head_word.load(Ordering::Acquire);
+            let head = Head::unpack(word);
+            self.help(view, head);
+            let count = self.published(view, head.seq, max)?;
+            if count == 0 {
+                // Acquire: after the stamp. A head that has moved meanwhile means that the stamp may be
+                // that of the next lap, and says nothing about what is at the head now.
+                if head_word.load(Ordering::Acquire) != word {
+                    continue;
+                }
+                self.withdraw(view, tried);
+                return Ok(Took::Empty);
+            }
+            let (start, end) = (head.seq, head.seq + count);
+            // Relaxed: carried by the start word, which must come behind it.
+            me.end.store(end, Ordering::Relaxed);
+            let pending = Start { seq: start, group: self.group, state: State::Pending };
+            // Release. pair C2: carries the earlier acks of this member to a producer that scans.
+            me.start.store_beside_exchange(pending.pack(), Ordering::Release);
+            tried = Some(start);
+            let next = Head { seq: end, claimer: self.record };
+            // Release. pair C1: carries the PENDING above. Relaxed on failure: the loop loads it again.
+            let moved =
+                head_word.compare_exchange(word, next.pack(), Ordering::Release, Ordering::Relaxed);
+            if moved.is_err() {
+                continue;
+            }
+            let held = Start { state: State::Held, ..pending };
+            // Release: a plain store ends the release sequence of the PENDING, so it carries as much.
+            me.start.store_beside_exchange(held.pack(), Ordering::Release);
+            return Ok(Took::Claim(Claim {
+                record: self.record,
+                start,
+                end,
+                last: end,
+                attempts: 1,
+            }));
+        }
+        self.withdraw(view, tried);
+        Ok(Took::Contended)
+    }
+
+    /// Notes on behalf of the last claimer that its claim succeeded, which the head proves.
+    fn help(&self, view: &View, head: Head) {
+        if head.claimer == self.record {
+            return;
+        }
+        let Some(record) = view.records().get(usize::from(head.claimer)) else { return };
+        let word = record.claim.start.load(Ordering::Acquire);
+        let start = Start::unpack(word);
+        let theirs = start.group == self.group && start.state == State::Pending;
+        if theirs && start.seq < head.seq {
+            let held = Start { state: State::Held, ..start };
+            // AcqRel: part of the release sequence of the PENDING. A failure means that its owner, or
+            // another helper, was faster.
+            let _ = record.claim.start.compare_exchange(
+                word,
+                held.pack(),
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
+        }
+    }
+
+    /// Takes back a PENDING whose exchange failed: it would hold the gate down.
+    fn withdraw(&self, view: &View, tried: Option<u64>) {
+        if let Some(seq) = tried {
+            let idle = Start::idle(seq, self.group);
+            // Release. pair C2.
+            let me = &view.record(self.record).claim;
+            me.start.store_beside_exchange(idle.pack(), Ordering::Release);
+        }
+    }
+
+    fn published(&mut self, view: &View, start: u64, max: u64) -> Result<u64, Corrupt> {
+        if self.tail <= start {
+            // Acquire. pair P3: everything below may be read without looking at its stamp.
+            self.tail = view.control().tail.load(Ordering::Acquire);
+        }
+        if self.tail > start {
+            return match self.tail - start {
+                ready if ready <= view.geo().capacity => Ok(ready.min(max)),
+                _ => Err(Corrupt("the tail is more than the capacity ahead of a group")),
+            };
+        }
+        // Acquire. pair P1: published, though the tail has not followed yet.
+        let ready = |seq: u64| view.slot(seq).stamp.load(Ordering::Acquire) == seq + 1;
+        Ok((0..max).take_while(|offset| ready(start + offset)).count() as u64)
+    }
+
+    /// Hands out the first message of a range that was delivered before, counted.
+    #[cold]
+    fn again(&mut self, view: &View, record: u8, start: Start) -> Result<Claim, Corrupt> {
+        let words = &view.record(record).claim;
+        // Relaxed: carried by the start word, or stored by this member.
+        let last = words.end.load(Ordering::Relaxed);
+        self.check_range(view, start, last)?;
+        let seen = Attempts::unpack(words.attempts.load(Ordering::Relaxed));
+        // Without a count of its own, the message was delivered once, by whoever claimed it.
+        let before = if seen.seq == start.seq { seen.count } else { 1 };
+        let count = before.saturating_add(1);
+        // Relaxed, and before the delivery: for whoever recovers the record after us. pair P7.
+        words.attempts.store(Attempts { seq: start.seq, count }.pack(), Ordering::Relaxed);
+        self.redelivered += 1;
+        Ok(Claim { record, start: start.seq, end: start.seq + 1, last, attempts: count })
+    }
+
+    fn check_range(&self, view: &View, start: Start, end: u64) -> Result<(), Corrupt> {
+        // Acquire. pair C1.
+        let head = Head::unpack(view.group(self.group).head.load(Ordering::Acquire)).seq;
+        if start.seq < end && end - start.seq <= view.geo().capacity && end <= head {
+            Ok(())
+        } else {
+            Err(Corrupt("a consumer record holds a range that its group never handed out"))
+        }
+    }
+
+    /// Acks `claim` up to, not including, `to`.
+    #[inline]
+    pub(crate) fn ack(&mut self, view: &View, leases: &impl Leases, claim: &mut Claim, to: u64) {
+        self.acked += to - claim.start;
+        claim.start = to;
+        let counters = &view.record(self.record).counters;
+        // Relaxed: figures for inspectors.
+        counters.acked.store(self.acked, Ordering::Relaxed);
+        counters.redelivered.store(self.redelivered, Ordering::Relaxed);
+        let done = to == claim.last;
+        let state = if done { State::Idle } else { State::Held };
+        let start = Start { seq: to, group: self.group, state };
+        // Release. pair C2: all reads of the acked payloads come before it.
+        let word = &view.record(claim.record).claim.start;
+        word.store_beside_exchange(start.pack(), Ordering::Release);
+        if done && self.adopted == Some(claim.record) {
+            self.adopted = None;
+            give_back(leases, lease_byte::consumer(claim.record));
+        }
+    }
+
+    /// Looks for a member that died with a range, and adopts its record. Returns whether there is
+    /// something to hand out now.
+    #[cold]
+    pub(crate) fn adopt(&mut self, view: &View, leases: &impl Leases) -> Result<bool, Fault> {
+        if self.adopted.is_some() {
+            return Ok(true);
+        }
+        for record in records_of(view, self.group).filter(|record| *record != self.record) {
+            if Self::start(view, record).1.state == State::Idle {
+                continue;
+            }
+            let byte = lease_byte::consumer(record);
+            if !try_take(leases, byte).map_err(Fault::System)? {
+                continue;
+            }
+            match self.settle(view, record) {
+                Ok(true) => {
+                    self.adopted = Some(record);
+                    return Ok(true);
+                }
+                Ok(false) => give_back(leases, byte),
+                Err(corrupt) => {
+                    give_back(leases, byte);
+                    return Err(Fault::Corrupt(corrupt));
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Decides what a record whose owner died says: everything is read again, under its lease. Returns
+    /// whether it holds a range of this group.
+    fn settle(&self, view: &View, record: u8) -> Result<bool, Corrupt> {
+        let words = &view.record(record).claim;
+        // Acquire. pair C1. Before the start: a head that does not name the record proves that a
+        // PENDING read after it never succeeded, or has been helped.
+        let head = Head::unpack(view.group(self.group).head.load(Ordering::Acquire));
+        let (word, start) = Self::start(view, record);
+        // Relaxed: carried by the start word.
+        let end = words.end.load(Ordering::Relaxed);
+        if start.group != self.group {
+            return Ok(false);
+        }
+        match start.state {
+            State::Idle => Ok(false),
+            State::Held => self.check_range(view, start, end).map(|()| true),
+            State::Pending if head == (Head { seq: end, claimer: record }) => {
+                let held = Start { state: State::Held, ..start };
+                // AcqRel: as a helper does, which may be at it, too.
+                let _ = words.start.compare_exchange(
+                    word,
+                    held.pack(),
+                    Ordering::AcqRel,
+                    Ordering::Relaxed,
+                );
+                self.check_range(view, start, end).map(|()| true)
+            }
+            State::Pending => {
+                let idle = Start::idle(start.seq, self.group);
+                // Release. pair C2. Nobody helps a PENDING whose exchange never happened.
+                words.start.store_beside_exchange(idle.pack(), Ordering::Release);
+                Ok(false)
+            }
+            State::Evicted => Err(Corrupt("a consumer record is in a state of a newer version")),
+        }
+    }
+}
+
+/// Looking for orphans failed.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    Corrupt(Corrupt),
+    System(io::Error),
+}

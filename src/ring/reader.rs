@@ -1,0 +1,71 @@
+//! One consumer, of either kind of group.
+
+use super::claim::{Claim, Corrupt, Member};
+use super::compete::{Competitor, Fault, Took};
+use super::lease::Leases;
+use crate::layout::View;
+use crate::seq::Head;
+use crate::sync::Ordering;
+
+/// What a consumer handle reads with.
+#[derive(Debug)]
+pub(crate) enum Reader {
+    Exclusive(Member),
+    Shared(Competitor),
+}
+
+impl Reader {
+    pub(crate) fn group(&self) -> u8 {
+        match self {
+            Reader::Exclusive(member) => member.group,
+            Reader::Shared(member) => member.group,
+        }
+    }
+
+    /// The consumer record whose lease makes this reader alive in the eyes of others.
+    pub(crate) fn record(&self) -> u8 {
+        match self {
+            Reader::Exclusive(member) => member.record,
+            Reader::Shared(member) => member.record,
+        }
+    }
+
+    /// The group's head: the next sequence to be acked, or to be claimed in a shared group.
+    pub(crate) fn head(&self, view: &View) -> u64 {
+        match self {
+            Reader::Exclusive(member) => member.head(),
+            // Relaxed: a figure.
+            Reader::Shared(member) => {
+                Head::unpack(view.group(member.group).head.load(Ordering::Relaxed)).seq
+            }
+        }
+    }
+
+    /// Takes up to `max` messages, at least 1.
+    #[inline]
+    pub(crate) fn claim(&mut self, view: &View, max: u64) -> Result<Took, Corrupt> {
+        match self {
+            Reader::Exclusive(member) => {
+                Ok(member.claim(view, max)?.map_or(Took::Empty, Took::Claim))
+            }
+            Reader::Shared(member) => member.claim(view, max),
+        }
+    }
+
+    /// Acks `claim` up to, not including, `to`.
+    #[inline]
+    pub(crate) fn ack(&mut self, view: &View, leases: &impl Leases, claim: &mut Claim, to: u64) {
+        match self {
+            Reader::Exclusive(member) => member.ack(view, claim, to),
+            Reader::Shared(member) => member.ack(view, leases, claim, to),
+        }
+    }
+
+    /// Looks for what dead members of the group left behind; there is something to claim if `true`.
+    pub(crate) fn adopt(&mut self, view: &View, leases: &impl Leases) -> Result<bool, Fault> {
+        match self {
+            Reader::Exclusive(_) => Ok(false),
+            Reader::Shared(member) => member.adopt(view, leases),
+        }
+    }
+}

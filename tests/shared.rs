@@ -1,0 +1,121 @@
+//! Groups whose members compete, within one process.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use common::TempName;
+use slipring::{Group, JoinError, Mode, Queue, RecvError};
+
+#[test]
+fn each_message_goes_to_one_member_and_every_group_sees_all() {
+    let name = TempName::new("compete");
+    let queue = Queue::builder(&name).capacity(64).payload_size(8);
+    let queue = queue.group(Group::named("work").shared()).group("audit").create().unwrap();
+    const N: u64 = 20_000;
+    let seen = std::thread::scope(|scope| {
+        let members: Vec<_> = (0..3)
+            .map(|n| {
+                let mut member = queue.consumer(Group::named("work").shared()).unwrap();
+                scope.spawn(move || {
+                    let mut seen = Vec::new();
+                    loop {
+                        match member.batch_timeout(1 + n, Duration::from_millis(500)) {
+                            Ok(batch) => {
+                                for message in &batch {
+                                    assert!(!message.redelivered());
+                                    let value =
+                                        u64::from_le_bytes(message.content().try_into().unwrap());
+                                    assert_eq!(value, message.sequence());
+                                    seen.push(value);
+                                }
+                                batch.ack();
+                            }
+                            Err(RecvError::Timeout) => return seen,
+                            Err(fault) => panic!("{fault}"),
+                        }
+                    }
+                })
+            })
+            .collect();
+        let mut audit = queue.consumer("audit").unwrap();
+        scope.spawn(move || {
+            for seq in 0..N {
+                let message = audit.recv().unwrap();
+                assert_eq!(message.sequence(), seq);
+                message.ack();
+            }
+        });
+        let mut producer = queue.producer().unwrap();
+        for i in 0..N {
+            producer.send(&i.to_le_bytes()).unwrap();
+        }
+        members.into_iter().flat_map(|member| member.join().unwrap()).collect::<Vec<_>>()
+    });
+    let mut count = BTreeMap::new();
+    for seq in seen {
+        *count.entry(seq).or_insert(0) += 1;
+    }
+    assert_eq!(count.len() as u64, N);
+    assert!(count.values().all(|n| *n == 1));
+}
+
+#[test]
+fn what_a_gone_member_held_goes_to_another_counted() {
+    let name = TempName::new("orphan");
+    let group = || Group::named("work").shared();
+    let queue = Queue::builder(&name).capacity(8).group(group()).create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    producer.send_batch(["0", "1", "2", "3"]).unwrap();
+    let mut first = queue.consumer(group()).unwrap();
+    let mut second = queue.consumer(group()).unwrap();
+    let mut batch = first.batch(3).unwrap();
+    batch.ack_first();
+    drop(batch);
+    drop(first);
+    let mut seen = Vec::new();
+    while let Some(message) = second.try_recv().unwrap() {
+        seen.push((message.sequence(), message.attempts()));
+        message.ack();
+    }
+    assert_eq!(seen, [(3, 1), (1, 2), (2, 2)]);
+    // All acked: the whole ring is free again.
+    for _ in 0..8 {
+        producer.try_send("x").unwrap();
+    }
+}
+
+#[test]
+fn a_dropped_batch_comes_again_to_the_same_member_one_at_a_time() {
+    let name = TempName::new("dropped");
+    let group = || Group::named("work").shared();
+    let queue = Queue::builder(&name).capacity(8).group(group()).create().unwrap();
+    queue.producer().unwrap().send_batch(["0", "1"]).unwrap();
+    let mut member = queue.consumer(group()).unwrap();
+    drop(member.batch(2).unwrap());
+    drop(member.batch(2).unwrap());
+    let seen: Vec<_> = (0..2)
+        .map(|_| {
+            let batch = member.batch(2).unwrap();
+            assert_eq!(batch.len(), 1);
+            let message = batch.first().unwrap();
+            let seen = (message.sequence(), message.attempts());
+            batch.ack();
+            seen
+        })
+        .collect();
+    assert_eq!(seen, [(0, 3), (1, 2)]);
+}
+
+#[test]
+fn a_group_is_joined_as_what_it_is() {
+    let name = TempName::new("mode");
+    let queue =
+        Queue::builder(&name).group(Group::named("s").shared()).group("e").create().unwrap();
+    let wrong = |joined: Result<slipring::Consumer, JoinError>, is: Mode| {
+        assert!(matches!(joined, Err(JoinError::WrongMode { found, .. }) if found == is));
+    };
+    wrong(queue.consumer("s"), Mode::Shared);
+    wrong(queue.consumer(Group::named("e").shared()), Mode::Exclusive);
+}
