@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::attach::Attachment;
 use crate::error::{JoinError, NameError, Pids, SystemError};
-use crate::layout::{GroupRecord, Identity, View, lease_byte};
+use crate::layout::{GroupRecord, GroupState, Identity, View, lease_byte};
 use crate::ring::control::{self, Position, RETENTION_RELEASE};
 use crate::segment::check_name;
 use crate::sync::Ordering;
@@ -18,7 +18,7 @@ const MODE_EXCLUSIVE: u8 = 0;
 #[non_exhaustive]
 pub enum Start {
     /// At the oldest message that is still there: at least three quarters of the ring, if so many were
-    /// published.
+    /// published and no more than a quarter was reserved at once.
     #[default]
     Oldest,
     /// At the next message to be published.
@@ -145,7 +145,9 @@ pub(crate) fn make(view: &View, group: &Group) -> Result<u8, JoinError> {
 pub(crate) fn find_or_make(view: &View, group: &Group) -> Result<(u8, bool), JoinError> {
     if let Some(index) = find(view, &group.name) {
         let mode = identity_of(view.group(index)).map(|identity| identity.mode);
-        if mode != Some(MODE_EXCLUSIVE) {
+        // Half-made ones were freed when the control lease was taken; other states are not known here.
+        let active = control::state(view, index) == GroupState::Active;
+        if !active || mode != Some(MODE_EXCLUSIVE) {
             return Err(JoinError::UnknownMode { group: group.name.clone() });
         }
         return Ok((index, true));

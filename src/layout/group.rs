@@ -24,7 +24,7 @@ pub(crate) struct IdentityWords {
     pub(crate) generation: AtomicU64,
     /// Bits 0..8 mode, 8..16 retention, 16..24 name length.
     pub(crate) traits: AtomicU64,
-    /// Reserved.
+    /// Bit 0: somebody has joined the group since it was made.
     pub(crate) flags: AtomicU64,
     /// Reserved: deliveries after which a message is a dead letter; 0 = no limit.
     pub(crate) max_attempts: AtomicU64,

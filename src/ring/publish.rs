@@ -5,10 +5,14 @@
 //! right now: either its fence comes first, and the scan behind ours sees its head; or ours comes first,
 //! and it sees the limit we announced and starts above what we may overwrite (P5).
 
-use super::gate::gate;
+use super::claim::Corrupt;
+use super::gate::{Gate, gate};
 use crate::layout::{Meta, Slot, View};
 use crate::seq::SEQ_NONE;
 use crate::sync::{Ordering, fence};
+
+/// Looks at groups that come and go before the producer reports a full queue.
+const SCANS_MAX: u32 = 8;
 
 /// What the producer keeps for itself.
 #[derive(Debug)]
@@ -24,18 +28,21 @@ pub(crate) struct Publisher {
 /// Why there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoRoom {
-    /// This group has not acked `seq` yet.
-    Full { group: u8, seq: u64 },
+    /// This group has not acked `seq` yet. Without a group: groups came and went at every look.
+    Full { group: Option<u8>, seq: u64 },
     /// Sequence numbers are used up.
     Exhausted,
 }
 
 impl Publisher {
     /// Takes over where the last producer stopped, by whatever cause. The producer lease is held.
-    pub(crate) fn take_over(view: &View) -> Publisher {
+    pub(crate) fn take_over(view: &View) -> Result<Publisher, Corrupt> {
         let words = view.control();
         // Acquire, though the lease has ordered it already. pair P3.
         let mut tail = words.tail.load(Ordering::Acquire);
+        if tail > SEQ_NONE {
+            return Err(Corrupt("the tail is not a sequence"));
+        }
         for _ in 0..view.geo().capacity {
             // Acquire. pair P1: a published message stays; its producer died before the tail followed.
             if view.slot(tail).stamp.load(Ordering::Acquire) != tail + 1 {
@@ -49,7 +56,7 @@ impl Publisher {
         // lower one would let a group join at a slot that the dead producer had begun to overwrite.
         let limit = words.limit.load(Ordering::Relaxed);
         // Nothing is verified: the dead producer may have announced without looking again.
-        Publisher { tail, verified: tail, limit }
+        Ok(Publisher { tail, verified: tail, limit })
     }
 
     pub(crate) fn tail(&self) -> u64 {
@@ -73,35 +80,47 @@ impl Publisher {
         if self.tail + n > SEQ_NONE {
             return Err(NoRoom::Exhausted);
         }
-        // A quarter of the ring at a time, so that a group that joins at the oldest message finds at
-        // least three quarters of it.
-        let reach = (self.tail + n.max(capacity / 4).max(1)).min(SEQ_NONE);
         let mut lowest = gate(view, self.tail);
-        let want = reach.min(lowest.seq.saturating_add(capacity));
-        if want > self.verified {
-            let announced = want.max(self.limit);
-            if announced != self.limit {
-                // Relaxed: the fence below orders it. pair P5.
-                view.control().limit.store(announced, Ordering::Relaxed);
+        for _ in 0..SCANS_MAX {
+            lowest = self.announce(view, n, lowest);
+            if self.tail + n <= self.verified {
+                return Ok(());
             }
-            // SeqCst fence. pair P5: limit above, scan below; a joiner has head and state above its
-            // fence and the limit below. One of the two sees the other.
-            fence(Ordering::SeqCst);
-            lowest = gate(view, self.tail);
-            let allowed = want.min(lowest.seq.saturating_add(capacity));
-            self.verified = self.verified.max(allowed);
-            self.limit = self.limit.max(self.verified);
-            if self.limit < announced {
-                // Relaxed: lowering what was only announced; nothing was written under it.
-                view.control().limit.store(self.limit, Ordering::Relaxed);
+            // Else the gate has moved since it was announced: announce again.
+            if lowest.seq + capacity < self.tail + n {
+                break;
             }
         }
-        match lowest.group {
-            Some(group) if self.tail + n > self.verified => {
-                Err(NoRoom::Full { group, seq: lowest.seq })
-            }
-            _ => Ok(()),
+        Err(NoRoom::Full { group: lowest.group, seq: lowest.seq })
+    }
+
+    /// Announces how far the producer would like to go, given the gate as seen, looks again, and goes as
+    /// far as that allows. Returns the gate of the second look.
+    fn announce(&mut self, view: &View, n: u64, seen: Gate) -> Gate {
+        let capacity = view.geo().capacity;
+        // A quarter of the ring at a time, so that a group that joins at the oldest message finds at
+        // least three quarters of it, as long as nobody reserves more than a quarter at once.
+        let reach = (self.tail + n.max(capacity / 4).max(1)).min(SEQ_NONE);
+        let want = reach.min(seen.seq + capacity);
+        if want <= self.verified {
+            return seen;
         }
+        let announced = want.max(self.limit);
+        if announced != self.limit {
+            // Relaxed: the fence below orders it. pair P5.
+            view.control().limit.store(announced, Ordering::Relaxed);
+        }
+        // SeqCst fence. pair P5: limit above, scan below; a joiner has head and state above its fence and
+        // the limit below. One of the two sees the other.
+        fence(Ordering::SeqCst);
+        let lowest = gate(view, self.tail);
+        self.verified = self.verified.max(want.min(lowest.seq + capacity));
+        self.limit = self.limit.max(self.verified);
+        if self.limit < announced {
+            // Relaxed: lowering what was only announced; nothing was written under it.
+            view.control().limit.store(self.limit, Ordering::Relaxed);
+        }
+        lowest
     }
 
     /// Writes message `offset` behind the tail; room for it was found. Not visible yet.
