@@ -157,6 +157,20 @@ fn a_reservation_publishes_only_when_told() {
 }
 
 #[test]
+fn a_snapshot_counts_what_was_published_before_the_tail_followed() {
+    let name = TempName::new("walk");
+    let queue = Queue::builder(&name).capacity(4).create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    // A batch moves the tail once, at its end; here somebody looks before each message.
+    let messages = (0..4).map(|i| {
+        assert_eq!(queue.snapshot().unwrap().tail, i);
+        "x"
+    });
+    producer.send_batch(messages).unwrap();
+    assert_eq!(queue.snapshot().unwrap().tail, 4);
+}
+
+#[test]
 fn a_removed_queue_is_noticed() {
     let name = TempName::new("removed");
     let queue = Queue::builder(&name).capacity(1).group("g").create().unwrap();

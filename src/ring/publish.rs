@@ -25,6 +25,24 @@ pub(crate) struct Publisher {
     limit: u64,
 }
 
+/// Where the published messages end. Usually that is the tail; a producer that died after a stamp and
+/// before its tail left messages behind it, and the next one goes on after them.
+pub(crate) fn published_end(view: &View) -> Result<u64, Corrupt> {
+    // Acquire, though a taken lease has ordered it already. pair P3.
+    let mut end = view.control().tail.load(Ordering::Acquire);
+    if end > SEQ_NONE {
+        return Err(Corrupt("the tail is not a sequence"));
+    }
+    for _ in 0..view.geo().capacity {
+        // Acquire. pair P1: a published message stays; its producer died before the tail followed.
+        if end == SEQ_NONE || view.slot(end).stamp.load(Ordering::Acquire) != end + 1 {
+            break;
+        }
+        end += 1;
+    }
+    Ok(end)
+}
+
 /// Why there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoRoom {
@@ -38,18 +56,7 @@ impl Publisher {
     /// Takes over where the last producer stopped, by whatever cause. The producer lease is held.
     pub(crate) fn take_over(view: &View) -> Result<Publisher, Corrupt> {
         let words = view.control();
-        // Acquire, though the lease has ordered it already. pair P3.
-        let mut tail = words.tail.load(Ordering::Acquire);
-        if tail > SEQ_NONE {
-            return Err(Corrupt("the tail is not a sequence"));
-        }
-        for _ in 0..view.geo().capacity {
-            // Acquire. pair P1: a published message stays; its producer died before the tail followed.
-            if view.slot(tail).stamp.load(Ordering::Acquire) != tail + 1 {
-                break;
-            }
-            tail += 1;
-        }
+        let tail = published_end(view)?;
         // Release. pair P3: carries the stamps that were just seen.
         words.tail.store(tail, Ordering::Release);
         // Relaxed: only producers store it, and the lease has ordered them. The word stays as it is: a
