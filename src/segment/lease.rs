@@ -42,8 +42,10 @@ impl LeaseFile {
     /// Opens a shared memory object anew, for reading and writing or for reading only.
     pub(crate) fn open(object: &str, write: bool) -> io::Result<LeaseFile> {
         let access = if write { OFlag::O_RDWR } else { OFlag::O_RDONLY };
+        // A pipe that has the name must not make the open wait for a writer.
+        let flags = access | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         fork::register(|inherited| {
-            let fd = shm_open(object, access | OFlag::O_CLOEXEC, Mode::empty())?;
+            let fd = shm_open(object, flags, Mode::empty())?;
             inherited(Inherited::Lease(fd.as_raw_fd()));
             Ok(LeaseFile {
                 file: Some(File::from(fd)),
