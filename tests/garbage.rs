@@ -4,7 +4,7 @@
 mod common;
 
 use common::{TempName, words};
-use slipring::{Queue, RecvError};
+use slipring::{Queue, RecvError, Start};
 
 #[test]
 fn a_tail_that_cannot_be_never_lends_out_more_than_the_ring() {
@@ -18,4 +18,33 @@ fn a_tail_that_cannot_be_never_lends_out_more_than_the_ring() {
     }
     words::set(&words::open(&name.path()), 1024, 1);
     assert_eq!(consumer.try_batch(99).unwrap().unwrap().len(), 1);
+}
+
+#[test]
+fn an_observer_may_ask_for_any_sequence() {
+    let name = TempName::new("any-sequence");
+    let queue = Queue::builder(&name).capacity(4).create().unwrap();
+    queue.producer().unwrap().try_send("x").unwrap();
+    for seq in [u64::MAX, u64::MAX - 1, 1 << 56, (1 << 56) - 1, 1 << 40] {
+        let mut observer = queue.observer(Start::Sequence(seq)).unwrap();
+        for _ in 0..3 {
+            assert!(observer.try_recv().unwrap().is_none());
+        }
+        assert_eq!(observer.missed(), 0);
+    }
+}
+
+#[test]
+fn an_observer_survives_any_tail() {
+    for tail in [u64::MAX, u64::MAX - 4, 1 << 63, 1 << 56, (1 << 56) - 1] {
+        let name = TempName::new("any-tail");
+        let queue = Queue::builder(&name).capacity(4).create().unwrap();
+        let mut before = queue.observer(Start::Oldest).unwrap();
+        words::set(&words::open(&name.path()), 1024, tail);
+        let mut after = queue.observer(Start::Newest).unwrap();
+        for _ in 0..40 {
+            assert!(before.try_recv().unwrap().is_none());
+            assert!(after.try_recv().unwrap().is_none());
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Reading without a trace: an observer stores nothing, holds nobody up, and counts what it missed.
 
 use crate::layout::{Meta, View};
+use crate::seq::SEQ_NONE;
 use crate::sync::{Ordering, fence};
 
 /// How often one call looks for a message that is not overwritten under its hands.
@@ -28,8 +29,9 @@ enum Look {
 }
 
 impl Watcher {
+    /// At `next`, or at the number that no message ever has: sums of sequences do not overflow.
     pub(crate) fn at(next: u64) -> Watcher {
-        Watcher { next }
+        Watcher { next: next.min(SEQ_NONE) }
     }
 
     pub(crate) fn next(&self) -> u64 {
@@ -57,7 +59,7 @@ impl Watcher {
     /// far, so that a fast producer is outrun within the tries.
     fn skip(&mut self, view: &View, attempt: u32) {
         // Acquire. pair P3: the slots below the tail carry at least the messages it counts.
-        let tail = view.control().tail.load(Ordering::Acquire);
+        let tail = view.control().tail.load(Ordering::Acquire).min(SEQ_NONE);
         let oldest = tail.saturating_sub(view.geo().capacity);
         let further = (self.next + (1 << attempt)).min(tail);
         self.next = self.next.max(oldest).max(further);
