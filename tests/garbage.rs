@@ -48,3 +48,29 @@ fn an_observer_survives_any_tail() {
         }
     }
 }
+
+#[test]
+fn sequence_numbers_are_used_up_not_reused() {
+    const NONE: u64 = (1 << 56) - 1;
+    for left in [0, 1, 2, 3, 5, 40] {
+        let name = TempName::new("exhausted");
+        let queue = Queue::builder(&name).capacity(16).create().unwrap();
+        // As if that many messages had been sent.
+        let file = words::open(&name.path());
+        words::set(&file, 1024, NONE - 1 - left);
+        words::set(&file, 1152, NONE - 1 - left);
+        let mut producer = queue.producer().unwrap();
+        let mut sent = 0;
+        let fault = loop {
+            match producer.try_send("x") {
+                Ok(seq) => assert_eq!(seq, NONE - 1 - left + sent),
+                Err(fault) => break fault,
+            }
+            sent += 1;
+        };
+        assert!(matches!(fault, slipring::SendError::Exhausted), "{fault}");
+        assert_eq!(sent, left);
+        let fault = producer.send_batch(["x"; 3]).unwrap_err();
+        assert_eq!(fault.sent, 0);
+    }
+}

@@ -75,7 +75,7 @@ impl Publisher {
         }
         // A quarter of the ring at a time, so that a group that joins at the oldest message finds at
         // least three quarters of it.
-        let reach = self.tail + n.max(capacity / 4).max(1);
+        let reach = (self.tail + n.max(capacity / 4).max(1)).min(SEQ_NONE - 1);
         let mut lowest = gate(view, self.tail);
         let want = reach.min(lowest.seq.saturating_add(capacity));
         if want > self.verified {
