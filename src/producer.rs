@@ -31,7 +31,8 @@ const ASK_EVERY: u32 = 64;
 pub struct Producer<M: Content + ?Sized = [u8]> {
     pub(crate) publisher: Publisher,
     pub(crate) at: Attachment,
-    /// Payload bytes published and times the queue was full, written out on the slow path.
+    /// Payload bytes published and times the queue was full, written out on the slow path. They go on
+    /// from what the segment says, so they wrap.
     bytes: u64,
     full: u64,
     slow_looks: u32,
@@ -235,7 +236,7 @@ impl<M: Content + ?Sized> Producer<M> {
         self.publisher.fill(view, 0, Meta { len: bytes.len(), kind }, bytes);
         self.publisher.stamp(view, 0);
         self.publisher.advance(view, 1);
-        self.bytes += bytes.len() as u64;
+        self.bytes = self.bytes.wrapping_add(bytes.len() as u64);
         seq
     }
 
@@ -261,7 +262,7 @@ impl<M: Content + ?Sized> Producer<M> {
             let meta = Meta { len: bytes.len(), kind: message.kind };
             self.publisher.fill(&self.at.view, run, meta, bytes);
             self.publisher.stamp(&self.at.view, run);
-            self.bytes += bytes.len() as u64;
+            self.bytes = self.bytes.wrapping_add(bytes.len() as u64);
             run += 1;
         }
         if run > 0 {
@@ -334,14 +335,14 @@ impl<M: Content + ?Sized> Producer<M> {
             Ok(()) => Ok(()),
             Err(NoRoom::Exhausted) => Err(SendError::Exhausted),
             Err(NoRoom::Full { group, seq }) => {
-                self.full += 1;
+                self.full = self.full.wrapping_add(1);
                 Err(SendError::Full(describe(view, group, seq)))
             }
         }
     }
 
     pub(crate) fn count_bytes(&mut self, bytes: u64) {
-        self.bytes += bytes;
+        self.bytes = self.bytes.wrapping_add(bytes);
     }
 
     fn write_counters(&self) {

@@ -74,3 +74,20 @@ fn sequence_numbers_are_used_up_not_reused() {
         assert_eq!(fault.sent, 0);
     }
 }
+
+#[test]
+fn a_producer_survives_any_words_it_takes_over() {
+    // Tail, limit, payload bytes counted, times full.
+    for at in [1024, 1152, 1920, 1928] {
+        let name = TempName::new("take-over");
+        let queue = Queue::builder(&name).capacity(2).group("g").create().unwrap();
+        let file = words::open(&name.path());
+        words::set(&file, at, u64::MAX);
+        let mut producer = queue.producer().unwrap();
+        for _ in 0..4 {
+            let _ = producer.try_send("some bytes");
+            let _ = producer.try_reserve(2).map(|reservation| reservation.publish());
+        }
+        let _ = queue.snapshot().unwrap();
+    }
+}

@@ -35,7 +35,8 @@ impl Publisher {
     pub(crate) fn take_over(view: &View) -> Publisher {
         let words = view.control();
         // Acquire, though the lease has ordered it already. pair P3.
-        let mut tail = words.tail.load(Ordering::Acquire);
+        // One beyond the numbers is damage, and met as if they were used up.
+        let mut tail = words.tail.load(Ordering::Acquire).min(SEQ_NONE - 1);
         for _ in 0..view.geo().capacity {
             // Acquire. pair P1: a published message stays; its producer died before the tail followed.
             if view.slot(tail).stamp.load(Ordering::Acquire) != tail + 1 {
