@@ -106,6 +106,11 @@ impl Region {
         self.len
     }
 
+    /// Whether it was mapped before a fork: nothing can be read or written there any more.
+    pub(crate) fn forked(&self) -> bool {
+        self.generation != fork::generation()
+    }
+
     /// Brings all pages into this process's page table, for writing.
     pub(crate) fn prefault(&self) -> io::Result<()> {
         // SAFETY: populating a mapping of ours changes no byte of it.
@@ -124,7 +129,7 @@ impl Region {
 impl Drop for Region {
     fn drop(&mut self) {
         // In a forked child, what lies there is the inaccessible stand-in, and nobody registered it.
-        if self.generation == fork::generation() {
+        if !self.forked() {
             let entry = Inherited::Mapping { at: self.at.as_ptr() as usize, len: self.len };
             fork::unregister(entry, || {});
         }
