@@ -32,7 +32,8 @@ const ASK_EVERY: u32 = 64;
 pub struct Producer<M: Content + ?Sized = [u8]> {
     pub(crate) publisher: Publisher,
     pub(crate) at: Attachment,
-    /// Payload bytes published and times the queue was full, written out on the slow path.
+    /// Payload bytes published and times the queue was full, written out on the slow path. They go on
+    /// from what the segment says, so they wrap.
     bytes: u64,
     full: u64,
     scans: u32,

@@ -30,6 +30,7 @@ enum Look {
 }
 
 impl Watcher {
+    /// At `next`, or at the number that no message ever has: sums of sequences do not overflow.
     pub(crate) fn at(next: u64) -> Watcher {
         Watcher { next: next.min(SEQ_NONE) }
     }
