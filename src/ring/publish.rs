@@ -76,31 +76,35 @@ impl Publisher {
         // A quarter of the ring at a time, so that a group that joins at the oldest message finds at
         // least three quarters of it.
         let reach = self.tail + n.max(capacity / 4).max(1);
-        let mut lowest = gate(view, self.tail);
-        let want = reach.min(lowest.seq.saturating_add(capacity));
-        if want > self.verified {
-            let announced = want.max(self.limit);
-            if announced != self.limit {
-                // Relaxed: the fence below orders it. pair P5.
-                view.control().limit.store(announced, Ordering::Relaxed);
+        loop {
+            let mut lowest = gate(view, self.tail);
+            let want = reach.min(lowest.seq.saturating_add(capacity));
+            if want > self.verified {
+                let announced = want.max(self.limit);
+                if announced != self.limit {
+                    // Relaxed: the fence below orders it. pair P5.
+                    view.control().limit.store(announced, Ordering::Relaxed);
+                }
+                // SeqCst fence. pair P5: limit above, scan below; a joiner has head and state above its
+                // fence and the limit below. One of the two sees the other.
+                fence(Ordering::SeqCst);
+                lowest = gate(view, self.tail);
+                let allowed = want.min(lowest.seq.saturating_add(capacity));
+                self.verified = self.verified.max(allowed);
+                self.limit = self.limit.max(self.verified);
+                if self.limit < announced {
+                    // Relaxed: lowering what was only announced; nothing was written under it.
+                    view.control().limit.store(self.limit, Ordering::Relaxed);
+                }
             }
-            // SeqCst fence. pair P5: limit above, scan below; a joiner has head and state above its
-            // fence and the limit below. One of the two sees the other.
-            fence(Ordering::SeqCst);
-            lowest = gate(view, self.tail);
-            let allowed = want.min(lowest.seq.saturating_add(capacity));
-            self.verified = self.verified.max(allowed);
-            self.limit = self.limit.max(self.verified);
-            if self.limit < announced {
-                // Relaxed: lowering what was only announced; nothing was written under it.
-                view.control().limit.store(self.limit, Ordering::Relaxed);
+            if self.tail + n <= self.verified {
+                return Ok(());
             }
-        }
-        match lowest.group {
-            Some(group) if self.tail + n > self.verified => {
-                Err(NoRoom::Full { group, seq: lowest.seq })
+            if let Some(group) = lowest.group {
+                return Err(NoRoom::Full { group, seq: lowest.seq });
             }
-            _ => Ok(()),
+            // The group that held the first scan was gone in the second. `verified` went up, so this
+            // ends after at most `n` rounds.
         }
     }
 
