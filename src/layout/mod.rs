@@ -20,9 +20,10 @@ mod view;
 
 pub(crate) use geometry::Geometry;
 pub use geometry::GeometryError;
-pub(crate) use group::GroupState;
 #[cfg(not(slipring_loom))]
-pub(crate) use group::{GROUP_NAME_MAX, GroupRecord, Identity};
+pub(crate) use group::GroupRecord;
+pub(crate) use group::GroupState;
+pub(crate) use group::{GROUP_NAME_MAX, Identity};
 pub(crate) use slot::{Meta, Slot};
 pub(crate) use view::View;
 

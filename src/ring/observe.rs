@@ -75,7 +75,16 @@ pub(crate) fn tail(view: &View) -> u64 {
 fn look(view: &View, seq: u64, out: &mut [u8]) -> Look {
     let slot = view.slot(seq);
     // Acquire. pair P1: the payload below is at least that of this stamp.
-    let stamp = slot.stamp.load(Ordering::Acquire);
+    let mut stamp = slot.stamp.load(Ordering::Acquire);
+    if stamp <= seq {
+        // Acquire. pair P3: a tail above the sequence means that it was published.
+        if view.control().tail.load(Ordering::Acquire) <= seq {
+            return Look::NotYet;
+        }
+        // Acquire. pair P1. It may have been published just after the first look, and be whole. Behind
+        // the tail no older stamp can be seen: anything else is of a newer message.
+        stamp = slot.stamp.load(Ordering::Acquire);
+    }
     if stamp != seq + 1 {
         if stamp <= seq && tail(view) <= seq {
             return Look::NotYet;

@@ -162,6 +162,14 @@ impl Publisher {
         view.slot(seq).stamp.store(seq + 1, Ordering::Release);
     }
 
+    /// Makes the first `n` messages behind the tail visible, and tells `each` one's sequence.
+    pub(crate) fn stamp_all(&self, view: &View, n: u64, mut each: impl FnMut(u64)) {
+        for offset in 0..n {
+            self.stamp(view, offset);
+            each(self.tail + offset);
+        }
+    }
+
     /// Moves the tail past `n` stamped messages.
     #[inline]
     pub(crate) fn advance(&mut self, view: &View, n: u64) {
