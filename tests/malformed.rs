@@ -76,7 +76,7 @@ fn each_header_field_that_is_off_is_named() {
         let fault = format!("{:?}", refusal(&name));
         assert!(fault.contains(says), "offset {at}: {fault}");
         assert!(slipring::list().unwrap().contains(&name.to_string()));
-        assert!(matches!(slipring::remove(&name, false), Err(RemoveError::NotAQueue { .. })));
+        assert!(matches!(slipring::remove(&name, false), Err(RemoveError::Unreadable { .. })));
         slipring::remove(&name, true).unwrap();
         assert!(!name.path().exists());
     }
@@ -122,7 +122,7 @@ fn what_is_not_a_queue_is_not_opened() {
     let name = TempName::new("text");
     std::fs::write(name.path(), "a text\n".repeat(1000)).unwrap();
     assert!(matches!(refusal(&name), OpenError::NotAQueue { .. }));
-    assert!(matches!(slipring::remove(&name, false), Err(RemoveError::NotAQueue { .. })));
+    assert!(matches!(slipring::remove(&name, false), Err(RemoveError::Unreadable { .. })));
     assert!(matches!(Queue::builder(&name).create(), Err(slipring::CreateError::Exists { .. })));
 
     let pipe = TempName::new("pipe");

@@ -77,8 +77,8 @@ fn look(view: &View, seq: u64, out: &mut [u8]) -> Look {
     // Acquire. pair P1: the payload below is at least that of this stamp.
     let mut stamp = slot.stamp.load(Ordering::Acquire);
     if stamp <= seq {
-        // Acquire. pair P3: a tail above the sequence means that it was published.
-        if view.control().tail.load(Ordering::Acquire) <= seq {
+        // A tail above the sequence means that it was published.
+        if tail(view) <= seq {
             return Look::NotYet;
         }
         // Acquire. pair P1. It may have been published just after the first look, and be whole. Behind
@@ -86,13 +86,7 @@ fn look(view: &View, seq: u64, out: &mut [u8]) -> Look {
         stamp = slot.stamp.load(Ordering::Acquire);
     }
     if stamp != seq + 1 {
-        if stamp <= seq && tail(view) <= seq {
-            return Look::NotYet;
-        }
-        // Published, so it is gone, unless that happened between the two loads. Acquire. pair P1.
-        if slot.stamp.load(Ordering::Acquire) != seq + 1 {
-            return Look::Lapped;
-        }
+        return Look::Lapped;
     }
     // Relaxed, as the payload's words: the second look at the stamp tells whether they belong together.
     let meta = Meta::unpack(slot.meta.load(Ordering::Relaxed));

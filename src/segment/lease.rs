@@ -42,8 +42,6 @@ impl LeaseFile {
     /// Opens a shared memory object anew, for reading and writing or for reading only.
     pub(crate) fn open(object: &str, write: bool) -> io::Result<LeaseFile> {
         let access = if write { OFlag::O_RDWR } else { OFlag::O_RDONLY };
-        // A pipe that has the name must not make the open wait for a writer.
-        let flags = access | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         fork::register(|inherited| {
             // Non-blocking: somebody may have put a pipe there, which would hold the fork lock, too.
             let flags = access | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;

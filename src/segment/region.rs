@@ -116,11 +116,6 @@ impl Region {
         self.len
     }
 
-    /// Whether it was mapped before a fork: nothing can be read or written there any more.
-    pub(crate) fn forked(&self) -> bool {
-        self.generation != fork::generation()
-    }
-
     /// Brings all pages into this process's page table, for writing.
     pub(crate) fn prefault(&self) -> io::Result<()> {
         // SAFETY: populating a mapping of ours changes no byte of it.
