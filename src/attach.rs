@@ -18,7 +18,6 @@ pub(crate) struct Mapped {
     id: (u64, u64),
     view: View,
     /// Behind everything that points into it.
-    #[expect(dead_code, reason = "held for its drop")]
     region: Region,
 }
 
@@ -51,6 +50,9 @@ pub(crate) struct Attachment {
 impl Attachment {
     /// Opens a description of its own; fails if the queue has lost its name.
     pub(crate) fn new(mapped: &Arc<Mapped>) -> Result<Attachment, ControlError> {
+        if mapped.region.forked() {
+            return Err(ControlError::Forked);
+        }
         let open = |source| SystemError::new("open the queue's shared memory", source);
         let leases = match LeaseFile::open(&mapped.name.object(), true) {
             Ok(leases) => leases,

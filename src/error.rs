@@ -55,6 +55,18 @@ impl fmt::Display for Pids {
     }
 }
 
+/// A process that holds something, by its pid; 0 if that is not known.
+struct Holder(u32);
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("a process whose pid is not known"),
+            pid => write!(f, "process {pid}"),
+        }
+    }
+}
+
 /// Free bytes of one kind of memory, if they could be found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Free(pub(crate) Option<u64>);
@@ -81,8 +93,8 @@ impl fmt::Display for Free {
 pub enum ControlError {
     /// Somebody holds it for longer than the timeout.
     #[error(
-        "process {pid} has been in the middle of a control operation for over {waited_ms} ms: \
-         if it is stopped, continue it (kill -CONT {pid}) or kill it, then try again"
+        "{} has been in the middle of a control operation for over {waited_ms} ms: if it is stopped, \
+         continue it (kill -CONT) or kill it, then try again", Holder(*pid)
     )]
     Timeout {
         /// Who holds it; 0 if not known.
@@ -132,6 +144,12 @@ pub enum CreateError {
         name: String,
         /// Bytes that fit.
         max: usize,
+    },
+    /// The owner could not use it.
+    #[error("permissions {mode:03o} do not let the owner read and write (0600): add them")]
+    Permissions {
+        /// The bits asked for.
+        mode: u32,
     },
     /// Not enough memory.
     #[error(
@@ -245,15 +263,13 @@ pub enum OpenOrCreateError {
 #[non_exhaustive]
 pub enum JoinError {
     /// Somebody else is the producer.
-    #[error("process {pid} is the queue's producer: there can be only one; stop it first")]
+    #[error("{} is the queue's producer: there can be only one; stop it first", Holder(*pid))]
     ProducerTaken {
         /// The holder; 0 if not known.
         pid: u32,
     },
     /// The group's one place is taken.
-    #[error(
-        "process {pid} is the consumer of group {group:?}: use another group, or stop it first"
-    )]
+    #[error("{} is the consumer of group {group:?}: use another group, or stop it first", Holder(*pid))]
     ConsumerTaken {
         /// The group.
         group: String,
@@ -411,7 +427,8 @@ impl Full {
         self.sequence
     }
 
-    /// Pids of the group's consumers, at most four of them. Empty: nobody reads for this group.
+    /// Pids of the group's live consumers, at most four of them. Empty: nobody reads for this group. Asked
+    /// when the queue was found full, not at every further try.
     pub fn pids(&self) -> &[u32] {
         &self.pids[..(self.members as usize).min(Full::PIDS)]
     }
@@ -430,6 +447,9 @@ impl fmt::Debug for Full {
 impl fmt::Display for Full {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (group, sequence) = (self.group(), self.sequence);
+        if group.is_empty() {
+            return write!(f, "the queue is full, and its groups are just changing: try again");
+        }
         write!(f, "the queue is full: group {group:?} has not acked message {sequence}")?;
         match self.pids() {
             [] => write!(f, "; it has no consumer: start one, or remove the group"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::attach::Attachment;
 use crate::error::{JoinError, NameError, Pids, SystemError};
 pub use crate::layout::Mode;
-use crate::layout::{GroupRecord, Identity, View, lease_byte};
+use crate::layout::{GroupRecord, GroupState, Identity, View, lease_byte};
 use crate::ring::control::{self, Position, RETENTION_RELEASE};
 use crate::segment::check_name;
 use crate::sync::Ordering;
@@ -16,7 +16,7 @@ const NAME_MAX: usize = crate::layout::GROUP_NAME_MAX;
 #[non_exhaustive]
 pub enum Start {
     /// At the oldest message that is still there: at least three quarters of the ring, if so many were
-    /// published.
+    /// published and no more than a quarter was reserved at once.
     #[default]
     Oldest,
     /// At the next message to be published.
@@ -154,8 +154,10 @@ pub(crate) fn make(view: &View, group: &Group) -> Result<u8, JoinError> {
 /// Finds or makes `group`. The control lease is held. Returns its index and whether it existed.
 pub(crate) fn find_or_make(view: &View, group: &Group) -> Result<(u8, bool), JoinError> {
     if let Some(index) = find(view, &group.name) {
-        let identity = identity_of(view.group(index));
         let name = || group.name.clone();
+        // Half-made ones were freed when the control lease was taken; other states are not known here.
+        let active = control::state(view, index) == GroupState::Active;
+        let identity = identity_of(view.group(index)).filter(|_| active);
         let Some(mode) = identity.and_then(|identity| Mode::of(identity.mode.into())) else {
             return Err(JoinError::UnknownMode { group: name() });
         };

@@ -11,9 +11,8 @@ use crate::error::{OpenError, RecvError, SystemError};
 use crate::group::Start;
 use crate::layout::View;
 use crate::message::{Content, OneThread};
-use crate::ring::observe::{Seen, Watcher};
+use crate::ring::observe::{Seen, Watcher, tail};
 use crate::segment::LeaseFile;
-use crate::sync::Ordering;
 use crate::wait::{self, Deadline, Look};
 
 /// Quick looks at an idle queue ask the system once in so many times whether it still has its name.
@@ -44,8 +43,7 @@ impl<M: Content + ?Sized> Observer<M> {
     ) -> Result<Self, OpenError> {
         let view = *mapped.view();
         let geo = *view.geo();
-        // Acquire. pair P3.
-        let tail = view.control().tail.load(Ordering::Acquire);
+        let tail = tail(&view);
         let oldest = tail.saturating_sub(geo.capacity).max(geo.base);
         let next = match start {
             Start::Oldest => oldest,
@@ -72,7 +70,8 @@ impl<M: Content + ?Sized> Observer<M> {
         self.watcher.next()
     }
 
-    /// Messages that were overwritten before this observer saw them, since it began.
+    /// Messages that this observer did not see since it began: overwritten before it looked, or skipped
+    /// because the producer was about to overwrite them.
     pub fn missed(&self) -> u64 {
         self.missed
     }

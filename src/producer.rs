@@ -7,22 +7,23 @@ use std::time::Duration;
 use crate::attach::{Attachment, Mapped};
 use crate::error::{BatchError, Full, JoinError, SendError, SystemError};
 use crate::group::{identity_of, pid_of};
-use crate::layout::{Meta, View, lease_byte};
+use crate::layout::{Meta, lease_byte};
 use crate::message::{Content, OneThread, Outgoing};
 use crate::reservation::Reservation;
+use crate::ring::claim::Corrupt;
 use crate::ring::control;
 use crate::ring::lease::try_take;
 use crate::ring::publish::{NoRoom, Publisher};
 use crate::sync::Ordering;
 use crate::wait::{self, Deadline, Look};
 
-/// A quick look at a full or busy queue asks the system once in so many times.
+/// Scans of the groups (one in a quarter of the ring) between two looks whether the queue has its name.
 const ASK_EVERY: u32 = 64;
 
 /// The queue's producer: there is one at a time. `Send`, not `Sync`.
 ///
-/// Sending takes no lock, makes no system call and allocates nothing, unless the queue is full. A
-/// message is visible to all groups as soon as `send` returns; messages of a batch become visible one
+/// Sending takes no lock and allocates nothing, and makes no system call as long as there is room, but
+/// for one in 64 scans of the groups (a scan comes once in a quarter of the ring). A message is visible to all groups as soon as `send` returns; messages of a batch become visible one
 /// after the other.
 ///
 /// When a producer is killed, the next one goes on in the same queue: what was published stays, a
@@ -31,10 +32,13 @@ const ASK_EVERY: u32 = 64;
 pub struct Producer<M: Content + ?Sized = [u8]> {
     pub(crate) publisher: Publisher,
     pub(crate) at: Attachment,
-    /// Payload bytes published and times the queue was full, written out on the slow path.
+    /// Payload bytes published and times the queue was full, written out on the slow path. They go on
+    /// from what the segment says, so they wrap.
     bytes: u64,
     full: u64,
-    slow_looks: u32,
+    scans: u32,
+    /// The group that held the queue at the last look, and who is in it; `None` since there was room.
+    last_full: Option<(Option<u8>, Full)>,
     marker: OneThread<M>,
 }
 
@@ -57,9 +61,10 @@ impl<M: Content + ?Sized> Producer<M> {
         identity.epoch.store(epoch, Ordering::Relaxed);
         let bytes = words.counters.bytes.load(Ordering::Relaxed);
         let full = words.counters.full.load(Ordering::Relaxed);
-        let publisher = Publisher::take_over(&at.view);
+        let publisher =
+            Publisher::take_over(&at.view).map_err(|Corrupt(what)| JoinError::Corrupt { what })?;
         drop(control);
-        Ok(Producer { publisher, at, bytes, full, slow_looks: 0, marker: PhantomData })
+        Ok(Producer { publisher, at, bytes, full, scans: 0, last_full: None, marker: PhantomData })
     }
 
     /// The sequence that the next message will get.
@@ -157,19 +162,19 @@ impl<M: Content + ?Sized> Producer<M> {
         I::Item: Into<Outgoing<'m, M>>,
         M: 'm,
     {
-        let mut messages = messages.into_iter();
+        let mut messages = messages.into_iter().peekable();
         let mut sent = 0;
-        loop {
+        while messages.peek().is_some() {
             self.wait_for_room(1, || Deadline::NEVER)
                 .map_err(|source| BatchError { sent, source })?;
             match self.publish_run(&mut messages) {
-                Ok(0) => return Ok(sent),
                 Ok(n) => sent += n,
                 Err(BatchError { sent: n, source }) => {
                     return Err(BatchError { sent: sent + n, source });
                 }
             }
         }
+        Ok(sent)
     }
 
     /// Takes `n` slots to write in place, if there is room for all of them. Never blocks.
@@ -235,7 +240,7 @@ impl<M: Content + ?Sized> Producer<M> {
         self.publisher.fill(view, 0, Meta { len: bytes.len(), kind }, bytes);
         self.publisher.stamp(view, 0);
         self.publisher.advance(view, 1);
-        self.bytes += bytes.len() as u64;
+        self.count_bytes(bytes.len() as u64);
         seq
     }
 
@@ -246,29 +251,16 @@ impl<M: Content + ?Sized> Producer<M> {
         I::Item: Into<Outgoing<'m, M>>,
         M: 'm,
     {
-        let mut run = 0;
-        let mut fault = None;
-        while run < self.publisher.known_room() {
+        let mut run = Run { producer: self, stamped: 0 };
+        while run.stamped < run.producer.publisher.known_room() {
             let Some(message) = messages.next() else { break };
-            let message = message.into();
-            let bytes = match self.fitting(message.content) {
-                Ok(bytes) => bytes,
-                Err(source) => {
-                    fault = Some(source);
-                    break;
-                }
-            };
-            let meta = Meta { len: bytes.len(), kind: message.kind };
-            self.publisher.fill(&self.at.view, run, meta, bytes);
-            self.publisher.stamp(&self.at.view, run);
-            self.bytes += bytes.len() as u64;
-            run += 1;
+            let Outgoing { kind, content } = message.into();
+            match run.producer.fitting(content) {
+                Ok(bytes) => run.push(kind, bytes),
+                Err(source) => return Err(BatchError { sent: run.stamped as usize, source }),
+            }
         }
-        if run > 0 {
-            self.publisher.advance(&self.at.view, run);
-        }
-        let sent = run as usize;
-        fault.map_or(Ok(sent), |source| Err(BatchError { sent, source }))
+        Ok(run.stamped as usize)
     }
 
     fn more_room(&mut self) -> bool {
@@ -314,34 +306,60 @@ impl<M: Content + ?Sized> Producer<M> {
             return Err(SendError::Forked);
         }
         self.write_counters();
-        let thorough = look == Look::Thorough || self.slow_looks.is_multiple_of(ASK_EVERY);
-        self.slow_looks = self.slow_looks.wrapping_add(1);
-        if thorough {
-            let system = |source| SystemError::new("look at the queue's file", source);
-            if self.at.leases.removed().map_err(system)? {
-                return Err(SendError::Removed);
-            }
+        self.scans = self.scans.wrapping_add(1);
+        if look == Look::Thorough || self.scans.is_multiple_of(ASK_EVERY) {
+            self.check_name()?;
         }
-        let view = &self.at.view;
-        let mut outcome = self.publisher.room(view, n);
-        if thorough && matches!(outcome, Err(NoRoom::Full { .. })) {
-            let system = |source| SystemError::new("look for groups without members", source);
-            if control::reap(view, &self.at.leases).map_err(system)? {
-                outcome = self.publisher.room(view, n);
+        match self.publisher.room(&self.at.view, n) {
+            Ok(()) => {
+                self.last_full = None;
+                Ok(())
             }
-        }
-        match outcome {
-            Ok(()) => Ok(()),
             Err(NoRoom::Exhausted) => Err(SendError::Exhausted),
+            Err(NoRoom::Full { .. }) if self.may_reap(look)? => self.find_room(n, Look::Quick),
             Err(NoRoom::Full { group, seq }) => {
-                self.full += 1;
-                Err(SendError::Full(describe(view, group, seq)))
+                self.full = self.full.wrapping_add(1);
+                Err(SendError::Full(self.describe(group, seq, look)?))
             }
         }
     }
 
+    fn check_name(&self) -> Result<(), SendError> {
+        let system = |source| SystemError::new("look at the queue's file", source);
+        if self.at.leases.removed().map_err(system)? { Err(SendError::Removed) } else { Ok(()) }
+    }
+
+    /// Frees groups that nobody will ever ack for, when it is time to ask the system about them. Returns
+    /// whether any was freed.
+    fn may_reap(&self, look: Look) -> Result<bool, SendError> {
+        let ask = look == Look::Thorough || self.last_full.is_none();
+        let system = |source| SystemError::new("look for groups without members", source);
+        Ok(ask && control::reap(&self.at.view, &self.at.leases).map_err(system)?)
+    }
+
+    /// Names whoever keeps the queue full. Who of the group lives is asked again when the queue is newly
+    /// full, held by another group, or a sleep is due.
+    fn describe(
+        &mut self,
+        group: Option<u8>,
+        sequence: u64,
+        look: Look,
+    ) -> Result<Full, SendError> {
+        let known = match self.last_full {
+            Some((of, full)) if of == group && look == Look::Quick => full,
+            _ => {
+                let system = |source| SystemError::new("look who is in the group", source);
+                self.check_name()?;
+                full_by(&self.at, group).map_err(system)?
+            }
+        };
+        self.last_full = Some((group, known));
+        Ok(Full { sequence, ..known })
+    }
+
     pub(crate) fn count_bytes(&mut self, bytes: u64) {
-        self.bytes += bytes;
+        // Wrapping: it goes on from a word that anybody may have garbled.
+        self.bytes = self.bytes.wrapping_add(bytes);
     }
 
     fn write_counters(&self) {
@@ -352,20 +370,49 @@ impl<M: Content + ?Sized> Producer<M> {
     }
 }
 
-/// Names whoever keeps the queue full.
-fn describe(view: &View, group: u8, sequence: u64) -> Full {
-    let mut full = Full { group: [0; _], group_len: 0, sequence, pids: [0; _], members: 0 };
-    if let Some(identity) = identity_of(view.group(group)) {
+/// Messages of a batch that are stamped, so visible already. Dropping it moves the tail past them, also
+/// when the caller's iterator panics: their slots must not be written again.
+struct Run<'p, M: Content + ?Sized> {
+    producer: &'p mut Producer<M>,
+    stamped: u64,
+}
+
+impl<M: Content + ?Sized> Run<'_, M> {
+    #[inline]
+    fn push(&mut self, kind: u32, bytes: &[u8]) {
+        let Producer { publisher, at, .. } = &mut *self.producer;
+        publisher.fill(&at.view, self.stamped, Meta { len: bytes.len(), kind }, bytes);
+        publisher.stamp(&at.view, self.stamped);
+        self.stamped += 1;
+        self.producer.count_bytes(bytes.len() as u64);
+    }
+}
+
+impl<M: Content + ?Sized> Drop for Run<'_, M> {
+    fn drop(&mut self) {
+        if self.stamped > 0 {
+            let Producer { publisher, at, .. } = &mut *self.producer;
+            publisher.advance(&at.view, self.stamped);
+        }
+    }
+}
+
+fn full_by(at: &Attachment, group: Option<u8>) -> std::io::Result<Full> {
+    let mut full = Full { group: [0; _], group_len: 0, sequence: 0, pids: [0; _], members: 0 };
+    let Some(group) = group else { return Ok(full) };
+    if let Some(identity) = identity_of(at.view.group(group)) {
         full.group = identity.name;
         full.group_len = identity.name_len;
     }
-    for record in control::records_of(view, group) {
-        if let Some(pid) = full.pids.get_mut(full.members as usize) {
-            *pid = pid_of(view, record);
+    for record in control::records_of(&at.view, group) {
+        if at.leases.is_held(lease_byte::consumer(record))? {
+            if let Some(pid) = full.pids.get_mut(full.members as usize) {
+                *pid = pid_of(&at.view, record);
+            }
+            full.members += 1;
         }
-        full.members += 1;
     }
-    full
+    Ok(full)
 }
 
 impl<M: Content + ?Sized> Drop for Producer<M> {

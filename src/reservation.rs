@@ -90,12 +90,11 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
         let Producer { publisher, at, .. } = &mut *self.producer;
         let first = publisher.tail();
         let mut bytes = 0;
-        for offset in 0..count {
+        publisher.stamp_all(&at.view, count, |seq| {
             // Relaxed: stored by this handle.
-            let meta = at.view.slot(first + offset).meta.load(Ordering::Relaxed);
+            let meta = at.view.slot(seq).meta.load(Ordering::Relaxed);
             bytes += Meta::unpack(meta).len as u64;
-            publisher.stamp(&at.view, offset);
-        }
+        });
         if count > 0 {
             publisher.advance(&at.view, count);
         }

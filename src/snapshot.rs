@@ -9,8 +9,9 @@ use crate::group::{Retention, identity_of, pid_of};
 use crate::layout::{GroupState, lease_byte};
 use crate::ring::control;
 use crate::ring::control::RETENTION_RELEASE;
+use crate::ring::publish::published_end;
 use crate::segment::LeaseFile;
-use crate::seq::Head;
+use crate::seq::{Head, SEQ_NONE};
 use crate::sync::Ordering;
 
 /// A queue's state at one moment.
@@ -41,7 +42,7 @@ pub struct Snapshot {
     pub consumers_max: usize,
     /// The queue's first sequence.
     pub base: u64,
-    /// The next sequence to be published.
+    /// The next sequence to be published, also if the last producer died half-way through a batch.
     pub tail: u64,
     /// Who produces.
     pub producer: ProducerInfo,
@@ -105,8 +106,8 @@ impl Snapshot {
         let (view, config) = (mapped.view(), &mapped.config);
         let geo = *view.geo();
         let words = view.control();
-        // Acquire. pair P3.
-        let tail = words.tail.load(Ordering::Acquire);
+        // Not the tail word alone: a producer that died may have published more than it says.
+        let tail = published_end(view).unwrap_or(SEQ_NONE).max(geo.base);
         let identity = &words.producer.identity;
         let counters = &words.producer.counters;
         // Relaxed, here and below: each figure stands for itself.

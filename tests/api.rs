@@ -157,6 +157,20 @@ fn a_reservation_publishes_only_when_told() {
 }
 
 #[test]
+fn a_snapshot_counts_what_was_published_before_the_tail_followed() {
+    let name = TempName::new("walk");
+    let queue = Queue::builder(&name).capacity(4).create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    // A batch moves the tail once, at its end; here somebody looks before each message.
+    let messages = (0..4).map(|i| {
+        assert_eq!(queue.snapshot().unwrap().tail, i);
+        "x"
+    });
+    producer.send_batch(messages).unwrap();
+    assert_eq!(queue.snapshot().unwrap().tail, 4);
+}
+
+#[test]
 fn a_removed_queue_is_noticed() {
     let name = TempName::new("removed");
     let queue = Queue::builder(&name).capacity(1).group("g").create().unwrap();
@@ -202,4 +216,61 @@ fn a_queue_whose_groups_cannot_be_declared_is_not_made() {
     refuse(builder.clone().group("a").group("a"));
     refuse(builder.clone().group("a").group("b").group("c"));
     refuse(builder.group(Group::named("a").start(Start::Sequence(1))));
+}
+
+#[test]
+fn a_batch_that_just_fits_does_not_wait_for_more_room() {
+    let name = TempName::new("fits");
+    let queue = Queue::builder(&name).capacity(4).group("g").create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    assert_eq!(producer.send_batch(["0", "1", "2", "3"]).unwrap(), 4);
+    assert_eq!(producer.send_batch(std::iter::empty::<&str>()).unwrap(), 0);
+}
+
+#[test]
+fn messages_sent_before_the_callers_iterator_panics_stay_sent() {
+    let name = TempName::new("panic");
+    let queue = Queue::builder(&name).capacity(4).group("g").create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let panics = ["0"].into_iter().chain(std::iter::once_with(|| panic!("the caller's")));
+    let caught =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| producer.send_batch(panics)));
+    assert!(caught.is_err());
+    assert_eq!(producer.try_send("1").unwrap(), 1);
+    let mut consumer = queue.consumer("g").unwrap();
+    let batch = consumer.batch(9).unwrap();
+    let seen: Vec<_> = batch.iter().map(|message| message.to_vec()).collect();
+    assert_eq!(seen, [b"0", b"1"]);
+}
+
+#[test]
+fn an_observer_may_be_told_to_wait_for_the_end_of_all_sequences() {
+    let name = TempName::new("future");
+    let queue = Queue::builder(&name).capacity(4).create().unwrap();
+    queue.producer().unwrap().send("x").unwrap();
+    let mut observer = queue.observer(Start::Sequence(u64::MAX)).unwrap();
+    assert!(observer.try_recv().unwrap().is_none());
+    assert_eq!(observer.missed(), 0);
+}
+
+#[test]
+fn a_releasing_group_that_nobody_joined_yet_keeps_its_messages() {
+    let name = TempName::new("declared");
+    let group = Group::named("later").retention(Retention::Release);
+    let queue = Queue::builder(&name).capacity(2).group(&group).create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    producer.send_batch(["0", "1"]).unwrap();
+    assert!(matches!(producer.try_send("2"), Err(SendError::Full(_))));
+    let mut consumer = queue.consumer(&group).unwrap();
+    assert_eq!(&*consumer.recv().unwrap(), b"0");
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_queue_is_refused_at_once() {
+    let name = TempName::new("pipe");
+    let made = std::process::Command::new("mkfifo").arg(name.path()).status().unwrap();
+    assert!(made.success());
+    let refused = |error| matches!(error, slipring::OpenError::NotAQueue { .. });
+    assert!(refused(Queue::<[u8]>::open(&name).unwrap_err()));
+    assert!(refused(slipring::OpenOptions::new().snapshot(&name).unwrap_err()));
 }

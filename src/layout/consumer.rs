@@ -1,5 +1,5 @@
 use crate::seq::{Attempts, NO_GROUP, Start};
-use crate::sync::{AtomicU64, Line};
+use crate::sync::{AtomicU64, Line, Quiet};
 
 /// One consumer, and the range it holds.
 #[repr(C)]
@@ -12,32 +12,32 @@ pub(crate) struct ConsumerRecord {
 pub(crate) struct ClaimWords {
     /// See [`Start`].
     pub(crate) start: AtomicU64,
-    /// Reserved for shared groups: the end of the claimed range.
+    /// End of the range; one past its last sequence. Used by members of shared groups.
     pub(crate) end: AtomicU64,
     /// See [`Attempts`].
     pub(crate) attempts: AtomicU64,
     /// For people to read; the lease says whether the consumer lives.
-    pub(crate) pid: AtomicU64,
+    pub(crate) pid: Quiet,
     /// Raised by 1 whenever the record is taken.
-    pub(crate) epoch: AtomicU64,
+    pub(crate) epoch: Quiet,
     /// Reserved.
-    pub(crate) claimed_at: AtomicU64,
+    pub(crate) claimed_at: Quiet,
 }
 
 /// What the record's owner has done since it took the record. Relaxed, written at every ack.
 #[repr(C)]
 pub(crate) struct ConsumerCounters {
-    pub(crate) acked: AtomicU64,
-    pub(crate) redelivered: AtomicU64,
+    pub(crate) acked: Quiet,
+    pub(crate) redelivered: Quiet,
 }
 
 impl ConsumerRecord {
     pub(crate) fn new() -> ConsumerRecord {
-        let zero = || AtomicU64::new(0);
+        let zero = || Quiet::new(0);
         ConsumerRecord {
             claim: Line(ClaimWords {
                 start: AtomicU64::new(Start::idle(0, NO_GROUP).pack()),
-                end: zero(),
+                end: AtomicU64::new(0),
                 attempts: AtomicU64::new(Attempts::NONE),
                 pid: zero(),
                 epoch: zero(),

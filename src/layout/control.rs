@@ -1,4 +1,4 @@
-use crate::sync::{AtomicU32, AtomicU64, Line};
+use crate::sync::{AtomicU64, Line, Quiet, Quiet32};
 
 /// The words that belong to the queue as a whole; each word that somebody polls has a line of its own.
 #[repr(C)]
@@ -8,12 +8,12 @@ pub(crate) struct Control {
     /// No producer ever wrote at or above it. Written by the producer's slow path.
     pub(crate) limit: Line<AtomicU64>,
     /// Reserved for sleeping consumers: bit 0 = somebody waits, rest = generation.
-    pub(crate) data: Line<AtomicU32>,
+    pub(crate) data: Line<Quiet32>,
     /// Reserved for a sleeping producer, in the same form.
-    pub(crate) space: Line<AtomicU32>,
+    pub(crate) space: Line<Quiet32>,
     pub(crate) marks: Line<Marks>,
     /// Pid of whoever holds the control lease, for errors: the lock call cannot tell.
-    pub(crate) holder: Line<AtomicU64>,
+    pub(crate) holder: Line<Quiet>,
     pub(crate) producer: ProducerRecord,
 }
 
@@ -30,31 +30,31 @@ pub(crate) struct ProducerRecord {
     pub(crate) identity: Line<ProducerIdentity>,
     pub(crate) counters: Line<ProducerCounters>,
     /// Reserved: two alternating cells for a bridge's position in its source.
-    pub(crate) source: Line<[AtomicU64; 16]>,
+    pub(crate) source: Line<[Quiet; 16]>,
 }
 
 #[repr(C)]
 pub(crate) struct ProducerIdentity {
-    pub(crate) pid: AtomicU64,
+    pub(crate) pid: Quiet,
     /// Raised by 1 at every takeover.
-    pub(crate) epoch: AtomicU64,
+    pub(crate) epoch: Quiet,
     /// Reserved: 0 open, 1 closed.
-    pub(crate) state: AtomicU64,
+    pub(crate) state: Quiet,
     /// Reserved: the sequence at which the queue was closed.
-    pub(crate) closed_at: AtomicU64,
+    pub(crate) closed_at: Quiet,
 }
 
 /// Written on the producer's slow path only, so they lag by up to a quarter of the ring.
 #[repr(C)]
 pub(crate) struct ProducerCounters {
     /// Payload bytes published.
-    pub(crate) bytes: AtomicU64,
+    pub(crate) bytes: Quiet,
     /// Times the queue was found full.
-    pub(crate) full: AtomicU64,
+    pub(crate) full: Quiet,
 }
 
-fn zero() -> AtomicU64 {
-    AtomicU64::new(0)
+fn zero() -> Quiet {
+    Quiet::new(0)
 }
 
 impl Control {
@@ -63,9 +63,9 @@ impl Control {
         Control {
             tail: Line(AtomicU64::new(base)),
             limit: Line(AtomicU64::new(base)),
-            data: Line(AtomicU32::new(0)),
-            space: Line(AtomicU32::new(0)),
-            marks: Line(Marks { groups: zero(), records: zero() }),
+            data: Line(Quiet32::new(0)),
+            space: Line(Quiet32::new(0)),
+            marks: Line(Marks { groups: AtomicU64::new(0), records: AtomicU64::new(0) }),
             holder: Line(zero()),
             producer: ProducerRecord {
                 identity: Line(ProducerIdentity {

@@ -20,10 +20,11 @@ mod view;
 
 pub(crate) use geometry::Geometry;
 pub use geometry::GeometryError;
+#[cfg(not(slipring_loom))]
+pub(crate) use group::GroupRecord;
 pub(crate) use group::GroupState;
 pub use group::Mode;
-#[cfg(not(slipring_loom))]
-pub(crate) use group::{GROUP_NAME_MAX, GroupRecord, Identity};
+pub(crate) use group::{GROUP_NAME_MAX, Identity};
 pub(crate) use slot::{Meta, Slot};
 pub(crate) use view::View;
 

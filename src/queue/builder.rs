@@ -177,6 +177,9 @@ impl<M: Content + ?Sized> Builder<M> {
         )?;
         let (schema_name, schema_hash) = self.schema()?;
         self.check_groups()?;
+        if self.wish.mode & 0o600 != 0o600 {
+            return Err(CreateError::Permissions { mode: self.wish.mode });
+        }
         let instance = [random(), random()];
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let config = Config::new(

@@ -7,6 +7,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
+use zerocopy::IntoBytes;
+
 pub use builder::{Builder, WakeMode};
 pub use remove::{list, remove};
 
@@ -216,7 +218,8 @@ impl<M: Content + ?Sized> Queue<M> {
     /// [`OpenError::NotFound`] if the queue has lost its name meanwhile.
     pub fn observer(&self, start: Start) -> Result<Observer<M>, OpenError> {
         let opened = open_read_only(&self.mapped.name, &self.trust)?;
-        if opened.config.instance != self.mapped.config.instance {
+        // All of it: what was checked when this queue was opened must still be true.
+        if opened.config.as_bytes() != self.mapped.config.as_bytes() {
             return Err(OpenError::NotFound { name: self.name().to_owned() });
         }
         let (mapped, file) = Mapped::new(self.mapped.name.clone(), opened)?;

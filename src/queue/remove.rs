@@ -50,11 +50,10 @@ pub fn remove(name: &str, force: bool) -> Result<(), RemoveError> {
             unlink(&mapped.name, leases.id().map_err(look)?)
         }
         Err(OpenError::NotFound { name }) => Err(RemoveError::NotFound { name }),
-        Err(OpenError::System(fault)) => Err(fault.into()),
+        // It may not even be readable; taking a name away needs nothing but the directory.
         Err(_) if force => {
-            let leases = LeaseFile::open(&name.object(), true).map_err(look)?;
-            let id = leases.id().map_err(look)?;
-            unlink(&name, id)
+            let meta = std::fs::symlink_metadata(shm_path(&name.object())).map_err(look)?;
+            unlink(&name, (meta.dev(), meta.ino()))
         }
         Err(source) => Err(RemoveError::Unreadable { name: name.as_str().to_owned(), source }),
     }

@@ -89,10 +89,11 @@ impl Member {
                 };
             }
             // Acquire. pair P3: everything below may be read without looking at its stamp.
-            self.tail = view.control().tail.load(Ordering::Acquire).max(start + 1);
-            if self.tail - start > view.geo().capacity {
+            let tail = view.control().tail.load(Ordering::Acquire).max(start + 1);
+            if tail - start > view.geo().capacity {
                 return Err(Corrupt("the tail is more than the capacity ahead of a group"));
             }
+            self.tail = tail;
         }
         Ok(max.min(self.tail - start))
     }

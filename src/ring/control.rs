@@ -75,6 +75,7 @@ pub(crate) fn make_group(view: &View, index: u8, position: Position) -> u64 {
     delivery.attempts.store(Attempts::NONE, Ordering::Relaxed);
     delivery.up_to.store(0, Ordering::Relaxed);
     group.totals.redelivered.store(0, Ordering::Relaxed);
+    group.identity.flags.store(0, Ordering::Relaxed);
     group.head.store(Head { seq: guess, claimer: NOBODY }.pack(), Ordering::Relaxed);
     // Release. pair P8: whoever sees the state sees the head.
     group.identity.state.store(GroupState::Joining as u64, Ordering::Release);
@@ -155,6 +156,7 @@ fn occupy(view: &View, record: u8, group: u8, pid: u32) {
     words.epoch.store(words.epoch.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     counters.acked.store(0, Ordering::Relaxed);
     counters.redelivered.store(0, Ordering::Relaxed);
+    view.group(group).identity.flags.store(FLAG_JOINED, Ordering::Relaxed);
     let mark = view.control().marks.records.load(Ordering::Relaxed);
     // Release. pair P8: raised before the record's first use.
     view.control().marks.records.store(mark.max(u64::from(record) + 1), Ordering::Release);
@@ -208,12 +210,17 @@ pub(crate) fn remove_group(view: &View, leases: &impl Leases, group: u8) -> io::
     live
 }
 
-/// Whether `group` goes with its last member.
+/// Whether `group` goes with its last member, and has had one: a group that was only declared waits.
 pub(crate) fn goes_with_last_member(view: &View, group: u8) -> bool {
-    // Relaxed: written before the group's state, which the caller has seen. pair P8.
-    let traits = view.group(group).identity.traits.load(Ordering::Relaxed);
-    traits >> 8 & 0xff == RETENTION_RELEASE
+    let identity = &view.group(group).identity;
+    // Relaxed, both: written before the group's state, which the caller has seen (pair P8), or under the
+    // control lease, which the caller holds (pair P7).
+    let joined = identity.flags.load(Ordering::Relaxed) & FLAG_JOINED != 0;
+    joined && identity.traits.load(Ordering::Relaxed) >> 8 & 0xff == RETENTION_RELEASE
 }
+
+/// Bit of a group's flags: somebody has joined it.
+const FLAG_JOINED: u64 = 1;
 
 /// Value of the retention byte of a group that goes with its last member; 0 = it stays.
 pub(crate) const RETENTION_RELEASE: u64 = 1;
@@ -225,6 +232,9 @@ pub(crate) fn reap(view: &View, leases: &impl Leases) -> io::Result<bool> {
     if !try_take(leases, lease_byte::CONTROL)? {
         return Ok(false);
     }
+    let holder = &view.control().holder;
+    // Relaxed: for people to read.
+    holder.store(u64::from(std::process::id()), Ordering::Relaxed);
     let mut freed = free_half_made(view);
     let mut fault = None;
     for group in groups(view).filter(|&group| goes_with_last_member(view, group)) {
@@ -234,6 +244,8 @@ pub(crate) fn reap(view: &View, leases: &impl Leases) -> io::Result<bool> {
             Err(error) => fault = Some(error),
         }
     }
+    // Relaxed: for people to read.
+    holder.store(0, Ordering::Relaxed);
     give_back(leases, lease_byte::CONTROL);
     fault.map_or(Ok(freed), Err)
 }

@@ -3,8 +3,9 @@
 //! # Invariants
 //!
 //! - **I1** One producer at a time (lease 512): it alone stores stamps, tail and limit.
-//! - **I2** A slot is written for sequence `q` only if `q < limit`, and the limit is at most `gate +
-//!   capacity`, where the gate is the lowest head of any group: nobody still needs `q - capacity`.
+//! - **I2** A slot is written for sequence `q` only if `q < verified`. What is verified never exceeds the
+//!   limit word, nor gate + capacity, where the gate is the lowest head of any group: nobody still needs
+//!   `q - capacity`.
 //! - **I3** A consumer reads the payload of `q` in place only between seeing the stamp `q + 1` (or a tail
 //!   above `q`) and storing a head above `q`. By I2 the slot stays as it is meanwhile.
 //! - **I4** One consumer per exclusive group (the lease of every record with its tag): it alone stores

@@ -1,6 +1,7 @@
 //! Reading without a trace: an observer stores nothing, holds nobody up, and counts what it missed.
 
 use crate::layout::{Meta, View};
+use crate::seq::SEQ_NONE;
 use crate::sync::{Ordering, fence};
 
 /// How often one call looks for a message that is not overwritten under its hands.
@@ -15,9 +16,10 @@ pub(crate) struct Watcher {
 /// What one look found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
-    /// A whole message; `missed` sequences before it were overwritten since the last one.
+    /// A whole message; `missed` sequences before it were overwritten, or skipped to outrun the producer,
+    /// since the last one.
     Message { seq: u64, meta: Meta, missed: u64 },
-    /// Nothing new; `missed` sequences were overwritten meanwhile.
+    /// Nothing new; `missed` sequences were overwritten or skipped.
     Nothing { missed: u64 },
 }
 
@@ -28,8 +30,9 @@ enum Look {
 }
 
 impl Watcher {
+    /// At `next`, or at the number that no message ever has: sums of sequences do not overflow.
     pub(crate) fn at(next: u64) -> Watcher {
-        Watcher { next }
+        Watcher { next: next.min(SEQ_NONE) }
     }
 
     pub(crate) fn next(&self) -> u64 {
@@ -56,22 +59,34 @@ impl Watcher {
     /// Goes to the oldest message that may still be there. Each further skip of one call goes twice as
     /// far, so that a fast producer is outrun within the tries.
     fn skip(&mut self, view: &View, attempt: u32) {
-        // Acquire. pair P3: the slots below the tail carry at least the messages it counts.
-        let tail = view.control().tail.load(Ordering::Acquire);
+        let tail = tail(view);
         let oldest = tail.saturating_sub(view.geo().capacity);
         let further = (self.next + (1 << attempt)).min(tail);
         self.next = self.next.max(oldest).max(further);
     }
 }
 
+/// The tail, or the last sequence if the word is none: nothing here may depend on others' honesty.
+pub(crate) fn tail(view: &View) -> u64 {
+    // Acquire. pair P3: the slots below the tail carry at least the messages it counts.
+    view.control().tail.load(Ordering::Acquire).min(SEQ_NONE)
+}
+
 fn look(view: &View, seq: u64, out: &mut [u8]) -> Look {
     let slot = view.slot(seq);
     // Acquire. pair P1: the payload below is at least that of this stamp.
-    let stamp = slot.stamp.load(Ordering::Acquire);
+    let mut stamp = slot.stamp.load(Ordering::Acquire);
+    if stamp <= seq {
+        // A tail above the sequence means that it was published.
+        if tail(view) <= seq {
+            return Look::NotYet;
+        }
+        // Acquire. pair P1. It may have been published just after the first look, and be whole. Behind
+        // the tail no older stamp can be seen: anything else is of a newer message.
+        stamp = slot.stamp.load(Ordering::Acquire);
+    }
     if stamp != seq + 1 {
-        // Acquire. pair P3: a tail above the sequence means that it was published, so it is gone.
-        let gone = stamp > seq || view.control().tail.load(Ordering::Acquire) > seq;
-        return if gone { Look::Lapped } else { Look::NotYet };
+        return Look::Lapped;
     }
     // Relaxed, as the payload's words: the second look at the stamp tells whether they belong together.
     let meta = Meta::unpack(slot.meta.load(Ordering::Relaxed));

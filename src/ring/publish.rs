@@ -5,10 +5,14 @@
 //! right now: either its fence comes first, and the scan behind ours sees its head; or ours comes first,
 //! and it sees the limit we announced and starts above what we may overwrite (P5).
 
-use super::gate::gate;
+use super::claim::Corrupt;
+use super::gate::{Gate, gate};
 use crate::layout::{Meta, Slot, View};
 use crate::seq::SEQ_NONE;
 use crate::sync::{Ordering, fence};
+
+/// Looks at groups that come and go before the producer reports a full queue.
+const SCANS_MAX: u32 = 8;
 
 /// What the producer keeps for itself.
 #[derive(Debug)]
@@ -21,35 +25,45 @@ pub(crate) struct Publisher {
     limit: u64,
 }
 
+/// Where the published messages end. Usually that is the tail; a producer that died after a stamp and
+/// before its tail left messages behind it, and the next one goes on after them.
+pub(crate) fn published_end(view: &View) -> Result<u64, Corrupt> {
+    // Acquire, though a taken lease has ordered it already. pair P3.
+    let mut end = view.control().tail.load(Ordering::Acquire);
+    if end > SEQ_NONE {
+        return Err(Corrupt("the tail is not a sequence"));
+    }
+    for _ in 0..view.geo().capacity {
+        // Acquire. pair P1: a published message stays; its producer died before the tail followed.
+        if end == SEQ_NONE || view.slot(end).stamp.load(Ordering::Acquire) != end + 1 {
+            break;
+        }
+        end += 1;
+    }
+    Ok(end)
+}
+
 /// Why there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoRoom {
-    /// This group has not acked `seq` yet.
-    Full { group: u8, seq: u64 },
+    /// This group has not acked `seq` yet. Without a group: groups came and went at every look.
+    Full { group: Option<u8>, seq: u64 },
     /// Sequence numbers are used up.
     Exhausted,
 }
 
 impl Publisher {
     /// Takes over where the last producer stopped, by whatever cause. The producer lease is held.
-    pub(crate) fn take_over(view: &View) -> Publisher {
+    pub(crate) fn take_over(view: &View) -> Result<Publisher, Corrupt> {
         let words = view.control();
-        // Acquire, though the lease has ordered it already. pair P3.
-        let mut tail = words.tail.load(Ordering::Acquire);
-        for _ in 0..view.geo().capacity {
-            // Acquire. pair P1: a published message stays; its producer died before the tail followed.
-            if view.slot(tail).stamp.load(Ordering::Acquire) != tail + 1 {
-                break;
-            }
-            tail += 1;
-        }
+        let tail = published_end(view)?;
         // Release. pair P3: carries the stamps that were just seen.
         words.tail.store(tail, Ordering::Release);
         // Relaxed: only producers store it, and the lease has ordered them. The word stays as it is: a
         // lower one would let a group join at a slot that the dead producer had begun to overwrite.
         let limit = words.limit.load(Ordering::Relaxed);
         // Nothing is verified: the dead producer may have announced without looking again.
-        Publisher { tail, verified: tail, limit }
+        Ok(Publisher { tail, verified: tail, limit })
     }
 
     pub(crate) fn tail(&self) -> u64 {
@@ -73,35 +87,47 @@ impl Publisher {
         if self.tail + n > SEQ_NONE {
             return Err(NoRoom::Exhausted);
         }
-        // A quarter of the ring at a time, so that a group that joins at the oldest message finds at
-        // least three quarters of it.
-        let reach = (self.tail + n.max(capacity / 4).max(1)).min(SEQ_NONE);
         let mut lowest = gate(view, self.tail);
-        let want = reach.min(lowest.seq.saturating_add(capacity));
-        if want > self.verified {
-            let announced = want.max(self.limit);
-            if announced != self.limit {
-                // Relaxed: the fence below orders it. pair P5.
-                view.control().limit.store(announced, Ordering::Relaxed);
+        for _ in 0..SCANS_MAX {
+            lowest = self.announce(view, n, lowest);
+            if self.tail + n <= self.verified {
+                return Ok(());
             }
-            // SeqCst fence. pair P5: limit above, scan below; a joiner has head and state above its
-            // fence and the limit below. One of the two sees the other.
-            fence(Ordering::SeqCst);
-            lowest = gate(view, self.tail);
-            let allowed = want.min(lowest.seq.saturating_add(capacity));
-            self.verified = self.verified.max(allowed);
-            self.limit = self.limit.max(self.verified);
-            if self.limit < announced {
-                // Relaxed: lowering what was only announced; nothing was written under it.
-                view.control().limit.store(self.limit, Ordering::Relaxed);
+            // Else the gate has moved since it was announced: announce again.
+            if lowest.seq + capacity < self.tail + n {
+                break;
             }
         }
-        match lowest.group {
-            Some(group) if self.tail + n > self.verified => {
-                Err(NoRoom::Full { group, seq: lowest.seq })
-            }
-            _ => Ok(()),
+        Err(NoRoom::Full { group: lowest.group, seq: lowest.seq })
+    }
+
+    /// Announces how far the producer would like to go, given the gate as seen, looks again, and goes as
+    /// far as that allows. Returns the gate of the second look.
+    fn announce(&mut self, view: &View, n: u64, seen: Gate) -> Gate {
+        let capacity = view.geo().capacity;
+        // A quarter of the ring at a time, so that a group that joins at the oldest message finds at
+        // least three quarters of it, as long as nobody reserves more than a quarter at once.
+        let reach = (self.tail + n.max(capacity / 4).max(1)).min(SEQ_NONE);
+        let want = reach.min(seen.seq + capacity);
+        if want <= self.verified {
+            return seen;
         }
+        let announced = want.max(self.limit);
+        if announced != self.limit {
+            // Relaxed: the fence below orders it. pair P5.
+            view.control().limit.store(announced, Ordering::Relaxed);
+        }
+        // SeqCst fence. pair P5: limit above, scan below; a joiner has head and state above its fence and
+        // the limit below. One of the two sees the other.
+        fence(Ordering::SeqCst);
+        let lowest = gate(view, self.tail);
+        self.verified = self.verified.max(want.min(lowest.seq + capacity));
+        self.limit = self.limit.max(self.verified);
+        if self.limit < announced {
+            // Relaxed: lowering what was only announced; nothing was written under it.
+            view.control().limit.store(self.limit, Ordering::Relaxed);
+        }
+        lowest
     }
 
     /// Writes message `offset` behind the tail; room for it was found. Not visible yet.
@@ -134,6 +160,14 @@ impl Publisher {
         let seq = self.tail + offset;
         // Release. pair P1: this is the publication; payload and meta are stored before it.
         view.slot(seq).stamp.store(seq + 1, Ordering::Release);
+    }
+
+    /// Makes the first `n` messages behind the tail visible, and tells `each` one's sequence.
+    pub(crate) fn stamp_all(&self, view: &View, n: u64, mut each: impl FnMut(u64)) {
+        for offset in 0..n {
+            self.stamp(view, offset);
+            each(self.tail + offset);
+        }
     }
 
     /// Moves the tail past `n` stamped messages.

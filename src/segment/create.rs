@@ -68,7 +68,11 @@ pub(crate) fn create(
     for _ in 0..TRIES {
         let temporary = Temporary(Some(name::temporary(random())));
         let region = Region::make(temporary.object(), plan.size).map_err(make)?;
-        let leases = LeaseFile::open(temporary.object(), true).map_err(make)?;
+        let leases = match LeaseFile::open(temporary.object(), true) {
+            // Swept.
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => continue,
+            opened => opened.map_err(make)?,
+        };
         // From here on no sweeper takes it for a left-over. One may have done so before.
         let ours = try_take(&leases, lease_byte::CONTROL).map_err(make)?;
         if !ours || leases.removed().map_err(make)? {

@@ -43,7 +43,9 @@ impl LeaseFile {
     pub(crate) fn open(object: &str, write: bool) -> io::Result<LeaseFile> {
         let access = if write { OFlag::O_RDWR } else { OFlag::O_RDONLY };
         fork::register(|inherited| {
-            let fd = shm_open(object, access | OFlag::O_CLOEXEC, Mode::empty())?;
+            // Non-blocking: somebody may have put a pipe there, which would hold the fork lock, too.
+            let flags = access | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+            let fd = shm_open(object, flags, Mode::empty())?;
             inherited(Inherited::Lease(fd.as_raw_fd()));
             Ok(LeaseFile {
                 file: Some(File::from(fd)),

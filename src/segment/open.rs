@@ -8,7 +8,7 @@ use super::lease::LeaseFile;
 use super::name::QueueName;
 use super::region::Region;
 use crate::error::{OpenError, SystemError};
-use crate::layout::config::{Config, ConfigFault};
+use crate::layout::config::{Config, ConfigFault, MAGIC};
 use crate::layout::{CONFIG_BYTES, Geometry, VERSION};
 
 /// Whose queues are opened beside one's own.
@@ -88,10 +88,17 @@ fn read_config(
         return Err(OpenError::ForeignOwner { uid: meta.uid() });
     }
     let mut config = Config::new_zeroed();
+    if !meta.is_file() {
+        return Err(OpenError::NotAQueue { name: name.as_str().to_owned() });
+    }
+    let head = (meta.len() as usize).min(CONFIG_BYTES);
+    file.read_exact_at(&mut config.as_mut_bytes()[..head], 0).map_err(read)?;
+    if config.magic != MAGIC {
+        return Err(OpenError::NotAQueue { name: name.as_str().to_owned() });
+    }
     if meta.len() < CONFIG_BYTES as u64 {
         return Err(OpenError::WrongSize { expected: CONFIG_BYTES as u64, found: meta.len() });
     }
-    file.read_exact_at(config.as_mut_bytes(), 0).map_err(read)?;
     let geo = config.check().map_err(|fault| match fault {
         ConfigFault::Magic => OpenError::NotAQueue { name: name.as_str().to_owned() },
         ConfigFault::Version(found) => OpenError::WrongVersion { found, supported: VERSION },

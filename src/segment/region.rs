@@ -91,15 +91,25 @@ impl Region {
         mapping: Mapping,
         inherited: &mut dyn FnMut(Inherited),
     ) -> io::Result<Region> {
-        let region = Region { at, len, mapping, generation: fork::generation() };
         // SAFETY: the range is a mapping of ours; only children are affected.
-        unsafe { madvise(at.cast(), len, MmapAdvise::MADV_DONTFORK) }?;
+        if let Err(errno) = unsafe { madvise(at.cast(), len, MmapAdvise::MADV_DONTFORK) } {
+            if let Mapping::ReadOnly = mapping {
+                // SAFETY: mapped by the caller just before; nobody else knows of it.
+                let _ = unsafe { munmap(at.cast(), len) };
+            }
+            return Err(errno.into());
+        }
         inherited(Inherited::Mapping { at: at.as_ptr() as usize, len });
-        Ok(region)
+        Ok(Region { at, len, mapping, generation: fork::generation() })
     }
 
     pub(crate) fn at(&self) -> NonNull<u8> {
         self.at
+    }
+
+    /// Whether this process is a child of the one that mapped it: nothing is there any more.
+    pub(crate) fn forked(&self) -> bool {
+        self.generation != fork::generation()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -124,7 +134,7 @@ impl Region {
 impl Drop for Region {
     fn drop(&mut self) {
         // In a forked child, what lies there is the inaccessible stand-in, and nobody registered it.
-        if self.generation == fork::generation() {
+        if !self.forked() {
             let entry = Inherited::Mapping { at: self.at.as_ptr() as usize, len: self.len };
             fork::unregister(entry, || {});
         }

@@ -1,8 +1,8 @@
 //! What the loom models put in the place of `native`.
 //!
-//! A thread may be told to die at its k-th store: it unwinds there, and all its later stores, those of
-//! destructors included, are suppressed. Stopping before a load leaves the same memory as stopping after
-//! the store before it, so stores are all the points there are.
+//! A thread may be told to die at its k-th store: it unwinds there, and all its later stores are
+//! suppressed. Stopping before a load leaves the same memory as stopping after the store before it, so
+//! stores are all the points there are. [`Quiet`](super::Quiet) words are outside of all that.
 
 #![allow(unsafe_code)]
 
@@ -41,68 +41,61 @@ pub(crate) fn live() {
 
 /// Comes before every store: says whether it happens.
 fn step() -> bool {
-    let life = LIFE.with(|life| {
+    let (now, next) = LIFE.with(|life| {
         let next = match life.get() {
             Life::Left(0) => Life::Dead,
             Life::Left(n) => Life::Left(n - 1),
             other => other,
         };
-        let now = life.replace(next);
-        (now, next)
+        (life.replace(next), next)
     });
-    match life {
-        (Life::Left(0), _) => std::panic::resume_unwind(Box::new(Died)),
+    match (now, next) {
+        (Life::Left(_), Life::Dead) => std::panic::resume_unwind(Box::new(Died)),
         (Life::Dead, _) => false,
         _ => true,
     }
 }
 
-macro_rules! atomic {
-    ($name:ident, $int:ty) => {
-        #[derive(Debug)]
-        pub(crate) struct $name(loom::sync::atomic::$name);
+#[derive(Debug)]
+pub(crate) struct AtomicU64(loom::sync::atomic::AtomicU64);
 
-        #[allow(dead_code, reason = "the protocol uses what it needs of it")]
-        impl $name {
-            pub(crate) fn new(value: $int) -> Self {
-                Self(loom::sync::atomic::$name::new(value))
-            }
+impl AtomicU64 {
+    pub(crate) fn new(value: u64) -> Self {
+        Self(loom::sync::atomic::AtomicU64::new(value))
+    }
 
-            pub(crate) fn load(&self, order: Ordering) -> $int {
-                self.0.load(order)
-            }
+    pub(crate) fn load(&self, order: Ordering) -> u64 {
+        self.0.load(order)
+    }
 
-            pub(crate) fn store(&self, value: $int, order: Ordering) {
-                if step() {
-                    self.0.store(value, order);
-                }
-            }
+    pub(crate) fn store(&self, value: u64, order: Ordering) {
+        if step() {
+            self.0.store(value, order);
         }
-    };
+    }
 }
 
-atomic!(AtomicU64, u64);
-atomic!(AtomicU32, u32);
-
-/// Bytes of a payload in the models.
+/// Bytes of a payload in the models: two words, so that it can tear.
 pub(crate) const PAYLOAD: usize = 16;
 
 thread_local! {
     static OBSERVED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether segments made from now on, by this model, are read by observers.
+/// Whether observers read the segments that are made from now on.
 pub(crate) fn set_observed(observed: bool) {
     OBSERVED.set(observed);
 }
 
-/// A payload: with gated readers only, a cell in which loom finds every race; with observers, which race
-/// by design, words that may tear.
-struct Backing {
-    observed: bool,
-    cell: UnsafeCell<[u8; PAYLOAD]>,
-    words: [loom::sync::atomic::AtomicU64; 2],
+/// With gated readers only, a cell in which loom finds every race; with observers, which race by
+/// design, words that may tear.
+enum Backing {
+    Gated(UnsafeCell<[u8; PAYLOAD]>),
+    Observed([loom::sync::atomic::AtomicU64; 2]),
 }
+
+// Segments are freed without a look at what is in them.
+const _: () = assert!(!std::mem::needs_drop::<Backing>() && !std::mem::needs_drop::<AtomicU64>());
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Payload(*const Backing);
@@ -115,10 +108,10 @@ impl Payload {
     /// # Safety
     /// As in `native`.
     pub(crate) unsafe fn init(at: *mut u8) {
-        let backing = Backing {
-            observed: OBSERVED.get(),
-            cell: UnsafeCell::new([0; PAYLOAD]),
-            words: std::array::from_fn(|_| loom::sync::atomic::AtomicU64::new(0)),
+        let word = |_| loom::sync::atomic::AtomicU64::new(0);
+        let backing = match OBSERVED.get() {
+            false => Backing::Gated(UnsafeCell::new([0; PAYLOAD])),
+            true => Backing::Observed(std::array::from_fn(word)),
         };
         // SAFETY: the area has the footprint's size, is aligned to 16, and nobody looks at it yet.
         unsafe { at.cast::<Backing>().write(backing) };
@@ -138,26 +131,27 @@ impl Payload {
     pub(crate) fn store(self, bytes: &[u8]) {
         let mut value = [0; PAYLOAD];
         value.copy_from_slice(bytes);
-        let backing = self.backing();
-        if !backing.observed {
-            if step() {
-                // SAFETY: loom's cell reports any access that is not ordered with this one.
-                backing.cell.with_mut(|cell| unsafe { *cell = value });
+        match self.backing() {
+            Backing::Gated(cell) => {
+                if step() {
+                    // SAFETY: loom's cell reports any access that is not ordered with this one.
+                    cell.with_mut(|cell| unsafe { *cell = value });
+                }
             }
-            return;
-        }
-        let (words, _) = value.as_chunks::<8>();
-        for (to, word) in backing.words.iter().zip(words) {
-            if step() {
-                to.store(u64::from_le_bytes(*word), Ordering::Relaxed);
+            Backing::Observed(words) => {
+                for (to, word) in words.iter().zip(value.as_chunks::<8>().0) {
+                    if step() {
+                        to.store(u64::from_le_bytes(*word), Ordering::Relaxed);
+                    }
+                }
             }
         }
     }
 
     pub(crate) fn load(self, out: &mut [u8]) -> usize {
-        let (words, _) = out.as_chunks_mut::<8>();
-        for (word, from) in words.iter_mut().zip(&self.backing().words) {
-            *word = from.load(Ordering::Relaxed).to_le_bytes();
+        let Backing::Observed(words) = self.backing() else { panic!("a model without observers") };
+        for (out, word) in out.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+            *out = word.load(Ordering::Relaxed).to_le_bytes();
         }
         out.len().min(PAYLOAD)
     }
@@ -165,7 +159,8 @@ impl Payload {
     /// # Safety
     /// As in `native`; here, loom checks it.
     pub(crate) unsafe fn bytes(self) -> [u8; PAYLOAD] {
+        let Backing::Gated(cell) = self.backing() else { panic!("a model with observers") };
         // SAFETY: loom's cell reports any write that is not ordered with this read.
-        self.backing().cell.with(|cell| unsafe { *cell })
+        cell.with(|cell| unsafe { *cell })
     }
 }

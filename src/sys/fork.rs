@@ -4,13 +4,16 @@
 //! locks of the description they were made through. A parent that is killed would then seem alive for
 //! as long as its child. So a child handler closes every lease's descriptor, and mappings are not
 //! inherited (MADV_DONTFORK); the handler puts an inaccessible mapping over the hole, so that nothing
-//! else can come to lie where an old handle points. Handles compare [`generation`] and refuse.
+//! else can come to lie where an old handle points. Handles compare [`generation`] and refuse. What was
+//! borrowed from a handle before the fork (a batch, a reservation) points into the inaccessible range:
+//! the child must leave it alone.
 
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
+use std::io;
 use std::os::fd::RawFd;
-use std::sync::Once;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Something that a child must not keep.
@@ -42,7 +45,8 @@ static REGISTRY: Registry = Registry {
     lock: UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER),
     entries: UnsafeCell::new(Vec::new()),
 };
-static HANDLERS: Once = Once::new();
+/// What registering them returned.
+static HANDLERS: OnceLock<i32> = OnceLock::new();
 
 extern "C" fn lock() {
     // SAFETY: a statically initialised mutex that never moves.
@@ -65,8 +69,10 @@ extern "C" fn in_child() {
             // SAFETY: the descriptor was open at the fork; its owner forgets it (see `generation`).
             Inherited::Lease(fd) => drop(unsafe { libc::close(fd) }),
             Inherited::Mapping { at, len } => {
-                let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
-                // SAFETY: the range was mapped in the parent and is a hole here (MADV_DONTFORK).
+                // Not over what another library's handler may have mapped into the hole already: then
+                // there is no hole, and handles are stopped by the generation alone.
+                let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+                // SAFETY: a new mapping that replaces nothing.
                 unsafe { libc::mmap(at as *mut _, len, libc::PROT_NONE, flags, -1, 0) };
             }
         }
@@ -76,13 +82,15 @@ extern "C" fn in_child() {
 }
 
 /// Runs `open`, which makes things that a child must not keep, with forks held off meanwhile.
-pub(crate) fn register<T, E>(
-    open: impl FnOnce(&mut dyn FnMut(Inherited)) -> Result<T, E>,
-) -> Result<T, E> {
-    HANDLERS.call_once(|| {
-        // SAFETY: the handlers keep to what is allowed between fork and exec.
-        unsafe { libc::pthread_atfork(Some(lock), Some(unlock), Some(in_child)) };
-    });
+pub(crate) fn register<T>(
+    open: impl FnOnce(&mut dyn FnMut(Inherited)) -> io::Result<T>,
+) -> io::Result<T> {
+    // SAFETY: the handlers keep to what is allowed between fork and exec.
+    let atfork = || unsafe { libc::pthread_atfork(Some(lock), Some(unlock), Some(in_child)) };
+    match HANDLERS.get_or_init(atfork) {
+        0 => {}
+        errno => return Err(io::Error::from_raw_os_error(*errno)),
+    }
     lock();
     let result = open(&mut |entry| {
         // SAFETY: the lock is held.

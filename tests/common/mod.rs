@@ -1,6 +1,11 @@
-//! What the tests share: queue names of their own, removed whatever happens.
+//! What the tests share: queue names of their own, removed whatever happens; seeded random numbers; the
+//! segment's file as plain words; processes that are killed whatever happens.
 
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+pub(crate) mod child;
+pub(crate) mod words;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -29,6 +34,43 @@ impl std::ops::Deref for TempName {
 
 impl Drop for TempName {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(self.path());
+        let path = self.path();
+        let _ = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir(&path));
     }
+}
+
+/// Random numbers from a seed that is printed, so that a failure can be had again with SLIPRING_SEED.
+pub(crate) struct Rng(u64);
+
+impl Rng {
+    pub(crate) fn new() -> Rng {
+        let given = std::env::var("SLIPRING_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed = given.unwrap_or_else(|| {
+            let now = std::time::UNIX_EPOCH.elapsed().unwrap();
+            now.as_nanos() as u64 ^ u64::from(std::process::id()) << 40
+        });
+        println!("SLIPRING_SEED={seed}");
+        Rng(seed)
+    }
+
+    /// SplitMix64 (Steele, Lea, Flood 2014).
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+}
+
+/// A message's bytes, made from its number: length, content and checksum can be told from it.
+pub(crate) fn message(number: u64, max: usize) -> Vec<u8> {
+    let mut rng = Rng(number);
+    let len = 8 + rng.below(max as u64 - 7) as usize;
+    let mut bytes: Vec<u8> = (8..len).map(|_| rng.next() as u8).collect();
+    bytes.extend_from_slice(&number.to_le_bytes());
+    bytes
 }

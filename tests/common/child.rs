@@ -1,0 +1,111 @@
+//! Real processes: the test binary again, in a role. A role is a test that does nothing unless the
+//! environment names it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+
+const ROLE: &str = "SLIPRING_TEST_ROLE";
+/// Marks a role's lines in what else the test harness prints.
+const MARK: &str = "@@";
+
+/// The role that this process is started in, and its arguments.
+pub(crate) fn role() -> Option<Vec<String>> {
+    let role = std::env::var(ROLE).ok()?;
+    Some(role.split(' ').map(str::to_owned).collect())
+}
+
+/// Tells the parent.
+pub(crate) fn tell(text: impl std::fmt::Display) {
+    println!("{MARK}{text}");
+    std::io::stdout().flush().unwrap();
+}
+
+/// Waits for the parent's next line; empty once it is gone.
+pub(crate) fn hear() -> String {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).unwrap();
+    line.trim_end().to_owned()
+}
+
+/// A process in a role. It is killed when this is dropped.
+pub(crate) struct Child {
+    process: std::process::Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+impl Child {
+    /// Starts this test binary as `role`, whose test function is called `roles`.
+    pub(crate) fn start(role: &str) -> Child {
+        Child::start_under(&[], role)
+    }
+
+    /// The same under a wrapper, such as unshare(1).
+    pub(crate) fn start_under(wrapper: &[&str], role: &str) -> Child {
+        let own = std::env::current_exe().unwrap();
+        let mut command = match wrapper {
+            [] => Command::new(&own),
+            [program, args @ ..] => {
+                let mut command = Command::new(program);
+                command.args(args).arg(&own);
+                command
+            }
+        };
+        let mut process = command
+            .args(["--exact", "roles", "--nocapture"])
+            .env(ROLE, role)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = process.stdin.take();
+        let output = BufReader::new(process.stdout.take().unwrap());
+        Child { process, input, output }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The role's next line; `None` once it has ended.
+    pub(crate) fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        loop {
+            line.clear();
+            if self.output.read_line(&mut line).unwrap() == 0 {
+                return None;
+            }
+            if let Some((_, text)) = line.trim_end().split_once(MARK) {
+                return Some(text.to_owned());
+            }
+        }
+    }
+
+    /// Waits for the role to say `text`.
+    pub(crate) fn expect(&mut self, text: &str) {
+        assert_eq!(self.line().as_deref(), Some(text));
+    }
+
+    pub(crate) fn say(&mut self, text: &str) {
+        writeln!(self.input.as_mut().unwrap(), "{text}").unwrap();
+    }
+
+    /// SIGKILL; returns once it is dead. Lines that it has written can still be read.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Waits for its end, which must be a success.
+    pub(crate) fn finish(mut self) {
+        self.input = None;
+        assert!(self.process.wait().unwrap().success());
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,68 @@
+//! The segment's file as an outsider sees it: words at offsets.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use nix::fcntl::{FcntlArg, fcntl};
+
+pub(crate) fn open(path: &Path) -> File {
+    OpenOptions::new().read(true).write(true).open(path).unwrap()
+}
+
+pub(crate) fn get(file: &File, at: u64) -> u64 {
+    let mut word = [0; 8];
+    file.read_exact_at(&mut word, at).unwrap();
+    u64::from_le_bytes(word)
+}
+
+pub(crate) fn get32(file: &File, at: u64) -> u32 {
+    let mut word = [0; 4];
+    file.read_exact_at(&mut word, at).unwrap();
+    u32::from_le_bytes(word)
+}
+
+pub(crate) fn bytes(file: &File, at: u64, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    file.read_exact_at(&mut bytes, at).unwrap();
+    bytes
+}
+
+pub(crate) fn set(file: &File, at: u64, word: u64) {
+    file.write_all_at(&word.to_le_bytes(), at).unwrap();
+}
+
+/// FNV-1a, written down a second time: the layout's document is what it follows.
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// Puts the header's checksum right after a change.
+pub(crate) fn seal(file: &File) {
+    let sum = fnv1a(&bytes(file, 0, 1016));
+    set(file, 1016, sum);
+}
+
+fn lock(byte: u64) -> libc::flock {
+    libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: byte as libc::off_t,
+        l_len: 1,
+        l_pid: 0,
+    }
+}
+
+/// Takes the lease of `byte` for as long as `file` is open.
+pub(crate) fn take_lease(file: &File, byte: u64) {
+    fcntl(file, FcntlArg::F_OFD_SETLK(&lock(byte))).expect("the lease is free");
+}
+
+/// Whether somebody holds the lease of `byte` through another description than `file`.
+pub(crate) fn lease_is_held(file: &File, byte: u64) -> bool {
+    let mut lock = lock(byte);
+    fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock)).unwrap();
+    lock.l_type != libc::F_UNLCK as libc::c_short
+}

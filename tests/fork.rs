@@ -1,0 +1,216 @@
+//! A process that forks without exec: the child's copies of the handles refuse, and neither keep nor give
+//! up what is the parent's.
+
+#![allow(unsafe_code)]
+
+mod common;
+
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use common::child::{Child, hear, role, tell};
+use common::{TempName, words};
+use slipring::{ControlError, JoinError, Queue, RecvError, SendError, Start};
+
+const SOON: Duration = Duration::from_millis(1);
+
+/// Runs `child` in a forked process and returns its exit status: 0 = all was as it should be, else the
+/// number of the check that failed; 1000 + n = killed by signal n.
+fn fork(child: impl FnOnce() -> i32) -> i32 {
+    // SAFETY: the C library's allocator is usable in the child of a threaded process, and the child uses
+    // nothing else that another thread could have held locked; it ends through _exit.
+    match unsafe { libc::fork() } {
+        -1 => panic!("fork: {}", std::io::Error::last_os_error()),
+        0 => {
+            let status = child();
+            // SAFETY: ends this process, which has no more use for anything.
+            unsafe { libc::_exit(status) }
+        }
+        pid => status_of(pid),
+    }
+}
+
+fn status_of(pid: i32) -> i32 {
+    let mut status = 0;
+    // SAFETY: waits for the child that was just made, into a local.
+    assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
+    if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 1000 + libc::WTERMSIG(status) }
+}
+
+/// The number of the first check that does not hold, or 0.
+fn first_failure(checks: &[bool]) -> i32 {
+    checks.iter().position(|good| !good).map_or(0, |at| at as i32 + 1)
+}
+
+#[test]
+fn handles_refuse_in_a_child() {
+    let name = TempName::new("fork-refuse");
+    let queue = Queue::builder(&name).capacity(4).group("g").create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let mut consumer = queue.consumer("g").unwrap();
+    let mut observer = queue.observer(Start::Oldest).unwrap();
+    producer.send("before").unwrap();
+    let status = fork(|| {
+        let forked = |fault: JoinError| matches!(fault, JoinError::Control(ControlError::Forked));
+        let checks = [
+            matches!(producer.try_send("x"), Err(SendError::Forked)),
+            matches!(producer.send_timeout("x", SOON), Err(SendError::Forked)),
+            producer.send_batch(["x"]).is_err_and(|e| matches!(e.source, SendError::Forked)),
+            matches!(producer.try_reserve(1), Err(SendError::Forked)),
+            matches!(consumer.try_recv(), Err(RecvError::Forked)),
+            matches!(consumer.recv_timeout(SOON), Err(RecvError::Forked)),
+            matches!(observer.try_recv(), Err(RecvError::Forked)),
+            matches!(observer.recv_timeout(SOON), Err(RecvError::Forked)),
+            queue.capacity() == 4 && producer.sequence() == 1 && consumer.position() == 0,
+            queue.producer().is_err_and(forked),
+            queue.consumer("g").is_err_and(forked),
+            queue.add_group("h").is_err_and(forked),
+            queue.remove_group("g").is_err_and(forked),
+            queue.snapshot().is_err_and(forked),
+        ];
+        first_failure(&checks)
+    });
+    assert_eq!(status, 0);
+    // The parent's work on.
+    producer.send("after").unwrap();
+    assert_eq!(&*consumer.recv().unwrap(), b"before");
+    assert_eq!(&*observer.recv().unwrap(), b"before");
+}
+
+#[test]
+fn handles_that_are_dropped_in_a_child_cost_the_parent_nothing() {
+    let name = TempName::new("fork-drop");
+    let queue = Queue::builder(&name).capacity(4).group("g").create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let mut consumer = queue.consumer("g").unwrap();
+    let observer = queue.observer(Start::Oldest).unwrap();
+    producer.send("x").unwrap();
+    let file = words::open(&name.path());
+    let (p, c) = (&mut Some(producer), &mut Some(consumer));
+    let (q, o) = (&mut Some(queue), &mut Some(observer));
+    let status = fork(|| {
+        // Numbers that the handler has closed are taken again, by descriptors of the child's own.
+        let own: Vec<_> = (0..8).map(|_| std::fs::File::open("/dev/null").unwrap()).collect();
+        drop((p.take(), c.take(), o.take(), q.take()));
+        // SAFETY: asks for the flags of a descriptor that is open, or is told that it is not.
+        let open = |fd: i32| unsafe { libc::fcntl(fd, libc::F_GETFD) } >= 0;
+        first_failure(&own.iter().map(|file| open(file.as_raw_fd())).collect::<Vec<_>>())
+    });
+    assert_eq!(status, 0);
+    assert!(words::lease_is_held(&file, 512), "the producer's lease");
+    assert!(words::lease_is_held(&file, 0), "the consumer's lease");
+    assert_eq!(words::get(&file, 1792), u64::from(std::process::id()), "the producer's pid");
+    (producer, consumer) = (p.take().unwrap(), c.take().unwrap());
+    producer.send("y").unwrap();
+    consumer.batch(2).unwrap().ack();
+    let again: Queue = Queue::open(&name).unwrap();
+    assert!(matches!(again.producer(), Err(JoinError::ProducerTaken { .. })));
+    drop((producer, consumer));
+    again.producer().unwrap();
+    again.consumer("g").unwrap();
+}
+
+#[test]
+fn messages_that_are_lent_out_may_be_dropped_in_a_child() {
+    let name = TempName::new("fork-lent");
+    let queue = Queue::builder(&name).capacity(4).group("g").create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let mut consumer = queue.consumer("g").unwrap();
+    producer.send_batch(["x", "y"]).unwrap();
+    let batch = &mut consumer.try_batch(2).unwrap();
+    let reservation = &mut producer.try_reserve(1).ok();
+    let status = fork(|| {
+        drop((batch.take(), reservation.take()));
+        0
+    });
+    assert_eq!(status, 0);
+    batch.take().unwrap().ack();
+    assert_eq!(reservation.take().unwrap().publish(), 2);
+}
+
+#[test]
+fn a_child_opens_the_queue_anew() {
+    let name = TempName::new("fork-anew");
+    let queue = Queue::builder(&name).capacity(4).group("g").create().unwrap();
+    let consumer = queue.consumer("g").unwrap();
+    let status = fork(|| {
+        let checks = || -> Option<[bool; 4]> {
+            let own: Queue = Queue::open(&name).ok()?;
+            let mut producer = own.producer().ok()?;
+            let sent = producer.send("from the child").ok()?;
+            let mut observer = own.observer(Start::Oldest).ok()?;
+            let seen = observer.try_recv().ok()??.len();
+            let taken = matches!(own.consumer("g"), Err(JoinError::ConsumerTaken { .. }));
+            let other = own.consumer("h").is_ok();
+            Some([sent == 0, seen == 14, taken, other])
+        };
+        checks().map_or(99, |checks| first_failure(&checks))
+    });
+    assert_eq!(status, 0);
+    let mut consumer = consumer;
+    assert_eq!(&*consumer.recv().unwrap(), b"from the child");
+    // The child is gone without a word: what it held is free.
+    queue.producer().unwrap();
+    queue.consumer("h").unwrap();
+}
+
+#[test]
+fn a_grandchild_opens_the_queue_anew() {
+    let name = TempName::new("fork-twice");
+    let queue = Queue::builder(&name).capacity(4).create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let status = fork(|| {
+        let Ok(own) = Queue::<[u8]>::open(&name) else { return 90 };
+        let Ok(mut consumer) = own.consumer("g") else { return 91 };
+        fork(|| {
+            let checks = [
+                matches!(producer.try_send("x"), Err(SendError::Forked)),
+                matches!(consumer.try_recv(), Err(RecvError::Forked)),
+                Queue::<[u8]>::open(&name).is_ok_and(|q| q.consumer("h").is_ok()),
+            ];
+            first_failure(&checks)
+        })
+    });
+    assert_eq!(status, 0);
+}
+
+/// A process that takes all roles and forks; its child then outlives it.
+fn parent_that_dies(name: &str) {
+    let queue: Queue = Queue::open(name).unwrap();
+    let _producer = queue.producer().unwrap();
+    let _consumer = queue.consumer("g").unwrap();
+    let _observer = queue.observer(Start::Oldest).unwrap();
+    // SAFETY: the child only reads from its input and ends through _exit.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        tell("forked");
+        hear();
+        // SAFETY: ends this process.
+        unsafe { libc::_exit(0) };
+    }
+    std::thread::sleep(Duration::from_secs(3600));
+}
+
+#[test]
+fn a_killed_parent_frees_its_roles_though_its_child_lives() {
+    let name = TempName::new("fork-outlive");
+    let queue = Queue::builder(&name).capacity(4).group("g").create().unwrap();
+    let mut parent = Child::start(&format!("parent {}", &*name));
+    parent.expect("forked");
+    assert!(
+        matches!(queue.producer(), Err(JoinError::ProducerTaken { pid }) if pid == parent.pid())
+    );
+    parent.kill();
+    // The grandchild lives: it waits for its input, which ends when `parent` is dropped.
+    queue.producer().unwrap();
+    queue.consumer("g").unwrap();
+    slipring::remove(&name, false).unwrap();
+    parent.say("end");
+}
+
+#[test]
+fn roles() {
+    if let Some(role) = role() {
+        parent_that_dies(&role[1]);
+    }
+}

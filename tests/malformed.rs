@@ -1,0 +1,177 @@
+//! Headers that lie and files that are something else: errors, each of its own kind, and never a crash.
+
+mod common;
+
+use std::os::unix::fs::FileExt;
+
+use common::{Rng, TempName, words};
+use slipring::{OpenError, OpenOptions, Queue, RemoveError, Start};
+
+fn small(name: &str) -> Queue {
+    let shape = Queue::builder(name).capacity(4).payload_size(16).groups_max(2).consumers_max(2);
+    shape.group("g").create().unwrap()
+}
+
+/// Opens in every way; all must fail alike. Returns the failure.
+fn refusal(name: &str) -> OpenError {
+    let all = OpenOptions::new();
+    let open = Queue::<[u8]>::open(name).map(drop).unwrap_err();
+    let observe = all.observe::<[u8]>(name, Start::Oldest).map(drop).unwrap_err();
+    let snapshot = all.snapshot(name).map(drop).unwrap_err();
+    assert_eq!(open.to_string(), observe.to_string());
+    assert_eq!(open.to_string(), snapshot.to_string());
+    open
+}
+
+#[test]
+fn each_header_field_that_is_off_is_named() {
+    // Offset, bytes, and what the error says; the checksum is put right but for the first three.
+    let u32 = |n: u32| n.to_le_bytes().to_vec();
+    let u64 = |n: u64| n.to_le_bytes().to_vec();
+    let cases: Vec<(u64, Vec<u8>, &str)> = vec![
+        (0, b"slipping".to_vec(), "NotAQueue"),
+        (8, u32(1), "WrongVersion { found: 1, supported: 0 }"),
+        (1016, u64(0), "its checksum does not match"),
+        (12, u32(1), "slot format 1"),
+        (16, u64(1 << 63), "feature bits 0x8000000000000000"),
+        (32, u64(0), "\"capacity\""),
+        (32, u64(3), "\"capacity\""),
+        (32, u64(u64::MAX), "\"capacity\""),
+        (32, u64(8), "\"total size\""),
+        (40, u64(0), "\"payload size\""),
+        (40, u64(u64::MAX), "\"payload size\""),
+        (40, u64(17), "\"fingerprint\""),
+        (40, u64(64), "\"slot stride\""),
+        (48, u64(0), "\"payload offset\""),
+        (56, u64(0), "\"slot stride\""),
+        (64, u32(0), "\"group table size\""),
+        (64, u32(64), "\"group table size\""),
+        (64, u32(1), "\"consumer table offset\""),
+        (68, u32(0), "\"consumer table size\""),
+        (68, u32(256), "\"consumer table size\""),
+        (68, u32(1), "\"slots offset\""),
+        (72, u64(u64::MAX), "\"base sequence\""),
+        (80, u64(0), "\"control offset\""),
+        (88, u64(u64::MAX), "\"group table offset\""),
+        (96, u64(128), "\"consumer table offset\""),
+        (104, u64(1 << 40), "\"slots offset\""),
+        (112, u64(1 << 40), "\"total size\""),
+        (120, u32(1), "wake mode 1"),
+        (120, u32(2), "wake mode 2"),
+        (124, u32(201), "\"queue name\""),
+        (124, u32(u32::MAX), "\"queue name\""),
+        (128, u32(129), "\"schema name\""),
+        (136, u64(7), "\"fingerprint\""),
+        (144, u64(7), "\"fingerprint\""),
+        (176, vec![0xff], "\"queue name\""),
+    ];
+    for (i, (at, bytes, says)) in cases.into_iter().enumerate() {
+        let name = TempName::new("header");
+        drop(small(&name));
+        let file = words::open(&name.path());
+        file.write_all_at(&bytes, at).unwrap();
+        if i >= 3 {
+            words::seal(&file);
+        }
+        let fault = format!("{:?}", refusal(&name));
+        assert!(fault.contains(says), "offset {at}: {fault}");
+        assert!(slipring::list().unwrap().contains(&name.to_string()));
+        assert!(matches!(slipring::remove(&name, false), Err(RemoveError::Unreadable { .. })));
+        slipring::remove(&name, true).unwrap();
+        assert!(!name.path().exists());
+    }
+}
+
+#[test]
+fn any_bit_of_the_header_that_flips_is_noticed() {
+    let name = TempName::new("flip");
+    drop(small(&name));
+    let file = words::open(&name.path());
+    let mut rng = Rng::new();
+    for _ in 0..300 {
+        let at = rng.below(128) * 8;
+        let word = words::get(&file, at);
+        words::set(&file, at, word ^ 1 << rng.below(64));
+        refusal(&name);
+        words::set(&file, at, word);
+    }
+    Queue::<[u8]>::open(&name).unwrap();
+}
+
+#[test]
+fn a_file_of_another_length_is_refused_with_both_lengths() {
+    let name = TempName::new("length");
+    drop(small(&name));
+    let file = words::open(&name.path());
+    let total = file.metadata().unwrap().len();
+    for len in [8, 1023, 1024, 1025, total - 1, total + 1, total + 4096] {
+        // Shortened, what lies behind reads as zeros later: the header is written anew each time.
+        let header = words::bytes(&file, 0, 1024);
+        file.set_len(len).unwrap();
+        let fault = refusal(&name);
+        let OpenError::WrongSize { expected, found } = fault else { panic!("{len}: {fault}") };
+        assert_eq!((expected, found), (if len < 1024 { 1024 } else { total }, len));
+        file.set_len(total).unwrap();
+        file.write_all_at(&header, 0).unwrap();
+    }
+    Queue::<[u8]>::open(&name).unwrap();
+}
+
+#[test]
+fn what_is_not_a_queue_is_not_opened() {
+    let name = TempName::new("text");
+    std::fs::write(name.path(), "a text\n".repeat(1000)).unwrap();
+    assert!(matches!(refusal(&name), OpenError::NotAQueue { .. }));
+    assert!(matches!(slipring::remove(&name, false), Err(RemoveError::Unreadable { .. })));
+    assert!(matches!(Queue::builder(&name).create(), Err(slipring::CreateError::Exists { .. })));
+
+    let pipe = TempName::new("pipe");
+    nix::unistd::mkfifo(&pipe.path(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let fault = refusal(&pipe);
+    assert!(matches!(fault, OpenError::NotAQueue { .. }), "{fault}");
+
+    let empty = TempName::new("empty");
+    std::fs::write(empty.path(), "").unwrap();
+    assert!(matches!(refusal(&empty), OpenError::NotAQueue { .. }));
+
+    let directory = TempName::new("directory");
+    std::fs::create_dir(directory.path()).unwrap();
+    assert!(Queue::<[u8]>::open(&directory).is_err());
+    assert!(OpenOptions::new().snapshot(&directory).is_err());
+
+    // A link could lead to a file that somebody else chose.
+    let (link, queue) = (TempName::new("link"), TempName::new("target"));
+    drop(small(&queue));
+    std::os::unix::fs::symlink(queue.path(), link.path()).unwrap();
+    assert!(matches!(refusal(&link), OpenError::System(_)));
+
+    let nothing = TempName::new("nothing");
+    assert!(matches!(refusal(&nothing), OpenError::NotFound { .. }));
+    for bad in ["", "a/b", "../x", "a\0b", &"x".repeat(201)] {
+        assert!(matches!(refusal(bad), OpenError::Name(_)));
+    }
+}
+
+#[test]
+fn a_foreign_owner_is_refused_unless_allowed() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: only root can give a file away");
+        return;
+    }
+    let name = TempName::new("owner");
+    drop(small(&name));
+    std::os::unix::fs::chown(name.path(), Some(12345), None).unwrap();
+    let fault = Queue::<[u8]>::open(&name).unwrap_err();
+    assert!(matches!(fault, OpenError::ForeignOwner { uid: 12345 }), "{fault}");
+    assert!(matches!(
+        OpenOptions::new().allow_owner(12346).open::<[u8]>(&name),
+        Err(OpenError::ForeignOwner { uid: 12345 })
+    ));
+    // Root may look.
+    assert_eq!(OpenOptions::new().snapshot(&name).unwrap().capacity, 4);
+    OpenOptions::new().observe::<[u8]>(&name, Start::Oldest).unwrap();
+    let queue = OpenOptions::new().allow_owner(12345).open::<[u8]>(&name).unwrap();
+    queue.producer().unwrap().try_send("x").unwrap();
+    queue.consumer("g").unwrap().try_recv().unwrap().unwrap().ack();
+    queue.observer(Start::Oldest).unwrap().try_recv().unwrap().unwrap();
+}
