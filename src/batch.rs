@@ -5,15 +5,41 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::time::Duration;
 
 use crate::attach::Attachment;
 use crate::consumer::MessageInfo;
-use crate::error::AckError;
+use crate::error::{AckError, JoinError, SystemError};
 use crate::layout::Meta;
 use crate::message::Content;
 use crate::ring::claim::Claim;
 use crate::ring::reader::Reader;
 use crate::sync::Ordering;
+
+/// A set of small numbers. It keeps its memory between batches.
+#[derive(Debug, Default)]
+pub(crate) struct Done(Vec<u64>);
+
+impl Done {
+    #[inline]
+    fn clear(&mut self) {
+        if !self.0.is_empty() {
+            self.0.clear();
+        }
+    }
+
+    fn contains(&self, n: u64) -> bool {
+        self.0.get((n / 64) as usize).is_some_and(|word| word >> (n % 64) & 1 == 1)
+    }
+
+    fn insert(&mut self, n: u64) {
+        let at = (n / 64) as usize;
+        if at >= self.0.len() {
+            self.0.resize(at + 1, 0);
+        }
+        self.0[at] |= 1 << (n % 64);
+    }
+}
 
 /// A run of messages, lent out where they lie. What is not acked when it is dropped comes again, one
 /// message at a time, to the group's next receive.
@@ -41,14 +67,22 @@ pub struct Batch<'c, M: Content + ?Sized = [u8]> {
     /// messages in it stay as they are.
     claim: Claim,
     first: u64,
+    /// Messages acked out of order, by their distance from `first`.
+    done: &'c mut Done,
     marker: PhantomData<fn(&M)>,
 }
 
 impl<'c, M: Content + ?Sized> Batch<'c, M> {
     #[inline]
-    pub(crate) fn new(at: &'c Attachment, reader: &'c mut Reader, claim: Claim) -> Self {
+    pub(crate) fn new(
+        at: &'c Attachment,
+        reader: &'c mut Reader,
+        done: &'c mut Done,
+        claim: Claim,
+    ) -> Self {
         let first = claim.start;
-        Batch { at, reader, claim, first, marker: PhantomData }
+        done.clear();
+        Batch { at, reader, claim, first, done, marker: PhantomData }
     }
 
     /// Messages that are not acked yet.
@@ -115,7 +149,50 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
 
     #[inline]
     fn ack_to(&mut self, to: u64) {
-        self.reader.ack(&self.at.view, &self.at.leases, &mut self.claim, to);
+        // An ack that acks nothing must not touch the record: an adopted one is given back by its last.
+        if to > self.claim.start {
+            self.reader.ack(&self.at.view, &self.at.leases, &mut self.claim, to);
+        }
+    }
+
+    /// Acks one message out of order. Its slot is free for reuse once all before it in this batch are
+    /// acked, too; if the batch is dropped or its consumer dies before that, it comes again.
+    ///
+    /// # Errors
+    /// If `sequence` is not an unacked message of this batch. Nothing is acked then.
+    pub fn ack_one(&mut self, sequence: u64) -> Result<(), AckError> {
+        let Claim { start, end, .. } = self.claim;
+        if !(start..end).contains(&sequence) || self.done.contains(sequence - self.first) {
+            return Err(AckError { asked: sequence, start, last: end.saturating_sub(1) });
+        }
+        self.done.insert(sequence - self.first);
+        let mut to = start;
+        while to < end && self.done.contains(to - self.first) {
+            to += 1;
+        }
+        self.ack_to(to);
+        Ok(())
+    }
+
+    /// Gives the messages that are not acked yet back to the group: another member gets them without
+    /// waiting for this one's death. In an exclusive group they come again to this consumer.
+    ///
+    /// # Errors
+    /// If there is no free consumer record to go on with, or the control lease cannot be had in time;
+    /// the messages then stay with this member and come again.
+    pub fn release(self, timeout: Duration) -> Result<(), JoinError> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let at = self.at;
+        let _control = at.control(timeout)?;
+        let pid = std::process::id();
+        let released = self.reader.release(&at.view, &at.leases, pid, self.claim.record);
+        if released.map_err(|e| SystemError::new("take another consumer record", e))? {
+            Ok(())
+        } else {
+            Err(JoinError::TooManyConsumers { max: at.view.records().len() })
+        }
     }
 
     /// Acks all messages.

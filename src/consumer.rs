@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::attach::{Attachment, Mapped};
-use crate::batch::{Batch, Received};
+use crate::batch::{Batch, Done, Received};
 use crate::error::{JoinError, RecvError, SystemError};
 use crate::group::{self, Group, Mode};
 use crate::message::{Content, OneThread};
@@ -34,6 +34,7 @@ const LEAVE_WITHIN: Duration = Duration::from_millis(100);
 pub struct Consumer<M: Content + ?Sized = [u8]> {
     reader: Reader,
     at: Attachment,
+    done: Done,
     resumed: bool,
     claims: u32,
     left: bool,
@@ -91,6 +92,7 @@ impl<M: Content + ?Sized> Consumer<M> {
         Ok(Consumer {
             reader,
             at,
+            done: Done::default(),
             resumed,
             claims: 0,
             left: false,
@@ -118,7 +120,7 @@ impl<M: Content + ?Sized> Consumer<M> {
     #[inline]
     pub fn try_batch(&mut self, max: usize) -> Result<Option<Batch<'_, M>>, RecvError> {
         let claim = self.claim(max, Look::Quick)?;
-        Ok(claim.map(|claim| Batch::new(&self.at, &mut self.reader, claim)))
+        Ok(claim.map(|claim| Batch::new(&self.at, &mut self.reader, &mut self.done, claim)))
     }
 
     /// Receives up to `max` messages, waiting for the first as long as it takes.
@@ -202,7 +204,7 @@ impl<M: Content + ?Sized> Consumer<M> {
             Some(claim) => claim,
             None => self.wait_for_claim(max, deadline())?,
         };
-        Ok(Batch::new(&self.at, &mut self.reader, claim))
+        Ok(Batch::new(&self.at, &mut self.reader, &mut self.done, claim))
     }
 
     #[cold]

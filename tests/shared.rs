@@ -119,3 +119,58 @@ fn a_group_is_joined_as_what_it_is() {
     wrong(queue.consumer("s"), Mode::Shared);
     wrong(queue.consumer(Group::named("e").shared()), Mode::Exclusive);
 }
+
+#[test]
+fn acks_out_of_order_free_the_prefix() {
+    let name = TempName::new("out-of-order");
+    let group = || Group::named("work").shared();
+    let queue = Queue::builder(&name).capacity(4).group(group()).create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    producer.send_batch(["0", "1", "2", "3"]).unwrap();
+    let mut member = queue.consumer(group()).unwrap();
+    let mut batch = member.batch(4).unwrap();
+    batch.ack_one(2).unwrap();
+    batch.ack_one(1).unwrap();
+    assert!(batch.ack_one(1).is_err() && batch.ack_one(4).is_err());
+    assert!(producer.try_send("4").is_err());
+    batch.ack_one(0).unwrap();
+    for _ in 0..3 {
+        producer.try_send("x").unwrap();
+    }
+    assert!(producer.try_send("x").is_err());
+    assert_eq!(batch.first().unwrap().sequence(), 3);
+    batch.ack_one(3).unwrap();
+    // Acks nothing, and touches nothing.
+    batch.ack();
+    assert_eq!(member.batch(1).unwrap().first().unwrap().sequence(), 4);
+}
+
+#[test]
+fn what_a_live_member_gives_back_goes_to_another() {
+    let name = TempName::new("give-back");
+    let group = || Group::named("work").shared();
+    let queue = Queue::builder(&name).capacity(4).group(group()).create().unwrap();
+    queue.producer().unwrap().send_batch(["0", "1", "2"]).unwrap();
+    let mut first = queue.consumer(group()).unwrap();
+    let mut second = queue.consumer(group()).unwrap();
+    let mut batch = first.batch(2).unwrap();
+    batch.ack_first();
+    batch.release(Duration::from_secs(5)).unwrap();
+    // The one that gave it back takes what is new.
+    assert_eq!(first.batch(1).unwrap().first().unwrap().sequence(), 2);
+    let message = second.recv().unwrap();
+    assert_eq!((message.sequence(), message.attempts()), (1, 2));
+    // Adopted and given back again: a lone member gets it in the end.
+    drop(message);
+    second.batch(1).unwrap().release(Duration::from_secs(5)).unwrap();
+    drop(first);
+    let seen: Vec<_> = (0..2)
+        .map(|_| {
+            let message = second.recv().unwrap();
+            let seen = message.sequence();
+            message.ack();
+            seen
+        })
+        .collect();
+    assert_eq!(seen.iter().sum::<u64>(), 3);
+}

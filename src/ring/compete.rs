@@ -13,7 +13,7 @@
 use std::io;
 
 use super::claim::{Claim, Corrupt};
-use super::control::records_of;
+use super::control::{records_of, take_idle_record};
 use super::lease::{Leases, give_back, try_take};
 use crate::layout::{View, lease_byte};
 use crate::seq::{Attempts, Head, Start, State};
@@ -21,6 +21,9 @@ use crate::sync::{Ordering, StoreBesideExchange};
 
 /// How often a claim starts over before it lets the others go first.
 const RETRIES: u32 = 64;
+
+/// Looks for orphans in which a member leaves a range alone that it gave back itself.
+const SHUN_LOOKS: u32 = 8;
 
 /// A member of a shared group. Invariant: it holds the leases of `record` and of `adopted`, and it alone
 /// stores their words, but for the one exchange that helpers make (PENDING to HELD).
@@ -30,6 +33,8 @@ pub(crate) struct Competitor {
     pub(crate) record: u8,
     /// Record of a member that died with a range, which this one works off.
     adopted: Option<u8>,
+    /// Record of a range that this member gave back, and how many more looks it leaves it alone.
+    shunned: Option<(u8, u32)>,
     /// A tail that was seen: at most the real one.
     tail: u64,
     acked: u64,
@@ -46,11 +51,25 @@ pub(crate) enum Took {
     Contended,
 }
 
+enum Published {
+    None,
+    Some(u64),
+    TooMany,
+}
+
 impl Competitor {
     /// The record's lease is held. If it is not idle (its last owner died with a range), what it holds
     /// is worked off first.
     pub(crate) fn enter(view: &View, group: u8, record: u8) -> Result<Competitor, Corrupt> {
-        let this = Competitor { group, record, adopted: None, tail: 0, acked: 0, redelivered: 0 };
+        let this = Competitor {
+            group,
+            record,
+            adopted: None,
+            shunned: None,
+            tail: 0,
+            acked: 0,
+            redelivered: 0,
+        };
         this.settle(view, record)?;
         Ok(this)
     }
@@ -85,16 +104,20 @@ impl Competitor {
             let word = head_word.load(Ordering::Acquire);
             let head = Head::unpack(word);
             self.help(view, head);
-            let count = self.published(view, head.seq, max)?;
-            if count == 0 {
-                // Acquire: after the stamp. A head that has moved meanwhile means that the stamp may be
-                // that of the next lap, and says nothing about what is at the head now.
-                if head_word.load(Ordering::Acquire) != word {
-                    continue;
+            let count = match self.published(view, head.seq, max) {
+                Published::Some(count) => count,
+                // Acquire: behind the look at stamp or tail. A head that has moved meanwhile means that
+                // they may be of the next lap, and say nothing about what is at the head now.
+                _ if head_word.load(Ordering::Acquire) != word => continue,
+                Published::None => {
+                    self.withdraw(view, tried);
+                    return Ok(Took::Empty);
                 }
-                self.withdraw(view, tried);
-                return Ok(Took::Empty);
-            }
+                Published::TooMany => {
+                    self.withdraw(view, tried);
+                    return Err(Corrupt("the tail is more than the capacity ahead of a group"));
+                }
+            };
             let (start, end) = (head.seq, head.seq + count);
             // Relaxed: carried by the start word, which must come behind it.
             me.end.store(end, Ordering::Relaxed);
@@ -156,20 +179,26 @@ impl Competitor {
         }
     }
 
-    fn published(&mut self, view: &View, start: u64, max: u64) -> Result<u64, Corrupt> {
+    /// How many of the `max` messages from `start` on are published. More than the capacity ahead of the
+    /// head can only be seen if the head has moved since it was read.
+    fn published(&mut self, view: &View, start: u64, max: u64) -> Published {
         if self.tail <= start {
             // Acquire. pair P3: everything below may be read without looking at its stamp.
-            self.tail = view.control().tail.load(Ordering::Acquire);
+            let tail = view.control().tail.load(Ordering::Acquire);
+            if tail.saturating_sub(start) > view.geo().capacity {
+                return Published::TooMany;
+            }
+            self.tail = tail;
         }
         if self.tail > start {
-            return match self.tail - start {
-                ready if ready <= view.geo().capacity => Ok(ready.min(max)),
-                _ => Err(Corrupt("the tail is more than the capacity ahead of a group")),
-            };
+            return Published::Some(max.min(self.tail - start));
         }
         // Acquire. pair P1: published, though the tail has not followed yet.
         let ready = |seq: u64| view.slot(seq).stamp.load(Ordering::Acquire) == seq + 1;
-        Ok((0..max).take_while(|offset| ready(start + offset)).count() as u64)
+        match (0..max).take_while(|offset| ready(start + offset)).count() {
+            0 => Published::None,
+            count => Published::Some(count as u64),
+        }
     }
 
     /// Hands out the first message of a range that was delivered before, counted.
@@ -220,6 +249,41 @@ impl Competitor {
         }
     }
 
+    /// Makes the range in `record`, one of this member's two, an orphan while the member lives; the control
+    /// lease is held. If it is its own, it goes on with another record, taken before the old one is let
+    /// go: to everybody else the old one looks like that of a member that died after its claim. `false`:
+    /// all records are in use.
+    #[cold]
+    pub(crate) fn release(
+        &mut self,
+        view: &View,
+        leases: &impl Leases,
+        pid: u32,
+        record: u8,
+    ) -> io::Result<bool> {
+        if self.adopted == Some(record) {
+            self.adopted = None;
+        } else if let Some(spare) = take_idle_record(view, leases, self.group, pid)? {
+            self.record = spare;
+        } else {
+            return Ok(false);
+        }
+        give_back(leases, lease_byte::consumer(record));
+        // For the others to take; this may be the only member, so not for ever.
+        self.shunned = Some((record, SHUN_LOOKS));
+        Ok(true)
+    }
+
+    fn shuns(&mut self, record: u8) -> bool {
+        match &mut self.shunned {
+            Some((shunned, looks)) if *shunned == record && *looks > 0 => {
+                *looks -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Looks for a member that died with a range, and adopts its record. Returns whether there is
     /// something to hand out now.
     #[cold]
@@ -227,12 +291,13 @@ impl Competitor {
         if self.adopted.is_some() {
             return Ok(true);
         }
-        for record in records_of(view, self.group).filter(|record| *record != self.record) {
-            if Self::start(view, record).1.state == State::Idle {
+        for record in records_of(view, self.group) {
+            let idle = Self::start(view, record).1.state == State::Idle;
+            if idle || record == self.record {
                 continue;
             }
             let byte = lease_byte::consumer(record);
-            if !try_take(leases, byte).map_err(Fault::System)? {
+            if self.shuns(record) || !try_take(leases, byte).map_err(Fault::System)? {
                 continue;
             }
             match self.settle(view, record) {

@@ -126,24 +126,40 @@ pub(crate) fn take_record(
     group: u8,
     pid: u32,
 ) -> io::Result<Option<u8>> {
-    let mine = |start: Start| start.group == group && start.state != State::Idle;
-    for fits in [|start: Start, _| start.state == State::Idle, |_, mine| mine] {
-        for record in 0..view.records().len() as u8 {
-            if !fits(start_of(view, record), mine(start_of(view, record))) {
-                continue;
-            }
-            let byte = lease_byte::consumer(record);
-            if !try_take(leases, byte)? {
-                continue;
-            }
-            // Read again under the lease: its last owner is done.
-            let start = start_of(view, record);
-            if fits(start, mine(start)) {
-                occupy(view, record, group, pid);
-                return Ok(Some(record));
-            }
-            give_back(leases, byte);
+    match take_idle_record(view, leases, group, pid)? {
+        None => take_record_if(view, leases, group, pid, |start| start.group == group),
+        taken => Ok(taken),
+    }
+}
+
+/// The same, but only one that holds nothing.
+pub(crate) fn take_idle_record(
+    view: &View,
+    leases: &impl Leases,
+    group: u8,
+    pid: u32,
+) -> io::Result<Option<u8>> {
+    take_record_if(view, leases, group, pid, |start| start.state == State::Idle)
+}
+
+fn take_record_if(
+    view: &View,
+    leases: &impl Leases,
+    group: u8,
+    pid: u32,
+    fits: impl Fn(Start) -> bool,
+) -> io::Result<Option<u8>> {
+    for record in 0..view.records().len() as u8 {
+        let byte = lease_byte::consumer(record);
+        if !fits(start_of(view, record)) || !try_take(leases, byte)? {
+            continue;
         }
+        // Read again under the lease: its last owner is done.
+        if fits(start_of(view, record)) {
+            occupy(view, record, group, pid);
+            return Ok(Some(record));
+        }
+        give_back(leases, byte);
     }
     Ok(None)
 }

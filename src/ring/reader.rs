@@ -1,5 +1,7 @@
 //! One consumer, of either kind of group.
 
+use std::io;
+
 use super::claim::{Claim, Corrupt, Member};
 use super::compete::{Competitor, Fault, Took};
 use super::lease::Leases;
@@ -58,6 +60,21 @@ impl Reader {
         match self {
             Reader::Exclusive(member) => member.ack(view, claim, to),
             Reader::Shared(member) => member.ack(view, leases, claim, to),
+        }
+    }
+
+    /// Gives what this reader holds in `record` back to its group; the control lease is held. `false`: there is no
+    /// record to go on with, and nothing has changed.
+    pub(crate) fn release(
+        &mut self,
+        view: &View,
+        leases: &impl Leases,
+        pid: u32,
+        record: u8,
+    ) -> io::Result<bool> {
+        match self {
+            Reader::Exclusive(_) => Ok(true),
+            Reader::Shared(member) => member.release(view, leases, pid, record),
         }
     }
 
