@@ -35,10 +35,6 @@ impl Stop {
         Ok(Stop(signal))
     }
 
-    pub(crate) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed) != 0
-    }
-
     /// Fails if somebody has asked to stop.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         match self.0.load(Ordering::Relaxed) {

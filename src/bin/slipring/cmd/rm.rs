@@ -12,7 +12,7 @@ pub(crate) fn run(args: &RemoveArgs) -> Result<(), Failure> {
             RemoveError::Busy { .. } => format!(
                 "slipring rm {name} --force  (they keep their memory, and find the queue gone)"
             ),
-            RemoveError::NotAQueue { .. } => format!("slipring rm {name} --force"),
+            RemoveError::Unreadable { .. } => format!("slipring rm {name} --force"),
             RemoveError::NotFound { .. } => "slipring ls  (lists those that there are)".to_owned(),
             fault => return fault.into(),
         };
