@@ -109,6 +109,7 @@ pub mod __private {
     pub use crate::message::{HASH_START, hash_field};
 }
 
-#[cfg(all(test, slipring_loom))]
+#[cfg(test)]
+#[cfg(slipring_loom)]
 #[path = "../tests/loom/mod.rs"]
 mod models;
