@@ -114,6 +114,7 @@ pub mod __private {
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-#[cfg(all(test, slipring_loom))]
+#[cfg(test)]
+#[cfg(slipring_loom)]
 #[path = "../tests/loom/mod.rs"]
 mod models;

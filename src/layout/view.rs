@@ -29,6 +29,7 @@ unsafe impl Sync for View {}
 impl View {
     /// # Safety
     /// The caller vouches for invariant V.
+    #[cfg(not(slipring_loom))]
     pub(crate) unsafe fn new(base: NonNull<u8>, geo: Geometry) -> View {
         View { base, geo }
     }
