@@ -46,8 +46,9 @@ pub(crate) struct Plan<'a> {
     pub(crate) memory: Memory,
 }
 
-/// A creator that was overtaken by a sweeper between two system calls starts over.
-const TRIES: usize = 8;
+/// A creator that was overtaken by a sweeper between two system calls starts over. Every creator sweeps
+/// once, so this many may begin at the same time.
+const TRIES: usize = 64;
 
 /// Creates the object of `plan`, has it filled, and gives it its name.
 pub(crate) fn create(
@@ -67,7 +68,11 @@ pub(crate) fn create(
     for _ in 0..TRIES {
         let temporary = Temporary(Some(name::temporary(random())));
         let region = Region::make(temporary.object(), plan.size).map_err(make)?;
-        let leases = LeaseFile::open(temporary.object(), true).map_err(make)?;
+        let leases = match LeaseFile::open(temporary.object(), true) {
+            Ok(leases) => leases,
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => continue,
+            Err(fault) => return Err(make(fault).into()),
+        };
         // From here on no sweeper takes it for a left-over. One may have done so before.
         let ours = try_take(&leases, lease_byte::CONTROL).map_err(make)?;
         if !ours || leases.removed().map_err(make)? {

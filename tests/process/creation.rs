@@ -82,3 +82,39 @@ fn a_creator_that_is_killed_leaves_a_whole_queue_or_none() {
         queue.unwrap().producer().unwrap().send("whole").unwrap();
     }
 }
+
+#[test]
+fn creators_that_sweep_at_the_same_time_do_not_trip_each_other() {
+    let creators: Vec<_> = (0..8)
+        .map(|_| {
+            thread::spawn(|| {
+                for _ in 0..60 {
+                    let name = TempName::new("creators");
+                    Queue::builder(&name).capacity(1).payload_size(1).create().unwrap();
+                }
+            })
+        })
+        .collect();
+    for creator in creators {
+        creator.join().unwrap();
+    }
+}
+
+#[test]
+fn one_of_many_creators_of_one_name_wins() {
+    for _ in 0..20 {
+        let name = TempName::new("one-name");
+        let made: usize = thread::scope(|scope| {
+            let create = || Queue::builder(&name).capacity(1).create();
+            let all: Vec<_> = (0..4).map(|_| scope.spawn(create)).collect();
+            let made = all.into_iter().map(|creator| match creator.join().unwrap() {
+                Ok(_) => 1,
+                Err(slipring::CreateError::Exists { .. }) => 0,
+                Err(fault) => panic!("{fault}"),
+            });
+            made.sum()
+        });
+        assert_eq!(made, 1);
+        Queue::<[u8]>::open(&name).unwrap();
+    }
+}
