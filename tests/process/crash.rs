@@ -141,8 +141,8 @@ fn a_killed_consumer_leaves_everything_unacked_to_the_next_one() {
     // Messages below `told` were told by some consumer; `position` is the group's.
     let (mut told, mut kills) = (0, 0);
     while told <= LAST {
-        let mut reader = Child::start(&format!("receive-told {} {LAST}", &*name));
         let head = queue.snapshot().unwrap().groups[0].head;
+        let mut reader = Child::start(&format!("receive-told {} {LAST}", &*name));
         let from = reader.line().unwrap();
         assert_eq!(from.strip_prefix("from ").unwrap(), head.to_string());
         assert!(head <= told + 1, "what was not told was not acked, but for a pair's second");
