@@ -42,7 +42,8 @@ fn meet(arrived: &AtomicUsize, all: usize) {
 }
 
 /// Runs both ends for a lap, then for `n` steps more; nanoseconds per step, from the start of the first to
-/// the end of the last.
+/// the end of the last. The ends own their handles: side by side in one frame, those of two threads would
+/// share cache lines.
 fn pair(
     n: u64,
     mut here: impl FnMut(u64, u64) + Send,
@@ -100,11 +101,12 @@ fn check(take: &mut impl Take, from: u64, n: u64) {
 
 fn round_trips<P: Put + Send, C: Take + Send>(n: u64, there: (P, C), back: (P, C)) -> f64 {
     let ((mut p1, mut c1), (mut p2, mut c2)) = (there, back);
-    pair(n, |from, n| ping(&mut p1, &mut c2, from, n), |_, n| echo(&mut p2, &mut c1, n))
+    let here = move |from, n| ping(&mut p1, &mut c2, from, n);
+    pair(n, here, move |_, n| echo(&mut p2, &mut c1, n))
 }
 
 fn stream<P: Put + Send, C: Take + Send>(n: u64, (mut put, mut take): (P, C)) -> f64 {
-    pair(n, |from, n| put.put(from, n), |from, n| check(&mut take, from, n))
+    pair(n, move |from, n| put.put(from, n), move |from, n| check(&mut take, from, n))
 }
 
 pub(crate) fn over_line(n: u64) -> f64 {
