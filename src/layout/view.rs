@@ -62,31 +62,37 @@ impl View {
         View { base, geo }
     }
 
+    #[inline]
     pub(crate) fn geo(&self) -> &Geometry {
         &self.geo
     }
 
+    #[inline]
     fn at(&self, offset: usize) -> *mut u8 {
         self.base.as_ptr().wrapping_add(offset)
     }
 
+    #[inline]
     pub(crate) fn control(&self) -> &Control {
         // SAFETY: invariant V; the geometry places a Control there.
         unsafe { &*self.at(self.geo.control).cast::<Control>() }
     }
 
     /// The group table; its length is the table's size.
+    #[inline]
     pub(crate) fn groups(&self) -> &[GroupRecord] {
         // SAFETY: invariant V; the geometry places groups_max of them there.
         unsafe { std::slice::from_raw_parts(self.at(self.geo.groups).cast(), self.geo.groups_max) }
     }
 
     /// Group `index`, which is below the table's size: indexes come from this table.
+    #[inline]
     pub(crate) fn group(&self, index: u8) -> &GroupRecord {
         &self.groups()[usize::from(index)]
     }
 
     /// The consumer table; its length is the table's size.
+    #[inline]
     pub(crate) fn records(&self) -> &[ConsumerRecord] {
         let at = self.at(self.geo.consumers).cast();
         // SAFETY: invariant V; the geometry places consumers_max of them there.
@@ -94,11 +100,13 @@ impl View {
     }
 
     /// Consumer record `index`, which is below the table's size: indexes come from this table.
+    #[inline]
     pub(crate) fn record(&self, index: u8) -> &ConsumerRecord {
         &self.records()[usize::from(index)]
     }
 
     /// The slot of a sequence: any number is masked into the ring.
+    #[inline]
     pub(crate) fn slot(&self, seq: u64) -> Slot<'_> {
         let index = (seq & (self.geo.capacity - 1)) as usize;
         let at = self.at(self.geo.slots + index * self.geo.stride);

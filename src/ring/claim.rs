@@ -28,8 +28,9 @@ pub(crate) struct Member {
 pub(crate) struct Claim {
     pub(crate) start: u64,
     pub(crate) end: u64,
-    /// Times that the first message was delivered, this one included.
-    pub(crate) attempts: u8,
+    /// Times that the first message was delivered, this one included; saturates at 255. A whole word:
+    /// copying a claim with padding in it costs more than all the rest.
+    pub(crate) attempts: u64,
 }
 
 /// The segment says something that cannot be.
@@ -53,7 +54,7 @@ impl Member {
 
     /// Takes up to `max` messages from the head on. An earlier claim that was not acked comes again,
     /// one message at a time, so that a message that kills its consumer is the one that is counted.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn claim(&mut self, view: &View, max: u64) -> Result<Option<Claim>, Corrupt> {
         let start = self.head;
         let again = start < self.delivered;
@@ -61,7 +62,7 @@ impl Member {
         if end == start {
             return Ok(None);
         }
-        let attempts = if again { self.count_attempt(view) } else { 1 };
+        let attempts = if again { u64::from(self.count_attempt(view)) } else { 1 };
         if end > self.delivered {
             self.delivered = end;
             // Relaxed: for the next consumer, which reads it under the lease (P7); stored before the
@@ -72,7 +73,7 @@ impl Member {
     }
 
     /// How many of the `max` messages from `start` on are published.
-    #[inline]
+    #[inline(always)]
     fn published(&mut self, view: &View, start: u64, max: u64) -> Result<u64, Corrupt> {
         if self.tail <= start {
             // Acquire. pair P1. Stamp and payload share a line: one transfer brings both.
@@ -83,6 +84,10 @@ impl Member {
                 } else {
                     Err(Corrupt("a message was overwritten before its group acked it"))
                 };
+            }
+            if max == 1 {
+                // The tail's line would be a second transfer, for nothing.
+                return Ok(1);
             }
             // Acquire. pair P3: everything below may be read without looking at its stamp.
             let tail = view.control().tail.load(Ordering::Acquire).max(start + 1);

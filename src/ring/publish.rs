@@ -66,11 +66,13 @@ impl Publisher {
         Ok(Publisher { tail, verified: tail, limit })
     }
 
+    #[inline]
     pub(crate) fn tail(&self) -> u64 {
         self.tail
     }
 
     /// Messages that fit without looking at the groups again.
+    #[inline]
     pub(crate) fn known_room(&self) -> u64 {
         self.verified - self.tail
     }
