@@ -42,15 +42,30 @@ impl View {
         let at = |offset: usize| base.as_ptr().wrapping_add(offset);
         // SAFETY: inside the mapping by the geometry's invariant, aligned to 128, and ours alone.
         unsafe { at(geo.control).cast::<Control>().write(Control::new(geo.base)) };
+        #[cfg(not(slipring_loom))]
+        // SAFETY: as above.
+        unsafe {
+            clear_padding(at(geo.control), &Control::USED)
+        };
         for i in 0..geo.groups_max {
             let group = at(geo.groups).cast::<GroupRecord>().wrapping_add(i);
             // SAFETY: as above; i is below the table's size.
             unsafe { group.write(GroupRecord::new()) };
+            #[cfg(not(slipring_loom))]
+            // SAFETY: as above.
+            unsafe {
+                clear_padding(group.cast(), &GroupRecord::USED)
+            };
         }
         for i in 0..geo.consumers_max {
             let record = at(geo.consumers).cast::<ConsumerRecord>().wrapping_add(i);
             // SAFETY: as above; i is below the table's size.
             unsafe { record.write(ConsumerRecord::new()) };
+            #[cfg(not(slipring_loom))]
+            // SAFETY: as above.
+            unsafe {
+                clear_padding(record.cast(), &ConsumerRecord::USED)
+            };
         }
         for i in 0..geo.capacity as usize {
             let slot = at(geo.slots + i * geo.stride);
@@ -117,5 +132,19 @@ impl View {
         // offset that is a multiple of 16 from a multiple of 64.
         let payload = unsafe { Payload::new(area, self.geo.payload_size) };
         Slot { stamp: &header.stamp, meta: &header.meta, payload }
+    }
+}
+
+/// Zeroes what a record's lines do not use. Writing the record has copied its padding, too: bytes that
+/// happened to be on the creator's stack, for everybody to read.
+///
+/// # Safety
+/// `record` is as many lines as `used` has entries, and nobody else looks at it yet.
+#[cfg(not(slipring_loom))]
+unsafe fn clear_padding(record: *mut u8, used: &[usize]) {
+    const LINE: usize = size_of::<crate::sync::Line<u8>>();
+    for (i, used) in used.iter().enumerate() {
+        // SAFETY: inside the record; these bytes belong to none of its fields.
+        unsafe { record.wrapping_add(i * LINE + used).write_bytes(0, LINE - used) };
     }
 }
