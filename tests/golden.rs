@@ -91,10 +91,11 @@ fn every_byte_of_a_segment_is_where_it_was() {
     image.u64(1792, pid);
     image.u64(1800, 1);
     image.u64(1920, 5 + 6);
-    // Groups: state, generation, traits, name, head, delivered up to, attempts.
+    // Groups: state, generation, traits, flags, name, head, delivered up to, attempts.
     image.u64(2176, 2);
     image.u64(2184, 2);
     image.u64(2192, 5 << 16);
+    image.u64(2200, 1);
     image.put(2240, b"audit");
     image.u64(2560, 1002 << 8 | 255);
     image.u64(2688, 1003);
@@ -102,6 +103,7 @@ fn every_byte_of_a_segment_is_where_it_was() {
     image.u64(2944, 2);
     image.u64(2952, 2);
     image.u64(2960, 5 << 16 | 1 << 8);
+    image.u64(2968, 1);
     image.put(3008, b"brief");
     image.u64(3328, 1000 << 8 | 255);
     image.u64(3464, u64::MAX);

@@ -63,8 +63,8 @@ impl Control {
     pub(crate) const USED: [usize; 9] = [
         size_of::<AtomicU64>(),
         size_of::<AtomicU64>(),
-        size_of::<AtomicU32>(),
-        size_of::<AtomicU32>(),
+        size_of::<Quiet32>(),
+        size_of::<Quiet32>(),
         size_of::<Marks>(),
         size_of::<AtomicU64>(),
         size_of::<ProducerIdentity>(),
