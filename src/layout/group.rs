@@ -101,7 +101,7 @@ impl GroupRecord {
                 state: word(),
                 generation: word(),
                 traits: word(),
-                flags: zero(),
+                flags: word(),
                 max_attempts: zero(),
                 ack_timeout: zero(),
                 spare: std::array::from_fn(|_| zero()),

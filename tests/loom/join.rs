@@ -124,7 +124,7 @@ fn a_group_joins_beside_another() {
             for _ in 0..3 {
                 consumer.take(1);
                 if let Err(NoRoom::Full { group, .. }) = producer.send() {
-                    assert_ne!(group, other);
+                    assert_ne!(group, Some(other));
                     notes.reach("held by the joined group");
                 }
             }

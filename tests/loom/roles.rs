@@ -44,7 +44,7 @@ impl<'p> Producer<'p> {
         if !try_take(process, lease_byte::PRODUCER).unwrap() {
             return None;
         }
-        Some(Producer { process, publisher: Publisher::take_over(process.view()), id })
+        Some(Producer { process, publisher: Publisher::take_over(process.view()).ok()?, id })
     }
 
     /// The producer that `publisher` belongs to, whose lease `process` holds.
@@ -189,7 +189,7 @@ impl<'p> Consumer<'p> {
             let bytes = unsafe { slot.payload.bytes() };
             let by = check(seq, meta, &bytes);
             let attempts = if seq == claim.start { claim.attempts } else { 1 };
-            self.process.segment.ledger.delivered(group, seq, by, attempts);
+            self.process.segment.ledger.delivered(group, seq, by, attempts as u8);
         }
         Some(claim)
     }
