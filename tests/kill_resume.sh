@@ -4,13 +4,13 @@
 #
 #   cargo build --release --features cli && tests/kill_resume.sh [KILLS [LINES]]
 #
-# KILLS (50) senders and as many receivers are killed while LINES (10000000) go through two groups. A new
+# KILLS (50) senders and as many receivers are killed while LINES (3000000) go through two groups. A new
 # sender gets the lines from the queue's tail on. Of each group's messages, repeated sequences may only
 # follow a killed receiver, at most one batch for each.
 set -euo pipefail
 
 kills=${1:-50}
-lines=${2:-10000000}
+lines=${2:-3000000}
 slipring=${SLIPRING:-$(dirname "$0")/../target/release/slipring}
 batch=256
 queue=kill-$$
