@@ -255,7 +255,7 @@ pub(crate) struct RemoveArgs {
 pub(crate) struct DemoArgs {
     /// Send the lines of this file, over and over, at most 80 bytes of each [default: made-up telemetry]
     pub(crate) file: Option<PathBuf>,
-    /// Messages of the full-speed phase [default: 2000000, or as many as go in 8 s]
+    /// Messages of the full-speed phase [default: 20000000, or as many as go in 8 s]
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
     /// Messages per second of the paced phase, 1 to 1000000

@@ -24,7 +24,7 @@ pub(crate) fn run(args: &ListArgs) -> Result<(), Failure> {
         match look {
             Ok(look) => {
                 let depth = look.groups.iter().map(|group| group.depth).max().unwrap_or(0);
-                let producer = look.producer.live.then(|| look.producer.pid);
+                let producer = look.producer.live.then_some(look.producer.pid);
                 table.row(vec![
                     name.clone(),
                     look.capacity.to_string(),

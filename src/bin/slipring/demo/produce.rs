@@ -16,7 +16,7 @@ use crate::room::Room;
 use crate::stop::Stop;
 use crate::table::grouped;
 
-const COUNT: u64 = 2_000_000;
+const COUNT: u64 = 20_000_000;
 /// Unless a count was asked for, the full-speed phase ends after this time.
 const FULL_SPEED_FOR: Duration = Duration::from_secs(8);
 const BATCH: u64 = 64;
@@ -60,7 +60,10 @@ impl Source<'_> {
 
     fn full_speed(&mut self, load: &DemoArgs) -> Result<(), Failure> {
         let count = load.count.unwrap_or(COUNT);
-        let line = format!("full speed: {} messages", grouped(count));
+        let line = match load.count {
+            Some(count) => format!("full speed: {} messages", grouped(count)),
+            None => format!("full speed: {} messages, or 8 s of them", grouped(count)),
+        };
         Word::Phase { line, total: count }.say()?;
         let since = Instant::now();
         let mut records = Vec::with_capacity(BATCH as usize);
@@ -97,10 +100,12 @@ impl Source<'_> {
             let due = since + (i as u128 * 1_000_000_000 / u128::from(load.rate)) as u64;
             loop {
                 let ahead = due.saturating_sub(now()?);
-                match ahead {
-                    0 => break,
-                    0..=OVERSLEEP => thread::yield_now(),
-                    ahead => thread::sleep(Duration::from_nanos(ahead - OVERSLEEP)),
+                if ahead == 0 {
+                    break;
+                } else if ahead <= OVERSLEEP {
+                    thread::yield_now();
+                } else {
+                    thread::sleep(Duration::from_nanos(ahead - OVERSLEEP));
                 }
             }
             self.send(PACED, due)?;

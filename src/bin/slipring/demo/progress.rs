@@ -1,11 +1,13 @@
 //! Bars while the demo runs, or plain lines where there is no terminal to draw them on.
 
 use std::cell::RefCell;
+use std::fmt::Write;
 use std::io::IsTerminal;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::failure::note;
+use crate::table::grouped;
 
 /// One bar per process.
 pub(crate) struct Progress {
@@ -23,8 +25,12 @@ impl Progress {
     }
 
     pub(crate) fn add(&self, label: &str) {
-        let template = "{prefix:>10} {bar:40} {human_pos} of {human_len}  {per_sec}";
-        let style = ProgressStyle::with_template(template);
+        let template = "{prefix:>10} {bar:40} {human_pos} of {human_len}  {rate}";
+        let style = ProgressStyle::with_template(template).map(|style| {
+            style.with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
+                let _ = write!(out, "{}/s", grouped(state.per_sec() as u64));
+            })
+        });
         let bar = self.all.add(ProgressBar::new(0));
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_prefix(label.to_owned());
