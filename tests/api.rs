@@ -170,3 +170,12 @@ fn a_removed_queue_is_noticed() {
     assert!(matches!(consumer.recv(), Err(RecvError::Removed)));
     assert!(queue.producer().is_err());
 }
+
+#[test]
+fn a_builder_of_bytes_is_cloned() {
+    let name = TempName::new("clone");
+    let shape = Queue::builder(&name).capacity(8).payload_size(20).group("g");
+    let queue = shape.clone().create().unwrap();
+    assert_eq!((queue.capacity(), queue.payload_size()), (8, 20));
+    assert!(matches!(shape.create(), Err(slipring::CreateError::Exists { .. })));
+}

@@ -31,7 +31,7 @@ pub enum WakeMode {
 /// # slipring::remove(&name, false)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Builder<M: Content + ?Sized = [u8]> {
     name: String,
     capacity: u64,
@@ -74,24 +74,35 @@ impl Builder<[u8]> {
 
     /// Makes it a queue of messages of type `M` instead of bytes: their size, and only their kind.
     pub fn message<M: Message>(self) -> Builder<M> {
+        self.for_content(size_of::<M>())
+    }
+}
+
+impl<M: Content + ?Sized> Clone for Builder<M> {
+    fn clone(&self) -> Self {
+        self.for_content(self.payload_size)
+    }
+}
+
+impl<M: Content + ?Sized> Builder<M> {
+    /// The same wishes for a queue of `N`.
+    fn for_content<N: Content + ?Sized>(&self, payload_size: usize) -> Builder<N> {
         Builder {
-            name: self.name,
+            name: self.name.clone(),
             capacity: self.capacity,
-            payload_size: size_of::<M>(),
-            schema_name: self.schema_name,
+            payload_size,
+            schema_name: self.schema_name.clone(),
             mode: self.mode,
             groups_max: self.groups_max,
             consumers_max: self.consumers_max,
             base: self.base,
             memory: self.memory,
-            groups: self.groups,
+            groups: self.groups.clone(),
             timeout: self.timeout,
             marker: PhantomData,
         }
     }
-}
 
-impl<M: Content + ?Sized> Builder<M> {
     /// Messages that fit, 1 to 2^24, rounded up to a power of two; 4096 by default.
     pub fn capacity(mut self, messages: u64) -> Self {
         self.capacity = messages;
