@@ -24,6 +24,11 @@ const LEAVE_WITHIN: Duration = Duration::from_millis(100);
 /// Receiving takes no lock, makes no system call and allocates nothing, as long as there are messages.
 /// A message stays in its slot until it is acked; a consumer that is killed before that leaves it to the
 /// group's next one.
+///
+/// ```compile_fail,E0277
+/// fn share<T: Sync>() {}
+/// share::<slipring::Consumer>();
+/// ```
 #[derive(Debug)]
 pub struct Consumer<M: Content + ?Sized = [u8]> {
     member: Member,

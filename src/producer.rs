@@ -28,6 +28,11 @@ const ASK_EVERY: u32 = 64;
 ///
 /// When a producer is killed, the next one goes on in the same queue: what was published stays, a
 /// message that was only half written never existed.
+///
+/// ```compile_fail,E0277
+/// fn share<T: Sync>() {}
+/// share::<slipring::Producer>();
+/// ```
 #[derive(Debug)]
 pub struct Producer<M: Content + ?Sized = [u8]> {
     pub(crate) publisher: Publisher,

@@ -40,7 +40,7 @@ fn the_next_creator_sweeps_what_a_dead_one_left_and_nothing_else() {
     Queue::builder(&name).capacity(2).create().unwrap();
     assert!(!dead.0.exists());
     assert!(living.0.exists());
-    drop(file);
+    words::give_lease_back(&file, 513);
     drop(name);
     let name = TempName::new("sweep");
     Queue::builder(&name).capacity(2).create().unwrap();
