@@ -11,6 +11,8 @@ use crate::seq::SEQ_NONE;
 use crate::sync::{Ordering, fence};
 
 /// What the producer keeps for itself.
+// Lines of its own: handles of two threads may lie side by side.
+#[repr(align(128))]
 #[derive(Debug)]
 pub(crate) struct Publisher {
     /// Next sequence to publish; the shared word follows it.
