@@ -157,19 +157,20 @@ impl<M: Content + ?Sized> Producer<M> {
         I::Item: Into<Outgoing<'m, M>>,
         M: 'm,
     {
-        let mut messages = messages.into_iter();
+        let mut messages = messages.into_iter().fuse().peekable();
         let mut sent = 0;
-        loop {
+        // Looks before it waits: the last message may have taken the last slot.
+        while messages.peek().is_some() {
             self.wait_for_room(1, || Deadline::NEVER)
                 .map_err(|source| BatchError { sent, source })?;
             match self.publish_run(&mut messages) {
-                Ok(0) => return Ok(sent),
                 Ok(n) => sent += n,
                 Err(BatchError { sent: n, source }) => {
                     return Err(BatchError { sent: sent + n, source });
                 }
             }
         }
+        Ok(sent)
     }
 
     /// Takes `n` slots to write in place, if there is room for all of them. Never blocks.
