@@ -167,8 +167,9 @@ impl<M: Content + ?Sized> Producer<M> {
         I::Item: Into<Outgoing<'m, M>>,
         M: 'm,
     {
-        let mut messages = messages.into_iter().peekable();
+        let mut messages = messages.into_iter().fuse().peekable();
         let mut sent = 0;
+        // Looks before it waits: the last message may have taken the last slot.
         while messages.peek().is_some() {
             self.wait_for_room(1, || Deadline::NEVER)
                 .map_err(|source| BatchError { sent, source })?;

@@ -6,6 +6,8 @@ use crate::seq::{Attempts, Head, NOBODY};
 use crate::sync::Ordering;
 
 /// A consumer of an exclusive group. Invariant: it holds the lease of `record`, and I4.
+// Lines of its own: handles of two threads may lie side by side.
+#[repr(align(128))]
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) group: u8,

@@ -15,6 +15,8 @@ use crate::sync::{Ordering, fence};
 const SCANS_MAX: u32 = 8;
 
 /// What the producer keeps for itself.
+// Lines of its own: handles of two threads may lie side by side.
+#[repr(align(128))]
 #[derive(Debug)]
 pub(crate) struct Publisher {
     /// Next sequence to publish; the shared word follows it.
