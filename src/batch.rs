@@ -116,7 +116,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         // SAFETY: published, or it would not be in the claim; not acked, or it would not be in it any
         // more; an ack needs this batch exclusively, which ends the borrow (I3).
         let area = unsafe { slot.payload.bytes() };
-        let attempts = if sequence == self.first { self.claim.attempts } else { 1 };
+        let attempts = if sequence == self.first { self.claim.attempts as u8 } else { 1 };
         let info = MessageInfo { sequence, kind: meta.kind, attempts };
         Some(Delivery { info, content: M::from_payload(area, meta.len) })
     }
@@ -187,7 +187,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         let at = self.at;
         let _control = at.control(timeout)?;
         let pid = std::process::id();
-        let released = self.reader.release(&at.view, &at.leases, pid, self.claim.record);
+        let released = self.reader.release(&at.view, &at.leases, pid, self.claim.record as u8);
         if released.map_err(|e| SystemError::new("take another consumer record", e))? {
             Ok(())
         } else {
@@ -309,7 +309,8 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
         let Claim { start: sequence, attempts, .. } = batch.claim;
         // Relaxed: carried by the stamp or tail that the claim saw. pair P1.
         let meta = Meta::unpack(batch.at.view.slot(sequence).meta.load(Ordering::Relaxed));
-        Received { info: MessageInfo { sequence, kind: meta.kind, attempts }, len: meta.len, batch }
+        let info = MessageInfo { sequence, kind: meta.kind, attempts: attempts as u8 };
+        Received { info, len: meta.len, batch }
     }
 
     /// Its sequence, kind and attempts.

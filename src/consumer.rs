@@ -30,6 +30,11 @@ const LEAVE_WITHIN: Duration = Duration::from_millis(100);
 /// Receiving takes no lock, makes no system call and allocates nothing, as long as there are messages.
 /// A message stays in its slot until it is acked; a consumer that is killed before that leaves it to the
 /// group's next one.
+///
+/// ```compile_fail,E0277
+/// fn share<T: Sync>() {}
+/// share::<slipring::Consumer>();
+/// ```
 #[derive(Debug)]
 pub struct Consumer<M: Content + ?Sized = [u8]> {
     reader: Reader,
@@ -117,7 +122,7 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// # Errors
     /// [`RecvError::Removed`] once the queue has no name any more and all its messages are read;
     /// [`RecvError::Corrupt`] if its words contradict each other.
-    #[inline]
+    #[inline(always)]
     pub fn try_batch(&mut self, max: usize) -> Result<Option<Batch<'_, M>>, RecvError> {
         let claim = self.claim(max, Look::Quick)?;
         Ok(claim.map(|claim| Batch::new(&self.at, &mut self.reader, &mut self.done, claim)))
@@ -147,7 +152,7 @@ impl<M: Content + ?Sized> Consumer<M> {
     ///
     /// # Errors
     /// As for [`Consumer::try_batch`].
-    #[inline]
+    #[inline(always)]
     pub fn try_recv(&mut self) -> Result<Option<Received<'_, M>>, RecvError> {
         Ok(self.try_batch(1)?.map(Received::new))
     }
@@ -212,7 +217,7 @@ impl<M: Content + ?Sized> Consumer<M> {
         wait::until(deadline, |look| self.claim(max, look))?.ok_or(RecvError::Timeout)
     }
 
-    #[inline]
+    #[inline(always)]
     fn claim(&mut self, max: usize, look: Look) -> Result<Option<Claim>, RecvError> {
         if self.at.leases.forked() {
             return Err(RecvError::Forked);
@@ -222,13 +227,13 @@ impl<M: Content + ?Sized> Consumer<M> {
             self.adopt()?;
         }
         match self.take(max)? {
-            Some(claim) => Ok(Some(claim)),
-            None => self.nothing(max, look),
+            None if self.nothing(look)? => self.take(max),
+            taken => Ok(taken),
         }
     }
 
     /// A claim that the others beat every time starts over: each of them got something meanwhile.
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, max: usize) -> Result<Option<Claim>, RecvError> {
         for _ in 0..CONTENDED_MAX {
             match self.reader.claim(&self.at.view, max.max(1) as u64) {
@@ -241,13 +246,15 @@ impl<M: Content + ?Sized> Consumer<M> {
         Err(RecvError::Corrupt { what: "a group's head never stands still" })
     }
 
+    /// Asks the system what only it knows, once in a while. Returns whether there is something to claim
+    /// after all. It makes no claim itself, so that those that the callers make stay in registers.
     #[cold]
-    fn nothing(&mut self, max: usize, look: Look) -> Result<Option<Claim>, RecvError> {
+    fn nothing(&mut self, look: Look) -> Result<bool, RecvError> {
         let first = self.empty_looks == 0;
         self.empty_looks = self.empty_looks.wrapping_add(1);
         let ask = look == Look::Thorough || self.empty_looks.is_multiple_of(ASK_EVERY);
         if (ask || first) && self.adopt()? {
-            return self.take(max);
+            return Ok(true);
         }
         if ask {
             let removed = self.at.leases.removed();
@@ -255,7 +262,7 @@ impl<M: Content + ?Sized> Consumer<M> {
                 return Err(RecvError::Removed);
             }
         }
-        Ok(None)
+        Ok(false)
     }
 
     /// Takes over what a dead member of the group holds. Returns whether there is something to claim.

@@ -67,6 +67,18 @@ impl fmt::Display for Holder {
     }
 }
 
+/// The command that continues a stopped process.
+struct Continue(u32);
+
+impl fmt::Display for Continue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("kill -CONT"),
+            pid => write!(f, "kill -CONT {pid}"),
+        }
+    }
+}
+
 /// Free bytes of one kind of memory, if they could be found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Free(pub(crate) Option<u64>);
@@ -94,7 +106,9 @@ pub enum ControlError {
     /// Somebody holds it for longer than the timeout.
     #[error(
         "{} has been in the middle of a control operation for over {waited_ms} ms: if it is stopped, \
-         continue it (kill -CONT) or kill it, then try again", Holder(*pid)
+         continue it ({}) or kill it, then try again",
+        Holder(*pid),
+        Continue(*pid)
     )]
     Timeout {
         /// Who holds it; 0 if not known.

@@ -47,40 +47,52 @@ compile_error!(
     "slipring needs Linux on a 64-bit little-endian machine: its segments are laid out for that"
 );
 
-// Floors, lowest first; tests/floors.rs checks that no file uses a higher one.
-mod layout;
-mod ring;
+// Floors, lowest first; tests/floors.rs checks that no file uses a higher one. A block is one floor.
 mod seq;
+
 mod sync;
+
+mod layout;
+
+mod ring;
+
+#[cfg(not(slipring_loom))]
+mod sys;
+
+#[cfg(not(slipring_loom))]
+mod error;
+
+#[cfg(not(slipring_loom))]
+mod segment;
+
+#[cfg(not(slipring_loom))]
+mod wait;
 
 #[cfg(not(slipring_loom))]
 mod attach;
+
+#[cfg(not(slipring_loom))]
+mod group;
+
+#[cfg(not(slipring_loom))]
+mod message;
+
 #[cfg(not(slipring_loom))]
 mod batch;
 #[cfg(not(slipring_loom))]
 mod consumer;
 #[cfg(not(slipring_loom))]
-mod error;
-#[cfg(not(slipring_loom))]
-mod group;
-#[cfg(not(slipring_loom))]
-mod message;
-#[cfg(not(slipring_loom))]
 mod observer;
 #[cfg(not(slipring_loom))]
 mod producer;
 #[cfg(not(slipring_loom))]
-mod queue;
-#[cfg(not(slipring_loom))]
 mod reservation;
-#[cfg(not(slipring_loom))]
-mod segment;
+
 #[cfg(not(slipring_loom))]
 mod snapshot;
+
 #[cfg(not(slipring_loom))]
-mod sys;
-#[cfg(not(slipring_loom))]
-mod wait;
+mod queue;
 
 #[cfg(not(slipring_loom))]
 mod public {
@@ -114,6 +126,7 @@ pub mod __private {
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-#[cfg(all(test, slipring_loom))]
+#[cfg(test)]
+#[cfg(slipring_loom)]
 #[path = "../tests/loom/mod.rs"]
 mod models;

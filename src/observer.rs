@@ -21,6 +21,11 @@ const ASK_EVERY: u32 = 4096;
 /// Watches a queue through a mapping that cannot be written to. It belongs to no group, holds nobody up
 /// and leaves no trace; what is overwritten before it looks is counted as missed. It polls: nobody can
 /// wake a watcher that they do not know of. `Send`, not `Sync`.
+///
+/// ```compile_fail,E0277
+/// fn share<T: Sync>() {}
+/// share::<slipring::Observer>();
+/// ```
 pub struct Observer<M: Content + ?Sized = [u8]> {
     watcher: Watcher,
     view: View,

@@ -28,6 +28,11 @@ const ASK_EVERY: u32 = 64;
 ///
 /// When a producer is killed, the next one goes on in the same queue: what was published stays, a
 /// message that was only half written never existed.
+///
+/// ```compile_fail,E0277
+/// fn share<T: Sync>() {}
+/// share::<slipring::Producer>();
+/// ```
 #[derive(Debug)]
 pub struct Producer<M: Content + ?Sized = [u8]> {
     pub(crate) publisher: Publisher,
@@ -162,8 +167,9 @@ impl<M: Content + ?Sized> Producer<M> {
         I::Item: Into<Outgoing<'m, M>>,
         M: 'm,
     {
-        let mut messages = messages.into_iter().peekable();
+        let mut messages = messages.into_iter().fuse().peekable();
         let mut sent = 0;
+        // Looks before it waits: the last message may have taken the last slot.
         while messages.peek().is_some() {
             self.wait_for_room(1, || Deadline::NEVER)
                 .map_err(|source| BatchError { sent, source })?;

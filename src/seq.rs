@@ -34,10 +34,12 @@ pub(crate) struct Head {
 }
 
 impl Head {
+    #[inline]
     pub(crate) fn unpack(word: u64) -> Head {
         Head { seq: word >> 8, claimer: word as u8 }
     }
 
+    #[inline]
     pub(crate) fn pack(self) -> u64 {
         self.seq << 8 | u64::from(self.claimer)
     }
@@ -52,6 +54,7 @@ pub(crate) struct Start {
 }
 
 impl Start {
+    #[inline]
     pub(crate) fn unpack(word: u64) -> Start {
         let state = match word & 3 {
             0 => State::Idle,
@@ -62,6 +65,7 @@ impl Start {
         Start { seq: word >> 8, group: (word >> 2 & 63) as u8, state }
     }
 
+    #[inline]
     pub(crate) fn pack(self) -> u64 {
         self.seq << 8 | u64::from(self.group & 63) << 2 | self.state as u64
     }
@@ -83,10 +87,12 @@ impl Attempts {
     /// The word of a record or group that counts nothing.
     pub(crate) const NONE: u64 = u64::MAX;
 
+    #[inline]
     pub(crate) fn unpack(word: u64) -> Attempts {
         Attempts { seq: word >> 8, count: word as u8 }
     }
 
+    #[inline]
     pub(crate) fn pack(self) -> u64 {
         self.seq << 8 | u64::from(self.count)
     }

@@ -131,6 +131,7 @@ impl Snapshot {
             let delivered = group.delivery.up_to.load(Ordering::Relaxed);
             let mut members = Vec::new();
             for record in control::records_of(view, index) {
+                // Relaxed: as above.
                 let counters = &view.record(record).counters;
                 members.push(MemberInfo {
                     record,

@@ -274,3 +274,12 @@ fn a_pipe_in_the_place_of_a_queue_is_refused_at_once() {
     assert!(refused(Queue::<[u8]>::open(&name).unwrap_err()));
     assert!(refused(slipring::OpenOptions::new().snapshot(&name).unwrap_err()));
 }
+
+#[test]
+fn a_builder_of_bytes_is_cloned() {
+    let name = TempName::new("clone");
+    let shape = Queue::builder(&name).capacity(8).payload_size(20).group("g");
+    let queue = shape.clone().create().unwrap();
+    assert_eq!((queue.capacity(), queue.payload_size()), (8, 20));
+    assert!(matches!(shape.create(), Err(slipring::CreateError::Exists { .. })));
+}

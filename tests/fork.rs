@@ -174,6 +174,33 @@ fn a_grandchild_opens_the_queue_anew() {
     assert_eq!(status, 0);
 }
 
+#[test]
+fn a_handle_that_is_dropped_frees_its_role_though_a_process_is_being_spawned() {
+    let name = TempName::new("fork-spawn");
+    let queue = Queue::builder(&name).capacity(4).create().unwrap();
+    let consumer = queue.consumer("g").unwrap();
+    let (mut gate, end) = std::io::pipe().unwrap();
+    // What posix_spawn(3) does: no fork handler runs, so the child has all descriptors until its exec.
+    // SAFETY: the child only reads from a pipe and ends through _exit.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
+    assert!(pid >= 0);
+    if pid == 0 {
+        drop(end);
+        let _ = std::io::Read::read(&mut gate, &mut [0]);
+        // SAFETY: ends this process.
+        unsafe { libc::_exit(0) };
+    }
+    // It cannot leave in order, since somebody else is in a control operation.
+    let file = words::open(&name.path());
+    words::take_lease(&file, 513);
+    drop(consumer);
+    drop(file);
+    let again = queue.consumer("g").map(drop);
+    drop(end);
+    assert_eq!(status_of(pid as i32), 0);
+    again.unwrap();
+}
+
 /// A process that takes all roles and forks; its child then outlives it.
 fn parent_that_dies(name: &str) {
     let queue: Queue = Queue::open(name).unwrap();

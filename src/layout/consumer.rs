@@ -32,6 +32,10 @@ pub(crate) struct ConsumerCounters {
 }
 
 impl ConsumerRecord {
+    /// Bytes used of each line.
+    #[cfg(not(slipring_loom))]
+    pub(crate) const USED: [usize; 2] = [size_of::<ClaimWords>(), size_of::<ConsumerCounters>()];
+
     pub(crate) fn new() -> ConsumerRecord {
         let zero = || Quiet::new(0);
         ConsumerRecord {

@@ -58,6 +58,20 @@ fn zero() -> Quiet {
 }
 
 impl Control {
+    /// Bytes used of each line.
+    #[cfg(not(slipring_loom))]
+    pub(crate) const USED: [usize; 9] = [
+        size_of::<AtomicU64>(),
+        size_of::<AtomicU64>(),
+        size_of::<Quiet32>(),
+        size_of::<Quiet32>(),
+        size_of::<Marks>(),
+        size_of::<AtomicU64>(),
+        size_of::<ProducerIdentity>(),
+        size_of::<ProducerCounters>(),
+        128,
+    ];
+
     /// Everything 0 but the tail and the limit, which start at the queue's base sequence.
     pub(crate) fn new(base: u64) -> Control {
         Control {

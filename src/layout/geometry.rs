@@ -34,6 +34,7 @@ pub(crate) struct Geometry {
 /// Why a queue of that shape cannot be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[cfg_attr(slipring_loom, expect(unreachable_pub, reason = "public outside of the models"))]
 pub enum GeometryError {
     /// Capacity out of range.
     #[error("a capacity of {0} messages is out of range: choose 1 to {CAPACITY_MAX}")]

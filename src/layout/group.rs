@@ -121,13 +121,18 @@ fn word() -> AtomicU64 {
 }
 
 impl GroupRecord {
+    /// Bytes used of each line.
+    #[cfg(not(slipring_loom))]
+    pub(crate) const USED: [usize; 6] =
+        [128, 128, 128, size_of::<AtomicU64>(), size_of::<Delivery>(), size_of::<Totals>()];
+
     pub(crate) fn new() -> GroupRecord {
         GroupRecord {
             identity: Line(IdentityWords {
                 state: word(),
                 generation: word(),
                 traits: word(),
-                flags: zero(),
+                flags: word(),
                 max_attempts: zero(),
                 ack_timeout: zero(),
                 spare: std::array::from_fn(|_| zero()),

@@ -19,6 +19,7 @@ mod slot;
 mod view;
 
 pub(crate) use geometry::Geometry;
+#[cfg(not(slipring_loom))]
 pub use geometry::GeometryError;
 #[cfg(not(slipring_loom))]
 pub(crate) use group::GroupRecord;
@@ -31,6 +32,7 @@ pub(crate) use view::View;
 /// Bytes in front of the first shared word.
 pub(crate) const CONFIG_BYTES: usize = 1024;
 /// The layout's version: 0 until it is declared stable.
+#[cfg(not(slipring_loom))]
 pub(crate) const VERSION: u32 = 0;
 
 /// Most groups and consumer records a segment can hold (a start word has 6 bits for the group, a head 8

@@ -33,10 +33,12 @@ pub(crate) struct Meta {
 impl Meta {
     const LEN: u64 = (1 << 25) - 1;
 
+    #[inline]
     pub(crate) fn pack(self) -> u64 {
         (self.len as u64 & Meta::LEN) | u64::from(self.kind) << 32
     }
 
+    #[inline]
     pub(crate) fn unpack(word: u64) -> Meta {
         Meta { len: (word & Meta::LEN) as usize, kind: (word >> 32) as u32 }
     }

@@ -29,6 +29,7 @@ unsafe impl Sync for View {}
 impl View {
     /// # Safety
     /// The caller vouches for invariant V.
+    #[cfg(not(slipring_loom))]
     pub(crate) unsafe fn new(base: NonNull<u8>, geo: Geometry) -> View {
         View { base, geo }
     }
@@ -41,15 +42,30 @@ impl View {
         let at = |offset: usize| base.as_ptr().wrapping_add(offset);
         // SAFETY: inside the mapping by the geometry's invariant, aligned to 128, and ours alone.
         unsafe { at(geo.control).cast::<Control>().write(Control::new(geo.base)) };
+        #[cfg(not(slipring_loom))]
+        // SAFETY: as above.
+        unsafe {
+            clear_padding(at(geo.control), &Control::USED)
+        };
         for i in 0..geo.groups_max {
             let group = at(geo.groups).cast::<GroupRecord>().wrapping_add(i);
             // SAFETY: as above; i is below the table's size.
             unsafe { group.write(GroupRecord::new()) };
+            #[cfg(not(slipring_loom))]
+            // SAFETY: as above.
+            unsafe {
+                clear_padding(group.cast(), &GroupRecord::USED)
+            };
         }
         for i in 0..geo.consumers_max {
             let record = at(geo.consumers).cast::<ConsumerRecord>().wrapping_add(i);
             // SAFETY: as above; i is below the table's size.
             unsafe { record.write(ConsumerRecord::new()) };
+            #[cfg(not(slipring_loom))]
+            // SAFETY: as above.
+            unsafe {
+                clear_padding(record.cast(), &ConsumerRecord::USED)
+            };
         }
         for i in 0..geo.capacity as usize {
             let slot = at(geo.slots + i * geo.stride);
@@ -61,31 +77,37 @@ impl View {
         View { base, geo }
     }
 
+    #[inline]
     pub(crate) fn geo(&self) -> &Geometry {
         &self.geo
     }
 
+    #[inline]
     fn at(&self, offset: usize) -> *mut u8 {
         self.base.as_ptr().wrapping_add(offset)
     }
 
+    #[inline]
     pub(crate) fn control(&self) -> &Control {
         // SAFETY: invariant V; the geometry places a Control there.
         unsafe { &*self.at(self.geo.control).cast::<Control>() }
     }
 
     /// The group table; its length is the table's size.
+    #[inline]
     pub(crate) fn groups(&self) -> &[GroupRecord] {
         // SAFETY: invariant V; the geometry places groups_max of them there.
         unsafe { std::slice::from_raw_parts(self.at(self.geo.groups).cast(), self.geo.groups_max) }
     }
 
     /// Group `index`, which is below the table's size: indexes come from this table.
+    #[inline]
     pub(crate) fn group(&self, index: u8) -> &GroupRecord {
         &self.groups()[usize::from(index)]
     }
 
     /// The consumer table; its length is the table's size.
+    #[inline]
     pub(crate) fn records(&self) -> &[ConsumerRecord] {
         let at = self.at(self.geo.consumers).cast();
         // SAFETY: invariant V; the geometry places consumers_max of them there.
@@ -93,11 +115,13 @@ impl View {
     }
 
     /// Consumer record `index`, which is below the table's size: indexes come from this table.
+    #[inline]
     pub(crate) fn record(&self, index: u8) -> &ConsumerRecord {
         &self.records()[usize::from(index)]
     }
 
     /// The slot of a sequence: any number is masked into the ring.
+    #[inline]
     pub(crate) fn slot(&self, seq: u64) -> Slot<'_> {
         let index = (seq & (self.geo.capacity - 1)) as usize;
         let at = self.at(self.geo.slots + index * self.geo.stride);
@@ -108,5 +132,19 @@ impl View {
         // offset that is a multiple of 16 from a multiple of 64.
         let payload = unsafe { Payload::new(area, self.geo.payload_size) };
         Slot { stamp: &header.stamp, meta: &header.meta, payload }
+    }
+}
+
+/// Zeroes what a record's lines do not use. Writing the record has copied its padding, too: bytes that
+/// happened to be on the creator's stack, for everybody to read.
+///
+/// # Safety
+/// `record` is as many lines as `used` has entries, and nobody else looks at it yet.
+#[cfg(not(slipring_loom))]
+unsafe fn clear_padding(record: *mut u8, used: &[usize]) {
+    const LINE: usize = size_of::<crate::sync::Line<u8>>();
+    for (i, used) in used.iter().enumerate() {
+        // SAFETY: inside the record; these bytes belong to none of its fields.
+        unsafe { record.wrapping_add(i * LINE + used).write_bytes(0, LINE - used) };
     }
 }

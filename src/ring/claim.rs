@@ -6,6 +6,8 @@ use crate::seq::{Attempts, Head, NOBODY};
 use crate::sync::Ordering;
 
 /// A consumer of an exclusive group. Invariant: it holds the lease of `record`, and I4.
+// Lines of its own: handles of two threads may lie side by side.
+#[repr(align(128))]
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) group: u8,
@@ -26,14 +28,15 @@ pub(crate) struct Member {
 /// Holding one is what makes reading those messages in place sound (I3).
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
-    /// The consumer record that holds it: the member's own, or one that it adopted.
-    pub(crate) record: u8,
     pub(crate) start: u64,
     pub(crate) end: u64,
     /// Where the record's range ends; `end` may lie below, when it comes one message at a time.
     pub(crate) last: u64,
-    /// Times that the first message was delivered, this one included.
-    pub(crate) attempts: u8,
+    /// The consumer record that holds it: the member's own, or one that it adopted.
+    pub(crate) record: u32,
+    /// Times that the first message was delivered, this one included; saturates at 255. As wide as it is
+    /// because copying a claim with padding in it costs more than all the rest.
+    pub(crate) attempts: u32,
 }
 
 /// The segment says something that cannot be.
@@ -57,7 +60,7 @@ impl Member {
 
     /// Takes up to `max` messages from the head on. An earlier claim that was not acked comes again,
     /// one message at a time, so that a message that kills its consumer is the one that is counted.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn claim(&mut self, view: &View, max: u64) -> Result<Option<Claim>, Corrupt> {
         let start = self.head;
         let again = start < self.delivered;
@@ -65,18 +68,18 @@ impl Member {
         if end == start {
             return Ok(None);
         }
-        let attempts = if again { self.count_attempt(view) } else { 1 };
+        let attempts = if again { u32::from(self.count_attempt(view)) } else { 1 };
         if end > self.delivered {
             self.delivered = end;
             // Relaxed: for the next consumer, which reads it under the lease (P7); stored before the
             // delivery, so that nothing is delivered again unmarked.
             view.group(self.group).delivery.up_to.store(end, Ordering::Relaxed);
         }
-        Ok(Some(Claim { record: self.record, start, end, last: end, attempts }))
+        Ok(Some(Claim { record: u32::from(self.record), start, end, last: end, attempts }))
     }
 
     /// How many of the `max` messages from `start` on are published.
-    #[inline]
+    #[inline(always)]
     fn published(&mut self, view: &View, start: u64, max: u64) -> Result<u64, Corrupt> {
         if self.tail <= start {
             // Acquire. pair P1. Stamp and payload share a line: one transfer brings both.
@@ -87,6 +90,10 @@ impl Member {
                 } else {
                     Err(Corrupt("a message was overwritten before its group acked it"))
                 };
+            }
+            if max == 1 {
+                // The tail's line would be a second transfer, for nothing.
+                return Ok(1);
             }
             // Acquire. pair P3: everything below may be read without looking at its stamp.
             let tail = view.control().tail.load(Ordering::Acquire).max(start + 1);

@@ -136,7 +136,7 @@ impl Competitor {
             // Release: a plain store ends the release sequence of the PENDING, so it carries as much.
             me.start.store_beside_exchange(held.pack(), Ordering::Release);
             return Ok(Took::Claim(Claim {
-                record: self.record,
+                record: u32::from(self.record),
                 start,
                 end,
                 last: end,
@@ -215,7 +215,8 @@ impl Competitor {
         // Relaxed, and before the delivery: for whoever recovers the record after us. pair P7.
         words.attempts.store(Attempts { seq: start.seq, count }.pack(), Ordering::Relaxed);
         self.redelivered += 1;
-        Ok(Claim { record, start: start.seq, end: start.seq + 1, last, attempts: count })
+        let (record, attempts) = (u32::from(record), u32::from(count));
+        Ok(Claim { start: start.seq, end: start.seq + 1, last, record, attempts })
     }
 
     fn check_range(&self, view: &View, start: Start, end: u64) -> Result<(), Corrupt> {
@@ -241,11 +242,12 @@ impl Competitor {
         let state = if done { State::Idle } else { State::Held };
         let start = Start { seq: to, group: self.group, state };
         // Release. pair C2: all reads of the acked payloads come before it.
-        let word = &view.record(claim.record).claim.start;
+        let record = claim.record as u8;
+        let word = &view.record(record).claim.start;
         word.store_beside_exchange(start.pack(), Ordering::Release);
-        if done && self.adopted == Some(claim.record) {
+        if done && self.adopted == Some(record) {
             self.adopted = None;
-            give_back(leases, lease_byte::consumer(claim.record));
+            give_back(leases, lease_byte::consumer(record));
         }
     }
 

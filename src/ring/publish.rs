@@ -15,6 +15,8 @@ use crate::sync::{Ordering, fence};
 const SCANS_MAX: u32 = 8;
 
 /// What the producer keeps for itself.
+// Lines of its own: handles of two threads may lie side by side.
+#[repr(align(128))]
 #[derive(Debug)]
 pub(crate) struct Publisher {
     /// Next sequence to publish; the shared word follows it.
@@ -66,11 +68,13 @@ impl Publisher {
         Ok(Publisher { tail, verified: tail, limit })
     }
 
+    #[inline]
     pub(crate) fn tail(&self) -> u64 {
         self.tail
     }
 
     /// Messages that fit without looking at the groups again.
+    #[inline]
     pub(crate) fn known_room(&self) -> u64 {
         self.verified - self.tail
     }

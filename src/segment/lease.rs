@@ -113,6 +113,11 @@ impl Leases for LeaseFile {
 
 impl Drop for LeaseFile {
     fn drop(&mut self) {
+        // Closing is not enough: while another thread spawns a process, that has a copy of the descriptor
+        // until its exec, and no fork handler was asked.
+        for byte in self.held.take() {
+            give_back(self, byte);
+        }
         let Some(file) = self.file.take() else { return };
         let fd = OwnedFd::from(file).into_raw_fd();
         // In a forked child the handler has closed it already, and the number may be somebody else's.

@@ -149,7 +149,9 @@ impl Payload {
     }
 
     pub(crate) fn load(self, out: &mut [u8]) -> usize {
-        let Backing::Observed(words) = self.backing() else { panic!("a model without observers") };
+        let Backing::Observed(words) = self.backing() else {
+            unreachable!("a model without observers")
+        };
         for (out, word) in out.as_chunks_mut::<8>().0.iter_mut().zip(words) {
             *out = word.load(Ordering::Relaxed).to_le_bytes();
         }
@@ -159,7 +161,7 @@ impl Payload {
     /// # Safety
     /// As in `native`; here, loom checks it.
     pub(crate) unsafe fn bytes(self) -> [u8; PAYLOAD] {
-        let Backing::Gated(cell) = self.backing() else { panic!("a model with observers") };
+        let Backing::Gated(cell) = self.backing() else { unreachable!("a model with observers") };
         // SAFETY: loom's cell reports any write that is not ordered with this read.
         cell.with(|cell| unsafe { *cell })
     }

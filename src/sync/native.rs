@@ -43,10 +43,12 @@ impl Payload {
 
     /// # Safety
     /// `at` and `area` must satisfy the type's invariant.
+    #[inline]
     pub(crate) unsafe fn new(at: *mut u8, area: usize) -> Payload {
         Payload { at, area }
     }
 
+    #[inline]
     fn word(&self, i: usize) -> &AtomicU64 {
         // SAFETY: the callers keep i below area / 8 rounded up, which the type's invariant covers; the
         // area is aligned to 16; words that an observer may read are only written as words or through
@@ -56,6 +58,7 @@ impl Payload {
 
     /// Copies `bytes` in, cut to the area, as relaxed words: an observer may read them meanwhile.
     /// Bytes behind the end, up to a whole word, become 0.
+    #[inline]
     pub(crate) fn store(self, bytes: &[u8]) {
         let bytes = &bytes[..bytes.len().min(self.area)];
         let (words, rest) = bytes.as_chunks::<WORD>();
@@ -73,6 +76,7 @@ impl Payload {
 
     /// Copies the first bytes out, at most the area, as relaxed words; the caller checks the stamp on
     /// either side. Returns how many bytes were filled.
+    #[inline]
     pub(crate) fn load(self, out: &mut [u8]) -> usize {
         let len = out.len().min(self.area);
         let (words, rest) = out[..len].as_chunks_mut::<WORD>();
@@ -94,6 +98,7 @@ impl Payload {
     /// # Safety
     /// The message must be published (its stamp read with Acquire) and may not be acked while `'a`
     /// lasts: the gate then keeps the producer away.
+    #[inline]
     pub(crate) unsafe fn bytes<'a>(self) -> &'a [u8] {
         // SAFETY: by the type's invariant the area is mapped; by the caller's word nobody writes it.
         unsafe { std::slice::from_raw_parts(self.at, self.area) }
@@ -104,6 +109,7 @@ impl Payload {
     /// # Safety
     /// The caller is the producer, the slot lies below its limit and its stamp is 0. Observers may look
     /// at the words meanwhile; they throw away what they read, since the stamp tells them.
+    #[inline]
     pub(crate) unsafe fn bytes_mut<'a>(self) -> &'a mut [u8] {
         // SAFETY: by the type's invariant the area is mapped; by the caller's word no consumer holds it.
         unsafe { std::slice::from_raw_parts_mut(self.at, self.area) }

@@ -96,6 +96,18 @@ impl Child {
         self.process.wait().unwrap();
     }
 
+    /// SIGSTOP; returns once it is stopped.
+    #[allow(unsafe_code)]
+    pub(crate) fn stop(&self) {
+        let pid = self.process.id() as libc::pid_t;
+        // SAFETY: the process is ours and was not waited for, so the pid is still its own.
+        assert_eq!(unsafe { libc::kill(pid, libc::SIGSTOP) }, 0);
+        let mut status = 0;
+        // SAFETY: as above; the status goes to a local.
+        assert_eq!(unsafe { libc::waitpid(pid, &mut status, libc::WUNTRACED) }, pid);
+        assert!(libc::WIFSTOPPED(status));
+    }
+
     /// Waits for its end, which must be a success.
     pub(crate) fn finish(mut self) {
         self.input = None;

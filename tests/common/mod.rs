@@ -19,6 +19,11 @@ impl TempName {
         TempName(format!("test-{what}-{}-{n}", std::process::id()))
     }
 
+    /// A name that must be just this.
+    pub(crate) fn exactly(name: &str) -> TempName {
+        TempName(name.to_owned())
+    }
+
     /// The file of the segment.
     pub(crate) fn path(&self) -> std::path::PathBuf {
         format!("/dev/shm/slipring.{}", self.0).into()

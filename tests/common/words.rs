@@ -60,6 +60,13 @@ pub(crate) fn take_lease(file: &File, byte: u64) {
     fcntl(file, FcntlArg::F_OFD_SETLK(&lock(byte))).expect("the lease is free");
 }
 
+/// Gives it back. Closing the file is not enough while another thread spawns a process.
+pub(crate) fn give_lease_back(file: &File, byte: u64) {
+    let mut lock = lock(byte);
+    lock.l_type = libc::F_UNLCK as libc::c_short;
+    fcntl(file, FcntlArg::F_OFD_SETLK(&lock)).unwrap();
+}
+
 /// Whether somebody holds the lease of `byte` through another description than `file`.
 pub(crate) fn lease_is_held(file: &File, byte: u64) -> bool {
     let mut lock = lock(byte);

@@ -1,6 +1,19 @@
 //! Loom models of the protocol, run on the production code: the same records, over heap memory.
 //!
-//! `RUSTFLAGS='--cfg slipring_loom' cargo test --profile model --lib models`
+//! `RUSTFLAGS='--cfg slipring_loom' cargo test --profile model --lib models:: -- --nocapture`
 //!
-//! Every role is a thread of its own, and the main thread only joins them. Crash models run once for
-//! each store at which the dying thread can die.
+//! Every role is a thread of its own, and the main thread only prepares and, when all have joined, puts
+//! things in order and looks whether all is right. Crash models run once for each store at which the
+//! dying thread can die. docs/ordering.md says what each model shows; tests/loom/mutants.sh shows that
+//! they would notice.
+
+mod explore;
+mod heap;
+mod ledger;
+mod roles;
+
+mod consume;
+mod groups;
+mod join;
+mod observe;
+mod takeover;

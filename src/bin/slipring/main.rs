@@ -1,2 +1,25 @@
-//! The `slipring` program.
-fn main() {}
+//! The `slipring` program: queues in shared memory, from the command line.
+
+mod args;
+mod cmd;
+mod demo;
+mod failure;
+mod format;
+mod input;
+mod output;
+mod room;
+mod stop;
+mod table;
+mod totals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = args::Cli::parse();
+    match cmd::run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

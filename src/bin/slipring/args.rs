@@ -1,0 +1,312 @@
+//! What can be asked for on the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use slipring::{Retention, Start};
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 timed out (--timeout); \
+after Ctrl-C or SIGTERM 130 or 143, as in a shell.";
+
+/// A lock-free message queue in shared memory.
+///
+/// One producer sends, any number of groups receive. Every group gets every message, and a message stays
+/// until each group has acked it. Observers (`tail`) watch without a trace.
+#[derive(Debug, Parser)]
+#[command(name = "slipring", version, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a queue
+    Create(CreateArgs),
+    /// Send lines (or records) as messages
+    #[command(after_help = EXIT_CODES)]
+    Send(SendArgs),
+    /// Receive messages for a group, and ack each once it is written out
+    #[command(after_help = EXIT_CODES)]
+    Recv(RecvArgs),
+    /// Watch a queue without a trace; reports on stderr what it missed
+    Tail(TailArgs),
+    /// List the queues of this machine
+    Ls(ListArgs),
+    /// Show a queue's state
+    Inspect(InspectArgs),
+    /// Show a queue's groups: where they stand and who reads for them
+    Groups(InspectArgs),
+    /// Make or remove a group
+    #[command(subcommand)]
+    Group(GroupCommand),
+    /// Remove a queue
+    Rm(RemoveArgs),
+    /// See it work: a producer, consumers of two groups and an observer, each a process of its own
+    Demo(DemoArgs),
+    /// One process of the demo
+    #[command(hide = true)]
+    DemoRole(DemoRoleArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateArgs {
+    /// Name of the queue: 1 to 200 of A-Z a-z 0-9 . _ -
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+    /// A group that every message waits for from the start; may be given repeatedly
+    #[arg(long = "group", value_name = "G")]
+    pub(crate) groups: Vec<String>,
+}
+
+/// What a new queue is like.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Shape {
+    /// Messages that fit, 1 to 16777216, rounded up to a power of two [default: 4096]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 24))]
+    pub(crate) capacity: Option<u64>,
+    /// Bytes of the longest message, 1 to 16777216 [default: 112]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..=1 << 24))]
+    pub(crate) payload: Option<u64>,
+}
+
+/// Makes the queue if it is missing.
+#[derive(Debug, Args)]
+pub(crate) struct OpenArgs {
+    /// Make the queue if there is none; with --capacity and --payload if they are given
+    #[arg(long)]
+    pub(crate) create: bool,
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SendArgs {
+    /// Name of the queue
+    pub(crate) name: String,
+    /// File to send, a message per line [default: standard input]
+    pub(crate) file: Option<PathBuf>,
+    /// Send records of --size bytes instead of lines
+    #[arg(long)]
+    pub(crate) raw: bool,
+    /// Bytes of a record with --raw [default: the queue's payload size]
+    #[arg(long, value_name = "BYTES", requires = "raw", value_parser = clap::value_parser!(u64).range(1..=1 << 24))]
+    pub(crate) size: Option<u64>,
+    /// Cut lines that are longer than the payload size instead of refusing them
+    #[arg(long, conflicts_with = "raw")]
+    pub(crate) truncate: bool,
+    /// Mark the messages with this kind, 0 to 4294967295
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub(crate) kind: u32,
+    /// Messages per second, evenly paced, above 0 [default: as fast as it goes]
+    #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
+    pub(crate) rate: Option<f64>,
+    /// End after N messages [default: at the end of the input]
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+    /// Most messages to publish at once, 1 to 65536; what there is goes out when the input pauses
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=65536))]
+    pub(crate) batch: u64,
+    #[command(flatten)]
+    pub(crate) open: OpenArgs,
+    /// Print the totals at the end
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}
+
+/// How messages are printed: each with a newline, unless told otherwise.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct FormArgs {
+    /// Print the bytes of the messages only, without newlines
+    #[arg(long)]
+    pub(crate) raw: bool,
+    /// Print a JSON object per line: sequence, kind, and payload (text) or payload_base64 (else)
+    #[arg(long, conflicts_with = "raw")]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RecvArgs {
+    /// Name of the queue
+    pub(crate) name: String,
+    /// Group to receive for; made if it does not exist
+    #[arg(long, value_name = "G")]
+    pub(crate) group: String,
+    /// Most messages to take, write and ack at once, 1 to 65536
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=65536))]
+    pub(crate) batch: u64,
+    /// End after N messages [default: never]
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+    /// End with exit code 3 after so many seconds without a message, e.g. 0.5 [default: never]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
+    /// Where a new group starts: oldest, newest or a sequence number [default: oldest]
+    #[arg(long, value_name = "WHERE", value_parser = start)]
+    pub(crate) from: Option<Start>,
+    #[command(flatten)]
+    pub(crate) form: FormArgs,
+    /// Only look: print what waits for the group, leave it there, and end. Needs a group that exists;
+    /// with --timeout it waits that long for more
+    #[arg(long)]
+    pub(crate) no_ack: bool,
+    #[command(flatten)]
+    pub(crate) open: OpenArgs,
+    /// Print the totals at the end
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TailArgs {
+    /// Name of the queue
+    pub(crate) name: String,
+    /// Where to start: oldest, newest (the next message) or a sequence number
+    #[arg(long, value_name = "WHERE", default_value = "newest", value_parser = start)]
+    pub(crate) from: Start,
+    /// End after N messages [default: never]
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+    /// End with exit code 3 after so many seconds without a message, e.g. 0.5 [default: never]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) form: FormArgs,
+    /// Print the totals at the end
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Print a JSON array
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// Name of the queue
+    pub(crate) name: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GroupCommand {
+    /// Make a group: every message waits for it from then on
+    Add(GroupAddArgs),
+    /// Remove a group that nobody reads for, with its claim on messages
+    Rm(GroupRmArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GroupAddArgs {
+    /// Name of the queue
+    pub(crate) name: String,
+    /// Name of the group: 1 to 64 of A-Z a-z 0-9 . _ -
+    pub(crate) group: String,
+    /// Where it starts: oldest, newest (the next message) or a sequence number
+    #[arg(long, value_name = "WHERE", default_value = "oldest", value_parser = start)]
+    pub(crate) from: Start,
+    /// What becomes of it when nobody reads for it
+    #[arg(long, value_enum, default_value_t = RetentionArg::Hold)]
+    pub(crate) retention: RetentionArg,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum RetentionArg {
+    /// It keeps its place, and the queue fills until somebody reads on
+    Hold,
+    /// It goes with its last consumer
+    Release,
+}
+
+impl From<RetentionArg> for Retention {
+    fn from(arg: RetentionArg) -> Retention {
+        match arg {
+            RetentionArg::Hold => Retention::Hold,
+            RetentionArg::Release => Retention::Release,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GroupRmArgs {
+    /// Name of the queue
+    pub(crate) name: String,
+    /// Name of the group
+    pub(crate) group: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArgs {
+    /// Name of the queue
+    pub(crate) name: String,
+    /// Also if processes use it: they find it gone
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Send the lines of this file, over and over, at most 80 bytes of each [default: made-up telemetry]
+    pub(crate) file: Option<PathBuf>,
+    /// Messages of the full-speed phase [default: 20000000, or as many as go in 8 s]
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+    /// Messages per second of the paced phase, 1 to 1000000
+    #[arg(long, value_name = "PER_SECOND", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) rate: u64,
+    /// Seconds of the paced phase, 0 to 86400
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    pub(crate) seconds: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    Producer,
+    Consumer,
+    Observer,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoRoleArgs {
+    #[arg(value_enum)]
+    pub(crate) role: Role,
+    pub(crate) name: String,
+    #[arg(long)]
+    pub(crate) group: Option<String>,
+    #[command(flatten)]
+    pub(crate) load: DemoArgs,
+}
+
+fn start(text: &str) -> Result<Start, String> {
+    match text {
+        "oldest" => Ok(Start::Oldest),
+        "newest" => Ok(Start::Newest),
+        number => number
+            .parse()
+            .map(Start::Sequence)
+            .map_err(|_| "it is oldest, newest or a sequence number".to_owned()),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let wrong = || "it is a number of seconds, 0 to 86400, e.g. 0.5".to_owned();
+    let seconds: f64 = text.parse().map_err(|_| wrong())?;
+    if !(0.0..=86400.0).contains(&seconds) {
+        return Err(wrong());
+    }
+    Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if (0.001..=1e9).contains(&rate) => Ok(rate),
+        _ => Err("it is a number of messages per second, 0.001 to 1000000000".to_owned()),
+    }
+}

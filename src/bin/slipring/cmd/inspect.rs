@@ -1,0 +1,95 @@
+//! `slipring inspect`
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::json;
+use slipring::Snapshot;
+
+use super::{groups, snapshot};
+use crate::args::InspectArgs;
+use crate::failure::Failure;
+use crate::output::print;
+use crate::table::bytes;
+
+pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
+    let look = snapshot(&args.name)?;
+    if args.json { print(&format!("{}\n", to_json(&look))) } else { print(&to_text(&look)) }
+}
+
+fn to_json(look: &Snapshot) -> serde_json::Value {
+    let created = look.created_at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    json!({
+        "name": look.name,
+        "layout_version": look.version,
+        "capacity": look.capacity,
+        "payload_size": look.payload_size,
+        "bytes": look.bytes,
+        "schema": look.schema_name,
+        "schema_hash": format!("{:016x}", look.schema_hash),
+        "fingerprint": format!("{:016x}", look.fingerprint),
+        "created_at": created.as_secs_f64(),
+        "groups_max": look.groups_max,
+        "consumers_max": look.consumers_max,
+        "base": look.base,
+        "tail": look.tail,
+        "depth": depth(look),
+        "producer": {
+            "live": look.producer.live,
+            "pid": look.producer.pid,
+            "epoch": look.producer.epoch,
+            "payload_bytes": look.producer.payload_bytes,
+            "full": look.producer.full,
+        },
+        "groups": groups::to_json(&look.groups),
+    })
+}
+
+/// Messages that some group has not acked.
+fn depth(look: &Snapshot) -> u64 {
+    look.groups.iter().map(|group| group.depth).max().unwrap_or(0)
+}
+
+fn to_text(look: &Snapshot) -> String {
+    let age = SystemTime::now().duration_since(look.created_at).unwrap_or_default().as_secs();
+    let carries = match (look.schema_hash, look.schema_name.as_str()) {
+        (0, "") => "bytes".to_owned(),
+        (0, name) => format!("bytes ({name})"),
+        (hash, name) => format!("{name} (fields {hash:016x})"),
+    };
+    let producer = match (look.producer.live, look.producer.pid) {
+        (true, pid) => format!("process {pid}"),
+        (false, 0) => "none".to_owned(),
+        (false, pid) => format!("none; process {pid} died, the next one goes on"),
+    };
+    let lines = [
+        ("queue", look.name.clone()),
+        ("carries", carries),
+        ("capacity", format!("{} messages of up to {} bytes", look.capacity, look.payload_size)),
+        ("memory", format!("{} bytes ({})", look.bytes, bytes(look.bytes as f64))),
+        ("created", format!("{} ago", duration(age))),
+        (
+            "tail",
+            format!("{} (the next message's sequence; the first was {})", look.tail, look.base),
+        ),
+        ("depth", format!("{} messages wait for some group", depth(look))),
+        ("producer", producer),
+        ("full", format!("{} times, seen by producers", look.producer.full)),
+        ("groups", format!("{} of {} at most", look.groups.len(), look.groups_max)),
+    ];
+    let mut text: String =
+        lines.iter().map(|(what, value)| format!("{what:<10}{value}\n")).collect();
+    if !look.groups.is_empty() {
+        text.push('\n');
+        text.push_str(&groups::to_text(&look.groups));
+    }
+    text
+}
+
+fn duration(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86400),
+    }
+}

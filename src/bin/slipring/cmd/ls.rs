@@ -1,0 +1,58 @@
+//! `slipring ls`
+
+use serde_json::json;
+use slipring::OpenOptions;
+
+use crate::args::ListArgs;
+use crate::failure::{Failure, create_hint, note};
+use crate::output::print;
+use crate::table::Table;
+
+pub(crate) fn run(args: &ListArgs) -> Result<(), Failure> {
+    let looks = slipring::list()?.into_iter().map(|name| {
+        let look = OpenOptions::new().snapshot(&name);
+        (name, look)
+    });
+    // Gone since the list was made.
+    let found =
+        looks.filter(|(_, look)| !matches!(look, Err(slipring::OpenError::NotFound { .. })));
+    let heading = ["NAME", "CAPACITY", "PAYLOAD", "DEPTH", "GROUPS", "PRODUCER", "BYTES"];
+    let mut table = Table::new(&heading);
+    let mut list = Vec::new();
+    let mut refused = Vec::new();
+    for (name, look) in found {
+        match look {
+            Ok(look) => {
+                let depth = look.groups.iter().map(|group| group.depth).max().unwrap_or(0);
+                let producer = look.producer.live.then_some(look.producer.pid);
+                table.row(vec![
+                    name.clone(),
+                    look.capacity.to_string(),
+                    look.payload_size.to_string(),
+                    depth.to_string(),
+                    look.groups.len().to_string(),
+                    producer.map_or("-".to_owned(), |pid| pid.to_string()),
+                    look.bytes.to_string(),
+                ]);
+                list.push(json!({
+                    "name": name, "capacity": look.capacity, "payload_size": look.payload_size,
+                    "depth": depth, "groups": look.groups.len(), "producer": producer,
+                    "bytes": look.bytes,
+                }));
+            }
+            Err(fault) => {
+                list.push(json!({ "name": name, "error": fault.to_string() }));
+                refused.push(format!("{name}: {fault}\n"));
+            }
+        }
+    }
+    if args.json {
+        return print(&format!("{}\n", serde_json::Value::from(list)));
+    }
+    if list.is_empty() {
+        note(&format!("there are no queues; to make one:\n  {}", create_hint("NAME")));
+        return Ok(());
+    }
+    let table = if list.len() > refused.len() { table.text() } else { String::new() };
+    print(&(table + &refused.concat()))
+}

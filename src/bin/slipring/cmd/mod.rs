@@ -1,0 +1,72 @@
+//! One file per command.
+
+mod create;
+mod group;
+mod groups;
+mod inspect;
+mod ls;
+mod peek;
+mod recv;
+mod rm;
+mod send;
+mod tail;
+
+use slipring::{Builder, OpenOptions, Queue, Snapshot};
+
+use crate::args::{Command, OpenArgs, Shape};
+use crate::demo;
+use crate::failure::{Failure, open_failed};
+
+pub(crate) fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Create(args) => create::run(&args),
+        Command::Send(args) => send::run(&args),
+        Command::Recv(args) => recv::run(&args),
+        Command::Tail(args) => tail::run(&args),
+        Command::Ls(args) => ls::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Groups(args) => groups::run(&args),
+        Command::Group(command) => group::run(&command),
+        Command::Rm(args) => rm::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::DemoRole(args) => demo::run_role(&args),
+    }
+}
+
+/// A queue of the shape that was asked for, not made yet.
+fn builder(name: &str, shape: Shape) -> Builder {
+    let mut builder = Queue::builder(name);
+    if let Some(capacity) = shape.capacity {
+        builder = builder.capacity(capacity);
+    }
+    if let Some(payload) = shape.payload {
+        builder = builder.payload_size(payload as usize);
+    }
+    builder
+}
+
+/// Opens a queue; makes it first if that was asked for.
+fn open(name: &str, args: &OpenArgs) -> Result<Queue, Failure> {
+    if args.create {
+        return Ok(builder(name, args.shape).open_or_create()?);
+    }
+    let opened = Queue::open(name);
+    if args.shape.capacity.is_some() || args.shape.payload.is_some() {
+        let text = "--capacity and --payload are for a new queue: add --create, or leave them out";
+        return Err(Failure::Usage(text.to_owned()));
+    }
+    let missing = matches!(opened, Err(slipring::OpenError::NotFound { .. }));
+    opened.map_err(|fault| {
+        let failure = open_failed(name, fault);
+        if missing { failure.hint("or add --create to this command") } else { failure }
+    })
+}
+
+/// Opens a queue that must exist.
+fn open_existing(name: &str) -> Result<Queue, Failure> {
+    Queue::open(name).map_err(|fault| open_failed(name, fault))
+}
+
+fn snapshot(name: &str) -> Result<Snapshot, Failure> {
+    OpenOptions::new().snapshot(name).map_err(|fault| open_failed(name, fault))
+}

@@ -1,0 +1,129 @@
+//! `slipring recv`
+
+use std::time::{Duration, Instant};
+
+use slipring::{Consumer, Group, RecvError};
+
+use super::peek;
+use crate::args::RecvArgs;
+use crate::failure::{Failure, note};
+use crate::format::{Facts, Form};
+use crate::output::Output;
+use crate::stop::{SLICE, Stop};
+use crate::totals::Totals;
+
+pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
+    let queue = super::open(&args.name, &args.open)?;
+    let stop = Stop::on_signals()?;
+    let mut output = Output::stdout()?;
+    let mut totals = Totals::new("received");
+    let outcome = if args.no_ack {
+        peek::receive(&queue, args, &stop, &mut output, &mut totals)
+    } else {
+        let group = Group::named(&args.group).start(args.from.unwrap_or_default());
+        let mut consumer = queue.consumer(&group)?;
+        explain_start(args, &consumer);
+        receive(&mut consumer, args, &stop, &mut output, &mut totals)
+    };
+    totals.close(outcome, args.verbose)
+}
+
+/// Says where the reading begins, where that may surprise.
+fn explain_start(args: &RecvArgs, consumer: &Consumer) {
+    let (name, group, position) = (&args.name, &args.group, consumer.position());
+    if !consumer.resumed() {
+        note(&format!(
+            "note: made group {group:?}, which starts at message {position}; messages wait for it \
+             from now on (slipring group rm {name} {group} ends that)"
+        ));
+    } else if args.from.is_some() {
+        note(&format!(
+            "note: group {group:?} exists and resumes at message {position}: --from is for new groups"
+        ));
+    }
+}
+
+fn receive(
+    consumer: &mut Consumer,
+    args: &RecvArgs,
+    stop: &Stop,
+    output: &mut Output,
+    totals: &mut Totals,
+) -> Result<(), Failure> {
+    let form = Form::from(args.form);
+    let mut left = args.count.unwrap_or(u64::MAX);
+    let mut patience = Patience::new(args.timeout);
+    while left > 0 {
+        stop.check()?;
+        let max = args.batch.min(left) as usize;
+        let batch = match consumer.batch_timeout(max, patience.slice()) {
+            Ok(batch) => batch,
+            Err(RecvError::Timeout) => {
+                patience.check(output)?;
+                continue;
+            }
+            Err(fault) => return Err(fault.into()),
+        };
+        let mut bytes = 0;
+        for message in &batch {
+            let facts = Facts {
+                sequence: message.sequence(),
+                kind: message.kind(),
+                attempts: Some(message.attempts()),
+            };
+            form.append(output.buffer(), facts, &message);
+            bytes += message.len() as u64;
+            if output.is_large() {
+                output.flush(stop)?;
+            }
+        }
+        // Only what is written is done: an ack before would lose it with this process.
+        output.flush(stop)?;
+        let count = batch.len() as u64;
+        batch.ack();
+        left -= count;
+        totals.messages += count;
+        totals.bytes += bytes;
+        patience.renew();
+    }
+    Ok(())
+}
+
+/// How long to wait for a message.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    timeout: Option<Duration>,
+    since: Instant,
+}
+
+impl Patience {
+    pub(crate) fn new(timeout: Option<Duration>) -> Patience {
+        Patience { timeout, since: Instant::now() }
+    }
+
+    /// How long to wait until signals, the reader of the output and the time are looked at again.
+    pub(crate) fn slice(&self) -> Duration {
+        self.timeout
+            .map_or(SLICE, |timeout| timeout.saturating_sub(self.since.elapsed()).min(SLICE))
+    }
+
+    /// Fails if it is used up, or if nobody reads the output any more.
+    pub(crate) fn check(&self, output: &Output) -> Result<(), Failure> {
+        if output.reader_gone() {
+            return Err(Failure::Closed);
+        }
+        match self.timeout {
+            Some(timeout) if self.since.elapsed() >= timeout => {
+                Err(Failure::Timeout(format!("no message came within {} s", timeout.as_secs_f64())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A message has come.
+    pub(crate) fn renew(&mut self) {
+        if self.timeout.is_some() {
+            self.since = Instant::now();
+        }
+    }
+}

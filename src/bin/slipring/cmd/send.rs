@@ -1,0 +1,157 @@
+//! `slipring send`
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use slipring::{BatchError, Producer, Queue, SendError};
+
+use crate::args::SendArgs;
+use crate::failure::{Failure, note};
+use crate::input::{Cut, Input};
+use crate::room::Room;
+use crate::stop::{SLICE, Stop};
+use crate::totals::Totals;
+
+pub(crate) fn run(args: &SendArgs) -> Result<(), Failure> {
+    let queue = super::open(&args.name, &args.open)?;
+    let cut = cut(args, &queue)?;
+    let input = Input::open(args.file.as_deref(), cut)?;
+    let stop = Stop::on_signals()?;
+    let producer = queue.producer()?;
+    if queue.snapshot()?.groups.is_empty() {
+        let name = &args.name;
+        note(&format!(
+            "warning: queue {name:?} has no group: nobody will get these messages, and the oldest are \
+             overwritten. To keep them for a group:\n  slipring group add {name} main"
+        ));
+    }
+    let mut totals = Totals::new("sent");
+    let mut sender =
+        Sender { args, producer, room: Room::of(&queue), stop, input, totals: &mut totals };
+    let outcome = sender.send_all();
+    drop(sender);
+    totals.close(outcome, args.verbose)
+}
+
+fn cut(args: &SendArgs, queue: &Queue) -> Result<Cut, Failure> {
+    let max = queue.payload_size();
+    if !args.raw {
+        return Ok(Cut::Lines { max, truncate: args.truncate });
+    }
+    let size = args.size.map_or(max, |size| size as usize);
+    if size > max {
+        let name = &args.name;
+        let text = format!("--size {size} is more than the {max} bytes of a message of {name:?}");
+        return Err(Failure::Usage(text));
+    }
+    Ok(Cut::Records { size })
+}
+
+struct Sender<'a> {
+    args: &'a SendArgs,
+    producer: Producer,
+    room: Room<'a, [u8]>,
+    stop: Stop,
+    input: Input,
+    totals: &'a mut Totals,
+}
+
+impl Sender<'_> {
+    fn send_all(&mut self) -> Result<(), Failure> {
+        let mut left = self.args.count.unwrap_or(u64::MAX);
+        let mut pace = self.args.rate.map(Pace::new);
+        while left > 0 {
+            let due = pace.as_mut().map_or(Ok(u64::MAX), |pace| pace.wait(&self.stop))?;
+            let limit = self.args.batch.min(left).min(due);
+            self.input.gather(limit as usize, &self.stop)?;
+            let gathered = self.input.messages().len() as u64;
+            self.publish()?;
+            if let Some(fault) = self.input.fault() {
+                return Err(fault);
+            }
+            if gathered == 0 {
+                break;
+            }
+            left -= gathered;
+            if let Some(pace) = &mut pace {
+                pace.passed(gathered);
+            }
+            self.stop.check()?;
+        }
+        Ok(())
+    }
+
+    /// Publishes what was gathered, as soon as there is room.
+    fn publish(&mut self) -> Result<(), Failure> {
+        let mut sent = 0;
+        let outcome = self.publish_counting(&mut sent);
+        let sizes = self.input.messages().take(sent).map(|bytes| bytes.len() as u64);
+        self.totals.bytes += sizes.sum::<u64>();
+        self.totals.messages += sent as u64;
+        self.input.done();
+        outcome
+    }
+
+    fn publish_counting(&mut self, sent: &mut usize) -> Result<(), Failure> {
+        let kind = self.args.kind;
+        let mut messages = self.input.messages().map(|bytes| (kind, bytes));
+        while messages.len() > 0 {
+            match self.producer.try_send_batch(&mut messages) {
+                Ok(n) => *sent += n,
+                Err(BatchError { source: SendError::Full(_), .. }) => {
+                    self.room.wait(&mut self.producer, &self.stop)?;
+                }
+                Err(BatchError { sent: n, source }) => {
+                    *sent += n;
+                    let number = self.input.first_number() + *sent as u64;
+                    let what = if self.args.raw { "record" } else { "line" };
+                    return Err(match source {
+                        SendError::WrongLength { .. } | SendError::TooLong { .. } => {
+                            Failure::Failed(format!("{what} {number}: {source}"))
+                        }
+                        source => source.into(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An even pace: each message has its time, counted from the first, so that delays do not add up.
+struct Pace {
+    interval: f64,
+    since: Instant,
+    passed: u64,
+}
+
+/// A sender that falls behind by more than this (its input paused, the queue was full) does not make up
+/// for it with a burst.
+const MAKE_UP: f64 = 0.1;
+
+impl Pace {
+    fn new(rate: f64) -> Pace {
+        Pace { interval: 1.0 / rate, since: Instant::now(), passed: 0 }
+    }
+
+    /// Waits for the next message's time; returns how many messages are due.
+    fn wait(&mut self, stop: &Stop) -> Result<u64, Failure> {
+        loop {
+            stop.check()?;
+            let ahead = self.passed as f64 * self.interval - self.since.elapsed().as_secs_f64();
+            if ahead <= 0.0 {
+                if -ahead > MAKE_UP + self.interval {
+                    self.since = Instant::now();
+                    self.passed = 0;
+                    return Ok(1);
+                }
+                return Ok((-ahead / self.interval) as u64 + 1);
+            }
+            thread::sleep(Duration::from_secs_f64(ahead.min(SLICE.as_secs_f64())));
+        }
+    }
+
+    fn passed(&mut self, messages: u64) {
+        self.passed += messages;
+    }
+}

@@ -1,0 +1,114 @@
+//! `slipring tail`
+
+use std::time::{Duration, Instant};
+
+use slipring::{Observer, OpenOptions, RecvError};
+
+use super::recv::Patience;
+use crate::args::TailArgs;
+use crate::failure::{Failure, note, open_failed};
+use crate::format::{Facts, Form};
+use crate::output::Output;
+use crate::stop::Stop;
+use crate::totals::Totals;
+
+/// Losses are reported no more often than this; those between are added up.
+const REPORT_EVERY: Duration = Duration::from_millis(500);
+
+pub(crate) fn run(args: &TailArgs) -> Result<(), Failure> {
+    let observer = OpenOptions::new().observe(&args.name, args.from);
+    let mut observer = observer.map_err(|fault| open_failed(&args.name, fault))?;
+    let stop = Stop::on_signals()?;
+    let mut output = Output::stdout()?;
+    let mut totals = Totals::new("saw");
+    let outcome = watch(&mut observer, args, &stop, &mut output, &mut totals);
+    if !matches!(outcome, Err(Failure::Closed)) {
+        report_missed(observer.missed());
+    }
+    totals.close(outcome, args.verbose)
+}
+
+/// The sum at the end, if anything was missed.
+pub(crate) fn report_missed(missed: u64) {
+    if missed > 0 {
+        note(&format!(
+            "missed {missed} messages in all: they were overwritten before they were read"
+        ));
+    }
+}
+
+fn watch(
+    observer: &mut Observer,
+    args: &TailArgs,
+    stop: &Stop,
+    output: &mut Output,
+    totals: &mut Totals,
+) -> Result<(), Failure> {
+    let form = Form::from(args.form);
+    let mut left = args.count.unwrap_or(u64::MAX);
+    let mut patience = Patience::new(args.timeout);
+    let mut losses = Losses::default();
+    while left > 0 {
+        stop.check()?;
+        let slice = patience.slice();
+        let message = match observer.try_recv() {
+            Ok(Some(message)) => message,
+            Ok(None) => {
+                // Nothing more right now: what is there is shown before the wait.
+                output.flush(stop)?;
+                losses.report();
+                match observer.recv_timeout(slice) {
+                    Ok(message) => message,
+                    Err(RecvError::Timeout) => {
+                        patience.check(output)?;
+                        continue;
+                    }
+                    Err(fault) => return Err(fault.into()),
+                }
+            }
+            Err(fault) => {
+                output.flush(stop)?;
+                return Err(fault.into());
+            }
+        };
+        losses.add(message.missed(), message.sequence());
+        let facts = Facts { sequence: message.sequence(), kind: message.kind(), attempts: None };
+        form.append(output.buffer(), facts, &message);
+        totals.bytes += message.len() as u64;
+        totals.messages += 1;
+        left -= 1;
+        patience.renew();
+        if output.is_large() {
+            output.flush(stop)?;
+        }
+    }
+    output.flush(stop)
+}
+
+/// Losses that were not reported yet.
+#[derive(Default)]
+struct Losses {
+    missed: u64,
+    before: u64,
+    reported: Option<Instant>,
+}
+
+impl Losses {
+    fn add(&mut self, missed: u64, before: u64) {
+        if missed > 0 {
+            self.missed += missed;
+            self.before = before;
+            if self.reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
+                self.report();
+            }
+        }
+    }
+
+    fn report(&mut self) {
+        if self.missed > 0 {
+            note(&format!("missed {} messages before message {}", self.missed, self.before));
+            self.missed = 0;
+            self.reported = Some(Instant::now());
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The demo's producer.
+
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use slipring::{BatchError, Producer, Queue, SendError};
+
+use super::crew::Word;
+use super::now;
+use super::record::{END, FULL_SPEED, PACED, Record, texts};
+use crate::args::DemoArgs;
+use crate::failure::{Failure, open_failed};
+use crate::room::Room;
+use crate::stop::Stop;
+use crate::table::grouped;
+
+const COUNT: u64 = 20_000_000;
+/// Unless a count was asked for, the full-speed phase ends after this time.
+const FULL_SPEED_FOR: Duration = Duration::from_secs(8);
+const BATCH: u64 = 64;
+const REPORT_EVERY: Duration = Duration::from_millis(100);
+/// A sleep may take this much longer than asked; the rest is waited out awake.
+const OVERSLEEP: u64 = 100_000;
+
+pub(crate) fn run(name: &str, load: &DemoArgs, stop: &Stop) -> Result<(), Failure> {
+    let queue: Queue<Record> = Queue::open(name).map_err(|fault| open_failed(name, fault))?;
+    let texts = texts(load.file.as_deref().map(Path::new))?;
+    let producer = queue.producer()?;
+    let mut source =
+        Source { producer, room: Room::of(&queue), stop, texts, reported: Instant::now() };
+    Word::Ready.say()?;
+    source.full_speed(load)?;
+    // What is still queued would be latency of the first paced messages.
+    while queue.snapshot()?.groups.iter().any(|group| group.depth > 0) {
+        stop.check()?;
+        thread::sleep(Duration::from_millis(1));
+    }
+    source.paced(load)?;
+    let messages = source.producer.sequence();
+    source.send(END, now()?)?;
+    Word::Done(json!({ "messages": messages })).say()
+}
+
+struct Source<'q> {
+    producer: Producer<Record>,
+    room: Room<'q, Record>,
+    stop: &'q Stop,
+    texts: Vec<[u8; 80]>,
+    reported: Instant,
+}
+
+impl Source<'_> {
+    fn record(&self, number: u64, due: u64) -> Record {
+        let source = number as usize % self.texts.len().max(1);
+        let text = self.texts.get(source).unwrap_or(&[0; 80]);
+        Record::new(number, due, source, text)
+    }
+
+    fn full_speed(&mut self, load: &DemoArgs) -> Result<(), Failure> {
+        let count = load.count.unwrap_or(COUNT);
+        let line = match load.count {
+            Some(count) => format!("full speed: {} messages", grouped(count)),
+            None => format!("full speed: {} messages, or 8 s of them", grouped(count)),
+        };
+        Word::Phase { line, total: count }.say()?;
+        let since = Instant::now();
+        let mut records = Vec::with_capacity(BATCH as usize);
+        let mut next = 0;
+        while next < count && (load.count.is_some() || since.elapsed() < FULL_SPEED_FOR) {
+            let end = count.min(next + BATCH);
+            let time = now()?;
+            records.clear();
+            records.extend((next..end).map(|number| self.record(number, time)));
+            let mut messages = records.iter().map(|record| (FULL_SPEED, record));
+            while messages.len() > 0 {
+                match self.producer.try_send_batch(&mut messages) {
+                    Ok(_) => {}
+                    Err(BatchError { source: SendError::Full(_), .. }) => {
+                        self.room.wait(&mut self.producer, self.stop)?;
+                    }
+                    Err(fault) => return Err(fault.source.into()),
+                }
+            }
+            next = end;
+            self.report()?;
+        }
+        Ok(())
+    }
+
+    fn paced(&mut self, load: &DemoArgs) -> Result<(), Failure> {
+        let count = (load.rate as f64 * load.seconds.as_secs_f64()) as u64;
+        let total = self.producer.sequence() + count;
+        let rate = grouped(load.rate);
+        let line = format!("paced: {} messages at {rate}/s, for the latency", grouped(count));
+        Word::Phase { line, total }.say()?;
+        let since = now()?;
+        for i in 0..count {
+            let due = since + (i as u128 * 1_000_000_000 / u128::from(load.rate)) as u64;
+            loop {
+                let ahead = due.saturating_sub(now()?);
+                if ahead == 0 {
+                    break;
+                } else if ahead <= OVERSLEEP {
+                    thread::yield_now();
+                } else {
+                    thread::sleep(Duration::from_nanos(ahead - OVERSLEEP));
+                }
+            }
+            self.send(PACED, due)?;
+            self.report()?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, kind: u32, due: u64) -> Result<(), Failure> {
+        let record = self.record(self.producer.sequence(), due);
+        loop {
+            match self.producer.try_send((kind, &record)) {
+                Ok(_) => return Ok(()),
+                Err(SendError::Full(_)) => self.room.wait(&mut self.producer, self.stop)?,
+                Err(fault) => return Err(fault.into()),
+            }
+        }
+    }
+
+    fn report(&mut self) -> Result<(), Failure> {
+        self.stop.check()?;
+        if self.reported.elapsed() < REPORT_EVERY {
+            return Ok(());
+        }
+        self.reported = Instant::now();
+        Word::Count(self.producer.sequence()).say()
+    }
+}

@@ -1,0 +1,112 @@
+//! How a command can end other than well, and the exit code of each.
+
+use std::io;
+use std::process::ExitCode;
+
+use slipring::{
+    ControlError, CreateError, JoinError, OpenError, OpenOrCreateError, RecvError, RemoveError,
+    SendError, SystemError,
+};
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// What went wrong; lines below the first say what to do.
+    Failed(String),
+    /// An argument that cannot be.
+    Usage(String),
+    /// Nothing came within the time given.
+    Timeout(String),
+    /// Whoever read the output has gone: nothing to say, nobody to say it to.
+    Closed,
+    /// This signal asked to stop.
+    Stopped(usize),
+}
+
+impl Failure {
+    pub(crate) fn failed(text: impl Into<String>) -> Failure {
+        Failure::Failed(text.into())
+    }
+
+    /// Adds a line that says what to do about it.
+    pub(crate) fn hint(self, line: impl AsRef<str>) -> Failure {
+        match self {
+            Failure::Failed(text) => Failure::Failed(format!("{text}\n  {}", line.as_ref())),
+            other => other,
+        }
+    }
+
+    /// Prints it and says the exit code.
+    pub(crate) fn report(self) -> ExitCode {
+        let (text, code) = match self {
+            Failure::Failed(text) => (text, 1),
+            Failure::Usage(text) => (text, 2),
+            Failure::Timeout(text) => (text, 3),
+            Failure::Closed => return ExitCode::SUCCESS,
+            Failure::Stopped(signal) => return ExitCode::from(128u8.saturating_add(signal as u8)),
+        };
+        note(&format!("error: {text}"));
+        ExitCode::from(code)
+    }
+}
+
+/// A line for the person at the terminal. If nobody can be told, that is no reason to stop.
+pub(crate) fn note(line: &str) {
+    use io::Write;
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// The error of a call about the queue `name`, with the command that helps.
+pub(crate) fn open_failed(name: &str, fault: OpenError) -> Failure {
+    let missing = matches!(fault, OpenError::NotFound { .. });
+    let failure = Failure::from(fault);
+    if missing { failure.hint(create_hint(name)) } else { failure }
+}
+
+/// The command that makes the queue `name`.
+pub(crate) fn create_hint(name: &str) -> String {
+    format!("slipring create {name} --capacity 4096 --payload 112 --group main")
+}
+
+macro_rules! from_named {
+    ($($error:ident),+) => {$(
+        impl From<$error> for Failure {
+            fn from(fault: $error) -> Failure {
+                match fault {
+                    $error::Name(fault) => Failure::Usage(fault.to_string()),
+                    fault => Failure::Failed(fault.to_string()),
+                }
+            }
+        }
+    )+};
+}
+from_named!(CreateError, JoinError, OpenError, RemoveError);
+
+macro_rules! from_other {
+    ($($error:ty),+) => {$(
+        impl From<$error> for Failure {
+            fn from(fault: $error) -> Failure {
+                Failure::Failed(fault.to_string())
+            }
+        }
+    )+};
+}
+from_other!(ControlError, RecvError, SendError, SystemError);
+
+impl From<OpenOrCreateError> for Failure {
+    fn from(fault: OpenOrCreateError) -> Failure {
+        match fault {
+            OpenOrCreateError::Open(fault) => fault.into(),
+            OpenOrCreateError::Create(fault) => fault.into(),
+            fault => Failure::Failed(fault.to_string()),
+        }
+    }
+}
+
+/// The error of reading or writing `what`.
+pub(crate) fn io_failed(doing: &str, fault: &io::Error) -> Failure {
+    match fault.kind() {
+        io::ErrorKind::BrokenPipe => Failure::Closed,
+        _ => Failure::Failed(format!("cannot {doing}: {fault}")),
+    }
+}

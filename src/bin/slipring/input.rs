@@ -1,0 +1,306 @@
+//! Messages from a file or a pipe: read in large blocks, cut into lines or records.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::failure::{Failure, io_failed};
+use crate::stop::{SLICE, Stop};
+
+const BLOCK: usize = 256 * 1024;
+
+/// How the input is cut into messages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cut {
+    /// One per line, at most `max` bytes long; longer ones are cut or refused.
+    Lines { max: usize, truncate: bool },
+    /// One per `size` bytes.
+    Records { size: usize },
+}
+
+/// The input, and the messages found in it that were not taken yet.
+#[derive(Debug)]
+pub(crate) struct Input {
+    file: File,
+    cut: Cut,
+    /// What was read and not taken: `buffer[start..end]`. Positions below are relative to `start`.
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    messages: Vec<Range<usize>>,
+    /// Where the next message begins.
+    next: usize,
+    /// Up to here there is no newline that ends the next message.
+    searched: usize,
+    /// The rest of a line that was cut is still to be skipped.
+    skipping: bool,
+    ended: bool,
+    /// Messages found so far, those that were taken included.
+    found: u64,
+    fault: Option<Failure>,
+}
+
+enum Filled {
+    Some,
+    Nothing,
+    End,
+}
+
+impl Input {
+    pub(crate) fn open(path: Option<&Path>, cut: Cut) -> Result<Input, Failure> {
+        let file = match path {
+            None => io::stdin().as_fd().try_clone_to_owned().map(File::from),
+            Some(path) => File::open(path),
+        };
+        let named = path.map_or("standard input".into(), |path| path.to_string_lossy());
+        let file = file.map_err(|fault| io_failed(&format!("open {named}"), &fault))?;
+        Ok(Input {
+            file,
+            cut,
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            messages: Vec::new(),
+            next: 0,
+            searched: 0,
+            skipping: false,
+            ended: false,
+            found: 0,
+            fault: None,
+        })
+    }
+
+    /// Finds up to `limit` messages. Waits for the first, but not for more of them: what is there goes
+    /// out when the input pauses. None: the input has ended.
+    pub(crate) fn gather(&mut self, limit: usize, stop: &Stop) -> Result<(), Failure> {
+        loop {
+            self.split(limit);
+            if self.messages.len() >= limit || self.ended || self.fault.is_some() {
+                return Ok(());
+            }
+            match self.fill(self.messages.is_empty(), stop)? {
+                Filled::Some => {}
+                Filled::Nothing => return Ok(()),
+                Filled::End => self.finish(limit),
+            }
+        }
+    }
+
+    /// The messages that were gathered.
+    pub(crate) fn messages(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        let window = self.window();
+        self.messages.iter().map(move |range| window.get(range.clone()).unwrap_or_default())
+    }
+
+    /// Number of the first gathered message, from 1 on.
+    pub(crate) fn first_number(&self) -> u64 {
+        self.found - self.messages.len() as u64 + 1
+    }
+
+    /// What is wrong with the input behind the gathered messages.
+    pub(crate) fn fault(&mut self) -> Option<Failure> {
+        self.fault.take()
+    }
+
+    /// Gives the gathered messages up.
+    pub(crate) fn done(&mut self) {
+        self.messages.clear();
+        self.start += self.next;
+        self.searched -= self.next;
+        self.next = 0;
+    }
+
+    fn window(&self) -> &[u8] {
+        self.buffer.get(self.start..self.end).unwrap_or_default()
+    }
+
+    fn split(&mut self, limit: usize) {
+        while self.messages.len() < limit && self.fault.is_none() && self.split_one() {}
+    }
+
+    /// Finds one more message, if it is there as a whole.
+    fn split_one(&mut self) -> bool {
+        match self.cut {
+            Cut::Records { size } => {
+                let whole = self.window().len() - self.next >= size;
+                if whole {
+                    self.push(size, size);
+                }
+                whole
+            }
+            Cut::Lines { max, truncate } => {
+                let rest = self.window().get(self.searched..).unwrap_or_default();
+                let newline = rest.iter().position(|&byte| byte == b'\n');
+                let end = newline.map_or(self.window().len(), |at| self.searched + at);
+                let len = end - self.next;
+                self.searched = end;
+                if self.skipping {
+                    self.next = end + usize::from(newline.is_some());
+                    self.searched = self.next;
+                    self.skipping = newline.is_none();
+                    return newline.is_some();
+                }
+                if len > max && !truncate {
+                    self.fault = Some(too_long(self.found + 1, max));
+                    return false;
+                }
+                match newline {
+                    Some(_) => self.push(len.min(max), len + 1),
+                    // The rest of the line need not be kept until its end comes.
+                    None if len > max => {
+                        self.push(max, len);
+                        self.skipping = true;
+                    }
+                    None => return false,
+                }
+                true
+            }
+        }
+    }
+
+    /// Adds a message of `len` bytes that takes `taken` bytes of the input.
+    fn push(&mut self, len: usize, taken: usize) {
+        self.messages.push(self.next..self.next + len);
+        self.next += taken;
+        self.searched = self.searched.max(self.next);
+        self.found += 1;
+    }
+
+    /// What is left at the end: a line without a newline, or a piece of a record.
+    fn finish(&mut self, limit: usize) {
+        self.split(limit);
+        let left = self.window().len() - self.next;
+        if self.messages.len() >= limit || self.fault.is_some() {
+            return;
+        }
+        self.ended = true;
+        if left == 0 {
+            return;
+        }
+        match self.cut {
+            Cut::Lines { .. } => self.push(left, left),
+            Cut::Records { size } => {
+                let offset = self.found as u128 * size as u128;
+                self.fault = Some(Failure::Failed(format!(
+                    "the input ends inside a record: the one at byte {offset} has {left} of {size} bytes"
+                )));
+            }
+        }
+    }
+
+    /// Reads a block. If `wait`, not before there is something.
+    fn fill(&mut self, wait: bool, stop: &Stop) -> Result<Filled, Failure> {
+        while !self.readable(if wait { SLICE.as_millis() as u16 } else { 0 })? {
+            if !wait {
+                return Ok(Filled::Nothing);
+            }
+            stop.check()?;
+        }
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        if self.buffer.len() - self.end < BLOCK {
+            self.buffer.resize((self.end + BLOCK).next_power_of_two(), 0);
+        }
+        let space = self.buffer.get_mut(self.end..).unwrap_or_default();
+        loop {
+            match self.file.read(space) {
+                Ok(0) => return Ok(Filled::End),
+                Ok(n) => {
+                    self.end += n;
+                    return Ok(Filled::Some);
+                }
+                Err(fault) if fault.kind() == io::ErrorKind::Interrupted => stop.check()?,
+                Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(if wait { Filled::Some } else { Filled::Nothing });
+                }
+                Err(fault) => return Err(io_failed("read the input", &fault)),
+            }
+        }
+    }
+
+    fn readable(&self, milliseconds: u16) -> Result<bool, Failure> {
+        let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, PollTimeout::from(milliseconds)) {
+            Ok(found) => Ok(found > 0),
+            Err(Errno::EINTR) => Ok(false),
+            Err(errno) => Err(io_failed("wait for input", &errno.into())),
+        }
+    }
+}
+
+fn too_long(line: u64, max: usize) -> Failure {
+    Failure::Failed(format!("line {line} is longer than the {max} bytes of a message"))
+        .hint("cut long lines with --truncate, or create the queue with a larger --payload")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn input(text: &[u8], cut: Cut) -> Input {
+        let path =
+            std::env::temp_dir().join(format!("slipring-input-{}-{:p}", std::process::id(), text));
+        std::fs::write(&path, text).unwrap();
+        let input = Input::open(Some(&path), cut).unwrap();
+        std::fs::remove_file(path).unwrap();
+        input
+    }
+
+    fn all(text: &[u8], cut: Cut, limit: usize) -> (Vec<String>, Option<Failure>) {
+        let stop = Stop::on_signals().unwrap();
+        let mut input = input(text, cut);
+        let mut seen = Vec::new();
+        loop {
+            input.gather(limit, &stop).unwrap();
+            seen.extend(input.messages().map(|m| String::from_utf8_lossy(m).into_owned()));
+            let none = input.messages().len() == 0;
+            input.done();
+            let fault = input.fault();
+            if none || fault.is_some() {
+                return (seen, fault);
+            }
+        }
+    }
+
+    const LINES: Cut = Cut::Lines { max: 3, truncate: false };
+
+    #[test]
+    fn every_line_is_a_message_also_an_empty_one_and_one_without_a_newline() {
+        for limit in [1, 2, 100] {
+            assert_eq!(all(b"a\n\nbcd\nef", LINES, limit).0, ["a", "", "bcd", "ef"]);
+            assert_eq!(all(b"a\n", LINES, limit).0, ["a"]);
+            assert!(all(b"", LINES, limit).0.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_long_line_is_named_or_cut() {
+        let (seen, fault) = all(b"a\nabcd\nb\n", LINES, 100);
+        assert_eq!(seen, ["a"]);
+        assert!(matches!(fault, Some(Failure::Failed(text)) if text.starts_with("line 2 ")));
+        let cut = Cut::Lines { max: 3, truncate: true };
+        assert_eq!(all(b"a\nabcd\nb\nabcdefgh", cut, 100).0, ["a", "abc", "b", "abc"]);
+        let mut long = vec![b'x'; 3 * BLOCK];
+        long.extend_from_slice(b"\nb\n");
+        for limit in [1, 100] {
+            assert_eq!(all(&long, cut, limit).0, ["xxx", "b"]);
+        }
+    }
+
+    #[test]
+    fn a_piece_of_a_record_is_an_error_with_its_place() {
+        let cut = Cut::Records { size: 3 };
+        assert_eq!(all(b"abcdef", cut, 1).0, ["abc", "def"]);
+        let (seen, fault) = all(b"abcdefg", cut, 100);
+        assert_eq!(seen, ["abc", "def"]);
+        assert!(matches!(fault, Some(Failure::Failed(text)) if text.contains("byte 6 has 1 of 3")));
+    }
+}

@@ -1,0 +1,100 @@
+use super::common::TempName;
+use super::tool::{feed, run};
+
+#[test]
+fn an_unknown_queue_comes_with_the_command_that_makes_it() {
+    let name = TempName::new("unknown");
+    let create = format!("slipring create {} --capacity", &*name);
+    for args in [
+        &["send", &name][..],
+        &["recv", &name, "--group", "g"],
+        &["tail", &name],
+        &["inspect", &name],
+        &["groups", &name, "--json"],
+        &["group", "add", &name, "g"],
+        &["group", "rm", &name, "g"],
+    ] {
+        let ran = run(args).says(1, &["there is no queue", &create]);
+        let creates = matches!(args[0], "send" | "recv");
+        assert_eq!(ran.err.contains("--create"), creates, "{args:?}");
+        assert_eq!(ran.out, "");
+    }
+    run(&["rm", &name]).says(1, &["there is no queue", "slipring ls"]);
+}
+
+#[test]
+fn wrong_usage_has_a_code_of_its_own() {
+    let name = TempName::new("usage");
+    for args in [
+        &[][..],
+        &["swim"],
+        &["create"],
+        &["create", "a/b"],
+        &["create", &name, "--capacity", "0"],
+        &["create", &name, "--payload", "16777217"],
+        &["create", &name, "--group", "not a name"],
+        &["send", &name, "--rate", "0"],
+        &["send", &name, "--batch", "0"],
+        &["send", &name, "--size", "8"],
+        &["recv", &name],
+        &["recv", &name, "--group", "g", "--from", "yesterday"],
+        &["recv", &name, "--group", "g", "--timeout", "-1"],
+        &["recv", &name, "--group", "g", "--json", "--raw"],
+        &["send", &name, "--capacity", "8"],
+    ] {
+        assert_eq!(run(args).code, Some(2), "{args:?}");
+    }
+    assert!(!name.path().exists());
+}
+
+#[test]
+fn a_queue_that_exists_is_not_made_again() {
+    let name = TempName::new("twice");
+    run(&["create", &name]).quietly();
+    run(&["create", &name]).says(1, &["exists already", "slipring rm"]);
+    run(&["group", "add", &name, "g"]).quietly();
+    run(&["group", "add", &name, "g"]).says(1, &["exists already"]);
+    run(&["group", "rm", &name, "h"]).says(1, &["no group", "slipring groups"]);
+}
+
+#[test]
+fn a_line_that_does_not_fit_is_named() {
+    let name = TempName::new("long");
+    run(&["create", &name, "--payload", "4", "--group", "g"]).quietly();
+    feed(&["send", &name], b"1234\n\n12345\n6\n").says(1, &["line 3 ", "4 bytes", "--truncate"]);
+    feed(&["send", &name, "--truncate"], b"abcdef\ng\nhijkl").quietly();
+    let out = run(&["recv", &name, "--group", "g", "--count", "5"]).quietly();
+    assert_eq!(out, "1234\n\nabcd\ng\nhijk\n");
+}
+
+#[test]
+fn a_piece_of_a_record_is_refused_with_its_place() {
+    let name = TempName::new("piece");
+    run(&["create", &name, "--payload", "4", "--group", "g"]).quietly();
+    feed(&["send", &name, "--raw"], b"abcdefghij").says(1, &["byte 8 has 2 of 4"]);
+    feed(&["send", &name, "--raw", "--size", "5"], b"").says(2, &["--size 5"]);
+    assert_eq!(
+        run(&["recv", &name, "--group", "g", "--count", "2", "--raw"]).quietly(),
+        "abcdefgh"
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let name = TempName::new("nofile");
+    run(&["create", &name]).quietly();
+    run(&["send", &name, "/nonexistent/file"]).says(1, &["/nonexistent/file"]);
+    run(&["demo", "/nonexistent/file"]).says(1, &["/nonexistent/file"]);
+}
+
+#[test]
+fn waiting_in_vain_has_a_code_of_its_own() {
+    let name = TempName::new("vain");
+    run(&["create", &name, "--group", "g"]).quietly();
+    let recv = ["recv", &name, "--group", "g", "--timeout", "0.05"];
+    run(&recv).says(3, &["no message came within 0.05 s"]);
+    run(&["tail", &name, "--timeout", "0.05"]).says(3, &["no message came"]);
+    feed(&["send", &name], b"one\n").quietly();
+    assert_eq!(run(&recv).says(3, &[]).out, "one\n");
+    assert_eq!(run(&["recv", &name, "--group", "g", "--count", "0"]).quietly(), "");
+}

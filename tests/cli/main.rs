@@ -1,0 +1,18 @@
+//! The `slipring` program, as somebody at a shell meets it: its failures first.
+//!
+//! The process that is killed on purpose is in kill.rs; `tests/kill_resume.sh` does the same by hand,
+//! longer.
+
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod demo;
+mod failures;
+mod kill;
+mod receive;
+mod send;
+mod show;
+mod tool;

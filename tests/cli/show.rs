@@ -1,0 +1,82 @@
+use super::common::TempName;
+use super::tool::{Running, feed, run};
+
+fn json(args: &[&str]) -> serde_json::Value {
+    serde_json::from_str(&run(args).quietly()).unwrap()
+}
+
+#[test]
+fn a_queue_is_shown_for_people_and_for_programs() {
+    let name = TempName::new("show");
+    run(&["create", &name, "--capacity", "100", "--payload", "48", "--group", "g"]).quietly();
+    let add = ["group", "add", &name, "late", "--from", "newest", "--retention", "release"];
+    feed(&["send", &name], b"0\n1\n").quietly();
+    run(&add).quietly();
+    assert_eq!(run(&["recv", &name, "--group", "g", "--count", "1"]).quietly(), "0\n");
+    let look = json(&["inspect", &name, "--json"]);
+    assert_eq!((&look["tail"], &look["capacity"]), (&2.into(), &128.into()));
+    assert_eq!((&look["payload_size"], &look["depth"]), (&48.into(), &1.into()));
+    assert_eq!(look["producer"]["live"], false);
+    let groups = json(&["groups", &name, "--json"]);
+    assert_eq!(groups, look["groups"]);
+    let seen: Vec<_> =
+        groups.as_array().unwrap().iter().map(|g| (&g["name"], &g["head"])).collect();
+    assert_eq!(seen, [(&"g".into(), &1.into()), (&"late".into(), &2.into())]);
+    assert_eq!(groups[1]["retention"], "release");
+    for (command, words) in [
+        ("inspect", &["capacity  128", "tail      2", "producer  none", "late"][..]),
+        ("groups", &["GROUP", "late   release", "none"]),
+    ] {
+        let out = run(&[command, &name]).quietly();
+        words.iter().for_each(|word| assert!(out.contains(word), "{word:?} in {out}"));
+    }
+}
+
+#[test]
+fn all_queues_are_listed_also_those_that_cannot_be_opened() {
+    let (good, bad) = (TempName::new("good"), TempName::new("bad"));
+    run(&["create", &good, "--capacity", "8"]).quietly();
+    std::fs::write(bad.path(), vec![7; 8192]).unwrap();
+    let out = run(&["ls"]).quietly();
+    let line = |name: &str| out.lines().find(|line| line.starts_with(name)).unwrap();
+    assert!(out.starts_with("NAME") && line(&good).contains(" 8 "), "{out}");
+    assert!(line(&bad).contains("not a slipring queue"), "{out}");
+    let list = json(&["ls", "--json"]);
+    let entry = |name: &str| {
+        list.as_array().unwrap().iter().find(|entry| entry["name"] == name).unwrap().clone()
+    };
+    assert_eq!(entry(&good)["capacity"], 8);
+    assert!(entry(&bad)["error"].is_string());
+    run(&["rm", &bad]).says(1, &["--force"]);
+    run(&["rm", &bad, "--force"]).quietly();
+    assert!(!bad.path().exists());
+}
+
+#[test]
+fn a_queue_in_use_is_removed_by_force_only() {
+    let name = TempName::new("busy");
+    run(&["create", &name, "--group", "g"]).quietly();
+    let mut sender = Running::start(&["send", &name]);
+    sender.write(b"0\n");
+    let mut reader = Running::start(&["recv", &name, "--group", "g"]);
+    reader.lines(1);
+    let pids = [sender.pid().to_string(), reader.pid().to_string()];
+    run(&["rm", &name]).says(1, &[&pids[0], &pids[1], "--force"]);
+    run(&["group", "rm", &name, "g"]).says(1, &[&pids[1]]);
+    run(&["recv", &name, "--group", "g"]).says(1, &[&pids[1]]);
+    run(&["send", &name]).says(1, &[&pids[0]]);
+    run(&["rm", &name, "--force"]).quietly();
+    assert!(!name.path().exists());
+    reader.finish().says(1, &["removed"]);
+    run(&["rm", &name]).says(1, &["no queue"]);
+}
+
+#[test]
+fn a_group_can_be_removed_once_nobody_reads() {
+    let name = TempName::new("leave");
+    run(&["create", &name, "--capacity", "2", "--group", "g"]).quietly();
+    feed(&["send", &name], b"0\n1\n").quietly();
+    run(&["group", "rm", &name, "g"]).quietly();
+    assert_eq!(json(&["groups", &name, "--json"]), serde_json::json!([]));
+    feed(&["send", &name], b"2\n").says(0, &["warning"]);
+}

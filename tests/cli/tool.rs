@@ -1,0 +1,157 @@
+//! Running the program.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// What a finished run left.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Ran {
+        Ran {
+            code: output.status.code(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Ran {
+    /// It did what it was asked, without a word on stderr.
+    #[track_caller]
+    pub(crate) fn quietly(self) -> String {
+        assert_eq!((self.code, self.err.as_str()), (Some(0), ""));
+        self.out
+    }
+
+    /// It ended with this code, and said all of this on stderr.
+    #[track_caller]
+    pub(crate) fn says(self, code: i32, words: &[&str]) -> Ran {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        for word in words {
+            assert!(self.err.contains(word), "{word:?} is not in {:?}", self.err);
+        }
+        self
+    }
+}
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_slipring"));
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+pub(crate) fn run(args: &[&str]) -> Ran {
+    command(args).output().unwrap().into()
+}
+
+/// Runs it with `input` on its standard input.
+pub(crate) fn feed(args: &[&str], input: &[u8]) -> Ran {
+    let mut running = Running::start(args);
+    let mut stdin = running.0.stdin.take().unwrap();
+    std::thread::scope(|scope| {
+        // It may end before it has read everything.
+        scope.spawn(move || stdin.write_all(input));
+        running.finish()
+    })
+}
+
+/// A run that goes on. It is killed when this is dropped.
+pub(crate) struct Running(Child);
+
+impl Running {
+    pub(crate) fn start(args: &[&str]) -> Running {
+        Running(command(args).stdin(Stdio::piped()).spawn().unwrap())
+    }
+
+    /// With its output into a file.
+    pub(crate) fn start_into(args: &[&str], input: Stdio, out: std::fs::File) -> Running {
+        Running(command(args).stdin(input).stdout(out).spawn().unwrap())
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        let stdin = self.0.stdin.as_mut().unwrap();
+        stdin.write_all(bytes).unwrap();
+        stdin.flush().unwrap();
+    }
+
+    /// Reads this many lines of its output; the rest can still be read.
+    pub(crate) fn lines(&mut self, count: usize) -> Vec<String> {
+        let out = self.0.stdout.as_mut().unwrap();
+        (0..count).map(|_| line(out)).collect()
+    }
+
+    /// Waits until a line on stderr contains `word`, and returns it.
+    pub(crate) fn wait_for(&mut self, word: &str) -> String {
+        let err = self.0.stderr.as_mut().unwrap();
+        loop {
+            let line = line(err);
+            assert!(!line.is_empty(), "it ended without saying {word:?}");
+            if line.contains(word) {
+                return line;
+            }
+        }
+    }
+
+    pub(crate) fn close_output(&mut self) {
+        drop(self.0.stdout.take());
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.0.id() as i32), signal).unwrap();
+    }
+
+    /// Waits for its end; returns what was not read yet.
+    pub(crate) fn finish(mut self) -> Ran {
+        drop(self.0.stdin.take());
+        let (mut out, mut err) = (String::new(), String::new());
+        let stdout = self.0.stdout.take();
+        let mut stderr = self.0.stderr.take().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| stderr.read_to_string(&mut err).unwrap());
+            if let Some(stdout) = stdout {
+                let mut bytes = Vec::new();
+                BufReader::new(stdout).read_to_end(&mut bytes).unwrap();
+                out = String::from_utf8_lossy(&bytes).into_owned();
+            }
+        });
+        Ran { code: self.0.wait().unwrap().code(), out, err }
+    }
+
+    /// SIGKILL; returns how it ended.
+    pub(crate) fn kill(mut self) -> ExitStatus {
+        let _ = self.0.kill();
+        self.0.wait().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A line, read byte by byte so that nothing behind it is lost; empty at the end.
+fn line(from: &mut impl Read) -> String {
+    let mut line = Vec::new();
+    BufReader::with_capacity(1, from).read_until(b'\n', &mut line).unwrap();
+    String::from_utf8_lossy(&line).trim_end().to_owned()
+}
+
+/// Numbers as lines.
+pub(crate) fn numbers(range: std::ops::Range<u64>) -> String {
+    range.map(|n| format!("{n}\n")).collect()
+}

@@ -1,0 +1,267 @@
+//! The layout as an outsider sees it: every byte of a segment at its literal offset, as docs/layout.md has
+//! them. A change that makes this test fail makes old and new programs misread each other.
+
+mod common;
+
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use common::words::{self, fnv1a};
+use common::{TempName, message};
+use slipring::{Group, OpenOptions, Queue, Retention, Start};
+
+/// What a segment should hold, written down byte by byte; all else is zero.
+struct Image(Vec<u8>);
+
+impl Image {
+    fn put(&mut self, at: usize, bytes: &[u8]) {
+        assert!(self.0[at..at + bytes.len()].iter().all(|byte| *byte == 0), "{at} is put twice");
+        self.0[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
+    fn u64(&mut self, at: usize, word: u64) {
+        self.put(at, &word.to_le_bytes());
+    }
+
+    fn u32(&mut self, at: usize, word: u32) {
+        self.put(at, &word.to_le_bytes());
+    }
+
+    fn assert_is(&self, file: &[u8]) {
+        assert_eq!(self.0.len(), file.len());
+        let off: Vec<_> = (0..file.len()).filter(|at| self.0[*at] != file[*at]).collect();
+        assert!(off.is_empty(), "bytes at these offsets are not as documented: {off:?}");
+    }
+}
+
+#[test]
+fn every_byte_of_a_segment_is_where_it_was() {
+    let name = TempName::new("golden");
+    let shape = Queue::builder(&name).capacity(3).payload_size(50).schema_name("text");
+    let shape = shape.groups_max(2).consumers_max(3).base_sequence(1000).group("audit");
+    let queue = shape.group(Group::named("brief").retention(Retention::Release)).create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let mut consumer = queue.consumer("audit").unwrap();
+    let _other = queue.consumer("brief").unwrap();
+    let long: [u8; 50] = std::array::from_fn(|i| i as u8 + 1);
+    producer.send((7, &b"first"[..])).unwrap();
+    producer.send("second").unwrap();
+    producer.send((u32::MAX, &long[..])).unwrap();
+    let mut batch = consumer.batch(3).unwrap();
+    batch.ack_first();
+    drop(batch);
+    consumer.recv().unwrap().ack();
+
+    let file = words::open(&name.path());
+    let mut image = Image(vec![0; 4992]);
+    // Config.
+    image.put(0, b"slipring");
+    image.u64(32, 4);
+    image.u64(40, 50);
+    image.u64(48, 16);
+    image.u64(56, 128);
+    image.u32(64, 2);
+    image.u32(68, 3);
+    image.u64(72, 1000);
+    image.u64(80, 1024);
+    image.u64(88, 2176);
+    image.u64(96, 3712);
+    image.u64(104, 4480);
+    image.u64(112, 4992);
+    image.u32(124, name.len() as u32);
+    image.u32(128, 4);
+    let shape = [0u64, 0, 0, 4, 50, 16, 128, 2, 3, 0];
+    image.u64(144, fnv1a(&shape.map(u64::to_le_bytes).concat()));
+    for (at, len) in [(152, 16), (168, 8)] {
+        // Instance and time differ from queue to queue.
+        let own = words::bytes(&file, at, len);
+        assert!(own.iter().any(|byte| *byte != 0));
+        image.put(at as usize, &own);
+    }
+    image.put(176, name.as_bytes());
+    image.put(376, b"text");
+    let sum = fnv1a(&image.0[..1016]);
+    image.u64(1016, sum);
+    // Control: tail, limit, marks of groups and records, producer's pid, epoch and bytes so far.
+    let pid = u64::from(std::process::id());
+    image.u64(1024, 1003);
+    image.u64(1152, 1003);
+    image.u64(1536, 2);
+    image.u64(1544, 2);
+    image.u64(1792, pid);
+    image.u64(1800, 1);
+    image.u64(1920, 5 + 6);
+    // Groups: state, generation, traits, flags, name, head, delivered up to, attempts.
+    image.u64(2176, 2);
+    image.u64(2184, 2);
+    image.u64(2192, 5 << 16);
+    image.u64(2200, 1);
+    image.put(2240, b"audit");
+    image.u64(2560, 1002 << 8 | 255);
+    image.u64(2688, 1003);
+    image.u64(2696, 1001 << 8 | 2);
+    image.u64(2944, 2);
+    image.u64(2952, 2);
+    image.u64(2960, 5 << 16 | 1 << 8);
+    image.u64(2968, 1);
+    image.put(3008, b"brief");
+    image.u64(3328, 1000 << 8 | 255);
+    image.u64(3464, u64::MAX);
+    // Consumer records: start, attempts, pid, epoch, acked, redelivered.
+    image.u64(3712, 0);
+    image.u64(3728, u64::MAX);
+    image.u64(3736, pid);
+    image.u64(3744, 1);
+    image.u64(3840, 2);
+    image.u64(3848, 1);
+    image.u64(3968, 1 << 2);
+    image.u64(3984, u64::MAX);
+    image.u64(3992, pid);
+    image.u64(4000, 1);
+    image.u64(4224, 63 << 2);
+    image.u64(4240, u64::MAX);
+    // Slots: stamp, length and kind, payload. 1000 & 3 is 0.
+    for (at, stamp, meta, payload) in [
+        (4480, 1001, 5 | 7 << 32, &b"first"[..]),
+        (4608, 1002, 6, b"second"),
+        (4736, 1003, 50 | u64::from(u32::MAX) << 32, &long),
+    ] {
+        image.u64(at, stamp);
+        image.u64(at + 8, meta);
+        image.put(at + 16, payload);
+    }
+    image.assert_is(&words::bytes(&file, 0, 4992));
+    assert_eq!(file.metadata().unwrap().len(), 4992);
+
+    // Leases: records 0 and 1, producer 512; nobody is in a control operation.
+    let held: Vec<u64> = (0..1024).filter(|byte| words::lease_is_held(&file, *byte)).collect();
+    assert_eq!(held, [0, 1, 512]);
+
+    // Whoever leaves says so.
+    drop((consumer, producer));
+    assert_eq!(words::get(&file, 3712), 63 << 2);
+    assert_eq!(words::get(&file, 1792), 0);
+    assert_eq!(words::get(&file, 1920), 5 + 6 + 50);
+}
+
+#[test]
+fn a_full_queue_is_counted_and_a_slot_is_taken_again() {
+    let name = TempName::new("golden-full");
+    let shape = Queue::builder(&name).capacity(2).payload_size(8).groups_max(1).consumers_max(1);
+    let queue = shape.group("g").create().unwrap();
+    let file = words::open(&name.path());
+    // Control, one group, one record, two slots of 64 bytes.
+    let slots = 1024 + 1152 + 768 + 256;
+    assert_eq!(file.metadata().unwrap().len(), slots + 128);
+    let mut producer = queue.producer().unwrap();
+    producer.send("12345678").unwrap();
+    producer.send("b").unwrap();
+    producer.try_send("c").unwrap_err();
+    producer.try_send("c").unwrap_err();
+    assert_eq!(words::get(&file, 1152), 2, "the limit");
+    queue.consumer("g").unwrap().recv().unwrap().ack();
+    producer.try_send("c").unwrap();
+    assert_eq!(words::get(&file, 1928), 2, "times full");
+    assert_eq!(words::get(&file, 1024), 3, "the tail");
+    assert_eq!(words::get(&file, slots), 3, "the stamp of sequence 2");
+    // Bytes behind the message are zero up to a whole word.
+    assert_eq!(words::bytes(&file, slots + 16, 8), b"c\0\0\0\0\0\0\0");
+    let reservation = producer.try_reserve(1);
+    assert!(reservation.is_err());
+    queue.consumer("g").unwrap().recv().unwrap().ack();
+    let reservation = producer.try_reserve(1).unwrap();
+    assert_eq!(words::get(&file, slots + 64), 0, "a slot that is being written has no stamp");
+    drop(reservation);
+    assert_eq!(words::get(&file, 1024), 3);
+}
+
+slipring::message! {
+    /// Pins how a message's fields are hashed.
+    struct Tick {
+        instrument: u32,
+        flags: u32,
+        price: i64,
+    }
+}
+
+#[test]
+fn a_typed_queue_says_what_it_carries() {
+    let name = TempName::new("golden-typed");
+    Queue::builder(&name).message::<Tick>().capacity(1).create().unwrap();
+    let file = words::open(&name.path());
+    let mut text = Vec::new();
+    for (field, kind, offset) in
+        [("instrument", "u32", 0u64), ("flags", "u32", 4), ("price", "i64", 8)]
+    {
+        text.extend_from_slice(field.as_bytes());
+        text.push(0);
+        text.extend_from_slice(kind.as_bytes());
+        text.push(0);
+        text.extend_from_slice(&offset.to_le_bytes());
+    }
+    assert_eq!(words::get(&file, 136), fnv1a(&text));
+    assert_eq!(words::get(&file, 40), 16);
+    assert_eq!(words::get32(&file, 128), 4);
+    assert_eq!(words::bytes(&file, 376, 5), b"Tick\0");
+}
+
+const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/v0.segment");
+
+/// Makes the fixture. Only for a new layout version; a fixture that exists is never made anew.
+fn write_fixture() {
+    let name = TempName::exactly("fixture-v0");
+    let shape = Queue::builder(&name).capacity(4).payload_size(16).groups_max(2).consumers_max(2);
+    let queue = shape.schema_name("stored").group("half").group("unread").create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    for number in 0..3 {
+        producer.send((number as u32 + 10, &message(number, 16)[..])).unwrap();
+    }
+    let mut consumer = queue.consumer("half").unwrap();
+    let mut batch = consumer.batch(2).unwrap();
+    batch.ack_first();
+    drop(batch);
+    drop((producer, consumer));
+    std::fs::copy(name.path(), FIXTURE).unwrap();
+}
+
+/// `SLIPRING_WRITE_FIXTURE=1 cargo test --test golden a_stored_segment` writes the file first.
+#[test]
+fn a_stored_segment_of_this_layout_version_is_still_understood() {
+    if std::env::var_os("SLIPRING_WRITE_FIXTURE").is_some() {
+        assert!(!Path::new(FIXTURE).exists(), "remove {FIXTURE} first, if it is meant");
+        write_fixture();
+    }
+    let stored = std::fs::read(FIXTURE).unwrap();
+    assert_eq!(stored.len(), 4480);
+    let name = TempName::new("stored");
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(name.path()).unwrap();
+    std::io::Write::write_all(&mut file, &stored).unwrap();
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+
+    let snapshot = OpenOptions::new().snapshot(&name).unwrap();
+    assert_eq!((snapshot.version, snapshot.capacity, snapshot.payload_size), (0, 4, 16));
+    assert_eq!((snapshot.schema_name.as_str(), snapshot.tail), ("stored", 3));
+    assert_eq!((snapshot.producer.epoch, snapshot.producer.live), (1, false));
+    let groups: Vec<_> =
+        snapshot.groups.iter().map(|g| (g.name.as_str(), g.head, g.depth, g.unacked)).collect();
+    assert_eq!(groups, [("half", 1, 2, 1), ("unread", 0, 3, 0)]);
+
+    let queue: Queue = Queue::open(&name).unwrap();
+    let mut observer = queue.observer(Start::Oldest).unwrap();
+    for number in 0..3 {
+        let seen = observer.try_recv().unwrap().unwrap();
+        assert_eq!((seen.sequence(), u64::from(seen.kind())), (number, number + 10));
+        assert_eq!(*seen, *message(number, 16));
+    }
+    let mut half = queue.consumer("half").unwrap();
+    assert!(half.resumed());
+    for (number, attempts) in [(1, 2), (2, 1)] {
+        let received = half.recv().unwrap();
+        assert_eq!((received.sequence(), received.attempts()), (number, attempts));
+        assert_eq!(*received, *message(number, 16));
+        received.ack();
+    }
+    assert_eq!(queue.consumer("unread").unwrap().batch(9).unwrap().len(), 3);
+    assert_eq!(queue.producer().unwrap().send("x").unwrap(), 3);
+}

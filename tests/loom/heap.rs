@@ -1,0 +1,119 @@
+//! A segment without a kernel: records on the heap, and leases that are words.
+
+#![allow(unsafe_code)]
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::cell::RefCell;
+use std::io;
+use std::ptr::NonNull;
+use std::rc::Rc;
+
+use loom::sync::atomic::AtomicU64;
+
+use super::ledger::Ledger;
+use crate::layout::{Geometry, View, lease_byte};
+use crate::ring::lease::Leases;
+use crate::sync::{Ordering, PAYLOAD, set_observed};
+
+/// Shape of a model's segment.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) capacity: u64,
+    pub(super) groups: usize,
+    pub(super) records: usize,
+    /// Whether observers read it, instead of groups.
+    pub(super) observed: bool,
+}
+
+/// What all processes of one execution share; they are coroutines of one system thread.
+pub(super) struct Segment {
+    base: NonNull<u8>,
+    layout: Layout,
+    view: View,
+    /// One word for each lease: 1 while somebody holds it.
+    leases: Vec<AtomicU64>,
+    /// Outside of the model: what really happened.
+    pub(super) ledger: Ledger,
+}
+
+impl Segment {
+    pub(super) fn new(shape: Shape) -> Rc<Segment> {
+        set_observed(shape.observed);
+        let geo = Geometry::new(shape.capacity, PAYLOAD, shape.groups, shape.records, 0).unwrap();
+        let layout = Layout::from_size_align(geo.total, 128).unwrap();
+        // SAFETY: a segment is never of size 0.
+        let base = unsafe { alloc(layout) };
+        let Some(base) = NonNull::new(base) else { handle_alloc_error(layout) };
+        // SAFETY: as long as the geometry says, aligned, and freed only with this value.
+        let view = unsafe { View::init(base, geo) };
+        let leases = (0..shape.records + 2).map(|_| AtomicU64::new(0)).collect();
+        Rc::new(Segment { base, layout, view, leases, ledger: Ledger::default() })
+    }
+
+    pub(super) fn view(&self) -> &View {
+        &self.view
+    }
+
+    fn lease(&self, byte: u64) -> &AtomicU64 {
+        let records = self.view.records().len();
+        &self.leases[match byte {
+            lease_byte::PRODUCER => records,
+            lease_byte::CONTROL => records + 1,
+            record => record as usize,
+        }]
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `new` with this layout; the records hold indexes into loom's own store
+        // and need no drop (src/sync/mocked.rs asserts it).
+        unsafe { dealloc(self.base.as_ptr(), self.layout) };
+    }
+}
+
+/// One handle: what it holds goes when it dies.
+pub(super) struct Process {
+    pub(super) segment: Rc<Segment>,
+    held: RefCell<Vec<u64>>,
+}
+
+impl Process {
+    pub(super) fn new(segment: &Rc<Segment>) -> Process {
+        Process { segment: Rc::clone(segment), held: RefCell::default() }
+    }
+
+    pub(super) fn view(&self) -> &View {
+        self.segment.view()
+    }
+
+    /// The kernel frees the locks of a dead process, after all that it stored.
+    pub(super) fn torn_down(&self) {
+        for byte in self.held.take() {
+            self.segment.lease(byte).store(0, Ordering::Release);
+        }
+    }
+}
+
+impl Leases for Process {
+    /// Relaxed, as `unlock`: the fences of ring::lease must do all the ordering. Neither is a point of
+    /// death: both leave memory as it was.
+    fn try_lock(&self, byte: u64) -> io::Result<bool> {
+        if self.held.borrow().contains(&byte) {
+            return Ok(false);
+        }
+        let lease = self.segment.lease(byte);
+        let taken = lease.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if taken {
+            self.held.borrow_mut().push(byte);
+        }
+        Ok(taken)
+    }
+
+    fn unlock(&self, byte: u64) {
+        let before = self.held.borrow().len();
+        self.held.borrow_mut().retain(|held| *held != byte);
+        assert_eq!(self.held.borrow().len() + 1, before, "gave back a lease it does not hold");
+        self.segment.lease(byte).store(0, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,229 @@
+//! A group is made while the producer overwrites the ring.
+
+use std::rc::Rc;
+
+use loom::thread::spawn;
+
+use super::explore::Model;
+use super::heap::{Process, Segment, Shape};
+use super::roles::{Consumer, Producer, controlled, make};
+use crate::layout::{GROUP_NAME_MAX, Identity};
+use crate::ring::control::{self, Position};
+use crate::ring::publish::NoRoom;
+
+const SHAPE: Shape = Shape { capacity: 2, groups: 1, records: 1, observed: false };
+
+/// Publishes two messages, and leaves.
+fn filled(shape: Shape) -> Rc<Segment> {
+    let segment = Segment::new(shape);
+    let process = Process::new(&segment);
+    let mut producer = Producer::attach(&process, 1).unwrap();
+    producer.send().unwrap();
+    producer.send().unwrap();
+    producer.leave();
+    segment
+}
+
+/// A group joins at `position` and reads `reads` times while the producer publishes three messages.
+fn joins_at(model: Model, position: Position, reads: u32) {
+    model.reaches(&["joined low", "joined high", "full", "not full"]).check(move |run| {
+        let segment = filled(SHAPE);
+        let (joiner, writer) = (Process::new(&segment), Process::new(&segment));
+        let joins = spawn(move || {
+            let (mut consumer, first) = Consumer::of_new(&joiner, position);
+            for _ in 0..reads {
+                consumer.take(1);
+            }
+            joiner.torn_down();
+            (consumer.member.group, first)
+        });
+        let notes = run.clone();
+        let writes = spawn(move || {
+            let mut producer = Producer::attach(&writer, 2).unwrap();
+            for _ in 0..3 {
+                match producer.send() {
+                    Err(NoRoom::Full { .. }) => notes.reach("full"),
+                    outcome => outcome.unwrap(),
+                }
+            }
+            let tail = producer.tail();
+            if tail == 5 {
+                notes.reach("not full");
+            }
+            producer.leave();
+            tail
+        });
+        let (group, first) = joins.join().unwrap();
+        let tail = writes.join().unwrap();
+        let low = match position {
+            Position::Oldest => 0,
+            Position::Newest => 2,
+            Position::Sequence(seq) => seq,
+        };
+        run.reach(if first == low { "joined low" } else { "joined high" });
+        assert!(first <= tail, "joined at {first}, above the tail {tail}");
+        let last = Process::new(&segment);
+        let mut consumer = controlled(&last, || Consumer::join(&last, group)).unwrap().unwrap();
+        consumer.drain(1);
+        let mut producer = Producer::attach(&last, 3).unwrap();
+        producer.send().unwrap();
+        consumer.drain(1);
+        segment.settle(producer.tail(), &[(group, first)]);
+    });
+}
+
+/// s5o
+#[test]
+fn a_group_joins_at_the_oldest_message() {
+    joins_at(
+        Model::named("a_group_joins_at_the_oldest_message").preemptions(3),
+        Position::Oldest,
+        2,
+    );
+}
+
+/// s5n
+#[test]
+fn a_group_joins_at_the_newest_message() {
+    joins_at(
+        Model::named("a_group_joins_at_the_newest_message").preemptions(3),
+        Position::Newest,
+        1,
+    );
+}
+
+#[test]
+fn a_group_joins_at_a_sequence() {
+    joins_at(Model::named("a_group_joins_at_a_sequence").preemptions(3), Position::Sequence(1), 1);
+}
+
+/// s5g: the same beside a group that reads all along.
+#[test]
+fn a_group_joins_beside_another() {
+    let model = Model::named("a_group_joins_beside_another").preemptions(3);
+    model.reaches(&["joined low", "joined high", "held by the joined group"]).check(|run| {
+        let segment = Segment::new(Shape { groups: 2, records: 2, ..SHAPE });
+        let (joiner, both) = (Process::new(&segment), Process::new(&segment));
+        let (other, _) = controlled(&both, || make(&both, Position::Oldest)).unwrap();
+        let mut producer = Producer::attach(&both, 1).unwrap();
+        producer.send().unwrap();
+        producer.send().unwrap();
+        producer.leave();
+        let member = controlled(&both, || Consumer::join(&both, other)).unwrap().unwrap().member;
+        let joins = spawn(move || {
+            let (mut consumer, first) = Consumer::of_new(&joiner, Position::Oldest);
+            consumer.take(1);
+            joiner.torn_down();
+            (consumer.member.group, first)
+        });
+        let notes = run.clone();
+        // One thread for both: the group is never what the producer waits for.
+        let writes = spawn(move || {
+            let mut consumer = Consumer::of(&both, member);
+            let mut producer = Producer::attach(&both, 1).unwrap();
+            for _ in 0..3 {
+                consumer.take(1);
+                if let Err(NoRoom::Full { group, .. }) = producer.send() {
+                    assert_ne!(group, Some(other));
+                    notes.reach("held by the joined group");
+                }
+            }
+            let tail = producer.tail();
+            both.torn_down();
+            tail
+        });
+        let (group, first) = joins.join().unwrap();
+        let tail = writes.join().unwrap();
+        run.reach(if first == 0 { "joined low" } else { "joined high" });
+        for group in [group, other] {
+            let last = Process::new(&segment);
+            controlled(&last, || Consumer::join(&last, group)).unwrap().unwrap().drain(2);
+        }
+        segment.settle(tail, &[(other, 0), (group, first)]);
+    });
+}
+
+/// s5k: whoever makes a group dies at each step; the producer frees what is half-made, and is never
+/// held by a group that nobody knows of.
+#[test]
+fn a_half_made_group_holds_nobody() {
+    let model = Model::named("a_half_made_group_holds_nobody").preemptions(3).mortals(1);
+    model.reaches(&["made", "freed", "held"]).check(|run| {
+        let segment = filled(SHAPE);
+        let (joiner, writer) = (Process::new(&segment), Process::new(&segment));
+        let notes = run.clone();
+        let joins = spawn(move || {
+            let made = notes.mortal(0, &joiner, || {
+                let (consumer, first) = Consumer::of_new(&joiner, Position::Oldest);
+                (consumer.member.group, first)
+            });
+            joiner.torn_down();
+            made
+        });
+        let writes = spawn(move || {
+            let mut producer = Producer::attach(&writer, 2).unwrap();
+            let held = (0..2).any(|_| producer.send_or_reap().is_err());
+            producer.leave();
+            held
+        });
+        let made = joins.join().unwrap();
+        if writes.join().unwrap() {
+            run.reach("held");
+        }
+        let last = Process::new(&segment);
+        let mut producer = Producer::attach(&last, 3).unwrap();
+        match made {
+            Some((group, first)) => {
+                run.reach("made");
+                let mut consumer =
+                    controlled(&last, || Consumer::join(&last, group)).unwrap().unwrap();
+                consumer.drain(1);
+                producer.send().unwrap();
+                consumer.drain(1);
+                segment.settle(producer.tail(), &[(group, first)]);
+            }
+            None => {
+                for _ in 0..3 {
+                    // A group that was made as a whole before its maker died is there to stay.
+                    if control::groups(last.view()).next().is_none() {
+                        producer.send().unwrap();
+                        run.reach("freed");
+                    } else if producer.send_or_reap().is_err() {
+                        let active = control::state(last.view(), 0);
+                        assert_eq!(active, crate::layout::GroupState::Active, "held for ever");
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// Pair G1: an inspector that takes no lease reads a group's name whole, or not at all.
+#[test]
+fn a_group_never_shows_half_a_name() {
+    let model = Model::named("a_group_never_shows_half_a_name").preemptions(3);
+    model.reaches(&["first", "second", "nothing"]).check(|run| {
+        let segment = Segment::new(SHAPE);
+        let identity = |letter: u8, mode| Identity {
+            name: [letter; GROUP_NAME_MAX],
+            name_len: GROUP_NAME_MAX as u8,
+            mode,
+            retention: mode,
+        };
+        let (first, second) = (identity(b'a', 1), identity(b'b', 2));
+        first.store(&segment.view().group(0).identity);
+        let writer = Process::new(&segment);
+        let writes = spawn(move || second.store(&writer.view().group(0).identity));
+        let (notes, inspector) = (run.clone(), Process::new(&segment));
+        let inspects = spawn(move || match Identity::load(&inspector.view().group(0).identity) {
+            Some(found) if found == first => notes.reach("first"),
+            Some(found) if found == second => notes.reach("second"),
+            Some(found) => panic!("half a name: {found:?}"),
+            None => notes.reach("nothing"),
+        });
+        writes.join().unwrap();
+        inspects.join().unwrap();
+        let found = Identity::load(&segment.view().group(0).identity).unwrap();
+        assert_eq!(found.name(), second.name());
+    });
+}

@@ -1,0 +1,273 @@
+//! The roles of the models: what the handles in src/ do with the ring, without their waiting.
+
+#![allow(unsafe_code)]
+
+use super::heap::Process;
+use crate::layout::{Meta, lease_byte};
+use crate::ring::claim::{Claim, Member};
+use crate::ring::control::{self, Position};
+use crate::ring::lease::{give_back, try_take};
+use crate::ring::observe::{Seen, Watcher};
+use crate::ring::publish::{NoRoom, Publisher};
+use crate::sync::{Ordering, PAYLOAD};
+
+/// The content of message `seq` as producer `by` writes it: two equal words.
+fn content(seq: u64, by: u32) -> [u8; PAYLOAD] {
+    let word = (seq << 32 | u64::from(by)).to_le_bytes();
+    let mut bytes = [0; PAYLOAD];
+    bytes[..8].copy_from_slice(&word);
+    bytes[8..].copy_from_slice(&word);
+    bytes
+}
+
+fn meta(by: u32) -> Meta {
+    Meta { len: PAYLOAD, kind: by }
+}
+
+/// Checks a message that says to be `seq`; returns its producer.
+fn check(seq: u64, meta: Meta, bytes: &[u8; PAYLOAD]) -> u32 {
+    assert_eq!(meta.len, PAYLOAD, "message {seq} has another one's length");
+    assert_eq!(*bytes, content(seq, meta.kind), "message {seq} is torn or another one");
+    meta.kind
+}
+
+/// A producer; `id` tells whose messages are whose.
+pub(super) struct Producer<'p> {
+    process: &'p Process,
+    pub(super) publisher: Publisher,
+    id: u32,
+}
+
+impl<'p> Producer<'p> {
+    /// Takes the role over, if nobody has it.
+    pub(super) fn attach(process: &'p Process, id: u32) -> Option<Producer<'p>> {
+        if !try_take(process, lease_byte::PRODUCER).unwrap() {
+            return None;
+        }
+        Some(Producer { process, publisher: Publisher::take_over(process.view()).ok()?, id })
+    }
+
+    /// The producer that `publisher` belongs to, whose lease `process` holds.
+    pub(super) fn of(process: &'p Process, publisher: Publisher, id: u32) -> Producer<'p> {
+        Producer { process, publisher, id }
+    }
+
+    pub(super) fn tail(&self) -> u64 {
+        self.publisher.tail()
+    }
+
+    fn room(&mut self, n: u64) -> Result<(), NoRoom> {
+        self.publisher.room(self.process.view(), n)?;
+        assert!(self.publisher.known_room() >= n, "room for less than was promised");
+        Ok(())
+    }
+
+    fn fill(&self, offset: u64) {
+        let bytes = content(self.tail() + offset, self.id);
+        self.publisher.fill(self.process.view(), offset, meta(self.id), &bytes);
+    }
+
+    fn stamp(&self, offset: u64) {
+        self.publisher.stamp(self.process.view(), offset);
+        self.process.segment.ledger.published(self.tail() + offset, self.id);
+    }
+
+    /// As `Producer::try_send`.
+    pub(super) fn send(&mut self) -> Result<(), NoRoom> {
+        self.send_run(1)
+    }
+
+    /// As `Producer::try_send_batch`: messages one after the other, the tail once.
+    pub(super) fn send_run(&mut self, n: u64) -> Result<(), NoRoom> {
+        self.room(n)?;
+        for offset in 0..n {
+            self.fill(offset);
+            self.stamp(offset);
+        }
+        self.publisher.advance(self.process.view(), n);
+        Ok(())
+    }
+
+    /// As `Producer::try_reserve`: takes the slots and writes them. Nothing is published.
+    pub(super) fn reserve(&mut self, n: u64) -> Result<(), NoRoom> {
+        let view = self.process.view();
+        self.room(n)?;
+        for offset in 0..n {
+            let slot = self.publisher.open(view, offset);
+            slot.meta.store(meta(self.id).pack(), Ordering::Relaxed);
+        }
+        for offset in 0..n {
+            let seq = self.tail() + offset;
+            view.slot(seq).payload.store(&content(seq, self.id));
+        }
+        Ok(())
+    }
+
+    /// As `Reservation::publish`.
+    pub(super) fn publish(&mut self, n: u64) {
+        let ledger = &self.process.segment.ledger;
+        let (first, id) = (self.tail(), self.id);
+        self.publisher.stamp_all(self.process.view(), n, |seq| ledger.published(seq, id));
+        assert_eq!(self.tail(), first);
+        self.publisher.advance(self.process.view(), n);
+    }
+
+    /// Sends, and frees what nobody will ever ack for if it is full. As `Producer::find_room`.
+    pub(super) fn send_or_reap(&mut self) -> Result<(), NoRoom> {
+        match self.send() {
+            Err(NoRoom::Full { .. })
+                if control::reap(self.process.view(), self.process).unwrap() =>
+            {
+                self.send()
+            }
+            outcome => outcome,
+        }
+    }
+
+    pub(super) fn leave(self) {
+        give_back(self.process, lease_byte::PRODUCER);
+    }
+}
+
+/// Takes the control lease, if it is free, frees what its last holder left half-made, and runs `change`.
+pub(super) fn controlled<T>(process: &Process, change: impl FnOnce() -> T) -> Option<T> {
+    if !try_take(process, lease_byte::CONTROL).unwrap() {
+        return None;
+    }
+    control::free_half_made(process.view());
+    let value = change();
+    give_back(process, lease_byte::CONTROL);
+    Some(value)
+}
+
+/// Makes a group; returns its index and where it starts. The control lease is held.
+pub(super) fn make(process: &Process, position: Position) -> (u8, u64) {
+    let group = control::free_group(process.view()).unwrap();
+    process.segment.ledger.new_group(group);
+    (group, control::make_group(process.view(), group, position))
+}
+
+/// A consumer of an exclusive group.
+pub(super) struct Consumer<'p> {
+    process: &'p Process,
+    pub(super) member: Member,
+}
+
+impl<'p> Consumer<'p> {
+    /// Joins `group` unless it has a consumer. The control lease is held.
+    pub(super) fn join(process: &'p Process, group: u8) -> Option<Consumer<'p>> {
+        let view = process.view();
+        if control::live_member(view, process, group).unwrap().is_some() {
+            return None;
+        }
+        let record = control::take_record(view, process, group, 0).unwrap().unwrap();
+        Some(Consumer { process, member: Member::resume(view, group, record) })
+    }
+
+    /// The consumer that `member` belongs to, whose record `process` holds.
+    pub(super) fn of(process: &'p Process, member: Member) -> Consumer<'p> {
+        Consumer { process, member }
+    }
+
+    /// Makes a group and joins it, under the control lease, which is free.
+    pub(super) fn of_new(process: &'p Process, position: Position) -> (Consumer<'p>, u64) {
+        controlled(process, || {
+            let (group, first) = make(process, position);
+            (Consumer::join(process, group).unwrap(), first)
+        })
+        .unwrap()
+    }
+
+    /// Claims up to `max` messages and reads them all.
+    pub(super) fn claim(&mut self, max: u64) -> Option<Claim> {
+        let (view, group) = (self.process.view(), self.member.group);
+        let claim = self.member.claim(view, max).unwrap()?;
+        for seq in claim.start..claim.end {
+            let slot = view.slot(seq);
+            let meta = Meta::unpack(slot.meta.load(Ordering::Relaxed));
+            // SAFETY: claimed and not acked (I3); loom checks it.
+            let bytes = unsafe { slot.payload.bytes() };
+            let by = check(seq, meta, &bytes);
+            let attempts = if seq == claim.start { claim.attempts } else { 1 };
+            self.process.segment.ledger.delivered(group, seq, by, attempts as u8);
+        }
+        Some(claim)
+    }
+
+    /// Acks `claim` up to, not including, `to`.
+    pub(super) fn ack(&mut self, claim: &mut Claim, to: u64) {
+        let from = claim.start;
+        self.member.ack(self.process.view(), claim, to);
+        for seq in from..to {
+            self.process.segment.ledger.acked(self.member.group, seq);
+        }
+    }
+
+    /// Claims up to `max` messages, reads and acks them; whether there were any.
+    pub(super) fn take(&mut self, max: u64) -> bool {
+        let Some(mut claim) = self.claim(max) else { return false };
+        let end = claim.end;
+        self.ack(&mut claim, end);
+        true
+    }
+
+    /// Takes all there is, `max` at a time.
+    pub(super) fn drain(&mut self, max: u64) {
+        while self.take(max) {}
+    }
+
+    /// As `Consumer::leave` of a group that stays. The control lease is held.
+    pub(super) fn leave(self) {
+        control::leave(self.process.view(), self.process, self.member.record);
+    }
+}
+
+/// An observer, and what it has seen and missed.
+pub(super) struct Observer<'p> {
+    process: &'p Process,
+    watcher: Watcher,
+    pub(super) seen: Vec<u64>,
+    pub(super) missed: u64,
+}
+
+impl<'p> Observer<'p> {
+    pub(super) fn new(process: &'p Process) -> Observer<'p> {
+        Observer::from(process, Vec::new(), 0)
+    }
+
+    /// Goes on where an observer stopped that has `seen` and `missed` so much.
+    pub(super) fn from(process: &'p Process, seen: Vec<u64>, missed: u64) -> Observer<'p> {
+        Observer { process, watcher: Watcher::at(seen.len() as u64 + missed), seen, missed }
+    }
+
+    pub(super) fn next(&self) -> u64 {
+        self.watcher.next()
+    }
+
+    /// Looks once; whether there was a message.
+    pub(super) fn look(&mut self) -> bool {
+        let mut bytes = [0; PAYLOAD];
+        let from = self.watcher.next();
+        let found = match self.watcher.read(self.process.view(), &mut bytes) {
+            Seen::Message { seq, meta, missed } => {
+                let by = check(seq, meta, &bytes);
+                assert_eq!(self.process.segment.ledger.publisher(seq), Some(by));
+                assert_eq!(
+                    seq,
+                    from + missed,
+                    "message {seq} after {missed} missed from {from} on"
+                );
+                self.seen.push(seq);
+                self.missed += missed;
+                true
+            }
+            Seen::Nothing { missed } => {
+                assert_eq!(self.watcher.next(), from + missed);
+                self.missed += missed;
+                false
+            }
+        };
+        assert_eq!(self.watcher.next(), self.seen.len() as u64 + self.missed, "miscounted");
+        found
+    }
+}

@@ -1,0 +1,370 @@
+//! Any order of operations against a plain model: a list of messages and a cursor per group.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::{TempName, message};
+use proptest::prelude::*;
+use proptest::test_runner::Config;
+use slipring::{
+    Consumer, Group, JoinError, Observer, Producer, Queue, Retention, SendError, Start,
+};
+
+const PAYLOAD: usize = 24;
+const GROUPS: usize = 4;
+/// The last one goes with its member.
+const BRIEF: usize = 3;
+
+#[derive(Clone, Debug)]
+enum Op {
+    Send,
+    SendBatch(usize),
+    Reserve(usize),
+    Receive { group: usize, max: usize, ack: usize },
+    Join { group: usize, start: u8 },
+    Drop(usize),
+    Add(usize),
+    Remove(usize),
+    Takeover,
+    Observe(usize),
+    Watch { newest: bool },
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let group = 0..GROUPS;
+    prop_oneof![
+        4 => Just(Op::Send),
+        2 => (1..10usize).prop_map(Op::SendBatch),
+        1 => (0..4usize).prop_map(Op::Reserve),
+        6 => (group.clone(), 1..10usize, 0..10usize)
+            .prop_map(|(group, max, ack)| Op::Receive { group, max, ack }),
+        3 => (group.clone(), 0..3u8).prop_map(|(group, start)| Op::Join { group, start }),
+        1 => group.clone().prop_map(Op::Drop),
+        1 => (0..BRIEF).prop_map(Op::Add),
+        1 => group.prop_map(Op::Remove),
+        1 => Just(Op::Takeover),
+        2 => (1..6usize).prop_map(Op::Observe),
+        1 => any::<bool>().prop_map(|newest| Op::Watch { newest }),
+    ]
+}
+
+/// A group as it should be.
+struct Cursor {
+    head: u64,
+    delivered: u64,
+    /// The message that was delivered again, and how often.
+    attempts: (u64, u8),
+    consumer: Option<Consumer>,
+}
+
+struct World {
+    name: TempName,
+    queue: Queue,
+    capacity: u64,
+    tail: u64,
+    producer: Option<Producer>,
+    groups: BTreeMap<usize, Cursor>,
+    observer: Observer,
+    /// Where the observer stands.
+    watched: u64,
+    missed: u64,
+}
+
+fn group(index: usize) -> Group {
+    let keep = if index == BRIEF { Retention::Release } else { Retention::Hold };
+    Group::named(format!("g{index}")).retention(keep)
+}
+
+impl World {
+    fn new(capacity: u64) -> World {
+        let name = TempName::new("model");
+        let shape = Queue::builder(&name).capacity(capacity).payload_size(PAYLOAD);
+        let queue = shape.groups_max(GROUPS).consumers_max(GROUPS).create().unwrap();
+        let producer = queue.producer().ok();
+        let observer = queue.observer(Start::Oldest).unwrap();
+        World {
+            name,
+            capacity: queue.capacity(),
+            queue,
+            tail: 0,
+            producer,
+            groups: BTreeMap::new(),
+            observer,
+            watched: 0,
+            missed: 0,
+        }
+    }
+
+    /// How many messages fit.
+    fn room(&self) -> u64 {
+        let lowest = self.groups.values().map(|cursor| cursor.head).min();
+        lowest.map_or(u64::MAX, |lowest| (lowest + self.capacity).saturating_sub(self.tail))
+    }
+
+    fn oldest(&self) -> u64 {
+        self.tail.saturating_sub(self.capacity)
+    }
+
+    fn assert_full(&self, fault: &SendError) {
+        let SendError::Full(full) = fault else { panic!("{fault}") };
+        let lowest = self.groups.values().map(|cursor| cursor.head).min();
+        assert_eq!(Some(full.sequence()), lowest);
+        let index: usize = full.group()[1..].parse().unwrap();
+        assert_eq!(Some(self.groups[&index].head), lowest);
+    }
+
+    fn send(&mut self) {
+        let room = self.room();
+        let sent = self.producer.as_mut().unwrap().try_send(&message(self.tail, PAYLOAD));
+        match sent {
+            Ok(seq) => {
+                assert!(room > 0);
+                assert_eq!(seq, self.tail);
+                self.tail += 1;
+            }
+            Err(fault) => {
+                assert_eq!(room, 0);
+                self.assert_full(&fault);
+            }
+        }
+    }
+
+    fn send_batch(&mut self, n: usize) {
+        let room = self.room();
+        let all: Vec<_> = (0..n as u64).map(|i| message(self.tail + i, PAYLOAD)).collect();
+        let mut messages = all.iter();
+        match self.producer.as_mut().unwrap().try_send_batch(&mut messages) {
+            Ok(sent) => {
+                assert_eq!(sent as u64, room.min(n as u64));
+                assert_eq!(messages.len(), n - sent);
+                self.tail += sent as u64;
+            }
+            Err(fault) => {
+                assert_eq!((room, fault.sent, messages.len()), (0, 0, n));
+                self.assert_full(&fault.source);
+            }
+        }
+    }
+
+    fn reserve(&mut self, slots: usize) {
+        let (room, tail) = (self.room(), self.tail);
+        match self.producer.as_mut().unwrap().try_reserve(slots) {
+            Ok(mut reservation) => {
+                assert!(slots as u64 <= room);
+                for i in 0..slots {
+                    let bytes = message(tail + i as u64, PAYLOAD);
+                    reservation.bytes_mut(i).unwrap()[..bytes.len()].copy_from_slice(&bytes);
+                    assert!(reservation.set_len(i, bytes.len()));
+                }
+                assert_eq!(reservation.sequence(), tail);
+                assert_eq!(reservation.publish(), tail);
+                self.tail += slots as u64;
+            }
+            Err(SendError::TooMany { .. }) => assert!(slots as u64 > self.capacity),
+            Err(fault) => {
+                assert!(slots as u64 > room);
+                self.assert_full(&fault);
+            }
+        }
+    }
+
+    fn receive(&mut self, index: usize, max: usize, ack: usize) {
+        let tail = self.tail;
+        let Some(cursor) = self.groups.get_mut(&index) else { return };
+        let Some(consumer) = &mut cursor.consumer else { return };
+        let again = cursor.head < cursor.delivered;
+        let Some(mut batch) = consumer.try_batch(max).unwrap() else {
+            assert_eq!(cursor.head, tail);
+            return;
+        };
+        let most = if again { 1 } else { (max as u64).min(tail - cursor.head) };
+        assert!((1..=most).contains(&(batch.len() as u64)));
+        let mut attempts = 1;
+        if again {
+            let counted = cursor.attempts.0 == cursor.head;
+            attempts = if counted { cursor.attempts.1.saturating_add(1) } else { 2 };
+            cursor.attempts = (cursor.head, attempts);
+        }
+        for (i, received) in (0..).zip(&batch) {
+            assert_eq!(received.sequence(), cursor.head + i);
+            assert_eq!(*received, *message(cursor.head + i, PAYLOAD));
+            assert_eq!(received.attempts(), if i == 0 { attempts } else { 1 });
+        }
+        cursor.delivered = cursor.delivered.max(cursor.head + batch.len() as u64);
+        let ack = ack.min(batch.len());
+        if ack % 2 == 0 && ack > 0 {
+            batch.ack_through(cursor.head + ack as u64 - 1).unwrap();
+        } else {
+            (0..ack).for_each(|_| batch.ack_first());
+        }
+        let outside = batch.ack_through(cursor.head + 100);
+        assert!(outside.is_err());
+        cursor.head += ack as u64;
+        drop(batch);
+        assert_eq!(consumer.position(), cursor.head);
+    }
+
+    fn join(&mut self, index: usize, start: u8) {
+        let asked = match start {
+            0 => Start::Oldest,
+            1 => Start::Newest,
+            _ => Start::Sequence(self.tail.saturating_sub(2)),
+        };
+        let joined = self.queue.consumer(group(index).start(asked));
+        let (oldest, tail) = (self.oldest(), self.tail);
+        match self.groups.get_mut(&index) {
+            Some(Cursor { consumer: Some(_), .. }) => {
+                assert!(matches!(joined, Err(JoinError::ConsumerTaken { .. })));
+            }
+            Some(cursor) => {
+                let consumer = joined.unwrap();
+                assert!(consumer.resumed());
+                assert_eq!(consumer.position(), cursor.head);
+                cursor.consumer = Some(consumer);
+            }
+            None => {
+                let consumer = joined.unwrap();
+                assert!(!consumer.resumed());
+                let head = consumer.position();
+                // The producer may have been promised up to a quarter of the ring beyond its tail.
+                let promised = (self.capacity / 4).max(1);
+                let first = (tail + promised).saturating_sub(self.capacity);
+                match asked {
+                    Start::Newest => assert_eq!(head, tail),
+                    Start::Oldest => assert!((oldest..=first).contains(&head), "{head}"),
+                    _ => assert!((oldest..=first.max(tail.saturating_sub(2))).contains(&head)),
+                }
+                self.insert(index, head, Some(consumer));
+            }
+        }
+    }
+
+    fn insert(&mut self, index: usize, head: u64, consumer: Option<Consumer>) {
+        let cursor = Cursor { head, delivered: 0, attempts: (u64::MAX, 0), consumer };
+        self.groups.insert(index, cursor);
+    }
+
+    fn leave(&mut self, index: usize) {
+        if let Some(cursor) = self.groups.get_mut(&index)
+            && cursor.consumer.take().is_some()
+            && index == BRIEF
+        {
+            self.groups.remove(&index);
+        }
+    }
+
+    fn add(&mut self, index: usize) {
+        let added = self.queue.add_group(group(index).start(Start::Newest));
+        if self.groups.contains_key(&index) {
+            assert!(matches!(added, Err(JoinError::GroupExists { .. })));
+        } else {
+            added.unwrap();
+            self.insert(index, self.tail, None);
+        }
+    }
+
+    fn remove(&mut self, index: usize) {
+        let removed = self.queue.remove_group(&format!("g{index}"));
+        match self.groups.get(&index).map(|cursor| cursor.consumer.is_some()) {
+            None => assert!(matches!(removed, Err(JoinError::NoSuchGroup { .. }))),
+            Some(true) => assert!(matches!(removed, Err(JoinError::GroupBusy { .. }))),
+            Some(false) => {
+                removed.unwrap();
+                self.groups.remove(&index);
+            }
+        }
+    }
+
+    fn takeover(&mut self) {
+        self.producer = None;
+        let producer = self.queue.producer().unwrap();
+        assert_eq!(producer.sequence(), self.tail);
+        assert!(matches!(self.queue.producer(), Err(JoinError::ProducerTaken { .. })));
+        self.producer = Some(producer);
+    }
+
+    fn observe(&mut self, times: usize) {
+        for _ in 0..times {
+            let oldest = self.oldest();
+            let Some(seen) = self.observer.try_recv().unwrap() else {
+                assert_eq!(self.watched, self.tail);
+                return;
+            };
+            let expected = self.watched.max(oldest);
+            assert_eq!(seen.sequence(), expected);
+            assert_eq!(seen.missed(), expected - self.watched);
+            assert_eq!(*seen, *message(expected, PAYLOAD));
+            self.missed += seen.missed();
+            self.watched = expected + 1;
+        }
+        assert_eq!(self.observer.missed(), self.missed);
+    }
+
+    fn watch(&mut self, newest: bool) {
+        let start = if newest { Start::Newest } else { Start::Oldest };
+        self.observer = self.queue.observer(start).unwrap();
+        self.watched = if newest { self.tail } else { self.oldest() };
+        self.missed = 0;
+        assert_eq!(self.observer.position(), self.watched);
+    }
+
+    fn check(&self) {
+        let snapshot = self.queue.snapshot().unwrap();
+        assert_eq!(snapshot.tail, self.tail);
+        let mut found: Vec<_> = snapshot
+            .groups
+            .iter()
+            .map(|group| (group.name.clone(), group.head, group.depth, group.unacked))
+            .collect();
+        found.sort();
+        let expected: Vec<_> = self
+            .groups
+            .iter()
+            .map(|(index, cursor)| {
+                let unacked = cursor.delivered.saturating_sub(cursor.head);
+                (format!("g{index}"), cursor.head, self.tail - cursor.head, unacked)
+            })
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    fn act(&mut self, op: &Op) {
+        match *op {
+            Op::Send => self.send(),
+            Op::SendBatch(n) => self.send_batch(n),
+            Op::Reserve(slots) => self.reserve(slots),
+            Op::Receive { group, max, ack } => self.receive(group, max, ack),
+            Op::Join { group, start } => self.join(group, start),
+            Op::Drop(group) => self.leave(group),
+            Op::Add(group) => self.add(group),
+            Op::Remove(group) => self.remove(group),
+            Op::Takeover => self.takeover(),
+            Op::Observe(times) => self.observe(times),
+            Op::Watch { newest } => self.watch(newest),
+        }
+        self.check();
+    }
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 400, failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn the_queue_does_what_the_model_does(
+        capacity in 1..9u64, ops in prop::collection::vec(op(), 1..120),
+    ) {
+        let mut world = World::new(capacity);
+        for op in &ops {
+            world.act(op);
+        }
+        // All that is there comes out in the end.
+        for index in 0..GROUPS {
+            while world.groups.get(&index).is_some_and(|c| c.consumer.is_some() && c.head < world.tail) {
+                world.receive(index, 9, 9);
+            }
+        }
+        world.check();
+        prop_assert!(world.name.path().exists());
+    }
+}

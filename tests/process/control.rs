@@ -1,0 +1,147 @@
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use slipring::{ControlError, JoinError, OpenOptions, Queue, Start};
+
+use crate::common::child::{Child, hear, tell};
+use crate::common::{TempName, words};
+use crate::stream::LONG;
+
+/// Byte of the control lease, and the word that names its holder.
+const CONTROL: u64 = 513;
+const HOLDER: u64 = 1664;
+
+/// Role: holds the lease of `byte`, as whoever is in the middle of an operation does.
+pub(crate) fn hold(name: &str, byte: u64) {
+    let file = words::open(format!("/dev/shm/slipring.{name}").as_ref());
+    words::take_lease(&file, byte);
+    words::set(&file, HOLDER, u64::from(std::process::id()));
+    tell("held");
+    hear();
+}
+
+/// Role: reads for `group`, and tells what it is refused.
+pub(crate) fn member(name: &str, group: &str) {
+    let queue: Queue = Queue::open(name).unwrap();
+    let mut consumer = queue.consumer(group).unwrap();
+    let refused = matches!(queue.producer(), Err(JoinError::ProducerTaken { .. }));
+    tell(format_args!("joined {refused}"));
+    let received = consumer.recv_timeout(LONG).unwrap();
+    tell(String::from_utf8_lossy(&received));
+    hear();
+}
+
+#[test]
+fn whoever_dies_with_the_control_lease_blocks_nobody() {
+    let name = TempName::new("kill-control");
+    Queue::builder(&name).capacity(4).create().unwrap();
+    let at_once = OpenOptions::new().control_timeout(Duration::ZERO);
+    let queue = at_once.open::<[u8]>(&name).unwrap();
+    let mut holder = Child::start(&format!("hold {} {CONTROL}", &*name));
+    holder.expect("held");
+    assert!(matches!(queue.producer(), Err(JoinError::Control(ControlError::Timeout { .. }))));
+    holder.kill();
+    queue.producer().unwrap();
+    queue.consumer("g").unwrap();
+    queue.remove_group("g").unwrap();
+}
+
+#[test]
+fn a_stopped_holder_of_the_control_lease_is_named_and_holds_up_no_message() {
+    let name = TempName::new("stop-control");
+    Queue::builder(&name).capacity(4).create().unwrap();
+    let timeout = Duration::from_millis(40);
+    let queue = OpenOptions::new().control_timeout(timeout).open::<[u8]>(&name).unwrap();
+    let mut producer = queue.producer().unwrap();
+    let mut consumer = queue.consumer("g").unwrap();
+    let mut observer = queue.observer(Start::Oldest).unwrap();
+    let mut holder = Child::start(&format!("hold {} {CONTROL}", &*name));
+    holder.expect("held");
+    holder.stop();
+    let times_out = |done: Result<(), JoinError>| {
+        let fault = done.unwrap_err();
+        let JoinError::Control(ControlError::Timeout { pid, waited_ms }) = fault else {
+            panic!("{fault}")
+        };
+        assert_eq!((pid, waited_ms), (holder.pid(), 40));
+        assert!(fault.to_string().contains(&format!("kill -CONT {pid}")));
+    };
+    let since = Instant::now();
+    times_out(queue.add_group("h"));
+    assert!(since.elapsed() >= timeout);
+    times_out(queue.remove_group("g"));
+    times_out(queue.producer().map(drop));
+    times_out(queue.consumer("h").map(drop));
+    // Those who have their roles go on, a full queue and a dropped handle included.
+    for round in 0..10u64 {
+        for i in 0..4 {
+            assert_eq!(producer.send("x").unwrap(), round * 4 + i);
+        }
+        assert!(producer.try_send("x").is_err());
+        assert_eq!(consumer.batch(9).unwrap().len(), 4);
+        while consumer.try_recv().unwrap().map(|received| received.ack()).is_some() {}
+        assert_eq!(observer.recv().unwrap().sequence(), round * 4);
+        while observer.try_recv().unwrap().is_some() {}
+    }
+    assert_eq!(queue.snapshot().unwrap().tail, 40);
+    drop(consumer);
+    holder.kill();
+    // It could not say that it left, and is found gone all the same.
+    assert_eq!(queue.consumer("g").unwrap().position(), 40);
+}
+
+#[test]
+fn a_group_that_its_maker_left_half_made_goes_away() {
+    let name = TempName::new("half-made");
+    let shape = Queue::builder(&name).capacity(2).groups_max(1).consumers_max(1);
+    let queue = shape.create().unwrap();
+    let file = words::open(&name.path());
+    let half_made = || {
+        // Group mark, the group's state JOINING, its head 0; nobody holds the control lease.
+        words::set(&file, 1536, 1);
+        words::set(&file, 2176, 1);
+        words::set(&file, 2176 + 384, 255);
+    };
+    let mut producer = queue.producer().unwrap();
+    half_made();
+    for _ in 0..5 {
+        // A full producer frees it, since nobody else may come by.
+        producer.send_timeout("x", LONG).unwrap();
+    }
+    assert_eq!(words::get(&file, 2176), 0);
+    half_made();
+    // So does whoever takes the control lease: the table has one place only.
+    queue.add_group("g").unwrap();
+}
+
+#[test]
+fn a_process_in_another_pid_namespace_takes_part_and_is_kept_apart() {
+    let wrapper = ["unshare", "--pid", "--fork", "--kill-child"];
+    let works = Command::new(wrapper[0]).args(&wrapper[1..]).arg("true").status();
+    if !works.is_ok_and(|status| status.success()) {
+        println!("skipped: this user cannot make a pid namespace with unshare(1)");
+        return;
+    }
+    let name = TempName::new("namespace");
+    let queue = Queue::builder(&name).capacity(4).create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let mut member = Child::start_under(&wrapper, &format!("member {} g", &*name));
+    member.expect("joined true");
+    // Its pid is that of its own namespace, so it says nothing here; the lease does.
+    assert!(matches!(queue.consumer("g"), Err(JoinError::ConsumerTaken { .. })));
+    assert!(matches!(queue.remove_group("g"), Err(JoinError::GroupBusy { .. })));
+    producer.send("across").unwrap();
+    member.expect("across");
+    member.kill();
+    // The wrapper is dead; its child is killed with it, but may take a moment.
+    let mut consumer = loop {
+        match queue.consumer("g") {
+            Ok(consumer) => break consumer,
+            Err(JoinError::ConsumerTaken { .. }) => std::thread::yield_now(),
+            Err(fault) => panic!("{fault}"),
+        }
+    };
+    let received = consumer.recv().unwrap();
+    assert!(received.redelivered());
+    received.ack();
+}

@@ -1,0 +1,29 @@
+//! Real processes: many wraps, SIGKILL at any point, SIGSTOP, pid namespaces.
+//!
+//! Each test starts this binary again in roles; see `roles`.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod control;
+mod crash;
+mod creation;
+mod stream;
+
+use common::child::role;
+
+/// Not a test: what the processes that the tests start do.
+#[test]
+fn roles() {
+    let Some(role) = role() else { return };
+    let arg = |i: usize| role[i].as_str();
+    match arg(0) {
+        "send" => stream::send(arg(1), arg(2).parse().unwrap()),
+        "receive" => stream::receive(arg(1), arg(2), arg(3).parse().unwrap()),
+        "send-told" => crash::send_told(arg(1), arg(2).parse().unwrap()),
+        "receive-told" => crash::receive_told(arg(1), arg(2).parse().unwrap()),
+        "hold" => control::hold(arg(1), arg(2).parse().unwrap()),
+        "member" => control::member(arg(1), arg(2)),
+        "create" => creation::create_again_and_again(arg(1)),
+        unknown => panic!("no role {unknown}"),
+    }
+}
