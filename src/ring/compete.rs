@@ -17,7 +17,9 @@ use super::control::{records_of, take_idle_record};
 use super::lease::{Leases, give_back, try_take};
 use crate::layout::{View, lease_byte};
 use crate::seq::{Attempts, Head, Start, State};
-use crate::sync::{Ordering, StoreBesideExchange};
+use crate::sync::Ordering;
+#[cfg(not(slipring_loom))]
+use crate::sync::StoreBesideExchange;
 
 /// How often a claim starts over before it lets the others go first.
 const RETRIES: u32 = 64;

@@ -73,6 +73,24 @@ impl AtomicU64 {
             self.0.store(value, order);
         }
     }
+
+    /// Loom lets a plain store come between the load and the store of an exchange, which the language
+    /// forbids; a swap cannot.
+    pub(crate) fn store_beside_exchange(&self, value: u64, order: Ordering) {
+        if step() {
+            self.0.swap(value, order);
+        }
+    }
+
+    pub(crate) fn compare_exchange(
+        &self,
+        current: u64,
+        new: u64,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<u64, u64> {
+        if step() { self.0.compare_exchange(current, new, success, failure) } else { Err(!current) }
+    }
 }
 
 /// Bytes of a payload in the models: two words, so that it can tear.
