@@ -5,13 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use crate::attach::Mapped;
 use crate::error::SystemError;
-use crate::group::{Retention, identity_of, pid_of};
-use crate::layout::{GroupState, lease_byte};
+use crate::group::{Mode, Retention, identity_of, pid_of};
+use crate::layout::{GroupState, View, lease_byte};
 use crate::ring::control;
 use crate::ring::control::RETENTION_RELEASE;
 use crate::ring::publish::published_end;
 use crate::segment::LeaseFile;
-use crate::seq::{Head, SEQ_NONE};
+use crate::seq::{Attempts, Head, SEQ_NONE, Start, State};
 use crate::sync::Ordering;
 
 /// A queue's state at one moment.
@@ -72,13 +72,15 @@ pub struct ProducerInfo {
 pub struct GroupInfo {
     /// Its name; empty if it is being made right now.
     pub name: String,
+    /// Who gets its messages; `None` if this version does not know the mode.
+    pub mode: Option<Mode>,
     /// What becomes of it without members.
     pub retention: Retention,
-    /// The next sequence it has to ack.
+    /// The next sequence it has to ack; in a shared group, the next to be taken by a member.
     pub head: u64,
     /// Messages published and not acked.
     pub depth: u64,
-    /// Of these, messages that were delivered already.
+    /// Of these, messages that were delivered already; in a shared group, what members hold.
     pub unacked: u64,
     /// Its consumers.
     pub members: Vec<MemberInfo>,
@@ -94,6 +96,11 @@ pub struct MemberInfo {
     pub pid: u32,
     /// Whether it lives: its lease is held.
     pub live: bool,
+    /// What it holds and has not acked, from the first sequence to the one behind the last. Always `None`
+    /// in an exclusive group, whose head says it.
+    pub claimed: Option<(u64, u64)>,
+    /// How often the first message of `claimed` was delivered.
+    pub attempts: u8,
     /// Messages it acked since it joined.
     pub acked: u64,
     /// Messages it was given that had been delivered before.
@@ -133,20 +140,33 @@ impl Snapshot {
             for record in control::records_of(view, index) {
                 // Relaxed: as above.
                 let counters = &view.record(record).counters;
+                let (claimed, attempts) = claim_of(view, record);
                 members.push(MemberInfo {
                     record,
+                    claimed,
+                    attempts,
                     pid: pid_of(view, record),
                     live: file.is_held(lease_byte::consumer(record)).map_err(look)?,
                     acked: counters.acked.load(Ordering::Relaxed),
                     redelivered: counters.redelivered.load(Ordering::Relaxed),
                 });
             }
+            let mode = known.and_then(|identity| Mode::of(identity.mode.into()));
+            let waiting = tail.saturating_sub(head);
+            let (depth, unacked) = if mode == Some(Mode::Exclusive) {
+                (waiting, delivered.saturating_sub(head))
+            } else {
+                let held = members.iter().filter_map(|member: &MemberInfo| member.claimed);
+                let held: u64 = held.map(|(start, end)| end - start).sum();
+                (waiting + held, held)
+            };
             groups.push(GroupInfo {
                 name,
+                mode,
                 retention: if releases { Retention::Release } else { Retention::Hold },
                 head,
-                depth: tail.saturating_sub(head),
-                unacked: delivered.saturating_sub(head),
+                depth,
+                unacked,
                 members,
             });
         }
@@ -168,4 +188,21 @@ impl Snapshot {
             groups,
         })
     }
+}
+
+/// What a member of a shared group holds, and how often its first message was delivered. The words may
+/// belong to two claims: what cannot be is not shown.
+fn claim_of(view: &View, record: u8) -> (Option<(u64, u64)>, u8) {
+    let words = &view.record(record).claim;
+    // Acquire: the end that belongs to it, or a later one. pair C1.
+    let start = Start::unpack(words.start.load(Ordering::Acquire));
+    // Relaxed, both: each figure stands for itself.
+    let end = words.end.load(Ordering::Relaxed);
+    let attempts = Attempts::unpack(words.attempts.load(Ordering::Relaxed));
+    let sane = start.seq < end && end - start.seq <= view.geo().capacity;
+    if start.state != State::Held || !sane {
+        return (None, 0);
+    }
+    let attempts = if attempts.seq == start.seq { attempts.count } else { 1 };
+    (Some((start.seq, end)), attempts)
 }

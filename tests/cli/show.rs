@@ -25,7 +25,7 @@ fn a_queue_is_shown_for_people_and_for_programs() {
     assert_eq!(groups[1]["retention"], "release");
     for (command, words) in [
         ("inspect", &["capacity  128", "tail      2", "producer  none", "late"][..]),
-        ("groups", &["GROUP", "late   release", "none"]),
+        ("groups", &["GROUP", "late   exclusive  release", "none"]),
     ] {
         let out = run(&[command, &name]).quietly();
         words.iter().for_each(|word| assert!(out.contains(word), "{word:?} in {out}"));

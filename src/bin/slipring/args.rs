@@ -59,6 +59,9 @@ pub(crate) struct CreateArgs {
     /// A group that every message waits for from the start; may be given repeatedly
     #[arg(long = "group", value_name = "G")]
     pub(crate) groups: Vec<String>,
+    /// The same, but each message goes to one of the group's consumers; may be given repeatedly
+    #[arg(long = "shared", value_name = "G")]
+    pub(crate) shared: Vec<String>,
 }
 
 /// What a new queue is like.
@@ -134,6 +137,10 @@ pub(crate) struct RecvArgs {
     /// Group to receive for; made if it does not exist
     #[arg(long, value_name = "G")]
     pub(crate) group: String,
+    /// Share the group's messages with other consumers: each goes to one of them, and what one did not
+    /// ack before it died goes to another
+    #[arg(long)]
+    pub(crate) shared: bool,
     /// Most messages to take, write and ack at once, 1 to 65536
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub(crate) batch: u64,
@@ -212,6 +219,9 @@ pub(crate) struct GroupAddArgs {
     /// Where it starts: oldest, newest (the next message) or a sequence number
     #[arg(long, value_name = "WHERE", default_value = "oldest", value_parser = start)]
     pub(crate) from: Start,
+    /// Let each message go to one of its consumers, of which there may be many
+    #[arg(long)]
+    pub(crate) shared: bool,
     /// What becomes of it when nobody reads for it
     #[arg(long, value_enum, default_value_t = RetentionArg::Hold)]
     pub(crate) retention: RetentionArg,

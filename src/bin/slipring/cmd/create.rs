@@ -1,6 +1,6 @@
 //! `slipring create`
 
-use slipring::CreateError;
+use slipring::{CreateError, Group};
 
 use super::builder;
 use crate::args::CreateArgs;
@@ -10,6 +10,9 @@ pub(crate) fn run(args: &CreateArgs) -> Result<(), Failure> {
     let mut builder = builder(&args.name, args.shape);
     for group in &args.groups {
         builder = builder.group(group.as_str());
+    }
+    for group in &args.shared {
+        builder = builder.group(Group::named(group).shared());
     }
     match builder.create() {
         Ok(_) => Ok(()),

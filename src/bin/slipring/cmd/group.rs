@@ -14,7 +14,10 @@ pub(crate) fn run(command: &GroupCommand) -> Result<(), Failure> {
 }
 
 fn add(args: &GroupAddArgs) -> Result<(), Failure> {
-    let group = Group::named(&args.group).start(args.from).retention(args.retention.into());
+    let mut group = Group::named(&args.group).start(args.from).retention(args.retention.into());
+    if args.shared {
+        group = group.shared();
+    }
     Ok(open_existing(&args.name)?.add_group(group)?)
 }
 

@@ -25,12 +25,21 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
 }
 
 pub(crate) fn to_text(groups: &[GroupInfo]) -> String {
-    let mut table =
-        Table::new(&["GROUP", "RETENTION", "HEAD", "DEPTH", "UNACKED", "ACKED", "CONSUMER"]);
+    let mut table = Table::new(&[
+        "GROUP",
+        "MODE",
+        "RETENTION",
+        "HEAD",
+        "DEPTH",
+        "UNACKED",
+        "ACKED",
+        "CONSUMER",
+    ]);
     for group in groups {
         let acked: u64 = group.members.iter().map(|member| member.acked).sum();
         table.row(vec![
             group.name.clone(),
+            mode(group),
             retention(group).to_owned(),
             group.head.to_string(),
             group.depth.to_string(),
@@ -47,16 +56,23 @@ pub(crate) fn to_json(groups: &[GroupInfo]) -> Value {
         let members = group.members.iter().map(|member| {
             json!({
                 "record": member.record, "pid": member.pid, "live": member.live,
+                "claimed": member.claimed.map(|(start, end)| [start, end]),
+                "attempts": member.attempts,
                 "acked": member.acked, "redelivered": member.redelivered,
             })
         });
         json!({
-            "name": group.name, "retention": retention(group), "head": group.head,
+            "name": group.name, "mode": mode(group), "retention": retention(group),
+            "head": group.head,
             "depth": group.depth, "unacked": group.unacked,
             "members": members.collect::<Vec<Value>>(),
         })
     });
     groups.collect()
+}
+
+fn mode(group: &GroupInfo) -> String {
+    group.mode.map_or_else(|| "unknown".to_owned(), |mode| mode.to_string())
 }
 
 fn retention(group: &GroupInfo) -> &'static str {
@@ -68,9 +84,12 @@ fn retention(group: &GroupInfo) -> &'static str {
 }
 
 fn members(members: &[MemberInfo]) -> String {
-    let texts = members.iter().map(|member| match (member.pid, member.live) {
-        (pid, true) => format!("process {pid}"),
-        (pid, false) => format!("process {pid} (dead)"),
+    let texts = members.iter().map(|member| {
+        let dead = if member.live { "" } else { " (dead)" };
+        let holds = member.claimed.map_or(String::new(), |(start, end)| {
+            format!(" holds {start} to {}, attempt {}", end - 1, member.attempts)
+        });
+        format!("process {}{dead}{holds}", member.pid)
     });
     let texts: Vec<String> = texts.collect();
     if texts.is_empty() { "none".to_owned() } else { texts.join(", ") }

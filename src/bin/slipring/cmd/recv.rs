@@ -20,7 +20,10 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
     let outcome = if args.no_ack {
         peek::receive(&queue, args, &stop, &mut output, &mut totals)
     } else {
-        let group = Group::named(&args.group).start(args.from.unwrap_or_default());
+        let mut group = Group::named(&args.group).start(args.from.unwrap_or_default());
+        if args.shared {
+            group = group.shared();
+        }
         let mut consumer = queue.consumer(&group)?;
         explain_start(args, &consumer);
         receive(&mut consumer, args, &stop, &mut output, &mut totals)
