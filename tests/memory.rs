@@ -1,5 +1,7 @@
 //! Memory: what happens when there is too little of it, who may read and write it, and what is asked of it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
+
 mod common;
 
 use std::os::unix::fs::PermissionsExt;

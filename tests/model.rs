@@ -1,5 +1,7 @@
 //! Any order of operations against a plain model: a list of messages and a cursor per group.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
+
 mod common;
 
 use std::collections::BTreeMap;

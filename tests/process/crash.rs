@@ -109,7 +109,7 @@ pub(crate) fn receive_told(name: &str, last: u64) {
                 hear();
                 since_asked = 0;
             }
-            if batch.len() == 1 || seq % 5 != 0 {
+            if batch.len() == 1 || !seq.is_multiple_of(5) {
                 batch.ack_first();
             } else {
                 batch.ack_through(seq + 1).unwrap();
@@ -153,7 +153,10 @@ fn a_killed_consumer_leaves_everything_unacked_to_the_next_one() {
             let (seq, attempts) = line.split_once(' ').unwrap();
             let (seq, attempts): (u64, u8) = (seq.parse().unwrap(), attempts.parse().unwrap());
             // A pair that is acked at once tells of its first only.
-            assert!(seq == next || (seq == next + 1 && (next - 1) % 5 == 0), "{seq} after {next}");
+            assert!(
+                seq == next || (seq == next + 1 && (next - 1).is_multiple_of(5)),
+                "{seq} after {next}"
+            );
             if seq < told {
                 assert!(attempts > 1, "{seq} comes again without a mark");
             }
