@@ -3,7 +3,7 @@ use std::thread;
 use slipring::{Queue, RecvError, Start};
 
 use crate::common::child::{Child, hear, tell};
-use crate::common::{Rng, TempName, message};
+use crate::common::{Rng, TempName, message, words};
 use crate::stream::LONG;
 
 const MAX: usize = 40;
@@ -90,6 +90,43 @@ fn a_killed_producer_loses_nothing_and_no_reader_notices() {
     let snapshot = queue.snapshot().unwrap();
     assert_eq!(snapshot.producer.epoch, 26);
     assert_eq!(snapshot.groups[0].depth, 0);
+}
+
+#[test]
+fn a_producer_that_died_between_stamp_and_tail_loses_nothing() {
+    let name = TempName::new("lagging-tail");
+    let queue = Queue::builder(&name).capacity(8).payload_size(MAX).group("g").create().unwrap();
+    let mut consumer = queue.consumer("g").unwrap();
+    let file = words::open(&name.path());
+    let mut next = 0;
+    for (sent, lag, half_written) in [(3, 0, 0), (4, 4, 0), (8, 3, 0), (6, 6, 2), (8, 8, 8)] {
+        let mut producer = queue.producer().unwrap();
+        assert_eq!(producer.sequence(), next);
+        for number in next..next + sent {
+            producer.send(&message(number, MAX)).unwrap();
+        }
+        drop(producer);
+        // As if it had died with that many messages stamped but not counted, the last of them not even
+        // stamped. Slots have 64 bytes behind the tables.
+        let slots = file.metadata().unwrap().len() - 8 * 64;
+        words::set(&file, 1024, next + sent - lag);
+        next += sent - half_written;
+        for number in next..next + half_written {
+            words::set(&file, slots + number % 8 * 64, 0);
+        }
+        let mut producer = queue.producer().unwrap();
+        assert_eq!(producer.sequence(), next);
+        if consumer.position() + 8 > next {
+            assert_eq!(producer.send(&message(next, MAX)).unwrap(), next);
+            next += 1;
+        }
+        while consumer.position() < next {
+            let received = consumer.try_recv().unwrap().unwrap();
+            assert_eq!(*received, *message(received.sequence(), MAX));
+            received.ack();
+        }
+        assert!(consumer.try_recv().unwrap().is_none());
+    }
 }
 
 /// Role: receives in batches, tells each message before it acks it, until the number `last`.
