@@ -1,6 +1,6 @@
 #![allow(unsafe_code)]
 
-pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, fence};
+pub(crate) use std::sync::atomic::{AtomicU64, fence};
 
 use super::Ordering;
 
