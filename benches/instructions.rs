@@ -115,7 +115,7 @@ fn run((_, op): &Op, sent_before: bool, n: usize) -> Result<(), Box<dyn Error>> 
 /// The least that valgrind counts in a few runs of `op` over `n` messages (setting up costs more when
 /// others use /dev/shm meanwhile); `None` without valgrind.
 fn least(op: &str, n: usize) -> Option<u64> {
-    (0..5).map(|_| count(op, n)).min()?
+    (0..5).filter_map(|_| count(op, n)).min()
 }
 
 fn count(op: &str, n: usize) -> Option<u64> {
@@ -125,6 +125,9 @@ fn count(op: &str, n: usize) -> Option<u64> {
         .args(["--one", op, &n.to_string()])
         .output()
         .ok()?;
+    if !out.status.success() {
+        return None;
+    }
     let text = String::from_utf8(out.stderr).ok()?;
     text.lines().find_map(|line| line.split("Collected :").nth(1))?.trim().parse().ok()
 }

@@ -29,6 +29,8 @@ pub(crate) enum Look {
     Thorough,
 }
 
+/// Looks with the shortest of pauses in between, before the pauses grow.
+const SPINS: u32 = 64;
 /// Yields for this long before the first sleep.
 const YIELD_FOR: Duration = Duration::from_micros(100);
 /// First and longest sleep. A sleeper is found asleep for half of it on average.
@@ -40,6 +42,13 @@ pub(crate) fn until<T, E>(
     deadline: Deadline,
     mut look: impl FnMut(Look) -> Result<Option<T>, E>,
 ) -> Result<Option<T>, E> {
+    // What is on its way comes within a few transfers of a cache line: doubling pauses would oversleep.
+    for _ in 0..SPINS {
+        if let Some(found) = look(Look::Quick)? {
+            return Ok(Some(found));
+        }
+        std::hint::spin_loop();
+    }
     let backoff = Backoff::new();
     while !backoff.is_completed() {
         if let Some(found) = look(Look::Quick)? {

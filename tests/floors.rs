@@ -1,6 +1,8 @@
 //! What the compiler does not check: modules use lower floors only, atomics come from one place, and each
 //! atomic operation says what its order is for.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,8 @@
 //! Garbage in shared words, as a hostile or broken process may leave it: errors, and never a panic, a hang
 //! or a read outside the segment. Debug builds check the arithmetic, too.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
+
 mod common;
 
 use std::time::Duration;

@@ -1,6 +1,8 @@
 //! The layout as an outsider sees it: every byte of a segment at its literal offset, as docs/layout.md has
 //! them. A change that makes this test fail makes old and new programs misread each other.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
+
 mod common;
 
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};

@@ -1,5 +1,7 @@
 //! Headers that lie and files that are something else: errors, each of its own kind, and never a crash.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
+
 mod common;
 
 use std::os::unix::fs::FileExt;

@@ -1,5 +1,7 @@
 //! Memory: what happens when there is too little of it, who may read and write it, and what is asked of it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
+
 mod common;
 
 use std::os::unix::fs::PermissionsExt;
@@ -134,6 +136,9 @@ fn memory_is_brought_in_and_kept_in() {
     };
     assert_eq!(figure("Rss:"), figure("Size:"));
     assert!(figure("Rss:") * 1024 >= queue.snapshot().unwrap().bytes);
+    // A child that forks without any handler running finds nothing there ("dc": do not copy).
+    let flags = own.lines().find(|line| line.starts_with("VmFlags:")).unwrap();
+    assert!(flags.split_whitespace().any(|flag| flag == "dc"), "{flags}");
     OpenOptions::new().prefault(true).open::<[u8]>(&name).unwrap();
     match OpenOptions::new().mlock(true).open::<[u8]>(&name) {
         Ok(_) => {}

@@ -1,5 +1,7 @@
 //! Any order of operations against a plain model: a list of messages and a cursor per group.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
+
 mod common;
 
 use std::collections::BTreeMap;
@@ -63,6 +65,9 @@ struct World {
     queue: Queue,
     capacity: u64,
     tail: u64,
+    /// The producer may have announced that it writes below this: a quarter of the ring beyond its tail,
+    /// or as many slots as it asked for at once, had or not.
+    announced: u64,
     producer: Option<Producer>,
     groups: BTreeMap<usize, Cursor>,
     observer: Observer,
@@ -88,6 +93,7 @@ impl World {
             capacity: queue.capacity(),
             queue,
             tail: 0,
+            announced: 0,
             producer,
             groups: BTreeMap::new(),
             observer,
@@ -114,7 +120,13 @@ impl World {
         assert_eq!(Some(self.groups[&index].head), lowest);
     }
 
+    fn announce(&mut self, slots: usize) {
+        let reach = (slots as u64).max(self.capacity / 4).max(1);
+        self.announced = self.announced.max(self.tail + reach);
+    }
+
     fn send(&mut self) {
+        self.announce(1);
         let room = self.room();
         let sent = self.producer.as_mut().unwrap().try_send(&message(self.tail, PAYLOAD));
         match sent {
@@ -139,6 +151,7 @@ impl World {
                 assert_eq!(sent as u64, room.min(n as u64));
                 assert_eq!(messages.len(), n - sent);
                 self.tail += sent as u64;
+                self.announce(1);
             }
             Err(fault) => {
                 assert_eq!((room, fault.sent, messages.len()), (0, 0, n));
@@ -148,6 +161,9 @@ impl World {
     }
 
     fn reserve(&mut self, slots: usize) {
+        if slots as u64 <= self.capacity {
+            self.announce(slots);
+        }
         let (room, tail) = (self.room(), self.tail);
         match self.producer.as_mut().unwrap().try_reserve(slots) {
             Ok(mut reservation) => {
@@ -227,9 +243,7 @@ impl World {
                 let consumer = joined.unwrap();
                 assert!(!consumer.resumed());
                 let head = consumer.position();
-                // The producer may have been promised up to a quarter of the ring beyond its tail.
-                let promised = (self.capacity / 4).max(1);
-                let first = (tail + promised).saturating_sub(self.capacity);
+                let first = self.announced.saturating_sub(self.capacity);
                 match asked {
                     Start::Newest => assert_eq!(head, tail),
                     Start::Oldest => assert!((oldest..=first).contains(&head), "{head}"),

@@ -1,5 +1,7 @@
 //! Typed messages: who fits whose queue, and what their bytes may be.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
+
 mod common;
 
 use std::time::Duration;

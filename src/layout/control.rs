@@ -61,12 +61,12 @@ impl Control {
     /// Bytes used of each line.
     #[cfg(not(slipring_loom))]
     pub(crate) const USED: [usize; 9] = [
-        size_of::<AtomicU64>(),
-        size_of::<AtomicU64>(),
-        size_of::<Quiet32>(),
-        size_of::<Quiet32>(),
+        size_of::<u64>(),
+        size_of::<u64>(),
+        size_of::<u32>(),
+        size_of::<u32>(),
         size_of::<Marks>(),
-        size_of::<AtomicU64>(),
+        size_of::<u64>(),
         size_of::<ProducerIdentity>(),
         size_of::<ProducerCounters>(),
         128,

@@ -124,7 +124,7 @@ impl GroupRecord {
     /// Bytes used of each line.
     #[cfg(not(slipring_loom))]
     pub(crate) const USED: [usize; 6] =
-        [128, 128, 128, size_of::<AtomicU64>(), size_of::<Delivery>(), size_of::<Totals>()];
+        [128, 128, 128, size_of::<u64>(), size_of::<Delivery>(), size_of::<Totals>()];
 
     pub(crate) fn new() -> GroupRecord {
         GroupRecord {

@@ -84,7 +84,8 @@ pub(crate) fn make_group(view: &View, index: u8, position: Position) -> u64 {
     // Relaxed: the fence orders it.
     let start = guess.max(oldest());
     if start != guess {
-        // Release: a producer that sees it may overwrite what lies below. pair P2.
+        // Release, as every head: a producer that sees it may overwrite what lies below. pair P2. The
+        // group has read nothing yet, so no model asks for it.
         group.head.store(Head { seq: start, claimer: NOBODY }.pack(), Ordering::Release);
     }
     // Release. pair P8.

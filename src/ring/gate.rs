@@ -12,7 +12,9 @@ pub(crate) struct Gate {
     pub(crate) group: Option<u8>,
 }
 
-/// Scans all groups. `tail` is the gate of a queue without groups.
+/// Scans all groups. The producer scans once before its fence and once behind it, and goes no further
+/// than either allows. So the fence would give the loads below the order that they ask for themselves.
+/// `tail` is the gate of a queue without groups.
 pub(crate) fn gate(view: &View, tail: u64) -> Gate {
     let mut gate = Gate { seq: u64::MAX, group: None };
     // Bits of groups whose members hold ranges of their own.

@@ -81,9 +81,9 @@ fn look(view: &View, seq: u64, out: &mut [u8]) -> Look {
         if tail(view) <= seq {
             return Look::NotYet;
         }
-        // Acquire. pair P1. It may have been published just after the first look, and be whole. Behind
-        // the tail no older stamp can be seen: anything else is of a newer message.
-        stamp = slot.stamp.load(Ordering::Acquire);
+        // Relaxed: the tail carries stamp and payload. It may have been published just after the first
+        // look, and be whole; no older stamp can be seen now, so anything else is of a newer message.
+        stamp = slot.stamp.load(Ordering::Relaxed);
     }
     if stamp != seq + 1 {
         return Look::Lapped;

@@ -93,14 +93,15 @@ impl Publisher {
         }
         let mut lowest = gate(view, self.tail);
         for _ in 0..SCANS_MAX {
+            // Full at once: announcing more than can be used would only make "oldest" younger.
+            if lowest.seq + capacity < self.tail + n {
+                break;
+            }
             lowest = self.announce(view, n, lowest);
             if self.tail + n <= self.verified {
                 return Ok(());
             }
             // Else the gate has moved since it was announced: announce again.
-            if lowest.seq + capacity < self.tail + n {
-                break;
-            }
         }
         Err(NoRoom::Full { group: lowest.group, seq: lowest.seq })
     }

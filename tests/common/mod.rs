@@ -2,7 +2,7 @@
 //! segment's file as plain words; processes that are killed whatever happens.
 
 #![allow(dead_code, reason = "each test file uses its part")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
 
 pub(crate) mod child;
 pub(crate) mod words;

@@ -1,5 +1,6 @@
 //! A group is made while the producer overwrites the ring.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use loom::thread::spawn;
@@ -8,7 +9,7 @@ use super::explore::Model;
 use super::heap::{Process, Segment, Shape};
 use super::roles::{Consumer, Producer, controlled, make};
 use crate::layout::{GROUP_NAME_MAX, Identity};
-use crate::ring::control::{self, Position};
+use crate::ring::control::Position;
 use crate::ring::publish::NoRoom;
 
 const SHAPE: Shape = Shape { capacity: 2, groups: 1, records: 1, observed: false };
@@ -151,50 +152,46 @@ fn a_half_made_group_holds_nobody() {
     model.reaches(&["made", "freed", "held"]).check(|run| {
         let segment = filled(SHAPE);
         let (joiner, writer) = (Process::new(&segment), Process::new(&segment));
-        let notes = run.clone();
+        let made = Rc::new(Cell::new(None));
+        let (notes, makes) = (run.clone(), Rc::clone(&made));
         let joins = spawn(move || {
-            let made = notes.mortal(0, &joiner, || {
-                let (consumer, first) = Consumer::of_new(&joiner, Position::Oldest);
-                (consumer.member.group, first)
+            notes.mortal(0, &joiner, || {
+                controlled(&joiner, || {
+                    let group = make(&joiner, Position::Oldest);
+                    makes.set(Some(group));
+                    Consumer::join(&joiner, group.0).unwrap();
+                })
             });
             joiner.torn_down();
-            made
         });
+        let notes = run.clone();
         let writes = spawn(move || {
             let mut producer = Producer::attach(&writer, 2).unwrap();
-            let held = (0..2).any(|_| producer.send_or_reap().is_err());
-            producer.leave();
-            held
-        });
-        let made = joins.join().unwrap();
-        if writes.join().unwrap() {
-            run.reach("held");
-        }
-        let last = Process::new(&segment);
-        let mut producer = Producer::attach(&last, 3).unwrap();
-        match made {
-            Some((group, first)) => {
-                run.reach("made");
-                let mut consumer =
-                    controlled(&last, || Consumer::join(&last, group)).unwrap().unwrap();
-                consumer.drain(1);
-                producer.send().unwrap();
-                consumer.drain(1);
-                segment.settle(producer.tail(), &[(group, first)]);
-            }
-            None => {
-                for _ in 0..3 {
-                    // A group that was made as a whole before its maker died is there to stay.
-                    if control::groups(last.view()).next().is_none() {
-                        producer.send().unwrap();
-                        run.reach("freed");
-                    } else if producer.send_or_reap().is_err() {
-                        let active = control::state(last.view(), 0);
-                        assert_eq!(active, crate::layout::GroupState::Active, "held for ever");
-                    }
+            for _ in 0..2 {
+                if producer.send_or_reap().is_err() {
+                    notes.reach("held");
                 }
             }
-        }
+            producer.leave();
+        });
+        joins.join().unwrap();
+        writes.join().unwrap();
+        let last = Process::new(&segment);
+        let mut producer = Producer::attach(&last, 3).unwrap();
+        let Some((group, first)) = made.get() else {
+            run.reach("freed");
+            for _ in 0..3 {
+                producer.send_or_reap().unwrap();
+            }
+            return;
+        };
+        // Made as a whole: it is there to stay, though its maker may have died since.
+        run.reach("made");
+        let mut consumer = controlled(&last, || Consumer::join(&last, group)).unwrap().unwrap();
+        consumer.drain(1);
+        producer.send().unwrap();
+        consumer.drain(1);
+        segment.settle(producer.tail(), &[(group, first)]);
     });
 }
 

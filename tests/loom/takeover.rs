@@ -207,7 +207,7 @@ fn settle_joined(segment: &Rc<Segment>, (group, first): (u8, u64)) {
 /// another one takes over.
 #[test]
 fn a_group_joins_while_producers_change() {
-    let model = Model::named("a_group_joins_while_producers_change").mortals(1);
+    let model = Model::named("a_group_joins_while_producers_change").preemptions(3).mortals(1);
     model.reaches(&["taken over", "joined at 0", "joined above 0"]).check(|run| {
         let segment = Segment::new(SHAPE);
         publish(&segment, 2);
@@ -225,7 +225,7 @@ fn a_group_joins_while_producers_change() {
 /// s4m: two producers die one after the other in the slow path or in a slot while a group joins.
 #[test]
 fn a_group_joins_while_two_producers_die() {
-    let model = Model::named("a_group_joins_while_two_producers_die").mortals(2);
+    let model = Model::named("a_group_joins_while_two_producers_die").preemptions(3).mortals(2);
     model.reaches(&["joined at 0", "joined above 0"]).check(|run| {
         let segment = Segment::new(SHAPE);
         publish(&segment, 2);

@@ -2,6 +2,8 @@
 //!
 //! Each test starts this binary again in roles; see `roles`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
+
 #[path = "../common/mod.rs"]
 mod common;
 mod control;

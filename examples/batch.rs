@@ -1,0 +1,61 @@
+//! Many messages at a time, in both directions, and what a partial ack means. `cargo run --example batch`
+
+use std::error::Error;
+
+use slipring::Queue;
+
+/// A queue outlives its processes; this removes it on every way out.
+struct Cleanup(String);
+
+impl Drop for Cleanup {
+    fn drop(&mut self) {
+        let _ = slipring::remove(&self.0, true);
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let cleanup = Cleanup(format!("batch-{}", std::process::id()));
+    let name = &cleanup.0;
+    let queue = Queue::builder(name).capacity(64).payload_size(48).group("work").create()?;
+    let mut producer = queue.producer()?;
+
+    // One call for many messages: the tail, which others watch, moves once.
+    assert_eq!(producer.send_batch(["job 0", "job 1", "job 2"])?, 3);
+
+    // Or write into the slots themselves, without a copy. Nothing is visible before `publish`.
+    let mut slots = producer.reserve(2)?;
+    for (i, text) in ["job 3", "job 4"].into_iter().enumerate() {
+        let area = slots.bytes_mut(i).ok_or("two slots were reserved")?;
+        area[..text.len()].copy_from_slice(text.as_bytes());
+        assert!(slots.set_len(i, text.len()));
+    }
+    assert_eq!(slots.publish(), 3);
+
+    // A batch takes what is there, up to the number asked for: it does not wait for more.
+    let mut consumer = queue.consumer("work")?;
+    let mut batch = consumer.batch(32)?;
+    assert_eq!(batch.len(), 5);
+    for message in &batch {
+        println!("{}: {}", message.sequence(), str::from_utf8(&message)?);
+    }
+
+    // Acks go in order: this says that 0, 1 and 2 are done. Their slots are free from now on.
+    batch.ack_through(2)?;
+    println!("acked up to 2, dropping the batch with {} left", batch.len());
+    drop(batch);
+
+    // What was not acked comes again, first things first. One message at a time, so that a message that
+    // kills its consumer is the one whose attempts go up.
+    let again = consumer.batch(32)?;
+    assert_eq!(again.len(), 1);
+    let message = again.first().ok_or("a batch has at least one message")?;
+    println!("{} again, attempt {}", message.sequence(), message.attempts());
+    assert!(message.redelivered() && message.sequence() == 3 && message.attempts() == 2);
+    again.ack();
+
+    let last = consumer.recv()?;
+    assert!(last.redelivered() && &*last == b"job 4");
+    last.ack();
+    assert!(consumer.try_batch(32)?.is_none());
+    Ok(())
+}
