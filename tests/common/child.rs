@@ -31,7 +31,29 @@ pub(crate) fn hear() -> String {
 pub(crate) struct Child {
     process: std::process::Child,
     input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
+    lines: Option<Lines>,
+}
+
+/// What a role tells.
+pub(crate) struct Lines(BufReader<ChildStdout>);
+
+impl Lines {
+    /// The role's next line; `None` once it has ended.
+    pub(crate) fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        loop {
+            line.clear();
+            if self.0.read_line(&mut line).unwrap() == 0 {
+                return None;
+            }
+            // A line that the role was killed in has no end.
+            if let Some((_, text)) = line.split_once(MARK)
+                && let Some(text) = text.strip_suffix('\n')
+            {
+                return Some(text.to_owned());
+            }
+        }
+    }
 }
 
 impl Child {
@@ -59,8 +81,8 @@ impl Child {
             .spawn()
             .unwrap();
         let input = process.stdin.take();
-        let output = BufReader::new(process.stdout.take().unwrap());
-        Child { process, input, output }
+        let lines = process.stdout.take().map(|output| Lines(BufReader::new(output)));
+        Child { process, input, lines }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -69,16 +91,12 @@ impl Child {
 
     /// The role's next line; `None` once it has ended.
     pub(crate) fn line(&mut self) -> Option<String> {
-        let mut line = String::new();
-        loop {
-            line.clear();
-            if self.output.read_line(&mut line).unwrap() == 0 {
-                return None;
-            }
-            if let Some((_, text)) = line.trim_end().split_once(MARK) {
-                return Some(text.to_owned());
-            }
-        }
+        self.lines.as_mut().unwrap().line()
+    }
+
+    /// All further lines, for another thread to read.
+    pub(crate) fn lines(&mut self) -> Lines {
+        self.lines.take().unwrap()
     }
 
     /// Waits for the role to say `text`.

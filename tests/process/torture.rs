@@ -1,0 +1,192 @@
+//! A shared group under a killer: one producer, four members, one process that joins and leaves, one that
+//! makes and removes groups; whoever the dice name is killed with SIGKILL and started again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use slipring::{Group, JoinError, Queue, RecvError, Start};
+
+use crate::common::child::{Child, tell};
+use crate::common::{Rng, TempName, message};
+use crate::stream::LONG;
+
+const MAX: usize = 24;
+const GROUP: &str = "work";
+const MEMBERS: usize = 4;
+
+fn shared() -> Group {
+    Group::named(GROUP).shared()
+}
+
+/// Joins as soon as the dead predecessor's lease is free, which takes a moment after its end.
+fn patiently<T>(mut join: impl FnMut() -> Result<T, JoinError>) -> T {
+    let since = Instant::now();
+    loop {
+        match join() {
+            Err(JoinError::ProducerTaken { .. }) if since.elapsed() < LONG => thread::yield_now(),
+            joined => return joined.unwrap(),
+        }
+    }
+}
+
+/// Role: sends until it is killed, one by one and in batches.
+pub(crate) fn send_for_ever(name: &str) {
+    let queue: Queue = Queue::open(name).unwrap();
+    let mut producer = patiently(|| queue.producer());
+    for way in 0u64.. {
+        let next = producer.sequence();
+        let count = 1 + way % 5;
+        let batch: Vec<_> = (next..next + count).map(|number| message(number, MAX)).collect();
+        producer.send_batch(&batch).unwrap();
+    }
+}
+
+/// Role: takes up to `max` messages at a time until there were none for a while; tells each before its
+/// ack, with its attempts.
+pub(crate) fn compete(name: &str, max: usize) {
+    let queue: Queue = Queue::open(name).unwrap();
+    let mut member = queue.consumer(shared()).unwrap();
+    loop {
+        let batch = match member.batch_timeout(max, Duration::from_secs(2)) {
+            Ok(batch) => batch,
+            Err(RecvError::Timeout) => return,
+            Err(fault) => panic!("{fault}"),
+        };
+        for delivered in &batch {
+            assert_eq!(*delivered, *message(delivered.sequence(), MAX));
+            tell(format_args!("{} {}", delivered.sequence(), delivered.attempts()));
+        }
+        batch.ack();
+    }
+}
+
+/// Role: joins the group and leaves it, for ever; what it takes meanwhile it gives back.
+pub(crate) fn come_and_go(name: &str) {
+    let queue: Queue = Queue::open(name).unwrap();
+    loop {
+        let mut member = queue.consumer(shared()).unwrap();
+        drop(member.try_batch(2).unwrap());
+    }
+}
+
+/// Role: makes and removes groups of its own, for ever.
+pub(crate) fn make_and_remove(name: &str) {
+    let queue: Queue = Queue::open(name).unwrap();
+    for n in 0u64.. {
+        let group = Group::named(format!("side-{}", n % 3)).start(Start::Newest);
+        // A predecessor may have died between making and removing.
+        let _ = queue.add_group(&group);
+        queue.remove_group(&format!("side-{}", n % 3)).unwrap();
+    }
+}
+
+/// A member told this: who, which message, which attempt, when it was heard.
+struct Told {
+    by: usize,
+    seq: u64,
+    attempts: u64,
+    at: Instant,
+}
+
+/// Starts member number `by`, and listens to it.
+fn start_member(name: &str, by: usize, told: &Sender<Told>) -> (Child, thread::JoinHandle<()>) {
+    let mut child = Child::start(&format!("compete {name} {}", 1 + by % 7));
+    let mut lines = child.lines();
+    let told = told.clone();
+    let listener = thread::spawn(move || {
+        while let Some(line) = lines.line() {
+            let (seq, attempts) = line.split_once(' ').unwrap();
+            let (seq, attempts) = (seq.parse().unwrap(), attempts.parse().unwrap());
+            told.send(Told { by, seq, attempts, at: Instant::now() }).unwrap();
+        }
+    });
+    (child, listener)
+}
+
+/// `SLIPRING_KILLS` says how many (200).
+#[test]
+fn killed_members_messages_go_to_others_and_to_nobody_twice() {
+    let kills = std::env::var("SLIPRING_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(200);
+    let name = TempName::new("torture");
+    let queue = Queue::builder(&name).capacity(64).payload_size(MAX).group(shared());
+    let queue = queue.consumers_max(16).create().unwrap();
+    let mut rng = Rng::new();
+    let (tell_us, told) = channel();
+    let collector = thread::spawn(move || told.iter().collect::<Vec<Told>>());
+    let others = ["send-for-ever", "come-and-go", "make-and-remove"];
+    let start_other = |role: &str| Child::start(&format!("{role} {}", &*name));
+    let mut others_running: Vec<Child> = others.iter().map(|role| start_other(role)).collect();
+    let mut members = Vec::new();
+    let mut listeners = Vec::new();
+    let mut killed_at = BTreeMap::new();
+    let mut started = 0;
+    let mut start = |listeners: &mut Vec<_>| {
+        let (child, listener) = start_member(&name, started, &tell_us);
+        listeners.push(listener);
+        started += 1;
+        (started - 1, child)
+    };
+    for _ in 0..MEMBERS {
+        members.push(start(&mut listeners));
+    }
+    for _ in 0..kills {
+        thread::sleep(Duration::from_millis(rng.below(20)));
+        let victim = rng.below((MEMBERS + others.len()) as u64) as usize;
+        if let Some(other) = victim.checked_sub(MEMBERS) {
+            others_running[other].kill();
+            others_running[other] = start_other(others[other]);
+        } else {
+            killed_at.insert(members[victim].0, Instant::now());
+            members[victim].1.kill();
+            members[victim] = start(&mut listeners);
+        }
+    }
+    // No more messages; the members end once they have had the rest.
+    drop(others_running);
+    for (_, member) in members {
+        member.finish();
+    }
+    for listener in listeners {
+        listener.join().unwrap();
+    }
+    drop(tell_us);
+    let told = collector.join().unwrap();
+    drop(queue.producer().unwrap());
+    let look = queue.snapshot().unwrap();
+    let group = look.groups.iter().find(|group| group.name == GROUP).unwrap();
+    assert_eq!((group.head, group.depth), (look.tail, 0), "all acked");
+    let mut by_message: BTreeMap<u64, Vec<&Told>> = BTreeMap::new();
+    for one in &told {
+        by_message.entry(one.seq).or_default().push(one);
+    }
+    let seen: BTreeSet<u64> = by_message.keys().copied().collect();
+    assert!(seen.iter().copied().eq(0..look.tail), "every message was delivered");
+    let mut twice = 0;
+    let mut waits = BTreeMap::new();
+    for (seq, deliveries) in &mut by_message {
+        deliveries.sort_by_key(|one| one.attempts);
+        for pair in deliveries.windows(2) {
+            let (first, next) = (pair[0], pair[1]);
+            twice += 1;
+            assert!(next.attempts > first.attempts, "{seq}: attempt {} twice", next.attempts);
+            let Some(killed) = killed_at.get(&first.by) else {
+                panic!("{seq}: member {} lives, and {} got it again", first.by, next.by)
+            };
+            let wait = next.at.saturating_duration_since(*killed);
+            let least = waits.entry(first.by).or_insert(wait);
+            *least = wait.min(*least);
+        }
+    }
+    let mut waits: Vec<Duration> = waits.into_values().collect();
+    waits.sort();
+    println!(
+        "{kills} kills, {} of them members; {} messages, {twice} delivered again; from SIGKILL to \
+         redelivery, others busy: median {:?}, max {:?}",
+        killed_at.len(),
+        look.tail,
+        waits.get(waits.len() / 2),
+        waits.last(),
+    );
+}
