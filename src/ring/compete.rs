@@ -155,6 +155,7 @@ impl Competitor {
             return;
         }
         let Some(record) = view.records().get(usize::from(head.claimer)) else { return };
+        // Acquire. pair C1: the head has brought its PENDING already; more says nothing against it.
         let word = record.claim.start.load(Ordering::Acquire);
         let start = Start::unpack(word);
         let theirs = start.group == self.group && start.state == State::Pending;

@@ -90,6 +90,10 @@ impl Process {
         self.segment.view()
     }
 
+    pub(super) fn leases(&self) -> usize {
+        self.held.borrow().len()
+    }
+
     pub(super) fn holds(&self, byte: u64) -> bool {
         self.held.borrow().contains(&byte)
     }

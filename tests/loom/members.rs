@@ -88,6 +88,13 @@ impl Account {
         book.acked.push((group, seq));
     }
 
+    /// `group` is a new one, whatever there was under its index.
+    fn forget(&self, group: u8) {
+        let mut book = self.book();
+        book.handed.retain(|handed| handed.group != group);
+        book.acked.retain(|acked| acked.0 != group);
+    }
+
     /// At the end: `group` acked every message below `tail`.
     fn settle(&self, group: u8, tail: u64) {
         let book = self.book();
@@ -98,23 +105,27 @@ impl Account {
     }
 }
 
+/// Makes a shared group at the oldest message; returns its index and where it starts. The control lease
+/// is held.
+pub(super) fn make_shared(process: &Process) -> (u8, u64) {
+    let index = control::free_group(process.view()).unwrap();
+    let identity = Identity {
+        name: [b'g'; GROUP_NAME_MAX],
+        name_len: 1,
+        mode: Mode::Shared as u8,
+        retention: 0,
+    };
+    identity.store(&process.view().group(index).identity);
+    process.segment.account.forget(index);
+    make(process, Position::Oldest)
+}
+
 /// A segment with as many shared groups as the shape allows, and `fill` messages.
 pub(super) fn filled(shape: Shape, fill: u64) -> (Rc<Segment>, Writer) {
     let segment = Segment::new(shape);
     let process = Process::new(&segment);
     for _ in 0..shape.groups {
-        controlled(&process, || {
-            let index = control::free_group(process.view()).unwrap();
-            let identity = Identity {
-                name: [b'g'; GROUP_NAME_MAX],
-                name_len: 1,
-                mode: Mode::Shared as u8,
-                retention: 0,
-            };
-            identity.store(&process.view().group(index).identity);
-            assert_eq!(make(&process, Position::Oldest), (index, 0));
-        })
-        .unwrap();
+        assert_eq!(controlled(&process, || make_shared(&process)).unwrap().1, 0);
     }
     let mut producer = Producer::attach(&process, 1).unwrap();
     for _ in 0..fill {
@@ -302,6 +313,7 @@ impl Worker {
     pub(super) fn settle(mut self, tail: u64) {
         while self.take(2) || self.adopt() {}
         let Worker { process, member, .. } = self;
+        assert_eq!(process.leases(), 1, "what was adopted is given back");
         process.segment.account.settle(member.group, tail);
         let gate = gate(process.view(), tail).seq;
         assert_eq!(gate, tail, "all is acked, and the producer is held");

@@ -6,13 +6,14 @@ use super::members::{Worker, filled};
 
 const SHAPE: Shape = Shape { capacity: 4, groups: 1, records: 3, observed: false };
 
-/// Claims two, acks one, gives the other back, and takes one more.
+/// Claims two, acks one, reads the other and gives it back, and takes one more.
 fn gives_back(worker: &mut Worker) {
     let Some(mut claim) = worker.claim(2) else { return };
     let first = claim.start;
     worker.read(&claim, first);
     worker.ack(&mut claim, first + 1);
     if claim.start < claim.end {
+        worker.read(&claim, first + 1);
         worker.release(&claim);
     }
     worker.take(1);
@@ -47,10 +48,25 @@ fn what_is_given_back_comes_again_once() {
         .check(|run| releaser_dies(run, 4, 3, 0));
 }
 
+/// The releaser lives on: the others need not wait for its death.
+#[test]
+fn what_a_live_member_gives_back_is_taken() {
+    let model = Model::named("what_a_live_member_gives_back_is_taken");
+    model.reaches(&["adopted", "came again"]).check(|run| {
+        let (segment, writer) = filled(SHAPE, 3);
+        let [a, c] = [(); 2].map(|()| Worker::new(run, &segment, 0));
+        let a = a.works(gives_back);
+        let c = c.works(takes_over);
+        // It lives until all is settled.
+        let _a = a.join().unwrap();
+        c.join().unwrap().settle(writer.tail());
+    });
+}
+
 /// relp: while the producer scans and overwrites.
 #[test]
 fn what_is_given_back_holds_the_producer() {
-    let model = Model::named("what_is_given_back_holds_the_producer").mortals(1);
+    let model = Model::named("what_is_given_back_holds_the_producer").mortals(1).seconds(2.0);
     model
         .reaches(&["adopted", "came again", "room", "full"])
         .check(|run| releaser_dies(run, 2, 2, 1));
@@ -84,7 +100,9 @@ fn a_release_that_finds_no_record_changes_nothing() {
         let notes = run.clone();
         let a = a.works(move |worker| {
             let Some(claim) = worker.claim(2) else { return };
-            worker.read(&claim, claim.start);
+            for seq in claim.start..claim.end {
+                worker.read(&claim, seq);
+            }
             assert!(!worker.release(&claim));
             notes.reach("kept");
             while worker.take(1) {}
