@@ -125,7 +125,7 @@ impl Competitor {
             me.end.store(end, Ordering::Relaxed);
             let pending = Start { seq: start, group: self.group, state: State::Pending };
             // Release. pair C2: carries the earlier acks of this member to a producer that scans.
-            me.start.store_beside_exchange(pending.pack(), Ordering::Release);
+            me.start.store(pending.pack(), Ordering::Release);
             tried = Some(start);
             let next = Head { seq: end, claimer: self.record };
             // Release. pair C1: carries the PENDING above. Relaxed on failure: the loop loads it again.
@@ -135,7 +135,9 @@ impl Competitor {
                 continue;
             }
             let held = Start { state: State::Held, ..pending };
-            // Release: a plain store ends the release sequence of the PENDING, so it carries as much.
+            // Release: a plain store ends the release sequence of the PENDING, so it carries as much. The
+            // one store that may meet a helper's exchange: all others come behind it, or behind recovery's,
+            // and find no PENDING that a helper could have read.
             me.start.store_beside_exchange(held.pack(), Ordering::Release);
             return Ok(Took::Claim(Claim {
                 record: u32::from(self.record),
@@ -155,6 +157,7 @@ impl Competitor {
             return;
         }
         let Some(record) = view.records().get(usize::from(head.claimer)) else { return };
+        // Acquire. pair C1: the head has brought its PENDING already; more says nothing against it.
         let word = record.claim.start.load(Ordering::Acquire);
         let start = Start::unpack(word);
         let theirs = start.group == self.group && start.state == State::Pending;
@@ -177,7 +180,7 @@ impl Competitor {
             let idle = Start::idle(seq, self.group);
             // Release. pair C2.
             let me = &view.record(self.record).claim;
-            me.start.store_beside_exchange(idle.pack(), Ordering::Release);
+            me.start.store(idle.pack(), Ordering::Release);
         }
     }
 
@@ -246,7 +249,7 @@ impl Competitor {
         // Release. pair C2: all reads of the acked payloads come before it.
         let record = claim.record as u8;
         let word = &view.record(record).claim.start;
-        word.store_beside_exchange(start.pack(), Ordering::Release);
+        word.store(start.pack(), Ordering::Release);
         if done && self.adopted == Some(record) {
             self.adopted = None;
             give_back(leases, lease_byte::consumer(record));
@@ -349,7 +352,7 @@ impl Competitor {
             State::Pending => {
                 let idle = Start::idle(start.seq, self.group);
                 // Release. pair C2. Nobody helps a PENDING whose exchange never happened.
-                words.start.store_beside_exchange(idle.pack(), Ordering::Release);
+                words.start.store(idle.pack(), Ordering::Release);
                 Ok(false)
             }
             State::Evicted => Err(Corrupt("a consumer record is in a state of a newer version")),

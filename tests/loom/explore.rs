@@ -17,6 +17,8 @@ pub(super) struct Model {
     mortals: usize,
     preemptions: usize,
     reaches: &'static [&'static str],
+    /// Longest search for one place to die.
+    seconds: Option<f64>,
 }
 
 /// One execution's view of its run: who dies where, and a place to note what happened.
@@ -41,7 +43,7 @@ fn setting(name: &str) -> Option<u64> {
 impl Model {
     /// Searched with 2 preemptions unless the model or `SLIPRING_LOOM_PREEMPTIONS` says otherwise.
     pub(super) fn named(name: &'static str) -> Model {
-        Model { name, mortals: 0, preemptions: 2, reaches: &[] }
+        Model { name, mortals: 0, preemptions: 2, reaches: &[], seconds: None }
     }
 
     /// It has so many threads that die, at every store they make.
@@ -58,6 +60,12 @@ impl Model {
         Model { reaches, ..self }
     }
 
+    /// It is too large to be run to the end every time: each place to die is searched so long only, and
+    /// it says so. With `SLIPRING_LOOM_SECONDS` that alone counts.
+    pub(super) fn seconds(self, seconds: f64) -> Model {
+        Model { seconds: Some(seconds), ..self }
+    }
+
     /// Runs it to the end, or as long as `SLIPRING_LOOM_SECONDS` allows; it says so then, and asks for
     /// nothing to have been reached.
     pub(super) fn check(self, body: impl Fn(&Run) + Send + Sync + 'static) {
@@ -71,13 +79,17 @@ impl Model {
         'first: loop {
             let mut first_died = false;
             loop {
-                let searched = self.search(deaths, preemptions, end, &body);
+                let until = match (end, self.seconds) {
+                    (None, Some(each)) => Some(Instant::now() + Duration::from_secs_f64(each)),
+                    (end, _) => end,
+                };
+                let searched = self.search(deaths, preemptions, until, &body);
                 searches += 1;
                 total.executions += searched.executions;
                 total.reached.extend(&searched.reached);
                 first_died |= searched.died[0];
-                cut |= end.is_some_and(|end| Instant::now() >= end);
-                if cut {
+                cut |= until.is_some_and(|until| Instant::now() >= until);
+                if end.is_some() && cut {
                     break 'first;
                 }
                 if self.mortals < 2 || !searched.died[1] {

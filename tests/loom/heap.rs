@@ -11,6 +11,7 @@ use std::rc::Rc;
 use loom::sync::atomic::AtomicU64;
 
 use super::ledger::Ledger;
+use super::members::Account;
 use crate::layout::{Geometry, View, lease_byte};
 use crate::ring::lease::Leases;
 use crate::sync::{Ordering, PAYLOAD, set_observed};
@@ -34,6 +35,7 @@ pub(super) struct Segment {
     leases: Vec<AtomicU64>,
     /// Outside of the model: what really happened.
     pub(super) ledger: Ledger,
+    pub(super) account: Account,
 }
 
 impl Segment {
@@ -47,7 +49,8 @@ impl Segment {
         // SAFETY: as long as the geometry says, aligned, and freed only with this value.
         let view = unsafe { View::init(base, geo) };
         let leases = (0..shape.records + 2).map(|_| AtomicU64::new(0)).collect();
-        Rc::new(Segment { base, layout, view, leases, ledger: Ledger::default() })
+        let (ledger, account) = (Ledger::default(), Account::default());
+        Rc::new(Segment { base, layout, view, leases, ledger, account })
     }
 
     pub(super) fn view(&self) -> &View {
@@ -87,9 +90,18 @@ impl Process {
         self.segment.view()
     }
 
+    pub(super) fn leases(&self) -> usize {
+        self.held.borrow().len()
+    }
+
+    pub(super) fn holds(&self, byte: u64) -> bool {
+        self.held.borrow().contains(&byte)
+    }
+
     /// The kernel frees the locks of a dead process, after all that it stored.
     pub(super) fn torn_down(&self) {
         for byte in self.held.take() {
+            self.segment.account.left(byte);
             self.segment.lease(byte).store(0, Ordering::Release);
         }
     }
@@ -114,6 +126,7 @@ impl Leases for Process {
         let before = self.held.borrow().len();
         self.held.borrow_mut().retain(|held| *held != byte);
         assert_eq!(self.held.borrow().len() + 1, before, "gave back a lease it does not hold");
+        self.segment.account.left(byte);
         self.segment.lease(byte).store(0, Ordering::Relaxed);
     }
 }

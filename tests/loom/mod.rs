@@ -10,10 +10,14 @@
 mod explore;
 mod heap;
 mod ledger;
+mod members;
 mod roles;
 
+mod compete;
 mod consume;
 mod groups;
 mod join;
 mod observe;
+mod orphans;
+mod release;
 mod takeover;

@@ -25,7 +25,7 @@ fn meta(by: u32) -> Meta {
 }
 
 /// Checks a message that says to be `seq`; returns its producer.
-fn check(seq: u64, meta: Meta, bytes: &[u8; PAYLOAD]) -> u32 {
+pub(super) fn check(seq: u64, meta: Meta, bytes: &[u8; PAYLOAD]) -> u32 {
     assert_eq!(meta.len, PAYLOAD, "message {seq} has another one's length");
     assert_eq!(*bytes, content(seq, meta.kind), "message {seq} is torn or another one");
     meta.kind

@@ -1,0 +1,127 @@
+//! Members of a shared group compete: each message goes to one of them, and none is overwritten before
+//! its ack.
+
+use super::explore::{Model, Run};
+use super::heap::Shape;
+use super::members::{Worker, filled};
+
+const SHAPE: Shape = Shape { capacity: 2, groups: 1, records: 2, observed: false };
+
+/// How often a member takes how many at a time.
+#[derive(Clone, Copy)]
+struct Takes(u32, u64);
+
+impl Takes {
+    fn all(self, worker: &mut Worker) {
+        for _ in 0..self.0 {
+            worker.take(self.1);
+        }
+    }
+}
+
+/// Two members take what is there, and what a producer sends meanwhile.
+fn two_members(run: &Run, capacity: u64, fill: u64, a: Takes, b: Takes, sends: u32) {
+    let (segment, mut writer) = filled(Shape { capacity, ..SHAPE }, fill);
+    let [x, y] =
+        [a, b].map(|takes| Worker::new(run, &segment, 0).works(move |worker| takes.all(worker)));
+    if sends > 0 {
+        writer = writer.sends(run, sends).join().unwrap();
+    }
+    x.join().unwrap();
+    y.join().unwrap().settle(writer.tail());
+}
+
+/// s2: one at a time, while the producer overwrites what is acked.
+#[test]
+fn members_take_one_at_a_time() {
+    let model = Model::named("members_take_one_at_a_time").seconds(25.0).reaches(&["room", "full"]);
+    model.check(|run| two_members(run, 2, 2, Takes(1, 1), Takes(2, 1), 1));
+}
+
+/// s2b: claims of two and of one, while the producer fills the ring and goes around.
+#[test]
+fn members_take_two_and_one() {
+    let model = Model::named("members_take_two_and_one").seconds(25.0).reaches(&["room", "full"]);
+    model.check(|run| two_members(run, 2, 1, Takes(1, 2), Takes(1, 1), 2));
+}
+
+/// s2c: two claims each, more than there is: a claim that fails and then finds nothing leaves nothing
+/// behind.
+#[test]
+fn a_failed_claim_leaves_nothing_behind() {
+    Model::named("a_failed_claim_leaves_nothing_behind")
+        .preemptions(3)
+        .check(|run| two_members(run, 4, 3, Takes(2, 2), Takes(2, 1), 0));
+}
+
+/// empty: one of two messages is taken and its slot written again: the other one was there all the time.
+#[test]
+fn empty_is_never_said_while_a_message_is_there() {
+    let model = Model::named("empty_is_never_said_while_a_message_is_there").preemptions(3);
+    model.reaches(&["room"]).check(|run| {
+        let (segment, writer) = filled(SHAPE, 2);
+        let notes = run.clone();
+        let a = loom::thread::spawn({
+            let mut worker = Worker::new(run, &segment, 0);
+            move || {
+                assert!(worker.take(1));
+                writer.send(&notes).0
+            }
+        });
+        let b = Worker::new(run, &segment, 0).works(|worker| {
+            assert!(worker.take(1), "empty, but there was a message at every moment");
+        });
+        let writer = a.join().unwrap();
+        b.join().unwrap().settle(writer.tail());
+    });
+}
+
+/// f1: a member that read the head long ago pulls the gate below what the producer may use already.
+#[test]
+fn a_late_pending_does_not_take_room_back() {
+    let model = Model::named("a_late_pending_does_not_take_room_back").seconds(20.0);
+    model.reaches(&["room", "full"]).check(|run| {
+        let (segment, mut writer) = filled(SHAPE, 2);
+        let notes = run.clone();
+        let a = loom::thread::spawn({
+            let mut worker = Worker::new(run, &segment, 0);
+            move || {
+                worker.take(1);
+                worker.take(1);
+                for round in 0..3 {
+                    (writer, _) = writer.send(&notes);
+                    if round == 1 {
+                        worker.take(1);
+                    }
+                }
+                (worker, writer)
+            }
+        });
+        let b = Worker::new(run, &segment, 0).works(|worker| {
+            worker.take(1);
+        });
+        b.join().unwrap();
+        let (worker, writer) = a.join().unwrap();
+        worker.settle(writer.tail());
+    });
+}
+
+/// hwm: a member joins with a record that was never in use; a scan that has seen its claim at the head
+/// has seen the record.
+#[test]
+fn a_new_record_holds_the_producer() {
+    let model = Model::named("a_new_record_holds_the_producer");
+    model.reaches(&["room", "full"]).check(|run| {
+        let (segment, writer) = filled(SHAPE, 2);
+        let a = Worker::new(run, &segment, 0);
+        let (notes, process) = (run.clone(), std::rc::Rc::new(super::heap::Process::new(&segment)));
+        let b = loom::thread::spawn(move || {
+            let mut worker = Worker::join(&notes, &process, 0).unwrap();
+            worker.take(1);
+            worker
+        });
+        let writer = writer.sends(run, 1).join().unwrap();
+        b.join().unwrap();
+        a.settle(writer.tail());
+    });
+}

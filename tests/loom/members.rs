@@ -1,0 +1,327 @@
+//! Members of a shared group as the handles in src/ drive them, and an account of what each of them was
+//! handed, kept outside of the model.
+
+#![allow(unsafe_code)]
+
+use std::rc::Rc;
+use std::sync::Mutex;
+
+use loom::thread::{JoinHandle, spawn};
+
+use super::explore::Run;
+use super::heap::{Process, Segment, Shape};
+use super::roles::{Producer, check, controlled, make};
+use crate::layout::{GROUP_NAME_MAX, Identity, Meta, Mode, lease_byte};
+use crate::ring::claim::Claim;
+use crate::ring::compete::{Competitor, Took};
+use crate::ring::control::{self, Position};
+use crate::ring::gate::gate;
+use crate::ring::publish::{NoRoom, Publisher};
+use crate::sync::Ordering;
+
+struct Handed {
+    group: u8,
+    seq: u64,
+    record: u32,
+    attempts: u32,
+    to: *const Process,
+}
+
+#[derive(Default)]
+struct Book {
+    handed: Vec<Handed>,
+    /// Group and sequence.
+    acked: Vec<(u8, u64)>,
+    /// Leases that somebody lost or gave back.
+    left: Vec<u64>,
+}
+
+/// In the order of execution, as the ledger.
+#[derive(Default)]
+pub(super) struct Account(Mutex<Book>);
+
+impl Account {
+    fn book(&self) -> std::sync::MutexGuard<'_, Book> {
+        self.0.lock().expect("models run on one system thread")
+    }
+
+    pub(super) fn left(&self, byte: u64) {
+        self.book().left.push(byte);
+    }
+
+    /// A message came out of `new.record`. It always comes out of the record it was claimed with; again
+    /// only if it was not acked, and to somebody else only if that record was left; and each delivery
+    /// counts one more. A claim counts as a delivery, though its member died before it read. Returns
+    /// how often it had been handed out before.
+    fn handed(&self, new: Handed) -> usize {
+        let mut book = self.book();
+        let Handed { group, seq, record, attempts, to } = new;
+        assert!(!book.acked.contains(&(group, seq)), "message {seq} came again after its ack");
+        let earlier: Vec<_> =
+            book.handed.iter().filter(|h| (h.group, h.seq) == (group, seq)).collect();
+        let times = earlier.len();
+        assert!(
+            earlier.iter().all(|h| h.record == record),
+            "message {seq} was claimed with two records"
+        );
+        if attempts == 1 {
+            assert_eq!(times, 0, "message {seq} was claimed twice");
+        } else {
+            let unread = earlier.first().is_none_or(|first| first.attempts > 1);
+            let counted = times + usize::from(unread);
+            assert_eq!(attempts as usize, counted + 1, "deliveries of {seq} are miscounted");
+            let own = earlier.last().is_some_and(|last| last.to == to);
+            let left = book.left.contains(&lease_byte::consumer(record as u8));
+            assert!(own || left, "message {seq} was taken from a live member");
+        }
+        book.handed.push(new);
+        times
+    }
+
+    fn acked(&self, group: u8, seq: u64) {
+        let mut book = self.book();
+        assert!(
+            book.handed.iter().any(|h| (h.group, h.seq) == (group, seq)),
+            "message {seq} was acked unread"
+        );
+        assert!(!book.acked.contains(&(group, seq)), "message {seq} was acked twice");
+        book.acked.push((group, seq));
+    }
+
+    /// `group` is a new one, whatever there was under its index.
+    fn forget(&self, group: u8) {
+        let mut book = self.book();
+        book.handed.retain(|handed| handed.group != group);
+        book.acked.retain(|acked| acked.0 != group);
+    }
+
+    /// At the end: `group` acked every message below `tail`.
+    fn settle(&self, group: u8, tail: u64) {
+        let book = self.book();
+        let mut acked: Vec<_> =
+            book.acked.iter().filter(|acked| acked.0 == group).map(|acked| acked.1).collect();
+        acked.sort_unstable();
+        assert!(acked.iter().copied().eq(0..tail), "acked {acked:?} of {tail}: lost");
+    }
+}
+
+/// Makes a shared group at the oldest message; returns its index and where it starts. The control lease
+/// is held.
+pub(super) fn make_shared(process: &Process) -> (u8, u64) {
+    let index = control::free_group(process.view()).unwrap();
+    let identity = Identity {
+        name: [b'g'; GROUP_NAME_MAX],
+        name_len: 1,
+        mode: Mode::Shared as u8,
+        retention: 0,
+    };
+    identity.store(&process.view().group(index).identity);
+    process.segment.account.forget(index);
+    make(process, Position::Oldest)
+}
+
+/// A segment with as many shared groups as the shape allows, and `fill` messages.
+pub(super) fn filled(shape: Shape, fill: u64) -> (Rc<Segment>, Writer) {
+    let segment = Segment::new(shape);
+    let process = Process::new(&segment);
+    for _ in 0..shape.groups {
+        assert_eq!(controlled(&process, || make_shared(&process)).unwrap().1, 0);
+    }
+    let mut producer = Producer::attach(&process, 1).unwrap();
+    for _ in 0..fill {
+        producer.send().unwrap();
+    }
+    let publisher = producer.publisher;
+    (segment, Writer { process, publisher })
+}
+
+/// The producer of a model: attached before its thread starts.
+pub(super) struct Writer {
+    process: Process,
+    publisher: Publisher,
+}
+
+impl Writer {
+    pub(super) fn tail(&self) -> u64 {
+        self.publisher.tail()
+    }
+
+    /// Tries to send once; whether there was room.
+    pub(super) fn send(mut self, run: &Run) -> (Writer, bool) {
+        let mut producer = Producer::of(&self.process, self.publisher, 1);
+        let sent = producer.send();
+        run.reach(if sent.is_ok() { "room" } else { "full" });
+        assert!(!matches!(sent, Err(NoRoom::Exhausted)));
+        self.publisher = producer.publisher;
+        (self, sent.is_ok())
+    }
+
+    /// A thread that tries to send `n` times.
+    pub(super) fn sends(mut self, run: &Run, n: u32) -> JoinHandle<Writer> {
+        let run = run.clone();
+        spawn(move || {
+            for _ in 0..n {
+                (self, _) = self.send(&run);
+            }
+            self
+        })
+    }
+}
+
+/// A member of a shared group.
+pub(super) struct Worker {
+    process: Rc<Process>,
+    pub(super) member: Competitor,
+    run: Run,
+}
+
+impl Worker {
+    /// As `Consumer::join`. The control lease is free.
+    pub(super) fn join(run: &Run, process: &Rc<Process>, group: u8) -> Option<Worker> {
+        let view = process.view();
+        let record =
+            controlled(process, || control::take_record(view, &**process, group, 0).unwrap())??;
+        let member = Competitor::enter(view, group, record).unwrap();
+        Some(Worker { process: Rc::clone(process), member, run: run.clone() })
+    }
+
+    /// A new process joins.
+    pub(super) fn new(run: &Run, segment: &Rc<Segment>, group: u8) -> Worker {
+        Worker::join(run, &Rc::new(Process::new(segment)), group).unwrap()
+    }
+
+    pub(super) fn claim(&mut self, max: u64) -> Option<Claim> {
+        match self.member.claim(self.process.view(), max).unwrap() {
+            Took::Claim(claim) => Some(claim),
+            Took::Empty => None,
+            Took::Contended => unreachable!("a model has fewer claims than a claim has tries"),
+        }
+    }
+
+    fn holds(&self, record: u32) {
+        let byte = lease_byte::consumer(record as u8);
+        assert!(self.process.holds(byte), "a message of a record whose lease is not held");
+    }
+
+    /// Reads message `seq` of `claim` in place.
+    pub(super) fn read(&self, claim: &Claim, seq: u64) {
+        self.holds(claim.record);
+        let attempts = if seq == claim.start { claim.attempts } else { 1 };
+        let times = self.process.segment.account.handed(Handed {
+            group: self.member.group,
+            seq,
+            record: claim.record,
+            attempts,
+            to: Rc::as_ptr(&self.process),
+        });
+        if attempts > 1 {
+            self.run.reach(if times == 0 { "died unread" } else { "came again" });
+        }
+        if attempts > 2 {
+            self.run.reach("third attempt");
+        }
+        let slot = self.process.view().slot(seq);
+        let meta = Meta::unpack(slot.meta.load(Ordering::Relaxed));
+        // SAFETY: claimed and not acked (I3); loom checks it.
+        let bytes = unsafe { slot.payload.bytes() };
+        check(seq, meta, &bytes);
+    }
+
+    /// Acks `claim` up to, not including, `to`.
+    pub(super) fn ack(&mut self, claim: &mut Claim, to: u64) {
+        self.holds(claim.record);
+        // Before it is done: behind it, the record may be somebody else's.
+        let (from, group) = (claim.start, self.member.group);
+        self.member.ack(self.process.view(), &*self.process, claim, to);
+        for seq in from..to {
+            self.process.segment.account.acked(group, seq);
+        }
+    }
+
+    /// Claims up to `max` messages, reads and acks them one by one; whether there were any.
+    pub(super) fn take(&mut self, max: u64) -> bool {
+        let Some(mut claim) = self.claim(max) else { return false };
+        for seq in claim.start..claim.end {
+            self.read(&claim, seq);
+            self.ack(&mut claim, seq + 1);
+        }
+        true
+    }
+
+    pub(super) fn adopt(&mut self) -> bool {
+        let found = self.member.adopt(self.process.view(), &*self.process).unwrap();
+        if found {
+            self.run.reach("adopted");
+        }
+        found
+    }
+
+    /// Looks for an orphan and works it off. The member holds nothing of its own.
+    pub(super) fn recover(&mut self) {
+        if !self.adopt() {
+            return;
+        }
+        loop {
+            let mut claim = self.claim(1).unwrap();
+            let (seq, last) = (claim.start, claim.last);
+            self.read(&claim, seq);
+            self.ack(&mut claim, seq + 1);
+            if seq + 1 == last {
+                break;
+            }
+        }
+    }
+
+    /// As `Batch::release`, if the control lease is free; whether it was, and there was a record to go
+    /// on with.
+    pub(super) fn release(&mut self, claim: &Claim) -> bool {
+        let Worker { process, member, .. } = self;
+        let record = claim.record as u8;
+        controlled(process, || member.release(process.view(), &**process, 0, record).unwrap())
+            .unwrap_or(false)
+    }
+
+    /// As `Consumer::leave` of a group that stays. The control lease is free.
+    pub(super) fn leave(self) -> Rc<Process> {
+        let Worker { process, member, .. } = self;
+        controlled(&process, || control::leave(process.view(), &*process, member.record)).unwrap();
+        process
+    }
+
+    /// A thread in which the member lives `life`, and stays alive.
+    pub(super) fn works(mut self, life: impl Fn(&mut Worker) + 'static) -> JoinHandle<Worker> {
+        spawn(move || {
+            life(&mut self);
+            self
+        })
+    }
+
+    /// Lives `life` as the run's mortal `who`; is gone at the end of it, by death or by itself.
+    pub(super) fn live_and_die(mut self, who: usize, life: impl Fn(&mut Worker)) {
+        let (run, process) = (self.run.clone(), Rc::clone(&self.process));
+        run.mortal(who, &process, || life(&mut self));
+        process.torn_down();
+    }
+
+    /// A thread that does so.
+    pub(super) fn dies(self, who: usize, life: impl Fn(&mut Worker) + 'static) -> JoinHandle<()> {
+        spawn(move || self.live_and_die(who, life))
+    }
+
+    /// All the others are gone or hold nothing: takes what is left. Then each message below `tail` was
+    /// claimed and acked once, and nothing holds the producer.
+    pub(super) fn settle(mut self, tail: u64) {
+        while self.take(2) || self.adopt() {}
+        let Worker { process, member, .. } = self;
+        assert_eq!(process.leases(), 1, "what was adopted is given back");
+        process.segment.account.settle(member.group, tail);
+        let gate = gate(process.view(), tail).seq;
+        assert_eq!(gate, tail, "all is acked, and the producer is held");
+    }
+
+    /// As `settle`, of one of several groups: the others may hold the producer.
+    pub(super) fn settle_group(&mut self, tail: u64) {
+        while self.take(2) || self.adopt() {}
+        self.process.segment.account.settle(self.member.group, tail);
+    }
+}

@@ -1,0 +1,301 @@
+//! A member of a shared group dies at each of its steps: what it held comes again, to one member, once,
+//! and nothing else does.
+
+use std::rc::Rc;
+
+use loom::thread::spawn;
+
+use super::explore::{Model, Run};
+use super::heap::{Process, Segment, Shape};
+use super::members::{Worker, filled, make_shared};
+use super::roles::controlled;
+use crate::ring::control::remove_group;
+
+const SHAPE: Shape = Shape { capacity: 4, groups: 1, records: 3, observed: false };
+
+fn crew<const N: usize>(run: &Run, segment: &Rc<Segment>) -> [Worker; N] {
+    std::array::from_fn(|_| Worker::new(run, segment, 0))
+}
+
+/// s3: one dies, one claims, one recovers.
+#[test]
+fn a_dead_members_range_comes_again_once() {
+    let model = Model::named("a_dead_members_range_comes_again_once").mortals(1).seconds(2.0);
+    model.reaches(&["adopted", "came again", "died unread"]).check(|run| {
+        let (segment, writer) = filled(SHAPE, 3);
+        let [a, c, r] = crew(run, &segment);
+        let a = a.dies(0, |worker| {
+            worker.take(2);
+        });
+        let c = c.works(|worker| {
+            worker.take(1);
+        });
+        let r = r.works(Worker::recover);
+        a.join().unwrap();
+        c.join().unwrap();
+        r.join().unwrap().settle(writer.tail());
+    });
+}
+
+/// s3p: the same with one survivor, while the producer scans and overwrites.
+#[test]
+fn a_dead_members_range_holds_the_producer() {
+    let model = Model::named("a_dead_members_range_holds_the_producer").mortals(1).seconds(3.0);
+    model.reaches(&["adopted", "came again", "died unread", "room", "full"]).check(|run| {
+        let (segment, writer) = filled(Shape { capacity: 2, records: 2, ..SHAPE }, 2);
+        let [a, c] = crew(run, &segment);
+        let a = a.dies(0, |worker| {
+            worker.take(1);
+        });
+        let c = c.works(|worker| {
+            worker.take(1);
+            worker.recover();
+        });
+        let writer = writer.sends(run, 2).join().unwrap();
+        a.join().unwrap();
+        c.join().unwrap().settle(writer.tail());
+    });
+}
+
+/// s3q: a claim of two; the survivor recovers first and claims then.
+#[test]
+fn a_half_acked_range_holds_the_producer() {
+    let model = Model::named("a_half_acked_range_holds_the_producer").mortals(1).seconds(2.5);
+    model.reaches(&["adopted", "came again", "died unread", "room", "full"]).check(|run| {
+        let (segment, writer) = filled(Shape { capacity: 2, records: 2, ..SHAPE }, 2);
+        let [a, c] = crew(run, &segment);
+        let a = a.dies(0, |worker| {
+            worker.take(2);
+        });
+        let c = c.works(|worker| {
+            worker.recover();
+            worker.take(1);
+        });
+        let writer = writer.sends(run, 1).join().unwrap();
+        a.join().unwrap();
+        c.join().unwrap().settle(writer.tail());
+    });
+}
+
+/// s3z: four at once: one dies, one claims, one recovers, one overwrites.
+#[test]
+fn death_claim_recovery_and_overwriting_at_once() {
+    let model =
+        Model::named("death_claim_recovery_and_overwriting_at_once").mortals(1).seconds(3.0);
+    model.reaches(&["adopted", "came again", "died unread", "room", "full"]).check(|run| {
+        let (segment, writer) = filled(Shape { capacity: 2, ..SHAPE }, 2);
+        let [a, c, r] = crew(run, &segment);
+        let a = a.dies(0, |worker| {
+            worker.take(1);
+        });
+        let c = c.works(|worker| {
+            worker.take(1);
+        });
+        let r = r.works(Worker::recover);
+        let writer = writer.sends(run, 1).join().unwrap();
+        a.join().unwrap();
+        c.join().unwrap();
+        r.join().unwrap().settle(writer.tail());
+    });
+}
+
+/// s3f: it dies in its second claim, with the words of its first one around.
+#[test]
+fn a_member_dies_in_its_second_claim() {
+    let model = Model::named("a_member_dies_in_its_second_claim").preemptions(3).mortals(1);
+    model.reaches(&["adopted", "came again", "died unread"]).check(|run| {
+        let (segment, writer) = filled(Shape { records: 2, ..SHAPE }, 3);
+        let [a, c] = crew(run, &segment);
+        let a = a.dies(0, |worker| {
+            worker.take(1);
+            worker.take(1);
+        });
+        let c = c.works(|worker| {
+            worker.take(1);
+            worker.recover();
+        });
+        a.join().unwrap();
+        c.join().unwrap().settle(writer.tail());
+    });
+}
+
+/// s3x: the adopter dies, too, with a batch of its own that it has dropped.
+#[test]
+fn an_adopter_dies_with_two_ranges() {
+    let model = Model::named("an_adopter_dies_with_two_ranges").mortals(2);
+    model.reaches(&["adopted", "came again", "died unread", "third attempt"]).check(|run| {
+        let (segment, writer) = filled(SHAPE, 3);
+        let [a, r, c] = crew(run, &segment);
+        let a = a.dies(0, |worker| {
+            worker.take(2);
+        });
+        let r = r.dies(1, |worker| {
+            if let Some(claim) = worker.claim(1) {
+                worker.read(&claim, claim.start);
+            }
+            worker.adopt();
+            // Its own, and the two adopted ones, if there are any.
+            for _ in 0..3 {
+                worker.take(1);
+            }
+        });
+        a.join().unwrap();
+        r.join().unwrap();
+        c.settle(writer.tail());
+    });
+}
+
+/// s3r: the record is taken again in the same group, recovered or not, and its new owner dies, too; a
+/// helper may be late all along.
+#[test]
+fn a_record_is_used_again_in_its_group() {
+    let model = Model::named("a_record_is_used_again_in_its_group").mortals(2).seconds(0.3);
+    model.reaches(&["adopted", "came again", "died unread", "taken again"]).check(|run| {
+        let (segment, writer) = filled(SHAPE, 3);
+        let [a, c, m] = crew(run, &segment);
+        let a = a.dies(0, |worker| {
+            worker.take(1);
+        });
+        let (notes, process) = (run.clone(), Rc::new(Process::new(&segment)));
+        let m = spawn(move || {
+            let mut worker = m;
+            worker.recover();
+            let joined = notes.mortal(1, &process, || Worker::join(&notes, &process, 0));
+            if let Some(Some(again)) = joined {
+                notes.reach("taken again");
+                again.live_and_die(1, |worker| {
+                    worker.take(1);
+                });
+            }
+            worker
+        });
+        let c = c.works(|worker| {
+            worker.take(1);
+        });
+        a.join().unwrap();
+        c.join().unwrap();
+        m.join().unwrap().settle(writer.tail());
+    });
+}
+
+/// f3: the head of one group still names a record that serves another one, in which its owner dies.
+#[test]
+fn an_old_head_names_a_record_of_another_group() {
+    let model = Model::named("an_old_head_names_a_record_of_another_group").mortals(1);
+    model.reaches(&["died unread"]).check(|run| {
+        let (segment, writer) = filled(Shape { groups: 2, ..SHAPE }, 2);
+        let mut first = Worker::new(run, &segment, 0);
+        let record = first.member.record;
+        assert!(first.take(1));
+        let process = first.leave();
+        let x = Worker::join(run, &process, 1).unwrap();
+        assert_eq!(x.member.record, record, "the head names it");
+        let (mut b, y) = (Worker::new(run, &segment, 0), Worker::new(run, &segment, 1));
+        let x = x.dies(0, |worker| {
+            worker.take(1);
+        });
+        let b = spawn(move || {
+            b.take(1);
+            b
+        });
+        let y = y.works(|worker| {
+            worker.take(1);
+        });
+        x.join().unwrap();
+        b.join().unwrap().settle_group(writer.tail());
+        y.join().unwrap().settle(writer.tail());
+    });
+}
+
+/// f3b: the record moves to the other group while a helper of the first one is slow.
+#[test]
+fn a_record_moves_to_another_group_beside_a_slow_helper() {
+    let model = Model::named("a_record_moves_to_another_group_beside_a_slow_helper")
+        .mortals(1)
+        .seconds(2.0);
+    model.reaches(&["died unread"]).check(|run| {
+        let (segment, writer) = filled(Shape { groups: 2, ..SHAPE }, 2);
+        let (x, b, y) = (
+            Worker::new(run, &segment, 0),
+            Worker::new(run, &segment, 0),
+            Worker::new(run, &segment, 1),
+        );
+        let notes = run.clone();
+        let x = spawn(move || {
+            let (mut x, record) = (x, 0);
+            assert_eq!(x.member.record, record);
+            x.take(1);
+            let process = x.leave();
+            let moved = Worker::join(&notes, &process, 1).unwrap();
+            assert_eq!(moved.member.record, record);
+            moved.live_and_die(0, |worker| {
+                worker.take(1);
+            });
+        });
+        let b = b.works(|worker| {
+            worker.take(1);
+        });
+        let y = y.works(|worker| {
+            worker.take(1);
+        });
+        x.join().unwrap();
+        b.join().unwrap().settle_group(writer.tail());
+        y.join().unwrap().settle(writer.tail());
+    });
+}
+
+/// The count of deliveries goes with the group: a record that moves takes none along.
+#[test]
+fn a_record_brings_no_count_from_another_group() {
+    let model = Model::named("a_record_brings_no_count_from_another_group").mortals(1);
+    model.reaches(&["came again", "died unread"]).check(|run| {
+        let (segment, writer) = filled(Shape { groups: 2, ..SHAPE }, 1);
+        let mut x = Worker::new(run, &segment, 0);
+        let record = x.member.record;
+        let claim = x.claim(1).unwrap();
+        x.read(&claim, 0);
+        assert!(x.take(1), "what was dropped comes again");
+        let process = x.leave();
+        let x = Worker::join(run, &process, 1).unwrap();
+        assert_eq!(x.member.record, record);
+        let y = Worker::new(run, &segment, 1);
+        let x = x.dies(0, |worker| {
+            worker.take(1);
+        });
+        let y = y.works(Worker::recover);
+        x.join().unwrap();
+        let y = y.join().unwrap();
+        Worker::new(run, &segment, 0).settle_group(writer.tail());
+        y.settle(writer.tail());
+    });
+}
+
+/// The only member dies, its group is removed, and the next one gets its index: nothing of the old one is
+/// found in it, and nothing is left to hold the producer.
+#[test]
+fn an_index_is_used_again_after_a_death() {
+    let model = Model::named("an_index_is_used_again_after_a_death").preemptions(3).mortals(1);
+    model.reaches(&["removed", "refused"]).check(|run| {
+        let (segment, writer) = filled(Shape { records: 2, ..SHAPE }, 3);
+        let [a] = crew(run, &segment);
+        let a = a.dies(0, |worker| {
+            worker.take(2);
+            worker.take(1);
+        });
+        let (notes, process) = (run.clone(), Rc::new(Process::new(&segment)));
+        let b = spawn(move || {
+            controlled(&process, || {
+                let live = remove_group(process.view(), &*process, 0).unwrap();
+                notes.reach(if live.is_none() { "removed" } else { "refused" });
+                if live.is_none() {
+                    assert_eq!(make_shared(&process), (0, 0));
+                }
+            });
+            let mut worker = Worker::join(&notes, &process, 0).unwrap();
+            worker.take(2);
+            worker
+        });
+        a.join().unwrap();
+        b.join().unwrap().settle(writer.tail());
+    });
+}

@@ -1,0 +1,114 @@
+//! A member of a shared group gives back what it has not acked, and lives on.
+
+use super::explore::{Model, Run};
+use super::heap::Shape;
+use super::members::{Worker, filled};
+
+const SHAPE: Shape = Shape { capacity: 4, groups: 1, records: 3, observed: false };
+
+/// Claims two, acks one, reads the other and gives it back, and takes one more.
+fn gives_back(worker: &mut Worker) {
+    let Some(mut claim) = worker.claim(2) else { return };
+    let first = claim.start;
+    worker.read(&claim, first);
+    worker.ack(&mut claim, first + 1);
+    if claim.start < claim.end {
+        worker.read(&claim, first + 1);
+        worker.release(&claim);
+    }
+    worker.take(1);
+}
+
+/// Takes one, then what is given back, then one more.
+fn takes_over(worker: &mut Worker) {
+    worker.take(1);
+    worker.recover();
+    worker.take(1);
+}
+
+/// The releaser dies at each step, while another member claims and adopts.
+fn releaser_dies(run: &Run, capacity: u64, fill: u64, sends: u32) {
+    let (segment, mut writer) = filled(Shape { capacity, ..SHAPE }, fill);
+    let [a, c] = [(); 2].map(|()| Worker::new(run, &segment, 0));
+    let a = a.dies(0, gives_back);
+    let c = c.works(takes_over);
+    if sends > 0 {
+        writer = writer.sends(run, sends).join().unwrap();
+    }
+    a.join().unwrap();
+    c.join().unwrap().settle(writer.tail());
+}
+
+/// rel.
+#[test]
+fn what_is_given_back_comes_again_once() {
+    let model = Model::named("what_is_given_back_comes_again_once").mortals(1);
+    model
+        .reaches(&["adopted", "came again", "died unread"])
+        .check(|run| releaser_dies(run, 4, 3, 0));
+}
+
+/// The releaser lives on: the others need not wait for its death.
+#[test]
+fn what_a_live_member_gives_back_is_taken() {
+    let model = Model::named("what_a_live_member_gives_back_is_taken");
+    model.reaches(&["adopted", "came again"]).check(|run| {
+        let (segment, writer) = filled(SHAPE, 3);
+        let [a, c] = [(); 2].map(|()| Worker::new(run, &segment, 0));
+        let a = a.works(gives_back);
+        let c = c.works(takes_over);
+        // It lives until all is settled.
+        let _a = a.join().unwrap();
+        c.join().unwrap().settle(writer.tail());
+    });
+}
+
+/// relp: while the producer scans and overwrites.
+#[test]
+fn what_is_given_back_holds_the_producer() {
+    let model = Model::named("what_is_given_back_holds_the_producer").mortals(1).seconds(2.0);
+    model
+        .reaches(&["adopted", "came again", "room", "full"])
+        .check(|run| releaser_dies(run, 2, 2, 1));
+}
+
+/// Releaser and adopter die, at each step of both.
+#[test]
+fn releaser_and_adopter_die() {
+    let model = Model::named("releaser_and_adopter_die").mortals(2);
+    model.reaches(&["adopted", "came again", "died unread", "third attempt"]).check(|run| {
+        let (segment, writer) = filled(Shape { records: 4, ..SHAPE }, 3);
+        let [a, c, last] = [(); 3].map(|()| Worker::new(run, &segment, 0));
+        let a = a.dies(0, gives_back);
+        let c = c.dies(1, |worker| {
+            worker.recover();
+            worker.take(1);
+        });
+        a.join().unwrap();
+        c.join().unwrap();
+        last.settle(writer.tail());
+    });
+}
+
+/// Without a record to go on with, nothing has changed: the member goes on with what it has.
+#[test]
+fn a_release_that_finds_no_record_changes_nothing() {
+    let model = Model::named("a_release_that_finds_no_record_changes_nothing");
+    model.reaches(&["kept"]).check(|run| {
+        let (segment, writer) = filled(Shape { records: 2, ..SHAPE }, 2);
+        let [a, c] = [(); 2].map(|()| Worker::new(run, &segment, 0));
+        let notes = run.clone();
+        let a = a.works(move |worker| {
+            let Some(claim) = worker.claim(2) else { return };
+            for seq in claim.start..claim.end {
+                worker.read(&claim, seq);
+            }
+            assert!(!worker.release(&claim));
+            notes.reach("kept");
+            while worker.take(1) {}
+        });
+        let c = c.works(takes_over);
+        c.join().unwrap();
+        a.join().unwrap().settle(writer.tail());
+    });
+}
