@@ -196,7 +196,8 @@ fn a_batch_finds_room_while_its_group_goes() {
         let (notes, writer) = (run.clone(), Process::new(&segment));
         let writes = spawn(move || {
             let mut producer = Producer::attach(&writer, 2).unwrap();
-            // The second try comes when room for one was found.
+            // There is room for one: that must not be taken for more.
+            producer.room(1).unwrap();
             for _ in 0..2 {
                 if producer.send_run(2).is_ok() {
                     notes.reach("room");

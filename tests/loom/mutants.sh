@@ -6,7 +6,7 @@
 #   mutants.sh --quick    all must apply and compile; runs those marked "Quick: yes"
 #   mutants.sh NAME...    just those
 #
-# A mutant is killed if one of its models fails. One that does not apply, does not compile or runs out of
+# A mutant is killed if all the models that it names fail. One that does not apply, does not compile or runs out of
 # time is an error, not a kill. Exit status 1 if any mutant survives or is in error.
 #
 # MUTANTS_TARGET  cargo's target directory (target/mutants), kept for the next run
@@ -82,7 +82,7 @@ say clean "$(seconds "$begin")" "(no mutant)"
 for name in "${names[@]}"; do
     patch=$dir/$name.patch
     since=$(now)
-    if [[ ! -f $patch ]] || ! patch -s -p1 --no-backup-if-mismatch -r - <"$patch" >"$tmp/apply" 2>&1; then
+    if [[ ! -f $patch ]] || ! patch -s -p1 --fuzz=0 --no-backup-if-mismatch -r - <"$patch" >"$tmp/apply" 2>&1; then
         say ERROR "$(seconds "$since")" "$name" "does not apply"
         wrong+=("$name")
         # It may have been applied in part.
@@ -90,26 +90,25 @@ for name in "${names[@]}"; do
         continue
     fi
     read -ra models <<<"$(header "$patch" "Killed by")"
-    if [[ $quick == yes && $(header "$patch" Quick) != yes ]]; then
-        if cargo check --quiet --profile test --lib >"$tmp/build" 2>&1; then
-            checked=$((checked + 1))
-            say checked "$(seconds "$since")" "$name"
-        else
-            say ERROR "$(seconds "$since")" "$name" "does not compile"
-            wrong+=("$name")
-        fi
-    elif ! exe=$(build) || [[ -z $exe ]]; then
+    if ! exe=$(build) || [[ -z $exe ]]; then
         say ERROR "$(seconds "$since")" "$name" "does not compile"
         wrong+=("$name")
+    elif [[ $quick == yes && $(header "$patch" Quick) != yes ]]; then
+        checked=$((checked + 1))
+        say compiled "$(seconds "$since")" "$name"
     elif ((${#models[@]} == 0)); then
         say ERROR "$(seconds "$since")" "$name" "names no model"
         wrong+=("$name")
     else
         status=0
         timeout "$limit" "$exe" "${models[@]}" --test-threads=1 >"$tmp/run" 2>&1 || status=$?
-        cause=$(sed -n '/panicked at/{s/.*panicked at \([^:]*:[0-9]*\).*/\1/;N;s/\n/ /p;q}' "$tmp/run" | cut -c1-100)
-        if ((status == 0)); then
-            say SURVIVED "$(seconds "$since")" "$name" "$(grep -c '^test .* ok$' "$tmp/run" || true) models passed"
+        cause=$(sed -n '/panicked at/{n;p;q}' "$tmp/run" | cut -c1-90)
+        missed=()
+        for model in "${models[@]}"; do
+            grep -q "::$model \.\.\. FAILED$" "$tmp/run" || missed+=("$model")
+        done
+        if ((status != 124 && ${#missed[@]})); then
+            say SURVIVED "$(seconds "$since")" "$name" "${missed[*]}"
             wrong+=("$name")
         elif ((status == 124)); then
             say ERROR "$(seconds "$since")" "$name" "no verdict within $limit s"
@@ -120,7 +119,7 @@ for name in "${names[@]}"; do
         fi
     fi
     # Back, with new times: cargo goes by them.
-    patch -s -p1 -R --no-backup-if-mismatch -r - <"$patch"
+    rm -r src && cp -r "$root/src" src
 done
 
 echo "$killed of ${#names[@]} killed, $checked only compiled, ${#wrong[@]} wrong, $(seconds "$begin") s"

@@ -56,7 +56,7 @@ impl<'p> Producer<'p> {
         self.publisher.tail()
     }
 
-    fn room(&mut self, n: u64) -> Result<(), NoRoom> {
+    pub(super) fn room(&mut self, n: u64) -> Result<(), NoRoom> {
         self.publisher.room(self.process.view(), n)?;
         assert!(self.publisher.known_room() >= n, "room for less than was promised");
         Ok(())
