@@ -9,7 +9,8 @@
 //! - **I3** A consumer reads the payload of `q` in place only between seeing the stamp `q + 1` (or a tail
 //!   above `q`) and storing a head above `q`. By I2 the slot stays as it is meanwhile.
 //! - **I4** One consumer per exclusive group (the lease of every record with its tag): it alone stores
-//!   the group's head.
+//!   the group's head. In a shared group, a range belongs to the one record that says so; whoever holds
+//!   that record's lease hands it out. The gate counts such ranges like heads.
 //! - **I5** Groups and consumer records are made, taken and freed under the control lease (513) alone.
 //!
 //! # Pairs
@@ -24,6 +25,8 @@
 //! | P6 | the freed group's last reads | [`control`]: state FREE, Release | [`gate`]: state, Acquire |
 //! | P7 | what the last holder of a lease did | [`lease`]: fence, give back | [`lease`]: take, fence |
 //! | P8 | a new group's head | [`control`]: mark, state, Release | [`gate`]: mark, state, Acquire |
+//! | C1 | a claim, known by the head that it moved | [`compete`]: start, then head, Release | [`compete`]: head, then start, Acquire |
+//! | C2 | a member's reads below its start | [`compete`]: start, Release | [`gate`]: head, then start, Acquire |
 //!
 //! docs/ordering.md adds the model and the mutant of each.
 

@@ -140,8 +140,9 @@ pub(crate) struct ControlGuard<'a> {
     leases: &'a LeaseFile,
 }
 
-/// How often a waiter looks whether the control lease is free: control operations take microseconds.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// How often a waiter looks whether the control lease is free. Control operations take microseconds, and
+/// processes that make one after the other must not keep the rest out.
+const LOOK_EVERY: Duration = Duration::from_micros(50);
 
 impl<'a> ControlGuard<'a> {
     /// Waits for the control lease, at most `timeout`.

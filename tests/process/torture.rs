@@ -43,15 +43,15 @@ pub(crate) fn send_for_ever(name: &str) {
     }
 }
 
-/// Role: takes up to `max` messages at a time until there were none for a while; tells each before its
-/// ack, with its attempts.
+/// Role: takes up to `max` messages at a time until the queue is removed; tells each before its ack, with
+/// its attempts.
 pub(crate) fn compete(name: &str, max: usize) {
     let queue: Queue = Queue::open(name).unwrap();
     let mut member = queue.consumer(shared()).unwrap();
     loop {
-        let batch = match member.batch_timeout(max, Duration::from_secs(2)) {
+        let batch = match member.batch(max) {
             Ok(batch) => batch,
-            Err(RecvError::Timeout) => return,
+            Err(RecvError::Removed) => return,
             Err(fault) => panic!("{fault}"),
         };
         for delivered in &batch {
@@ -67,7 +67,7 @@ pub(crate) fn come_and_go(name: &str) {
     let queue: Queue = Queue::open(name).unwrap();
     loop {
         let mut member = queue.consumer(shared()).unwrap();
-        drop(member.try_batch(2).unwrap());
+        let _dropped = member.try_batch(2).unwrap();
     }
 }
 
@@ -143,8 +143,20 @@ fn killed_members_messages_go_to_others_and_to_nobody_twice() {
             members[victim] = start(&mut listeners);
         }
     }
-    // No more messages; the members end once they have had the rest.
+    // No more messages. The members end when the queue is removed, and that is when they had the rest.
     drop(others_running);
+    drop(queue.producer().unwrap());
+    let since = Instant::now();
+    let look = loop {
+        let look = queue.snapshot().unwrap();
+        let group = look.groups.iter().find(|group| group.name == GROUP).unwrap();
+        if (group.head, group.depth) == (look.tail, 0) {
+            break look;
+        }
+        assert!(since.elapsed() < LONG, "not all acked: {group:?}");
+        thread::sleep(Duration::from_millis(5));
+    };
+    slipring::remove(&name, true).unwrap();
     for (_, member) in members {
         member.finish();
     }
@@ -153,10 +165,6 @@ fn killed_members_messages_go_to_others_and_to_nobody_twice() {
     }
     drop(tell_us);
     let told = collector.join().unwrap();
-    drop(queue.producer().unwrap());
-    let look = queue.snapshot().unwrap();
-    let group = look.groups.iter().find(|group| group.name == GROUP).unwrap();
-    assert_eq!((group.head, group.depth), (look.tail, 0), "all acked");
     let mut by_message: BTreeMap<u64, Vec<&Told>> = BTreeMap::new();
     for one in &told {
         by_message.entry(one.seq).or_default().push(one);
