@@ -283,3 +283,19 @@ fn a_builder_of_bytes_is_cloned() {
     assert_eq!((queue.capacity(), queue.payload_size()), (8, 20));
     assert!(matches!(shape.create(), Err(slipring::CreateError::Exists { .. })));
 }
+
+#[test]
+fn a_full_queue_names_the_group_that_has_the_place_now() {
+    let name = TempName::new("renamed");
+    let queue = Queue::builder(&name).capacity(1).group("before").create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    producer.try_send("0").unwrap();
+    for holder in ["before", "after"] {
+        if holder == "after" {
+            queue.remove_group("before").unwrap();
+            queue.add_group("after").unwrap();
+        }
+        let Err(SendError::Full(full)) = producer.try_send("1") else { panic!("there was room") };
+        assert_eq!(full.group(), holder);
+    }
+}
