@@ -37,7 +37,24 @@ fn a_dead_members_range_comes_again_once() {
     });
 }
 
-/// s3p: the same with one survivor, while the producer scans and overwrites.
+/// Two members look for orphans at once: one of them gets the range, all of it.
+#[test]
+fn two_members_look_for_the_same_orphan() {
+    let model = Model::named("two_members_look_for_the_same_orphan").mortals(1);
+    model.reaches(&["adopted", "came again", "died unread"]).check(|run| {
+        let (segment, writer) = filled(SHAPE, 2);
+        let [a, r, s] = crew(run, &segment);
+        let a = a.dies(0, |worker| {
+            worker.take(2);
+        });
+        let [r, s] = [r, s].map(|worker| worker.works(Worker::recover));
+        a.join().unwrap();
+        r.join().unwrap();
+        s.join().unwrap().settle(writer.tail());
+    });
+}
+
+/// s3p: one dies, one claims and recovers, while the producer scans and overwrites.
 #[test]
 fn a_dead_members_range_holds_the_producer() {
     let model = Model::named("a_dead_members_range_holds_the_producer").mortals(1).seconds(3.0);
