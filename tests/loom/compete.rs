@@ -34,14 +34,14 @@ fn two_members(run: &Run, capacity: u64, fill: u64, a: Takes, b: Takes, sends: u
 /// s2: one at a time, while the producer overwrites what is acked.
 #[test]
 fn members_take_one_at_a_time() {
-    let model = Model::named("members_take_one_at_a_time").seconds(25.0).reaches(&["room", "full"]);
+    let model = Model::named("members_take_one_at_a_time").seconds(20.0).reaches(&["room", "full"]);
     model.check(|run| two_members(run, 2, 2, Takes(1, 1), Takes(2, 1), 1));
 }
 
 /// s2b: claims of two and of one, while the producer fills the ring and goes around.
 #[test]
 fn members_take_two_and_one() {
-    let model = Model::named("members_take_two_and_one").seconds(25.0).reaches(&["room", "full"]);
+    let model = Model::named("members_take_two_and_one").seconds(20.0).reaches(&["room", "full"]);
     model.check(|run| two_members(run, 2, 1, Takes(1, 2), Takes(1, 1), 2));
 }
 
@@ -79,7 +79,7 @@ fn empty_is_never_said_while_a_message_is_there() {
 /// f1: a member that read the head long ago pulls the gate below what the producer may use already.
 #[test]
 fn a_late_pending_does_not_take_room_back() {
-    let model = Model::named("a_late_pending_does_not_take_room_back").seconds(20.0);
+    let model = Model::named("a_late_pending_does_not_take_room_back").seconds(15.0);
     model.reaches(&["room", "full"]).check(|run| {
         let (segment, mut writer) = filled(SHAPE, 2);
         let notes = run.clone();

@@ -37,7 +37,24 @@ fn a_dead_members_range_comes_again_once() {
     });
 }
 
-/// s3p: the same with one survivor, while the producer scans and overwrites.
+/// Two members look for orphans at once: one of them gets the range, all of it.
+#[test]
+fn two_members_look_for_the_same_orphan() {
+    let model = Model::named("two_members_look_for_the_same_orphan").mortals(1);
+    model.reaches(&["adopted", "came again", "died unread"]).check(|run| {
+        let (segment, writer) = filled(SHAPE, 2);
+        let [a, r, s] = crew(run, &segment);
+        let a = a.dies(0, |worker| {
+            worker.take(2);
+        });
+        let [r, s] = [r, s].map(|worker| worker.works(Worker::recover));
+        a.join().unwrap();
+        r.join().unwrap();
+        s.join().unwrap().settle(writer.tail());
+    });
+}
+
+/// s3p: one dies, one claims and recovers, while the producer scans and overwrites.
 #[test]
 fn a_dead_members_range_holds_the_producer() {
     let model = Model::named("a_dead_members_range_holds_the_producer").mortals(1).seconds(3.0);
@@ -60,7 +77,7 @@ fn a_dead_members_range_holds_the_producer() {
 /// s3q: a claim of two; the survivor recovers first and claims then.
 #[test]
 fn a_half_acked_range_holds_the_producer() {
-    let model = Model::named("a_half_acked_range_holds_the_producer").mortals(1).seconds(2.5);
+    let model = Model::named("a_half_acked_range_holds_the_producer").mortals(1).seconds(2.0);
     model.reaches(&["adopted", "came again", "died unread", "room", "full"]).check(|run| {
         let (segment, writer) = filled(Shape { capacity: 2, records: 2, ..SHAPE }, 2);
         let [a, c] = crew(run, &segment);
@@ -81,7 +98,7 @@ fn a_half_acked_range_holds_the_producer() {
 #[test]
 fn death_claim_recovery_and_overwriting_at_once() {
     let model =
-        Model::named("death_claim_recovery_and_overwriting_at_once").mortals(1).seconds(3.0);
+        Model::named("death_claim_recovery_and_overwriting_at_once").mortals(1).seconds(2.0);
     model.reaches(&["adopted", "came again", "died unread", "room", "full"]).check(|run| {
         let (segment, writer) = filled(Shape { capacity: 2, ..SHAPE }, 2);
         let [a, c, r] = crew(run, &segment);
@@ -102,7 +119,8 @@ fn death_claim_recovery_and_overwriting_at_once() {
 /// s3f: it dies in its second claim, with the words of its first one around.
 #[test]
 fn a_member_dies_in_its_second_claim() {
-    let model = Model::named("a_member_dies_in_its_second_claim").preemptions(3).mortals(1);
+    let model =
+        Model::named("a_member_dies_in_its_second_claim").preemptions(3).mortals(1).seconds(1.0);
     model.reaches(&["adopted", "came again", "died unread"]).check(|run| {
         let (segment, writer) = filled(Shape { records: 2, ..SHAPE }, 3);
         let [a, c] = crew(run, &segment);
@@ -149,7 +167,7 @@ fn an_adopter_dies_with_two_ranges() {
 /// helper may be late all along.
 #[test]
 fn a_record_is_used_again_in_its_group() {
-    let model = Model::named("a_record_is_used_again_in_its_group").mortals(2).seconds(0.3);
+    let model = Model::named("a_record_is_used_again_in_its_group").mortals(2).seconds(0.15);
     model.reaches(&["adopted", "came again", "died unread", "taken again"]).check(|run| {
         let (segment, writer) = filled(SHAPE, 3);
         let [a, c, m] = crew(run, &segment);
@@ -212,7 +230,7 @@ fn an_old_head_names_a_record_of_another_group() {
 fn a_record_moves_to_another_group_beside_a_slow_helper() {
     let model = Model::named("a_record_moves_to_another_group_beside_a_slow_helper")
         .mortals(1)
-        .seconds(2.0);
+        .seconds(1.6);
     model.reaches(&["died unread"]).check(|run| {
         let (segment, writer) = filled(Shape { groups: 2, ..SHAPE }, 2);
         let (x, b, y) = (
@@ -241,6 +259,38 @@ fn a_record_moves_to_another_group_beside_a_slow_helper() {
         x.join().unwrap();
         b.join().unwrap().settle_group(writer.tail());
         y.join().unwrap().settle(writer.tail());
+    });
+}
+
+/// An orphan is seen, but before it is taken others have worked it off, and its record has an owner in
+/// another group, which dies, too.
+#[test]
+fn an_orphan_moves_to_another_group_before_it_is_taken() {
+    let model = Model::named("an_orphan_moves_to_another_group_before_it_is_taken").mortals(2);
+    model.reaches(&["adopted", "moved"]).check(|run| {
+        let (segment, writer) = filled(Shape { groups: 2, records: 4, ..SHAPE }, 1);
+        let [a, r, s] = crew(run, &segment);
+        let y = Worker::new(run, &segment, 1);
+        let record = a.member.record;
+        let (notes, process) = (run.clone(), Rc::new(Process::new(&segment)));
+        let moves = spawn(move || {
+            let mut s = s;
+            a.live_and_die(0, |worker| {
+                worker.take(1);
+            });
+            s.recover();
+            if let Some(x) = Worker::join(&notes, &process, 1) {
+                assert_eq!(x.member.record, record);
+                notes.reach("moved");
+                x.live_and_die(1, |worker| {
+                    worker.take(1);
+                });
+            }
+        });
+        let r = r.works(Worker::recover);
+        moves.join().unwrap();
+        r.join().unwrap().settle_group(writer.tail());
+        y.settle(writer.tail());
     });
 }
 
@@ -274,7 +324,7 @@ fn a_record_brings_no_count_from_another_group() {
 /// found in it, and nothing is left to hold the producer.
 #[test]
 fn an_index_is_used_again_after_a_death() {
-    let model = Model::named("an_index_is_used_again_after_a_death").preemptions(3).mortals(1);
+    let model = Model::named("an_index_is_used_again_after_a_death").mortals(1);
     model.reaches(&["removed", "refused"]).check(|run| {
         let (segment, writer) = filled(Shape { records: 2, ..SHAPE }, 3);
         let [a] = crew(run, &segment);
