@@ -127,6 +127,7 @@ impl Snapshot {
                 String::from_utf8_lossy(identity.name()).into_owned()
             });
             let releases = known.is_some_and(|i| u64::from(i.retention) == RETENTION_RELEASE);
+            // Relaxed: as above.
             let head = Head::unpack(group.head.load(Ordering::Relaxed)).seq;
             let delivered = group.delivery.up_to.load(Ordering::Relaxed);
             let mut members = Vec::new();
