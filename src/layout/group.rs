@@ -84,6 +84,7 @@ impl GroupState {
 /// Who gets a group's messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
+#[cfg_attr(slipring_loom, allow(unreachable_pub))]
 pub enum Mode {
     /// One consumer, all of them, in order. The default.
     #[default]

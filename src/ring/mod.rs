@@ -37,4 +37,5 @@ pub(crate) mod gate;
 pub(crate) mod lease;
 pub(crate) mod observe;
 pub(crate) mod publish;
+#[cfg(not(slipring_loom))]
 pub(crate) mod reader;

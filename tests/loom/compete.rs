@@ -34,7 +34,7 @@ fn two_members(run: &Run, capacity: u64, fill: u64, a: Takes, b: Takes, sends: u
 /// s2: one at a time, while the producer overwrites what is acked.
 #[test]
 fn members_take_one_at_a_time() {
-    let model = Model::named("members_take_one_at_a_time").seconds(20.0).reaches(&["room", "full"]);
+    let model = Model::named("members_take_one_at_a_time").seconds(30.0).reaches(&["room", "full"]);
     model.check(|run| two_members(run, 2, 2, Takes(1, 1), Takes(2, 1), 1));
 }
 

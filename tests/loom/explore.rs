@@ -10,6 +10,8 @@ use crate::sync::{Died, die_at, live};
 
 /// Most threads that die in one model.
 const MORTALS: usize = 2;
+/// Searches in a row that were cut and saw no death, after which there is none to be expected.
+const SILENT: u32 = 4;
 
 /// A model, before it is run.
 pub(super) struct Model {
@@ -76,8 +78,9 @@ impl Model {
         let body = Arc::new(body);
         let mut total = Notes::default();
         let (mut deaths, mut searches, mut cut) = ([0; MORTALS], 0, false);
+        let mut silent = 0;
         'first: loop {
-            let mut first_died = false;
+            let (mut first_died, mut part) = (false, false);
             loop {
                 let until = match (end, self.seconds) {
                     (None, Some(each)) => Some(Instant::now() + Duration::from_secs_f64(each)),
@@ -88,7 +91,8 @@ impl Model {
                 total.executions += searched.executions;
                 total.reached.extend(&searched.reached);
                 first_died |= searched.died[0];
-                cut |= until.is_some_and(|until| Instant::now() >= until);
+                part |= until.is_some_and(|until| Instant::now() >= until);
+                cut |= part;
                 if end.is_some() && cut {
                     break 'first;
                 }
@@ -97,7 +101,9 @@ impl Model {
                 }
                 deaths[1] += 1;
             }
-            if self.mortals == 0 || !first_died {
+            // A part of a search may have missed the death.
+            silent = if first_died { 0 } else { silent + 1 };
+            if self.mortals == 0 || silent > if part { SILENT } else { 0 } {
                 break;
             }
             deaths = [deaths[0] + 1, 0];

@@ -13,7 +13,7 @@ use super::heap::{Process, Segment, Shape};
 use super::roles::{Producer, check, controlled, make};
 use crate::layout::{GROUP_NAME_MAX, Identity, Meta, Mode, lease_byte};
 use crate::ring::claim::Claim;
-use crate::ring::compete::{Competitor, Took};
+use crate::ring::compete::{Competitor, Fault, Took};
 use crate::ring::control::{self, Position};
 use crate::ring::gate::gate;
 use crate::ring::publish::{NoRoom, Publisher};
@@ -249,7 +249,11 @@ impl Worker {
     }
 
     pub(super) fn adopt(&mut self) -> bool {
-        let found = self.member.adopt(self.process.view(), &*self.process).unwrap();
+        let found = match self.member.adopt(self.process.view(), &*self.process) {
+            Ok(found) => found,
+            Err(Fault::Corrupt(corrupt)) => panic!("{corrupt:?}"),
+            Err(Fault::System(fault)) => panic!("{fault}"),
+        };
         if found {
             self.run.reach("adopted");
         }
