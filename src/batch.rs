@@ -13,33 +13,9 @@ use crate::error::{AckError, JoinError, SystemError};
 use crate::layout::Meta;
 use crate::message::Content;
 use crate::ring::claim::Claim;
+use crate::ring::done::Done;
 use crate::ring::reader::Reader;
 use crate::sync::Ordering;
-
-/// A set of small numbers. It keeps its memory between batches.
-#[derive(Debug, Default)]
-pub(crate) struct Done(Vec<u64>);
-
-impl Done {
-    #[inline]
-    fn clear(&mut self) {
-        if !self.0.is_empty() {
-            self.0.clear();
-        }
-    }
-
-    fn contains(&self, n: u64) -> bool {
-        self.0.get((n / 64) as usize).is_some_and(|word| word >> (n % 64) & 1 == 1)
-    }
-
-    fn insert(&mut self, n: u64) {
-        let at = (n / 64) as usize;
-        if at >= self.0.len() {
-            self.0.resize(at + 1, 0);
-        }
-        self.0[at] |= 1 << (n % 64);
-    }
-}
 
 /// A run of messages, lent out where they lie. What is not acked when it is dropped comes again, one
 /// message at a time, to the group's next receive.
@@ -67,7 +43,7 @@ pub struct Batch<'c, M: Content + ?Sized = [u8]> {
     /// messages in it stay as they are.
     claim: Claim,
     first: u64,
-    /// Messages acked out of order, by their distance from `first`.
+    /// Messages acked out of order.
     done: &'c mut Done,
     marker: PhantomData<fn(&M)>,
 }
@@ -81,7 +57,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         claim: Claim,
     ) -> Self {
         let first = claim.start;
-        done.clear();
+        done.begin(first);
         Batch { at, reader, claim, first, done, marker: PhantomData }
     }
 
@@ -162,14 +138,10 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     /// If `sequence` is not an unacked message of this batch. Nothing is acked then.
     pub fn ack_one(&mut self, sequence: u64) -> Result<(), AckError> {
         let Claim { start, end, .. } = self.claim;
-        if !(start..end).contains(&sequence) || self.done.contains(sequence - self.first) {
+        if !(start..end).contains(&sequence) || self.done.contains(sequence) {
             return Err(AckError { asked: sequence, start, last: end.saturating_sub(1) });
         }
-        self.done.insert(sequence - self.first);
-        let mut to = start;
-        while to < end && self.done.contains(to - self.first) {
-            to += 1;
-        }
+        let to = self.done.add(sequence, start, end);
         self.ack_to(to);
         Ok(())
     }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::attach::{Attachment, Mapped};
-use crate::batch::{Batch, Done, Received};
+use crate::batch::{Batch, Received};
 use crate::error::{JoinError, RecvError, SystemError};
 use crate::group::{self, Group, Mode};
 use crate::message::{Content, OneThread};
 use crate::ring::claim::{Claim, Corrupt, Member};
 use crate::ring::compete::{Competitor, Fault, Took};
 use crate::ring::control;
+use crate::ring::done::Done;
 use crate::ring::reader::Reader;
 use crate::wait::{self, Deadline, Look};
 

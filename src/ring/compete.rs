@@ -340,12 +340,8 @@ impl Competitor {
             State::Held => self.check_range(view, start, end).map(|()| true),
             State::Pending if head == (Head { seq: end, claimer: record }) => {
                 let held = Start { state: State::Held, ..start };
-<<<<<<< HEAD
-                // AcqRel (Acquire and Release), as a helper does, which may be at it, too.
-=======
                 // AcqRel: Acquire and Release, as a helper, which may be at it, too. Relaxed on failure: it
                 // was faster.
->>>>>>> sharedloom
                 let _ = words.start.compare_exchange(
                     word,
                     held.pack(),

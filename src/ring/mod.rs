@@ -33,6 +33,7 @@
 pub(crate) mod claim;
 pub(crate) mod compete;
 pub(crate) mod control;
+pub(crate) mod done;
 pub(crate) mod gate;
 pub(crate) mod lease;
 pub(crate) mod observe;

@@ -1,0 +1,58 @@
+//! Messages of a claim that are acked out of order: kept by the member alone, and published as the
+//! prefix without gaps.
+
+/// A set of the sequences of one claim. It keeps its memory between claims.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    first: u64,
+    words: Vec<u64>,
+}
+
+impl Done {
+    /// Empties it, for a claim from `first` on.
+    #[inline]
+    pub(crate) fn begin(&mut self, first: u64) {
+        self.first = first;
+        if !self.words.is_empty() {
+            self.words.clear();
+        }
+    }
+
+    /// Whether `seq`, not below the claim's first, is in it.
+    pub(crate) fn contains(&self, seq: u64) -> bool {
+        let n = seq - self.first;
+        self.words.get((n / 64) as usize).is_some_and(|word| word >> (n % 64) & 1 == 1)
+    }
+
+    /// Adds `seq`, and returns where those of `start..end` begin that are not in it.
+    pub(crate) fn add(&mut self, seq: u64, start: u64, end: u64) -> u64 {
+        let n = seq - self.first;
+        let at = (n / 64) as usize;
+        if at >= self.words.len() {
+            self.words.resize(at + 1, 0);
+        }
+        self.words[at] |= 1 << (n % 64);
+        (start..end).find(|&seq| !self.contains(seq)).unwrap_or(end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Done;
+
+    #[test]
+    fn the_prefix_ends_at_the_first_gap() {
+        let mut done = Done::default();
+        done.begin(1000);
+        assert_eq!(done.add(1001, 1000, 1200), 1000);
+        assert_eq!(done.add(1199, 1000, 1200), 1000);
+        assert_eq!(done.add(1000, 1000, 1200), 1002);
+        assert!(done.contains(1199) && !done.contains(1100));
+        for seq in 1002..1198 {
+            done.add(seq, 1002, 1200);
+        }
+        assert_eq!(done.add(1198, 1198, 1200), 1200);
+        done.begin(1200);
+        assert!(!done.contains(1200));
+    }
+}
