@@ -29,6 +29,7 @@ pub(crate) struct ClaimWords {
 pub(crate) struct ConsumerCounters {
     pub(crate) acked: Quiet,
     pub(crate) redelivered: Quiet,
+    pub(crate) dead_lettered: Quiet,
 }
 
 impl ConsumerRecord {
@@ -47,7 +48,11 @@ impl ConsumerRecord {
                 epoch: zero(),
                 claimed_at: zero(),
             }),
-            counters: Line(ConsumerCounters { acked: zero(), redelivered: zero() }),
+            counters: Line(ConsumerCounters {
+                acked: zero(),
+                redelivered: zero(),
+                dead_lettered: zero(),
+            }),
         }
     }
 }

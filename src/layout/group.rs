@@ -50,11 +50,11 @@ pub(crate) struct Delivery {
     pub(crate) orphan: Quiet,
 }
 
-/// Totals of consumers that have left; inspectors add those of the records.
+/// What consumers counted that are gone; inspectors add what the records of the others say.
 #[repr(C)]
 pub(crate) struct Totals {
+    pub(crate) acked: Quiet,
     pub(crate) redelivered: Quiet,
-    /// Reserved.
     pub(crate) dead_lettered: Quiet,
 }
 
@@ -147,7 +147,7 @@ impl GroupRecord {
                 wait: zero(),
                 orphan: zero(),
             }),
-            totals: Line(Totals { redelivered: zero(), dead_lettered: zero() }),
+            totals: Line(Totals { acked: zero(), redelivered: zero(), dead_lettered: zero() }),
         }
     }
 }

@@ -23,10 +23,10 @@ pub(crate) use geometry::Geometry;
 pub use geometry::GeometryError;
 #[cfg(not(slipring_loom))]
 pub(crate) use group::GroupRecord;
-pub(crate) use group::GroupState;
 #[cfg_attr(slipring_loom, allow(unreachable_pub))]
 pub use group::Mode;
 pub(crate) use group::{GROUP_NAME_MAX, Identity};
+pub(crate) use group::{GroupState, Totals};
 pub(crate) use slot::{Meta, Slot};
 pub(crate) use view::View;
 

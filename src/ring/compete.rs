@@ -272,6 +272,8 @@ impl Competitor {
             self.adopted = None;
         } else if let Some(spare) = take_idle_record(view, leases, self.group, pid)? {
             self.record = spare;
+            // The old record keeps what was counted in it.
+            (self.acked, self.redelivered) = (0, 0);
         } else {
             return Ok(false);
         }

@@ -4,9 +4,9 @@
 use std::io;
 
 use super::lease::{Leases, give_back, try_take};
-use crate::layout::{GroupState, View, lease_byte};
+use crate::layout::{GroupState, Totals, View, lease_byte};
 use crate::seq::{Attempts, Head, NO_GROUP, NOBODY, Start, State};
-use crate::sync::{Ordering, fence};
+use crate::sync::{Ordering, Quiet, fence};
 
 /// Where a new group starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,10 @@ pub(crate) fn make_group(view: &View, index: u8, position: Position) -> u64 {
     // Relaxed, all of them: carried by the state. Nothing was delivered or counted yet.
     delivery.attempts.store(Attempts::NONE, Ordering::Relaxed);
     delivery.up_to.store(0, Ordering::Relaxed);
-    group.totals.redelivered.store(0, Ordering::Relaxed);
+    let Totals { acked, redelivered, dead_lettered } = &*group.totals;
+    for total in [acked, redelivered, dead_lettered] {
+        total.store(0, Ordering::Relaxed);
+    }
     group.identity.flags.store(0, Ordering::Relaxed);
     group.head.store(Head { seq: guess, claimer: NOBODY }.pack(), Ordering::Relaxed);
     // Release. pair P8: whoever sees the state sees the head.
@@ -166,13 +169,11 @@ fn take_record_if(
 }
 
 fn occupy(view: &View, record: u8, group: u8, pid: u32) {
+    fold_counters(view, record);
     let words = &view.record(record).claim;
-    let counters = &view.record(record).counters;
     // Relaxed, all of them: for people to read.
     words.pid.store(u64::from(pid), Ordering::Relaxed);
     words.epoch.store(words.epoch.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-    counters.acked.store(0, Ordering::Relaxed);
-    counters.redelivered.store(0, Ordering::Relaxed);
     view.group(group).identity.flags.store(FLAG_JOINED, Ordering::Relaxed);
     let mark = view.control().marks.records.load(Ordering::Relaxed);
     // Release. pair P8: raised before the record's first use.
@@ -185,11 +186,32 @@ fn occupy(view: &View, record: u8, group: u8, pid: u32) {
     }
 }
 
+/// Adds what the last owner of a record counted to the totals of its group, and starts over.
+fn fold_counters(view: &View, record: u8) {
+    let counted = &view.record(record).counters;
+    let group = view.groups().get(usize::from(start_of(view, record).group));
+    // Relaxed, all of them: figures. Their owner is gone, or does this itself.
+    let take = |counter: &Quiet| {
+        let count = counter.load(Ordering::Relaxed);
+        counter.store(0, Ordering::Relaxed);
+        count
+    };
+    let counts = [take(&counted.acked), take(&counted.redelivered), take(&counted.dead_lettered)];
+    if let Some(group) = group {
+        let Totals { acked, redelivered, dead_lettered } = &*group.totals;
+        for (total, count) in [acked, redelivered, dead_lettered].into_iter().zip(counts) {
+            total.store(total.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+        }
+    }
+}
+
 /// Gives a record back whose owner leaves by its own will. Its lease is held, and dropped here.
 pub(crate) fn leave(view: &View, leases: &impl Leases, record: u8) {
     let claim = &view.record(record).claim;
+    fold_counters(view, record);
     let start = start_of(view, record);
-    // A range that is not acked stays for the other members, as after a death. Else Release: whoever takes the record sees what its owner did.
+    // A range that is not acked stays for the other members, as after a death. Else Release: whoever
+    // takes the record sees what its owner did.
     if start.state == State::Idle {
         claim.start.store(Start::idle(start.seq, NO_GROUP).pack(), Ordering::Release);
     }
