@@ -16,6 +16,8 @@ pub(crate) struct Mapped {
     pub(crate) config: Config,
     /// Device and inode.
     id: (u64, u64),
+    /// Permission bits of the file.
+    pub(crate) permissions: u32,
     view: View,
     /// Behind everything that points into it.
     region: Region,
@@ -26,11 +28,12 @@ impl Mapped {
     #[allow(unsafe_code)]
     pub(crate) fn new(name: QueueName, opened: Opened) -> Result<(Mapped, LeaseFile), SystemError> {
         let Opened { leases, region, config, geo } = opened;
-        let id = leases.id().map_err(|e| SystemError::new("look at the queue's file", e))?;
+        let look = |source| SystemError::new("look at the queue's file", source);
+        let (id, permissions) = (leases.id().map_err(look)?, leases.permissions().map_err(look)?);
         // SAFETY: the region is as long as the geometry says (checked when it was opened) and lives as
         // long as this value; its creator initialised it before it had a name.
         let view = unsafe { View::new(region.at(), geo) };
-        Ok((Mapped { name, config, id, view, region }, leases))
+        Ok((Mapped { name, config, id, permissions, view, region }, leases))
     }
 
     pub(crate) fn view(&self) -> &View {

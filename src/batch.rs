@@ -5,16 +5,16 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use crate::attach::Attachment;
-use crate::consumer::MessageInfo;
-use crate::error::{AckError, JoinError, SystemError};
+use crate::burial::Burial;
+use crate::error::{AckError, DeadLetterError, JoinError, RejectError, SystemError};
+use crate::group::too_many_consumers;
+use crate::intake::Intake;
 use crate::layout::Meta;
+use crate::letter::{DeadLetter, Reason};
 use crate::message::Content;
 use crate::ring::claim::Claim;
-use crate::ring::done::Done;
-use crate::ring::reader::Reader;
 use crate::sync::Ordering;
 
 /// A run of messages, lent out where they lie. What is not acked when it is dropped comes again, one
@@ -37,28 +37,37 @@ use crate::sync::Ordering;
 /// ```
 #[must_use = "a batch that is dropped without an ack comes again"]
 pub struct Batch<'c, M: Content + ?Sized = [u8]> {
-    at: &'c Attachment,
-    reader: &'c mut Reader,
-    /// What is not acked yet. Invariant: it came from `reader` and is its only claim, so by I3 the
+    intake: &'c mut Intake,
+    burial: &'c mut Burial,
+    /// What is not acked yet. Invariant: it came from `intake` and is its only claim, so by I3 the
     /// messages in it stay as they are.
     claim: Claim,
     first: u64,
-    /// Messages acked out of order.
-    done: &'c mut Done,
     marker: PhantomData<fn(&M)>,
 }
 
 impl<'c, M: Content + ?Sized> Batch<'c, M> {
     #[inline]
-    pub(crate) fn new(
-        at: &'c Attachment,
-        reader: &'c mut Reader,
-        done: &'c mut Done,
-        claim: Claim,
-    ) -> Self {
+    pub(crate) fn new(intake: &'c mut Intake, burial: &'c mut Burial, claim: Claim) -> Self {
         let first = claim.start;
-        done.begin(first);
-        Batch { at, reader, claim, first, done, marker: PhantomData }
+        intake.done.begin(first);
+        Batch { intake, burial, claim, first, marker: PhantomData }
+    }
+
+    /// Undoes `new`.
+    pub(crate) fn into_claim(self) -> Claim {
+        self.claim
+    }
+
+    /// Whether a letter comes from the group that this batch is for.
+    pub(crate) fn is_for(&self, letter: &DeadLetter<'_>) -> bool {
+        letter.queue == self.burial.queue && letter.group == self.burial.group
+    }
+
+    /// Whether this is a dead letter that was sent again. It comes alone, with its first sequence and kind;
+    /// its attempts start over.
+    pub fn requeued(&self) -> bool {
+        self.intake.guise.trailer != 0
     }
 
     /// Messages that are not acked yet.
@@ -85,16 +94,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         if index >= self.len() {
             return None;
         }
-        let sequence = self.claim.start + index as u64;
-        let slot = self.at.view.slot(sequence);
-        // Relaxed: carried by the stamp or tail that the claim saw. pair P1.
-        let meta = Meta::unpack(slot.meta.load(Ordering::Relaxed));
-        // SAFETY: published, or it would not be in the claim; not acked, or it would not be in it any
-        // more; an ack needs this batch exclusively, which ends the borrow (I3).
-        let area = unsafe { slot.payload.bytes() };
-        let attempts = if sequence == self.first { self.claim.attempts as u8 } else { 1 };
-        let info = MessageInfo { sequence, kind: meta.kind, attempts };
-        Some(Delivery { info, content: M::from_payload(area, meta.len) })
+        Some(deliver(self.intake, &self.claim, self.first, self.claim.start + index as u64))
     }
 
     /// The messages that are not acked yet, in order.
@@ -115,19 +115,29 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     /// # Errors
     /// If `sequence` is not an unacked message of this batch. Nothing is acked then.
     pub fn ack_through(&mut self, sequence: u64) -> Result<(), AckError> {
-        let Claim { start, end, .. } = self.claim;
-        if !(start..end).contains(&sequence) {
-            return Err(AckError { asked: sequence, start, last: end.saturating_sub(1) });
-        }
-        self.ack_to(sequence + 1);
+        let to = self.place_of(sequence)? + 1;
+        self.ack_to(to);
         Ok(())
+    }
+
+    /// Where an unacked message lies in the ring.
+    fn place_of(&self, sequence: u64) -> Result<u64, AckError> {
+        let Claim { start, end, .. } = self.claim;
+        let guise = self.intake.guise;
+        let place = sequence.wrapping_sub(guise.shift);
+        if (start..end).contains(&place) && !self.intake.done.contains(place) {
+            return Ok(place);
+        }
+        let (start, last) = (guise.sequence(start), guise.sequence(end.saturating_sub(1)));
+        Err(AckError { asked: sequence, start, last })
     }
 
     #[inline]
     fn ack_to(&mut self, to: u64) {
         // An ack that acks nothing must not touch the record: an adopted one is given back by its last.
         if to > self.claim.start {
-            self.reader.ack(&self.at.view, &self.at.leases, &mut self.claim, to);
+            let Intake { reader, at, .. } = &mut *self.intake;
+            reader.ack(&at.view, &at.leases, &mut self.claim, to);
         }
     }
 
@@ -137,12 +147,54 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     /// # Errors
     /// If `sequence` is not an unacked message of this batch. Nothing is acked then.
     pub fn ack_one(&mut self, sequence: u64) -> Result<(), AckError> {
-        let Claim { start, end, .. } = self.claim;
-        if !(start..end).contains(&sequence) || self.done.contains(sequence) {
-            return Err(AckError { asked: sequence, start, last: end.saturating_sub(1) });
-        }
-        let to = self.done.add(sequence, start, end);
+        let place = self.place_of(sequence)?;
+        self.ack_place(place);
+        Ok(())
+    }
+
+    fn ack_place(&mut self, place: u64) {
+        let to = self.intake.done.add(place, self.claim.start, self.claim.end);
         self.ack_to(to);
+    }
+
+    /// Gives one message up: it goes to the group's dead-letter queue (see
+    /// [`Group::dead_letters_to`](crate::Group::dead_letters_to)) and is acked then. Waits up to a second
+    /// for its turn to send there. If this process dies in between, there may be two letters of it.
+    ///
+    /// # Errors
+    /// If `sequence` is not an unacked message of this batch, or it could not be sent to the dead-letter
+    /// queue. It stays in the batch then.
+    pub fn reject(&mut self, sequence: u64) -> Result<(), RejectError> {
+        let place = self.place_of(sequence)?;
+        Ok(self.bury(place, Reason::Rejected)?)
+    }
+
+    /// Gives up a message that was delivered as often as its group allows; it is alone in this batch.
+    #[cold]
+    pub(crate) fn bury_worn_out(mut self) -> Result<(), Box<DeadLetterError>> {
+        self.bury(self.claim.start, Reason::MaxAttempts)
+    }
+
+    fn bury(&mut self, place: u64, reason: Reason) -> Result<(), Box<DeadLetterError>> {
+        let message = deliver::<M>(self.intake, &self.claim, self.first, place);
+        let attempts = match reason {
+            // Without the one that it does not get any more.
+            Reason::MaxAttempts => self.burial.limit as u8,
+            _ => message.attempts(),
+        };
+        let (queue, group) = (self.burial.queue.clone(), self.burial.group.clone());
+        self.burial.bury(&DeadLetter {
+            queue: &queue,
+            group: &group,
+            sequence: message.sequence(),
+            attempts,
+            time: SystemTime::now(),
+            reason,
+            kind: message.kind(),
+            payload: message.content().to_payload(),
+        })?;
+        self.ack_place(place);
+        self.intake.count_dead_letter();
         Ok(())
     }
 
@@ -156,14 +208,14 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         if self.is_empty() {
             return Ok(());
         }
-        let at = self.at;
+        let Intake { reader, at, .. } = self.intake;
         let _control = at.control(timeout)?;
         let pid = std::process::id();
-        let released = self.reader.release(&at.view, &at.leases, pid, self.claim.record as u8);
+        let released = reader.release(&at.view, &at.leases, pid, self.claim.record as u8);
         if released.map_err(|e| SystemError::new("take another consumer record", e))? {
             Ok(())
         } else {
-            Err(JoinError::TooManyConsumers { max: at.view.records().len() })
+            Err(too_many_consumers(at))
         }
     }
 
@@ -173,6 +225,25 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         let to = self.claim.end;
         self.ack_to(to);
     }
+}
+
+/// The message at `place`, which lies in `claim`, a claim of `intake` that outlives `'b`.
+#[inline]
+fn deliver<'b, M: Content + ?Sized>(
+    intake: &'b Intake,
+    claim: &Claim,
+    first: u64,
+    place: u64,
+) -> Delivery<'b, M> {
+    let slot = intake.at.view.slot(place);
+    // Relaxed: carried by the stamp or tail that the claim saw. pair P1.
+    let meta = Meta::unpack(slot.meta.load(Ordering::Relaxed));
+    // SAFETY: published, or it would not be in the claim; not acked, or it would not be in it any more;
+    // an ack needs the intake exclusively, which ends the borrow (I3).
+    let area = unsafe { slot.payload.bytes() };
+    let attempts = if place == first { claim.attempts as u8 } else { 1 };
+    let info = MessageInfo { sequence: intake.guise.sequence(place), kind: meta.kind, attempts };
+    Delivery { info, content: M::from_payload(area, intake.guise.len(meta)) }
 }
 
 impl<M: Content + ?Sized> fmt::Debug for Batch<'_, M> {
@@ -215,6 +286,18 @@ impl<'b, M: Content + ?Sized> Iterator for Iter<'b, '_, M> {
 
 impl<M: Content + ?Sized> ExactSizeIterator for Iter<'_, '_, M> {}
 impl<M: Content + ?Sized> std::iter::FusedIterator for Iter<'_, '_, M> {}
+
+/// What is known of a received message beside its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MessageInfo {
+    /// Its sequence.
+    pub sequence: u64,
+    /// Its kind.
+    pub kind: u32,
+    /// Times that it was delivered, this one included. Saturates at 255.
+    pub attempts: u8,
+}
 
 /// One message, in place. Dereferences to its content.
 pub struct Delivery<'b, M: Content + ?Sized = [u8]> {
@@ -278,11 +361,13 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
     /// Of a batch of one, as it came from the consumer.
     #[inline]
     pub(crate) fn new(batch: Batch<'c, M>) -> Self {
-        let Claim { start: sequence, attempts, .. } = batch.claim;
+        let Claim { start, attempts, .. } = batch.claim;
+        let Intake { at, guise, .. } = &*batch.intake;
         // Relaxed: carried by the stamp or tail that the claim saw. pair P1.
-        let meta = Meta::unpack(batch.at.view.slot(sequence).meta.load(Ordering::Relaxed));
+        let meta = Meta::unpack(at.view.slot(start).meta.load(Ordering::Relaxed));
+        let sequence = guise.sequence(start);
         let info = MessageInfo { sequence, kind: meta.kind, attempts: attempts as u8 };
-        Received { info, len: meta.len, batch }
+        Received { info, len: guise.len(meta), batch }
     }
 
     /// Its sequence, kind and attempts.
@@ -310,10 +395,23 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
         self.info.attempts > 1
     }
 
+    /// Whether it is a dead letter that was sent again; see [`Batch::requeued`].
+    pub fn requeued(&self) -> bool {
+        self.batch.requeued()
+    }
+
     /// Acks it: it is done, its slot may be reused.
     #[inline]
     pub fn ack(self) {
         self.batch.ack();
+    }
+
+    /// Gives it up: it becomes a dead letter; see [`Batch::reject`].
+    ///
+    /// # Errors
+    /// If it could not be sent to the dead-letter queue. It comes again then.
+    pub fn reject(mut self) -> Result<(), RejectError> {
+        self.batch.reject(self.info.sequence)
     }
 }
 
@@ -322,7 +420,7 @@ impl<M: Content + ?Sized> Deref for Received<'_, M> {
 
     #[inline]
     fn deref(&self) -> &M {
-        let slot = self.batch.at.view.slot(self.info.sequence);
+        let slot = self.batch.intake.at.view.slot(self.batch.claim.start);
         // SAFETY: published and not acked: the batch holds exactly this message, and an ack consumes it
         // (I3).
         let area = unsafe { slot.payload.bytes() };

@@ -2,29 +2,23 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::attach::{Attachment, Mapped};
-use crate::batch::{Batch, Received};
-use crate::error::{JoinError, RecvError, SystemError};
-use crate::group::{self, Group, Mode};
+use crate::attach::Mapped;
+use crate::batch::{Batch, MessageInfo, Received};
+use crate::burial::Burial;
+use crate::error::{JoinError, RecvError};
+use crate::group::Group;
+use crate::intake::Intake;
+use crate::letter::{DeadLetter, Undertaker};
 use crate::message::{Content, OneThread};
-use crate::ring::claim::{Claim, Corrupt, Member};
-use crate::ring::compete::{Competitor, Fault, Took};
-use crate::ring::control;
-use crate::ring::done::Done;
-use crate::ring::reader::Reader;
+use crate::retries::Retries;
+use crate::ring::claim::Claim;
+use crate::segment::Trust;
 use crate::wait::{self, Deadline, Look};
 
 /// Quick looks at an empty queue ask the system once in so many times whether it still has its name.
 const ASK_EVERY: u32 = 4096;
-/// A busy member of a shared group looks for what dead ones held once in so many claims.
-const ADOPT_EVERY: u32 = 256;
-/// Claims in a row that the others may beat before the head is taken for garbage.
-const CONTENDED_MAX: u32 = 1 << 16;
-/// A consumer that is dropped waits no longer than this for its turn to leave. If that was not enough it
-/// is found gone by its lease, as if it had died.
-const LEAVE_WITHIN: Duration = Duration::from_millis(100);
 
 /// A consumer of one group. `Send`, not `Sync`.
 ///
@@ -38,26 +32,13 @@ const LEAVE_WITHIN: Duration = Duration::from_millis(100);
 /// ```
 #[derive(Debug)]
 pub struct Consumer<M: Content + ?Sized = [u8]> {
-    reader: Reader,
-    at: Attachment,
-    done: Done,
+    main: Intake,
+    retries: Box<Retries>,
+    burial: Box<Burial>,
+    round: Round,
     resumed: bool,
-    claims: u32,
-    left: bool,
     empty_looks: u32,
     marker: OneThread<M>,
-}
-
-/// What [`Consumer::recv_copied`] tells about the message that it copied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MessageInfo {
-    /// Its sequence.
-    pub sequence: u64,
-    /// Its kind.
-    pub kind: u32,
-    /// Times that it was delivered, this one included. Saturates at 255.
-    pub attempts: u8,
 }
 
 impl<M: Content + ?Sized> Consumer<M> {
@@ -65,52 +46,40 @@ impl<M: Content + ?Sized> Consumer<M> {
         mapped: &Arc<Mapped>,
         group: &Group,
         timeout: Duration,
+        trust: &Trust,
+        undertaker: Box<dyn Undertaker>,
     ) -> Result<Self, JoinError> {
-        group.check()?;
-        let at = Attachment::new(mapped)?;
-        let guard = at.control(timeout)?;
-        let system = |source| SystemError::new("take a consumer's lease", source);
-        let (view, leases) = (&at.view, &at.leases);
-        let (index, resumed) = group::find_or_make(view, group)?;
-        if group.mode == Mode::Exclusive
-            && let Some(record) = control::live_member(view, leases, index).map_err(system)?
-        {
-            let pid = group::pid_of(view, record);
-            return Err(JoinError::ConsumerTaken { group: group.name.clone(), pid });
-        }
-        let pid = std::process::id();
-        let taken = control::take_record(view, leases, index, pid).map_err(system)?;
-        let Some(record) = taken else {
-            if !resumed {
-                // Nothing half-made stays behind.
-                control::remove_group(view, leases, index).map_err(system)?;
-            }
-            return Err(JoinError::TooManyConsumers { max: view.records().len() });
-        };
-        drop(guard);
-        let reader = match group.mode {
-            Mode::Exclusive => Reader::Exclusive(Member::resume(view, index, record)),
-            Mode::Shared => Reader::Shared(
-                Competitor::enter(view, index, record)
-                    .map_err(|Corrupt(what)| JoinError::Corrupt { what })?,
-            ),
-        };
+        let (main, joined) = Intake::join(mapped, group, timeout)?;
+        let target = joined.target.as_ref().map(|name| name.as_str());
+        let queue = mapped.name.as_str();
+        let burial = Burial::new(queue, &group.name, joined.max_attempts, target, undertaker);
         Ok(Consumer {
-            reader,
-            at,
-            done: Done::default(),
-            resumed,
-            claims: 0,
-            left: false,
+            main,
+            retries: Box::new(Retries::new(group, trust)),
+            burial: Box::new(burial),
+            round: Round::new(),
+            resumed: joined.resumed,
             empty_looks: 0,
             marker: PhantomData,
         })
     }
 
+    /// Hands dead letters to `handler` instead of sending them to the dead-letter queue. A message is acked
+    /// once the handler returns without an error; until then it stays with this consumer and comes
+    /// again. Dead letters of other consumers are their affair.
+    pub fn on_dead_letter<E>(
+        &mut self,
+        mut handler: impl FnMut(&DeadLetter<'_>) -> Result<(), E> + Send + 'static,
+    ) where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.burial.set_handler(Box::new(move |letter| handler(letter).map_err(Into::into)));
+    }
+
     /// Where this group's reading stands: the next sequence to be acked, or, in a shared group, to be
     /// taken by a member.
     pub fn position(&self) -> u64 {
-        self.reader.head(&self.at.view)
+        self.main.reader.head(&self.main.at.view)
     }
 
     /// Whether the group existed before, so that this consumer goes on where it stopped.
@@ -126,7 +95,7 @@ impl<M: Content + ?Sized> Consumer<M> {
     #[inline(always)]
     pub fn try_batch(&mut self, max: usize) -> Result<Option<Batch<'_, M>>, RecvError> {
         let claim = self.claim(max, Look::Quick)?;
-        Ok(claim.map(|claim| Batch::new(&self.at, &mut self.reader, &mut self.done, claim)))
+        Ok(claim.map(|claim| self.lend(claim)))
     }
 
     /// Receives up to `max` messages, waiting for the first as long as it takes.
@@ -197,8 +166,8 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// If the control lease cannot be had within `timeout`. The consumer is gone all the same, and is
     /// found so by its lease.
     pub fn leave(mut self, timeout: Duration) -> Result<(), JoinError> {
-        self.left = true;
-        self.leave_within(timeout)
+        self.main.left = true;
+        self.main.leave_within(timeout)
     }
 
     fn batch_by(
@@ -210,7 +179,18 @@ impl<M: Content + ?Sized> Consumer<M> {
             Some(claim) => claim,
             None => self.wait_for_claim(max, deadline())?,
         };
-        Ok(Batch::new(&self.at, &mut self.reader, &mut self.done, claim))
+        Ok(self.lend(claim))
+    }
+
+    #[inline(always)]
+    fn lend(&mut self, claim: Claim) -> Batch<'_, M> {
+        if self.retries.lent {
+            self.retries.lent = false;
+            if let Some(intake) = self.retries.intake() {
+                return Batch::new(intake, &mut self.burial, claim);
+            }
+        }
+        Batch::new(&mut self.main, &mut self.burial, claim)
     }
 
     #[cold]
@@ -220,80 +200,128 @@ impl<M: Content + ?Sized> Consumer<M> {
 
     #[inline(always)]
     fn claim(&mut self, max: usize, look: Look) -> Result<Option<Claim>, RecvError> {
-        if self.at.leases.forked() {
+        if self.main.at.leases.forked() {
             return Err(RecvError::Forked);
         }
-        self.claims = self.claims.wrapping_add(1);
-        if self.claims.is_multiple_of(ADOPT_EVERY) {
-            self.adopt()?;
+        if self.round.is_due()
+            && let Some(claim) = self.look_around()?
+        {
+            return Ok(Some(claim));
         }
-        match self.take(max)? {
-            None if self.nothing(look)? => self.take(max),
-            taken => Ok(taken),
+        match self.main.take(max)? {
+            Some(claim) if claim.attempts <= self.burial.limit => Ok(Some(claim)),
+            claim => self.claim_slowly(claim, max, look),
         }
     }
 
-    /// A claim that the others beat every time starts over: each of them got something meanwhile.
-    #[inline(always)]
-    fn take(&mut self, max: usize) -> Result<Option<Claim>, RecvError> {
-        for _ in 0..CONTENDED_MAX {
-            match self.reader.claim(&self.at.view, max.max(1) as u64) {
-                Ok(Took::Claim(claim)) => return Ok(Some(claim)),
-                Ok(Took::Empty) => return Ok(None),
-                Ok(Took::Contended) => std::hint::spin_loop(),
-                Err(Corrupt(what)) => return Err(RecvError::Corrupt { what }),
-            }
-        }
-        Err(RecvError::Corrupt { what: "a group's head never stands still" })
-    }
-
-    /// Asks the system what only it knows, once in a while. Returns whether there is something to claim
-    /// after all. It makes no claim itself, so that those that the callers make stay in registers.
+    /// There was nothing, or what there was has been delivered too often.
     #[cold]
-    fn nothing(&mut self, look: Look) -> Result<bool, RecvError> {
+    fn claim_slowly(
+        &mut self,
+        mut claim: Option<Claim>,
+        max: usize,
+        look: Look,
+    ) -> Result<Option<Claim>, RecvError> {
+        loop {
+            match claim {
+                Some(claim) if claim.attempts <= self.burial.limit => return Ok(Some(claim)),
+                Some(claim) => {
+                    Batch::<M>::new(&mut self.main, &mut self.burial, claim).bury_worn_out()?;
+                }
+                None if self.orphans(look)? => {
+                    claim = self.main.take(max)?;
+                    if claim.is_none() {
+                        return Ok(None);
+                    }
+                    continue;
+                }
+                None => return self.claim_elsewhere(look),
+            }
+            claim = self.main.take(max)?;
+        }
+    }
+
+    /// Nothing in the queue: looks for what dead members left behind, once in a while.
+    fn orphans(&mut self, look: Look) -> Result<bool, RecvError> {
         let first = self.empty_looks == 0;
         self.empty_looks = self.empty_looks.wrapping_add(1);
-        let ask = look == Look::Thorough || self.empty_looks.is_multiple_of(ASK_EVERY);
-        if (ask || first) && self.adopt()? {
-            return Ok(true);
-        }
-        if ask {
-            let removed = self.at.leases.removed();
-            if removed.map_err(|e| SystemError::new("look at the queue's file", e))? {
-                return Err(RecvError::Removed);
-            }
-        }
-        Ok(false)
+        Ok((first || self.asks(look)) && self.main.adopt()?)
     }
 
-    /// Takes over what a dead member of the group holds. Returns whether there is something to claim.
+    fn asks(&self, look: Look) -> bool {
+        look == Look::Thorough || self.empty_looks.is_multiple_of(ASK_EVERY)
+    }
+
+    fn claim_elsewhere(&mut self, look: Look) -> Result<Option<Claim>, RecvError> {
+        let asks = self.asks(look);
+        if self.main.has_retries()
+            && let Some(claim) = self.retries.take(&self.main, &mut self.burial, asks)?
+        {
+            return Ok(Some(claim));
+        }
+        if asks && self.main.removed()? {
+            return Err(RecvError::Removed);
+        }
+        Ok(None)
+    }
+
+    /// A busy consumer, too, looks for what dead members left behind, and for messages that come again.
     #[cold]
-    fn adopt(&mut self) -> Result<bool, RecvError> {
-        self.reader.adopt(&self.at.view, &self.at.leases).map_err(|fault| match fault {
-            Fault::Corrupt(Corrupt(what)) => RecvError::Corrupt { what },
-            Fault::System(source) => {
-                SystemError::new("look for what dead consumers held", source).into()
-            }
-        })
-    }
-
-    fn leave_within(&self, timeout: Duration) -> Result<(), JoinError> {
-        let (view, leases) = (&self.at.view, &self.at.leases);
-        let _control = self.at.control(timeout)?;
-        control::leave(view, leases, self.reader.record());
-        if control::goes_with_last_member(view, self.reader.group()) {
-            let system = |source| SystemError::new("remove the group", source);
-            control::remove_group(view, leases, self.reader.group()).map_err(system)?;
+    fn look_around(&mut self) -> Result<Option<Claim>, RecvError> {
+        if !self.round.begin() {
+            return Ok(None);
         }
-        Ok(())
+        // The next claim hands out what was found.
+        self.main.adopt()?;
+        if self.main.has_retries() {
+            return self.retries.take(&self.main, &mut self.burial, true);
+        }
+        Ok(None)
     }
 }
 
-impl<M: Content + ?Sized> Drop for Consumer<M> {
-    fn drop(&mut self) {
-        if !self.left {
-            // A failure leaves the record as a death would: the lease goes with the descriptor.
-            let _ = self.leave_within(LEAVE_WITHIN);
+/// When a busy consumer looks around: by the clock, which is read only once in so many claims that they
+/// take a fraction of the time between two rounds.
+#[derive(Debug)]
+struct Round {
+    left: u32,
+    stride: u32,
+    read: Instant,
+    last: Instant,
+}
+
+/// Time between two rounds. Consumers that claim less often make one at each claim.
+const ROUND_EVERY: Duration = Duration::from_millis(2);
+/// Most claims between two looks at the clock.
+const STRIDE_MAX: u32 = 256;
+
+impl Round {
+    fn new() -> Round {
+        let now = Instant::now();
+        Round { left: 1, stride: 1, read: now, last: now }
+    }
+
+    #[inline(always)]
+    fn is_due(&mut self) -> bool {
+        self.left -= 1;
+        self.left == 0
+    }
+
+    /// Looks at the clock. Returns whether it is time.
+    fn begin(&mut self) -> bool {
+        let now = Instant::now();
+        let took = now - self.read;
+        self.read = now;
+        if took < ROUND_EVERY / 8 {
+            self.stride = (self.stride * 2).min(STRIDE_MAX);
+        } else if took > ROUND_EVERY {
+            self.stride = 1;
         }
+        self.left = self.stride;
+        let due = now - self.last >= ROUND_EVERY;
+        if due {
+            self.last = now;
+        }
+        due
     }
 }

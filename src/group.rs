@@ -6,8 +6,9 @@ use crate::attach::Attachment;
 use crate::error::{JoinError, NameError, Pids, SystemError};
 pub use crate::layout::Mode;
 use crate::layout::{GroupRecord, GroupState, Identity, View, lease_byte};
+use crate::letter::default_target;
 use crate::ring::control::{self, Position, RETENTION_RELEASE};
-use crate::segment::check_name;
+use crate::segment::{QueueName, check_name};
 use crate::sync::Ordering;
 
 const NAME_MAX: usize = crate::layout::GROUP_NAME_MAX;
@@ -59,7 +60,12 @@ pub struct Group {
     pub(crate) start: Start,
     pub(crate) retention: Retention,
     pub(crate) mode: Mode,
+    max_attempts: Option<u8>,
+    dead_letters: Option<String>,
 }
+
+/// Deliveries after which a shared group gives a message up, unless it says otherwise.
+const MAX_ATTEMPTS: u8 = 5;
 
 impl Group {
     /// A group called `name` (1 to 64 of `A-Z a-z 0-9 . _ -`) that starts at the oldest message and
@@ -70,6 +76,8 @@ impl Group {
             start: Start::default(),
             retention: Retention::default(),
             mode: Mode::default(),
+            max_attempts: None,
+            dead_letters: None,
         }
     }
 
@@ -89,8 +97,29 @@ impl Group {
         Group { mode: Mode::Shared, ..self }
     }
 
+    /// Deliveries, 1 to 254, after which a message that was never acked becomes a dead letter; 0 and 255
+    /// for no limit. By default 5 in a shared group and no limit in an exclusive one. Kept in the queue: a
+    /// group that exists keeps its own.
+    pub fn max_attempts(self, attempts: u8) -> Group {
+        Group { max_attempts: Some(attempts), ..self }
+    }
+
+    /// Queue for this group's dead letters instead of `<queue>.dead`. Kept in the queue, as
+    /// [`Group::max_attempts`].
+    pub fn dead_letters_to(self, queue: impl Into<String>) -> Group {
+        Group { dead_letters: Some(queue.into()), ..self }
+    }
+
     pub(crate) fn check(&self) -> Result<(), NameError> {
-        check_name(&self.name, "group", NAME_MAX)
+        check_name(&self.name, "group", NAME_MAX)?;
+        self.dead_letters.as_ref().map_or(Ok(()), |queue| QueueName::new(queue).map(|_| ()))
+    }
+
+    fn most_attempts(&self) -> u8 {
+        self.max_attempts.unwrap_or(match self.mode {
+            Mode::Exclusive => 0,
+            Mode::Shared => MAX_ATTEMPTS,
+        })
     }
 
     fn identity(&self) -> Identity {
@@ -100,7 +129,13 @@ impl Group {
             Retention::Hold => 0,
             Retention::Release => RETENTION_RELEASE as u8,
         };
-        Identity { name, name_len: self.name.len() as u8, mode: self.mode as u8, retention }
+        Identity {
+            name,
+            name_len: self.name.len() as u8,
+            mode: self.mode as u8,
+            retention,
+            max_attempts: self.most_attempts(),
+        }
     }
 }
 
@@ -136,7 +171,11 @@ pub(crate) fn find(view: &View, name: &str) -> Option<u8> {
 
 /// Makes `group`, whose name was checked and is not taken. The control lease is held, or the queue has
 /// no name yet.
-pub(crate) fn make(view: &View, group: &Group) -> Result<u8, JoinError> {
+pub(crate) fn make(view: &View, queue: &str, group: &Group) -> Result<u8, JoinError> {
+    if group.dead_letters.is_none() && group.most_attempts() != 0 {
+        // Now, and not when the first letter is due.
+        QueueName::new(&default_target(queue))?;
+    }
     // Acquire. pair P3. The slots below it are published.
     let tail = view.control().tail.load(Ordering::Acquire);
     if let Start::Sequence(asked) = group.start
@@ -146,13 +185,48 @@ pub(crate) fn make(view: &View, group: &Group) -> Result<u8, JoinError> {
     }
     let max = view.groups().len();
     let index = control::free_group(view).ok_or(JoinError::TooManyGroups { max })?;
+    store_target(view, index, group.dead_letters.as_deref().unwrap_or(""));
     group.identity().store(&view.group(index).identity);
     control::make_group(view, index, group.start.into());
     Ok(index)
 }
 
+/// Writes down where dead letters go; empty for the default. The control lease is held, and the group's
+/// state, stored later, carries it (pair P8).
+fn store_target(view: &View, index: u8, target: &str) {
+    let [first, second] = &view.group(index).dead_letters;
+    let mut words = first.iter().chain(&**second);
+    // Relaxed, both: see above.
+    if let Some(len) = words.next() {
+        len.store(target.len() as u64, Ordering::Relaxed);
+    }
+    for (word, bytes) in words.zip(target.as_bytes().chunks(8)) {
+        let mut padded = [0; 8];
+        padded[..bytes.len()].copy_from_slice(bytes);
+        word.store(u64::from_le_bytes(padded), Ordering::Relaxed);
+    }
+}
+
+/// The queue for a group's dead letters, if it names one; an error if it is no name.
+pub(crate) fn target_of(view: &View, index: u8) -> Result<Option<QueueName>, NameError> {
+    let [first, second] = &view.group(index).dead_letters;
+    // Relaxed: carried by the group's state (pair P8), which the caller has seen.
+    let words = first.iter().chain(&**second).map(|word| word.load(Ordering::Relaxed));
+    let words: Vec<u64> = words.collect();
+    let len = words.first().map_or(0, |len| *len as usize);
+    let bytes: Vec<u8> = words.iter().skip(1).flat_map(|word| word.to_le_bytes()).collect();
+    match bytes.get(..len) {
+        Some([]) => Ok(None),
+        name => QueueName::new(&String::from_utf8_lossy(name.unwrap_or(&bytes))).map(Some),
+    }
+}
+
 /// Finds or makes `group`. The control lease is held. Returns its index and whether it existed.
-pub(crate) fn find_or_make(view: &View, group: &Group) -> Result<(u8, bool), JoinError> {
+pub(crate) fn find_or_make(
+    view: &View,
+    queue: &str,
+    group: &Group,
+) -> Result<(u8, bool), JoinError> {
     if let Some(index) = find(view, &group.name) {
         let name = || group.name.clone();
         // Half-made ones were freed when the control lease was taken; other states are not known here.
@@ -166,7 +240,7 @@ pub(crate) fn find_or_make(view: &View, group: &Group) -> Result<(u8, bool), Joi
         }
         return Ok((index, true));
     }
-    Ok((make(view, group)?, false))
+    Ok((make(view, queue, group)?, false))
 }
 
 pub(crate) fn pid_of(view: &View, record: u8) -> u32 {
@@ -185,6 +259,50 @@ pub(crate) fn live_pids(at: &Attachment, group: u8) -> std::io::Result<Vec<u32>>
     Ok(pids)
 }
 
+/// A group that is like `name` in another queue: of its mode, and with its rule for dead letters.
+pub(crate) fn like(at: &Attachment, name: &str, timeout: Duration) -> Result<Group, JoinError> {
+    let _control = at.control(timeout)?;
+    let index = find(&at.view, name).ok_or_else(|| no_such_group(name))?;
+    let identity = identity_of(at.view.group(index));
+    let Some((identity, mode)) = identity.and_then(|i| Some((i, Mode::of(i.mode.into())?))) else {
+        return Err(JoinError::UnknownMode { group: name.to_owned() });
+    };
+    let target = target_of(&at.view, index)?;
+    let target = target.map_or_else(|| default_target(at.mapped.name.as_str()), QueueName::into);
+    let like = Group { mode, ..Group::named(name) };
+    Ok(like.max_attempts(identity.max_attempts).dead_letters_to(target))
+}
+
+/// Tells the members of group `name` that there is a queue of retries.
+pub(crate) fn announce_retries(
+    at: &Attachment,
+    name: &str,
+    timeout: Duration,
+) -> Result<(), JoinError> {
+    let _control = at.control(timeout)?;
+    let index = find(&at.view, name).ok_or_else(|| no_such_group(name))?;
+    // Relaxed: the queue is found by its name.
+    at.view.group(index).identity.retries.store(1, Ordering::Relaxed);
+    Ok(())
+}
+
+fn no_such_group(name: &str) -> JoinError {
+    JoinError::NoSuchGroup { group: name.to_owned() }
+}
+
+/// What to say when no record is left.
+pub(crate) fn too_many_consumers(at: &Attachment) -> JoinError {
+    let records = 0..at.view.records().len() as u8;
+    let live = records.clone().map(|record| at.leases.is_taken(lease_byte::consumer(record)));
+    match live.collect::<std::io::Result<Vec<bool>>>() {
+        Ok(live) => JoinError::TooManyConsumers {
+            max: records.len(),
+            live: live.into_iter().filter(|live| *live).count(),
+        },
+        Err(source) => SystemError::new("look who consumes", source).into(),
+    }
+}
+
 /// Declares `group` without joining it.
 pub(crate) fn declare(at: &Attachment, group: &Group, timeout: Duration) -> Result<(), JoinError> {
     group.check()?;
@@ -192,15 +310,14 @@ pub(crate) fn declare(at: &Attachment, group: &Group, timeout: Duration) -> Resu
     if find(&at.view, &group.name).is_some() {
         return Err(JoinError::GroupExists { group: group.name.clone() });
     }
-    make(&at.view, group)?;
+    make(&at.view, at.mapped.name.as_str(), group)?;
     Ok(())
 }
 
 /// Removes the group called `name`, unless it has live members.
 pub(crate) fn remove(at: &Attachment, name: &str, timeout: Duration) -> Result<(), JoinError> {
     let _control = at.control(timeout)?;
-    let index =
-        find(&at.view, name).ok_or_else(|| JoinError::NoSuchGroup { group: name.to_owned() })?;
+    let index = find(&at.view, name).ok_or_else(|| no_such_group(name))?;
     let system = |source| SystemError::new("look who is in the group", source);
     match control::remove_group(&at.view, &at.leases, index).map_err(system)? {
         None => Ok(()),

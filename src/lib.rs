@@ -72,13 +72,26 @@ mod wait;
 mod attach;
 
 #[cfg(not(slipring_loom))]
+mod letter;
+
+#[cfg(not(slipring_loom))]
 mod group;
 
 #[cfg(not(slipring_loom))]
 mod message;
 
 #[cfg(not(slipring_loom))]
+mod intake;
+
+#[cfg(not(slipring_loom))]
+mod burial;
+
+#[cfg(not(slipring_loom))]
 mod batch;
+
+#[cfg(not(slipring_loom))]
+mod retries;
+
 #[cfg(not(slipring_loom))]
 mod consumer;
 #[cfg(not(slipring_loom))]
@@ -96,14 +109,15 @@ mod queue;
 
 #[cfg(not(slipring_loom))]
 mod public {
-    pub use crate::batch::{Batch, Delivery, Iter, Received};
-    pub use crate::consumer::{Consumer, MessageInfo};
+    pub use crate::batch::{Batch, Delivery, Iter, MessageInfo, Received};
+    pub use crate::consumer::Consumer;
     pub use crate::error::*;
     pub use crate::group::{Group, Mode, Retention, Start};
+    pub use crate::letter::{DeadLetter, Reason};
     pub use crate::message::{Content, Message, Outgoing};
     pub use crate::observer::{Observation, Observer};
     pub use crate::producer::Producer;
-    pub use crate::queue::{Builder, OpenOptions, Queue, WakeMode, list, remove};
+    pub use crate::queue::{Builder, DeadLetters, OpenOptions, Queue, WakeMode, list, remove};
     pub use crate::reservation::Reservation;
     pub use crate::snapshot::{GroupInfo, MemberInfo, ProducerInfo, Snapshot};
 }

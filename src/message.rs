@@ -141,6 +141,12 @@ impl<'m> From<&'m str> for Outgoing<'m, [u8]> {
     }
 }
 
+impl<'m> From<(u32, &'m str)> for Outgoing<'m, [u8]> {
+    fn from((kind, text): (u32, &'m str)) -> Self {
+        Outgoing { kind, content: text.as_bytes() }
+    }
+}
+
 impl<'m> From<&'m Vec<u8>> for Outgoing<'m, [u8]> {
     fn from(content: &'m Vec<u8>) -> Self {
         Outgoing { kind: 0, content }

@@ -5,14 +5,14 @@ use std::time::{Duration, SystemTime};
 
 use crate::attach::Mapped;
 use crate::error::SystemError;
-use crate::group::{Mode, Retention, identity_of, pid_of};
+use crate::group::{Mode, Retention, identity_of, pid_of, target_of};
 use crate::layout::{GroupState, View, lease_byte};
 use crate::ring::control;
 use crate::ring::control::RETENTION_RELEASE;
 use crate::ring::publish::published_end;
-use crate::segment::LeaseFile;
+use crate::segment::{LeaseFile, QueueName};
 use crate::seq::{Attempts, Head, SEQ_NONE, Start, State};
-use crate::sync::Ordering;
+use crate::sync::{Ordering, Quiet};
 
 /// A queue's state at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +82,16 @@ pub struct GroupInfo {
     pub depth: u64,
     /// Of these, messages that were delivered already; in a shared group, what members hold.
     pub unacked: u64,
+    /// Messages acked since it was made, by consumers that are gone as well, and a little behind.
+    pub acked: u64,
+    /// Deliveries of messages that had been delivered before.
+    pub redelivered: u64,
+    /// Messages given up.
+    pub dead_lettered: u64,
+    /// Deliveries after which a message is given up; 0 = no limit.
+    pub max_attempts: u8,
+    /// The queue for its dead letters, if it is not `<queue>.dead`; else empty.
+    pub dead_letters: String,
     /// Its consumers.
     pub members: Vec<MemberInfo>,
 }
@@ -105,6 +115,8 @@ pub struct MemberInfo {
     pub acked: u64,
     /// Messages it was given that had been delivered before.
     pub redelivered: u64,
+    /// Messages it gave up.
+    pub dead_lettered: u64,
 }
 
 impl Snapshot {
@@ -150,6 +162,7 @@ impl Snapshot {
                     live: file.is_held(lease_byte::consumer(record)).map_err(look)?,
                     acked: counters.acked.load(Ordering::Relaxed),
                     redelivered: counters.redelivered.load(Ordering::Relaxed),
+                    dead_lettered: counters.dead_lettered.load(Ordering::Relaxed),
                 });
             }
             let mode = known.and_then(|identity| Mode::of(identity.mode.into()));
@@ -161,7 +174,20 @@ impl Snapshot {
                 let held: u64 = held.map(|(start, end)| end - start).sum();
                 (waiting + held, held)
             };
+            // Relaxed: as above. Wrapping: anybody may have garbled them.
+            let sum = |gone: &Quiet, of: fn(&MemberInfo) -> u64| {
+                let counts = members.iter().map(of);
+                counts.fold(gone.load(Ordering::Relaxed), u64::wrapping_add)
+            };
             groups.push(GroupInfo {
+                acked: sum(&group.totals.acked, |member| member.acked),
+                redelivered: sum(&group.totals.redelivered, |member| member.redelivered),
+                dead_lettered: sum(&group.totals.dead_lettered, |member| member.dead_lettered),
+                max_attempts: known.map_or(0, |identity| identity.max_attempts),
+                dead_letters: target_of(view, index)
+                    .ok()
+                    .flatten()
+                    .map_or_else(String::new, QueueName::into),
                 name,
                 mode,
                 retention: if releases { Retention::Release } else { Retention::Hold },

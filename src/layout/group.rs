@@ -5,8 +5,8 @@ use crate::sync::{AtomicU64, Line, Ordering, Quiet, fence};
 #[repr(C)]
 pub(crate) struct GroupRecord {
     pub(crate) identity: Line<IdentityWords>,
-    /// Reserved: where dead letters go, its length in the first word.
-    pub(crate) dead_letter: [Line<[Quiet; 16]>; 2],
+    /// Name of the queue where dead letters go, behind its length in the first word; 0 = the default.
+    pub(crate) dead_letters: [Line<[Quiet; 16]>; 2],
     /// See [`Head`].
     pub(crate) head: Line<AtomicU64>,
     pub(crate) delivery: Line<Delivery>,
@@ -20,12 +20,12 @@ pub(crate) struct IdentityWords {
     pub(crate) state: AtomicU64,
     /// Odd while the identity is being written.
     pub(crate) generation: AtomicU64,
-    /// Bits 0..8 mode, 8..16 retention, 16..24 name length.
+    /// Bits 0..8 mode, 8..16 retention, 16..24 name length, 24..32 most attempts (0 = no limit).
     pub(crate) traits: AtomicU64,
     /// Bit 0: somebody has joined the group since it was made.
     pub(crate) flags: AtomicU64,
-    /// Reserved: deliveries after which a message is a dead letter; 0 = no limit.
-    pub(crate) max_attempts: Quiet,
+    /// 1 once there is a queue of dead letters that come again; members look there, too.
+    pub(crate) retries: Quiet,
     /// Reserved: nanoseconds.
     pub(crate) ack_timeout: Quiet,
     pub(crate) spare: [Quiet; 2],
@@ -134,12 +134,12 @@ impl GroupRecord {
                 generation: word(),
                 traits: word(),
                 flags: word(),
-                max_attempts: zero(),
+                retries: zero(),
                 ack_timeout: zero(),
                 spare: std::array::from_fn(|_| zero()),
                 name: std::array::from_fn(|_| word()),
             }),
-            dead_letter: std::array::from_fn(|_| Line(std::array::from_fn(|_| zero()))),
+            dead_letters: std::array::from_fn(|_| Line(std::array::from_fn(|_| zero()))),
             head: Line(AtomicU64::new(Head { seq: 0, claimer: NOBODY }.pack())),
             delivery: Line(Delivery {
                 up_to: word(),
@@ -159,6 +159,8 @@ pub(crate) struct Identity {
     pub(crate) name_len: u8,
     pub(crate) mode: u8,
     pub(crate) retention: u8,
+    /// Deliveries after which a message is a dead letter; 0 = no limit.
+    pub(crate) max_attempts: u8,
 }
 
 impl Identity {
@@ -178,8 +180,8 @@ impl Identity {
         for (word, bytes) in to.name.iter().zip(words) {
             word.store(u64::from_le_bytes(*bytes), Ordering::Relaxed);
         }
-        let traits =
-            u64::from(self.mode) | u64::from(self.retention) << 8 | u64::from(self.name_len) << 16;
+        let traits = [self.mode, self.retention, self.name_len, self.max_attempts, 0, 0, 0, 0];
+        let traits = u64::from_le_bytes(traits);
         to.traits.store(traits, Ordering::Relaxed);
         // Release. pair G1: an even generation carries the words above.
         to.generation.store(generation.wrapping_add(1), Ordering::Release);
@@ -205,6 +207,7 @@ impl Identity {
             name_len,
             mode: traits as u8,
             retention: (traits >> 8) as u8,
+            max_attempts: (traits >> 24) as u8,
         })
     }
 }

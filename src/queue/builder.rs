@@ -194,10 +194,13 @@ impl<M: Content + ?Sized> Builder<M> {
             Plan { name: &name, size: geo.total, mode: self.wish.mode, memory: self.wish.memory };
         let (region, leases) = create(&plan, |region| {
             let view = fill(region, &config, geo);
-            self.wish.groups.iter().try_for_each(|group| match group::make(&view, group) {
-                Ok(_) => Ok(()),
-                Err(fault) => {
-                    Err(CreateError::Group { group: group.name.clone(), why: fault.to_string() })
+            self.wish.groups.iter().try_for_each(|group| {
+                match group::make(&view, name.as_str(), group) {
+                    Ok(_) => Ok(()),
+                    Err(fault) => Err(CreateError::Group {
+                        group: group.name.clone(),
+                        why: fault.to_string(),
+                    }),
                 }
             })
         })?;
@@ -211,7 +214,16 @@ impl<M: Content + ?Sized> Builder<M> {
     /// # Errors
     /// Those of [`OpenOptions::open`] and [`Builder::create`].
     pub fn open_or_create(&self) -> Result<Queue<M>, OpenOrCreateError> {
+        self.open_or_create_trusting(&Trust::default())
+    }
+
+    /// The same, and opens queues of other users, too.
+    pub(super) fn open_or_create_trusting(
+        &self,
+        trust: &Trust,
+    ) -> Result<Queue<M>, OpenOrCreateError> {
         let mut options = OpenOptions::new().control_timeout(self.wish.timeout);
+        options.trust = trust.clone();
         options = options.prefault(self.wish.memory.prefault).mlock(self.wish.memory.lock);
         loop {
             match options.open(&self.wish.name) {

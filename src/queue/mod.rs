@@ -1,7 +1,9 @@
 //! The queue as a whole: made, opened, listed, removed, and the place where handles come from.
 
 mod builder;
+mod dead;
 mod remove;
+mod undertaker;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use std::time::Duration;
 use zerocopy::IntoBytes;
 
 pub use builder::{Builder, WakeMode};
+pub use dead::DeadLetters;
 pub use remove::{list, remove};
 
 use crate::attach::{Attachment, Mapped};
@@ -22,6 +25,7 @@ use crate::observer::Observer;
 use crate::producer::Producer;
 use crate::segment::{Memory, QueueName, Trust, open_read_only, open_shared};
 use crate::snapshot::Snapshot;
+use undertaker::ToQueue;
 
 /// How long a control operation (taking or giving up a role, making or removing a group) waits for
 /// another one to end.
@@ -209,7 +213,9 @@ impl<M: Content + ?Sized> Queue<M> {
     /// [`JoinError::ConsumerTaken`] names the process that reads for the group;
     /// [`JoinError::TooManyGroups`] and [`JoinError::TooManyConsumers`] if a table is full.
     pub fn consumer(&self, group: impl Into<Group>) -> Result<Consumer<M>, JoinError> {
-        Consumer::join(&self.mapped, &group.into(), self.timeout)
+        let undertaker = ToQueue::new(&self.mapped, &self.trust);
+        let (group, undertaker) = (group.into(), Box::new(undertaker));
+        Consumer::join(&self.mapped, &group, self.timeout, &self.trust, undertaker)
     }
 
     /// Watches the queue from `start` on, through a read-only mapping of its own.

@@ -79,6 +79,7 @@ pub(crate) fn make_group(view: &View, index: u8, position: Position) -> u64 {
         total.store(0, Ordering::Relaxed);
     }
     group.identity.flags.store(0, Ordering::Relaxed);
+    group.identity.retries.store(0, Ordering::Relaxed);
     group.head.store(Head { seq: guess, claimer: NOBODY }.pack(), Ordering::Relaxed);
     // Release. pair P8: whoever sees the state sees the head.
     group.identity.state.store(GroupState::Joining as u64, Ordering::Release);

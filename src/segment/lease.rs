@@ -85,6 +85,16 @@ impl LeaseFile {
         fcntl(self.file()?, FcntlArg::F_OFD_GETLK(&mut lock))?;
         Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
     }
+
+    /// The same, but this handle counts as well.
+    pub(crate) fn is_taken(&self, byte: u64) -> io::Result<bool> {
+        Ok(self.held.borrow().contains(&byte) || self.is_held(byte)?)
+    }
+
+    /// Permission bits of the object.
+    pub(crate) fn permissions(&self) -> io::Result<u32> {
+        Ok(self.file()?.metadata()?.mode() & 0o777)
+    }
 }
 
 impl Leases for LeaseFile {

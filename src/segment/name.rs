@@ -41,6 +41,12 @@ impl QueueName {
     }
 }
 
+impl From<QueueName> for String {
+    fn from(name: QueueName) -> String {
+        name.0
+    }
+}
+
 /// The file that stands for a shared memory object.
 pub(crate) fn shm_path(object: &str) -> PathBuf {
     PathBuf::from(SHM_DIR).join(object)

@@ -20,8 +20,14 @@ impl TempName {
     }
 
     /// A name that must be just this.
-    pub(crate) fn exactly(name: &str) -> TempName {
-        TempName(name.to_owned())
+    pub(crate) fn exactly(name: impl Into<String>) -> TempName {
+        TempName(name.into())
+    }
+
+    /// A name of so many bytes.
+    pub(crate) fn long(bytes: usize) -> TempName {
+        let name = TempName::new("long");
+        TempName(format!("{:x<bytes$}", &*name))
     }
 
     /// The file of the segment.

@@ -21,6 +21,7 @@ fn full(shape: Shape) -> (Rc<Segment>, Process, u8) {
         name_len: 1,
         mode: 0,
         retention: RETENTION_RELEASE as u8,
+        max_attempts: 0,
     };
     identity.store(&segment.view().group(0).identity);
     let (group, _) = controlled(&process, || make(&process, Position::Oldest)).unwrap();

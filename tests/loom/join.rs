@@ -206,6 +206,7 @@ fn a_group_never_shows_half_a_name() {
             name_len: GROUP_NAME_MAX as u8,
             mode,
             retention: mode,
+            max_attempts: 0,
         };
         let (first, second) = (identity(b'a', 1), identity(b'b', 2));
         first.store(&segment.view().group(0).identity);

@@ -114,6 +114,7 @@ pub(super) fn make_shared(process: &Process) -> (u8, u64) {
         name_len: 1,
         mode: Mode::Shared as u8,
         retention: 0,
+        max_attempts: 0,
     };
     identity.store(&process.view().group(index).identity);
     process.segment.account.forget(index);

@@ -1,12 +1,15 @@
 //! One small error type per act. Each message says what is wrong and what to do about it; an error of the
 //! operating system is kept as the source.
 
+mod letter;
+
 use std::fmt;
 use std::io;
 
 use thiserror::Error;
 
 pub use crate::layout::GeometryError;
+pub use letter::*;
 
 /// The operating system refused something.
 #[derive(Debug, Error)]
@@ -341,13 +344,17 @@ pub enum JoinError {
         /// Size of the table.
         max: usize,
     },
-    /// The consumer table is full.
+    /// The consumer table is full. Consumers that died with messages nobody of their group has taken over
+    /// yet count for the table, but not as live.
     #[error(
-        "all {max} consumer records of the queue are in use: stop a consumer, or create the queue with more"
+        "the queue has records for {max} consumers and {live} live ones: stop one, or create the queue \
+         with more"
     )]
     TooManyConsumers {
         /// Size of the table.
         max: usize,
+        /// Consumers that live.
+        live: usize,
     },
     /// A group cannot start at a message that is not published yet.
     #[error(
@@ -496,12 +503,15 @@ pub enum RecvError {
         /// What was seen.
         what: &'static str,
     },
+    /// A message that is to become a dead letter could not; it stays with this consumer and comes again.
+    #[error(transparent)]
+    DeadLetter(#[from] Box<DeadLetterError>),
     /// The operating system refused something.
     #[error(transparent)]
     System(#[from] SystemError),
 }
 
-/// An ack that does not lie inside its batch.
+/// An ack, or a rejection, that does not lie inside its batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("sequence {asked} is not an unacked message of this batch ({start} to {last})")]
 pub struct AckError {

@@ -1,0 +1,65 @@
+//! When a message is given up, and who takes it then.
+
+use std::fmt;
+
+use crate::error::{BuryError, DeadLetterError};
+use crate::letter::{DeadLetter, Undertaker, default_target};
+
+/// A consumer's part of the rule that its group keeps in the queue.
+#[derive(Debug)]
+pub(crate) struct Burial {
+    /// Deliveries that a message may have; more make it a dead letter.
+    pub(crate) limit: u32,
+    pub(crate) queue: String,
+    pub(crate) group: String,
+    target: String,
+    undertaker: Box<dyn Undertaker>,
+}
+
+impl Burial {
+    pub(crate) fn new(
+        queue: &str,
+        group: &str,
+        max_attempts: u8,
+        target: Option<&str>,
+        undertaker: Box<dyn Undertaker>,
+    ) -> Burial {
+        let limit = if max_attempts == 0 { u32::MAX } else { u32::from(max_attempts) };
+        let target = target.map_or_else(|| default_target(queue), str::to_owned);
+        Burial { limit, queue: queue.to_owned(), group: group.to_owned(), target, undertaker }
+    }
+
+    /// Puts the program's own handler in the place of the dead-letter queue.
+    pub(crate) fn set_handler(&mut self, handler: Box<Handler>) {
+        self.undertaker = Box::new(Own { handler });
+    }
+
+    /// The letter must be in good hands before its message is acked.
+    #[cold]
+    pub(crate) fn bury(&mut self, letter: &DeadLetter<'_>) -> Result<(), Box<DeadLetterError>> {
+        self.undertaker.bury(&self.target, letter).map_err(|source| {
+            let (sequence, target) = (letter.sequence, self.target.clone());
+            Box::new(DeadLetterError { sequence, target, source })
+        })
+    }
+}
+
+/// A program's own way with dead letters.
+pub(crate) type Handler =
+    dyn FnMut(&DeadLetter<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + Send;
+
+struct Own {
+    handler: Box<Handler>,
+}
+
+impl Undertaker for Own {
+    fn bury(&mut self, _target: &str, letter: &DeadLetter<'_>) -> Result<(), BuryError> {
+        (self.handler)(letter).map_err(BuryError::Refused)
+    }
+}
+
+impl fmt::Debug for Own {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Own")
+    }
+}

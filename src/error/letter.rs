@@ -1,0 +1,96 @@
+use thiserror::Error;
+
+use super::{
+    AckError, JoinError, NameError, OpenError, OpenOrCreateError, RecvError, SendError, SystemError,
+};
+
+/// A dead letter could not be put where it belongs.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BuryError {
+    /// The dead-letter queue's name is not one. A queue whose name is near the limit needs one of its own
+    /// (`Group::dead_letters_to`).
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The dead-letter queue could neither be opened nor made.
+    #[error(transparent)]
+    Open(#[from] OpenOrCreateError),
+    /// Its producer's role, or its group `dead`, could not be had.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    /// It could not be sent.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// The operating system refused something.
+    #[error(transparent)]
+    System(#[from] SystemError),
+    /// The program's own handler did not take it.
+    #[error("the handler for dead letters refused it: {0}")]
+    Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// A message could not be made a dead letter. It is not lost: it stays with its consumer.
+#[derive(Debug, Error)]
+#[error(
+    "message {sequence} cannot be put into the dead-letter queue {target:?}: {source}. It stays where it \
+     is, and comes again"
+)]
+pub struct DeadLetterError {
+    /// The message.
+    pub sequence: u64,
+    /// Where it was to go.
+    pub target: String,
+    /// Why it could not.
+    pub source: BuryError,
+}
+
+/// A message could not be rejected.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RejectError {
+    /// It is not in the batch.
+    #[error(transparent)]
+    Ack(#[from] AckError),
+    /// It could not be made a dead letter.
+    #[error(transparent)]
+    DeadLetter(#[from] Box<DeadLetterError>),
+}
+
+/// Dead letters could not be looked at, thrown away or sent again.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RequeueError {
+    /// A queue could not be opened.
+    #[error("queue {queue:?}: {source}")]
+    Open {
+        /// The queue.
+        queue: String,
+        /// Why.
+        source: OpenError,
+    },
+    /// A role, or a group, could not be had.
+    #[error("queue {queue:?}: {source}")]
+    Join {
+        /// The queue.
+        queue: String,
+        /// Why.
+        source: JoinError,
+    },
+    /// The letter could not be sent to the queue of those that come again.
+    #[error("queue {queue:?}: {source}")]
+    Send {
+        /// The queue.
+        queue: String,
+        /// Why.
+        source: Box<BuryError>,
+    },
+    /// Something else was sent to the dead-letter queue.
+    #[error("message {sequence} of the dead-letter queue is no dead letter: purge it to go on")]
+    NotALetter {
+        /// Its sequence in the dead-letter queue.
+        sequence: u64,
+    },
+    /// The dead-letter queue could not be read.
+    #[error(transparent)]
+    Recv(#[from] RecvError),
+}

@@ -1,0 +1,174 @@
+//! One group of one queue, as one consumer takes messages from it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::attach::{Attachment, Mapped};
+use crate::error::{JoinError, RecvError, SystemError};
+use crate::group::{self, Group, Mode};
+use crate::layout::Meta;
+use crate::ring::claim::{Claim, Corrupt, Member};
+use crate::ring::compete::{Competitor, Fault, Took};
+use crate::ring::control;
+use crate::ring::done::Done;
+use crate::ring::reader::Reader;
+use crate::segment::QueueName;
+use crate::sync::Ordering;
+
+/// Claims in a row that the others may beat before the head is taken for garbage.
+const CONTENDED_MAX: u32 = 1 << 16;
+/// A consumer that is dropped waits no longer than this for its turn to leave. If that was not enough it
+/// is found gone by its lease, as if it had died.
+const LEAVE_WITHIN: Duration = Duration::from_millis(100);
+
+/// What a consumer takes messages with. Leaves the group when dropped.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    pub(crate) reader: Reader,
+    pub(crate) at: Attachment,
+    pub(crate) done: Done,
+    /// How what lies in the ring is shown.
+    pub(crate) guise: Guise,
+    pub(crate) left: bool,
+}
+
+/// A message that comes again through a queue of retries goes by its first sequence, and without the
+/// envelope behind its payload. All 0 for a message that is shown as it lies there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Guise {
+    /// Added to a sequence, wrapping.
+    pub(crate) shift: u64,
+    /// Bytes taken off the end.
+    pub(crate) trailer: usize,
+}
+
+impl Guise {
+    #[inline]
+    pub(crate) fn sequence(self, seq: u64) -> u64 {
+        seq.wrapping_add(self.shift)
+    }
+
+    #[inline]
+    pub(crate) fn len(self, meta: Meta) -> usize {
+        meta.len.saturating_sub(self.trailer)
+    }
+}
+
+/// What the group, once joined, says about itself.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    /// It existed before.
+    pub(crate) resumed: bool,
+    /// Deliveries after which a message is a dead letter; 0 = no limit.
+    pub(crate) max_attempts: u8,
+    /// Where dead letters go, if it names a queue.
+    pub(crate) target: Option<QueueName>,
+}
+
+impl Intake {
+    pub(crate) fn join(
+        mapped: &Arc<Mapped>,
+        group: &Group,
+        timeout: Duration,
+    ) -> Result<(Intake, Joined), JoinError> {
+        group.check()?;
+        let at = Attachment::new(mapped)?;
+        let guard = at.control(timeout)?;
+        let system = |source| SystemError::new("take a consumer's lease", source);
+        let (view, leases) = (&at.view, &at.leases);
+        let (index, resumed) = group::find_or_make(view, at.mapped.name.as_str(), group)?;
+        if group.mode == Mode::Exclusive
+            && let Some(record) = control::live_member(view, leases, index).map_err(system)?
+        {
+            let pid = group::pid_of(view, record);
+            return Err(JoinError::ConsumerTaken { group: group.name.clone(), pid });
+        }
+        let identity = group::identity_of(view.group(index));
+        let max_attempts = identity.map_or(0, |identity| identity.max_attempts);
+        let target = group::target_of(view, index)?;
+        let pid = std::process::id();
+        let taken = control::take_record(view, leases, index, pid).map_err(system)?;
+        let Some(record) = taken else {
+            if !resumed {
+                // Nothing half-made stays behind.
+                control::remove_group(view, leases, index).map_err(system)?;
+            }
+            return Err(group::too_many_consumers(&at));
+        };
+        drop(guard);
+        let reader = match group.mode {
+            Mode::Exclusive => Reader::Exclusive(Member::resume(view, index, record)),
+            Mode::Shared => Reader::Shared(
+                Competitor::enter(view, index, record)
+                    .map_err(|Corrupt(what)| JoinError::Corrupt { what })?,
+            ),
+        };
+        let (done, guise) = (Done::default(), Guise::default());
+        let intake = Intake { reader, at, done, guise, left: false };
+        Ok((intake, Joined { resumed, max_attempts, target }))
+    }
+
+    /// Takes up to `max` messages. A claim that the others beat every time starts over: each of them got
+    /// something meanwhile.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, max: usize) -> Result<Option<Claim>, RecvError> {
+        for _ in 0..CONTENDED_MAX {
+            match self.reader.claim(&self.at.view, max.max(1) as u64) {
+                Ok(Took::Claim(claim)) => return Ok(Some(claim)),
+                Ok(Took::Empty) => return Ok(None),
+                Ok(Took::Contended) => std::hint::spin_loop(),
+                Err(Corrupt(what)) => return Err(RecvError::Corrupt { what }),
+            }
+        }
+        Err(RecvError::Corrupt { what: "a group's head never stands still" })
+    }
+
+    /// Takes over what a dead member of the group holds. Returns whether there is something to take.
+    #[cold]
+    pub(crate) fn adopt(&mut self) -> Result<bool, RecvError> {
+        self.reader.adopt(&self.at.view, &self.at.leases).map_err(|fault| match fault {
+            Fault::Corrupt(Corrupt(what)) => RecvError::Corrupt { what },
+            Fault::System(source) => {
+                SystemError::new("look for what dead consumers held", source).into()
+            }
+        })
+    }
+
+    /// Whether the queue has lost its name.
+    pub(crate) fn removed(&self) -> Result<bool, SystemError> {
+        self.at.leases.removed().map_err(|e| SystemError::new("look at the queue's file", e))
+    }
+
+    /// Whether dead letters of the group were sent again, into a queue of their own.
+    pub(crate) fn has_retries(&self) -> bool {
+        let identity = &self.at.view.group(self.reader.group()).identity;
+        // Relaxed: once it is set, looking for the queue will tell.
+        identity.retries.load(Ordering::Relaxed) != 0
+    }
+
+    pub(crate) fn count_dead_letter(&self) {
+        let counter = &self.at.view.record(self.reader.record()).counters.dead_lettered;
+        // Relaxed, both: a figure, and only the record's owner stores it.
+        counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
+    pub(crate) fn leave_within(&self, timeout: Duration) -> Result<(), JoinError> {
+        let (view, leases) = (&self.at.view, &self.at.leases);
+        let _control = self.at.control(timeout)?;
+        control::leave(view, leases, self.reader.record());
+        if control::goes_with_last_member(view, self.reader.group()) {
+            let system = |source| SystemError::new("remove the group", source);
+            control::remove_group(view, leases, self.reader.group()).map_err(system)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Intake {
+    fn drop(&mut self) {
+        if !self.left {
+            // A failure leaves the record as a death would: the lease goes with the descriptor.
+            let _ = self.leave_within(LEAVE_WITHIN);
+        }
+    }
+}

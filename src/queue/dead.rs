@@ -1,0 +1,163 @@
+//! What becomes of dead letters: looked at, thrown away, or sent again.
+
+use super::undertaker::{DEAD_GROUP, letter_queue, turn};
+use super::{OpenOptions, Queue};
+use crate::attach::Attachment;
+use crate::consumer::Consumer;
+use crate::error::{BuryError, JoinError, OpenError, RequeueError};
+use crate::group::{self, Group, Start};
+use crate::letter::{DeadLetter, default_target, retry_queue};
+use crate::observer::Observer;
+
+/// The dead letters of a queue.
+///
+/// Looking at them ([`DeadLetters::observe`]) leaves no trace. Throwing them away and sending them again
+/// takes them from the oldest on, as the one consumer of the queue's group `dead`.
+#[derive(Debug)]
+pub struct DeadLetters {
+    queue: Queue,
+    options: OpenOptions,
+}
+
+impl DeadLetters {
+    /// Opens the queue `<queue>.dead`.
+    ///
+    /// # Errors
+    /// [`OpenError::NotFound`] if there never was a letter.
+    pub fn of(queue: &str, options: &OpenOptions) -> Result<DeadLetters, OpenError> {
+        DeadLetters::open(&default_target(queue), options)
+    }
+
+    /// Opens the dead-letter queue called `name`.
+    ///
+    /// # Errors
+    /// As for [`OpenOptions::open`].
+    pub fn open(name: &str, options: &OpenOptions) -> Result<DeadLetters, OpenError> {
+        Ok(DeadLetters { queue: options.open(name)?, options: options.clone() })
+    }
+
+    /// The queue they are in.
+    pub fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// Looks at all letters that wait, from the oldest on. Returns the observer, and the sequence in the
+    /// dead-letter queue at which those end that are there now. [`DeadLetter::parse`] reads them.
+    ///
+    /// # Errors
+    /// As for [`Queue::observer`] and [`Queue::snapshot`].
+    pub fn observe(&self) -> Result<(Observer, u64), RequeueError> {
+        let look = self.queue.snapshot().map_err(|source| self.join_failed(source))?;
+        let group = look.groups.iter().find(|group| group.name == DEAD_GROUP);
+        let from = group.map_or(look.tail, |group| group.head);
+        let observer = self.queue.observer(Start::Sequence(from));
+        let observer = observer
+            .map_err(|source| RequeueError::Open { queue: self.queue.name().to_owned(), source })?;
+        Ok((observer, look.tail))
+    }
+
+    /// Throws the oldest `count` letters away; returns how many there were.
+    ///
+    /// # Errors
+    /// [`JoinError::ConsumerTaken`] if somebody else works on them.
+    pub fn purge(&self, count: u64) -> Result<u64, RequeueError> {
+        let mut consumer = self.consumer()?;
+        let mut purged = 0;
+        while purged < count {
+            let max = (count - purged).min(256) as usize;
+            let Some(batch) = consumer.try_batch(max)? else { break };
+            purged += batch.len() as u64;
+            batch.ack();
+        }
+        Ok(purged)
+    }
+
+    /// Sends the oldest `count` letters again, each to the group that gave it up and to nobody else, while
+    /// producers and consumers go on; returns how many. They go into the queue `<queue>.<group>.retry`,
+    /// which that group's consumers read beside their own. A message that is no letter is in the way: the
+    /// error names it.
+    ///
+    /// # Errors
+    /// The letter at which it stopped stays the oldest. If this process dies, the last one may come
+    /// twice.
+    pub fn requeue(&self, count: u64) -> Result<u64, RequeueError> {
+        let mut consumer = self.consumer()?;
+        let mut way: Option<Way> = None;
+        let mut sent = 0;
+        while sent < count {
+            let Some(message) = consumer.try_recv()? else { break };
+            let Some(letter) = DeadLetter::parse(message.kind(), &message) else {
+                return Err(RequeueError::NotALetter { sequence: message.sequence() });
+            };
+            let way = match &way {
+                Some(way) if way.is_for(&letter) => way,
+                _ => &*way.insert(Way::open(&letter, &self.options)?),
+            };
+            way.send(letter.kind, &message)?;
+            message.ack();
+            sent += 1;
+        }
+        Ok(sent)
+    }
+
+    fn consumer(&self) -> Result<Consumer, RequeueError> {
+        let group = Group::named(DEAD_GROUP).max_attempts(0);
+        self.queue.consumer(group).map_err(|source| self.join_failed(source))
+    }
+
+    fn join_failed(&self, source: JoinError) -> RequeueError {
+        RequeueError::Join { queue: self.queue.name().to_owned(), source }
+    }
+}
+
+/// From a dead-letter queue back to one group.
+#[derive(Debug)]
+struct Way {
+    queue: String,
+    group: String,
+    retries: Queue,
+}
+
+impl Way {
+    fn is_for(&self, letter: &DeadLetter<'_>) -> bool {
+        self.queue == letter.queue && self.group == letter.group
+    }
+
+    fn open(letter: &DeadLetter<'_>, options: &OpenOptions) -> Result<Way, RequeueError> {
+        let (queue, group) = (letter.queue.to_owned(), letter.group.to_owned());
+        let main = options.open::<[u8]>(&queue);
+        let main = main.map_err(|source| RequeueError::Open { queue: queue.clone(), source })?;
+        let failed = |source| RequeueError::Join { queue: queue.clone(), source };
+        let at = Attachment::new(&main.mapped).map_err(|fault| failed(fault.into()))?;
+        let like = group::like(&at, &group, options.timeout).map_err(failed)?;
+        let name = retry_queue(&queue, &group);
+        let retries = Way::make(&name, &main, options, like)
+            .map_err(|fault| RequeueError::Send { queue: name, source: Box::new(fault) })?;
+        group::announce_retries(&at, &group, options.timeout).map_err(failed)?;
+        Ok(Way { queue, group, retries })
+    }
+
+    fn make(
+        name: &str,
+        main: &Queue,
+        options: &OpenOptions,
+        group: Group,
+    ) -> Result<Queue, BuryError> {
+        let retries = letter_queue(name, &main.mapped, &options.trust)?;
+        match retries.add_group(group) {
+            Ok(()) | Err(JoinError::GroupExists { .. }) => Ok(retries),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    fn send(&self, kind: u32, letter: &[u8]) -> Result<(), RequeueError> {
+        let send = || -> Result<(), BuryError> {
+            turn(&self.retries)?.try_send((kind, letter))?;
+            Ok(())
+        };
+        send().map_err(|fault| RequeueError::Send {
+            queue: self.retries.name().to_owned(),
+            source: Box::new(fault),
+        })
+    }
+}

@@ -1,0 +1,98 @@
+//! Sending dead letters to their queue.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Queue;
+use crate::attach::Mapped;
+use crate::error::{BuryError, ControlError, JoinError};
+use crate::layout::Geometry;
+use crate::letter::{DeadLetter, Undertaker};
+use crate::producer::Producer;
+use crate::segment::Trust;
+
+/// The group of a dead-letter queue. With it the queue fills; without one it would overwrite.
+pub(super) const DEAD_GROUP: &str = "dead";
+/// Letters that fit a queue which is made for them, if the queue they come from holds as many.
+const CAPACITY_MAX: u64 = 1024;
+/// How long one waits for others that send to the same queue.
+const TURN_WITHIN: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_micros(200);
+
+/// Sends each letter as the queue's producer, for as long as that takes.
+#[derive(Debug)]
+pub(super) struct ToQueue {
+    from: Arc<Mapped>,
+    trust: Trust,
+    /// Open since the last letter.
+    queue: Option<Queue>,
+    buffer: Vec<u8>,
+}
+
+impl ToQueue {
+    pub(super) fn new(from: &Arc<Mapped>, trust: &Trust) -> ToQueue {
+        let (from, trust) = (Arc::clone(from), trust.clone());
+        ToQueue { from, trust, queue: None, buffer: Vec::new() }
+    }
+
+    fn open(&self, target: &str) -> Result<Queue, BuryError> {
+        let queue = letter_queue(target, &self.from, &self.trust)?;
+        match queue.add_group(DEAD_GROUP) {
+            Ok(()) | Err(JoinError::GroupExists { .. }) => Ok(queue),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+}
+
+impl Undertaker for ToQueue {
+    fn bury(&mut self, target: &str, letter: &DeadLetter<'_>) -> Result<(), BuryError> {
+        let cached = match self.queue.take() {
+            Some(queue) => queue,
+            None => self.open(target)?,
+        };
+        let (queue, mut producer) = match turn(&cached) {
+            // Removed since the last letter: there may be a new one, or one is to be made.
+            Err(JoinError::Control(ControlError::Removed)) => {
+                let queue = self.open(target)?;
+                let producer = turn(&queue)?;
+                (queue, producer)
+            }
+            producer => {
+                let producer = producer?;
+                (cached, producer)
+            }
+        };
+        letter.write(&mut self.buffer);
+        producer.try_send((letter.kind, &self.buffer[..]))?;
+        drop(producer);
+        self.queue = Some(queue);
+        Ok(())
+    }
+}
+
+/// Opens the queue `name`, or makes it for letters from `from`: whoever may use that may use this.
+pub(super) fn letter_queue(name: &str, from: &Mapped, trust: &Trust) -> Result<Queue, BuryError> {
+    let Geometry { capacity, payload_size, consumers_max, .. } = *from.view().geo();
+    let wanted = Queue::builder(name)
+        .capacity(capacity.min(CAPACITY_MAX))
+        .payload_size(payload_size + DeadLetter::ENVELOPE)
+        .schema_name("dead letters")
+        .consumers_max(consumers_max)
+        .permissions(from.permissions)
+        .control_timeout(TURN_WITHIN);
+    Ok(wanted.open_or_create_trusting(trust)?)
+}
+
+/// Takes the producer's role of a queue that several send to in turn.
+pub(super) fn turn(queue: &Queue) -> Result<Producer, JoinError> {
+    let since = Instant::now();
+    loop {
+        match queue.producer() {
+            Err(JoinError::ProducerTaken { .. }) if since.elapsed() < TURN_WITHIN => {
+                thread::sleep(LOOK_EVERY);
+            }
+            producer => return producer,
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Dead letters that were sent again to a group: they come through a queue of their own, which the
+//! group's members read beside their queue.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::attach::Mapped;
+use crate::batch::Batch;
+use crate::burial::Burial;
+use crate::error::RecvError;
+use crate::group::{Group, Start};
+use crate::intake::{Guise, Intake};
+use crate::letter::{DeadLetter, retry_queue};
+use crate::ring::claim::Claim;
+use crate::segment::{QueueName, Trust, open_shared};
+
+/// A queue of retries that could not be joined is tried again after this long.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
+/// Joining it waits no longer than this for its control lease: who receives is not to wait for it.
+const JOIN_WITHIN: Duration = Duration::from_millis(10);
+/// Messages that are not for this consumer, skipped in one look.
+const SKIP_MAX: u32 = 64;
+
+/// The second place where a consumer looks.
+#[derive(Debug)]
+pub(crate) struct Retries {
+    group: Group,
+    trust: Trust,
+    intake: Option<Intake>,
+    failed: Option<Instant>,
+    /// The last claim came from here.
+    pub(crate) lent: bool,
+}
+
+impl Retries {
+    pub(crate) fn new(group: &Group, trust: &Trust) -> Retries {
+        let group = group.clone().start(Start::Oldest);
+        Retries { group, trust: trust.clone(), intake: None, failed: None, lent: false }
+    }
+
+    pub(crate) fn intake(&mut self) -> Option<&mut Intake> {
+        self.intake.as_mut()
+    }
+
+    /// Takes a message, alone, if there is one. `thorough`: also asks the system what dead members left
+    /// behind. A queue that cannot be read is left alone for a while.
+    #[cold]
+    pub(crate) fn take(
+        &mut self,
+        main: &Intake,
+        burial: &mut Burial,
+        thorough: bool,
+    ) -> Result<Option<Claim>, RecvError> {
+        if self.intake.is_none() && self.failed.is_none_or(|at| at.elapsed() >= AGAIN_AFTER) {
+            self.intake = self.join(main, burial);
+            self.failed = self.intake.is_none().then(Instant::now);
+        }
+        let Some(intake) = &mut self.intake else { return Ok(None) };
+        match next(intake, burial, thorough) {
+            Ok(claim) => {
+                self.lent = claim.is_some();
+                Ok(claim)
+            }
+            Err(fault @ RecvError::DeadLetter(_)) => Err(fault),
+            // The group's own queue is not to stand still for it.
+            Err(_) => {
+                self.intake = None;
+                self.failed = Some(Instant::now());
+                Ok(None)
+            }
+        }
+    }
+
+    fn join(&self, main: &Intake, burial: &Burial) -> Option<Intake> {
+        let name = QueueName::new(&retry_queue(&burial.queue, &burial.group)).ok()?;
+        let opened = open_shared(&name, &self.trust).ok()?;
+        // A typed message is read in place, so all of it must be there.
+        if opened.geo.payload_size < main.at.view.geo().payload_size {
+            return None;
+        }
+        let (mapped, _) = Mapped::new(name, opened).ok()?;
+        let (intake, _) = Intake::join(&Arc::new(mapped), &self.group, JOIN_WITHIN).ok()?;
+        Some(intake)
+    }
+}
+
+fn next(
+    intake: &mut Intake,
+    burial: &mut Burial,
+    thorough: bool,
+) -> Result<Option<Claim>, RecvError> {
+    for _ in 0..SKIP_MAX {
+        let claim = match intake.take(1)? {
+            None if thorough && intake.adopt()? => intake.take(1)?,
+            claim => claim,
+        };
+        let Some(claim) = claim else {
+            return match thorough && intake.removed()? {
+                true => Err(RecvError::Removed),
+                false => Ok(None),
+            };
+        };
+        let attempts = claim.attempts;
+        intake.guise = Guise::default();
+        let batch = Batch::<[u8]>::new(intake, burial, claim);
+        let Some(message) = batch.first() else { continue };
+        match DeadLetter::parse(message.kind(), message.content()) {
+            // A name with dots in it can stand for more than one queue and group.
+            Some(letter) if !batch.is_for(&letter) => batch.ack(),
+            Some(letter) => {
+                let shift = letter.sequence.wrapping_sub(message.sequence());
+                let guise = Guise { shift, trailer: DeadLetter::ENVELOPE };
+                let claim = batch.into_claim();
+                intake.guise = guise;
+                if attempts > burial.limit {
+                    Batch::<[u8]>::new(intake, burial, claim).bury_worn_out()?;
+                } else {
+                    return Ok(Some(claim));
+                }
+            }
+            // Somebody has sent it by hand.
+            None => return Ok(Some(batch.into_claim())),
+        }
+    }
+    Ok(None)
+}

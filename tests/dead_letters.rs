@@ -1,0 +1,326 @@
+//! Messages that a group gives up: where they go, and how they come again.
+
+mod common;
+
+use std::sync::{Arc, Mutex};
+
+use common::TempName;
+use slipring::{
+    Consumer, DeadLetter, DeadLetters, Group, JoinError, OpenOptions, Queue, Reason, RecvError,
+    RejectError, RequeueError,
+};
+
+fn work() -> Group {
+    Group::named("work").shared()
+}
+
+/// Names of the queues that come to be beside `name`, removed with it.
+fn beside(name: &TempName) -> [TempName; 3] {
+    let owned = |suffix: &str| TempName::exactly(format!("{}.{suffix}", &**name));
+    [owned("dead"), owned("work.retry"), owned("audit.retry")]
+}
+
+fn options() -> OpenOptions {
+    OpenOptions::new()
+}
+
+/// Sequence, attempts and reason of all letters that wait.
+fn letters(queue: &str) -> Vec<(u64, u8, Reason)> {
+    let dead = DeadLetters::of(queue, &options()).unwrap();
+    let (mut observer, end) = dead.observe().unwrap();
+    let mut found = Vec::new();
+    while observer.position() < end {
+        let seen = observer.try_recv().unwrap().unwrap();
+        let letter = DeadLetter::parse(seen.kind(), &seen).unwrap();
+        assert_eq!(letter.queue, queue);
+        found.push((letter.sequence, letter.attempts, letter.reason));
+    }
+    found
+}
+
+/// Everything there is for a consumer, acked.
+fn drain(consumer: &mut Consumer) -> Vec<(u64, u8, String)> {
+    let mut seen = Vec::new();
+    while let Some(message) = consumer.try_recv().unwrap() {
+        let text = String::from_utf8(message.to_vec()).unwrap();
+        seen.push((message.sequence(), message.attempts(), text));
+        message.ack();
+    }
+    seen
+}
+
+#[test]
+fn a_message_is_delivered_as_often_as_its_group_allows() {
+    let name = TempName::new("worn-out");
+    let _others = beside(&name);
+    let queue = Queue::builder(&name).capacity(8).group(work().max_attempts(2)).create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    producer.send_batch(["poison", "good"]).unwrap();
+    let mut member = queue.consumer(work()).unwrap();
+    let mut deliveries = Vec::new();
+    while let Some(message) = member.try_recv().unwrap() {
+        deliveries.push((message.sequence(), message.attempts()));
+        if &*message == b"good" {
+            message.ack();
+        }
+    }
+    assert_eq!(deliveries, [(0, 1), (0, 2), (1, 1)]);
+    assert_eq!(letters(&name), [(0, 2, Reason::MaxAttempts)]);
+    let groups = queue.snapshot().unwrap().groups;
+    assert_eq!((groups[0].dead_lettered, groups[0].redelivered, groups[0].acked), (1, 2, 2));
+    // It is acked: the whole ring is free.
+    for _ in 0..8 {
+        producer.try_send("x").unwrap();
+    }
+}
+
+#[test]
+fn five_attempts_are_the_default_of_shared_groups_and_exclusive_ones_have_no_limit() {
+    let name = TempName::new("defaults");
+    let _others = beside(&name);
+    let queue = Queue::builder(&name).capacity(8).group(work()).group("audit").create().unwrap();
+    queue.producer().unwrap().send("poison").unwrap();
+    let mut member = queue.consumer(work()).unwrap();
+    let mut deliveries = 0;
+    while member.try_recv().unwrap().is_some() {
+        deliveries += 1;
+    }
+    assert_eq!(deliveries, 5);
+    let mut consumer = queue.consumer("audit").unwrap();
+    for attempts in 1..=20 {
+        assert_eq!(consumer.try_recv().unwrap().unwrap().attempts(), attempts);
+    }
+}
+
+#[test]
+fn a_rejected_message_is_a_letter_with_its_kind_and_payload() {
+    let name = TempName::new("reject");
+    let [dead, ..] = beside(&name);
+    let queue = Queue::builder(&name).capacity(8).payload_size(5).group(work()).create().unwrap();
+    queue.producer().unwrap().send_batch([(1, "a"), (2, "bcdef"), (3, "g")]).unwrap();
+    let mut member = queue.consumer(work()).unwrap();
+    let mut batch = member.batch(8).unwrap();
+    batch.reject(1).unwrap();
+    assert!(matches!(batch.reject(1), Err(RejectError::Ack(_))));
+    assert!(matches!(batch.reject(7), Err(RejectError::Ack(_))));
+    batch.ack_one(0).unwrap();
+    assert_eq!(batch.first().unwrap().sequence(), 2);
+    batch.ack();
+    let queue: Queue = Queue::open(&dead).unwrap();
+    let mut consumer = queue.consumer("dead").unwrap();
+    let message = consumer.try_recv().unwrap().unwrap();
+    let letter = DeadLetter::parse(message.kind(), &message).unwrap();
+    assert_eq!((letter.queue, letter.group, letter.sequence), (&*name, "work", 1));
+    assert_eq!((letter.kind, letter.payload, letter.attempts), (2, &b"bcdef"[..], 1));
+    assert_eq!(letter.reason, Reason::Rejected);
+    assert!(letter.time.elapsed().unwrap().as_secs() < 3600);
+}
+
+#[test]
+fn three_times_the_capacity_in_letters_is_an_error_and_none_is_lost() {
+    let name = TempName::new("overflow");
+    let [dead, ..] = beside(&name);
+    let queue = Queue::builder(&name).capacity(64).group(work()).create().unwrap();
+    let tombs = Queue::builder(&dead).capacity(8).payload_size(512).group("dead").create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    for i in 0..24 {
+        producer.send(&format!("{i}").into_bytes()).unwrap();
+    }
+    let mut member = queue.consumer(work()).unwrap();
+    let mut grave = tombs.consumer("dead").unwrap();
+    let (mut buried, mut refused) = (Vec::new(), 0);
+    while let Some(message) = member.try_recv().unwrap() {
+        match message.reject() {
+            Ok(()) => {}
+            Err(RejectError::DeadLetter(fault)) => {
+                let text = fault.to_string();
+                assert!(text.contains("is full") && text.contains("message"), "{text}");
+                refused += 1;
+                let mut batch = grave.try_batch(8).unwrap().unwrap();
+                while let Some(message) = batch.first() {
+                    let letter = DeadLetter::parse(message.kind(), &message).unwrap();
+                    buried.push(letter.sequence);
+                    batch.ack_first();
+                }
+            }
+            Err(fault) => panic!("{fault}"),
+        }
+    }
+    while let Some(message) = grave.try_recv().unwrap() {
+        buried.push(DeadLetter::parse(message.kind(), &message).unwrap().sequence);
+        message.ack();
+    }
+    assert_eq!(buried, (0..24).collect::<Vec<_>>());
+    assert_eq!(refused, 2);
+}
+
+#[test]
+fn a_worn_out_message_that_cannot_be_buried_stays_and_says_so() {
+    let name = TempName::new("unburied");
+    let [dead, ..] = beside(&name);
+    let queue = Queue::builder(&name).capacity(8).group(work().max_attempts(1)).create().unwrap();
+    let tombs = Queue::builder(&dead).capacity(1).payload_size(4).group("dead").create().unwrap();
+    queue.producer().unwrap().send_batch(["poison", "good"]).unwrap();
+    let mut member = queue.consumer(work()).unwrap();
+    drop(member.try_recv().unwrap().unwrap());
+    for _ in 0..3 {
+        let fault = member.try_recv().unwrap_err();
+        assert!(matches!(fault, RecvError::DeadLetter(_)), "{fault}");
+        assert!(fault.to_string().contains(&*dead), "{fault}");
+    }
+    drop(tombs);
+    slipring::remove(&dead, false).unwrap();
+    let message = member.try_recv().unwrap().unwrap();
+    assert_eq!((&*message, message.attempts()), (&b"good"[..], 1));
+    assert_eq!(letters(&name), [(0, 1, Reason::MaxAttempts)]);
+}
+
+#[test]
+fn a_handler_takes_the_place_of_the_queue() {
+    let name = TempName::new("handler");
+    let [dead, ..] = beside(&name);
+    let queue = Queue::builder(&name).capacity(8).group(work()).create().unwrap();
+    queue.producer().unwrap().send_batch(["a", "b"]).unwrap();
+    let mut member = queue.consumer(work()).unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&seen);
+    member.on_dead_letter(move |letter: &DeadLetter<'_>| {
+        let mut seen = sink.lock().unwrap();
+        seen.push((letter.sequence, letter.payload.to_vec()));
+        if seen.len() == 1 { Err("not yet") } else { Ok(()) }
+    });
+    let fault = member.recv().unwrap().reject().unwrap_err();
+    assert!(fault.to_string().contains("not yet"), "{fault}");
+    member.recv().unwrap().reject().unwrap();
+    assert_eq!(*seen.lock().unwrap(), [(0, b"a".to_vec()), (0, b"a".to_vec())]);
+    assert_eq!(drain(&mut member), [(1, 1, "b".to_owned())]);
+    assert!(Queue::<[u8]>::open(&dead).is_err());
+}
+
+#[test]
+fn requeued_letters_reach_the_group_that_failed_and_nobody_else() {
+    let name = TempName::new("requeue");
+    let others = beside(&name);
+    let queue = Queue::builder(&name).capacity(8).group(work()).group("audit").create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    producer.send_batch([(4, "bad"), (5, "good")]).unwrap();
+    let mut member = queue.consumer(work()).unwrap();
+    let mut audit = queue.consumer("audit").unwrap();
+    member.recv().unwrap().reject().unwrap();
+    assert_eq!(drain(&mut member).len(), 1);
+    assert_eq!(drain(&mut audit).len(), 2);
+    let dead = DeadLetters::of(&name, &options()).unwrap();
+    // The producer is there, and stays.
+    assert_eq!(dead.requeue(u64::MAX).unwrap(), 1);
+    assert_eq!(letters(&name), []);
+    producer.send("new").unwrap();
+    let mut seen = Vec::new();
+    while let Some(message) = member.try_recv().unwrap() {
+        let payload = String::from_utf8(message.to_vec()).unwrap();
+        seen.push((message.sequence(), message.kind(), message.attempts(), payload));
+        assert_eq!(message.requeued(), message.sequence() == 0);
+        message.ack();
+    }
+    seen.sort();
+    let text = str::to_owned;
+    assert_eq!(seen, [(0, 4, 1, text("bad")), (2, 0, 1, text("new"))]);
+    assert_eq!(drain(&mut audit), [(2, 1, text("new"))]);
+    let retries: Queue = Queue::open(&others[1]).unwrap();
+    assert_eq!(retries.snapshot().unwrap().groups[0].depth, 0);
+    assert!(Queue::<[u8]>::open(&others[2]).is_err(), "audit has nothing to read again");
+}
+
+#[test]
+fn a_requeued_message_that_fails_again_is_the_same_letter_again() {
+    let name = TempName::new("requeue-again");
+    let _others = beside(&name);
+    let queue = Queue::builder(&name).capacity(8).group(work().max_attempts(2)).create().unwrap();
+    queue.producer().unwrap().send_batch(["ok", "bad"]).unwrap();
+    let mut member = queue.consumer(work()).unwrap();
+    member.recv().unwrap().ack();
+    for round in 0..3 {
+        let mut attempts = Vec::new();
+        while let Some(message) = member.try_recv().unwrap() {
+            assert_eq!((message.sequence(), &*message), (1, &b"bad"[..]));
+            attempts.push(message.attempts());
+        }
+        assert_eq!(attempts, [1, 2], "round {round}");
+        assert_eq!(letters(&name), [(1, 2, Reason::MaxAttempts)]);
+        assert_eq!(DeadLetters::of(&name, &options()).unwrap().requeue(1).unwrap(), 1);
+    }
+    // In a batch, acks go by the sequence that it shows.
+    let mut batch = member.try_batch(8).unwrap().unwrap();
+    assert!(batch.requeued() && batch.ack_one(0).is_err());
+    batch.ack_through(1).unwrap();
+    assert!(batch.is_empty());
+}
+
+#[test]
+fn what_a_dead_member_held_of_a_queue_of_retries_goes_to_another() {
+    let name = TempName::new("retry-orphan");
+    let _others = beside(&name);
+    let queue = Queue::builder(&name).capacity(8).group(work()).create().unwrap();
+    queue.producer().unwrap().send("bad").unwrap();
+    let mut first = queue.consumer(work()).unwrap();
+    let mut second = queue.consumer(work()).unwrap();
+    first.recv().unwrap().reject().unwrap();
+    DeadLetters::of(&name, &options()).unwrap().requeue(1).unwrap();
+    assert_eq!(first.recv().unwrap().attempts(), 1);
+    // Not acked. Leaving gives it back.
+    drop(first);
+    let message = second.recv().unwrap();
+    assert_eq!((message.sequence(), message.attempts(), message.requeued()), (0, 2, true));
+    message.ack();
+}
+
+#[test]
+fn letters_can_be_thrown_away_and_what_is_none_is_named() {
+    let name = TempName::new("purge");
+    let [dead_name, ..] = beside(&name);
+    let queue = Queue::builder(&name).capacity(8).group(work()).create().unwrap();
+    assert!(DeadLetters::of(&name, &options()).is_err(), "there never was one");
+    queue.producer().unwrap().send_batch(["a", "b", "c"]).unwrap();
+    let mut member = queue.consumer(work()).unwrap();
+    for _ in 0..3 {
+        member.recv().unwrap().reject().unwrap();
+    }
+    let dead = DeadLetters::of(&name, &options()).unwrap();
+    assert_eq!(dead.purge(2).unwrap(), 2);
+    assert_eq!(letters(&name), [(2, 1, Reason::Rejected)]);
+    let tombs: Queue = Queue::open(&dead_name).unwrap();
+    tombs.producer().unwrap().send("no letter").unwrap();
+    let fault = dead.requeue(u64::MAX).unwrap_err();
+    assert!(matches!(fault, RequeueError::NotALetter { sequence: 3 }), "{fault}");
+    // The one before it has gone its way.
+    assert_eq!(drain(&mut member), [(2, 1, "c".to_owned())]);
+    let busy = tombs.consumer("dead").unwrap();
+    let fault = dead.purge(1).unwrap_err();
+    let taken = |source: &JoinError| matches!(source, JoinError::ConsumerTaken { .. });
+    assert!(matches!(&fault, RequeueError::Join { source, .. } if taken(source)), "{fault}");
+    drop(busy);
+    assert_eq!(dead.purge(u64::MAX).unwrap(), 1);
+}
+
+#[test]
+fn a_group_may_name_its_own_queue_for_dead_letters() {
+    let name = TempName::new("target");
+    let target = TempName::new("target-own");
+    let group = work().dead_letters_to(&*target).max_attempts(1);
+    let queue = Queue::builder(&name).capacity(8).group(group).create().unwrap();
+    queue.producer().unwrap().send("bad").unwrap();
+    let mut member = queue.consumer(work()).unwrap();
+    drop(member.recv().unwrap());
+    assert!(member.try_recv().unwrap().is_none());
+    let dead = DeadLetters::open(&target, &options()).unwrap();
+    assert_eq!(dead.purge(9).unwrap(), 1);
+    let group = &queue.snapshot().unwrap().groups[0];
+    assert_eq!((group.max_attempts, group.dead_letters.as_str()), (1, &*target));
+}
+
+#[test]
+fn a_queue_whose_letters_would_have_no_name_says_so_at_once() {
+    let name = TempName::long(198);
+    let queue = Queue::builder(&name).capacity(8).create().unwrap();
+    assert!(matches!(queue.add_group(work()), Err(JoinError::Name(_))));
+    queue.add_group(work().max_attempts(0)).unwrap();
+}
