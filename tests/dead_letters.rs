@@ -95,7 +95,8 @@ fn five_attempts_are_the_default_of_shared_groups_and_exclusive_ones_have_no_lim
 #[test]
 fn a_rejected_message_is_a_letter_with_its_kind_and_payload() {
     let name = TempName::new("reject");
-    let [dead, ..] = beside(&name);
+    let others = beside(&name);
+    let dead = &others[0];
     let queue = Queue::builder(&name).capacity(8).payload_size(5).group(work()).create().unwrap();
     queue.producer().unwrap().send_batch([(1, "a"), (2, "bcdef"), (3, "g")]).unwrap();
     let mut member = queue.consumer(work()).unwrap();
@@ -106,7 +107,7 @@ fn a_rejected_message_is_a_letter_with_its_kind_and_payload() {
     batch.ack_one(0).unwrap();
     assert_eq!(batch.first().unwrap().sequence(), 2);
     batch.ack();
-    let queue: Queue = Queue::open(&dead).unwrap();
+    let queue: Queue = Queue::open(dead).unwrap();
     let mut consumer = queue.consumer("dead").unwrap();
     let message = consumer.try_recv().unwrap().unwrap();
     let letter = DeadLetter::parse(message.kind(), &message).unwrap();
@@ -119,9 +120,10 @@ fn a_rejected_message_is_a_letter_with_its_kind_and_payload() {
 #[test]
 fn three_times_the_capacity_in_letters_is_an_error_and_none_is_lost() {
     let name = TempName::new("overflow");
-    let [dead, ..] = beside(&name);
+    let others = beside(&name);
+    let dead = &others[0];
     let queue = Queue::builder(&name).capacity(64).group(work()).create().unwrap();
-    let tombs = Queue::builder(&dead).capacity(8).payload_size(512).group("dead").create().unwrap();
+    let tombs = Queue::builder(dead).capacity(8).payload_size(512).group("dead").create().unwrap();
     let mut producer = queue.producer().unwrap();
     for i in 0..24 {
         producer.send(&format!("{i}").into_bytes()).unwrap();
@@ -157,19 +159,20 @@ fn three_times_the_capacity_in_letters_is_an_error_and_none_is_lost() {
 #[test]
 fn a_worn_out_message_that_cannot_be_buried_stays_and_says_so() {
     let name = TempName::new("unburied");
-    let [dead, ..] = beside(&name);
+    let others = beside(&name);
+    let dead = &others[0];
     let queue = Queue::builder(&name).capacity(8).group(work().max_attempts(1)).create().unwrap();
-    let tombs = Queue::builder(&dead).capacity(1).payload_size(4).group("dead").create().unwrap();
+    let tombs = Queue::builder(dead).capacity(1).payload_size(4).group("dead").create().unwrap();
     queue.producer().unwrap().send_batch(["poison", "good"]).unwrap();
     let mut member = queue.consumer(work()).unwrap();
     drop(member.try_recv().unwrap().unwrap());
     for _ in 0..3 {
         let fault = member.try_recv().unwrap_err();
         assert!(matches!(fault, RecvError::DeadLetter(_)), "{fault}");
-        assert!(fault.to_string().contains(&*dead), "{fault}");
+        assert!(fault.to_string().contains(&**dead), "{fault}");
     }
     drop(tombs);
-    slipring::remove(&dead, false).unwrap();
+    slipring::remove(dead, false).unwrap();
     let message = member.try_recv().unwrap().unwrap();
     assert_eq!((&*message, message.attempts()), (&b"good"[..], 1));
     assert_eq!(letters(&name), [(0, 1, Reason::MaxAttempts)]);
@@ -178,7 +181,8 @@ fn a_worn_out_message_that_cannot_be_buried_stays_and_says_so() {
 #[test]
 fn a_handler_takes_the_place_of_the_queue() {
     let name = TempName::new("handler");
-    let [dead, ..] = beside(&name);
+    let others = beside(&name);
+    let dead = &others[0];
     let queue = Queue::builder(&name).capacity(8).group(work()).create().unwrap();
     queue.producer().unwrap().send_batch(["a", "b"]).unwrap();
     let mut member = queue.consumer(work()).unwrap();
@@ -276,7 +280,8 @@ fn what_a_dead_member_held_of_a_queue_of_retries_goes_to_another() {
 #[test]
 fn letters_can_be_thrown_away_and_what_is_none_is_named() {
     let name = TempName::new("purge");
-    let [dead_name, ..] = beside(&name);
+    let others = beside(&name);
+    let dead_name = &others[0];
     let queue = Queue::builder(&name).capacity(8).group(work()).create().unwrap();
     assert!(DeadLetters::of(&name, &options()).is_err(), "there never was one");
     queue.producer().unwrap().send_batch(["a", "b", "c"]).unwrap();
@@ -287,7 +292,7 @@ fn letters_can_be_thrown_away_and_what_is_none_is_named() {
     let dead = DeadLetters::of(&name, &options()).unwrap();
     assert_eq!(dead.purge(2).unwrap(), 2);
     assert_eq!(letters(&name), [(2, 1, Reason::Rejected)]);
-    let tombs: Queue = Queue::open(&dead_name).unwrap();
+    let tombs: Queue = Queue::open(dead_name).unwrap();
     tombs.producer().unwrap().send("no letter").unwrap();
     let fault = dead.requeue(u64::MAX).unwrap_err();
     assert!(matches!(fault, RequeueError::NotALetter { sequence: 3 }), "{fault}");
