@@ -271,8 +271,10 @@ impl<M: Content + ?Sized> Consumer<M> {
         if !self.round.begin() {
             return Ok(None);
         }
-        // The next claim hands out what was found.
-        self.main.adopt()?;
+        if self.main.adopt()? {
+            // The next claim hands it out; where there was one there may be more.
+            self.round.again();
+        }
         if self.main.has_retries() {
             return self.retries.take(&self.main, &mut self.burial, true);
         }
@@ -287,7 +289,7 @@ struct Round {
     left: u32,
     stride: u32,
     read: Instant,
-    last: Instant,
+    last: Option<Instant>,
 }
 
 /// Time between two rounds. Consumers that claim less often make one at each claim.
@@ -298,7 +300,7 @@ const STRIDE_MAX: u32 = 256;
 impl Round {
     fn new() -> Round {
         let now = Instant::now();
-        Round { left: 1, stride: 1, read: now, last: now }
+        Round { left: 1, stride: 1, read: now, last: Some(now) }
     }
 
     #[inline(always)]
@@ -318,10 +320,16 @@ impl Round {
             self.stride = 1;
         }
         self.left = self.stride;
-        let due = now - self.last >= ROUND_EVERY;
+        let due = self.last.is_none_or(|last| now - last >= ROUND_EVERY);
         if due {
-            self.last = now;
+            self.last = Some(now);
         }
         due
+    }
+
+    /// The next claim makes a round, too.
+    fn again(&mut self) {
+        self.left = 1;
+        self.last = None;
     }
 }

@@ -1,5 +1,7 @@
 //! Messages that a group gives up: where they go, and how they come again.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
 mod common;
 
 use std::sync::{Arc, Mutex};
