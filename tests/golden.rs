@@ -10,7 +10,7 @@ use std::path::Path;
 
 use common::words::{self, fnv1a};
 use common::{TempName, message};
-use slipring::{Group, OpenOptions, Queue, Retention, Start};
+use slipring::{DeadLetters, Group, OpenOptions, Queue, Retention, Start};
 
 /// What a segment should hold, written down byte by byte; all else is zero.
 struct Image(Vec<u8>);
@@ -175,6 +175,80 @@ fn a_full_queue_is_counted_and_a_slot_is_taken_again() {
     assert_eq!(words::get(&file, slots + 64), 0, "a slot that is being written has no stamp");
     drop(reservation);
     assert_eq!(words::get(&file, 1024), 3);
+}
+
+#[test]
+fn what_a_shared_group_and_its_members_say_is_where_it_was() {
+    let name = TempName::new("golden-shared");
+    let dead = TempName::exactly(format!("{}.letters", &*name));
+    let group = || Group::named("work").shared();
+    let shape = Queue::builder(&name).capacity(8).payload_size(8).groups_max(1).consumers_max(3);
+    let shape = shape.group(group().max_attempts(7).dead_letters_to(&*dead));
+    let queue = shape.create().unwrap();
+    let file = words::open(&name.path());
+    let (group_at, record_at) = (2176, |record: u64| 2176 + 768 + 256 * record);
+    let mut producer = queue.producer().unwrap();
+    producer.send_batch(["a", "b", "c", "d", "e", "f"]).unwrap();
+    let mut first = queue.consumer(group()).unwrap();
+    let mut second = queue.consumer(group()).unwrap();
+    let name_len = "work".len() as u64;
+    assert_eq!(words::get(&file, group_at + 16), 1 | name_len << 16 | 7 << 24, "traits");
+    assert_eq!(words::get(&file, group_at + 128), dead.len() as u64);
+    assert_eq!(words::bytes(&file, group_at + 136, dead.len()), dead.as_bytes());
+    let mut batch = first.batch(3).unwrap();
+    batch.ack_first();
+    let mut rejecting = second.batch(2).unwrap();
+    assert_eq!(words::get(&file, group_at + 384), 5 << 8 | 1, "the head names its last claimer");
+    assert_eq!(words::get(&file, record_at(0)), 1 << 8 | 2, "holds from 1 on");
+    assert_eq!(words::get(&file, record_at(0) + 8), 3, "up to, not including, 3");
+    drop(batch);
+    drop(first.batch(3).unwrap());
+    assert_eq!(
+        words::get(&file, record_at(0) + 16),
+        1 << 8 | 2,
+        "message 1 has its second delivery"
+    );
+    rejecting.reject(3).unwrap();
+    rejecting.ack();
+    assert_eq!(words::get(&file, record_at(1)), 5 << 8, "idle, of group 0");
+    let counters = |at: u64| [0, 8, 16].map(|word| words::get(&file, at + word));
+    assert_eq!(counters(record_at(1) + 128), [2, 0, 1], "acked, redelivered, dead-lettered");
+    assert_eq!(words::get(&file, group_at + 32), 0, "nothing was sent again");
+    DeadLetters::open(&dead, &OpenOptions::new()).unwrap().requeue(1).unwrap();
+    assert_eq!(words::get(&file, group_at + 32), 1);
+    let _retries = TempName::exactly(format!("{}.work.retry", &*name));
+    drop((first, second));
+    assert_eq!(
+        words::get(&file, record_at(0)),
+        1 << 8 | 2,
+        "who leaves keeps nobody's messages back"
+    );
+    assert_eq!(words::get(&file, record_at(1)), 5 << 8 | 63 << 2);
+    assert_eq!(counters(group_at + 640), [3, 1, 1], "totals of those who left");
+}
+
+#[test]
+fn a_dead_letter_has_its_envelope_behind_the_payload() {
+    let name = TempName::new("golden-letter");
+    let dead = TempName::exactly(format!("{}.dead", &*name));
+    let group = || Group::named("work").shared();
+    let queue = Queue::builder(&name).capacity(4).payload_size(10).group(group()).create().unwrap();
+    queue.producer().unwrap().send((9, "payload")).unwrap();
+    queue.consumer(group()).unwrap().recv().unwrap().reject().unwrap();
+    let letters: Queue = Queue::open(&dead).unwrap();
+    assert_eq!(letters.payload_size(), 10 + 296);
+    let mut consumer = letters.consumer("dead").unwrap();
+    let letter = consumer.recv().unwrap();
+    assert_eq!(letter.kind(), 9);
+    let mut image = Image(vec![0; 7 + 296]);
+    image.put(0, b"payload");
+    // Sequence 0, then the time, which differs from letter to letter.
+    image.put(7 + 8, &letter[15..23]);
+    image.put(7 + 16, &[1, 2, 1, name.len() as u8, 4]);
+    image.put(7 + 24, name.as_bytes());
+    image.put(7 + 224, b"work");
+    image.put(7 + 288, b"deadltr\0");
+    image.assert_is(&letter);
 }
 
 slipring::message! {

@@ -10,6 +10,7 @@ mod control;
 mod crash;
 mod creation;
 mod stream;
+mod survivors;
 mod torture;
 
 use common::child::role;
@@ -28,6 +29,7 @@ fn roles() {
         "member" => control::member(arg(1), arg(2)),
         "create" => creation::create_again_and_again(arg(1)),
         "send-for-ever" => torture::send_for_ever(arg(1)),
+        "keep" => survivors::keep(arg(1)),
         "compete" => torture::compete(arg(1), arg(2).parse().unwrap()),
         "come-and-go" => torture::come_and_go(arg(1)),
         "make-and-remove" => torture::make_and_remove(arg(1)),
