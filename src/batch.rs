@@ -10,12 +10,13 @@ use std::time::{Duration, SystemTime};
 use crate::burial::Burial;
 use crate::error::{AckError, DeadLetterError, JoinError, RejectError, SystemError};
 use crate::group::too_many_consumers;
-use crate::intake::Intake;
-use crate::layout::Meta;
+use crate::intake::{Guise, Intake};
+use crate::layout::{Meta, View};
 use crate::letter::{DeadLetter, Reason};
 use crate::message::Content;
 use crate::ring::claim::Claim;
 use crate::sync::Ordering;
+use crate::tasks::Tasks;
 
 /// A run of messages, lent out where they lie. What is not acked when it is dropped comes again, one
 /// message at a time, to the group's next receive.
@@ -37,11 +38,11 @@ use crate::sync::Ordering;
 /// ```
 #[must_use = "a batch that is dropped without an ack comes again"]
 pub struct Batch<'c, M: Content + ?Sized = [u8]> {
-    intake: &'c mut Intake,
+    pub(crate) intake: &'c mut Intake,
     burial: &'c mut Burial,
     /// What is not acked yet. Invariant: it came from `intake` and is its only claim, so by I3 the
     /// messages in it stay as they are.
-    claim: Claim,
+    pub(crate) claim: Claim,
     first: u64,
     marker: PhantomData<fn(&M)>,
 }
@@ -70,7 +71,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         self.intake.guise.trailer != 0
     }
 
-    /// Messages that are not acked yet.
+    /// Messages from the first that is not acked to the last of the batch.
     #[inline]
     pub fn len(&self) -> usize {
         (self.claim.end - self.claim.start) as usize
@@ -94,7 +95,34 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         if index >= self.len() {
             return None;
         }
-        Some(deliver(self.intake, &self.claim, self.first, self.claim.start + index as u64))
+        let Intake { at, guise, .. } = &*self.intake;
+        Some(self.deliver_from(&at.view, *guise, self.claim.start + index as u64))
+    }
+
+    /// The message at `place`. `view` and `guise` are those of the intake; `place` lies in the claim and
+    /// is not acked for as long as `'v` lasts.
+    #[inline]
+    pub(crate) fn deliver_from<'v>(
+        &self,
+        view: &'v View,
+        guise: Guise,
+        place: u64,
+    ) -> Delivery<'v, M> {
+        let slot = view.slot(place);
+        // Relaxed: carried by the stamp or tail that the claim saw. pair P1.
+        let meta = Meta::unpack(slot.meta.load(Ordering::Relaxed));
+        // SAFETY: published, or it would not be in the claim; not acked, or it would not be in it any
+        // more, and the caller's word that it will not be: an ack needs this batch exclusively, or the
+        // one task that was given the message (I3).
+        let area = unsafe { slot.payload.bytes() };
+        let attempts = if place == self.first { self.claim.attempts as u8 } else { 1 };
+        let info = MessageInfo { sequence: guise.sequence(place), kind: meta.kind, attempts };
+        Delivery { info, content: M::from_payload(area, guise.len(meta)) }
+    }
+
+    /// The messages that are not acked yet, for several threads to take and ack.
+    pub fn tasks(&mut self) -> Tasks<'_, 'c, M> {
+        Tasks::new(self)
     }
 
     /// The messages that are not acked yet, in order.
@@ -136,13 +164,15 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     fn ack_to(&mut self, to: u64) {
         // An ack that acks nothing must not touch the record: an adopted one is given back by its last.
         if to > self.claim.start {
-            let Intake { reader, at, .. } = &mut *self.intake;
+            let Intake { reader, at, done, .. } = &mut *self.intake;
+            let to = done.gap(to, self.claim.end);
             reader.ack(&at.view, &at.leases, &mut self.claim, to);
         }
     }
 
     /// Acks one message out of order. Its slot is free for reuse once all before it in this batch are
-    /// acked, too; if the batch is dropped or its consumer dies before that, it comes again.
+    /// acked, too; until then it counts as a message of this batch, and if the batch is dropped or its
+    /// consumer dies, it comes again.
     ///
     /// # Errors
     /// If `sequence` is not an unacked message of this batch. Nothing is acked then.
@@ -152,7 +182,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         Ok(())
     }
 
-    fn ack_place(&mut self, place: u64) {
+    pub(crate) fn ack_place(&mut self, place: u64) {
         let to = self.intake.done.add(place, self.claim.start, self.claim.end);
         self.ack_to(to);
     }
@@ -176,7 +206,8 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     }
 
     fn bury(&mut self, place: u64, reason: Reason) -> Result<(), Box<DeadLetterError>> {
-        let message = deliver::<M>(self.intake, &self.claim, self.first, place);
+        let Intake { at, guise, .. } = &*self.intake;
+        let message = self.deliver_from(&at.view, *guise, place);
         let attempts = match reason {
             // Without the one that it does not get any more.
             Reason::MaxAttempts => self.burial.limit as u8,
@@ -225,25 +256,6 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         let to = self.claim.end;
         self.ack_to(to);
     }
-}
-
-/// The message at `place`, which lies in `claim`, a claim of `intake` that outlives `'b`.
-#[inline]
-fn deliver<'b, M: Content + ?Sized>(
-    intake: &'b Intake,
-    claim: &Claim,
-    first: u64,
-    place: u64,
-) -> Delivery<'b, M> {
-    let slot = intake.at.view.slot(place);
-    // Relaxed: carried by the stamp or tail that the claim saw. pair P1.
-    let meta = Meta::unpack(slot.meta.load(Ordering::Relaxed));
-    // SAFETY: published, or it would not be in the claim; not acked, or it would not be in it any more;
-    // an ack needs the intake exclusively, which ends the borrow (I3).
-    let area = unsafe { slot.payload.bytes() };
-    let attempts = if place == first { claim.attempts as u8 } else { 1 };
-    let info = MessageInfo { sequence: intake.guise.sequence(place), kind: meta.kind, attempts };
-    Delivery { info, content: M::from_payload(area, intake.guise.len(meta)) }
 }
 
 impl<M: Content + ?Sized> fmt::Debug for Batch<'_, M> {

@@ -88,6 +88,8 @@ mod burial;
 
 #[cfg(not(slipring_loom))]
 mod batch;
+#[cfg(not(slipring_loom))]
+mod tasks;
 
 #[cfg(not(slipring_loom))]
 mod retries;
@@ -120,6 +122,7 @@ mod public {
     pub use crate::queue::{Builder, DeadLetters, OpenOptions, Queue, WakeMode, list, remove};
     pub use crate::reservation::Reservation;
     pub use crate::snapshot::{GroupInfo, MemberInfo, ProducerInfo, Snapshot};
+    pub use crate::tasks::{Task, Tasks};
 }
 #[cfg(not(slipring_loom))]
 pub use public::*;

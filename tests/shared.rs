@@ -146,6 +146,47 @@ fn acks_out_of_order_free_the_prefix() {
 }
 
 #[test]
+fn threads_share_a_batch_and_ack_as_they_finish() {
+    let name = TempName::new("tasks");
+    let group = || Group::named("work").shared();
+    let queue = Queue::builder(&name).capacity(64).group(group()).create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    producer.send_batch((0..64u8).map(|i| [i]).collect::<Vec<_>>().iter()).unwrap();
+    let mut member = queue.consumer(group()).unwrap();
+    let mut batch = member.batch(64).unwrap();
+    batch.ack_one(3).unwrap();
+    let tasks = batch.tasks();
+    let seen = std::sync::Mutex::new(Vec::new());
+    let all_busy = std::sync::Barrier::new(4);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut task = tasks.take();
+                // Each has one in its hands before anybody acks.
+                all_busy.wait();
+                while let Some(this) = task {
+                    assert_eq!(u64::from(this[0]), this.sequence());
+                    seen.lock().unwrap().push(this.sequence());
+                    // Left in the batch.
+                    if this.sequence() != 40 {
+                        this.ack();
+                    }
+                    task = tasks.take();
+                }
+            });
+        }
+    });
+    assert!(tasks.take().is_none());
+    let mut seen = seen.into_inner().unwrap();
+    seen.sort();
+    assert_eq!(seen, (0..64).filter(|seq| *seq != 3).collect::<Vec<_>>());
+    assert_eq!(batch.first().unwrap().sequence(), 40);
+    assert_eq!(producer.try_send_batch(&mut std::iter::repeat("x")).unwrap(), 40);
+    batch.ack_first();
+    assert!(batch.is_empty(), "all behind it were acked before");
+}
+
+#[test]
 fn what_a_live_member_gives_back_goes_to_another() {
     let name = TempName::new("give-back");
     let group = || Group::named("work").shared();

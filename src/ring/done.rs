@@ -32,6 +32,15 @@ impl Done {
             self.words.resize(at + 1, 0);
         }
         self.words[at] |= 1 << (n % 64);
+        self.gap(start, end)
+    }
+
+    /// The first of `start..end` that is not in it; `end` if all are.
+    #[inline]
+    pub(crate) fn gap(&self, start: u64, end: u64) -> u64 {
+        if self.words.is_empty() {
+            return start;
+        }
         (start..end).find(|&seq| !self.contains(seq)).unwrap_or(end)
     }
 }

@@ -1,0 +1,143 @@
+//! A batch whose messages several threads work on.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::batch::{Batch, Delivery};
+use crate::error::RejectError;
+use crate::intake::Guise;
+use crate::layout::View;
+use crate::message::Content;
+
+/// The messages of a [`Batch`], handed out one by one to whoever asks, from any thread.
+///
+/// ```
+/// # let name = format!("doc-tasks-{}", std::process::id());
+/// # let queue = slipring::Queue::builder(&name).capacity(8).group("work").create()?;
+/// # let mut producer = queue.producer()?;
+/// # producer.send_batch(["one", "two", "three"])?;
+/// # let mut consumer = queue.consumer("work")?;
+/// let mut batch = consumer.batch(32)?;
+/// let tasks = batch.tasks();
+/// std::thread::scope(|scope| {
+///     for _ in 0..4 {
+///         scope.spawn(|| {
+///             while let Some(task) = tasks.take() {
+///                 println!("{}: {:?}", task.sequence(), &*task);
+///                 task.ack();
+///             }
+///         });
+///     }
+/// });
+/// # assert!(batch.is_empty());
+/// # drop(batch); drop((consumer, producer)); slipring::remove(&name, false)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Tasks<'b, 'c, M: Content + ?Sized = [u8]> {
+    /// Of the batch, which is borrowed for as long.
+    view: View,
+    guise: Guise,
+    inner: Mutex<Inner<'b, 'c, M>>,
+}
+
+struct Inner<'b, 'c, M: Content + ?Sized> {
+    batch: &'b mut Batch<'c, M>,
+    /// The next place in the ring to hand out; each is handed out once.
+    next: u64,
+}
+
+impl<'b, 'c, M: Content + ?Sized> Tasks<'b, 'c, M> {
+    pub(crate) fn new(batch: &'b mut Batch<'c, M>) -> Self {
+        let (view, guise) = (batch.intake.at.view, batch.intake.guise);
+        let next = batch.claim.start;
+        Tasks { view, guise, inner: Mutex::new(Inner { batch, next }) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<'b, 'c, M>> {
+        // A handler for dead letters that panics leaves the batch as it was.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next message that nobody was given and that is not acked. Waits for nothing but other threads
+    /// that take or ack.
+    pub fn take(&self) -> Option<Task<'_, 'b, 'c, M>> {
+        let mut inner = self.lock();
+        let Inner { batch, next } = &mut *inner;
+        let acked = |place: &u64| batch.intake.done.contains(*place);
+        let place = (*next..batch.claim.end).find(|place| !acked(place))?;
+        *next = place + 1;
+        // Not acked, and it will not be while the task lives: that takes the task itself, and the batch
+        // is out of reach.
+        let delivery = batch.deliver_from(&self.view, self.guise, place);
+        Some(Task { tasks: self, place, delivery })
+    }
+}
+
+impl<M: Content + ?Sized> fmt::Debug for Tasks<'_, '_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tasks").field("guise", &self.guise).finish_non_exhaustive()
+    }
+}
+
+/// One message of a batch, for one thread. Dereferences to its content. Dropped without an ack, it stays
+/// in the batch.
+#[must_use = "a task that is dropped without an ack stays in its batch"]
+pub struct Task<'t, 'b, 'c, M: Content + ?Sized = [u8]> {
+    tasks: &'t Tasks<'b, 'c, M>,
+    place: u64,
+    /// Private, so that what it lends ends with the task.
+    delivery: Delivery<'t, M>,
+}
+
+impl<M: Content + ?Sized> Task<'_, '_, '_, M> {
+    /// Its number in the queue, from the queue's first message on.
+    pub fn sequence(&self) -> u64 {
+        self.delivery.sequence()
+    }
+
+    /// What the sender marked it with; 0 if nothing.
+    pub fn kind(&self) -> u32 {
+        self.delivery.kind()
+    }
+
+    /// Times that it was delivered to this group, this one included. Saturates at 255.
+    pub fn attempts(&self) -> u8 {
+        self.delivery.attempts()
+    }
+
+    /// Whether it was delivered before.
+    pub fn redelivered(&self) -> bool {
+        self.delivery.redelivered()
+    }
+
+    /// Acks it. Its slot is free for reuse once all before it in the batch are acked, too; see
+    /// [`Batch::ack_one`].
+    pub fn ack(self) {
+        let Task { tasks, place, .. } = self;
+        tasks.lock().batch.ack_place(place);
+    }
+
+    /// Gives it up: it becomes a dead letter; see [`Batch::reject`].
+    ///
+    /// # Errors
+    /// If it could not be sent to the dead-letter queue. It stays in the batch then.
+    pub fn reject(self) -> Result<(), RejectError> {
+        let (tasks, sequence) = (self.tasks, self.sequence());
+        tasks.lock().batch.reject(sequence)
+    }
+}
+
+impl<M: Content + ?Sized> Deref for Task<'_, '_, '_, M> {
+    type Target = M;
+
+    fn deref(&self) -> &M {
+        &self.delivery
+    }
+}
+
+impl<M: Content + ?Sized> fmt::Debug for Task<'_, '_, '_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Task").field(&self.delivery).finish()
+    }
+}
