@@ -80,8 +80,16 @@ impl<M: Content + ?Sized> fmt::Debug for Tasks<'_, '_, M> {
     }
 }
 
-/// One message of a batch, for one thread. Dereferences to its content. Dropped without an ack, it stays
-/// in the batch.
+/// One message of a batch, for one thread. Dereferences to its content, for as long as it is not acked.
+/// Dropped without an ack, it stays in the batch.
+///
+/// ```compile_fail,E0505
+/// fn after_the_ack(task: slipring::Task<'_, '_, '_>) -> u8 {
+///     let bytes: &[u8] = &task;
+///     task.ack();
+///     bytes[0]
+/// }
+/// ```
 #[must_use = "a task that is dropped without an ack stays in its batch"]
 pub struct Task<'t, 'b, 'c, M: Content + ?Sized = [u8]> {
     tasks: &'t Tasks<'b, 'c, M>,
