@@ -251,10 +251,14 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     }
 
     /// Acks all messages.
-    #[inline]
+    #[inline(always)]
     pub fn ack(mut self) {
         let to = self.claim.end;
-        self.ack_to(to);
+        // As in `ack_to`.
+        if to > self.claim.start {
+            let Intake { reader, at, .. } = &mut *self.intake;
+            reader.ack(&at.view, &at.leases, &mut self.claim, to);
+        }
     }
 }
 

@@ -14,6 +14,8 @@ use crate::letter::{DeadLetter, Undertaker};
 use crate::message::{Content, OneThread};
 use crate::retries::Retries;
 use crate::ring::claim::Claim;
+use crate::ring::compete::Took;
+use crate::ring::reader::Reader;
 use crate::segment::Trust;
 use crate::wait::{self, Deadline, Look};
 
@@ -38,6 +40,9 @@ pub struct Consumer<M: Content + ?Sized = [u8]> {
     round: Round,
     resumed: bool,
     empty_looks: u32,
+    /// A claim that was not made on the shortest way. If it were returned, the others would go through memory,
+    /// too, which costs more than all the rest.
+    found: Option<Found>,
     marker: OneThread<M>,
 }
 
@@ -60,6 +65,7 @@ impl<M: Content + ?Sized> Consumer<M> {
             round: Round::new(),
             resumed: joined.resumed,
             empty_looks: 0,
+            found: None,
             marker: PhantomData,
         })
     }
@@ -94,8 +100,10 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// [`RecvError::Corrupt`] if its words contradict each other.
     #[inline(always)]
     pub fn try_batch(&mut self, max: usize) -> Result<Option<Batch<'_, M>>, RecvError> {
-        let claim = self.claim(max, Look::Quick)?;
-        Ok(claim.map(|claim| self.lend(claim)))
+        match self.claim_alone(max) {
+            Some(claim) => Ok(Some(Batch::new(&mut self.main, &mut self.burial, claim))),
+            None => Ok(if self.find(max)? { self.lend() } else { None }),
+        }
     }
 
     /// Receives up to `max` messages, waiting for the first as long as it takes.
@@ -170,74 +178,107 @@ impl<M: Content + ?Sized> Consumer<M> {
         self.main.leave_within(timeout)
     }
 
+    #[inline(always)]
     fn batch_by(
         &mut self,
         max: usize,
         deadline: impl Fn() -> Deadline,
     ) -> Result<Batch<'_, M>, RecvError> {
-        let claim = match self.claim(max, Look::Quick)? {
-            Some(claim) => claim,
-            None => self.wait_for_claim(max, deadline())?,
-        };
-        Ok(self.lend(claim))
-    }
-
-    #[inline(always)]
-    fn lend(&mut self, claim: Claim) -> Batch<'_, M> {
-        if self.retries.lent {
-            self.retries.lent = false;
-            if let Some(intake) = self.retries.intake() {
-                return Batch::new(intake, &mut self.burial, claim);
+        match self.claim_alone(max) {
+            Some(claim) => Ok(Batch::new(&mut self.main, &mut self.burial, claim)),
+            None => {
+                self.wait(max, deadline)?;
+                // There always is one now.
+                self.lend().ok_or(RecvError::Timeout)
             }
         }
-        Batch::new(&mut self.main, &mut self.burial, claim)
     }
 
-    #[cold]
-    fn wait_for_claim(&mut self, max: usize, deadline: Deadline) -> Result<Claim, RecvError> {
-        wait::until(deadline, |look| self.claim(max, look))?.ok_or(RecvError::Timeout)
+    /// Claims for an exclusive group. `None` also if a slower look is due, or finds out what is wrong.
+    #[inline(always)]
+    fn claim_alone(&mut self, max: usize) -> Option<Claim> {
+        let Reader::Exclusive(member) = &mut self.main.reader else { return None };
+        if self.round.is_due() || self.main.at.leases.forked() {
+            return None;
+        }
+        let claim = member.claim(&self.main.at.view, max.max(1) as u64).ok().flatten()?;
+        (claim.attempts <= self.burial.limit).then_some(claim)
+    }
+
+    /// Claims for a shared group.
+    #[inline(always)]
+    fn find_shared(&mut self, max: usize) -> bool {
+        let Reader::Shared(member) = &mut self.main.reader else { return false };
+        if self.round.is_due() || self.main.at.leases.forked() {
+            return false;
+        }
+        match member.claim(&self.main.at.view, max.max(1) as u64) {
+            Ok(Took::Claim(claim)) if claim.attempts <= self.burial.limit => {
+                self.found = Some(Found { claim, retried: false });
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Makes any other claim, and leaves it in `found`. Returns whether there is one.
+    #[inline(never)]
+    fn find(&mut self, max: usize) -> Result<bool, RecvError> {
+        if self.find_shared(max) {
+            return Ok(true);
+        }
+        let found = self.search(max, Look::Quick)?;
+        Ok(self.keep(found))
+    }
+
+    /// The same, waiting.
+    #[inline(never)]
+    fn wait(&mut self, max: usize, deadline: impl Fn() -> Deadline) -> Result<(), RecvError> {
+        if self.find_shared(max) {
+            return Ok(());
+        }
+        let found = wait::until(deadline(), |look| self.search(max, look))?;
+        if self.keep(found) { Ok(()) } else { Err(RecvError::Timeout) }
+    }
+
+    fn keep(&mut self, found: Option<Found>) -> bool {
+        let any = found.is_some();
+        self.found = found;
+        any
     }
 
     #[inline(always)]
-    fn claim(&mut self, max: usize, look: Look) -> Result<Option<Claim>, RecvError> {
+    fn lend(&mut self) -> Option<Batch<'_, M>> {
+        let Found { claim, retried } = self.found.take()?;
+        let intake = if retried { self.retries.intake()? } else { &mut self.main };
+        Some(Batch::new(intake, &mut self.burial, claim))
+    }
+
+    /// Looks wherever a message may be, and gives up those that were delivered too often.
+    fn search(&mut self, max: usize, look: Look) -> Result<Option<Found>, RecvError> {
         if self.main.at.leases.forked() {
             return Err(RecvError::Forked);
         }
         if self.round.is_due()
-            && let Some(claim) = self.look_around()?
+            && self.round.begin()
+            && let Some(found) = self.look_around()?
         {
-            return Ok(Some(claim));
+            return Ok(Some(found));
         }
-        match self.main.take(max)? {
-            Some(claim) if claim.attempts <= self.burial.limit => Ok(Some(claim)),
-            claim => self.claim_slowly(claim, max, look),
-        }
-    }
-
-    /// There was nothing, or what there was has been delivered too often.
-    #[cold]
-    fn claim_slowly(
-        &mut self,
-        mut claim: Option<Claim>,
-        max: usize,
-        look: Look,
-    ) -> Result<Option<Claim>, RecvError> {
         loop {
+            let claim = match self.main.take(max)? {
+                None if self.orphans(look)? => self.main.take(max)?,
+                claim => claim,
+            };
             match claim {
-                Some(claim) if claim.attempts <= self.burial.limit => return Ok(Some(claim)),
+                Some(claim) if claim.attempts <= self.burial.limit => {
+                    return Ok(Some(Found { claim, retried: false }));
+                }
                 Some(claim) => {
                     Batch::<M>::new(&mut self.main, &mut self.burial, claim).bury_worn_out()?;
                 }
-                None if self.orphans(look)? => {
-                    claim = self.main.take(max)?;
-                    if claim.is_none() {
-                        return Ok(None);
-                    }
-                    continue;
-                }
-                None => return self.claim_elsewhere(look),
+                None => return self.search_elsewhere(look),
             }
-            claim = self.main.take(max)?;
         }
     }
 
@@ -252,34 +293,38 @@ impl<M: Content + ?Sized> Consumer<M> {
         look == Look::Thorough || self.empty_looks.is_multiple_of(ASK_EVERY)
     }
 
-    fn claim_elsewhere(&mut self, look: Look) -> Result<Option<Claim>, RecvError> {
+    fn search_elsewhere(&mut self, look: Look) -> Result<Option<Found>, RecvError> {
         let asks = self.asks(look);
-        if self.main.has_retries()
-            && let Some(claim) = self.retries.take(&self.main, &mut self.burial, asks)?
-        {
-            return Ok(Some(claim));
-        }
-        if asks && self.main.removed()? {
+        let found = self.search_retries(asks)?;
+        if found.is_none() && asks && self.main.removed()? {
             return Err(RecvError::Removed);
         }
-        Ok(None)
+        Ok(found)
+    }
+
+    fn search_retries(&mut self, thorough: bool) -> Result<Option<Found>, RecvError> {
+        if !self.main.has_retries() {
+            return Ok(None);
+        }
+        let claim = self.retries.take(&self.main, &mut self.burial, thorough)?;
+        Ok(claim.map(|claim| Found { claim, retried: true }))
     }
 
     /// A busy consumer, too, looks for what dead members left behind, and for messages that come again.
-    #[cold]
-    fn look_around(&mut self) -> Result<Option<Claim>, RecvError> {
-        if !self.round.begin() {
-            return Ok(None);
-        }
+    fn look_around(&mut self) -> Result<Option<Found>, RecvError> {
         if self.main.adopt()? {
             // The next claim hands it out; where there was one there may be more.
             self.round.again();
         }
-        if self.main.has_retries() {
-            return self.retries.take(&self.main, &mut self.burial, true);
-        }
-        Ok(None)
+        self.search_retries(true)
     }
+}
+
+/// A claim, and where it was made.
+#[derive(Debug)]
+struct Found {
+    claim: Claim,
+    retried: bool,
 }
 
 /// When a busy consumer looks around: by the clock, which is read only once in so many claims that they
@@ -300,13 +345,16 @@ const STRIDE_MAX: u32 = 256;
 impl Round {
     fn new() -> Round {
         let now = Instant::now();
-        Round { left: 1, stride: 1, read: now, last: Some(now) }
+        Round { left: 0, stride: 1, read: now, last: Some(now) }
     }
 
     #[inline(always)]
     fn is_due(&mut self) -> bool {
+        if self.left == 0 {
+            return true;
+        }
         self.left -= 1;
-        self.left == 0
+        false
     }
 
     /// Looks at the clock. Returns whether it is time.
@@ -319,7 +367,7 @@ impl Round {
         } else if took > ROUND_EVERY {
             self.stride = 1;
         }
-        self.left = self.stride;
+        self.left = self.stride - 1;
         let due = self.last.is_none_or(|last| now - last >= ROUND_EVERY);
         if due {
             self.last = Some(now);
@@ -329,7 +377,7 @@ impl Round {
 
     /// The next claim makes a round, too.
     fn again(&mut self) {
-        self.left = 1;
+        self.left = 0;
         self.last = None;
     }
 }

@@ -96,13 +96,16 @@ impl Intake {
             return Err(group::too_many_consumers(&at));
         };
         drop(guard);
-        let reader = match group.mode {
+        let mut reader = match group.mode {
             Mode::Exclusive => Reader::Exclusive(Member::resume(view, index, record)),
             Mode::Shared => Reader::Shared(
                 Competitor::enter(view, index, record)
                     .map_err(|Corrupt(what)| JoinError::Corrupt { what })?,
             ),
         };
+        if max_attempts != 0 {
+            reader.set_limit(max_attempts);
+        }
         let (done, guise) = (Done::default(), Guise::default());
         let intake = Intake { reader, at, done, guise, left: false };
         Ok((intake, Joined { resumed, max_attempts, target }))
@@ -110,7 +113,6 @@ impl Intake {
 
     /// Takes up to `max` messages. A claim that the others beat every time starts over: each of them got
     /// something meanwhile.
-    #[inline(always)]
     pub(crate) fn take(&mut self, max: usize) -> Result<Option<Claim>, RecvError> {
         for _ in 0..CONTENDED_MAX {
             match self.reader.claim(&self.at.view, max.max(1) as u64) {

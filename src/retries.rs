@@ -28,14 +28,12 @@ pub(crate) struct Retries {
     trust: Trust,
     intake: Option<Intake>,
     failed: Option<Instant>,
-    /// The last claim came from here.
-    pub(crate) lent: bool,
 }
 
 impl Retries {
     pub(crate) fn new(group: &Group, trust: &Trust) -> Retries {
         let group = group.clone().start(Start::Oldest);
-        Retries { group, trust: trust.clone(), intake: None, failed: None, lent: false }
+        Retries { group, trust: trust.clone(), intake: None, failed: None }
     }
 
     pub(crate) fn intake(&mut self) -> Option<&mut Intake> {
@@ -57,10 +55,7 @@ impl Retries {
         }
         let Some(intake) = &mut self.intake else { return Ok(None) };
         match next(intake, burial, thorough) {
-            Ok(claim) => {
-                self.lent = claim.is_some();
-                Ok(claim)
-            }
+            Ok(claim) => Ok(claim),
             Err(fault @ RecvError::DeadLetter(_)) => Err(fault),
             // The group's own queue is not to stand still for it.
             Err(_) => {
@@ -79,7 +74,9 @@ impl Retries {
             return None;
         }
         let (mapped, _) = Mapped::new(name, opened).ok()?;
-        let (intake, _) = Intake::join(&Arc::new(mapped), &self.group, JOIN_WITHIN).ok()?;
+        let (mut intake, _) = Intake::join(&Arc::new(mapped), &self.group, JOIN_WITHIN).ok()?;
+        // The rule is that of the queue the messages come from.
+        intake.reader.set_limit(u8::try_from(burial.limit).unwrap_or(u8::MAX));
         Some(intake)
     }
 }

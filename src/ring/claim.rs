@@ -21,6 +21,8 @@ pub(crate) struct Member {
     /// Counters since the record was taken.
     acked: u64,
     redelivered: u64,
+    /// Deliveries that a message may have. One more is a claim, and no delivery: it is not counted.
+    pub(crate) limit: u8,
 }
 
 /// A run of messages `[start, end)` taken from a group, not yet acked.
@@ -51,7 +53,7 @@ impl Member {
         let head = Head::unpack(words.head.load(Ordering::Acquire)).seq;
         // Relaxed: the last consumer's lease came to us. pair P7.
         let delivered = words.delivery.up_to.load(Ordering::Relaxed);
-        Member { group, record, head, delivered, tail: 0, acked: 0, redelivered: 0 }
+        Member { group, record, head, delivered, tail: 0, acked: 0, redelivered: 0, limit: u8::MAX }
     }
 
     pub(crate) fn head(&self) -> u64 {
@@ -113,6 +115,9 @@ impl Member {
         // Without a count of its own, the message was delivered once, by whoever raised `delivered`.
         let before = if seen.seq == self.head { seen.count } else { 1 };
         let count = before.saturating_add(1);
+        if before >= self.limit {
+            return count;
+        }
         word.store(Attempts { seq: self.head, count }.pack(), Ordering::Relaxed);
         self.redelivered += 1;
         // Relaxed: a figure for inspectors.
@@ -121,7 +126,7 @@ impl Member {
     }
 
     /// Acks `claim` up to, not including, `to`: those messages are done, their slots may be reused.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn ack(&mut self, view: &View, claim: &mut Claim, to: u64) {
         debug_assert!(claim.start == self.head && claim.start <= to && to <= claim.end, "I3");
         self.acked += to - claim.start;

@@ -41,6 +41,8 @@ pub(crate) struct Competitor {
     tail: u64,
     acked: u64,
     redelivered: u64,
+    /// Deliveries that a message may have. One more is a claim, and no delivery: it is not counted.
+    pub(crate) limit: u8,
 }
 
 /// What came of an attempt to claim.
@@ -71,6 +73,7 @@ impl Competitor {
             tail: 0,
             acked: 0,
             redelivered: 0,
+            limit: u8::MAX,
         };
         this.settle(view, record)?;
         Ok(this)
@@ -217,11 +220,14 @@ impl Competitor {
         // Without a count of its own, the message was delivered once, by whoever claimed it.
         let before = if seen.seq == start.seq { seen.count } else { 1 };
         let count = before.saturating_add(1);
-        // Relaxed, and before the delivery: for whoever recovers the record after us. pair P7.
-        words.attempts.store(Attempts { seq: start.seq, count }.pack(), Ordering::Relaxed);
-        self.redelivered += 1;
-        // Relaxed: a figure for inspectors.
-        view.record(self.record).counters.redelivered.store(self.redelivered, Ordering::Relaxed);
+        if before < self.limit {
+            // Relaxed, and before the delivery: for whoever recovers the record after us. pair P7.
+            words.attempts.store(Attempts { seq: start.seq, count }.pack(), Ordering::Relaxed);
+            self.redelivered += 1;
+            let counters = &view.record(self.record).counters;
+            // Relaxed: a figure for inspectors.
+            counters.redelivered.store(self.redelivered, Ordering::Relaxed);
+        }
         let (record, attempts) = (u32::from(record), u32::from(count));
         Ok(Claim { start: start.seq, end: start.seq + 1, last, record, attempts })
     }
@@ -237,17 +243,30 @@ impl Competitor {
     }
 
     /// Acks `claim` up to, not including, `to`.
-    #[inline]
+    // Only figures leave this function: a claim whose address is given away lives in memory.
+    #[inline(always)]
     pub(crate) fn ack(&mut self, view: &View, leases: &impl Leases, claim: &mut Claim, to: u64) {
-        self.acked += to - claim.start;
+        let count = to - claim.start;
         claim.start = to;
+        self.ack_to(view, leases, claim.record as u8, count, to, to == claim.last);
+    }
+
+    #[inline(never)]
+    fn ack_to(
+        &mut self,
+        view: &View,
+        leases: &impl Leases,
+        record: u8,
+        count: u64,
+        to: u64,
+        done: bool,
+    ) {
+        self.acked += count;
         // Relaxed: a figure for inspectors.
         view.record(self.record).counters.acked.store(self.acked, Ordering::Relaxed);
-        let done = to == claim.last;
         let state = if done { State::Idle } else { State::Held };
         let start = Start { seq: to, group: self.group, state };
         // Release. pair C2: all reads of the acked payloads come before it.
-        let record = claim.record as u8;
         let word = &view.record(record).claim.start;
         word.store(start.pack(), Ordering::Release);
         if done && self.adopted == Some(record) {

@@ -32,6 +32,14 @@ impl Reader {
         }
     }
 
+    /// Deliveries after which a message is not counted any more.
+    pub(crate) fn set_limit(&mut self, limit: u8) {
+        match self {
+            Reader::Exclusive(member) => member.limit = limit,
+            Reader::Shared(member) => member.limit = limit,
+        }
+    }
+
     /// The group's head: the next sequence to be acked, or to be claimed in a shared group.
     pub(crate) fn head(&self, view: &View) -> u64 {
         match self {
@@ -44,7 +52,6 @@ impl Reader {
     }
 
     /// Takes up to `max` messages, at least 1.
-    #[inline]
     pub(crate) fn claim(&mut self, view: &View, max: u64) -> Result<Took, Corrupt> {
         match self {
             Reader::Exclusive(member) => {
@@ -55,7 +62,7 @@ impl Reader {
     }
 
     /// Acks `claim` up to, not including, `to`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn ack(&mut self, view: &View, leases: &impl Leases, claim: &mut Claim, to: u64) {
         match self {
             Reader::Exclusive(member) => member.ack(view, claim, to),
