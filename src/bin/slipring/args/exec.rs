@@ -13,12 +13,15 @@ pub(super) fn help() -> String {
 }
 
 const COMMAND: &str = "\
-The command of --exec has the message on its standard input and SLIPRING_QUEUE, SLIPRING_GROUP,
-SLIPRING_SEQUENCE, SLIPRING_ATTEMPTS and SLIPRING_KIND in its environment. How it ends decides:
+The command of --exec has the message, without a newline, on its standard input and SLIPRING_QUEUE,
+SLIPRING_GROUP, SLIPRING_SEQUENCE, SLIPRING_ATTEMPTS and SLIPRING_KIND in its environment. How it ends
+decides:
   exit code 0   the message is done
   exit code 65  the message is bad (EX_DATAERR): it becomes a dead letter at once
   all others, and a signal: it is tried again after --retry-delay, by the same job, which takes nothing
                 else meanwhile; when the group allows no more attempts, it becomes a dead letter
+--count counts messages that are done or dead letters. --timeout counts no time in which a command runs
+or a message waits for another try.
 After Ctrl-C or SIGTERM running commands may end; a second one ends the worker at once. A command
 outlives a worker that ends at once, or by SIGKILL: its message then goes to another worker while it
 may still run. So let the work be such that doing it twice does no harm.";
