@@ -429,6 +429,22 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
     pub fn reject(mut self) -> Result<(), RejectError> {
         self.batch.reject(self.info.sequence)
     }
+
+    /// Says that the work on it failed. It comes again to this consumer, as if it were dropped; but after
+    /// the last attempt that its group allows it becomes a dead letter now, not at the next receive.
+    /// Returns whether it did.
+    ///
+    /// # Errors
+    /// If it could not be sent to the dead-letter queue. The next receive tries that again.
+    pub fn fail(self) -> Result<bool, RejectError> {
+        // As the next receive would count: 255 and a limit of 255 go on for ever.
+        let next = self.info.attempts.saturating_add(1);
+        let worn_out = u32::from(next) > self.batch.burial.limit;
+        if worn_out {
+            self.batch.bury_worn_out()?;
+        }
+        Ok(worn_out)
+    }
 }
 
 impl<M: Content + ?Sized> Deref for Received<'_, M> {

@@ -120,6 +120,36 @@ fn a_rejected_message_is_a_letter_with_its_kind_and_payload() {
 }
 
 #[test]
+fn a_failed_message_comes_again_and_after_its_last_attempt_it_is_a_letter_at_once() {
+    let name = TempName::new("failed");
+    let _others = beside(&name);
+    let groups = [work().max_attempts(2), "audit".into(), Group::named("ever").max_attempts(255)];
+    let builder = Queue::builder(&name).capacity(8);
+    let queue = groups.into_iter().fold(builder, |b, group| b.group(group)).create().unwrap();
+    queue.producer().unwrap().send_batch(["bad", "good"]).unwrap();
+    let mut member = queue.consumer(work()).unwrap();
+    assert!(!member.recv().unwrap().fail().unwrap());
+    let message = member.recv().unwrap();
+    assert_eq!((message.sequence(), message.attempts()), (0, 2));
+    assert!(message.fail().unwrap());
+    assert_eq!(letters(&name), [(0, 2, Reason::MaxAttempts)]);
+    assert_eq!(queue.snapshot().unwrap().groups[0].dead_lettered, 1);
+    assert_eq!(drain(&mut member), [(1, 1, "good".to_owned())]);
+    // Sent again, it wears out again.
+    assert_eq!(DeadLetters::of(&name, &options()).unwrap().requeue(1).unwrap(), 1);
+    assert!(!member.recv().unwrap().fail().unwrap());
+    assert!(member.recv().unwrap().fail().unwrap());
+    assert_eq!(letters(&name), [(0, 2, Reason::MaxAttempts)]);
+    // Without a limit there is no last attempt.
+    for group in ["audit", "ever"] {
+        let mut consumer = queue.consumer(group).unwrap();
+        for _ in 0..300 {
+            assert!(!consumer.recv().unwrap().fail().unwrap());
+        }
+    }
+}
+
+#[test]
 fn three_times_the_capacity_in_letters_is_an_error_and_none_is_lost() {
     let name = TempName::new("overflow");
     let others = beside(&name);

@@ -41,6 +41,16 @@ fn wrong_usage_has_a_code_of_its_own() {
         &["recv", &name, "--group", "g", "--timeout", "-1"],
         &["recv", &name, "--group", "g", "--json", "--raw"],
         &["send", &name, "--capacity", "8"],
+        &["recv", &name, "--group", "g", "--create", "--exec", "cat", "--raw"],
+        &["recv", &name, "--group", "g", "--create", "--exec", "cat", "--json"],
+        &["recv", &name, "--group", "g", "--create", "--exec", "cat", "--no-ack"],
+        &["recv", &name, "--group", "g", "--create", "--exec", "cat", "--batch", "1"],
+        &["recv", &name, "--group", "g", "--create", "--exec", "cat", "--jobs", "2"],
+        &["recv", &name, "--group", "g", "--create", "--shared", "--exec", "cat", "--jobs", "256"],
+        &["recv", &name, "--group", "g", "--create", "--shared", "--jobs", "2"],
+        &["recv", &name, "--group", "g", "--create", "--retry-delay", "2"],
+        &["recv", &name, "--group", "g", "--create", "--exec", ""],
+        &["recv", &name, "--group", "g", "--create", "--exec", "if"],
     ] {
         assert_eq!(run(args).code, Some(2), "{args:?}");
     }

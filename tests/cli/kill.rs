@@ -1,28 +1,18 @@
 //! Senders and receivers are killed at any moment; what comes out is what went in.
 
 use std::fs::File;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
 use super::common::{Rng, TempName};
-use super::tool::{Running, numbers, run};
+use super::tool::{Running, TempDir, numbers, run};
 
 const BATCH: u64 = 64;
 
 /// Kills of each kind; tests/kill_resume.sh does 50, for two groups.
 fn kills() -> u64 {
     std::env::var("SLIPRING_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(10)
-}
-
-/// A directory that goes when this is dropped.
-struct TempDir(PathBuf);
-
-impl Drop for TempDir {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 fn look(name: &str) -> (u64, u64) {
@@ -56,8 +46,7 @@ fn send_all(name: &str, lines: &[String], dir: &std::path::Path, mut rng: Rng) {
 #[test]
 fn nothing_is_lost_and_nothing_comes_twice_but_what_was_not_acked() {
     let name = TempName::new("kill");
-    let dir = TempDir(std::env::temp_dir().join(format!("slipring-{}", &*name)));
-    std::fs::create_dir(&dir.0).unwrap();
+    let dir = TempDir::new(&name);
     run(&["create", &name, "--capacity", "256", "--payload", "48", "--group", "g"]).quietly();
     let count = 200_000;
     let lines: Vec<String> = numbers(0..count).lines().map(|line| format!("{line}\n")).collect();
@@ -66,10 +55,10 @@ fn nothing_is_lost_and_nothing_comes_twice_but_what_was_not_acked() {
     let mut killed = 0;
     let mut parts = Vec::new();
     thread::scope(|scope| {
-        let sender = scope.spawn(|| send_all(&name, &lines, &dir.0, seeds));
+        let sender = scope.spawn(|| send_all(&name, &lines, &dir, seeds));
         while look(&name).1 < count {
             assert!(!sender.is_finished() || look(&name).0 == count, "the sender failed");
-            let path = dir.0.join(format!("part-{}", parts.len()));
+            let path = dir.join(format!("part-{}", parts.len()));
             parts.push(path.clone());
             let args =
                 ["recv", &name, "--group", "g", "--json", "--batch", "64", "--timeout", "0.5"];

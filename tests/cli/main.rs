@@ -10,6 +10,7 @@
 mod common;
 
 mod demo;
+mod exec;
 mod failures;
 mod kill;
 mod receive;

@@ -1,10 +1,14 @@
 //! What can be asked for on the command line.
 
+mod exec;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use slipring::{Retention, Start};
+
+pub(crate) use exec::ExecArgs;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 timed out (--timeout); \
 after Ctrl-C or SIGTERM 130 or 143, as in a shell.";
@@ -28,7 +32,7 @@ pub(crate) enum Command {
     #[command(after_help = EXIT_CODES)]
     Send(SendArgs),
     /// Receive messages for a group, and ack each once it is written out
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = exec::help())]
     Recv(RecvArgs),
     /// Watch a queue without a trace; reports on stderr what it missed
     Tail(TailArgs),
@@ -159,6 +163,8 @@ pub(crate) struct RecvArgs {
     /// with --timeout it waits that long for more
     #[arg(long)]
     pub(crate) no_ack: bool,
+    #[command(flatten)]
+    pub(crate) exec: ExecArgs,
     #[command(flatten)]
     pub(crate) open: OpenArgs,
     /// Print the totals at the end

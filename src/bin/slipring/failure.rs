@@ -4,8 +4,8 @@ use std::io;
 use std::process::ExitCode;
 
 use slipring::{
-    ControlError, CreateError, JoinError, OpenError, OpenOrCreateError, RecvError, RemoveError,
-    SendError, SystemError,
+    ControlError, CreateError, JoinError, OpenError, OpenOrCreateError, RecvError, RejectError,
+    RemoveError, SendError, SystemError,
 };
 
 /// Why a command did not do what it was asked.
@@ -91,7 +91,7 @@ macro_rules! from_other {
         }
     )+};
 }
-from_other!(ControlError, RecvError, SendError, SystemError);
+from_other!(ControlError, RecvError, RejectError, SendError, SystemError);
 
 impl From<OpenOrCreateError> for Failure {
     fn from(fault: OpenOrCreateError) -> Failure {

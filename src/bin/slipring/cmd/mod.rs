@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod create;
+mod exec;
 mod group;
 mod groups;
 mod inspect;

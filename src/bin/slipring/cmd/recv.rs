@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use slipring::{Consumer, Group, RecvError};
 
-use super::peek;
+use super::{exec, peek};
 use crate::args::RecvArgs;
 use crate::failure::{Failure, note};
 use crate::format::{Facts, Form};
@@ -13,6 +13,9 @@ use crate::stop::{SLICE, Stop};
 use crate::totals::Totals;
 
 pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
+    if let Some(command) = &args.exec.command {
+        return exec::run(args, command);
+    }
     let queue = super::open(&args.name, &args.open)?;
     let stop = Stop::on_signals()?;
     let mut output = Output::stdout()?;
@@ -20,19 +23,21 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
     let outcome = if args.no_ack {
         peek::receive(&queue, args, &stop, &mut output, &mut totals)
     } else {
-        let mut group = Group::named(&args.group).start(args.from.unwrap_or_default());
-        if args.shared {
-            group = group.shared();
-        }
-        let mut consumer = queue.consumer(&group)?;
+        let mut consumer = queue.consumer(group(args))?;
         explain_start(args, &consumer);
         receive(&mut consumer, args, &stop, &mut output, &mut totals)
     };
     totals.close(outcome, args.verbose)
 }
 
+/// The group to receive for, as it is to be if it does not exist yet.
+pub(super) fn group(args: &RecvArgs) -> Group {
+    let group = Group::named(&args.group).start(args.from.unwrap_or_default());
+    if args.shared { group.shared() } else { group }
+}
+
 /// Says where the reading begins, where that may surprise.
-fn explain_start(args: &RecvArgs, consumer: &Consumer) {
+pub(super) fn explain_start(args: &RecvArgs, consumer: &Consumer) {
     let (name, group, position) = (&args.name, &args.group, consumer.position());
     if !consumer.resumed() {
         note(&format!(

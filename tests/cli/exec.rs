@@ -1,0 +1,269 @@
+//! `recv --exec`: a worker that runs a command for each message.
+
+use std::path::Path;
+
+use nix::sys::signal::Signal;
+use slipring::{DeadLetter, DeadLetters, OpenOptions, Reason};
+
+use super::common::TempName;
+use super::tool::{Ran, Running, TempDir, command, feed, run};
+
+/// A queue with the shared group `w` that holds these lines, and the queues that come to be beside it.
+struct Work {
+    name: TempName,
+    _others: [TempName; 2],
+}
+
+impl Work {
+    fn of(what: &str, lines: &str) -> Work {
+        let name = TempName::new(what);
+        let other = |suffix| TempName::exactly(format!("{}.{suffix}", &*name));
+        let _others = [other("dead"), other("w.retry")];
+        run(&["create", &name, "--shared", "w"]).quietly();
+        feed(&["send", &name, "--kind", "7"], lines.as_bytes()).quietly();
+        Work { name, _others }
+    }
+
+    fn args<'a>(&'a self, command: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+        let args = ["recv", &self.name, "--group", "w", "--shared", "--exec", command];
+        [&args[..], more].concat()
+    }
+
+    fn run(&self, command: &str, more: &[&str]) -> Ran {
+        run(&self.args(command, more))
+    }
+
+    fn start(&self, command: &str, more: &[&str]) -> Running {
+        Running::start(&self.args(command, more))
+    }
+
+    /// Messages that are not done.
+    fn depth(&self) -> u64 {
+        let groups = run(&["groups", &self.name, "--json"]).quietly();
+        let groups: serde_json::Value = serde_json::from_str(&groups).unwrap();
+        groups[0]["depth"].as_u64().unwrap()
+    }
+
+    fn dead_letters(&self) -> DeadLetters {
+        DeadLetters::of(&self.name, &OpenOptions::new()).unwrap()
+    }
+
+    /// Sequence, attempts and reason of all dead letters.
+    fn letters(&self) -> Vec<(u64, u8, Reason)> {
+        let dead = self.dead_letters();
+        let (mut observer, end) = dead.observe().unwrap();
+        let mut found = Vec::new();
+        while observer.position() < end {
+            let seen = observer.try_recv().unwrap().unwrap();
+            let letter = DeadLetter::parse(seen.kind(), &seen).unwrap();
+            found.push((letter.sequence, letter.attempts, letter.reason));
+        }
+        found
+    }
+}
+
+/// Shell code that waits for a file. It gives up with its directory, so that it does not outlive the test.
+fn until(file: &Path) -> String {
+    let (file, dir) = (file.display(), file.parent().unwrap().display());
+    format!("until [ -e {file} ]; do [ -d {dir} ] || exit 1; sleep 0.02; done")
+}
+
+fn touch(file: &Path) {
+    std::fs::write(file, "").unwrap();
+}
+
+#[test]
+fn the_message_is_on_stdin_and_what_is_known_of_it_in_the_environment() {
+    let work = Work::of("exec-env", "one\ntwo\n");
+    let tell = "cat; echo \" $SLIPRING_QUEUE $SLIPRING_GROUP $SLIPRING_SEQUENCE $SLIPRING_ATTEMPTS $SLIPRING_KIND\"";
+    let out = work.run(tell, &["--count", "2"]).quietly();
+    let name = &*work.name;
+    assert_eq!(out, format!("one {name} w 0 1 7\ntwo {name} w 1 1 7\n"));
+    assert_eq!(work.depth(), 0);
+}
+
+#[test]
+fn a_command_need_not_read_its_message() {
+    let name = TempName::new("exec-unread");
+    run(&["create", &name, "--capacity", "4", "--payload", "1000000", "--group", "g"]).quietly();
+    feed(&["send", &name], &[b'x'; 1_000_000]).quietly();
+    feed(&["send", &name], &[b'x'; 1_000_000]).quietly();
+    let exec = |command| run(&["recv", &name, "--group", "g", "--count", "1", "--exec", command]);
+    assert_eq!(exec(":").quietly(), "");
+    assert_eq!(exec("wc -c").quietly().trim(), "1000000");
+}
+
+#[test]
+fn a_bad_message_is_a_dead_letter_at_once() {
+    let work = Work::of("exec-bad", "good\nbad\ngood\n");
+    let command = "read line; echo $line; [ $line = good ] || exit 65";
+    let ran = work.run(command, &["--count", "3", "--verbose"]);
+    let ran = ran.says(0, &["message 1, attempt 1: exit code 65; rejected", "done 2, retried 0"]);
+    assert_eq!(ran.out, "good\nbad\ngood\n");
+    assert_eq!(work.letters(), [(1, 1, Reason::Rejected)]);
+    assert_eq!(work.depth(), 0);
+}
+
+#[test]
+fn what_fails_is_tried_again_until_it_is_given_up() {
+    let work = Work::of("exec-fail", "first\nsecond\nthird\n");
+    let command = "read line; echo $line $SLIPRING_ATTEMPTS
+        case $line$SLIPRING_ATTEMPTS in first*) exit 3;; second1) kill -9 $$;; esac";
+    let more = ["--retry-delay", "0.001", "--verbose", "--count"];
+    let ran = work.run(command, &[&more[..], &["1"]].concat()).says(
+        0,
+        &[
+            "message 0, attempt 1: exit code 3; again in 0.001 s",
+            "message 0, attempt 4: exit code 3; again in 0.008 s",
+            "message 0, attempt 5: exit code 3; given up",
+            "done 0, retried 4, rejected 0, given up 1",
+        ],
+    );
+    assert_eq!(ran.out, "first 1\nfirst 2\nfirst 3\nfirst 4\nfirst 5\n");
+    // The letter is there, and no other message was touched.
+    assert_eq!(work.letters(), [(0, 5, Reason::MaxAttempts)]);
+    assert_eq!(work.depth(), 2);
+    let ran = work.run(command, &[&more[..], &["2"]].concat());
+    let ran = ran.says(0, &["message 1, attempt 1: killed by SIGKILL; again", "done 2, retried 1"]);
+    assert_eq!(ran.out, "second 1\nsecond 2\nthird 1\n");
+}
+
+#[test]
+fn a_group_with_one_consumer_may_try_for_ever() {
+    let name = TempName::new("exec-exclusive");
+    run(&["create", &name, "--group", "g"]).quietly();
+    feed(&["send", &name], b"stubborn\n").quietly();
+    let command = "echo $SLIPRING_ATTEMPTS; [ $SLIPRING_ATTEMPTS -gt 9 ]";
+    let args = ["recv", &name, "--group", "g", "--count", "1", "--retry-delay", "0"];
+    let ran = run(&[&args[..], &["--exec", command]].concat()).says(0, &["attempt 9"]);
+    assert!(ran.out.ends_with("\n9\n10\n"), "{}", ran.out);
+}
+
+#[test]
+fn a_letter_that_was_sent_again_is_tried_as_often_as_before() {
+    let work = Work::of("exec-requeue", "again\n");
+    work.run("exit 65", &["--count", "1"]).says(0, &["rejected"]);
+    assert_eq!(work.dead_letters().requeue(1).unwrap(), 1);
+    let command = "cat; echo \" $SLIPRING_SEQUENCE $SLIPRING_ATTEMPTS $SLIPRING_KIND\"; exit 1";
+    let ran = work.run(command, &["--count", "1", "--retry-delay", "0"]);
+    let tries: String = (1..=5).map(|n| format!("again 0 {n} 7\n")).collect();
+    assert_eq!(ran.says(0, &["given up"]).out, tries);
+    assert_eq!(work.letters(), [(0, 5, Reason::MaxAttempts)]);
+}
+
+#[test]
+fn jobs_run_at_once() {
+    let work = Work::of("exec-jobs", "a\nb\nc\nd\n");
+    let dir = TempDir::new(&work.name);
+    // Each of the first three ends only once all three have begun.
+    let all: Vec<String> = (0..3).map(|n| until(&dir.join(n.to_string()))).collect();
+    let command = format!("touch {}/$SLIPRING_SEQUENCE; {}", dir.display(), all.join("; "));
+    work.run(&command, &["--jobs", "3", "--count", "3"]).quietly();
+    assert_eq!(work.depth(), 1);
+    // There is work for one of them only.
+    work.run(":", &["--jobs", "3", "--count", "1"]).quietly();
+    assert_eq!(work.depth(), 0);
+}
+
+#[test]
+fn a_killed_worker_leaves_its_message_to_another() {
+    let work = Work::of("exec-kill", "job\n");
+    let dir = TempDir::new(&work.name);
+    let command = format!("echo $SLIPRING_ATTEMPTS; {}", until(&dir.join("go")));
+    let mut first = work.start(&command, &[]);
+    assert_eq!(first.lines(1), ["1"]);
+    let second = work.start(&command, &["--count", "1"]);
+    first.kill();
+    touch(&dir.join("go"));
+    assert_eq!(second.finish().quietly(), "2\n");
+    assert_eq!(work.depth(), 0);
+}
+
+#[test]
+fn after_a_signal_what_runs_may_end_and_nothing_else_begins() {
+    let work = Work::of("exec-term", "0\n1\n2\n");
+    let dir = TempDir::new(&work.name);
+    // In a process group of its own, so that Ctrl-C does not reach it.
+    let group = "[ $(cut -d' ' -f5 /proc/$$/stat) = $$ ] || exit 65";
+    let command = format!("{group}; echo began; {}; echo ended", until(&dir.join("go")));
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let mut worker = work.start(&command, &[]);
+        assert_eq!(worker.lines(1), ["began"]);
+        worker.signal(signal);
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        touch(&dir.join("go"));
+        let ran = worker.finish().says(128 + signal as i32, &["done 1, retried 0"]);
+        assert_eq!(ran.out, "ended\n");
+        std::fs::remove_file(dir.join("go")).unwrap();
+    }
+    assert_eq!(work.depth(), 1);
+}
+
+#[test]
+fn a_second_signal_ends_the_worker_and_not_its_command() {
+    let work = Work::of("exec-twice", "job\n");
+    let dir = TempDir::new(&work.name);
+    let (go, done) = (dir.join("go"), dir.join("done"));
+    let quiet = "echo began; exec >/dev/null 2>&1";
+    let command = format!("{quiet}; {}; touch {}", until(&go), done.display());
+    let mut worker = work.start(&command, &[]);
+    assert_eq!(worker.lines(1), ["began"]);
+    worker.signal(Signal::SIGTERM);
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    worker.signal(Signal::SIGTERM);
+    worker.finish().says(143, &[]);
+    assert_eq!(work.depth(), 1);
+    touch(&go);
+    while !done.exists() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_another_try() {
+    let work = Work::of("exec-wait", "job\n");
+    let mut worker = work.start("exit 1", &["--retry-delay", "86400"]);
+    worker.wait_for("again in 3600 s");
+    worker.signal(Signal::SIGTERM);
+    worker.finish().says(143, &["done 0, retried 1"]);
+    assert_eq!(work.run("echo $SLIPRING_ATTEMPTS", &["--count", "1"]).quietly(), "2\n");
+}
+
+#[test]
+fn time_runs_out_only_while_nothing_is_at_work() {
+    let work = Work::of("exec-timeout", "job\n");
+    let command = "sleep 0.3; [ $SLIPRING_ATTEMPTS = 2 ]";
+    let more = ["--timeout", "0.05", "--retry-delay", "0.3", "--jobs", "2", "--verbose"];
+    work.run(command, &more).says(3, &["no message came within 0.05 s", "done 1, retried 1"]);
+    assert_eq!(work.depth(), 0);
+}
+
+#[test]
+fn without_a_shell_no_message_is_taken() {
+    let work = Work::of("exec-shell", "job\n");
+    let ran: Ran = command(&work.args("cat", &[])).env("PATH", "/").output().unwrap().into();
+    ran.says(1, &["cannot run sh"]);
+    work.run("if", &[]).says(2, &["cannot read the command"]);
+    assert_eq!(work.run("echo $SLIPRING_ATTEMPTS", &["--count", "1"]).quietly(), "1\n");
+}
+
+#[test]
+fn an_error_of_the_queue_ends_all_jobs_and_is_told_once() {
+    let work = Work::of("exec-removed", "job\n");
+    let mut worker = work.start("echo began", &["--jobs", "4"]);
+    worker.lines(1);
+    run(&["rm", &work.name, "--force"]).quietly();
+    let ran = worker.finish().says(1, &["removed"]);
+    assert_eq!(ran.err.matches("error").count(), 1, "{}", ran.err);
+}
+
+#[test]
+fn a_letter_that_finds_no_room_ends_the_worker() {
+    let work = Work::of("exec-full", "a\nb\nc\n");
+    let dead = format!("{}.dead", &*work.name);
+    run(&["create", &dead, "--capacity", "1", "--payload", "500", "--group", "dead"]).quietly();
+    let ran = work.run("exit 65", &["--jobs", "3"]).says(1, &["is full", &dead]);
+    assert_eq!(ran.err.matches("error").count(), 1, "{}", ran.err);
+    assert_eq!(work.letters().len(), 1);
+    assert_eq!(work.depth(), 2);
+}
