@@ -79,6 +79,11 @@ impl Competitor {
         Ok(this)
     }
 
+    /// Whether its own record holds something.
+    pub(crate) fn holds(&self, view: &View) -> bool {
+        Self::start(view, self.record).1.state != State::Idle
+    }
+
     fn start(view: &View, record: u8) -> (u64, Start) {
         // Acquire: what was stored before it, in recovery by a member that is dead.
         let word = view.record(record).claim.start.load(Ordering::Acquire);

@@ -85,10 +85,12 @@ impl Reader {
         }
     }
 
-    /// Looks for what dead members of the group left behind; there is something to claim if `true`.
+    /// Looks for what dead members of the group left behind; there is something to claim if `true`. Who
+    /// holds something already leaves it to the others: it would wait behind that.
     pub(crate) fn adopt(&mut self, view: &View, leases: &impl Leases) -> Result<bool, Fault> {
         match self {
             Reader::Exclusive(_) => Ok(false),
+            Reader::Shared(member) if member.holds(view) => Ok(true),
             Reader::Shared(member) => member.adopt(view, leases),
         }
     }
