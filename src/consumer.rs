@@ -215,6 +215,7 @@ impl<M: Content + ?Sized> Consumer<M> {
         match member.claim(&self.main.at.view, max.max(1) as u64) {
             Ok(Took::Claim(claim)) if claim.attempts <= self.burial.limit => {
                 self.found = Some(Found { claim, retried: false });
+                self.empty_looks = 0;
                 true
             }
             _ => false,
@@ -272,6 +273,7 @@ impl<M: Content + ?Sized> Consumer<M> {
             };
             match claim {
                 Some(claim) if claim.attempts <= self.burial.limit => {
+                    self.empty_looks = 0;
                     return Ok(Some(Found { claim, retried: false }));
                 }
                 Some(claim) => {
@@ -282,7 +284,8 @@ impl<M: Content + ?Sized> Consumer<M> {
         }
     }
 
-    /// Nothing in the queue: looks for what dead members left behind, once in a while.
+    /// Nothing in the queue: looks for what dead members left behind, at the first such look and then once
+    /// in a while.
     fn orphans(&mut self, look: Look) -> Result<bool, RecvError> {
         let first = self.empty_looks == 0;
         self.empty_looks = self.empty_looks.wrapping_add(1);

@@ -1,0 +1,178 @@
+//! Members of a shared group do random things, in one process; each step is compared with a plain account
+//! of what they may be given.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use common::{Rng, TempName};
+use slipring::{Batch, Consumer, DeadLetter, Group, JoinError, Queue, Reason};
+
+const CAPACITY: u64 = 8;
+const MEMBERS: usize = 3;
+const LIMIT: u8 = 4;
+
+fn group() -> Group {
+    Group::named("work").shared().max_attempts(LIMIT)
+}
+
+/// What there is to know about the messages.
+#[derive(Default)]
+struct Account {
+    sent: u64,
+    /// Deliveries so far, a claim counting for all in it.
+    deliveries: BTreeMap<u64, u8>,
+    acked: BTreeSet<u64>,
+    letters: Arc<Mutex<Vec<(u64, u8, Reason)>>>,
+    lettered: usize,
+}
+
+impl Account {
+    fn done(&mut self, seq: u64) {
+        assert!(self.acked.insert(seq), "{seq} is done a second time");
+    }
+
+    fn delivered(&mut self, batch: &Batch<'_>) {
+        for message in batch {
+            let seq = message.sequence();
+            assert!(seq < self.sent && !self.acked.contains(&seq), "{seq} was done");
+            let count = self.deliveries.entry(seq).or_default();
+            *count += 1;
+            assert_eq!(message.attempts(), *count, "{seq}");
+            assert_eq!(*message, seq.to_le_bytes());
+            assert!(*count == 1 || batch.len() == 1, "what comes again comes alone");
+        }
+    }
+
+    /// Letters that have come to be since the last look.
+    fn settle_letters(&mut self) {
+        let new: Vec<_> = self.letters.lock().unwrap()[self.lettered..].to_vec();
+        self.lettered += new.len();
+        for (seq, attempts, reason) in new {
+            assert_eq!(attempts, self.deliveries[&seq]);
+            assert!(reason == Reason::Rejected || attempts == LIMIT);
+            self.done(seq);
+        }
+    }
+
+    /// Something is done with each of some messages of a batch, in any order. What lies behind one that was
+    /// left is not done, whatever was said of it.
+    fn work(&mut self, batch: &mut Batch<'_>, rng: &mut Rng) {
+        let mut left: Vec<u64> = batch.iter().map(|message| message.sequence()).collect();
+        let mut acked = BTreeSet::new();
+        let all = left.clone();
+        for _ in 0..rng.below(all.len() as u64 + 1) {
+            let seq = left.swap_remove(rng.below(left.len() as u64) as usize);
+            if batch.first().is_some_and(|first| first.sequence() == seq) && rng.below(4) == 0 {
+                batch.reject(seq).unwrap();
+                self.settle_letters();
+            } else {
+                batch.ack_one(seq).unwrap();
+                acked.insert(seq);
+            }
+            assert!(batch.ack_one(seq).is_err());
+        }
+        let prefix = batch.first().map_or(u64::MAX, |first| first.sequence());
+        for seq in acked.into_iter().filter(|seq| *seq < prefix) {
+            self.done(seq);
+        }
+    }
+}
+
+fn join(queue: &Queue, account: &Account) -> Option<Consumer> {
+    match queue.consumer(group()) {
+        Ok(mut member) => {
+            let letters = Arc::clone(&account.letters);
+            member.on_dead_letter(move |letter: &DeadLetter<'_>| {
+                letters.lock().unwrap().push((letter.sequence, letter.attempts, letter.reason));
+                Ok::<(), String>(())
+            });
+            Some(member)
+        }
+        Err(JoinError::TooManyConsumers { .. }) => None,
+        Err(fault) => panic!("{fault}"),
+    }
+}
+
+fn step(queue: &Queue, member: &mut Option<Consumer>, account: &mut Account, rng: &mut Rng) {
+    let Some(consumer) = member else {
+        *member = join(queue, account);
+        return;
+    };
+    if rng.below(12) == 0 {
+        // What it holds stays for the others.
+        *member = None;
+        return;
+    }
+    let batch = consumer.try_batch(1 + rng.below(4) as usize).unwrap();
+    // Some may have been given up on the way.
+    account.settle_letters();
+    let Some(mut batch) = batch else { return };
+    account.delivered(&batch);
+    account.work(&mut batch, rng);
+    match rng.below(3) {
+        0 => {
+            let rest: Vec<u64> = batch.iter().map(|message| message.sequence()).collect();
+            batch.ack();
+            rest.into_iter().for_each(|seq| account.done(seq));
+        }
+        // Back to the group; if there is no record to go on with, it stays.
+        1 => drop(batch.release(Duration::from_secs(60))),
+        _ => drop(batch),
+    }
+}
+
+#[test]
+fn whatever_members_do_each_message_is_done_once_and_counted() {
+    let mut rng = Rng::new();
+    let (mut sent, mut lettered) = (0, 0);
+    for round in 0..60 {
+        let name = TempName::new("shared-model");
+        let queue = Queue::builder(&name).capacity(CAPACITY).payload_size(8).group(group());
+        let queue = queue.consumers_max(MEMBERS + 1).create().unwrap();
+        let mut producer = queue.producer().unwrap();
+        let mut account = Account::default();
+        let mut members: [Option<Consumer>; MEMBERS] = [const { None }; MEMBERS];
+        for _ in 0..400 {
+            match rng.below(3) {
+                0 => {
+                    if let Ok(seq) = producer.try_send(&account.sent.to_le_bytes()) {
+                        assert_eq!(seq, account.sent);
+                        account.sent += 1;
+                    }
+                }
+                _ => {
+                    let who = rng.below(MEMBERS as u64) as usize;
+                    step(&queue, &mut members[who], &mut account, &mut rng);
+                }
+            }
+        }
+        // One is left, and gets all that the others held.
+        drop(members);
+        let mut last = join(&queue, &account).unwrap();
+        loop {
+            let batch = last.try_batch(9).unwrap();
+            account.settle_letters();
+            let Some(batch) = batch else { break };
+            account.delivered(&batch);
+            let all: Vec<u64> = batch.iter().map(|message| message.sequence()).collect();
+            batch.ack();
+            all.into_iter().for_each(|seq| account.done(seq));
+        }
+        assert!(account.acked.iter().copied().eq(0..account.sent), "round {round}");
+        let group = &queue.snapshot().unwrap().groups[0];
+        assert_eq!((group.depth, group.unacked), (0, 0));
+        assert_eq!(group.acked, account.sent);
+        assert_eq!(group.dead_lettered, account.lettered as u64);
+        for _ in 0..CAPACITY {
+            producer.try_send("x").unwrap();
+        }
+        sent += account.sent;
+        lettered += account.lettered;
+    }
+    assert!(sent > 1000 && lettered > 100, "it did something: {sent} {lettered}");
+}
