@@ -271,9 +271,11 @@ impl<M: Content + ?Sized> Consumer<M> {
                 None if self.orphans(look)? => self.main.take(max)?,
                 claim => claim,
             };
+            if claim.is_some() {
+                self.empty_looks = 0;
+            }
             match claim {
                 Some(claim) if claim.attempts <= self.burial.limit => {
-                    self.empty_looks = 0;
                     return Ok(Some(Found { claim, retried: false }));
                 }
                 Some(claim) => {
