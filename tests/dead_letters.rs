@@ -200,7 +200,7 @@ fn a_handler_takes_the_place_of_the_queue() {
     member.recv().unwrap().reject().unwrap();
     assert_eq!(*seen.lock().unwrap(), [(0, b"a".to_vec()), (0, b"a".to_vec())]);
     assert_eq!(drain(&mut member), [(1, 1, "b".to_owned())]);
-    assert!(Queue::<[u8]>::open(&dead).is_err());
+    assert!(Queue::<[u8]>::open(dead).is_err());
 }
 
 #[test]
