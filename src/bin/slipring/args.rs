@@ -1,10 +1,14 @@
 //! What can be asked for on the command line.
 
+mod dead;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use slipring::{Retention, Start};
+
+pub(crate) use dead::*;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 timed out (--timeout); \
 after Ctrl-C or SIGTERM 130 or 143, as in a shell.";
@@ -62,6 +66,8 @@ pub(crate) struct CreateArgs {
     /// The same, but each message goes to one of the group's consumers; may be given repeatedly
     #[arg(long = "shared", value_name = "G")]
     pub(crate) shared: Vec<String>,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
 }
 
 /// What a new queue is like.
@@ -154,6 +160,8 @@ pub(crate) struct RecvArgs {
     #[arg(long, value_name = "WHERE", value_parser = start)]
     pub(crate) from: Option<Start>,
     #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    #[command(flatten)]
     pub(crate) form: FormArgs,
     /// Only look: print what waits for the group, leave it there, and end. Needs a group that exists;
     /// with --timeout it waits that long for more
@@ -225,6 +233,8 @@ pub(crate) struct GroupAddArgs {
     /// What becomes of it when nobody reads for it
     #[arg(long, value_enum, default_value_t = RetentionArg::Hold)]
     pub(crate) retention: RetentionArg,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

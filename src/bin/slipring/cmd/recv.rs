@@ -24,7 +24,7 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
         if args.shared {
             group = group.shared();
         }
-        let mut consumer = queue.consumer(&group)?;
+        let mut consumer = queue.consumer(args.policy.apply(group))?;
         explain_start(args, &consumer);
         receive(&mut consumer, args, &stop, &mut output, &mut totals)
     };
@@ -39,10 +39,19 @@ fn explain_start(args: &RecvArgs, consumer: &Consumer) {
             "note: made group {group:?}, which starts at message {position}; messages wait for it \
              from now on (slipring group rm {name} {group} ends that)"
         ));
-    } else if args.from.is_some() {
-        note(&format!(
-            "note: group {group:?} exists and resumes at message {position}: --from is for new groups"
-        ));
+    } else if let Some(rule) = for_new_groups(args) {
+        note(&format!("note: group {group:?} exists and resumes at message {position}: {rule}"));
+    }
+}
+
+/// What to say of flags that a group which exists has no use for.
+pub(super) fn for_new_groups(args: &RecvArgs) -> Option<String> {
+    let from = args.from.map(|_| "--from");
+    let flags: Vec<&str> = from.into_iter().chain(args.policy.given()).collect();
+    match &flags[..] {
+        [] => None,
+        [flag] => Some(format!("{flag} is for new groups")),
+        flags => Some(format!("{} are for new groups", flags.join(" and "))),
     }
 }
 
