@@ -11,7 +11,9 @@ mod common;
 
 mod demo;
 mod failures;
+mod groups;
 mod kill;
+mod policy;
 mod receive;
 mod send;
 mod show;

@@ -41,7 +41,8 @@ pub(crate) enum Command {
     /// Show a queue's state
     Inspect(InspectArgs),
     /// Show a queue's groups: where they stand and who reads for them
-    Groups(InspectArgs),
+    #[command(after_help = EXIT_CODES)]
+    Groups(GroupsArgs),
     /// Make or remove a group
     #[command(subcommand)]
     Group(GroupCommand),
@@ -210,6 +211,22 @@ pub(crate) struct InspectArgs {
     pub(crate) json: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct GroupsArgs {
+    /// Name of the queue
+    pub(crate) name: String,
+    /// Print JSON; with --watch an array per line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print them again and again, so many seconds apart, 0.01 to 86400, and since when each member holds
+    /// what it holds
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = interval)]
+    pub(crate) watch: Option<Duration>,
+    /// With --watch: end after N times [default: never]
+    #[arg(long, value_name = "N", requires = "watch")]
+    pub(crate) count: Option<u64>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum GroupCommand {
     /// Make a group: every message waits for it from then on
@@ -322,6 +339,13 @@ fn seconds(text: &str) -> Result<Duration, String> {
         return Err(wrong());
     }
     Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    match seconds(text) {
+        Ok(interval) if interval >= Duration::from_millis(10) => Ok(interval),
+        _ => Err("it is a number of seconds, 0.01 to 86400".to_owned()),
+    }
 }
 
 fn rate(text: &str) -> Result<f64, String> {
