@@ -9,6 +9,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod dead;
 mod demo;
 mod failures;
 mod groups;

@@ -46,6 +46,9 @@ pub(crate) enum Command {
     /// Make or remove a group
     #[command(subcommand)]
     Group(GroupCommand),
+    /// List, show, purge or requeue dead letters: messages that a group could not work off
+    #[command(subcommand)]
+    Dead(DeadCommand),
     /// Remove a queue
     Rm(RemoveArgs),
     /// See it work: a producer, consumers of two groups and an observer, each a process of its own

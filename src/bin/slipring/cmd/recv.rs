@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use slipring::{Consumer, Group, RecvError};
 
-use super::peek;
+use super::{dead, peek};
 use crate::args::RecvArgs;
 use crate::failure::{Failure, note};
 use crate::format::{Facts, Form};
@@ -74,7 +74,7 @@ fn receive(
                 patience.check(output)?;
                 continue;
             }
-            Err(fault) => return Err(fault.into()),
+            Err(fault) => return Err(dead::receive_failed(&args.name, fault)),
         };
         let mut bytes = 0;
         for message in &batch {
