@@ -45,10 +45,37 @@ fn members_show_what_they_hold() {
     assert!(out.contains(&format!("  process {pid} (dead) holds 1 to 2, attempt 1;")), "{out}");
     let work = group(&name, "work");
     assert_eq!((&work["acked"], &work["members"][0]["live"]), (&1.into(), &false.into()));
-    let receive = ["recv", &name, "--group", "work", "--shared", "--count", "3"];
-    run(&receive).quietly();
+}
+
+#[test]
+fn whoever_takes_a_dead_members_range_is_shown_with_it() {
+    let name = TempName::new("heir");
+    run(&["create", &name, "--payload", "200000", "--capacity", "4", "--shared", "work"]).quietly();
+    // More than a pipe holds.
+    feed(&["send", &name], &[b'x'; 200_000]).quietly();
+    let queue: Queue = Queue::open(&name).unwrap();
+    let mut member = queue.consumer(Group::named("work").shared()).unwrap();
+    drop(member.recv().unwrap());
+    drop(member);
+    let heir = Running::start(&["recv", &name, "--group", "work", "--shared", "--count", "1"]);
+    let held_by =
+        |pid: u32| {
+            let members = group(&name, "work")["members"].clone();
+            members.as_array().unwrap().iter().any(|member| {
+                member["claimed"] == serde_json::json!([0, 1]) && member["pid"] == pid
+            })
+        };
+    while !held_by(heir.pid()) {
+        std::thread::yield_now();
+    }
+    let line = format!("process {} holds 0, attempt 2;", heir.pid());
+    let out = run(&["groups", &name]).quietly();
+    assert!(out.contains(&line), "{out}");
+    heir.finish().quietly();
+    let out = run(&["groups", &name]).quietly();
+    assert!(out.contains("no consumer"), "{out}");
     let work = group(&name, "work");
-    assert_eq!((&work["acked"], &work["redelivered"]), (&4.into(), &2.into()));
+    assert_eq!((&work["acked"], &work["redelivered"]), (&1.into(), &1.into()));
 }
 
 #[test]

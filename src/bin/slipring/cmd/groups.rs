@@ -127,14 +127,20 @@ pub(crate) fn to_text(look: &Snapshot, holds: Option<&Holds>) -> String {
         if !group.dead_letters.is_empty() {
             table.below(format!("dead letters go to {}", group.dead_letters));
         }
-        for member in &group.members {
-            table.below(member_line(group, member, holds));
-        }
-        if group.members.is_empty() {
+        let mut members = group.members.iter().filter(|member| !is_free(group, member)).peekable();
+        if members.peek().is_none() {
             table.below("no consumer".to_owned());
+        }
+        for member in members {
+            table.below(member_line(group, member, holds));
         }
     }
     table.text()
+}
+
+/// The record of a dead member of a shared group, whose range another has worked off.
+fn is_free(group: &GroupInfo, member: &MemberInfo) -> bool {
+    group.mode == Some(Mode::Shared) && !member.live && member.claimed.is_none()
 }
 
 fn member_line(group: &GroupInfo, member: &MemberInfo, holds: Option<&Holds>) -> String {
