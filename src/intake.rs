@@ -128,12 +128,19 @@ impl Intake {
     /// Takes over what a dead member of the group holds. Returns whether there is something to take.
     #[cold]
     pub(crate) fn adopt(&mut self) -> Result<bool, RecvError> {
-        self.reader.adopt(&self.at.view, &self.at.leases).map_err(|fault| match fault {
+        let found = self.reader.adopt(&self.at.view, &self.at.leases);
+        let found = found.map_err(|fault| match fault {
             Fault::Corrupt(Corrupt(what)) => RecvError::Corrupt { what },
             Fault::System(source) => {
                 SystemError::new("look for what dead consumers held", source).into()
             }
-        })
+        })?;
+        if let Some(record) = self.reader.adopted() {
+            let pid = &self.at.view.record(record).claim.pid;
+            // Relaxed: for people, who look for the process that holds the range now.
+            pid.store(u64::from(std::process::id()), Ordering::Relaxed);
+        }
+        Ok(found)
     }
 
     /// Whether the queue has lost its name.

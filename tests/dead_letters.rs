@@ -327,13 +327,15 @@ fn letters_can_be_thrown_away_and_what_is_none_is_named() {
     let tombs: Queue = Queue::open(dead_name).unwrap();
     tombs.producer().unwrap().send("no letter").unwrap();
     let fault = dead.requeue(u64::MAX).unwrap_err();
-    assert!(matches!(fault, RequeueError::NotALetter { sequence: 3 }), "{fault}");
+    assert!(matches!(fault.source, RequeueError::NotALetter { sequence: 3 }), "{fault}");
     // The one before it has gone its way.
+    assert_eq!(fault.done, 1);
     assert_eq!(drain(&mut member), [(2, 1, "c".to_owned())]);
     let busy = tombs.consumer("dead").unwrap();
     let fault = dead.purge(1).unwrap_err();
     let taken = |source: &JoinError| matches!(source, JoinError::ConsumerTaken { .. });
-    assert!(matches!(&fault, RequeueError::Join { source, .. } if taken(source)), "{fault}");
+    assert!(matches!(&fault.source, RequeueError::Join { source, .. } if taken(source)), "{fault}");
+    assert_eq!(fault.done, 0);
     drop(busy);
     assert_eq!(dead.purge(u64::MAX).unwrap(), 1);
 }

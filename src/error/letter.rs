@@ -56,7 +56,17 @@ pub enum RejectError {
     DeadLetter(#[from] Box<DeadLetterError>),
 }
 
-/// Dead letters could not be looked at, thrown away or sent again.
+/// Not all of the letters that were asked for could be thrown away or sent again.
+#[derive(Debug, Error)]
+#[error("{done} dead letters went, the next one did not: {source}")]
+pub struct LettersError {
+    /// Letters that went, from the oldest on.
+    pub done: u64,
+    /// Why the next one did not.
+    pub source: RequeueError,
+}
+
+/// Why dead letters could not be looked at, thrown away or sent again.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RequeueError {

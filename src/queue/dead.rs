@@ -4,7 +4,7 @@ use super::undertaker::{DEAD_GROUP, letter_queue, turn};
 use super::{OpenOptions, Queue};
 use crate::attach::Attachment;
 use crate::consumer::Consumer;
-use crate::error::{BuryError, JoinError, OpenError, RequeueError};
+use crate::error::{BuryError, JoinError, LettersError, OpenError, RequeueError};
 use crate::group::{self, Group, Start};
 use crate::letter::{DeadLetter, default_target, retry_queue};
 use crate::observer::Observer;
@@ -59,17 +59,25 @@ impl DeadLetters {
     /// Throws the oldest `count` letters away; returns how many there were.
     ///
     /// # Errors
-    /// [`JoinError::ConsumerTaken`] if somebody else works on them.
-    pub fn purge(&self, count: u64) -> Result<u64, RequeueError> {
+    /// [`JoinError::ConsumerTaken`] if somebody else works on them. The error says how many went before
+    /// it.
+    pub fn purge(&self, count: u64) -> Result<u64, LettersError> {
+        let mut done = 0;
+        match self.purge_counting(count, &mut done) {
+            Ok(()) => Ok(done),
+            Err(source) => Err(LettersError { done, source }),
+        }
+    }
+
+    fn purge_counting(&self, count: u64, done: &mut u64) -> Result<(), RequeueError> {
         let mut consumer = self.consumer()?;
-        let mut purged = 0;
-        while purged < count {
-            let max = (count - purged).min(256) as usize;
+        while *done < count {
+            let max = (count - *done).min(256) as usize;
             let Some(batch) = consumer.try_batch(max)? else { break };
-            purged += batch.len() as u64;
+            *done += batch.len() as u64;
             batch.ack();
         }
-        Ok(purged)
+        Ok(())
     }
 
     /// Sends the oldest `count` letters again, each to the group that gave it up and to nobody else, while
@@ -78,13 +86,20 @@ impl DeadLetters {
     /// error names it.
     ///
     /// # Errors
-    /// The letter at which it stopped stays the oldest. If this process dies, the last one may come
-    /// twice.
-    pub fn requeue(&self, count: u64) -> Result<u64, RequeueError> {
+    /// As for [`DeadLetters::purge`]. The letter at which it stopped stays the oldest. If this process
+    /// dies, the last one may come twice.
+    pub fn requeue(&self, count: u64) -> Result<u64, LettersError> {
+        let mut done = 0;
+        match self.requeue_counting(count, &mut done) {
+            Ok(()) => Ok(done),
+            Err(source) => Err(LettersError { done, source }),
+        }
+    }
+
+    fn requeue_counting(&self, count: u64, done: &mut u64) -> Result<(), RequeueError> {
         let mut consumer = self.consumer()?;
         let mut way: Option<Way> = None;
-        let mut sent = 0;
-        while sent < count {
+        while *done < count {
             let Some(message) = consumer.try_recv()? else { break };
             let Some(letter) = DeadLetter::parse(message.kind(), &message) else {
                 return Err(RequeueError::NotALetter { sequence: message.sequence() });
@@ -95,9 +110,9 @@ impl DeadLetters {
             };
             way.send(letter.kind, &message)?;
             message.ack();
-            sent += 1;
+            *done += 1;
         }
-        Ok(sent)
+        Ok(())
     }
 
     fn consumer(&self) -> Result<Consumer, RequeueError> {

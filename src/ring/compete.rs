@@ -34,7 +34,7 @@ pub(crate) struct Competitor {
     pub(crate) group: u8,
     pub(crate) record: u8,
     /// Record of a member that died with a range, which this one works off.
-    adopted: Option<u8>,
+    pub(crate) adopted: Option<u8>,
     /// Record of a range that this member gave back, and how many more looks it leaves it alone.
     shunned: Option<(u8, u32)>,
     /// A tail that was seen: at most the real one.
@@ -80,6 +80,7 @@ impl Competitor {
     }
 
     /// Whether its own record holds something.
+    #[cfg(not(slipring_loom))]
     pub(crate) fn holds(&self, view: &View) -> bool {
         Self::start(view, self.record).1.state != State::Idle
     }

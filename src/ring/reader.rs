@@ -40,6 +40,14 @@ impl Reader {
         }
     }
 
+    /// The record of a dead member whose range this reader works off.
+    pub(crate) fn adopted(&self) -> Option<u8> {
+        match self {
+            Reader::Exclusive(_) => None,
+            Reader::Shared(member) => member.adopted,
+        }
+    }
+
     /// The group's head: the next sequence to be acked, or to be claimed in a shared group.
     pub(crate) fn head(&self, view: &View) -> u64 {
         match self {

@@ -9,10 +9,13 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod dead;
 mod demo;
 mod exec;
 mod failures;
+mod groups;
 mod kill;
+mod policy;
 mod receive;
 mod send;
 mod show;

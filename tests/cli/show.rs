@@ -1,9 +1,5 @@
 use super::common::TempName;
-use super::tool::{Running, feed, run};
-
-fn json(args: &[&str]) -> serde_json::Value {
-    serde_json::from_str(&run(args).quietly()).unwrap()
-}
+use super::tool::{Running, feed, json, run};
 
 #[test]
 fn a_queue_is_shown_for_people_and_for_programs() {
@@ -25,7 +21,7 @@ fn a_queue_is_shown_for_people_and_for_programs() {
     assert_eq!(groups[1]["retention"], "release");
     for (command, words) in [
         ("inspect", &["capacity  128", "tail      2", "producer  none", "late"][..]),
-        ("groups", &["GROUP", "late   exclusive  release", "none"]),
+        ("groups", &["GROUP", "late   exclusive  release", "no consumer"]),
     ] {
         let out = run(&[command, &name]).quietly();
         words.iter().for_each(|word| assert!(out.contains(word), "{word:?} in {out}"));

@@ -54,6 +54,11 @@ pub(crate) fn run(args: &[&str]) -> Ran {
     command(args).output().unwrap().into()
 }
 
+/// What it prints, quietly, as JSON.
+pub(crate) fn json(args: &[&str]) -> serde_json::Value {
+    serde_json::from_str(&run(args).quietly()).unwrap()
+}
+
 /// Runs it with `input` on its standard input.
 pub(crate) fn feed(args: &[&str], input: &[u8]) -> Ran {
     let mut running = Running::start(args);

@@ -1,5 +1,6 @@
 //! What can be asked for on the command line.
 
+mod dead;
 mod exec;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use slipring::{Retention, Start};
 
+pub(crate) use dead::*;
 pub(crate) use exec::ExecArgs;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 timed out (--timeout); \
@@ -41,10 +43,14 @@ pub(crate) enum Command {
     /// Show a queue's state
     Inspect(InspectArgs),
     /// Show a queue's groups: where they stand and who reads for them
-    Groups(InspectArgs),
+    #[command(after_help = EXIT_CODES)]
+    Groups(GroupsArgs),
     /// Make or remove a group
     #[command(subcommand)]
     Group(GroupCommand),
+    /// List, show, purge or requeue dead letters: messages that a group could not work off
+    #[command(subcommand)]
+    Dead(DeadCommand),
     /// Remove a queue
     Rm(RemoveArgs),
     /// See it work: a producer, consumers of two groups and an observer, each a process of its own
@@ -66,6 +72,8 @@ pub(crate) struct CreateArgs {
     /// The same, but each message goes to one of the group's consumers; may be given repeatedly
     #[arg(long = "shared", value_name = "G")]
     pub(crate) shared: Vec<String>,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
 }
 
 /// What a new queue is like.
@@ -158,6 +166,8 @@ pub(crate) struct RecvArgs {
     #[arg(long, value_name = "WHERE", value_parser = start)]
     pub(crate) from: Option<Start>,
     #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    #[command(flatten)]
     pub(crate) form: FormArgs,
     /// Only look: print what waits for the group, leave it there, and end. Needs a group that exists;
     /// with --timeout it waits that long for more
@@ -208,6 +218,22 @@ pub(crate) struct InspectArgs {
     pub(crate) json: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct GroupsArgs {
+    /// Name of the queue
+    pub(crate) name: String,
+    /// Print JSON; with --watch an array per line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print them again and again, so many seconds apart, 0.01 to 86400, and since when each member holds
+    /// what it holds
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = interval)]
+    pub(crate) watch: Option<Duration>,
+    /// With --watch: end after N times [default: never]
+    #[arg(long, value_name = "N", requires = "watch")]
+    pub(crate) count: Option<u64>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum GroupCommand {
     /// Make a group: every message waits for it from then on
@@ -231,6 +257,8 @@ pub(crate) struct GroupAddArgs {
     /// What becomes of it when nobody reads for it
     #[arg(long, value_enum, default_value_t = RetentionArg::Hold)]
     pub(crate) retention: RetentionArg,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -318,6 +346,13 @@ fn seconds(text: &str) -> Result<Duration, String> {
         return Err(wrong());
     }
     Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    match seconds(text) {
+        Ok(interval) if interval >= Duration::from_millis(10) => Ok(interval),
+        _ => Err("it is a number of seconds, 0.01 to 86400".to_owned()),
+    }
 }
 
 fn rate(text: &str) -> Result<f64, String> {

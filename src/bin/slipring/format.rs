@@ -55,6 +55,12 @@ fn append_json(out: &mut Vec<u8>, facts: Facts, payload: &[u8]) {
     if let Some(attempts) = attempts {
         let _ = write!(out, ",\"attempts\":{attempts}");
     }
+    append_payload(out, payload);
+    out.extend_from_slice(b"}\n");
+}
+
+/// Appends the payload as a JSON object's last member.
+pub(crate) fn append_payload(out: &mut Vec<u8>, payload: &[u8]) {
     match str::from_utf8(payload) {
         Ok(text) => {
             out.extend_from_slice(b",\"payload\":");
@@ -64,7 +70,6 @@ fn append_json(out: &mut Vec<u8>, facts: Facts, payload: &[u8]) {
             let _ = write!(out, ",\"payload_base64\":\"{}\"", STANDARD.encode(payload));
         }
     }
-    out.extend_from_slice(b"}\n");
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod format;
 mod input;
 mod output;
 mod room;
+mod steady;
 mod stop;
 mod table;
 mod totals;

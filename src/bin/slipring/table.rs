@@ -5,27 +5,48 @@ use std::fmt::Write;
 /// Rows of cells under a heading. Cells that begin with a digit are numbers, and aligned right.
 #[derive(Debug)]
 pub(crate) struct Table {
-    rows: Vec<Vec<String>>,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+struct Row {
+    cells: Vec<String>,
+    /// Whole lines below it.
+    below: Vec<String>,
+}
+
+impl Row {
+    fn cell(&self, i: usize) -> &str {
+        self.cells.get(i).map_or("", String::as_str)
+    }
 }
 
 impl Table {
     pub(crate) fn new(heading: &[&str]) -> Table {
-        Table { rows: vec![heading.iter().map(|cell| (*cell).to_owned()).collect()] }
+        let mut table = Table { rows: Vec::new() };
+        table.row(heading.iter().map(|cell| (*cell).to_owned()).collect());
+        table
     }
 
     pub(crate) fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells);
+        self.rows.push(Row { cells, below: Vec::new() });
+    }
+
+    /// Adds a line below the last row, indented.
+    pub(crate) fn below(&mut self, line: String) {
+        if let Some(row) = self.rows.last_mut() {
+            row.below.push(line);
+        }
     }
 
     pub(crate) fn text(&self) -> String {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let cell = |row: &Vec<String>, i: usize| row.get(i).cloned().unwrap_or_default();
+        let columns = self.rows.iter().map(|row| row.cells.len()).max().unwrap_or(0);
         let widths: Vec<usize> = (0..columns)
-            .map(|i| self.rows.iter().map(|row| cell(row, i).chars().count()).max().unwrap_or(0))
+            .map(|i| self.rows.iter().map(|row| row.cell(i).chars().count()).max().unwrap_or(0))
             .collect();
         let numbers: Vec<bool> = (0..columns)
             .map(|i| {
-                let mut cells = self.rows.iter().skip(1).map(|row| cell(row, i));
+                let mut cells = self.rows.iter().skip(1).map(|row| row.cell(i));
                 cells.all(|cell| cell.starts_with(|c: char| c.is_ascii_digit() || c == '-'))
             })
             .collect();
@@ -34,7 +55,7 @@ impl Table {
             let mut line = String::new();
             for (i, (&width, &number)) in widths.iter().zip(&numbers).enumerate() {
                 let gap = if i == 0 { "" } else { "  " };
-                let cell = cell(row, i);
+                let cell = row.cell(i);
                 // Writing to a String does not fail.
                 let _ = match number {
                     true => write!(line, "{gap}{cell:>width$}"),
@@ -43,6 +64,9 @@ impl Table {
             }
             text.push_str(line.trim_end());
             text.push('\n');
+            for line in &row.below {
+                let _ = writeln!(text, "  {line}");
+            }
         }
         text
     }
@@ -70,6 +94,16 @@ pub(crate) fn bytes(count: f64) -> String {
     }
 }
 
+/// So many seconds in the unit that people would choose.
+pub(crate) fn duration(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86400),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,10 +115,18 @@ mod tests {
     }
 
     #[test]
+    fn durations_have_two_or_three_digits() {
+        let seen = [0, 119, 120, 7199, 7200, 172_799, 172_800].map(duration);
+        assert_eq!(seen, ["0 s", "119 s", "2 min", "119 min", "2 h", "47 h", "2 days"]);
+    }
+
+    #[test]
     fn numbers_stand_right_and_words_left() {
         let mut table = Table::new(&["name", "n"]);
         table.row(vec!["a".into(), "100".into()]);
+        table.below("a line that is longer than the columns".into());
         table.row(vec!["long".into(), "7".into()]);
-        assert_eq!(table.text(), "name    n\na     100\nlong    7\n");
+        let line = "  a line that is longer than the columns";
+        assert_eq!(table.text(), format!("name    n\na     100\n{line}\nlong    7\n"));
     }
 }

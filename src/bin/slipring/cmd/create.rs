@@ -7,12 +7,15 @@ use crate::args::CreateArgs;
 use crate::failure::Failure;
 
 pub(crate) fn run(args: &CreateArgs) -> Result<(), Failure> {
-    let mut builder = builder(&args.name, args.shape);
-    for group in &args.groups {
-        builder = builder.group(group.as_str());
+    if args.groups.is_empty() && args.shared.is_empty() && !args.policy.given().is_empty() {
+        let flags = args.policy.given().join(" and ");
+        return Err(Failure::Usage(format!("{flags}: no group is made; add --group or --shared")));
     }
-    for group in &args.shared {
-        builder = builder.group(Group::named(group).shared());
+    let mut builder = builder(&args.name, args.shape);
+    let exclusive = args.groups.iter().map(Group::named);
+    let shared = args.shared.iter().map(|name| Group::named(name).shared());
+    for group in exclusive.chain(shared) {
+        builder = builder.group(args.policy.apply(group));
     }
     match builder.create() {
         Ok(_) => Ok(()),

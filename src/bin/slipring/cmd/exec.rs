@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use signal_hook::low_level::signal_name;
-use slipring::{Consumer, Received, RecvError};
+use slipring::{Consumer, Received, RecvError, RejectError};
 
+use super::dead;
 use super::recv::{explain_start, group};
 use crate::args::RecvArgs;
 use crate::failure::{Failure, io_failed, note};
@@ -141,7 +142,7 @@ impl<'a> Worker<'a> {
                     self.check_patience()?;
                     continue;
                 }
-                Err(fault) => return Err(fault.into()),
+                Err(fault) => return Err(dead::receive_failed(&self.args.name, fault)),
             };
             if !again {
                 self.board().take();
@@ -170,10 +171,10 @@ impl<'a> Worker<'a> {
             message.ack();
             self.board().settle(|board| &mut board.done);
         } else if bad {
-            message.reject()?;
+            message.reject().map_err(|fault| self.not_buried(fault))?;
             tell("rejected: it is a dead letter now");
             self.board().settle(|board| &mut board.rejected);
-        } else if message.fail()? {
+        } else if message.fail().map_err(|fault| self.not_buried(fault))? {
             tell("given up: it is a dead letter now");
             self.board().settle(|board| &mut board.given_up);
         } else {
@@ -183,6 +184,13 @@ impl<'a> Worker<'a> {
             return Ok(Some(delay));
         }
         Ok(None)
+    }
+
+    fn not_buried(&self, fault: RejectError) -> Failure {
+        match fault {
+            RejectError::DeadLetter(fault) => dead::receive_failed(&self.args.name, fault.into()),
+            fault => fault.into(),
+        }
     }
 
     fn run(&self, message: &Received<'_>) -> Result<ExitStatus, Failure> {

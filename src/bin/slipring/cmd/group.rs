@@ -18,7 +18,7 @@ fn add(args: &GroupAddArgs) -> Result<(), Failure> {
     if args.shared {
         group = group.shared();
     }
-    Ok(open_existing(&args.name)?.add_group(group)?)
+    Ok(open_existing(&args.name)?.add_group(args.policy.apply(group))?)
 }
 
 fn remove(args: &GroupRmArgs) -> Result<(), Failure> {

@@ -1,30 +1,100 @@
 //! `slipring groups`
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
-use slipring::{GroupInfo, MemberInfo, Retention};
+use slipring::{GroupInfo, MemberInfo, Mode, OpenOptions, Retention, Snapshot};
 
 use super::snapshot;
-use crate::args::InspectArgs;
+use crate::args::GroupsArgs;
 use crate::failure::{Failure, note};
 use crate::output::print;
-use crate::table::Table;
+use crate::steady::Steady;
+use crate::stop::{SLICE, Stop};
+use crate::table::{Table, duration};
 
-pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
+/// Where each member's oldest unacked message is, by group, record and pid.
+pub(crate) type Holds = Steady<(String, u8, u32), u64>;
+
+pub(crate) fn run(args: &GroupsArgs) -> Result<(), Failure> {
+    if let Some(every) = args.watch {
+        return watch(args, every);
+    }
     let look = snapshot(&args.name)?;
     if args.json {
-        return print(&format!("{}\n", to_json(&look.groups)));
+        return print(&format!("{}\n", to_json(&look, None)));
     }
     if look.groups.is_empty() {
-        let name = &args.name;
-        note(&format!(
-            "queue {name:?} has no groups; to make one:\n  slipring group add {name} main"
-        ));
+        explain_none(&args.name);
         return Ok(());
     }
-    print(&to_text(&look.groups))
+    print(&to_text(&look, None))
 }
 
-pub(crate) fn to_text(groups: &[GroupInfo]) -> String {
+fn explain_none(name: &str) {
+    note(&format!("queue {name:?} has no groups; to make one:\n  slipring group add {name} main"));
+}
+
+fn watch(args: &GroupsArgs, every: Duration) -> Result<(), Failure> {
+    let stop = Stop::on_signals()?;
+    let mut holds = Holds::new();
+    for turn in 0..args.count.unwrap_or(u64::MAX) {
+        if turn > 0 {
+            sleep(every, &stop)?;
+        }
+        let look = snapshot(&args.name)?;
+        holds.look(Instant::now(), look.groups.iter().flat_map(held));
+        if args.json {
+            print(&format!("{}\n", to_json(&look, Some(&holds))))?;
+            continue;
+        }
+        if turn == 0 && look.groups.is_empty() {
+            explain_none(&args.name);
+        }
+        let gap = if turn == 0 { "" } else { "\n" };
+        print(&format!("{gap}{}", to_text(&look, Some(&holds))))?;
+    }
+    Ok(())
+}
+
+fn sleep(time: Duration, stop: &Stop) -> Result<(), Failure> {
+    let since = Instant::now();
+    loop {
+        stop.check()?;
+        match time.checked_sub(since.elapsed()) {
+            Some(left) if !left.is_zero() => thread::sleep(left.min(SLICE)),
+            _ => return Ok(()),
+        }
+    }
+}
+
+fn key(group: &GroupInfo, member: &MemberInfo) -> (String, u8, u32) {
+    (group.name.clone(), member.record, member.pid)
+}
+
+/// What members hold, by the oldest message that each has not acked.
+fn held(group: &GroupInfo) -> impl Iterator<Item = ((String, u8, u32), u64)> {
+    group.members.iter().filter_map(|member| {
+        let claimed = member.claimed.map(|(start, _)| start);
+        Some((key(group, member), claimed.or_else(|| stands_at(group, member))?))
+    })
+}
+
+/// An exclusive group's head says where its consumer stands, if something was delivered to it.
+fn stands_at(group: &GroupInfo, member: &MemberInfo) -> Option<u64> {
+    let holds = group.mode == Some(Mode::Exclusive) && member.live && group.unacked > 0;
+    holds.then_some(group.head)
+}
+
+/// Dead letters that were sent again and wait for the group; `None` if there never were any.
+fn retries(look: &Snapshot, group: &GroupInfo) -> Option<u64> {
+    let name = format!("{}.{}.retry", look.name, group.name);
+    let look = OpenOptions::new().snapshot(&name).ok()?;
+    look.groups.iter().find(|found| found.name == group.name).map(|found| found.depth)
+}
+
+pub(crate) fn to_text(look: &Snapshot, holds: Option<&Holds>) -> String {
     let mut table = Table::new(&[
         "GROUP",
         "MODE",
@@ -32,11 +102,15 @@ pub(crate) fn to_text(groups: &[GroupInfo]) -> String {
         "HEAD",
         "DEPTH",
         "UNACKED",
+        "RETRIES",
         "ACKED",
-        "CONSUMER",
+        "REDELIVERED",
+        "DEAD",
+        "MAX-ATTEMPTS",
     ]);
-    for group in groups {
-        let acked: u64 = group.members.iter().map(|member| member.acked).sum();
+    let number = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
+    for group in &look.groups {
+        let limit = Some(u64::from(group.max_attempts)).filter(|limit| *limit > 0);
         table.row(vec![
             group.name.clone(),
             mode(group),
@@ -44,31 +118,80 @@ pub(crate) fn to_text(groups: &[GroupInfo]) -> String {
             group.head.to_string(),
             group.depth.to_string(),
             group.unacked.to_string(),
-            acked.to_string(),
-            members(&group.members),
+            number(retries(look, group)),
+            group.acked.to_string(),
+            group.redelivered.to_string(),
+            group.dead_lettered.to_string(),
+            number(limit),
         ]);
+        if !group.dead_letters.is_empty() {
+            table.below(format!("dead letters go to {}", group.dead_letters));
+        }
+        let mut members = group.members.iter().filter(|member| !is_free(group, member)).peekable();
+        if members.peek().is_none() {
+            table.below("no consumer".to_owned());
+        }
+        for member in members {
+            table.below(member_line(group, member, holds));
+        }
     }
     table.text()
 }
 
-pub(crate) fn to_json(groups: &[GroupInfo]) -> Value {
-    let groups = groups.iter().map(|group| {
-        let members = group.members.iter().map(|member| {
-            json!({
-                "record": member.record, "pid": member.pid, "live": member.live,
-                "claimed": member.claimed.map(|(start, end)| [start, end]),
-                "attempts": member.attempts,
-                "acked": member.acked, "redelivered": member.redelivered,
-            })
-        });
+/// The record of a dead member of a shared group, whose range another has worked off.
+fn is_free(group: &GroupInfo, member: &MemberInfo) -> bool {
+    group.mode == Some(Mode::Shared) && !member.live && member.claimed.is_none()
+}
+
+fn member_line(group: &GroupInfo, member: &MemberInfo, holds: Option<&Holds>) -> String {
+    let dead = if member.live { "" } else { " (dead)" };
+    let what = match (member.claimed, stands_at(group, member)) {
+        (Some((start, end)), _) if end - start == 1 => {
+            format!(" holds {start}, attempt {}", member.attempts)
+        }
+        (Some((start, end)), _) => {
+            format!(" holds {start} to {}, attempt {}", end - 1, member.attempts)
+        }
+        (None, Some(head)) => format!(" at {head}"),
+        (None, None) => String::new(),
+    };
+    let time = holds.and_then(|holds| holds.unchanged(&key(group, member)));
+    let time = time.map(|time| time.as_secs()).filter(|seconds| *seconds > 0);
+    let time =
+        time.map_or(String::new(), |seconds| format!(", for at least {}", duration(seconds)));
+    format!("process {}{dead}{what}{time}; acked {}", member.pid, member.acked)
+}
+
+pub(crate) fn to_json(look: &Snapshot, holds: Option<&Holds>) -> Value {
+    let groups = look.groups.iter().map(|group| {
+        let members = group.members.iter().map(|member| member_json(group, member, holds));
+        let letters = Some(group.dead_letters.clone()).filter(|queue| !queue.is_empty());
         json!({
             "name": group.name, "mode": mode(group), "retention": retention(group),
-            "head": group.head,
-            "depth": group.depth, "unacked": group.unacked,
+            "head": group.head, "depth": group.depth, "unacked": group.unacked,
+            "retries": retries(look, group),
+            "acked": group.acked, "redelivered": group.redelivered,
+            "dead_lettered": group.dead_lettered, "max_attempts": group.max_attempts,
+            "dead_letters": letters.unwrap_or_else(|| format!("{}.dead", look.name)),
             "members": members.collect::<Vec<Value>>(),
         })
     });
     groups.collect()
+}
+
+fn member_json(group: &GroupInfo, member: &MemberInfo, holds: Option<&Holds>) -> Value {
+    let mut value = json!({
+        "record": member.record, "pid": member.pid, "live": member.live,
+        "claimed": member.claimed.map(|(start, end)| [start, end]),
+        "attempts": member.attempts,
+        "acked": member.acked, "redelivered": member.redelivered,
+        "dead_lettered": member.dead_lettered,
+    });
+    if let Some(holds) = holds {
+        let time = holds.unchanged(&key(group, member));
+        value["unchanged_ms"] = time.map(|time| time.as_millis() as u64).into();
+    }
+    value
 }
 
 fn mode(group: &GroupInfo) -> String {
@@ -81,16 +204,4 @@ fn retention(group: &GroupInfo) -> &'static str {
         Retention::Release => "release",
         _ => "unknown",
     }
-}
-
-fn members(members: &[MemberInfo]) -> String {
-    let texts = members.iter().map(|member| {
-        let dead = if member.live { "" } else { " (dead)" };
-        let holds = member.claimed.map_or(String::new(), |(start, end)| {
-            format!(" holds {start} to {}, attempt {}", end - 1, member.attempts)
-        });
-        format!("process {}{dead}{holds}", member.pid)
-    });
-    let texts: Vec<String> = texts.collect();
-    if texts.is_empty() { "none".to_owned() } else { texts.join(", ") }
 }

@@ -9,7 +9,7 @@ use super::{groups, snapshot};
 use crate::args::InspectArgs;
 use crate::failure::Failure;
 use crate::output::print;
-use crate::table::bytes;
+use crate::table::{bytes, duration};
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
     let look = snapshot(&args.name)?;
@@ -40,7 +40,7 @@ fn to_json(look: &Snapshot) -> serde_json::Value {
             "payload_bytes": look.producer.payload_bytes,
             "full": look.producer.full,
         },
-        "groups": groups::to_json(&look.groups),
+        "groups": groups::to_json(look, None),
     })
 }
 
@@ -80,16 +80,7 @@ fn to_text(look: &Snapshot) -> String {
         lines.iter().map(|(what, value)| format!("{what:<10}{value}\n")).collect();
     if !look.groups.is_empty() {
         text.push('\n');
-        text.push_str(&groups::to_text(&look.groups));
+        text.push_str(&groups::to_text(look, None));
     }
     text
-}
-
-fn duration(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", seconds / 86400),
-    }
 }

@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod create;
+mod dead;
 mod exec;
 mod group;
 mod groups;
@@ -28,6 +29,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Groups(args) => groups::run(&args),
         Command::Group(command) => group::run(&command),
+        Command::Dead(command) => dead::run(&command),
         Command::Rm(args) => rm::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::DemoRole(args) => demo::run_role(&args),

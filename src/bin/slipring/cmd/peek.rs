@@ -5,7 +5,7 @@
 
 use slipring::{Queue, RecvError, Start};
 
-use super::recv::Patience;
+use super::recv::{Patience, for_new_groups};
 use super::tail::report_missed;
 use crate::args::RecvArgs;
 use crate::failure::{Failure, note};
@@ -30,11 +30,9 @@ pub(crate) fn receive(
             .hint(format!("slipring group add {name} {name_of_group}"))
             .hint(format!("slipring groups {name}  (lists those that there are)")));
     };
-    if args.from.is_some() {
+    if let Some(rule) = for_new_groups(args) {
         let head = group.head;
-        note(&format!(
-            "note: group {name_of_group:?} exists and stands at message {head}: --from is for new groups"
-        ));
+        note(&format!("note: group {name_of_group:?} exists and stands at message {head}: {rule}"));
     }
     let mut observer = queue.observer(Start::Sequence(group.head))?;
     let form = Form::from(args.form);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use slipring::{Consumer, Group, RecvError};
 
-use super::{exec, peek};
+use super::{dead, exec, peek};
 use crate::args::RecvArgs;
 use crate::failure::{Failure, note};
 use crate::format::{Facts, Form};
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
 /// The group to receive for, as it is to be if it does not exist yet.
 pub(super) fn group(args: &RecvArgs) -> Group {
     let group = Group::named(&args.group).start(args.from.unwrap_or_default());
-    if args.shared { group.shared() } else { group }
+    args.policy.apply(if args.shared { group.shared() } else { group })
 }
 
 /// Says where the reading begins, where that may surprise.
@@ -44,10 +44,19 @@ pub(super) fn explain_start(args: &RecvArgs, consumer: &Consumer) {
             "note: made group {group:?}, which starts at message {position}; messages wait for it \
              from now on (slipring group rm {name} {group} ends that)"
         ));
-    } else if args.from.is_some() {
-        note(&format!(
-            "note: group {group:?} exists and resumes at message {position}: --from is for new groups"
-        ));
+    } else if let Some(rule) = for_new_groups(args) {
+        note(&format!("note: group {group:?} exists and resumes at message {position}: {rule}"));
+    }
+}
+
+/// What to say of flags that a group which exists has no use for.
+pub(super) fn for_new_groups(args: &RecvArgs) -> Option<String> {
+    let from = args.from.map(|_| "--from");
+    let flags: Vec<&str> = from.into_iter().chain(args.policy.given()).collect();
+    match &flags[..] {
+        [] => None,
+        [flag] => Some(format!("{flag} is for new groups")),
+        flags => Some(format!("{} are for new groups", flags.join(" and "))),
     }
 }
 
@@ -70,7 +79,7 @@ fn receive(
                 patience.check(output)?;
                 continue;
             }
-            Err(fault) => return Err(fault.into()),
+            Err(fault) => return Err(dead::receive_failed(&args.name, fault)),
         };
         let mut bytes = 0;
         for message in &batch {

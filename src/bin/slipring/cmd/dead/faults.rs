@@ -1,0 +1,76 @@
+//! What is wrong with dead letters, and the commands that help.
+
+use slipring::{BuryError, JoinError, OpenError, RecvError, RequeueError, SendError};
+
+use crate::args::LettersArgs;
+use crate::failure::{Failure, create_hint};
+
+/// A command of `slipring dead` for letters of `queue` in the queue `target`.
+pub(super) fn command(what: &str, queue: &str, target: &str) -> String {
+    if target == format!("{queue}.dead") {
+        format!("slipring dead {what} {queue}")
+    } else {
+        format!("slipring dead {what} {queue} --letters {target}")
+    }
+}
+
+pub(super) fn look_failed(fault: RequeueError) -> Failure {
+    Failure::failed(fault.to_string())
+}
+
+/// The error of purging or requeueing.
+pub(super) fn work_failed(of: &LettersArgs, fault: RequeueError) -> Failure {
+    let purge_one = || {
+        let purge = command("purge", &of.queue, &super::target(of));
+        format!("{purge} --count 1  (throws this letter away)")
+    };
+    let hints = match &fault {
+        RequeueError::Join { source: JoinError::ConsumerTaken { .. }, .. } => {
+            vec!["only one can purge or requeue at a time: try again when it is done".to_owned()]
+        }
+        RequeueError::Join { queue, source: JoinError::NoSuchGroup { group } } => vec![
+            format!("slipring group add {queue} {group}  (with --shared, if it was shared)"),
+            purge_one(),
+        ],
+        RequeueError::Open { queue, source: OpenError::NotFound { .. } } => {
+            vec![create_hint(queue), purge_one()]
+        }
+        RequeueError::Send { queue, source } => match &**source {
+            BuryError::Send(SendError::Full(full)) => {
+                let group = full.group();
+                let from = queue.strip_suffix(&format!(".{group}.retry")).unwrap_or(&of.queue);
+                vec![
+                    format!("slipring groups {from}  (says who reads for it)"),
+                    format!(
+                        "slipring recv {from} --group {group}  (with --shared, if it is shared)"
+                    ),
+                ]
+            }
+            _ => vec![format!("slipring inspect {queue}")],
+        },
+        RequeueError::NotALetter { .. } => vec![purge_one()],
+        _ => Vec::new(),
+    };
+    hints.iter().fold(Failure::failed(fault.to_string()), Failure::hint)
+}
+
+/// The error of receiving from `queue`.
+pub(crate) fn receive_failed(queue: &str, fault: RecvError) -> Failure {
+    let hints = match &fault {
+        RecvError::DeadLetter(letter) => match &letter.source {
+            BuryError::Send(SendError::Full(_)) => {
+                let ways = [
+                    ("list", "says what is there"),
+                    ("requeue", "sends it again"),
+                    ("purge", "throws it away"),
+                ];
+                let hint =
+                    |(what, does)| format!("{}  ({does})", command(what, queue, &letter.target));
+                ways.map(hint).to_vec()
+            }
+            _ => vec![format!("slipring inspect {}", letter.target)],
+        },
+        _ => Vec::new(),
+    };
+    hints.iter().fold(Failure::from(fault), Failure::hint)
+}

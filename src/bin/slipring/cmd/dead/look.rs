@@ -1,0 +1,212 @@
+//! `slipring dead list` and `slipring dead show`: without a trace.
+
+use std::io::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+use slipring::{DeadLetter, DeadLetters, Observation, OpenOptions, RecvError};
+
+use super::faults::command;
+use super::{look_failed, open, target};
+use crate::args::{DeadListArgs, DeadShowArgs, LettersArgs};
+use crate::failure::{Failure, note};
+use crate::format::append_payload;
+use crate::output::{Output, print};
+use crate::stop::{SLICE, Stop};
+use crate::table::{Table, duration};
+
+pub(super) fn list(args: &DeadListArgs) -> Result<(), Failure> {
+    mention_others(&args.of);
+    let Some(dead) = open(&args.of)? else {
+        note(&format!("there is no dead letter in {:?}: there never was one", target(&args.of)));
+        return Ok(());
+    };
+    if args.json { list_json(&dead, args) } else { list_text(&dead, args) }
+}
+
+/// Says which groups have their dead letters elsewhere.
+fn mention_others(of: &LettersArgs) {
+    if of.letters.is_some() {
+        return;
+    }
+    // The queue may be gone, and its dead letters not.
+    let groups = OpenOptions::new().snapshot(&of.queue).map(|look| look.groups);
+    for group in groups.unwrap_or_default() {
+        if !group.dead_letters.is_empty() {
+            note(&format!(
+                "note: dead letters of group {:?} are in another queue:\n  {}",
+                group.name,
+                command("list", &of.queue, &group.dead_letters)
+            ));
+        }
+    }
+}
+
+fn list_text(dead: &DeadLetters, args: &DeadListArgs) -> Result<(), Failure> {
+    let mut table = Table::new(&[
+        "LETTER", "QUEUE", "GROUP", "SEQUENCE", "ATTEMPTS", "REASON", "AGE", "KIND", "SIZE",
+    ]);
+    let mut rows = 0;
+    each(dead, |seen, letter| {
+        if Some(rows) == args.count {
+            return Ok(false);
+        }
+        table.row(row(seen, letter));
+        rows += 1;
+        Ok(true)
+    })?;
+    if rows == 0 {
+        note(&format!("there is no dead letter in {:?}", dead.queue().name()));
+        return Ok(());
+    }
+    print(&table.text())
+}
+
+fn row(seen: &Observation<'_>, letter: Option<&DeadLetter<'_>>) -> Vec<String> {
+    let number = seen.sequence().to_string();
+    let Some(letter) = letter else {
+        let mut cells = vec![number];
+        cells.extend(["-", "-", "-", "-", "no letter", "-"].map(str::to_owned));
+        cells.extend([seen.kind().to_string(), seen.len().to_string()]);
+        return cells;
+    };
+    vec![
+        number,
+        // Whoever may write there may have written anything.
+        letter.queue.escape_debug().to_string(),
+        letter.group.escape_debug().to_string(),
+        letter.sequence.to_string(),
+        letter.attempts.to_string(),
+        letter.reason.to_string(),
+        age(letter.time),
+        letter.kind.to_string(),
+        letter.payload.len().to_string(),
+    ]
+}
+
+fn list_json(dead: &DeadLetters, args: &DeadListArgs) -> Result<(), Failure> {
+    let stop = Stop::on_signals()?;
+    let mut output = Output::stdout()?;
+    let mut lines = 0;
+    each(dead, |seen, letter| {
+        if Some(lines) == args.count {
+            return Ok(false);
+        }
+        append_json(output.buffer(), seen, letter);
+        lines += 1;
+        if output.is_large() {
+            output.flush(&stop)?;
+        }
+        Ok(true)
+    })?;
+    output.flush(&stop)
+}
+
+pub(super) fn show(args: &DeadShowArgs) -> Result<(), Failure> {
+    let name = target(&args.of);
+    let queue = &args.of.queue;
+    let stop = Stop::on_signals()?;
+    let mut output = Output::stdout()?;
+    let mut found = 0;
+    if let Some(dead) = open(&args.of)? {
+        each(&dead, |seen, letter| {
+            let Some(letter) = letter else { return Ok(true) };
+            let wanted = args
+                .sequence
+                .is_none_or(|sequence| (letter.queue, letter.sequence) == (queue, sequence));
+            if wanted && found == 0 {
+                if args.json {
+                    append_json(output.buffer(), seen, Some(letter));
+                } else {
+                    describe(&name, seen, letter);
+                    output.buffer().extend_from_slice(letter.payload);
+                }
+            }
+            found += u64::from(wanted);
+            Ok(args.sequence.is_some() || found == 0)
+        })?;
+    }
+    match (found, args.sequence) {
+        (0, None) => Err(Failure::failed(format!("there is no dead letter in {name:?}"))),
+        (0, Some(sequence)) => {
+            let text = format!("message {sequence} of {queue:?} is no dead letter in {name:?}");
+            Err(Failure::failed(text).hint(command("list", queue, &name)))
+        }
+        (1, _) => output.flush(&stop),
+        (many, _) => {
+            note(&format!(
+                "note: this is the oldest of {many} letters of the message:\n  {}",
+                command("list", queue, &name)
+            ));
+            output.flush(&stop)
+        }
+    }
+}
+
+/// Shows each message that waits now to `look`, from the oldest on, until it says false. `None`: somebody
+/// has sent something else there.
+fn each(
+    dead: &DeadLetters,
+    mut look: impl FnMut(&Observation<'_>, Option<&DeadLetter<'_>>) -> Result<bool, Failure>,
+) -> Result<(), Failure> {
+    let (mut observer, end) = dead.observe().map_err(look_failed)?;
+    while observer.position() < end {
+        let seen = match observer.recv_timeout(SLICE) {
+            Ok(seen) => seen,
+            // They went while this looked.
+            Err(RecvError::Timeout) => break,
+            Err(fault) => return Err(fault.into()),
+        };
+        let letter = DeadLetter::parse(seen.kind(), &seen);
+        if seen.sequence() >= end || !look(&seen, letter.as_ref())? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn age(time: SystemTime) -> String {
+    let age = SystemTime::now().duration_since(time).unwrap_or_default();
+    format!("{} ago", duration(age.as_secs()))
+}
+
+fn describe(name: &str, seen: &Observation<'_>, letter: &DeadLetter<'_>) {
+    note(&format!(
+        "letter {} of {name:?}: message {} of {:?}\n  given up by group {:?} ({}; deliveries: {}), \
+         {}\n  kind {}, {} bytes",
+        seen.sequence(),
+        letter.sequence,
+        letter.queue,
+        letter.group,
+        letter.reason,
+        letter.attempts,
+        age(letter.time),
+        letter.kind,
+        letter.payload.len(),
+    ));
+}
+
+// Writing to a Vec does not fail.
+fn append_json(out: &mut Vec<u8>, seen: &Observation<'_>, letter: Option<&DeadLetter<'_>>) {
+    let _ = write!(out, "{{\"letter\":{}", seen.sequence());
+    match letter {
+        None => out.extend_from_slice(b",\"error\":\"no letter\""),
+        Some(letter) => {
+            let since_1970 = letter.time.duration_since(UNIX_EPOCH).unwrap_or_default();
+            let _ = write!(
+                out,
+                ",\"queue\":{},\"group\":{},\"sequence\":{},\"attempts\":{},\"reason\":\"{}\",\
+                 \"time\":{},\"kind\":{}",
+                Value::from(letter.queue),
+                Value::from(letter.group),
+                letter.sequence,
+                letter.attempts,
+                letter.reason,
+                since_1970.as_secs_f64(),
+                letter.kind,
+            );
+            append_payload(out, letter.payload);
+        }
+    }
+    out.extend_from_slice(b"}\n");
+}

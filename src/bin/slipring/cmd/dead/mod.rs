@@ -1,0 +1,67 @@
+//! `slipring dead`
+
+mod faults;
+mod look;
+
+use slipring::{DeadLetters, LettersError, OpenError, OpenOptions};
+
+use super::snapshot;
+use crate::args::{DeadCommand, DeadSomeArgs, LettersArgs};
+use crate::failure::Failure;
+use crate::output::print;
+
+pub(super) use faults::receive_failed;
+use faults::{look_failed, work_failed};
+
+pub(super) fn run(command: &DeadCommand) -> Result<(), Failure> {
+    match command {
+        DeadCommand::List(args) => look::list(args),
+        DeadCommand::Show(args) => look::show(args),
+        DeadCommand::Purge(args) => some(args, "purged", DeadLetters::purge),
+        DeadCommand::Requeue(args) => some(args, "requeued", DeadLetters::requeue),
+    }
+}
+
+/// Name of the queue that the letters are in.
+fn target(of: &LettersArgs) -> String {
+    of.letters.clone().unwrap_or_else(|| format!("{}.dead", of.queue))
+}
+
+/// Opens the dead-letter queue; `None` if there never was a letter.
+fn open(of: &LettersArgs) -> Result<Option<DeadLetters>, Failure> {
+    match DeadLetters::open(&target(of), &OpenOptions::new()) {
+        Ok(dead) => Ok(Some(dead)),
+        Err(OpenError::NotFound { .. }) => match snapshot(&of.queue) {
+            Ok(_) => Ok(None),
+            // Not even the queue is there: a typing error, rather.
+            Err(fault) => Err(fault),
+        },
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+/// Does `work` with the letters that wait now. Not with those that come meanwhile: a message that fails
+/// again would go round and round.
+fn some(
+    args: &DeadSomeArgs,
+    did: &str,
+    work: fn(&DeadLetters, u64) -> Result<u64, LettersError>,
+) -> Result<(), Failure> {
+    let outcome = match open(&args.of)? {
+        None => Ok(0),
+        Some(dead) => {
+            let (observer, end) = dead.observe().map_err(look_failed)?;
+            let waiting = end.saturating_sub(observer.position());
+            match args.count.unwrap_or(u64::MAX).min(waiting) {
+                // Nobody is to become a member of a queue that has none.
+                0 => Ok(0),
+                count => work(&dead, count),
+            }
+        }
+    };
+    let done = outcome.as_ref().map_or_else(|fault| fault.done, |done| *done);
+    let letters = if done == 1 { "letter" } else { "letters" };
+    let printed = print(&format!("{did} {done} dead {letters}\n"));
+    outcome.map_err(|fault| work_failed(&args.of, fault.source))?;
+    printed
+}

@@ -1,0 +1,236 @@
+//! Dead letters: looked at, thrown away, sent again.
+
+use slipring::{Consumer, DeadLetter, Group, Queue};
+
+use super::common::TempName;
+use super::tool::{Running, feed, json, run};
+
+/// A queue with a shared group `work`, and the queues that come to be beside it.
+struct Bench {
+    name: TempName,
+    dead: TempName,
+    retry: TempName,
+}
+
+impl Bench {
+    fn new(what: &str, flags: &[&str]) -> Bench {
+        let name = TempName::new(what);
+        let dead = TempName::exactly(format!("{}.dead", &*name));
+        let retry = TempName::exactly(format!("{}.work.retry", &*name));
+        run(&[&["create", &name, "--shared", "work"], flags].concat()).quietly();
+        Bench { name, dead, retry }
+    }
+
+    fn member(&self) -> Consumer {
+        let queue: Queue = Queue::open(&self.name).unwrap();
+        queue.consumer(Group::named("work").shared()).unwrap()
+    }
+
+    /// Sends these lines, and has them all rejected.
+    fn reject(&self, lines: &[u8]) {
+        feed(&["send", &self.name, "--kind", "7"], lines).quietly();
+        let mut member = self.member();
+        while let Some(message) = member.try_recv().unwrap() {
+            message.reject().unwrap();
+        }
+    }
+
+    /// Sequences of the letters that wait.
+    fn waiting(&self) -> Vec<u64> {
+        let out = run(&["dead", "list", &self.name, "--json"]).quietly();
+        let letter = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+        out.lines().map(|line| letter(line)["sequence"].as_u64().unwrap()).collect()
+    }
+
+    fn depth(&self) -> u64 {
+        json(&["inspect", &self.dead, "--json"])["depth"].as_u64().unwrap()
+    }
+}
+
+#[test]
+fn without_a_letter_there_is_nothing_to_do() {
+    let bench = Bench::new("none", &[]);
+    let ran = run(&["dead", "list", &bench.name]).says(0, &["there never was one"]);
+    assert_eq!(ran.out, "");
+    assert_eq!(run(&["dead", "purge", &bench.name]).quietly(), "purged 0 dead letters\n");
+    assert_eq!(run(&["dead", "requeue", &bench.name]).quietly(), "requeued 0 dead letters\n");
+    run(&["dead", "show", &bench.name]).says(1, &["there is no dead letter"]);
+    assert!(!bench.dead.path().exists());
+    for command in ["list", "show", "purge", "requeue"] {
+        run(&["dead", command, &bench.dead]).says(1, &["there is no queue", "slipring create"]);
+        assert_eq!(run(&["dead", command, "a/b"]).code, Some(2));
+    }
+    // A queue of another kind gets no consumer.
+    let others = ["dead", "purge", &bench.name, "--letters", &bench.name];
+    assert_eq!(run(&others).quietly(), "purged 0 dead letters\n");
+    assert_eq!(json(&["groups", &bench.name, "--json"]).as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn letters_are_listed_for_people_and_for_programs() {
+    let bench = Bench::new("list", &[]);
+    bench.reject(b"one\n\xff\xfe\nthree\n");
+    let out = run(&["dead", "list", &bench.name]).quietly();
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(lines[0].starts_with("LETTER  QUEUE") && lines.len() == 4, "{out}");
+    let cells: Vec<&str> = lines[2].split_whitespace().collect();
+    assert_eq!(cells[..6], ["1", &*bench.name, "work", "1", "1", "rejected"]);
+    assert_eq!(cells[cells.len() - 3..], ["ago", "7", "2"]);
+    let out = run(&["dead", "list", &bench.name, "--json", "--count", "2"]).quietly();
+    let lines: Vec<serde_json::Value> =
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(
+        (&lines[0]["payload"], &lines[1]["payload_base64"]),
+        (&"one".into(), &"//4=".into())
+    );
+    let letter = &lines[1];
+    assert_eq!((&letter["letter"], &letter["sequence"]), (&1.into(), &1.into()));
+    assert_eq!((&letter["queue"], &letter["group"]), (&(*bench.name).into(), &"work".into()));
+    assert_eq!((&letter["reason"], &letter["attempts"]), (&"rejected".into(), &1.into()));
+    assert_eq!(letter["kind"], 7);
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+    assert!(letter["time"].as_f64().unwrap() <= now);
+    assert_eq!(run(&["dead", "list", &bench.name, "--count", "1"]).quietly().lines().count(), 2);
+    assert_eq!(bench.depth(), 3, "a look takes nothing");
+}
+
+#[test]
+fn a_letter_is_shown_as_it_was_sent() {
+    let bench = Bench::new("shown", &[]);
+    bench.reject(b"one\ntwo\n");
+    let show = ["dead", "show", &bench.name];
+    let ran =
+        run(&show).says(0, &["message 0 of", "group \"work\"", "rejected", "kind 7, 3 bytes"]);
+    assert_eq!(ran.out, "one");
+    assert_eq!(run(&[&show[..], &["1"]].concat()).says(0, &["message 1 of"]).out, "two");
+    let letter = json(&[&show[..], &["1", "--json"]].concat());
+    assert_eq!((&letter["sequence"], &letter["payload"]), (&1.into(), &"two".into()));
+    let list = format!("slipring dead list {}", &*bench.name);
+    run(&[&show[..], &["2"]].concat()).says(1, &["message 2", "is no dead letter", &list]);
+    assert_eq!(bench.depth(), 2, "a look takes nothing");
+}
+
+#[test]
+fn letters_are_thrown_away_from_the_oldest_on() {
+    let bench = Bench::new("thrown", &[]);
+    bench.reject(b"0\n1\n2\n3\n");
+    let purge = ["dead", "purge", &bench.name];
+    let count = |n| run(&[&purge[..], &["--count", n]].concat()).quietly();
+    assert_eq!(count("1"), "purged 1 dead letter\n");
+    assert_eq!(bench.waiting(), [1, 2, 3]);
+    assert_eq!(count("0"), "purged 0 dead letters\n");
+    assert_eq!(count("2"), "purged 2 dead letters\n");
+    assert_eq!(run(&purge).quietly(), "purged 1 dead letter\n");
+    assert_eq!(run(&["dead", "list", &bench.name]).says(0, &["there is no dead letter"]).out, "");
+}
+
+#[test]
+fn requeued_letters_come_again_and_groups_show_that_they_wait() {
+    let bench = Bench::new("again", &[]);
+    bench.reject(b"0\n1\n2\n");
+    let retries = || json(&["groups", &bench.name, "--json"])[0]["retries"].clone();
+    assert_eq!(retries(), serde_json::Value::Null);
+    let requeue = ["dead", "requeue", &bench.name];
+    let some = [&requeue[..], &["--count", "2"]].concat();
+    assert_eq!(run(&some).quietly(), "requeued 2 dead letters\n");
+    assert_eq!((retries(), bench.waiting()), (2.into(), vec![2]));
+    let receive = ["recv", &bench.name, "--group", "work", "--shared", "--count", "2", "--json"];
+    let out = run(&receive).quietly();
+    assert!(out.starts_with("{\"sequence\":0,\"kind\":7,") && out.lines().count() == 2, "{out}");
+    assert_eq!(retries(), 0);
+    // It fails again, over and over, but is requeued no more than once.
+    assert_eq!(run(&requeue).quietly(), "requeued 1 dead letter\n");
+    let mut member = bench.member();
+    member.recv().unwrap().reject().unwrap();
+    assert_eq!(bench.waiting(), [2]);
+    assert!(bench.retry.path().exists());
+}
+
+#[test]
+fn who_works_on_the_letters_is_named() {
+    let bench = Bench::new("taken", &[]);
+    bench.reject(b"0\n");
+    let dead: Queue = Queue::open(&bench.dead).unwrap();
+    let busy = dead.consumer("dead").unwrap();
+    let pid = std::process::id().to_string();
+    for (command, did) in [("purge", "purged 0"), ("requeue", "requeued 0")] {
+        let ran = run(&["dead", command, &bench.name]).says(1, &[&pid, "try again"]);
+        assert_eq!(ran.out, format!("{did} dead letters\n"));
+    }
+    drop(busy);
+    assert_eq!(bench.waiting(), [0]);
+}
+
+#[test]
+fn a_full_queue_of_retries_says_who_has_to_read() {
+    let bench = Bench::new("noroom", &["--capacity", "2"]);
+    Queue::builder(&bench.dead).capacity(8).payload_size(512).group("dead").create().unwrap();
+    bench.reject(b"0\n1\n");
+    bench.reject(b"2\n");
+    let receive = format!("slipring recv {} --group work", &*bench.name);
+    let ran = run(&["dead", "requeue", &bench.name]);
+    let ran = ran.says(1, &["is full", &receive, &format!("slipring groups {}", &*bench.name)]);
+    assert_eq!(ran.out, "requeued 2 dead letters\n");
+    assert_eq!(bench.waiting(), [2]);
+}
+
+#[test]
+fn what_cannot_be_requeued_says_what_to_do() {
+    let bench = Bench::new("stuck", &[]);
+    bench.reject(b"0\n");
+    let purge = format!("slipring dead purge {} --count 1", &*bench.name);
+    run(&["group", "rm", &bench.name, "work"]).quietly();
+    let add = format!("slipring group add {} work", &*bench.name);
+    let requeue = ["dead", "requeue", &bench.name];
+    run(&requeue).says(1, &["no group \"work\"", &add, &purge]);
+    run(&["group", "add", &bench.name, "work", "--shared"]).quietly();
+    feed(&["send", &bench.dead], b"no letter\n").quietly();
+    let ran = run(&requeue).says(1, &["message 1", "no dead letter", &purge]);
+    assert_eq!(ran.out, "requeued 1 dead letter\n");
+    let out = run(&["dead", "list", &bench.name]).quietly();
+    assert!(out.contains("no letter"), "{out}");
+    assert!(json(&["dead", "list", &bench.name, "--json"])["error"].is_string());
+    run(&["rm", &bench.name]).quietly();
+    // Its letters are still there.
+    assert_eq!(run(&["dead", "purge", &bench.name]).quietly(), "purged 1 dead letter\n");
+}
+
+#[test]
+fn a_group_may_have_its_letters_elsewhere() {
+    let target = TempName::new("elsewhere-own");
+    let bench = Bench::new("elsewhere", &["--dead-letters", &target]);
+    bench.reject(b"0\n1\n");
+    let list = format!("slipring dead list {} --letters {}", &*bench.name, &*target);
+    run(&["dead", "list", &bench.name]).says(0, &[&list, "there never was one"]);
+    let with = |command: &str| {
+        run(&["dead", command, &bench.name, "--letters", &target, "--count", "1"]).quietly()
+    };
+    assert!(with("list").contains(&*bench.name));
+    assert_eq!(with("requeue"), "requeued 1 dead letter\n");
+    assert_eq!(with("purge"), "purged 1 dead letter\n");
+}
+
+#[test]
+fn a_full_dead_letter_queue_ends_a_receiver_with_what_helps() {
+    let bench = Bench::new("full", &["--max-attempts", "1"]);
+    let dead = Queue::builder(&bench.dead).capacity(1).payload_size(112 + DeadLetter::ENVELOPE);
+    drop(dead.group("dead").create().unwrap());
+    feed(&["send", &bench.name], b"0\n1\n").quietly();
+    let mut member = bench.member();
+    member.recv().unwrap().reject().unwrap();
+    // Delivered, and not acked.
+    drop(member.recv().unwrap());
+    drop(member);
+    let receive = ["recv", &bench.name, "--group", "work", "--shared"];
+    let help = |command| format!("slipring dead {command} {}", &*bench.name);
+    let words = [help("list"), help("purge"), help("requeue")];
+    let ran = run(&receive).says(1, &["message 1", "is full", &words[0], &words[1], &words[2]]);
+    assert_eq!(ran.out, "");
+    assert_eq!(run(&["dead", "purge", &bench.name]).quietly(), "purged 1 dead letter\n");
+    let receiver = Running::start(&receive);
+    while bench.waiting() != [1] {
+        std::thread::yield_now();
+    }
+    receiver.kill();
+}

@@ -1,0 +1,143 @@
+//! What is said of groups and their members.
+
+use slipring::{Group, Queue};
+
+use super::common::TempName;
+use super::tool::{Running, feed, json, run};
+
+fn find<'v>(groups: &'v serde_json::Value, name: &str) -> &'v serde_json::Value {
+    groups.as_array().unwrap().iter().find(|group| group["name"] == name).unwrap()
+}
+
+fn group(queue: &str, name: &str) -> serde_json::Value {
+    find(&json(&["groups", queue, "--json"]), name).clone()
+}
+
+#[test]
+fn members_show_what_they_hold() {
+    let name = TempName::new("holds");
+    run(&["create", &name, "--shared", "work", "--group", "audit"]).quietly();
+    feed(&["send", &name], b"0\n1\n2\n3\n").quietly();
+    let queue: Queue = Queue::open(&name).unwrap();
+    let mut member = queue.consumer(Group::named("work").shared()).unwrap();
+    member.recv().unwrap().ack();
+    let batch = member.batch(2).unwrap();
+    let pid = std::process::id();
+    let out = run(&["groups", &name]).quietly();
+    for words in [&format!("  process {pid} holds 1 to 2, attempt 1; acked 1\n"), "no consumer"] {
+        assert!(out.contains(words), "{words:?} in {out}");
+    }
+    let groups = json(&["groups", &name, "--json"]);
+    let work = groups.as_array().unwrap().iter().find(|group| group["name"] == "work").unwrap();
+    assert_eq!(
+        (&work["head"], &work["depth"], &work["unacked"]),
+        (&3.into(), &3.into(), &2.into())
+    );
+    assert_eq!((&work["mode"], &work["acked"]), (&"shared".into(), &1.into()));
+    let seen = &work["members"][0];
+    assert_eq!((&seen["claimed"], &seen["attempts"]), (&serde_json::json!([1, 3]), &1.into()));
+    assert_eq!((&seen["pid"], &seen["live"]), (&pid.into(), &true.into()));
+    assert!(seen.get("unchanged_ms").is_none());
+    drop(batch);
+    // Its totals stay when it is gone, and what it held, until another takes that.
+    drop(member);
+    let out = run(&["groups", &name]).quietly();
+    assert!(out.contains(&format!("  process {pid} (dead) holds 1 to 2, attempt 1;")), "{out}");
+    let work = group(&name, "work");
+    assert_eq!((&work["acked"], &work["members"][0]["live"]), (&1.into(), &false.into()));
+}
+
+#[test]
+fn whoever_takes_a_dead_members_range_is_shown_with_it() {
+    let name = TempName::new("heir");
+    run(&["create", &name, "--payload", "200000", "--capacity", "4", "--shared", "work"]).quietly();
+    // More than a pipe holds.
+    feed(&["send", &name], &[b'x'; 200_000]).quietly();
+    let queue: Queue = Queue::open(&name).unwrap();
+    let mut member = queue.consumer(Group::named("work").shared()).unwrap();
+    drop(member.recv().unwrap());
+    drop(member);
+    let heir = Running::start(&["recv", &name, "--group", "work", "--shared", "--count", "1"]);
+    let held_by =
+        |pid: u32| {
+            let members = group(&name, "work")["members"].clone();
+            members.as_array().unwrap().iter().any(|member| {
+                member["claimed"] == serde_json::json!([0, 1]) && member["pid"] == pid
+            })
+        };
+    while !held_by(heir.pid()) {
+        std::thread::yield_now();
+    }
+    let line = format!("process {} holds 0, attempt 2;", heir.pid());
+    let out = run(&["groups", &name]).quietly();
+    assert!(out.contains(&line), "{out}");
+    heir.finish().quietly();
+    let out = run(&["groups", &name]).quietly();
+    assert!(out.contains("no consumer"), "{out}");
+    let work = group(&name, "work");
+    assert_eq!((&work["acked"], &work["redelivered"]), (&1.into(), &1.into()));
+}
+
+#[test]
+fn a_watcher_says_for_how_long_nothing_has_moved() {
+    let name = TempName::new("watch");
+    run(&["create", &name, "--shared", "work", "--group", "audit"]).quietly();
+    feed(&["send", &name], b"0\n1\n").quietly();
+    let queue: Queue = Queue::open(&name).unwrap();
+    let mut member = queue.consumer(Group::named("work").shared()).unwrap();
+    let mut idle = queue.consumer("audit").unwrap();
+    let message = member.recv().unwrap();
+    let mut watcher = Running::start(&["groups", &name, "--json", "--watch", "0.05"]);
+    let mut unchanged = |group: &str| {
+        let line = watcher.lines(1).remove(0);
+        let groups: serde_json::Value = serde_json::from_str(&line).unwrap();
+        find(&groups, group)["members"][0]["unchanged_ms"].as_u64()
+    };
+    assert_eq!(unchanged("work"), Some(0));
+    let first = unchanged("work").unwrap();
+    assert!(first >= 50, "{first}");
+    assert_eq!(unchanged("audit"), None);
+    let later = unchanged("work").unwrap();
+    assert!(later >= first + 100, "{later}");
+    message.ack();
+    let taken = member.recv().unwrap();
+    let mut now = later;
+    while now >= later {
+        now = unchanged("work").unwrap();
+    }
+    taken.ack();
+    while unchanged("work").is_some() {}
+    // One that was delivered and not acked stands at the head.
+    drop(idle.recv().unwrap());
+    while unchanged("audit").is_none_or(|time| time == 0) {}
+    watcher.signal(nix::sys::signal::Signal::SIGINT);
+    assert_eq!(watcher.finish().code, Some(130));
+}
+
+#[test]
+fn a_watcher_prints_the_table_as_often_as_it_is_told() {
+    let name = TempName::new("tables");
+    run(&["create", &name, "--shared", "work"]).quietly();
+    feed(&["send", &name], b"0\n").quietly();
+    let queue: Queue = Queue::open(&name).unwrap();
+    let mut member = queue.consumer(Group::named("work").shared()).unwrap();
+    let message = member.recv().unwrap();
+    let out = run(&["groups", &name, "--watch", "--count", "3"]).quietly();
+    assert_eq!(out.matches("GROUP ").count(), 3, "{out}");
+    assert_eq!(out.matches("holds 0, attempt 1").count(), 3, "{out}");
+    assert!(out.contains(", for at least 2 s") && !out.contains("at least 0 s"), "{out}");
+    drop(message);
+    for wrong in [&["--count", "3"][..], &["--watch", "0"], &["--watch", "soon"]] {
+        assert_eq!(run(&[&["groups", &name], wrong].concat()).code, Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_watcher_of_a_queue_that_goes_says_so() {
+    let name = TempName::new("goes");
+    run(&["create", &name]).quietly();
+    let mut watcher = Running::start(&["groups", &name, "--watch", "0.05"]);
+    watcher.wait_for("slipring group add");
+    run(&["rm", &name]).quietly();
+    watcher.finish().says(1, &["there is no queue"]);
+}
