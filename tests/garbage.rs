@@ -8,7 +8,9 @@ mod common;
 use std::time::Duration;
 
 use common::{Rng, TempName, words};
-use slipring::{Consumer, Group, Observer, Producer, Queue, RecvError, Retention, Start};
+use slipring::{
+    Consumer, DeadLetter, Group, Observer, Producer, Queue, RecvError, Retention, Start,
+};
 
 #[test]
 fn a_tail_that_cannot_be_never_lends_out_more_than_the_ring() {
@@ -133,6 +135,12 @@ fn use_up(observer: &mut Observer) -> u64 {
     seen.ok().flatten().map_or(0, |message| message.len() as u64 + message.missed())
 }
 
+/// Dead letters go nowhere: the name of their queue may be garbage, too.
+fn without_letters(mut consumer: Consumer) -> Consumer {
+    consumer.on_dead_letter(|_: &DeadLetter<'_>| Ok::<(), String>(()));
+    consumer
+}
+
 impl Handles {
     fn act(&mut self, rng: &mut Rng) {
         let bytes = [7; 24];
@@ -154,7 +162,9 @@ impl Handles {
                 let start = [Start::Oldest, Start::Newest, Start::Sequence(rng.next())];
                 let keep = [Retention::Hold, Retention::Release][rng.below(2) as usize];
                 let group = Group::named(group).start(start[rng.below(3) as usize]);
-                self.consumers.extend(self.queue.consumer(group.retention(keep)).ok());
+                let group = group.retention(keep).max_attempts(rng.below(4) as u8);
+                let group = if rng.below(2) == 0 { group.shared() } else { group };
+                self.consumers.extend(self.queue.consumer(group).ok().map(without_letters));
             }
             6 => {
                 let start = [Start::Oldest, Start::Newest, Start::Sequence(rng.next())];
@@ -192,7 +202,16 @@ impl Handles {
                     std::hint::black_box(read);
                     assert!(batch.len() <= 8);
                     for _ in 0..rng.below(9) {
-                        batch.ack_first();
+                        match rng.below(5) {
+                            0 => drop(batch.ack_one(rng.below(20))),
+                            1 => drop(
+                                batch.first().map(|m| m.sequence()).map(|seq| batch.reject(seq)),
+                            ),
+                            _ => batch.ack_first(),
+                        }
+                    }
+                    if rng.below(4) == 0 {
+                        drop(batch.release(SHORT));
                     }
                 }
             }
@@ -211,13 +230,18 @@ fn garbage_in_shared_words_is_survived() {
         let file = words::open(&name.path());
         let words_in_file = file.metadata().unwrap().len() / 8;
         let (producer, observer) = (queue.producer().ok(), queue.observer(Start::Oldest).ok());
-        let consumers = vec![queue.consumer("a").unwrap(), queue.consumer("b").unwrap()];
+        let shared = || Group::named("b").shared();
+        let consumers = [Group::named("a"), shared(), shared()];
+        let consumers =
+            consumers.map(|group| without_letters(queue.consumer(group).unwrap())).into();
         let mut handles = Handles { queue, producer, consumers, observer };
         for _ in 0..300 {
             if rng.below(3) == 0 {
                 // Words that decide more are hit more often: the control block's and the heads.
-                let at = match rng.below(3) {
+                let at = match rng.below(4) {
                     0 => 1024 + 128 * rng.below(8),
+                    // Start, end and attempts of consumer records.
+                    3 => 2176 + 768 * 3 + 256 * rng.below(4) + 8 * rng.below(3),
                     1 => 2176 + 768 * rng.below(3) + 128 * (rng.below(4) + 2) + 8 * rng.below(2),
                     _ => 1024 + 8 * rng.below(words_in_file - 128),
                 };
