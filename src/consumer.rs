@@ -24,9 +24,15 @@ const ASK_EVERY: u32 = 4096;
 
 /// A consumer of one group. `Send`, not `Sync`.
 ///
-/// Receiving takes no lock, makes no system call and allocates nothing, as long as there are messages.
+/// Receiving takes no lock, makes no system call and allocates nothing, as long as there are messages; but a
+/// member of a shared group asks the kernel every 2 ms whether members that hold messages still live.
 /// A message stays in its slot until it is acked; a consumer that is killed before that leaves it to the
-/// group's next one.
+/// group's next one, or to another member.
+///
+/// A message that was delivered as often as its group allows becomes a dead letter instead of being delivered
+/// once more (see [`Group::max_attempts`]). No receive is non-blocking then: it may wait up to a
+/// second for its turn at the dead-letter queue, and it fails with [`RecvError::DeadLetter`] if there is
+/// no room; the message stays.
 ///
 /// ```compile_fail,E0277
 /// fn share<T: Sync>() {}
@@ -97,7 +103,8 @@ impl<M: Content + ?Sized> Consumer<M> {
     ///
     /// # Errors
     /// [`RecvError::Removed`] once the queue has no name any more and all its messages are read;
-    /// [`RecvError::Corrupt`] if its words contradict each other.
+    /// [`RecvError::DeadLetter`] if a message that was delivered too often cannot be given up;
+    /// [`RecvError::Corrupt`] if the queue's words contradict each other.
     #[inline(always)]
     pub fn try_batch(&mut self, max: usize) -> Result<Option<Batch<'_, M>>, RecvError> {
         match self.claim_alone(max) {

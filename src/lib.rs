@@ -2,7 +2,9 @@
 //!
 //! Processes on one host pass messages through a fixed-size ring in a named segment: one producer, many
 //! consumers, no lock and no system call on the data path. Every group of consumers sees every message;
-//! a message stays until each group has acked it. Observers watch read-only and slow nobody.
+//! inside a shared group each message goes to one member. A message stays until each group has acked it,
+//! and what a killed member had not acked goes to another at once. Observers watch read-only and slow
+//! nobody.
 //!
 //! ```
 //! use slipring::Queue;
@@ -26,8 +28,10 @@
 //!
 //! - **Lossless for groups.** A producer never overwrites what a group has not acked: the slowest group
 //!   holds the queue. Observers are the lossy way to read; they count what they missed.
-//! - **At least once.** A consumer that dies before its ack leaves the message to the group's next one.
-//! - **Order.** A group sees messages in the order they were sent.
+//! - **At least once.** A consumer that dies before its ack leaves the message to the group's next one, or
+//!   to another member. What is delivered too often, or rejected, becomes a [`DeadLetter`].
+//! - **Order.** A group sees messages in the order they were sent. What comes again to a member of a shared
+//!   group comes late.
 //! - **Crash, not reboot.** The queue outlives every process, and dies with the machine.
 //! - **Trust.** Whoever may write the segment may garble messages, but cannot make another process read
 //!   or write outside it.
@@ -37,7 +41,8 @@
 //!
 //! A message's slot carries a stamp, its sequence number + 1, which is stored last and read first: it
 //! publishes the message. Each group has a head, the next sequence it has to ack. The producer keeps
-//! below the lowest head plus the capacity, and looks at the heads only once in a quarter of the ring.
+//! below the lowest head plus the capacity, and looks at the heads only once in a quarter of the ring. The
+//! head of a shared group is the next sequence to be taken; what its members hold stands in their records.
 //! A role belongs to whoever holds a lock on one byte of the segment's file; the kernel drops it when
 //! the holder is gone, by whatever cause. `docs/design.md` has the protocol, `docs/ordering.md` what each
 //! atomic operation is for.
