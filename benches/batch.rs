@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use slipring::{Consumer, Producer, Queue};
+use slipring::{Consumer, Group, Producer, Queue};
 
 const PAYLOAD: usize = 48;
 const CAPACITY: usize = 4096;
@@ -77,12 +77,16 @@ fn timed(producer: &mut Producer, consumer: &mut Consumer, n: usize, batches: u6
 }
 
 fn dequeue_batches(criterion: &mut Criterion) {
+    dequeue_from(criterion, "dequeue", &Group::named("bench"));
+    dequeue_from(criterion, "dequeue shared", &Group::named("bench").shared());
+}
+
+fn dequeue_from(criterion: &mut Criterion, name: &str, of: &Group) {
     let temp = Temp(format!("bench-batch-{}", std::process::id()));
     let builder = Queue::builder(&temp.0).capacity(CAPACITY as u64).payload_size(PAYLOAD);
-    let queue = builder.prefault(true).group("bench").create().unwrap();
-    let (mut producer, mut consumer) =
-        (queue.producer().unwrap(), queue.consumer("bench").unwrap());
-    let mut group = criterion.benchmark_group("dequeue");
+    let queue = builder.prefault(true).group(of).create().unwrap();
+    let (mut producer, mut consumer) = (queue.producer().unwrap(), queue.consumer(of).unwrap());
+    let mut group = criterion.benchmark_group(name);
     for n in [1, 8, 32] {
         check(&mut producer, &mut consumer, n);
         group.throughput(Throughput::Elements(n as u64));

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use slipring::{Content, Full, Producer, Queue, SendError};
+use slipring::{Content, Full, GroupInfo, Mode, Producer, Queue, SendError};
 
 use crate::failure::{Failure, note};
 use crate::stop::{SLICE, Stop};
@@ -47,19 +47,20 @@ impl<'q, M: Content + ?Sized> Room<'q, M> {
             return;
         }
         self.named = Some((full.group().to_owned(), Instant::now()));
-        note(&explanation(self.queue.name(), full, &self.live_members(full.group())));
-    }
-
-    /// Pids of the group's members that live: a dead one's record stays until it is used again.
-    fn live_members(&self, group: &str) -> Vec<u32> {
         let groups = self.queue.snapshot().map(|snapshot| snapshot.groups).unwrap_or_default();
-        let members = groups.into_iter().filter(|info| info.name == group).flat_map(|g| g.members);
-        members.filter(|member| member.live).map(|member| member.pid).collect()
+        let group = groups.iter().find(|info| info.name == full.group());
+        note(&explanation(self.queue.name(), full, group));
     }
 }
 
-fn explanation(queue: &str, full: &Full, live: &[u32]) -> String {
+fn explanation(queue: &str, full: &Full, info: Option<&GroupInfo>) -> String {
     let (group, sequence) = (full.group(), full.sequence());
+    // A dead member's record stays until it is used again.
+    let members = info.map_or(&[][..], |info| &info.members).iter().filter(|member| member.live);
+    let mut live: Vec<u32> = members.map(|member| member.pid).collect();
+    live.dedup();
+    let shared =
+        if info.is_some_and(|info| info.mode == Some(Mode::Shared)) { " --shared" } else { "" };
     let mut text = format!(
         "blocked: queue {queue:?} is full, because group {group:?} has not acked message {sequence}"
     );
@@ -69,14 +70,17 @@ fn explanation(queue: &str, full: &Full, live: &[u32]) -> String {
     };
     if live.is_empty() {
         say("it has no consumer. To free the queue, read on for it:");
-        say(&format!("slipring recv {queue} --group {group}"));
+        say(&format!("slipring recv {queue} --group {group}{shared}"));
         say("or drop the group with its messages:");
         say(&format!("slipring group rm {queue} {group}"));
     } else {
         let pids: Vec<String> = live.iter().map(u32::to_string).collect();
-        let pids = pids.join(" ");
-        say(&format!("its consumer, process {pids}, is slow, or stopped (kill -CONT {pids})."));
-        say("To free the queue, end it, and drop the group with its messages:");
+        let (one, pids) = (pids.len() == 1, pids.join(" "));
+        let (who, it) =
+            if one { ("consumer, process", "it") } else { ("consumers, processes", "them") };
+        let are = if one { "is" } else { "are" };
+        say(&format!("its {who} {pids}, {are} slow, or stopped (kill -CONT {pids})."));
+        say(&format!("To free the queue, end {it}, and drop the group with its messages:"));
         say(&format!("kill {pids} && sleep 1 && slipring group rm {queue} {group}"));
     }
     text
