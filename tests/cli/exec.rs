@@ -267,3 +267,12 @@ fn a_letter_that_finds_no_room_ends_the_worker() {
     assert_eq!(work.letters().len(), 1);
     assert_eq!(work.depth(), 2);
 }
+
+#[test]
+fn more_jobs_than_places_are_told_both_numbers() {
+    let name = TempName::new("exec-places");
+    run(&["create", &name, "--shared", "w", "--consumers", "2"]).quietly();
+    let args = ["recv", &name, "--group", "w", "--shared", "--exec", "true", "--jobs", "3"];
+    run(&args).says(1, &["records for 2 consumers and 2 live ones"]);
+    run(&["recv", &name, "--group", "w", "--consumers", "2"]).says(2, &["add --create"]);
+}

@@ -85,12 +85,21 @@ pub(crate) struct Shape {
     /// Bytes of the longest message, 1 to 16777216 [default: 112]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..=1 << 24))]
     pub(crate) payload: Option<u64>,
+    /// Most consumers at a time, 1 to 255 [default: 64]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=255))]
+    pub(crate) consumers: Option<u64>,
+}
+
+impl Shape {
+    pub(crate) fn is_given(&self) -> bool {
+        self.capacity.is_some() || self.payload.is_some() || self.consumers.is_some()
+    }
 }
 
 /// Makes the queue if it is missing.
 #[derive(Debug, Args)]
 pub(crate) struct OpenArgs {
-    /// Make the queue if there is none; with --capacity and --payload if they are given
+    /// Make the queue if there is none; with --capacity, --payload and --consumers if they are given
     #[arg(long)]
     pub(crate) create: bool,
     #[command(flatten)]

@@ -45,6 +45,9 @@ fn builder(name: &str, shape: Shape) -> Builder {
     if let Some(payload) = shape.payload {
         builder = builder.payload_size(payload as usize);
     }
+    if let Some(consumers) = shape.consumers {
+        builder = builder.consumers_max(consumers as usize);
+    }
     builder
 }
 
@@ -54,8 +57,8 @@ fn open(name: &str, args: &OpenArgs) -> Result<Queue, Failure> {
         return Ok(builder(name, args.shape).open_or_create()?);
     }
     let opened = Queue::open(name);
-    if args.shape.capacity.is_some() || args.shape.payload.is_some() {
-        let text = "--capacity and --payload are for a new queue: add --create, or leave them out";
+    if args.shape.is_given() {
+        let text = "--capacity, --payload and --consumers are for a new queue: add --create, or leave them out";
         return Err(Failure::Usage(text.to_owned()));
     }
     let missing = matches!(opened, Err(slipring::OpenError::NotFound { .. }));
