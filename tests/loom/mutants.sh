@@ -82,7 +82,7 @@ say clean "$(seconds "$begin")" "(no mutant)"
 for name in "${names[@]}"; do
     patch=$dir/$name.patch
     since=$(now)
-    if [[ ! -f $patch ]] || ! patch -s -p1 --fuzz=0 --no-backup-if-mismatch -r - <"$patch" >"$tmp/apply" 2>&1; then
+    if [[ ! -f $patch ]] || ! patch -s -p1 --forward --fuzz=0 --no-backup-if-mismatch -r - <"$patch" >"$tmp/apply" 2>&1; then
         say ERROR "$(seconds "$since")" "$name" "does not apply"
         wrong+=("$name")
         # It may have been applied in part.
