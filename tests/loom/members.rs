@@ -174,6 +174,14 @@ impl Writer {
         (self, sent.is_ok())
     }
 
+    /// Sends `n` at once, for which there is room.
+    pub(super) fn send_run(mut self, n: u64) -> Writer {
+        let mut producer = Producer::of(&self.process, self.publisher, 1);
+        producer.send_run(n).unwrap();
+        self.publisher = producer.publisher;
+        self
+    }
+
     /// A thread that tries to send `n` times.
     pub(super) fn sends(mut self, run: &Run, n: u32) -> JoinHandle<Writer> {
         let run = run.clone();
@@ -330,6 +338,11 @@ impl Worker {
             life(&mut self);
             self
         })
+    }
+
+    /// Dies here and now.
+    pub(super) fn die(self) {
+        self.process.torn_down();
     }
 
     /// Lives `life` as the run's mortal `who`; is gone at the end of it, by death or by itself.
