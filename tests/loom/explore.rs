@@ -63,7 +63,8 @@ impl Model {
     }
 
     /// It is too large to be run to the end every time: each place to die is searched so long only, and
-    /// it says so. With `SLIPRING_LOOM_SECONDS` that alone counts.
+    /// it says so. `SLIPRING_LOOM_SHARE` makes it so many times longer; with `SLIPRING_LOOM_SECONDS` that
+    /// alone counts.
     pub(super) fn seconds(self, seconds: f64) -> Model {
         Model { seconds: Some(seconds), ..self }
     }
@@ -75,6 +76,7 @@ impl Model {
             setting("SLIPRING_LOOM_PREEMPTIONS").map_or(self.preemptions, |n| n as usize);
         let begin = Instant::now();
         let end = setting("SLIPRING_LOOM_SECONDS").map(|s| begin + Duration::from_secs(s));
+        let share = setting("SLIPRING_LOOM_SHARE").unwrap_or(1) as f64;
         let body = Arc::new(body);
         let mut total = Notes::default();
         let (mut deaths, mut searches, mut cut) = ([0; MORTALS], 0, false);
@@ -83,7 +85,9 @@ impl Model {
             let (mut first_died, mut part) = (false, false);
             loop {
                 let until = match (end, self.seconds) {
-                    (None, Some(each)) => Some(Instant::now() + Duration::from_secs_f64(each)),
+                    (None, Some(each)) => {
+                        Some(Instant::now() + Duration::from_secs_f64(each * share))
+                    }
                     (end, _) => end,
                 };
                 let searched = self.search(deaths, preemptions, until, &body);

@@ -15,6 +15,7 @@ use crate::layout::{GROUP_NAME_MAX, Identity, Meta, Mode, lease_byte};
 use crate::ring::claim::Claim;
 use crate::ring::compete::{Competitor, Fault, Took};
 use crate::ring::control::{self, Position};
+use crate::ring::done::Done;
 use crate::ring::gate::gate;
 use crate::ring::publish::{NoRoom, Publisher};
 use crate::sync::Ordering;
@@ -32,6 +33,8 @@ struct Book {
     handed: Vec<Handed>,
     /// Group and sequence.
     acked: Vec<(u8, u64)>,
+    /// Group and sequence of what a member acked out of order, published or not.
+    done: Vec<(u8, u64)>,
     /// Leases that somebody lost or gave back.
     left: Vec<u64>,
 }
@@ -88,9 +91,24 @@ impl Account {
         book.acked.push((group, seq));
     }
 
+    /// A member acked `seq` out of order, and `start..to` of its claim are published by that.
+    fn done(&self, group: u8, seq: u64, start: u64, to: u64) {
+        let mut book = self.book();
+        book.done.push((group, seq));
+        for seq in start..to {
+            assert!(book.done.contains(&(group, seq)), "message {seq} was acked by nobody");
+        }
+    }
+
+    /// Whether `seq` was acked out of order, by whomever.
+    fn is_done(&self, group: u8, seq: u64) -> bool {
+        self.book().done.contains(&(group, seq))
+    }
+
     /// `group` is a new one, whatever there was under its index.
     fn forget(&self, group: u8) {
         let mut book = self.book();
+        book.done.retain(|done| done.0 != group);
         book.handed.retain(|handed| handed.group != group);
         book.acked.retain(|acked| acked.0 != group);
     }
@@ -157,6 +175,14 @@ impl Writer {
         (self, sent.is_ok())
     }
 
+    /// Sends `n` at once, for which there is room.
+    pub(super) fn send_run(mut self, n: u64) -> Writer {
+        let mut producer = Producer::of(&self.process, self.publisher, 1);
+        producer.send_run(n).unwrap();
+        self.publisher = producer.publisher;
+        self
+    }
+
     /// A thread that tries to send `n` times.
     pub(super) fn sends(mut self, run: &Run, n: u32) -> JoinHandle<Writer> {
         let run = run.clone();
@@ -221,6 +247,9 @@ impl Worker {
         if attempts > 2 {
             self.run.reach("third attempt");
         }
+        if self.process.segment.account.is_done(self.member.group, seq) {
+            self.run.reach("came again after an ack out of order");
+        }
         let slot = self.process.view().slot(seq);
         let meta = Meta::unpack(slot.meta.load(Ordering::Relaxed));
         // SAFETY: claimed and not acked (I3); loom checks it.
@@ -236,6 +265,17 @@ impl Worker {
         self.member.ack(self.process.view(), &*self.process, claim, to);
         for seq in from..to {
             self.process.segment.account.acked(group, seq);
+        }
+    }
+
+    /// As `Batch::ack_one`; `done` began with the claim.
+    pub(super) fn ack_one(&mut self, done: &mut Done, claim: &mut Claim, seq: u64) {
+        assert!(!done.contains(seq), "message {seq} of this claim is acked already");
+        let (start, group) = (claim.start, self.member.group);
+        let to = done.add(seq, start, claim.end);
+        self.process.segment.account.done(group, seq, start, to);
+        if to > start {
+            self.ack(claim, to);
         }
     }
 
@@ -299,6 +339,11 @@ impl Worker {
             life(&mut self);
             self
         })
+    }
+
+    /// Dies here and now.
+    pub(super) fn die(self) {
+        self.process.torn_down();
     }
 
     /// Lives `life` as the run's mortal `who`; is gone at the end of it, by death or by itself.

@@ -13,6 +13,7 @@ mod ledger;
 mod members;
 mod roles;
 
+mod acks;
 mod compete;
 mod consume;
 mod groups;

@@ -20,7 +20,7 @@ dir=${MUTANTS_DIR:-$here/mutants}
 limit=${MUTANTS_LIMIT:-300}
 export CARGO_TARGET_DIR=${MUTANTS_TARGET:-$root/target/mutants}
 export RUSTFLAGS="--cfg slipring_loom" CARGO_INCREMENTAL=1 RUST_BACKTRACE=0
-unset SLIPRING_LOOM_PREEMPTIONS SLIPRING_LOOM_SECONDS
+unset SLIPRING_LOOM_PREEMPTIONS SLIPRING_LOOM_SECONDS SLIPRING_LOOM_SHARE
 
 quick=no
 if [[ ${1:-} == --quick ]]; then
@@ -72,7 +72,7 @@ say() {
 
 # Unbroken, a short look at every model must be clean: else a failure would say nothing.
 exe=$(build) || { cat "$tmp/build"; exit 1; }
-if ! SLIPRING_LOOM_SECONDS=2 "$exe" models:: --test-threads=1 >"$tmp/run" 2>&1; then
+if ! SLIPRING_LOOM_SECONDS=1 "$exe" models:: --test-threads=1 >"$tmp/run" 2>&1; then
     cat "$tmp/run"
     echo "the models fail without any mutant"
     exit 1
@@ -82,7 +82,7 @@ say clean "$(seconds "$begin")" "(no mutant)"
 for name in "${names[@]}"; do
     patch=$dir/$name.patch
     since=$(now)
-    if [[ ! -f $patch ]] || ! patch -s -p1 --fuzz=0 --no-backup-if-mismatch -r - <"$patch" >"$tmp/apply" 2>&1; then
+    if [[ ! -f $patch ]] || ! patch -s -p1 --forward --fuzz=0 --no-backup-if-mismatch -r - <"$patch" >"$tmp/apply" 2>&1; then
         say ERROR "$(seconds "$since")" "$name" "does not apply"
         wrong+=("$name")
         # It may have been applied in part.

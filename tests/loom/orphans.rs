@@ -9,7 +9,8 @@ use super::explore::{Model, Run};
 use super::heap::{Process, Segment, Shape};
 use super::members::{Worker, filled, make_shared};
 use super::roles::controlled;
-use crate::ring::control::remove_group;
+use crate::layout::GroupState;
+use crate::ring::control::{remove_group, state};
 
 const SHAPE: Shape = Shape { capacity: 4, groups: 1, records: 3, observed: false };
 
@@ -20,7 +21,7 @@ fn crew<const N: usize>(run: &Run, segment: &Rc<Segment>) -> [Worker; N] {
 /// s3: one dies, one claims, one recovers.
 #[test]
 fn a_dead_members_range_comes_again_once() {
-    let model = Model::named("a_dead_members_range_comes_again_once").mortals(1).seconds(2.0);
+    let model = Model::named("a_dead_members_range_comes_again_once").mortals(1).seconds(1.4);
     model.reaches(&["adopted", "came again", "died unread"]).check(|run| {
         let (segment, writer) = filled(SHAPE, 3);
         let [a, c, r] = crew(run, &segment);
@@ -57,7 +58,7 @@ fn two_members_look_for_the_same_orphan() {
 /// s3p: one dies, one claims and recovers, while the producer scans and overwrites.
 #[test]
 fn a_dead_members_range_holds_the_producer() {
-    let model = Model::named("a_dead_members_range_holds_the_producer").mortals(1).seconds(3.0);
+    let model = Model::named("a_dead_members_range_holds_the_producer").mortals(1).seconds(1.2);
     model.reaches(&["adopted", "came again", "died unread", "room", "full"]).check(|run| {
         let (segment, writer) = filled(Shape { capacity: 2, records: 2, ..SHAPE }, 2);
         let [a, c] = crew(run, &segment);
@@ -77,7 +78,7 @@ fn a_dead_members_range_holds_the_producer() {
 /// s3q: a claim of two; the survivor recovers first and claims then.
 #[test]
 fn a_half_acked_range_holds_the_producer() {
-    let model = Model::named("a_half_acked_range_holds_the_producer").mortals(1).seconds(2.0);
+    let model = Model::named("a_half_acked_range_holds_the_producer").mortals(1).seconds(1.4);
     model.reaches(&["adopted", "came again", "died unread", "room", "full"]).check(|run| {
         let (segment, writer) = filled(Shape { capacity: 2, records: 2, ..SHAPE }, 2);
         let [a, c] = crew(run, &segment);
@@ -98,7 +99,7 @@ fn a_half_acked_range_holds_the_producer() {
 #[test]
 fn death_claim_recovery_and_overwriting_at_once() {
     let model =
-        Model::named("death_claim_recovery_and_overwriting_at_once").mortals(1).seconds(2.0);
+        Model::named("death_claim_recovery_and_overwriting_at_once").mortals(1).seconds(1.2);
     model.reaches(&["adopted", "came again", "died unread", "room", "full"]).check(|run| {
         let (segment, writer) = filled(Shape { capacity: 2, ..SHAPE }, 2);
         let [a, c, r] = crew(run, &segment);
@@ -120,7 +121,7 @@ fn death_claim_recovery_and_overwriting_at_once() {
 #[test]
 fn a_member_dies_in_its_second_claim() {
     let model =
-        Model::named("a_member_dies_in_its_second_claim").preemptions(3).mortals(1).seconds(1.0);
+        Model::named("a_member_dies_in_its_second_claim").preemptions(3).mortals(1).seconds(0.7);
     model.reaches(&["adopted", "came again", "died unread"]).check(|run| {
         let (segment, writer) = filled(Shape { records: 2, ..SHAPE }, 3);
         let [a, c] = crew(run, &segment);
@@ -167,7 +168,7 @@ fn an_adopter_dies_with_two_ranges() {
 /// helper may be late all along.
 #[test]
 fn a_record_is_used_again_in_its_group() {
-    let model = Model::named("a_record_is_used_again_in_its_group").mortals(2).seconds(0.15);
+    let model = Model::named("a_record_is_used_again_in_its_group").mortals(2).seconds(0.11);
     model.reaches(&["adopted", "came again", "died unread", "taken again"]).check(|run| {
         let (segment, writer) = filled(SHAPE, 3);
         let [a, c, m] = crew(run, &segment);
@@ -230,7 +231,7 @@ fn an_old_head_names_a_record_of_another_group() {
 fn a_record_moves_to_another_group_beside_a_slow_helper() {
     let model = Model::named("a_record_moves_to_another_group_beside_a_slow_helper")
         .mortals(1)
-        .seconds(1.6);
+        .seconds(1.1);
     model.reaches(&["died unread"]).check(|run| {
         let (segment, writer) = filled(Shape { groups: 2, ..SHAPE }, 2);
         let (x, b, y) = (
@@ -347,5 +348,46 @@ fn an_index_is_used_again_after_a_death() {
         });
         a.join().unwrap();
         b.join().unwrap().settle(writer.tail());
+    });
+}
+
+/// Who removes the group of a dead member dies at each step: the next one finds all of the group or
+/// nothing of it, and makes a new one of its index.
+#[test]
+fn a_group_is_removed_whole_or_not_at_all() {
+    let model = Model::named("a_group_is_removed_whole_or_not_at_all").preemptions(3).mortals(1);
+    model.reaches(&["all of it", "nothing of it", "refused"]).check(|run| {
+        let (segment, writer) = filled(Shape { records: 2, ..SHAPE }, 3);
+        let [mut a] = crew(run, &segment);
+        let a = spawn(move || {
+            let claim = a.claim(2).unwrap();
+            a.read(&claim, claim.start);
+            a.die();
+        });
+        let (first, next) = (Process::new(&segment), Rc::new(Process::new(&segment)));
+        let notes = run.clone();
+        let removes = spawn(move || {
+            let remove = |process: &Process| remove_group(process.view(), process, 0).unwrap();
+            notes.mortal(0, &first, || controlled(&first, || remove(&first)));
+            first.torn_down();
+            controlled(&next, || {
+                let gone = state(next.view(), 0) == GroupState::Free;
+                let live = if gone { None } else { remove(&next) };
+                notes.reach(match live {
+                    Some(_) => "refused",
+                    None if gone => "nothing of it",
+                    None => "all of it",
+                });
+                if live.is_none() {
+                    assert_eq!(make_shared(&next), (0, 0));
+                }
+            })
+            .unwrap();
+            let mut worker = Worker::join(&notes, &next, 0).unwrap();
+            worker.take(2);
+            worker
+        });
+        a.join().unwrap();
+        removes.join().unwrap().settle(writer.tail());
     });
 }

@@ -66,7 +66,7 @@ fn what_a_live_member_gives_back_is_taken() {
 /// relp: while the producer scans and overwrites.
 #[test]
 fn what_is_given_back_holds_the_producer() {
-    let model = Model::named("what_is_given_back_holds_the_producer").mortals(1).seconds(1.6);
+    let model = Model::named("what_is_given_back_holds_the_producer").mortals(1).seconds(0.8);
     model
         .reaches(&["adopted", "came again", "room", "full"])
         .check(|run| releaser_dies(run, 2, 2, 1));
