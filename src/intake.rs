@@ -6,11 +6,12 @@ use std::time::Duration;
 use crate::attach::{Attachment, Mapped};
 use crate::error::{JoinError, RecvError, SystemError};
 use crate::group::{self, Group, Mode};
-use crate::layout::Meta;
+use crate::layout::{Meta, lease_byte};
 use crate::ring::claim::{Claim, Corrupt, Member};
 use crate::ring::compete::{Competitor, Fault, Took};
 use crate::ring::control;
 use crate::ring::done::Done;
+use crate::ring::lease::give_back;
 use crate::ring::reader::Reader;
 use crate::segment::QueueName;
 use crate::sync::Ordering;
@@ -165,6 +166,10 @@ impl Intake {
         let (view, leases) = (&self.at.view, &self.at.leases);
         let _control = self.at.control(timeout)?;
         control::leave(view, leases, self.reader.record());
+        if let Some(adopted) = self.reader.adopted() {
+            // Else the group would have a live member still, this one.
+            give_back(leases, lease_byte::consumer(adopted));
+        }
         if control::goes_with_last_member(view, self.reader.group()) {
             let system = |source| SystemError::new("remove the group", source);
             control::remove_group(view, leases, self.reader.group()).map_err(system)?;

@@ -191,7 +191,7 @@ fn what_cannot_be_requeued_says_what_to_do() {
     let out = run(&["dead", "list", &bench.name]).quietly();
     assert!(out.contains("no letter"), "{out}");
     assert!(json(&["dead", "list", &bench.name, "--json"])["error"].is_string());
-    run(&["rm", &bench.name]).quietly();
+    run(&["rm", &bench.name]).says(0, &[&format!("slipring rm {}", &*bench.dead)]);
     // Its letters are still there.
     assert_eq!(run(&["dead", "purge", &bench.name]).quietly(), "purged 1 dead letter\n");
 }

@@ -1,9 +1,9 @@
-//! `slipring rm`
+//! `slipring rm`: the queue, and not its dead letters, which may be all that is left of its messages.
 
 use slipring::RemoveError;
 
 use crate::args::RemoveArgs;
-use crate::failure::Failure;
+use crate::failure::{Failure, note};
 
 pub(crate) fn run(args: &RemoveArgs) -> Result<(), Failure> {
     slipring::remove(&args.name, args.force).map_err(|fault| {
@@ -17,5 +17,22 @@ pub(crate) fn run(args: &RemoveArgs) -> Result<(), Failure> {
             fault => return fault.into(),
         };
         Failure::from(fault).hint(hint)
-    })
+    })?;
+    for left in letters_left(&args.name) {
+        note(&format!("note: its dead letters are still there: slipring rm {left}"));
+    }
+    Ok(())
+}
+
+/// Queues of dead letters that were made for the queue `name`, by their names.
+fn letters_left(name: &str) -> Vec<String> {
+    let Ok(mut names) = slipring::list() else { return Vec::new() };
+    let own = |other: &str| {
+        let rest = other.strip_prefix(name).and_then(|rest| rest.strip_prefix('.'));
+        // A group's name may have dots, but then this may be another queue's.
+        let group = |rest: &str| rest.strip_suffix(".retry").is_some_and(|g| !g.contains('.'));
+        rest.is_some_and(|rest| rest == "dead" || group(rest))
+    };
+    names.retain(|other| own(other));
+    names
 }
