@@ -102,22 +102,24 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     /// The message at `place`. `view` and `guise` are those of the intake; `place` lies in the claim and
     /// is not acked for as long as `'v` lasts.
     #[inline]
-    pub(crate) fn deliver_from<'v>(
-        &self,
-        view: &'v View,
-        guise: Guise,
-        place: u64,
-    ) -> Delivery<'v, M> {
+    fn deliver_from<'v>(&self, view: &'v View, guise: Guise, place: u64) -> Delivery<'v, M> {
+        let (info, len) = self.facts(view, guise, place);
         let slot = view.slot(place);
-        // Relaxed: carried by the stamp or tail that the claim saw. pair P1.
-        let meta = Meta::unpack(slot.meta.load(Ordering::Relaxed));
         // SAFETY: published, or it would not be in the claim; not acked, or it would not be in it any
         // more, and the caller's word that it will not be: an ack needs this batch exclusively, or the
         // one task that was given the message (I3).
         let area = unsafe { slot.payload.bytes() };
+        Delivery { info, content: M::from_payload(area, len) }
+    }
+
+    /// What is known of the message at `place` beside its content, and how long that is.
+    #[inline]
+    pub(crate) fn facts(&self, view: &View, guise: Guise, place: u64) -> (MessageInfo, usize) {
+        // Relaxed: carried by the stamp or tail that the claim saw. pair P1.
+        let meta = Meta::unpack(view.slot(place).meta.load(Ordering::Relaxed));
         let attempts = if place == self.first { self.claim.attempts as u8 } else { 1 };
         let info = MessageInfo { sequence: guise.sequence(place), kind: meta.kind, attempts };
-        Delivery { info, content: M::from_payload(area, guise.len(meta)) }
+        (info, guise.len(meta))
     }
 
     /// The messages that are not acked yet, for several threads to take and ack.
@@ -188,8 +190,10 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     }
 
     /// Gives one message up: it goes to the group's dead-letter queue (see
-    /// [`Group::dead_letters_to`](crate::Group::dead_letters_to)) and is acked then. Waits up to a second
-    /// for its turn to send there. If this process dies in between, there may be two letters of it.
+    /// [`Group::dead_letters_to`](crate::Group::dead_letters_to)) and is acked then, as by
+    /// [`Batch::ack_one`]: if messages before it are left and come again, so does this one. Waits a few
+    /// seconds at most for its turn to send there. If this process dies in between, there may be two letters
+    /// of it.
     ///
     /// # Errors
     /// If `sequence` is not an unacked message of this batch, or it could not be sent to the dead-letter
@@ -203,6 +207,12 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     #[cold]
     pub(crate) fn bury_worn_out(mut self) -> Result<(), Box<DeadLetterError>> {
         self.bury(self.claim.start, Reason::MaxAttempts)
+    }
+
+    /// Gives up a message that is none of the queue's type; it is alone in this batch.
+    #[cold]
+    pub(crate) fn bury_unread(mut self) -> Result<(), Box<DeadLetterError>> {
+        self.bury(self.claim.start, Reason::Rejected)
     }
 
     fn bury(&mut self, place: u64, reason: Reason) -> Result<(), Box<DeadLetterError>> {
@@ -230,7 +240,8 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     }
 
     /// Gives the messages that are not acked yet back to the group: another member gets them without
-    /// waiting for this one's death. In an exclusive group they come again to this consumer.
+    /// waiting for this one's death. They count as delivered, worked on or not; those that were acked behind
+    /// one that was not come again, too. In an exclusive group they come again to this consumer.
     ///
     /// # Errors
     /// If there is no free consumer record to go on with, or the control lease cannot be had in time;
@@ -377,13 +388,9 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
     /// Of a batch of one, as it came from the consumer.
     #[inline]
     pub(crate) fn new(batch: Batch<'c, M>) -> Self {
-        let Claim { start, attempts, .. } = batch.claim;
         let Intake { at, guise, .. } = &*batch.intake;
-        // Relaxed: carried by the stamp or tail that the claim saw. pair P1.
-        let meta = Meta::unpack(at.view.slot(start).meta.load(Ordering::Relaxed));
-        let sequence = guise.sequence(start);
-        let info = MessageInfo { sequence, kind: meta.kind, attempts: attempts as u8 };
-        Received { info, len: guise.len(meta), batch }
+        let (info, len) = batch.facts(&at.view, *guise, batch.claim.start);
+        Received { info, len, batch }
     }
 
     /// Its sequence, kind and attempts.

@@ -30,8 +30,8 @@ const ASK_EVERY: u32 = 4096;
 /// group's next one, or to another member.
 ///
 /// A message that was delivered as often as its group allows becomes a dead letter instead of being delivered
-/// once more (see [`Group::max_attempts`]). No receive is non-blocking then: it may wait up to a
-/// second for its turn at the dead-letter queue, and it fails with [`RecvError::DeadLetter`] if there is
+/// once more (see [`Group::max_attempts`]). No receive is non-blocking then: it may wait a
+/// few seconds for its turn at the dead-letter queue, and it fails with [`RecvError::DeadLetter`] if there is
 /// no room; the message stays.
 ///
 /// ```compile_fail,E0277
@@ -49,6 +49,8 @@ pub struct Consumer<M: Content + ?Sized = [u8]> {
     /// A claim that was not made on the shortest way. If it were returned, the others would go through memory,
     /// too, which costs more than all the rest.
     found: Option<Found>,
+    /// The last claim that was found was one of the retries.
+    retried: bool,
     marker: OneThread<M>,
 }
 
@@ -66,12 +68,13 @@ impl<M: Content + ?Sized> Consumer<M> {
         let burial = Burial::new(queue, &group.name, joined.max_attempts, target, undertaker);
         Ok(Consumer {
             main,
-            retries: Box::new(Retries::new(group, trust)),
+            retries: Box::new(Retries::new(group, trust, M::SCHEMA.is_some())),
             burial: Box::new(burial),
             round: Round::new(),
             resumed: joined.resumed,
             empty_looks: 0,
             found: None,
+            retried: false,
             marker: PhantomData,
         })
     }
@@ -97,6 +100,12 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// Whether the group existed before, so that this consumer goes on where it stopped.
     pub fn resumed(&self) -> bool {
         self.resumed
+    }
+
+    /// Whether it holds messages that will come again to it, and to nobody else as long as it lives: of a
+    /// batch that was dropped, or of a dead member whose part it has taken over.
+    pub fn is_holding(&self) -> bool {
+        self.main.holds() || self.retries.holds()
     }
 
     /// Receives up to `max` messages (at least 1 is meant), if there are any. Never blocks.
@@ -258,6 +267,7 @@ impl<M: Content + ?Sized> Consumer<M> {
     #[inline(always)]
     fn lend(&mut self) -> Option<Batch<'_, M>> {
         let Found { claim, retried } = self.found.take()?;
+        self.retried = retried;
         let intake = if retried { self.retries.intake()? } else { &mut self.main };
         Some(Batch::new(intake, &mut self.burial, claim))
     }
@@ -328,7 +338,8 @@ impl<M: Content + ?Sized> Consumer<M> {
             // The next claim hands it out; where there was one there may be more.
             self.round.again();
         }
-        self.search_retries(true)
+        // In turn with the queue, whose messages would wait for all retries if each receive made a round.
+        if std::mem::take(&mut self.retried) { Ok(None) } else { self.search_retries(true) }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::attach::Attachment;
 use crate::error::{JoinError, NameError, Pids, SystemError};
 pub use crate::layout::Mode;
 use crate::layout::{GroupRecord, GroupState, Identity, View, lease_byte};
-use crate::letter::default_target;
+use crate::letter::{default_target, retry_queue};
 use crate::ring::control::{self, Position, RETENTION_RELEASE};
 use crate::segment::{QueueName, check_name};
 use crate::sync::Ordering;
@@ -91,6 +91,10 @@ impl Group {
         Group { retention, ..self }
     }
 
+    pub(crate) fn mode(self, mode: Mode) -> Group {
+        Group { mode, ..self }
+    }
+
     /// A group whose consumers compete: each message goes to one of them. A group that exists must be
     /// of the same mode.
     pub fn shared(self) -> Group {
@@ -98,7 +102,8 @@ impl Group {
     }
 
     /// Deliveries, 1 to 254, after which a message that was never acked becomes a dead letter; 0 and 255
-    /// for no limit. By default 5 in a shared group and no limit in an exclusive one. Kept in the queue: a
+    /// for no limit. A message counts as delivered once its batch was received, whether anybody has worked on it
+    /// or not; what comes again comes alone. By default 5 in a shared group and no limit in an exclusive one. Kept in the queue: a
     /// group that exists keeps its own.
     pub fn max_attempts(self, attempts: u8) -> Group {
         Group { max_attempts: Some(attempts), ..self }
@@ -183,11 +188,19 @@ pub(crate) fn make(view: &View, queue: &str, group: &Group) -> Result<u8, JoinEr
     {
         return Err(JoinError::AheadOfTail { asked, tail });
     }
+    let own = |target: &String| target == queue || *target == retry_queue(queue, &group.name);
+    if let Some(target) = group.dead_letters.as_ref().filter(|target| own(target)) {
+        return Err(JoinError::DeadLetterLoop { group: group.name.clone(), queue: target.clone() });
+    }
     let max = view.groups().len();
     let index = control::free_group(view).ok_or(JoinError::TooManyGroups { max })?;
     store_target(view, index, group.dead_letters.as_deref().unwrap_or(""));
     group.identity().store(&view.group(index).identity);
     control::make_group(view, index, group.start.into());
+    if QueueName::new(&retry_queue(queue, &group.name)).is_ok_and(|name| name.exists()) {
+        // Of a group that had this name before.
+        set_retries(view, index);
+    }
     Ok(index)
 }
 
@@ -281,9 +294,13 @@ pub(crate) fn announce_retries(
 ) -> Result<(), JoinError> {
     let _control = at.control(timeout)?;
     let index = find(&at.view, name).ok_or_else(|| no_such_group(name))?;
-    // Relaxed: the queue is found by its name.
-    at.view.group(index).identity.retries.store(1, Ordering::Relaxed);
+    set_retries(&at.view, index);
     Ok(())
+}
+
+fn set_retries(view: &View, index: u8) {
+    // Relaxed: the queue is found by its name.
+    view.group(index).identity.retries.store(1, Ordering::Relaxed);
 }
 
 fn no_such_group(name: &str) -> JoinError {

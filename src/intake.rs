@@ -144,6 +144,11 @@ impl Intake {
         Ok(found)
     }
 
+    /// Whether it holds something that comes again.
+    pub(crate) fn holds(&self) -> bool {
+        self.reader.holds(&self.at.view)
+    }
+
     /// Whether the queue has lost its name.
     pub(crate) fn removed(&self) -> Result<bool, SystemError> {
         self.at.leases.removed().map_err(|e| SystemError::new("look at the queue's file", e))

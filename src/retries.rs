@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use crate::attach::Mapped;
 use crate::batch::Batch;
 use crate::burial::Burial;
-use crate::error::RecvError;
-use crate::group::{Group, Start};
+use crate::error::{JoinError, RecvError};
+use crate::group::{Group, Retention, Start};
 use crate::intake::{Guise, Intake};
 use crate::letter::{DeadLetter, retry_queue};
 use crate::ring::claim::Claim;
@@ -26,14 +26,21 @@ const SKIP_MAX: u32 = 64;
 pub(crate) struct Retries {
     group: Group,
     trust: Trust,
+    /// Messages are read in place as a type, so all of one must be there.
+    typed: bool,
     intake: Option<Intake>,
     failed: Option<Instant>,
 }
 
 impl Retries {
-    pub(crate) fn new(group: &Group, trust: &Trust) -> Retries {
-        let group = group.clone().start(Start::Oldest);
-        Retries { group, trust: trust.clone(), intake: None, failed: None }
+    pub(crate) fn new(group: &Group, trust: &Trust, typed: bool) -> Retries {
+        // It holds, whatever the group itself does: letters are not to go with their last reader.
+        let group = group.clone().start(Start::Oldest).retention(Retention::Hold);
+        Retries { group, trust: trust.clone(), typed, intake: None, failed: None }
+    }
+
+    pub(crate) fn holds(&self) -> bool {
+        self.intake.as_ref().is_some_and(Intake::holds)
     }
 
     pub(crate) fn intake(&mut self) -> Option<&mut Intake> {
@@ -54,7 +61,8 @@ impl Retries {
             self.failed = self.intake.is_none().then(Instant::now);
         }
         let Some(intake) = &mut self.intake else { return Ok(None) };
-        match next(intake, burial, thorough) {
+        let exactly = self.typed.then(|| main.at.view.geo().payload_size);
+        match next(intake, burial, thorough, exactly) {
             Ok(claim) => Ok(claim),
             Err(fault @ RecvError::DeadLetter(_)) => Err(fault),
             // The group's own queue is not to stand still for it.
@@ -69,22 +77,30 @@ impl Retries {
     fn join(&self, main: &Intake, burial: &Burial) -> Option<Intake> {
         let name = QueueName::new(&retry_queue(&burial.queue, &burial.group)).ok()?;
         let opened = open_shared(&name, &self.trust).ok()?;
-        // A typed message is read in place, so all of it must be there.
-        if opened.geo.payload_size < main.at.view.geo().payload_size {
+        if self.typed && opened.geo.payload_size < main.at.view.geo().payload_size {
             return None;
         }
-        let (mapped, _) = Mapped::new(name, opened).ok()?;
-        let (mut intake, _) = Intake::join(&Arc::new(mapped), &self.group, JOIN_WITHIN).ok()?;
+        let mapped = Arc::new(Mapped::new(name, opened).ok()?.0);
+        let joined = match Intake::join(&mapped, &self.group, JOIN_WITHIN) {
+            // The group had another mode when its letters were sent again.
+            Err(JoinError::WrongMode { found, .. }) => {
+                Intake::join(&mapped, &self.group.clone().mode(found), JOIN_WITHIN)
+            }
+            joined => joined,
+        };
+        let (mut intake, _) = joined.ok()?;
         // The rule is that of the queue the messages come from.
         intake.reader.set_limit(u8::try_from(burial.limit).unwrap_or(u8::MAX));
         Some(intake)
     }
 }
 
+/// `exactly`: bytes that a message must have.
 fn next(
     intake: &mut Intake,
     burial: &mut Burial,
     thorough: bool,
+    exactly: Option<usize>,
 ) -> Result<Option<Claim>, RecvError> {
     for _ in 0..SKIP_MAX {
         let claim = match intake.take(1)? {
@@ -101,22 +117,27 @@ fn next(
         intake.guise = Guise::default();
         let batch = Batch::<[u8]>::new(intake, burial, claim);
         let Some(message) = batch.first() else { continue };
-        match DeadLetter::parse(message.kind(), message.content()) {
+        let mut guise = Guise::default();
+        let mut len = message.len();
+        // What is no letter, somebody has sent by hand.
+        if let Some(letter) = DeadLetter::parse(message.kind(), message.content()) {
             // A name with dots in it can stand for more than one queue and group.
-            Some(letter) if !batch.is_for(&letter) => batch.ack(),
-            Some(letter) => {
-                let shift = letter.sequence.wrapping_sub(message.sequence());
-                let guise = Guise { shift, trailer: DeadLetter::ENVELOPE };
-                let claim = batch.into_claim();
-                intake.guise = guise;
-                if attempts > burial.limit {
-                    Batch::<[u8]>::new(intake, burial, claim).bury_worn_out()?;
-                } else {
-                    return Ok(Some(claim));
-                }
+            if !batch.is_for(&letter) {
+                batch.ack();
+                continue;
             }
-            // Somebody has sent it by hand.
-            None => return Ok(Some(batch.into_claim())),
+            let shift = letter.sequence.wrapping_sub(message.sequence());
+            guise = Guise { shift, trailer: DeadLetter::ENVELOPE };
+            len = letter.payload.len();
+        }
+        let claim = batch.into_claim();
+        intake.guise = guise;
+        if attempts > burial.limit {
+            Batch::<[u8]>::new(intake, burial, claim).bury_worn_out()?;
+        } else if exactly.is_some_and(|exactly| len != exactly) {
+            Batch::<[u8]>::new(intake, burial, claim).bury_unread()?;
+        } else {
+            return Ok(Some(claim));
         }
     }
     Ok(None)

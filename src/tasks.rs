@@ -1,10 +1,12 @@
 //! A batch whose messages several threads work on.
 
+#![allow(unsafe_code)]
+
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::batch::{Batch, Delivery};
+use crate::batch::{Batch, MessageInfo};
 use crate::error::RejectError;
 use crate::intake::Guise;
 use crate::layout::View;
@@ -60,17 +62,15 @@ impl<'b, 'c, M: Content + ?Sized> Tasks<'b, 'c, M> {
     }
 
     /// The next message that nobody was given and that is not acked. Waits for nothing but other threads
-    /// that take or ack.
+    /// that take, ack or reject.
     pub fn take(&self) -> Option<Task<'_, 'b, 'c, M>> {
         let mut inner = self.lock();
         let Inner { batch, next } = &mut *inner;
         let acked = |place: &u64| batch.intake.done.contains(*place);
         let place = (*next..batch.claim.end).find(|place| !acked(place))?;
         *next = place + 1;
-        // Not acked, and it will not be while the task lives: that takes the task itself, and the batch
-        // is out of reach.
-        let delivery = batch.deliver_from(&self.view, self.guise, place);
-        Some(Task { tasks: self, place, delivery })
+        let (info, len) = batch.facts(&self.view, self.guise, place);
+        Some(Task { tasks: self, place, info, len })
     }
 }
 
@@ -93,30 +93,31 @@ impl<M: Content + ?Sized> fmt::Debug for Tasks<'_, '_, M> {
 #[must_use = "a task that is dropped without an ack stays in its batch"]
 pub struct Task<'t, 'b, 'c, M: Content + ?Sized = [u8]> {
     tasks: &'t Tasks<'b, 'c, M>,
+    /// Invariant: it lies in the batch's claim, is not acked, and is in no other task.
     place: u64,
-    /// Private, so that what it lends ends with the task.
-    delivery: Delivery<'t, M>,
+    info: MessageInfo,
+    len: usize,
 }
 
 impl<M: Content + ?Sized> Task<'_, '_, '_, M> {
     /// Its number in the queue, from the queue's first message on.
     pub fn sequence(&self) -> u64 {
-        self.delivery.sequence()
+        self.info.sequence
     }
 
     /// What the sender marked it with; 0 if nothing.
     pub fn kind(&self) -> u32 {
-        self.delivery.kind()
+        self.info.kind
     }
 
     /// Times that it was delivered to this group, this one included. Saturates at 255.
     pub fn attempts(&self) -> u8 {
-        self.delivery.attempts()
+        self.info.attempts
     }
 
     /// Whether it was delivered before.
     pub fn redelivered(&self) -> bool {
-        self.delivery.redelivered()
+        self.info.attempts > 1
     }
 
     /// Acks it. Its slot is free for reuse once all before it in the batch are acked, too; see
@@ -140,12 +141,16 @@ impl<M: Content + ?Sized> Deref for Task<'_, '_, '_, M> {
     type Target = M;
 
     fn deref(&self) -> &M {
-        &self.delivery
+        let slot = self.tasks.view.slot(self.place);
+        // SAFETY: published and not acked, by the invariant: an ack consumes this task, which ends the
+        // borrow, and the batch is out of reach meanwhile (I3).
+        let area = unsafe { slot.payload.bytes() };
+        M::from_payload(area, self.len)
     }
 }
 
 impl<M: Content + ?Sized> fmt::Debug for Task<'_, '_, '_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Task").field(&self.delivery).finish()
+        f.debug_struct("Task").field("info", &self.info).finish_non_exhaustive()
     }
 }

@@ -5,11 +5,12 @@
 mod common;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use common::TempName;
 use slipring::{
     Consumer, DeadLetter, DeadLetters, Group, JoinError, OpenOptions, Queue, Reason, RecvError,
-    RejectError, RequeueError,
+    RejectError, RequeueError, Start,
 };
 
 fn work() -> Group {
@@ -362,4 +363,155 @@ fn a_queue_whose_letters_would_have_no_name_says_so_at_once() {
     let queue = Queue::builder(&name).capacity(8).create().unwrap();
     assert!(matches!(queue.add_group(work()), Err(JoinError::Name(_))));
     queue.add_group(work().max_attempts(0)).unwrap();
+}
+
+/// Requeues all letters of `queue`.
+fn requeue(queue: &str) -> u64 {
+    DeadLetters::of(queue, &options()).unwrap().requeue(u64::MAX).unwrap()
+}
+
+#[test]
+fn what_comes_again_takes_turns_with_what_is_new() {
+    let name = TempName::new("turns");
+    let _others = beside(&name);
+    let queue = Queue::builder(&name).capacity(32).group(work().max_attempts(0)).create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let mut member = queue.consumer(work()).unwrap();
+    producer.send("bad").unwrap();
+    member.recv().unwrap().reject().unwrap();
+    assert_eq!(requeue(&name), 1);
+    producer.send_batch(["good"; 8]).unwrap();
+    let mut good = 0;
+    let mut received = 0;
+    while good < 8 {
+        // Jobs so long that the member looks around at each receive.
+        std::thread::sleep(Duration::from_millis(3));
+        let message = member.try_recv().unwrap().unwrap();
+        received += 1;
+        if &*message == b"good" {
+            good += 1;
+            message.ack();
+        }
+    }
+    assert!(received <= 17, "{received} messages received until 8 good ones were");
+    assert!(member.is_holding());
+    let message = member.try_recv().unwrap().unwrap();
+    assert!(message.requeued() && message.redelivered());
+    message.ack();
+    assert!(!member.is_holding() && member.try_recv().unwrap().is_none());
+}
+
+#[test]
+fn requeued_letters_outlive_their_group_and_its_mode() {
+    let name = TempName::new("remade");
+    let _others = beside(&name);
+    let queue = Queue::builder(&name).capacity(8).group("work").create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let mut consumer = queue.consumer("work").unwrap();
+    for round in 0..2 {
+        producer.send_batch(["a", "b"]).unwrap();
+        consumer.recv().unwrap().reject().unwrap();
+        consumer.recv().unwrap().ack();
+        assert_eq!(requeue(&name), 1);
+        drop(consumer);
+        queue.remove_group("work").unwrap();
+        // Made anew, in the other mode: the letter is for it all the same.
+        let mut member = queue.consumer(work().start(Start::Newest)).unwrap();
+        assert_eq!(drain(&mut member), [(2 * round, 1, "a".to_owned())]);
+        drop(member);
+        queue.remove_group("work").unwrap();
+        consumer = queue.consumer(Group::named("work").start(Start::Newest)).unwrap();
+    }
+}
+
+#[test]
+fn letters_are_kept_though_their_group_was_removed() {
+    let name = TempName::new("no-group");
+    let others = beside(&name);
+    let queue = Queue::builder(&name).capacity(4).group(work()).create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let mut member = queue.consumer(work()).unwrap();
+    producer.send("0").unwrap();
+    member.recv().unwrap().reject().unwrap();
+    let dead: Queue = Queue::open(&others[0]).unwrap();
+    dead.remove_group("dead").unwrap();
+    // What was there before can still be looked at.
+    assert_eq!(letters(&name), [(0, 1, Reason::Rejected)]);
+    for i in 1..=4 {
+        producer.send("x").unwrap();
+        let rejected = member.recv().unwrap().reject();
+        // The group was made again, at the oldest letter.
+        assert_eq!(rejected.is_ok(), i < 4, "{i}");
+    }
+    assert_eq!(letters(&name).len(), 4);
+}
+
+#[test]
+fn what_is_sent_by_hand_to_be_retried_has_the_same_limit() {
+    let name = TempName::new("by-hand");
+    let others = beside(&name);
+    let queue = Queue::builder(&name).capacity(8).group(work().max_attempts(2)).create().unwrap();
+    queue.producer().unwrap().send("bad").unwrap();
+    let mut member = queue.consumer(work()).unwrap();
+    member.recv().unwrap().reject().unwrap();
+    requeue(&name);
+    drain(&mut member);
+    let retries: Queue = Queue::open(&others[1]).unwrap();
+    retries.producer().unwrap().send("by hand").unwrap();
+    let mut attempts = Vec::new();
+    while let Some(message) = member.try_recv().unwrap() {
+        assert_eq!(&*message, b"by hand");
+        attempts.push(message.attempts());
+    }
+    assert_eq!(attempts, [1, 2]);
+    assert_eq!(letters(&name).len(), 1);
+}
+
+slipring::message! {
+    /// Eight bytes.
+    struct Pair {
+        left: u32,
+        right: u32,
+    }
+}
+
+#[test]
+fn a_typed_consumer_is_not_shown_what_is_not_of_its_type() {
+    let name = TempName::new("typed-retry");
+    let others = beside(&name);
+    let shape = Queue::builder(&name).capacity(8).message::<Pair>().group(work());
+    let queue = shape.create().unwrap();
+    let pair = Pair { left: 1, right: 2 };
+    queue.producer().unwrap().send(&pair).unwrap();
+    let mut member = queue.consumer(work()).unwrap();
+    member.recv().unwrap().reject().unwrap();
+    requeue(&name);
+    let retries: Queue = Queue::open(&others[1]).unwrap();
+    retries.producer().unwrap().send("no").unwrap();
+    let message = member.try_recv().unwrap().unwrap();
+    assert_eq!((&*message, message.sequence()), (&pair, 0));
+    message.ack();
+    assert!(member.try_recv().unwrap().is_none());
+    assert_eq!(letters(&name).len(), 1, "what was none of its type");
+}
+
+#[test]
+fn dead_letters_do_not_come_back_to_where_they_come_from() {
+    let name = TempName::new("loop");
+    let queue = Queue::builder(&name).capacity(8).create().unwrap();
+    for target in [name.to_string(), format!("{}.work.retry", &*name)] {
+        let fault = queue.add_group(work().dead_letters_to(target.as_str())).unwrap_err();
+        assert!(matches!(&fault, JoinError::DeadLetterLoop { queue, .. } if *queue == target));
+    }
+}
+
+#[test]
+fn the_largest_messages_can_be_given_up_as_well() {
+    let name = TempName::new("largest");
+    let _others = beside(&name);
+    let shape = Queue::builder(&name).capacity(1).payload_size(1 << 24).group(work());
+    let queue = shape.create().unwrap();
+    queue.producer().unwrap().send(&vec![7; 1 << 24]).unwrap();
+    queue.consumer(work()).unwrap().recv().unwrap().reject().unwrap();
+    assert_eq!(letters(&name), [(0, 1, Reason::Rejected)]);
 }

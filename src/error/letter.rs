@@ -21,6 +21,19 @@ pub enum BuryError {
     /// It could not be sent.
     #[error(transparent)]
     Send(#[from] SendError),
+    /// The queue for letters that come again is of another shape than the queue they come from.
+    #[error(
+        "the queue {queue:?} takes messages of up to {size} bytes, and there may be some of {need}: remove \
+         it when it is empty; it is made again"
+    )]
+    TooSmall {
+        /// The queue.
+        queue: String,
+        /// Its payload size.
+        size: usize,
+        /// That of the queue the letters come from.
+        need: usize,
+    },
     /// The operating system refused something.
     #[error(transparent)]
     System(#[from] SystemError),

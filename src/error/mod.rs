@@ -317,6 +317,16 @@ pub enum JoinError {
         /// What was asked for.
         asked: crate::layout::Mode,
     },
+    /// Its dead letters would come back to it.
+    #[error(
+        "dead letters of group {group:?} cannot go to {queue:?}, where they would come from: name another queue"
+    )]
+    DeadLetterLoop {
+        /// The group.
+        group: String,
+        /// The queue it named.
+        queue: String,
+    },
     /// The segment says something that cannot be.
     #[error("the queue is damaged ({what}): remove it and create it again")]
     Corrupt {

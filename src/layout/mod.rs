@@ -42,8 +42,8 @@ pub(crate) const GROUPS_MAX: usize = 63;
 pub(crate) const CONSUMERS_MAX: usize = 255;
 /// Largest capacity, in messages.
 pub(crate) const CAPACITY_MAX: u64 = 1 << 24;
-/// Largest payload size, in bytes.
-pub(crate) const PAYLOAD_MAX: usize = 1 << 24;
+/// Largest payload size, in bytes: 16 MiB, and room for the envelope of a dead letter of that size.
+pub(crate) const PAYLOAD_MAX: usize = (1 << 24) + 512;
 /// Payloads start at a multiple of this, so typed messages may ask for no more.
 pub(crate) const PAYLOAD_ALIGN: usize = 16;
 

@@ -76,7 +76,7 @@ impl Builder<[u8]> {
         Builder { wish, marker: PhantomData }
     }
 
-    /// Bytes of the longest message, 1 to 16 MiB; 112 by default. A slot has 16 bytes more, rounded up
+    /// Bytes of the longest message, 1 to 16 MiB (and 512 more, for envelopes of dead letters); 112 by default. A slot has 16 bytes more, rounded up
     /// to a multiple of 64: 48 and 112 waste nothing.
     pub fn payload_size(mut self, bytes: usize) -> Builder<[u8]> {
         self.wish.payload_size = bytes;

@@ -49,8 +49,8 @@ impl DeadLetters {
     pub fn observe(&self) -> Result<(Observer, u64), RequeueError> {
         let look = self.queue.snapshot().map_err(|source| self.join_failed(source))?;
         let group = look.groups.iter().find(|group| group.name == DEAD_GROUP);
-        let from = group.map_or(look.tail, |group| group.head);
-        let observer = self.queue.observer(Start::Sequence(from));
+        let start = group.map_or(Start::Oldest, |group| Start::Sequence(group.head));
+        let observer = self.queue.observer(start);
         let observer = observer
             .map_err(|source| RequeueError::Open { queue: self.queue.name().to_owned(), source })?;
         Ok((observer, look.tail))
@@ -146,7 +146,7 @@ impl Way {
         let at = Attachment::new(&main.mapped).map_err(|fault| failed(fault.into()))?;
         let like = group::like(&at, &group, options.timeout).map_err(failed)?;
         let name = retry_queue(&queue, &group);
-        let retries = Way::make(&name, &main, options, like)
+        let retries = Way::make(&name, &main, options, &like)
             .map_err(|fault| RequeueError::Send { queue: name, source: Box::new(fault) })?;
         group::announce_retries(&at, &group, options.timeout).map_err(failed)?;
         Ok(Way { queue, group, retries })
@@ -156,13 +156,15 @@ impl Way {
         name: &str,
         main: &Queue,
         options: &OpenOptions,
-        group: Group,
+        group: &Group,
     ) -> Result<Queue, BuryError> {
-        let retries = letter_queue(name, &main.mapped, &options.trust)?;
-        match retries.add_group(group) {
-            Ok(()) | Err(JoinError::GroupExists { .. }) => Ok(retries),
-            Err(fault) => Err(fault.into()),
+        let retries = letter_queue(name, &main.mapped, &options.trust, group)?;
+        // One that was made for another queue of that name: a typed consumer would not read it.
+        let (size, need) = (retries.payload_size(), main.payload_size());
+        if size < need {
+            return Err(BuryError::TooSmall { queue: name.to_owned(), size, need });
         }
+        Ok(retries)
     }
 
     fn send(&self, kind: u32, letter: &[u8]) -> Result<(), RequeueError> {

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use super::Queue;
 use crate::attach::Mapped;
 use crate::error::{BuryError, ControlError, JoinError};
-use crate::layout::Geometry;
+use crate::group::{self, Group};
+use crate::layout::{Geometry, PAYLOAD_MAX};
 use crate::letter::{DeadLetter, Undertaker};
 use crate::producer::Producer;
 use crate::segment::Trust;
@@ -37,11 +38,7 @@ impl ToQueue {
     }
 
     fn open(&self, target: &str) -> Result<Queue, BuryError> {
-        let queue = letter_queue(target, &self.from, &self.trust)?;
-        match queue.add_group(DEAD_GROUP) {
-            Ok(()) | Err(JoinError::GroupExists { .. }) => Ok(queue),
-            Err(fault) => Err(fault.into()),
-        }
+        letter_queue(target, &self.from, &self.trust, &Group::named(DEAD_GROUP))
     }
 }
 
@@ -63,6 +60,10 @@ impl Undertaker for ToQueue {
                 (cached, producer)
             }
         };
+        // Somebody may have removed it since.
+        if group::find(queue.mapped.view(), DEAD_GROUP).is_none() {
+            ensure(&queue, &Group::named(DEAD_GROUP))?;
+        }
         letter.write(&mut self.buffer);
         producer.try_send((letter.kind, &self.buffer[..]))?;
         drop(producer);
@@ -71,17 +72,34 @@ impl Undertaker for ToQueue {
     }
 }
 
-/// Opens the queue `name`, or makes it for letters from `from`: whoever may use that may use this.
-pub(super) fn letter_queue(name: &str, from: &Mapped, trust: &Trust) -> Result<Queue, BuryError> {
+/// Opens the queue `name`, or makes it for letters from `from`: whoever may use that may use this. It has the
+/// group then.
+pub(super) fn letter_queue(
+    name: &str,
+    from: &Mapped,
+    trust: &Trust,
+    group: &Group,
+) -> Result<Queue, BuryError> {
     let Geometry { capacity, payload_size, consumers_max, .. } = *from.view().geo();
     let wanted = Queue::builder(name)
         .capacity(capacity.min(CAPACITY_MAX))
-        .payload_size(payload_size + DeadLetter::ENVELOPE)
+        .payload_size((payload_size + DeadLetter::ENVELOPE).min(PAYLOAD_MAX))
+        .group(group)
         .schema_name("dead letters")
         .consumers_max(consumers_max)
         .permissions(from.permissions)
         .control_timeout(TURN_WITHIN);
-    Ok(wanted.open_or_create_trusting(trust)?)
+    let queue = wanted.open_or_create_trusting(trust)?;
+    ensure(&queue, group)?;
+    Ok(queue)
+}
+
+/// Makes the group if there is none of its name: without a group a queue overwrites.
+fn ensure(queue: &Queue, group: &Group) -> Result<(), BuryError> {
+    match queue.add_group(group) {
+        Ok(()) | Err(JoinError::GroupExists { .. }) => Ok(()),
+        Err(fault) => Err(fault.into()),
+    }
 }
 
 /// Takes the producer's role of a queue that several send to in turn.

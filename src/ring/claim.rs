@@ -60,6 +60,12 @@ impl Member {
         self.head
     }
 
+    /// Whether the message at the head was delivered before.
+    #[cfg(not(slipring_loom))]
+    pub(crate) fn holds(&self) -> bool {
+        self.head < self.delivered
+    }
+
     /// Takes up to `max` messages from the head on. An earlier claim that was not acked comes again,
     /// one message at a time, so that a message that kills its consumer is the one that is counted.
     #[inline(always)]

@@ -48,6 +48,14 @@ impl Reader {
         }
     }
 
+    /// Whether it holds something that was delivered and not acked.
+    pub(crate) fn holds(&self, view: &View) -> bool {
+        match self {
+            Reader::Exclusive(member) => member.holds(),
+            Reader::Shared(member) => member.holds(view) || member.adopted.is_some(),
+        }
+    }
+
     /// The group's head: the next sequence to be acked, or to be claimed in a shared group.
     pub(crate) fn head(&self, view: &View) -> u64 {
         match self {

@@ -35,6 +35,11 @@ impl QueueName {
         &self.0
     }
 
+    /// Whether there is an object of that name, of whatever kind.
+    pub(crate) fn exists(&self) -> bool {
+        shm_path(&self.object()).exists()
+    }
+
     /// Name of the shared memory object.
     pub(crate) fn object(&self) -> String {
         format!("{PREFIX}{}", self.0)

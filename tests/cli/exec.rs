@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use nix::sys::signal::Signal;
-use slipring::{DeadLetter, DeadLetters, OpenOptions, Reason};
+use slipring::{DeadLetter, DeadLetters, Group, OpenOptions, Queue, Reason};
 
 use super::common::TempName;
 use super::tool::{Ran, Running, TempDir, command, feed, run};
@@ -275,4 +275,17 @@ fn more_jobs_than_places_are_told_both_numbers() {
     let args = ["recv", &name, "--group", "w", "--shared", "--exec", "true", "--jobs", "3"];
     run(&args).says(1, &["records for 2 consumers and 2 live ones"]);
     run(&["recv", &name, "--group", "w", "--consumers", "2"]).says(2, &["add --create"]);
+}
+
+#[test]
+fn jobs_work_off_what_one_of_them_took_over() {
+    let work = Work::of("taken-over", &"x\n".repeat(20));
+    let queue: Queue = Queue::open(&work.name).unwrap();
+    let mut member = queue.consumer(Group::named("w").shared()).unwrap();
+    assert_eq!(member.batch(20).unwrap().len(), 20);
+    // As if it had died with all of them.
+    drop(member);
+    let ran = work.run("true", &["--jobs", "4", "--count", "20", "--timeout", "2", "--verbose"]);
+    ran.says(0, &["done 20,"]);
+    assert_eq!(work.depth(), 0);
 }

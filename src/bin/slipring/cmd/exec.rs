@@ -122,14 +122,16 @@ impl<'a> Worker<'a> {
     }
 
     fn work(&self, consumer: &mut Consumer) -> Result<(), Failure> {
-        // A message that failed waits for this job and for no other: it needs no turn.
+        // Whether the message that comes next was counted: its command failed.
         let mut again = false;
         loop {
-            let turn = (!again).then(|| lock(&self.turn));
+            // What it holds waits for this job and for no other: that needs no turn.
+            let holds = consumer.is_holding();
+            let turn = (!holds).then(|| lock(&self.turn));
             if self.is_over() || !again && self.board().left == 0 {
                 return Ok(());
             }
-            let patience = if again { Duration::ZERO } else { self.slice() };
+            let patience = if holds { Duration::ZERO } else { self.slice() };
             let message = match consumer.recv_timeout(patience) {
                 Ok(message) => message,
                 Err(RecvError::Timeout) if again => {
@@ -138,14 +140,17 @@ impl<'a> Worker<'a> {
                     again = false;
                     continue;
                 }
+                // It comes in turn with others.
+                Err(RecvError::Timeout) if holds => continue,
                 Err(RecvError::Timeout) => {
                     self.check_patience()?;
                     continue;
                 }
                 Err(fault) => return Err(dead::receive_failed(&self.args.name, fault)),
             };
-            if !again {
-                self.board().take();
+            if !again && !self.board().take() {
+                // Others took the last of --count meanwhile. It stays in the group.
+                return Ok(());
             }
             drop(turn);
             again = match self.work_off(message)? {
@@ -277,9 +282,14 @@ impl<'a> Worker<'a> {
 }
 
 impl Board {
-    fn take(&mut self) {
-        self.left -= 1;
-        self.busy += 1;
+    /// Counts a message that was taken, if there may be one more.
+    fn take(&mut self) -> bool {
+        let any = self.left > 0;
+        if any {
+            self.left -= 1;
+            self.busy += 1;
+        }
+        any
     }
 
     fn put_back(&mut self) {
