@@ -118,7 +118,7 @@ impl<M: Content + ?Sized> Consumer<M> {
     pub fn try_batch(&mut self, max: usize) -> Result<Option<Batch<'_, M>>, RecvError> {
         match self.claim_alone(max) {
             Some(claim) => Ok(Some(Batch::new(&mut self.main, &mut self.burial, claim))),
-            None => Ok(if self.find(max)? { self.lend() } else { None }),
+            None => Ok(if self.find(max, Look::Quick)? { self.lend() } else { None }),
         }
     }
 
@@ -240,11 +240,11 @@ impl<M: Content + ?Sized> Consumer<M> {
 
     /// Makes any other claim, and leaves it in `found`. Returns whether there is one.
     #[inline(never)]
-    fn find(&mut self, max: usize) -> Result<bool, RecvError> {
+    pub(crate) fn find(&mut self, max: usize, look: Look) -> Result<bool, RecvError> {
         if self.find_shared(max) {
             return Ok(true);
         }
-        let found = self.search(max, Look::Quick)?;
+        let found = self.search(max, look)?;
         Ok(self.keep(found))
     }
 
@@ -265,7 +265,7 @@ impl<M: Content + ?Sized> Consumer<M> {
     }
 
     #[inline(always)]
-    fn lend(&mut self) -> Option<Batch<'_, M>> {
+    pub(crate) fn lend(&mut self) -> Option<Batch<'_, M>> {
         let Found { claim, retried } = self.found.take()?;
         self.retried = retried;
         let intake = if retried { self.retries.intake()? } else { &mut self.main };

@@ -109,6 +109,9 @@ mod producer;
 mod reservation;
 
 #[cfg(not(slipring_loom))]
+mod select;
+
+#[cfg(not(slipring_loom))]
 mod snapshot;
 
 #[cfg(not(slipring_loom))]
@@ -126,6 +129,7 @@ mod public {
     pub use crate::producer::Producer;
     pub use crate::queue::{Builder, DeadLetters, OpenOptions, Queue, WakeMode, list, remove};
     pub use crate::reservation::Reservation;
+    pub use crate::select::{Select, Selected};
     pub use crate::snapshot::{GroupInfo, MemberInfo, ProducerInfo, Snapshot};
     pub use crate::tasks::{Task, Tasks};
 }

@@ -521,6 +521,23 @@ pub enum RecvError {
     System(#[from] SystemError),
 }
 
+/// Nothing could be received from any of several queues.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SelectError {
+    /// Nothing came within the time given.
+    #[error("no message came to any queue within the time given")]
+    Timeout,
+    /// One of the consumers cannot go on.
+    #[error("consumer {index}: {source}")]
+    Recv {
+        /// Its index.
+        index: usize,
+        /// Why.
+        source: RecvError,
+    },
+}
+
 /// An ack, or a rejection, that does not lie inside its batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("sequence {asked} is not an unacked message of this batch ({start} to {last})")]

@@ -1,0 +1,225 @@
+//! One reader for several queues.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use crate::batch::{Batch, Received};
+use crate::consumer::Consumer;
+use crate::error::SelectError;
+use crate::message::Content;
+use crate::wait::{self, Deadline, Look};
+
+/// Consumers of several queues, read in turn: whichever has something. What a queue with one producer needs
+/// where there are several: a queue for each, and one reader.
+///
+/// Fair: after each batch the next consumer is looked at first, so a queue that is always full keeps no
+/// other waiting for more than a batch. Messages of different queues have no order.
+///
+/// ```
+/// # let names: Vec<String> = (0..2).map(|n| format!("doc-select-{}-{n}", std::process::id())).collect();
+/// use slipring::{Queue, Select};
+///
+/// let mut select = Select::new();
+/// # let mut producers = Vec::new();
+/// for name in &names {
+///     let queue = Queue::builder(name).capacity(8).group("all").create()?;
+///     select.add(queue.consumer("all")?);
+/// #   producers.push(queue.producer()?);
+/// }
+/// # producers[0].send("one")?;
+/// # producers[1].send("two")?;
+/// for _ in 0..2 {
+///     let message = select.recv()?;
+///     println!("from {}: {:?}", message.index(), &**message);
+///     message.ack();
+/// }
+/// # drop((select, producers));
+/// # for name in &names { slipring::remove(name, false)?; }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Select<M: Content + ?Sized = [u8]> {
+    consumers: Vec<Consumer<M>>,
+    /// Where the next look begins.
+    next: usize,
+}
+
+impl<M: Content + ?Sized> Default for Select<M> {
+    fn default() -> Self {
+        Select::new()
+    }
+}
+
+impl<M: Content + ?Sized> Select<M> {
+    /// With no consumer yet: whatever waits then waits in vain.
+    pub fn new() -> Select<M> {
+        Select { consumers: Vec::new(), next: 0 }
+    }
+
+    /// Adds a consumer; returns its index.
+    pub fn add(&mut self, consumer: Consumer<M>) -> usize {
+        self.consumers.push(consumer);
+        self.consumers.len() - 1
+    }
+
+    /// Takes a consumer out; `None` if there is none of that index. Those behind it move up by one.
+    pub fn remove(&mut self, index: usize) -> Option<Consumer<M>> {
+        (index < self.consumers.len()).then(|| self.consumers.remove(index))
+    }
+
+    /// The consumers, by their indexes.
+    pub fn consumers(&self) -> &[Consumer<M>] {
+        &self.consumers
+    }
+
+    /// Receives up to `max` messages of one queue, if any has some. Never blocks.
+    ///
+    /// # Errors
+    /// The error of the first consumer that has one; it names its index. Others are not lost: take that
+    /// consumer out, and go on.
+    pub fn try_batch(&mut self, max: usize) -> Result<Option<Selected<Batch<'_, M>>>, SelectError> {
+        let found = self.look(max, Look::Quick)?;
+        Ok(found.and_then(|index| self.lend(index)))
+    }
+
+    /// Receives up to `max` messages of one queue, waiting for the first as long as it takes.
+    ///
+    /// # Errors
+    /// As for [`Select::try_batch`].
+    pub fn batch(&mut self, max: usize) -> Result<Selected<Batch<'_, M>>, SelectError> {
+        self.batch_by(max, Deadline::NEVER)
+    }
+
+    /// Receives up to `max` messages of one queue, waiting for the first at most `timeout`.
+    ///
+    /// # Errors
+    /// [`SelectError::Timeout`]; else as for [`Select::try_batch`].
+    pub fn batch_timeout(
+        &mut self,
+        max: usize,
+        timeout: Duration,
+    ) -> Result<Selected<Batch<'_, M>>, SelectError> {
+        self.batch_by(max, Deadline::after(timeout))
+    }
+
+    /// Receives one message, if any queue has one. Never blocks.
+    ///
+    /// # Errors
+    /// As for [`Select::try_batch`].
+    pub fn try_recv(&mut self) -> Result<Option<Selected<Received<'_, M>>>, SelectError> {
+        Ok(self.try_batch(1)?.map(Selected::received))
+    }
+
+    /// Receives one message, waiting for it as long as it takes.
+    ///
+    /// # Errors
+    /// As for [`Select::try_batch`].
+    pub fn recv(&mut self) -> Result<Selected<Received<'_, M>>, SelectError> {
+        Ok(self.batch(1)?.received())
+    }
+
+    /// Receives one message, waiting for it at most `timeout`.
+    ///
+    /// # Errors
+    /// [`SelectError::Timeout`]; else as for [`Select::try_batch`].
+    pub fn recv_timeout(
+        &mut self,
+        timeout: Duration,
+    ) -> Result<Selected<Received<'_, M>>, SelectError> {
+        Ok(self.batch_timeout(1, timeout)?.received())
+    }
+
+    fn batch_by(
+        &mut self,
+        max: usize,
+        deadline: Deadline,
+    ) -> Result<Selected<Batch<'_, M>>, SelectError> {
+        let found = wait::until(deadline, |look| self.look(max, look))?;
+        found.and_then(|index| self.lend(index)).ok_or(SelectError::Timeout)
+    }
+
+    /// Looks at each once, from the one behind the last that had something. The claim stays with its
+    /// consumer.
+    fn look(&mut self, max: usize, look: Look) -> Result<Option<usize>, SelectError> {
+        let count = self.consumers.len();
+        for step in 0..count {
+            let index = (self.next + step) % count;
+            match self.consumers[index].find(max, look) {
+                Ok(false) => {}
+                Ok(true) => {
+                    self.next = index + 1;
+                    return Ok(Some(index));
+                }
+                Err(source) => {
+                    // The others have their turn before it is asked again.
+                    self.next = index + 1;
+                    return Err(SelectError::Recv { index, source });
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn lend(&mut self, index: usize) -> Option<Selected<Batch<'_, M>>> {
+        let inner = self.consumers[index].lend()?;
+        Some(Selected { index, inner })
+    }
+}
+
+/// A batch or a message, and which consumer it came to. Dereferences to it.
+#[must_use = "what is dropped without an ack comes again"]
+pub struct Selected<T> {
+    index: usize,
+    inner: T,
+}
+
+impl<T> Selected<T> {
+    /// The index of its consumer in the [`Select`].
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The batch or message alone, to be acked.
+    pub fn into_inner(self) -> T {
+        self.inner
+    }
+}
+
+impl<'c, M: Content + ?Sized> Selected<Batch<'c, M>> {
+    /// Acks all of the batch.
+    pub fn ack(self) {
+        self.inner.ack();
+    }
+
+    fn received(self) -> Selected<Received<'c, M>> {
+        Selected { index: self.index, inner: Received::new(self.inner) }
+    }
+}
+
+impl<M: Content + ?Sized> Selected<Received<'_, M>> {
+    /// Acks the message.
+    pub fn ack(self) {
+        self.inner.ack();
+    }
+}
+
+impl<T> Deref for Selected<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.inner
+    }
+}
+
+impl<T> DerefMut for Selected<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.inner
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Selected<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Selected").field("index", &self.index).field("inner", &self.inner).finish()
+    }
+}

@@ -1,0 +1,124 @@
+//! One reader for several queues.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
+mod common;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::TempName;
+use slipring::{Group, Producer, Queue, RecvError, Select, SelectError};
+
+/// So many queues, a producer of each, and a reader of all.
+fn bench(what: &str, queues: usize) -> (Vec<TempName>, Vec<Producer>, Select) {
+    let names: Vec<_> = (0..queues).map(|_| TempName::new(what)).collect();
+    let mut select = Select::new();
+    let mut producers = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        // Exclusive and shared groups alike.
+        let group = Group::named("all");
+        let group = if index % 2 == 0 { group } else { group.shared() };
+        let queue = Queue::builder(name).capacity(16).group(&group).create().unwrap();
+        producers.push(queue.producer().unwrap());
+        assert_eq!(select.add(queue.consumer(group).unwrap()), index);
+    }
+    (names, producers, select)
+}
+
+#[test]
+fn a_full_queue_keeps_no_other_waiting() {
+    let (_names, mut producers, mut select) = bench("fair", 3);
+    producers[1].send_batch(["busy"; 16]).unwrap();
+    producers[0].send("a").unwrap();
+    producers[2].send("b").unwrap();
+    let mut order = Vec::new();
+    while let Some(message) = select.try_recv().unwrap() {
+        order.push(message.index());
+        message.ack();
+    }
+    assert_eq!(order[..4], [0, 1, 2, 1]);
+    assert_eq!(order.len(), 18);
+}
+
+#[test]
+fn several_producers_fan_in_and_each_ones_order_stays() {
+    const EACH: u64 = 5_000;
+    let (_names, producers, mut select) = bench("fan-in", 4);
+    thread::scope(|scope| {
+        for mut producer in producers {
+            scope.spawn(move || {
+                for i in 0..EACH {
+                    producer.send(&i.to_le_bytes()).unwrap();
+                }
+            });
+        }
+        let mut next = [0u64; 4];
+        while next.iter().sum::<u64>() < 4 * EACH {
+            let batch = select.batch(7).unwrap();
+            for message in batch.iter() {
+                let number = u64::from_le_bytes((*message).try_into().unwrap());
+                assert_eq!(number, next[batch.index()]);
+                next[batch.index()] += 1;
+            }
+            batch.ack();
+        }
+        assert_eq!(next, [EACH; 4]);
+    });
+}
+
+#[test]
+fn a_wait_ends_at_its_timeout_and_not_before() {
+    let (_names, mut producers, mut select) = bench("timeout", 2);
+    let timeout = Duration::from_millis(30);
+    let since = Instant::now();
+    assert!(matches!(select.recv_timeout(timeout), Err(SelectError::Timeout)));
+    assert!(since.elapsed() >= timeout);
+    assert!(select.try_recv().unwrap().is_none());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(10));
+            producers[1].send("late").unwrap();
+        });
+        let message = select.recv().unwrap();
+        assert_eq!((message.index(), &**message), (1, &b"late"[..]));
+        message.ack();
+    });
+}
+
+#[test]
+fn one_that_cannot_go_on_is_named_and_the_others_go_on() {
+    let (names, mut producers, mut select) = bench("named", 3);
+    slipring::remove(&names[1], true).unwrap();
+    producers[2].send("x").unwrap();
+    let mut seen = Vec::new();
+    let fault = loop {
+        match select.recv_timeout(Duration::from_secs(60)) {
+            Ok(message) => {
+                seen.push(message.index());
+                message.ack();
+            }
+            Err(fault) => break fault,
+        }
+    };
+    let removed = |source: &RecvError| matches!(source, RecvError::Removed);
+    assert!(matches!(&fault, SelectError::Recv { index: 1, source } if removed(source)), "{fault}");
+    assert_eq!(seen, [2]);
+    assert!(select.remove(1).is_some() && select.remove(7).is_none());
+    producers[2].send("y").unwrap();
+    let message = select.recv().unwrap();
+    assert_eq!(message.index(), 1, "it has moved up");
+    message.ack();
+    assert_eq!(select.consumers().len(), 2);
+}
+
+#[test]
+fn what_was_not_acked_comes_again_from_the_same_queue() {
+    let (_names, mut producers, mut select) = bench("again", 2);
+    producers[1].send("x").unwrap();
+    drop(select.recv().unwrap());
+    let message = select.recv().unwrap();
+    assert_eq!((message.index(), message.attempts()), (1, 2));
+    message.into_inner().reject().unwrap();
+    let _dead = TempName::exactly(format!("{}.dead", &*_names[1]));
+}
