@@ -87,7 +87,7 @@ fn dequeue_from(criterion: &mut Criterion, name: &str, of: &Group) {
     let queue = builder.prefault(true).group(of).create().unwrap();
     let (mut producer, mut consumer) = (queue.producer().unwrap(), queue.consumer(of).unwrap());
     let mut group = criterion.benchmark_group(name);
-    for n in [1, 8, 32] {
+    for n in [1, 2, 4, 8, 16, 32, 64, 128, 256] {
         check(&mut producer, &mut consumer, n);
         group.throughput(Throughput::Elements(n as u64));
         group.bench_function(BenchmarkId::from_parameter(n), |bencher| {
