@@ -2,6 +2,7 @@
 //! operating system is kept as the source.
 
 mod letter;
+mod recv;
 
 use std::fmt;
 use std::io;
@@ -10,6 +11,7 @@ use thiserror::Error;
 
 pub use crate::layout::GeometryError;
 pub use letter::*;
+pub use recv::*;
 
 /// The operating system refused something.
 #[derive(Debug, Error)]
@@ -490,61 +492,6 @@ impl fmt::Display for Full {
             }
         }
     }
-}
-
-/// Nothing could be received.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum RecvError {
-    /// Nothing came within the time given.
-    #[error("no message came within the time given")]
-    Timeout,
-    /// The queue has lost its name.
-    #[error(
-        "the queue has been removed: no producer can join it any more; open it again by its name"
-    )]
-    Removed,
-    /// The handle was made before a fork.
-    #[error("this handle belongs to the process that forked this one: open the queue again here")]
-    Forked,
-    /// The segment says something that cannot be.
-    #[error("the queue is damaged ({what}): remove it and create it again")]
-    Corrupt {
-        /// What was seen.
-        what: &'static str,
-    },
-    /// A message that is to become a dead letter could not; it stays with this consumer and comes again.
-    #[error(transparent)]
-    DeadLetter(#[from] Box<DeadLetterError>),
-    /// The operating system refused something.
-    #[error(transparent)]
-    System(#[from] SystemError),
-}
-
-/// Nothing could be received from any of several queues.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum SelectError {
-    /// Nothing came within the time given.
-    #[error("no message came to any queue within the time given")]
-    Timeout,
-    /// One of the consumers cannot go on.
-    #[error("consumer {index}: {source}")]
-    Recv {
-        /// Its index.
-        index: usize,
-        /// Why.
-        source: RecvError,
-    },
-}
-
-/// An ack, or a rejection, that does not lie inside its batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("sequence {asked} is not an unacked message of this batch ({start} to {last})")]
-pub struct AckError {
-    pub(crate) asked: u64,
-    pub(crate) start: u64,
-    pub(crate) last: u64,
 }
 
 /// A queue could not be removed.
