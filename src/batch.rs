@@ -429,6 +429,13 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
         self.batch.ack();
     }
 
+    pub(crate) fn copy_and_ack(self, out: &mut M::Owned) -> MessageInfo {
+        self.copy_to(out);
+        let info = self.info;
+        self.ack();
+        info
+    }
+
     /// Gives it up: it becomes a dead letter; see [`Batch::reject`].
     ///
     /// # Errors

@@ -142,6 +142,18 @@ impl<M: Content + ?Sized> Consumer<M> {
         self.batch_by(max, || Deadline::after(timeout))
     }
 
+    /// Receives up to `max` messages, waiting for the first until `deadline` at most.
+    ///
+    /// # Errors
+    /// As for [`Consumer::batch_timeout`].
+    pub fn batch_deadline(
+        &mut self,
+        max: usize,
+        deadline: Instant,
+    ) -> Result<Batch<'_, M>, RecvError> {
+        self.batch_by(max, || Deadline::at(deadline))
+    }
+
     /// Receives one message, if there is one. Never blocks.
     ///
     /// # Errors
@@ -167,6 +179,14 @@ impl<M: Content + ?Sized> Consumer<M> {
         Ok(Received::new(self.batch_timeout(1, timeout)?))
     }
 
+    /// Receives one message, waiting for it until `deadline` at most.
+    ///
+    /// # Errors
+    /// As for [`Consumer::recv_timeout`].
+    pub fn recv_deadline(&mut self, deadline: Instant) -> Result<Received<'_, M>, RecvError> {
+        Ok(Received::new(self.batch_deadline(1, deadline)?))
+    }
+
     /// Receives one message into `out`, waiting for it at most `timeout`, and acks it.
     ///
     /// # Errors
@@ -176,11 +196,19 @@ impl<M: Content + ?Sized> Consumer<M> {
         out: &mut M::Owned,
         timeout: Duration,
     ) -> Result<MessageInfo, RecvError> {
-        let message = self.recv_timeout(timeout)?;
-        message.copy_to(out);
-        let info = message.info();
-        message.ack();
-        Ok(info)
+        Ok(self.recv_timeout(timeout)?.copy_and_ack(out))
+    }
+
+    /// The same, waiting for it until `deadline` at most.
+    ///
+    /// # Errors
+    /// As for [`Consumer::recv_copied`].
+    pub fn recv_copied_deadline(
+        &mut self,
+        out: &mut M::Owned,
+        deadline: Instant,
+    ) -> Result<MessageInfo, RecvError> {
+        Ok(self.recv_deadline(deadline)?.copy_and_ack(out))
     }
 
     /// Leaves the group. What was not acked stays for its next consumer; a group that goes with its last

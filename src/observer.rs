@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::attach::Mapped;
 use crate::error::{OpenError, RecvError, SystemError};
@@ -109,6 +109,14 @@ impl<M: Content + ?Sized> Observer<M> {
     /// [`RecvError::Timeout`]; else as for [`Observer::try_recv`].
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Observation<'_, M>, RecvError> {
         self.recv_by(Deadline::after(timeout))
+    }
+
+    /// The next message, copied out, waiting for it until `deadline` at most.
+    ///
+    /// # Errors
+    /// As for [`Observer::recv_timeout`].
+    pub fn recv_deadline(&mut self, deadline: Instant) -> Result<Observation<'_, M>, RecvError> {
+        self.recv_by(Deadline::at(deadline))
     }
 
     fn recv_by(&mut self, deadline: Deadline) -> Result<Observation<'_, M>, RecvError> {

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::attach::{Attachment, Mapped};
 use crate::error::{BatchError, Full, JoinError, SendError, SystemError};
@@ -120,6 +120,21 @@ impl<M: Content + ?Sized> Producer<M> {
         self.send_by(message.into(), || Deadline::after(timeout))
     }
 
+    /// Sends one message, waiting for room until `deadline` at most; returns its sequence.
+    ///
+    /// # Errors
+    /// As for [`Producer::send_timeout`].
+    pub fn send_deadline<'m>(
+        &mut self,
+        message: impl Into<Outgoing<'m, M>>,
+        deadline: Instant,
+    ) -> Result<u64, SendError>
+    where
+        M: 'm,
+    {
+        self.send_by(message.into(), || Deadline::at(deadline))
+    }
+
     #[inline]
     fn send_by(
         &mut self,
@@ -167,12 +182,55 @@ impl<M: Content + ?Sized> Producer<M> {
         I::Item: Into<Outgoing<'m, M>>,
         M: 'm,
     {
+        self.send_batch_by(messages, Deadline::NEVER)
+    }
+
+    /// Sends all messages, waiting for room at most `timeout` altogether; returns how many.
+    ///
+    /// # Errors
+    /// [`SendError::Timeout`] in a [`BatchError`], which says how many were sent before the time was up. One
+    /// message more may have been taken from the iterator.
+    pub fn send_batch_timeout<'m, I>(
+        &mut self,
+        messages: I,
+        timeout: Duration,
+    ) -> Result<usize, BatchError>
+    where
+        I: IntoIterator,
+        I::Item: Into<Outgoing<'m, M>>,
+        M: 'm,
+    {
+        self.send_batch_by(messages, Deadline::after(timeout))
+    }
+
+    /// Sends all messages, waiting for room until `deadline` at most; returns how many.
+    ///
+    /// # Errors
+    /// As for [`Producer::send_batch_timeout`].
+    pub fn send_batch_deadline<'m, I>(
+        &mut self,
+        messages: I,
+        deadline: Instant,
+    ) -> Result<usize, BatchError>
+    where
+        I: IntoIterator,
+        I::Item: Into<Outgoing<'m, M>>,
+        M: 'm,
+    {
+        self.send_batch_by(messages, Deadline::at(deadline))
+    }
+
+    fn send_batch_by<'m, I>(&mut self, messages: I, deadline: Deadline) -> Result<usize, BatchError>
+    where
+        I: IntoIterator,
+        I::Item: Into<Outgoing<'m, M>>,
+        M: 'm,
+    {
         let mut messages = messages.into_iter().fuse().peekable();
         let mut sent = 0;
         // Looks before it waits: the last message may have taken the last slot.
         while messages.peek().is_some() {
-            self.wait_for_room(1, || Deadline::NEVER)
-                .map_err(|source| BatchError { sent, source })?;
+            self.wait_for_room(1, || deadline).map_err(|source| BatchError { sent, source })?;
             match self.publish_run(&mut messages) {
                 Ok(n) => sent += n,
                 Err(BatchError { sent: n, source }) => {
@@ -198,9 +256,7 @@ impl<M: Content + ?Sized> Producer<M> {
     /// # Errors
     /// As for [`Producer::try_reserve`], but never [`SendError::Full`].
     pub fn reserve(&mut self, n: usize) -> Result<Reservation<'_, M>, SendError> {
-        let slots = self.slots(n)?;
-        self.wait_for_room(slots, || Deadline::NEVER)?;
-        Ok(Reservation::open(self, slots))
+        self.reserve_by(n, || Deadline::NEVER)
     }
 
     /// Takes `n` slots to write in place, waiting for room at most `timeout`.
@@ -212,8 +268,28 @@ impl<M: Content + ?Sized> Producer<M> {
         n: usize,
         timeout: Duration,
     ) -> Result<Reservation<'_, M>, SendError> {
+        self.reserve_by(n, || Deadline::after(timeout))
+    }
+
+    /// Takes `n` slots to write in place, waiting for room until `deadline` at most.
+    ///
+    /// # Errors
+    /// As for [`Producer::reserve_timeout`].
+    pub fn reserve_deadline(
+        &mut self,
+        n: usize,
+        deadline: Instant,
+    ) -> Result<Reservation<'_, M>, SendError> {
+        self.reserve_by(n, || Deadline::at(deadline))
+    }
+
+    fn reserve_by(
+        &mut self,
+        n: usize,
+        deadline: impl Fn() -> Deadline,
+    ) -> Result<Reservation<'_, M>, SendError> {
         let slots = self.slots(n)?;
-        self.wait_for_room(slots, || Deadline::after(timeout))?;
+        self.wait_for_room(slots, deadline)?;
         Ok(Reservation::open(self, slots))
     }
 
