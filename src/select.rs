@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::batch::{Batch, Received};
 use crate::consumer::Consumer;
@@ -103,6 +103,18 @@ impl<M: Content + ?Sized> Select<M> {
         self.batch_by(max, Deadline::after(timeout))
     }
 
+    /// Receives up to `max` messages of one queue, waiting for the first until `deadline` at most.
+    ///
+    /// # Errors
+    /// As for [`Select::batch_timeout`].
+    pub fn batch_deadline(
+        &mut self,
+        max: usize,
+        deadline: Instant,
+    ) -> Result<Selected<Batch<'_, M>>, SelectError> {
+        self.batch_by(max, Deadline::at(deadline))
+    }
+
     /// Receives one message, if any queue has one. Never blocks.
     ///
     /// # Errors
@@ -128,6 +140,17 @@ impl<M: Content + ?Sized> Select<M> {
         timeout: Duration,
     ) -> Result<Selected<Received<'_, M>>, SelectError> {
         Ok(self.batch_timeout(1, timeout)?.received())
+    }
+
+    /// Receives one message, waiting for it until `deadline` at most.
+    ///
+    /// # Errors
+    /// As for [`Select::batch_timeout`].
+    pub fn recv_deadline(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<Selected<Received<'_, M>>, SelectError> {
+        Ok(self.batch_deadline(1, deadline)?.received())
     }
 
     fn batch_by(

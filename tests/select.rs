@@ -74,6 +74,9 @@ fn a_wait_ends_at_its_timeout_and_not_before() {
     let since = Instant::now();
     assert!(matches!(select.recv_timeout(timeout), Err(SelectError::Timeout)));
     assert!(since.elapsed() >= timeout);
+    let deadline = Instant::now() + timeout;
+    assert!(matches!(select.recv_deadline(deadline), Err(SelectError::Timeout)));
+    assert!(Instant::now() >= deadline);
     assert!(select.try_recv().unwrap().is_none());
     thread::scope(|scope| {
         scope.spawn(|| {
