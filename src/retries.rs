@@ -73,6 +73,7 @@ impl Retries {
         if opened.geo.payload_size < main.at.view.geo().payload_size {
             return None;
         }
+        opened.prepare_to_wake().ok()?;
         let (mapped, _) = Mapped::new(name, opened).ok()?;
         let (mut intake, _) = Intake::join(&Arc::new(mapped), &self.group, JOIN_WITHIN).ok()?;
         // The rule is that of the queue the messages come from.

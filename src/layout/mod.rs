@@ -17,6 +17,8 @@ mod geometry;
 mod group;
 mod slot;
 mod view;
+#[cfg(not(slipring_loom))]
+mod wake;
 
 pub(crate) use geometry::Geometry;
 #[cfg(not(slipring_loom))]
@@ -29,6 +31,8 @@ pub(crate) use group::{GROUP_NAME_MAX, Identity};
 pub(crate) use group::{GroupState, Totals};
 pub(crate) use slot::{Meta, Slot};
 pub(crate) use view::View;
+#[cfg(not(slipring_loom))]
+pub use wake::WakeMode;
 
 /// Bytes in front of the first shared word.
 pub(crate) const CONFIG_BYTES: usize = 1024;

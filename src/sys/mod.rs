@@ -1,4 +1,5 @@
 //! What the operating system is asked for beyond files and mappings.
 
 pub(crate) mod fork;
+pub(crate) mod membarrier;
 pub(crate) mod memory;
