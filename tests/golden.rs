@@ -90,6 +90,8 @@ fn every_byte_of_a_segment_is_where_it_was() {
     let pid = u64::from(std::process::id());
     image.u64(1024, 1003);
     image.u64(1152, 1003);
+    // The producer woke those who might sleep.
+    image.u32(1280, 2);
     image.u64(1536, 2);
     image.u64(1544, 2);
     image.u64(1792, pid);

@@ -17,7 +17,6 @@ mod geometry;
 mod group;
 mod slot;
 mod view;
-#[cfg(not(slipring_loom))]
 mod wake;
 
 pub(crate) use geometry::Geometry;
@@ -31,7 +30,7 @@ pub(crate) use group::{GROUP_NAME_MAX, Identity};
 pub(crate) use group::{GroupState, Totals};
 pub(crate) use slot::{Meta, Slot};
 pub(crate) use view::View;
-#[cfg(not(slipring_loom))]
+#[cfg_attr(slipring_loom, allow(unreachable_pub))]
 pub use wake::WakeMode;
 
 /// Bytes in front of the first shared word.

@@ -1,6 +1,7 @@
 /// How those who wait for a message, or for room, are woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
+#[cfg_attr(slipring_loom, allow(unreachable_pub, dead_code))]
 pub enum WakeMode {
     /// Nobody is: all poll, with short sleeps in between. For systems without futexes that processes share,
     /// and for those who would rather spend a processor than the microseconds of a wake-up.
@@ -15,6 +16,7 @@ pub enum WakeMode {
     Fence = 2,
 }
 
+#[cfg(not(slipring_loom))]
 impl WakeMode {
     /// The mode of a config; `None` if a newer version wrote it.
     pub(crate) fn of(number: u32) -> Option<WakeMode> {

@@ -267,5 +267,5 @@ fn fill(region: &Region, config: &Config, geo: Geometry) -> View {
     // SAFETY: the region is aligned to a page and longer than a config; nobody else has its name.
     unsafe { region.at().cast::<Config>().write(*config) };
     // SAFETY: the region has the geometry's total size, and nobody else looks at it yet.
-    unsafe { View::init(region.at(), geo) }
+    unsafe { View::init(region.at(), geo, config.wake()) }
 }

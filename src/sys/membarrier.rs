@@ -10,6 +10,11 @@ pub(crate) fn register() -> io::Result<()> {
     call(libc::MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED)
 }
 
+/// Waits until every processor that runs a registered process has had a full barrier, this one included.
+pub(crate) fn everywhere() -> io::Result<()> {
+    call(libc::MEMBARRIER_CMD_GLOBAL_EXPEDITED)
+}
+
 fn call(command: libc::c_int) -> io::Result<()> {
     // SAFETY: takes no pointers, and changes nothing but the order of memory accesses.
     let rc = unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) };
