@@ -23,7 +23,8 @@ const ASK_EVERY: u32 = 64;
 
 /// The queue's producer: there is one at a time. `Send`, not `Sync`.
 ///
-/// Sending takes no lock and allocates nothing, and makes no system call as long as there is room, but
+/// Sending takes no lock and allocates nothing, and makes no system call as long as there is room and no
+/// consumer sleeps, but
 /// for one in 64 scans of the groups (a scan comes once in a quarter of the ring). A message is visible to all groups as soon as `send` returns; messages of a batch become visible one
 /// after the other.
 ///

@@ -218,7 +218,7 @@ fn a_claim_that_moves_on_wakes_the_producer() {
 /// it, since that one's publication is long over.
 #[test]
 fn a_member_never_sleeps_beside_a_message() {
-    let model = Model::named("a_member_never_sleeps_beside_a_message");
+    let model = Model::named("a_member_never_sleeps_beside_a_message").preemptions(3).seconds(30.0);
     model.reaches(&["slept", "written again"]).check(|run| {
         let (segment, writer) = filled(SHAPE, 0);
         let [mut a, b] = [(); 2].map(|()| Worker::new(run, &segment, 0));
@@ -355,8 +355,9 @@ fn a_removed_group_wakes_the_producer() {
 /// held, is woken.
 #[test]
 fn a_dead_members_failed_claim_is_taken_back_and_wakes_the_producer() {
-    let model =
-        Model::named("a_dead_members_failed_claim_is_taken_back_and_wakes_the_producer").mortals(1);
+    let model = Model::named("a_dead_members_failed_claim_is_taken_back_and_wakes_the_producer")
+        .mortals(1)
+        .seconds(1.0);
     model.reaches(&["slept", "adopted"]).check(|run| {
         let (segment, writer) = filled(Shape { capacity: 1, ..SHAPE }, 1);
         let [a, b] = [(); 2].map(|()| Worker::new(run, &segment, 0));
