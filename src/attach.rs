@@ -32,7 +32,7 @@ impl Mapped {
         let (id, permissions) = (leases.id().map_err(look)?, leases.permissions().map_err(look)?);
         // SAFETY: the region is as long as the geometry says (checked when it was opened) and lives as
         // long as this value; its creator initialised it before it had a name.
-        let view = unsafe { View::new(region.at(), geo) };
+        let view = unsafe { View::new(region.at(), geo, config.wake()) };
         Ok((Mapped { name, config, id, permissions, view, region }, leases))
     }
 

@@ -14,10 +14,10 @@ use crate::letter::{DeadLetter, Undertaker};
 use crate::message::{Content, OneThread};
 use crate::retries::Retries;
 use crate::ring::claim::Claim;
-use crate::ring::compete::Took;
+use crate::ring::compete::{Took, any_held};
 use crate::ring::reader::Reader;
 use crate::segment::Trust;
-use crate::wait::{self, Deadline, Look};
+use crate::wait::{self, Bed, Deadline, LONG, Look, SHORT};
 
 /// Quick looks at an empty queue ask the system once in so many times whether it still has its name.
 const ASK_EVERY: u32 = 4096;
@@ -282,7 +282,11 @@ impl<M: Content + ?Sized> Consumer<M> {
         if self.find_shared(max) {
             return Ok(());
         }
-        let found = wait::until(deadline(), |look| self.search(max, look))?;
+        let (view, group) = (self.main.at.view, self.main.reader.group());
+        // What a member holds comes by its death, which wakes nobody.
+        let longest = || if any_held(&view, group) { SHORT } else { LONG };
+        let bed = Bed::new(&view, &view.control().data, longest);
+        let found = wait::until(deadline(), bed, |look| self.search(max, look))?;
         if self.keep(found) { Ok(()) } else { Err(RecvError::Timeout) }
     }
 

@@ -13,6 +13,7 @@ use crate::ring::control;
 use crate::ring::done::Done;
 use crate::ring::lease::give_back;
 use crate::ring::reader::Reader;
+use crate::ring::wake;
 use crate::segment::QueueName;
 use crate::sync::Ordering;
 
@@ -174,6 +175,7 @@ impl Intake {
         if let Some(adopted) = self.reader.adopted() {
             // Else the group would have a live member still, this one.
             give_back(leases, lease_byte::consumer(adopted));
+            wake::data(view);
         }
         if control::goes_with_last_member(view, self.reader.group()) {
             let system = |source| SystemError::new("remove the group", source);

@@ -55,14 +55,14 @@ compile_error!(
 // Floors, lowest first; tests/floors.rs checks that no file uses a higher one. A block is one floor.
 mod seq;
 
+#[cfg(not(slipring_loom))]
+mod sys;
+
 mod sync;
 
 mod layout;
 
 mod ring;
-
-#[cfg(not(slipring_loom))]
-mod sys;
 
 #[cfg(not(slipring_loom))]
 mod error;

@@ -13,7 +13,7 @@ use crate::layout::View;
 use crate::message::{Content, OneThread};
 use crate::ring::observe::{Seen, Watcher, tail};
 use crate::segment::LeaseFile;
-use crate::wait::{self, Deadline, Look};
+use crate::wait::{self, Deadline, Look, Poll};
 
 /// Quick looks at an idle queue ask the system once in so many times whether it still has its name.
 const ASK_EVERY: u32 = 4096;
@@ -120,7 +120,8 @@ impl<M: Content + ?Sized> Observer<M> {
     }
 
     fn recv_by(&mut self, deadline: Deadline) -> Result<Observation<'_, M>, RecvError> {
-        let seen = wait::until(deadline, |look| self.look(look))?.ok_or(RecvError::Timeout)?;
+        let seen = wait::until(deadline, Poll::new(), |look| self.look(look))?;
+        let seen = seen.ok_or(RecvError::Timeout)?;
         Ok(self.observation(seen))
     }
 

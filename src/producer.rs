@@ -14,15 +14,17 @@ use crate::ring::claim::Corrupt;
 use crate::ring::control;
 use crate::ring::lease::try_take;
 use crate::ring::publish::{NoRoom, Publisher};
+use crate::ring::wake;
 use crate::sync::Ordering;
-use crate::wait::{self, Deadline, Look};
+use crate::wait::{self, Bed, Deadline, LONG, Look};
 
 /// Scans of the groups (one in a quarter of the ring) between two looks whether the queue has its name.
 const ASK_EVERY: u32 = 64;
 
 /// The queue's producer: there is one at a time. `Send`, not `Sync`.
 ///
-/// Sending takes no lock and allocates nothing, and makes no system call as long as there is room, but
+/// Sending takes no lock and allocates nothing, and makes no system call as long as there is room and no
+/// consumer sleeps, but
 /// for one in 64 scans of the groups (a scan comes once in a quarter of the ring). A message is visible to all groups as soon as `send` returns; messages of a batch become visible one
 /// after the other.
 ///
@@ -326,7 +328,7 @@ impl<M: Content + ?Sized> Producer<M> {
         seq
     }
 
-    /// Sends what is known to fit, and moves the tail once.
+    /// Sends what is known to fit, up to the first that somebody sleeps for, and moves the tail once.
     fn publish_run<'m, I>(&mut self, messages: &mut I) -> Result<usize, BatchError>
     where
         I: Iterator,
@@ -340,6 +342,10 @@ impl<M: Content + ?Sized> Producer<M> {
             match run.producer.fitting(content) {
                 Ok(bytes) => run.push(kind, bytes),
                 Err(source) => return Err(BatchError { sent: run.stamped as usize, source }),
+            }
+            if wake::data_waits(&run.producer.at.view) {
+                // The end of the run wakes, and the next message may be long in coming.
+                break;
             }
         }
         Ok(run.stamped as usize)
@@ -360,7 +366,9 @@ impl<M: Content + ?Sized> Producer<M> {
     #[cold]
     fn wait_for_room_slowly(&mut self, n: u64, deadline: Deadline) -> Result<(), SendError> {
         let mut last = None;
-        let found = wait::until(deadline, |look| match self.room(n, look) {
+        let view = self.at.view;
+        let bed = Bed::new(&view, &view.control().space, || LONG);
+        let found = wait::until(deadline, bed, |look| match self.room(n, look) {
             Ok(()) => Ok(Some(())),
             Err(SendError::Full(full)) => {
                 last = Some(full);

@@ -80,6 +80,7 @@ impl Retries {
         if self.typed && opened.geo.payload_size < main.at.view.geo().payload_size {
             return None;
         }
+        opened.prepare_to_wake().ok()?;
         let mapped = Arc::new(Mapped::new(name, opened).ok()?.0);
         let joined = match Intake::join(&mapped, &self.group, JOIN_WITHIN) {
             // The group had another mode when its letters were sent again.

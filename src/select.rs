@@ -8,7 +8,7 @@ use crate::batch::{Batch, Received};
 use crate::consumer::Consumer;
 use crate::error::SelectError;
 use crate::message::Content;
-use crate::wait::{self, Deadline, Look};
+use crate::wait::{self, Deadline, Look, Poll};
 
 /// Consumers of several queues, read in turn: whichever has something. What a queue with one producer needs
 /// where there are several: a queue for each, and one reader.
@@ -158,7 +158,7 @@ impl<M: Content + ?Sized> Select<M> {
         max: usize,
         deadline: Deadline,
     ) -> Result<Selected<Batch<'_, M>>, SelectError> {
-        let found = wait::until(deadline, |look| self.look(max, look))?;
+        let found = wait::until(deadline, Poll::new(), |look| self.look(max, look))?;
         found.and_then(|index| self.lend(index)).ok_or(SelectError::Timeout)
     }
 

@@ -1,11 +1,16 @@
-//! Waiting: spin, then yield, then sleep for short times.
+//! Waiting: spin, then yield, then sleep, until woken or for a bounded time.
 //!
-//! Callers say what they wait for and how to look for it; how the time passes is this file's affair.
+//! Callers say where they sleep and how to look for what they wait for; how the time passes is this file's
+//! affair.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::Backoff;
+
+use crate::layout::{View, WakeMode};
+use crate::ring::wake;
+use crate::sync::WaitWord;
 
 /// When a wait ends for want of success; `None` = never.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +27,10 @@ impl Deadline {
     pub(crate) fn at(instant: Instant) -> Deadline {
         Deadline(Some(instant))
     }
+
+    fn left(self) -> Duration {
+        self.0.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()))
+    }
 }
 
 /// How a look may be made.
@@ -37,13 +46,84 @@ pub(crate) enum Look {
 const SPINS: u32 = 64;
 /// Yields for this long before the first sleep.
 const YIELD_FOR: Duration = Duration::from_micros(100);
-/// First and longest sleep. A sleeper is found asleep for half of it on average.
+/// First and longest sleep of those who poll. A sleeper is found asleep for half of it on average.
 const SLEEP_MIN: Duration = Duration::from_micros(50);
 const SLEEP_MAX: Duration = Duration::from_millis(1);
+/// Longest sleep of those who are woken, when nothing is known that may come without a wake-up: only a waker's
+/// death, or the queue's removal.
+pub(crate) const LONG: Duration = Duration::from_millis(100);
+/// The same while somebody holds messages that would come to the sleeper by a death.
+pub(crate) const SHORT: Duration = Duration::from_millis(5);
+
+/// How to spend the time between looks once there is no hope that it will be short.
+pub(crate) trait Rest {
+    /// Looks, and if there is nothing rests for a while, at most `left`.
+    fn rest<T, E>(
+        &mut self,
+        left: Duration,
+        look: impl FnOnce() -> Result<Option<T>, E>,
+    ) -> Result<Option<T>, E>;
+}
+
+/// Sleeps that nobody ends, each longer than the one before.
+#[derive(Debug)]
+pub(crate) struct Poll(Duration);
+
+impl Poll {
+    pub(crate) fn new() -> Poll {
+        Poll(SLEEP_MIN)
+    }
+}
+
+impl Rest for Poll {
+    fn rest<T, E>(
+        &mut self,
+        left: Duration,
+        look: impl FnOnce() -> Result<Option<T>, E>,
+    ) -> Result<Option<T>, E> {
+        let found = look()?;
+        if found.is_none() {
+            thread::sleep(left.min(self.0));
+            self.0 = (self.0 * 2).min(SLEEP_MAX);
+        }
+        Ok(found)
+    }
+}
+
+/// Sleeps at a word of the segment, until somebody wakes or the bound has passed; polls if the queue says so.
+#[derive(Debug)]
+pub(crate) struct Bed<'v, F> {
+    view: &'v View,
+    word: &'v WaitWord,
+    longest: F,
+    poll: Poll,
+}
+
+impl<'v, F: Fn() -> Duration> Bed<'v, F> {
+    pub(crate) fn new(view: &'v View, word: &'v WaitWord, longest: F) -> Bed<'v, F> {
+        Bed { view, word, longest, poll: Poll::new() }
+    }
+}
+
+impl<F: Fn() -> Duration> Rest for Bed<'_, F> {
+    fn rest<T, E>(
+        &mut self,
+        left: Duration,
+        look: impl FnOnce() -> Result<Option<T>, E>,
+    ) -> Result<Option<T>, E> {
+        match self.view.wake() {
+            WakeMode::None => self.poll.rest(left, look),
+            WakeMode::Membarrier | WakeMode::Fence => {
+                wake::sleep(self.view, self.word, || left.min((self.longest)()), look)
+            }
+        }
+    }
+}
 
 /// Looks until there is something, or the deadline has passed (`Ok(None)`): at least once.
 pub(crate) fn until<T, E>(
     deadline: Deadline,
+    mut rest: impl Rest,
     mut look: impl FnMut(Look) -> Result<Option<T>, E>,
 ) -> Result<Option<T>, E> {
     // What is on its way comes within a few transfers of a cache line: doubling pauses would oversleep.
@@ -61,22 +141,19 @@ pub(crate) fn until<T, E>(
         backoff.snooze();
     }
     let since = Instant::now();
-    let mut sleep = SLEEP_MIN;
-    loop {
-        let yielding = since.elapsed() < YIELD_FOR;
-        let how = if yielding { Look::Quick } else { Look::Thorough };
-        if let Some(found) = look(how)? {
+    while since.elapsed() < YIELD_FOR && !deadline.left().is_zero() {
+        if let Some(found) = look(Look::Quick)? {
             return Ok(Some(found));
         }
-        let left = deadline.0.map(|at| at.saturating_duration_since(Instant::now()));
-        if left.is_some_and(|left| left.is_zero()) {
-            return Ok(None);
+        thread::yield_now();
+    }
+    loop {
+        let left = deadline.left();
+        if left.is_zero() {
+            return look(Look::Thorough);
         }
-        if yielding {
-            thread::yield_now();
-        } else {
-            thread::sleep(left.map_or(sleep, |left| left.min(sleep)));
-            sleep = (sleep * 2).min(SLEEP_MAX);
+        if let Some(found) = rest.rest(left, || look(Look::Thorough))? {
+            return Ok(Some(found));
         }
     }
 }
@@ -87,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_deadline_in_the_past_still_looks_once() {
-        let found = until(Deadline::after(Duration::ZERO), |_| Ok::<_, ()>(Some(7)));
+        let found = until(Deadline::after(Duration::ZERO), Poll::new(), |_| Ok::<_, ()>(Some(7)));
         assert_eq!(found, Ok(Some(7)));
     }
 
@@ -95,15 +172,17 @@ mod tests {
     fn a_wait_ends_not_before_its_deadline() {
         let since = Instant::now();
         let timeout = Duration::from_millis(20);
-        let found: Result<Option<()>, ()> = until(Deadline::after(timeout), |_| Ok(None));
+        let found: Result<Option<()>, ()> =
+            until(Deadline::after(timeout), Poll::new(), |_| Ok(None));
         assert_eq!(found, Ok(None));
         assert!(since.elapsed() >= timeout);
     }
 
     #[test]
     fn a_long_wait_looks_thoroughly() {
-        let found =
-            until(Deadline::NEVER, |how| Ok::<_, ()>((how == Look::Thorough).then_some(())));
+        let found = until(Deadline::NEVER, Poll::new(), |how| {
+            Ok::<_, ()>((how == Look::Thorough).then_some(()))
+        });
         assert_eq!(found, Ok(Some(())));
     }
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use common::words::{self, fnv1a};
 use common::{TempName, message};
-use slipring::{DeadLetters, Group, OpenOptions, Queue, Retention, Start};
+use slipring::{DeadLetters, Group, OpenOptions, Queue, Retention, Start, WakeMode};
 
 /// What a segment should hold, written down byte by byte; all else is zero.
 struct Image(Vec<u8>);
@@ -40,6 +40,7 @@ impl Image {
 fn every_byte_of_a_segment_is_where_it_was() {
     let name = TempName::new("golden");
     let shape = Queue::builder(&name).capacity(3).payload_size(50).schema_name("text");
+    let shape = shape.wake_mode(WakeMode::Fence);
     let shape = shape.groups_max(2).consumers_max(3).base_sequence(1000).group("audit");
     let queue = shape.group(Group::named("brief").retention(Retention::Release)).create().unwrap();
     let mut producer = queue.producer().unwrap();
@@ -70,6 +71,7 @@ fn every_byte_of_a_segment_is_where_it_was() {
     image.u64(96, 3712);
     image.u64(104, 4480);
     image.u64(112, 4992);
+    image.u32(120, 2);
     image.u32(124, name.len() as u32);
     image.u32(128, 4);
     let shape = [0u64, 0, 0, 4, 50, 16, 128, 2, 3, 0];
@@ -88,6 +90,8 @@ fn every_byte_of_a_segment_is_where_it_was() {
     let pid = u64::from(std::process::id());
     image.u64(1024, 1003);
     image.u64(1152, 1003);
+    // The producer woke those who might sleep.
+    image.u32(1280, 2);
     image.u64(1536, 2);
     image.u64(1544, 2);
     image.u64(1792, pid);
@@ -144,6 +148,18 @@ fn every_byte_of_a_segment_is_where_it_was() {
     assert_eq!(words::get(&file, 3712), 63 << 2);
     assert_eq!(words::get(&file, 1792), 0);
     assert_eq!(words::get(&file, 1920), 5 + 6 + 50);
+}
+
+#[test]
+fn a_queue_says_how_those_who_wait_are_woken() {
+    for (number, mode) in [(0, WakeMode::None), (1, WakeMode::Membarrier), (2, WakeMode::Fence)] {
+        let name = TempName::new("golden-wake");
+        let queue = Queue::builder(&name).wake_mode(mode).create().unwrap();
+        let fallback = mode == WakeMode::Membarrier && queue.wake_mode() == WakeMode::Fence;
+        let number = if fallback { 2 } else { number };
+        assert_eq!(words::get32(&words::open(&name.path()), 120), number);
+        assert_eq!(Queue::<[u8]>::open(&name).unwrap().wake_mode(), queue.wake_mode());
+    }
 }
 
 #[test]

@@ -2,15 +2,13 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::{CONFIG_BYTES, Geometry, VERSION};
+use super::{CONFIG_BYTES, Geometry, VERSION, WakeMode};
 
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"slipring");
 /// Feature bits that a reader must understand; none yet.
 const MUST_UNDERSTAND: u64 = 0;
 /// The only slot format: stamp, meta, payload.
 const SLOT_FORMAT: u32 = 0;
-/// Nobody sleeps in the segment; readers poll.
-pub(crate) const WAKE_NONE: u32 = 0;
 pub(crate) const SCHEMA_NAME_MAX: usize = 128;
 pub(crate) const QUEUE_NAME_MAX: usize = 200;
 
@@ -83,6 +81,7 @@ pub(crate) const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
 impl Config {
     pub(crate) fn new(
         geo: &Geometry,
+        wake: WakeMode,
         name: &str,
         schema_name: &str,
         schema_hash: u64,
@@ -107,7 +106,7 @@ impl Config {
             consumers: geo.consumers as u64,
             slots: geo.slots as u64,
             total: geo.total as u64,
-            wake_mode: WAKE_NONE,
+            wake_mode: wake as u32,
             name_len: name.len() as u32,
             schema_name_len: schema_name.len() as u32,
             spare: 0,
@@ -125,6 +124,11 @@ impl Config {
         config.fingerprint = config.shape_hash();
         config.checksum = config.sum();
         config
+    }
+
+    /// A checked config says one that is known.
+    pub(crate) fn wake(&self) -> WakeMode {
+        WakeMode::of(self.wake_mode).unwrap_or(WakeMode::None)
     }
 
     pub(crate) fn schema_name(&self) -> &str {
@@ -171,7 +175,7 @@ impl Config {
         if self.slot_format != SLOT_FORMAT {
             return Err(ConfigFault::SlotFormat(self.slot_format));
         }
-        if self.wake_mode != WAKE_NONE {
+        if WakeMode::of(self.wake_mode).is_none() {
             return Err(ConfigFault::WakeMode(self.wake_mode));
         }
         let payload = usize::try_from(self.payload_size).unwrap_or(usize::MAX);

@@ -1,4 +1,4 @@
-use crate::sync::{AtomicU64, Line, Quiet, Quiet32};
+use crate::sync::{AtomicU64, Line, Quiet, WaitWord};
 
 /// The words that belong to the queue as a whole; each word that somebody polls has a line of its own.
 #[repr(C)]
@@ -7,10 +7,10 @@ pub(crate) struct Control {
     pub(crate) tail: Line<AtomicU64>,
     /// No producer ever wrote at or above it. Written by the producer's slow path.
     pub(crate) limit: Line<AtomicU64>,
-    /// Reserved for sleeping consumers: bit 0 = somebody waits, rest = generation.
-    pub(crate) data: Line<Quiet32>,
-    /// Reserved for a sleeping producer, in the same form.
-    pub(crate) space: Line<Quiet32>,
+    /// Where consumers sleep: bit 0 = somebody does, rest = how often they were woken.
+    pub(crate) data: Line<WaitWord>,
+    /// Where the producer sleeps, in the same form.
+    pub(crate) space: Line<WaitWord>,
     pub(crate) marks: Line<Marks>,
     /// Pid of whoever holds the control lease, for errors: the lock call cannot tell.
     pub(crate) holder: Line<Quiet>,
@@ -77,8 +77,8 @@ impl Control {
         Control {
             tail: Line(AtomicU64::new(base)),
             limit: Line(AtomicU64::new(base)),
-            data: Line(Quiet32::new(0)),
-            space: Line(Quiet32::new(0)),
+            data: Line(WaitWord::new()),
+            space: Line(WaitWord::new()),
             marks: Line(Marks { groups: AtomicU64::new(0), records: AtomicU64::new(0) }),
             holder: Line(zero()),
             producer: ProducerRecord {

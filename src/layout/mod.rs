@@ -17,6 +17,7 @@ mod geometry;
 mod group;
 mod slot;
 mod view;
+mod wake;
 
 pub(crate) use geometry::Geometry;
 #[cfg(not(slipring_loom))]
@@ -29,6 +30,8 @@ pub(crate) use group::{GROUP_NAME_MAX, Identity};
 pub(crate) use group::{GroupState, Totals};
 pub(crate) use slot::{Meta, Slot};
 pub(crate) use view::View;
+#[cfg_attr(slipring_loom, allow(unreachable_pub))]
+pub use wake::WakeMode;
 
 /// Bytes in front of the first shared word.
 pub(crate) const CONFIG_BYTES: usize = 1024;

@@ -2,11 +2,12 @@
 
 use std::ptr::NonNull;
 
-use super::Geometry;
 use super::consumer::ConsumerRecord;
 use super::control::Control;
 use super::group::GroupRecord;
 use super::slot::{Slot, SlotHeader};
+use super::wake::WakeMode;
+use super::{CONFIG_BYTES, Geometry};
 use crate::sync::Payload;
 
 /// Safe access to the records of a mapped segment.
@@ -18,6 +19,7 @@ use crate::sync::Payload;
 pub(crate) struct View {
     base: NonNull<u8>,
     geo: Geometry,
+    wake: WakeMode,
 }
 
 // SAFETY: all access goes through atomics, or through payload areas whose users (ring) have the
@@ -30,15 +32,15 @@ impl View {
     /// # Safety
     /// The caller vouches for invariant V.
     #[cfg(not(slipring_loom))]
-    pub(crate) unsafe fn new(base: NonNull<u8>, geo: Geometry) -> View {
-        View { base, geo }
+    pub(crate) unsafe fn new(base: NonNull<u8>, geo: Geometry, wake: WakeMode) -> View {
+        View { base, geo, wake }
     }
 
     /// Makes every record in place; the creator's part, before the segment has its name.
     ///
     /// # Safety
     /// Invariant V but for the records, and nobody else looks at the memory yet.
-    pub(crate) unsafe fn init(base: NonNull<u8>, geo: Geometry) -> View {
+    pub(crate) unsafe fn init(base: NonNull<u8>, geo: Geometry, wake: WakeMode) -> View {
         let at = |offset: usize| base.as_ptr().wrapping_add(offset);
         // SAFETY: inside the mapping by the geometry's invariant, aligned to 128, and ours alone.
         unsafe { at(geo.control).cast::<Control>().write(Control::new(geo.base)) };
@@ -74,7 +76,12 @@ impl View {
             // SAFETY: as above; the payload area lies behind the header, inside the slot.
             unsafe { Payload::init(slot.wrapping_add(geo.payload_offset)) };
         }
-        View { base, geo }
+        View { base, geo, wake }
+    }
+
+    #[inline]
+    pub(crate) fn wake(&self) -> WakeMode {
+        self.wake
     }
 
     #[inline]
@@ -89,8 +96,8 @@ impl View {
 
     #[inline]
     pub(crate) fn control(&self) -> &Control {
-        // SAFETY: invariant V; the geometry places a Control there.
-        unsafe { &*self.at(self.geo.control).cast::<Control>() }
+        // SAFETY: invariant V; every geometry places a Control there.
+        unsafe { &*self.at(CONFIG_BYTES).cast::<Control>() }
     }
 
     /// The group table; its length is the table's size.

@@ -6,18 +6,10 @@ use crate::attach::Mapped;
 use crate::error::{CreateError, OpenError, OpenOrCreateError};
 use crate::group::{self, Group};
 use crate::layout::config::{Config, SCHEMA_NAME_MAX};
-use crate::layout::{Geometry, View};
+use crate::layout::{Geometry, View, WakeMode};
 use crate::message::{Content, Message};
 use crate::segment::{Memory, Opened, Plan, QueueName, Region, Trust, create, random};
-
-/// How those who wait are woken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum WakeMode {
-    /// Nobody is: readers and the producer poll, with short sleeps in between.
-    #[default]
-    Poll,
-}
+use crate::sys::membarrier;
 
 /// What a new queue is to be like.
 ///
@@ -47,6 +39,7 @@ struct Wish {
     groups_max: usize,
     consumers_max: usize,
     base: u64,
+    wake: WakeMode,
     memory: Memory,
     groups: Vec<Group>,
     timeout: Duration,
@@ -69,6 +62,7 @@ impl Builder<[u8]> {
             groups_max: 16,
             consumers_max: 64,
             base: 0,
+            wake: WakeMode::default(),
             memory: Memory::default(),
             groups: Vec::new(),
             timeout: CONTROL_TIMEOUT,
@@ -130,11 +124,11 @@ impl<M: Content + ?Sized> Builder<M> {
         self
     }
 
-    /// How those who wait are woken. [`WakeMode::Poll`] is the only one so far.
-    pub fn wake_mode(self, mode: WakeMode) -> Self {
-        match mode {
-            WakeMode::Poll => self,
-        }
+    /// How those who wait are woken. Where the kernel refuses what [`WakeMode::Membarrier`] needs, the
+    /// queue gets [`WakeMode::Fence`] instead.
+    pub fn wake_mode(mut self, mode: WakeMode) -> Self {
+        self.wish.wake = mode;
+        self
     }
 
     /// Brings all pages into this process's page table at once, so that no first touch is slow later.
@@ -184,6 +178,7 @@ impl<M: Content + ?Sized> Builder<M> {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let config = Config::new(
             &geo,
+            self.wake(),
             &self.wish.name,
             schema_name,
             schema_hash,
@@ -238,6 +233,13 @@ impl<M: Content + ?Sized> Builder<M> {
         }
     }
 
+    fn wake(&self) -> WakeMode {
+        match self.wish.wake {
+            WakeMode::Membarrier if membarrier::register().is_err() => WakeMode::Fence,
+            wake => wake,
+        }
+    }
+
     fn schema(&self) -> Result<(&str, u64), CreateError> {
         let (typed_name, hash) = M::SCHEMA.map_or(("", 0), |schema| (schema.name, schema.hash));
         let name = self.wish.schema_name.as_deref().unwrap_or(typed_name);
@@ -265,5 +267,5 @@ fn fill(region: &Region, config: &Config, geo: Geometry) -> View {
     // SAFETY: the region is aligned to a page and longer than a config; nobody else has its name.
     unsafe { region.at().cast::<Config>().write(*config) };
     // SAFETY: the region has the geometry's total size, and nobody else looks at it yet.
-    unsafe { View::init(region.at(), geo) }
+    unsafe { View::init(region.at(), geo, config.wake()) }
 }

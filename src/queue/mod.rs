@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use zerocopy::IntoBytes;
 
-pub use builder::{Builder, WakeMode};
+pub use builder::Builder;
 pub use dead::DeadLetters;
 pub use remove::{list, remove};
 
@@ -19,6 +19,7 @@ use crate::attach::{Attachment, Mapped};
 use crate::consumer::Consumer;
 use crate::error::{JoinError, OpenError, SystemError};
 use crate::group::{self, Group, Start};
+pub use crate::layout::WakeMode;
 use crate::layout::config::Config;
 use crate::message::Content;
 use crate::observer::Observer;
@@ -89,6 +90,7 @@ impl OpenOptions {
         let name = QueueName::new(name)?;
         let opened = open_shared(&name, &self.trust)?;
         self.memory.apply(&opened.region)?;
+        opened.prepare_to_wake()?;
         check_schema::<M>(&opened.config)?;
         let (mapped, _) = Mapped::new(name, opened)?;
         Ok(Queue::new(mapped, self.trust.clone(), self.timeout))
@@ -195,6 +197,11 @@ impl<M: Content + ?Sized> Queue<M> {
     /// Bytes of the longest message that fits.
     pub fn payload_size(&self) -> usize {
         self.mapped.view().geo().payload_size
+    }
+
+    /// How those who wait are woken.
+    pub fn wake_mode(&self) -> WakeMode {
+        self.mapped.config.wake()
     }
 
     /// Takes the role of the producer, after a dead one if there was one. Waits for other control

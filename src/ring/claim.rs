@@ -1,6 +1,7 @@
 //! The consumer's side: claim a run of messages, then ack it. No lifetimes here; the handles above lend
 //! the messages out.
 
+use super::wake;
 use crate::layout::View;
 use crate::seq::{Attempts, Head, NOBODY};
 use crate::sync::Ordering;
@@ -143,5 +144,6 @@ impl Member {
         // Release. pair P2: all reads of the acked payloads come before it.
         let head = Head { seq: to, claimer: NOBODY };
         view.group(self.group).head.store(head.pack(), Ordering::Release);
+        wake::space(view);
     }
 }

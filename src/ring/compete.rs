@@ -15,6 +15,7 @@ use std::io;
 use super::claim::{Claim, Corrupt};
 use super::control::{records_of, take_idle_record};
 use super::lease::{Leases, give_back, try_take};
+use super::wake;
 use crate::layout::{View, lease_byte};
 use crate::seq::{Attempts, Head, Start, State};
 use crate::sync::Ordering;
@@ -135,7 +136,7 @@ impl Competitor {
             let pending = Start { seq: start, group: self.group, state: State::Pending };
             // Release. pair C2: carries the earlier acks of this member to a producer that scans.
             me.start.store(pending.pack(), Ordering::Release);
-            tried = Some(start);
+            let retried = tried.replace(start).is_some();
             let next = Head { seq: end, claimer: self.record };
             // Release. pair C1: carries the PENDING above. Relaxed on failure: the loop loads it again.
             let moved =
@@ -148,6 +149,10 @@ impl Competitor {
             // one store that may meet a helper's exchange: all others come behind it, or behind recovery's,
             // and find no PENDING that a helper could have read.
             me.start.store_beside_exchange(held.pack(), Ordering::Release);
+            if retried {
+                // The PENDING of the try before, which held the gate, has gone up with this one.
+                wake::space(view);
+            }
             return Ok(Took::Claim(Claim {
                 record: u32::from(self.record),
                 start,
@@ -190,6 +195,7 @@ impl Competitor {
             // Release. pair C2.
             let me = &view.record(self.record).claim;
             me.start.store(idle.pack(), Ordering::Release);
+            wake::space(view);
         }
     }
 
@@ -275,6 +281,7 @@ impl Competitor {
         // Release. pair C2: all reads of the acked payloads come before it.
         let word = &view.record(record).claim.start;
         word.store(start.pack(), Ordering::Release);
+        wake::space(view);
         if done && self.adopted == Some(record) {
             self.adopted = None;
             give_back(leases, lease_byte::consumer(record));
@@ -303,6 +310,8 @@ impl Competitor {
             return Ok(false);
         }
         give_back(leases, lease_byte::consumer(record));
+        // Dropping a lease wakes nobody.
+        wake::data(view);
         // For the others to take; this may be the only member, so not for ever.
         self.shunned = Some((record, SHUN_LOOKS));
         Ok(true)
@@ -381,11 +390,18 @@ impl Competitor {
                 let idle = Start::idle(start.seq, self.group);
                 // Release. pair C2. Nobody helps a PENDING whose exchange never happened.
                 words.start.store(idle.pack(), Ordering::Release);
+                wake::space(view);
                 Ok(false)
             }
             State::Evicted => Err(Corrupt("a consumer record is in a state of a newer version")),
         }
     }
+}
+
+/// Whether a member of `group` holds something, or is about to. Nobody does in a group with one consumer.
+#[cfg(not(slipring_loom))]
+pub(crate) fn any_held(view: &View, group: u8) -> bool {
+    records_of(view, group).any(|record| Competitor::start(view, record).1.state != State::Idle)
 }
 
 /// Looking for orphans failed.

@@ -4,6 +4,7 @@
 use std::io;
 
 use super::lease::{Leases, give_back, try_take};
+use super::wake;
 use crate::layout::{GroupState, Totals, View, lease_byte};
 use crate::seq::{Attempts, Head, NO_GROUP, NOBODY, Start, State};
 use crate::sync::{Ordering, Quiet, fence};
@@ -94,6 +95,10 @@ pub(crate) fn make_group(view: &View, index: u8, position: Position) -> u64 {
     }
     // Release. pair P8.
     group.identity.state.store(GroupState::Active as u64, Ordering::Release);
+    if start != guess {
+        // The guess held the producer.
+        wake::space(view);
+    }
     start
 }
 
@@ -109,6 +114,7 @@ pub(crate) fn free_half_made(view: &View) -> bool {
 fn free(view: &View, group: u8) {
     // Release. pair P6: the group's last reads come before the producer's next writes.
     view.group(group).identity.state.store(GroupState::Free as u64, Ordering::Release);
+    wake::space(view);
 }
 
 /// The record of a live member of `group`, if there is one.
@@ -217,6 +223,10 @@ pub(crate) fn leave(view: &View, leases: &impl Leases, record: u8) {
         claim.start.store(Start::idle(start.seq, NO_GROUP).pack(), Ordering::Release);
     }
     give_back(leases, lease_byte::consumer(record));
+    if start.state != State::Idle {
+        // Dropping a lease wakes nobody.
+        wake::data(view);
+    }
 }
 
 /// Frees `group` unless a member lives. Returns that member's record then, and nothing has changed.

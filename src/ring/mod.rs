@@ -26,6 +26,7 @@
 //! | P7 | what the last holder of a lease did | [`lease`]: fence, give back | [`lease`]: take, fence |
 //! | P8 | a new group's head | [`control`]: mark, state, Release | [`gate`]: mark, state, Acquire |
 //! | C1 | a claim, known by the head that it moved | [`compete`]: start, then head, Release | [`compete`]: head, then start, Acquire |
+//! | W1 | what a waker did, or its sleeper's bit | [`wake`]: publication, fence, word | [`wake`]: word, fence, look |
 //! | C2 | a member's reads below its start | [`compete`]: start, Release | [`gate`]: head, then start, Acquire |
 //!
 //! docs/ordering.md adds the model and the mutant of each.
@@ -40,3 +41,4 @@ pub(crate) mod observe;
 pub(crate) mod publish;
 #[cfg(not(slipring_loom))]
 pub(crate) mod reader;
+pub(crate) mod wake;

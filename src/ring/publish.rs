@@ -7,6 +7,7 @@
 
 use super::claim::Corrupt;
 use super::gate::{Gate, gate};
+use super::wake;
 use crate::layout::{Meta, Slot, View};
 use crate::seq::SEQ_NONE;
 use crate::sync::{Ordering, fence};
@@ -64,6 +65,7 @@ impl Publisher {
         // Relaxed: only producers store it, and the lease has ordered them. The word stays as it is: a
         // lower one would let a group join at a slot that the dead producer had begun to overwrite.
         let limit = words.limit.load(Ordering::Relaxed);
+        wake::take_over(view);
         // Nothing is verified: the dead producer may have announced without looking again.
         Ok(Publisher { tail, verified: tail, limit })
     }
@@ -175,11 +177,12 @@ impl Publisher {
         }
     }
 
-    /// Moves the tail past `n` stamped messages.
+    /// Moves the tail past `n` stamped messages, and wakes those who wait for them.
     #[inline]
     pub(crate) fn advance(&mut self, view: &View, n: u64) {
         self.tail += n;
         // Release. pair P3: whoever counts by the tail may read all payloads below it.
         view.control().tail.store(self.tail, Ordering::Release);
+        wake::data(view);
     }
 }

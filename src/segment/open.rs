@@ -9,7 +9,8 @@ use super::name::QueueName;
 use super::region::Region;
 use crate::error::{OpenError, SystemError};
 use crate::layout::config::{Config, ConfigFault, MAGIC};
-use crate::layout::{CONFIG_BYTES, Geometry, VERSION};
+use crate::layout::{CONFIG_BYTES, Geometry, VERSION, WakeMode};
+use crate::sys::membarrier;
 
 /// Whose queues are opened beside one's own.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +33,20 @@ pub(crate) struct Opened {
     pub(crate) region: Region,
     pub(crate) config: Config,
     pub(crate) geo: Geometry,
+}
+
+impl Opened {
+    /// Before its first role, a process sees to it that those who are about to sleep reach it. Falling back
+    /// alone would not do: they go by the queue's mode.
+    pub(crate) fn prepare_to_wake(&self) -> Result<(), SystemError> {
+        let doing = "register with membarrier(2), which the queue's wake mode needs";
+        match self.config.wake() {
+            WakeMode::Membarrier => {
+                membarrier::register().map_err(|fault| SystemError::new(doing, fault))
+            }
+            WakeMode::None | WakeMode::Fence => Ok(()),
+        }
+    }
 }
 
 /// A name can move to another object between two looks at it; more often is somebody's game.

@@ -7,9 +7,11 @@
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use loom::cell::UnsafeCell;
 pub(crate) use loom::sync::atomic::fence;
+use loom::sync::{Condvar, Mutex};
 
 use super::Ordering;
 
@@ -93,6 +95,75 @@ impl AtomicU64 {
     }
 }
 
+/// A word to sleep at. The lock stands for the kernel's, under which it compares the word before a sleep. A sleep
+/// has no end but a wake-up: what the protocol loses is a deadlock here.
+pub(crate) struct WaitWord {
+    word: loom::sync::atomic::AtomicU32,
+    asleep: Mutex<()>,
+    bell: Condvar,
+}
+
+impl WaitWord {
+    pub(crate) fn new() -> Self {
+        let word = loom::sync::atomic::AtomicU32::new(0);
+        WaitWord { word, asleep: Mutex::new(()), bell: Condvar::new() }
+    }
+
+    pub(crate) fn load(&self, order: Ordering) -> u32 {
+        self.word.load(order)
+    }
+
+    pub(crate) fn fetch_or(&self, bits: u32, order: Ordering) -> u32 {
+        if step() { self.word.fetch_or(bits, order) } else { 0 }
+    }
+
+    pub(crate) fn fetch_and(&self, bits: u32, order: Ordering) -> u32 {
+        if step() { self.word.fetch_and(bits, order) } else { 0 }
+    }
+
+    pub(crate) fn fetch_add(&self, n: u32, order: Ordering) -> u32 {
+        if step() { self.word.fetch_add(n, order) } else { 0 }
+    }
+
+    pub(crate) fn compare_exchange(
+        &self,
+        current: u32,
+        new: u32,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<u32, u32> {
+        if step() {
+            self.word.compare_exchange(current, new, success, failure)
+        } else {
+            Err(!current)
+        }
+    }
+
+    pub(crate) fn sleep(&self, value: u32, _longest: Duration) {
+        let guard = self.asleep.lock().unwrap_or_else(|_| unreachable!("nobody panics under it"));
+        // Relaxed: a waker changes the word first and takes the lock then.
+        if self.word.load(Ordering::Relaxed) == value {
+            drop(self.bell.wait(guard));
+        }
+    }
+
+    pub(crate) fn wake_all(&self) {
+        if step() {
+            let _guard = self.asleep.lock();
+            self.bell.notify_all();
+        }
+    }
+}
+
+/// In the models, both barriers are full ones where they are.
+pub(crate) fn barrier_of_compiler() {
+    fence(Ordering::SeqCst);
+}
+
+pub(crate) fn barrier_everywhere() {
+    fence(Ordering::SeqCst);
+}
+
 /// Bytes of a payload in the models: two words, so that it can tear.
 pub(crate) const PAYLOAD: usize = 16;
 
@@ -114,6 +185,7 @@ enum Backing {
 
 // Segments are freed without a look at what is in them.
 const _: () = assert!(!std::mem::needs_drop::<Backing>() && !std::mem::needs_drop::<AtomicU64>());
+const _: () = assert!(!std::mem::needs_drop::<WaitWord>());
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Payload(*const Backing);

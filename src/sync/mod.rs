@@ -18,7 +18,7 @@ pub(crate) use std::sync::atomic::Ordering;
 
 /// A word that decides nothing: reserved, or a figure for people to read. The same atomic everywhere;
 /// in the models neither a place to switch threads nor one to die.
-pub(crate) use std::sync::atomic::{AtomicU32 as Quiet32, AtomicU64 as Quiet};
+pub(crate) use std::sync::atomic::AtomicU64 as Quiet;
 
 /// A cache line (two of them: processors fetch neighbours in pairs) of a shared record.
 ///

@@ -1,8 +1,75 @@
 #![allow(unsafe_code)]
 
+use std::sync::atomic::{AtomicU32, compiler_fence};
 pub(crate) use std::sync::atomic::{AtomicU64, fence};
+use std::time::Duration;
 
 use super::Ordering;
+use crate::sys::{futex, membarrier};
+
+/// A word of a segment at which threads of any process sleep until it changes.
+#[derive(Debug)]
+#[repr(transparent)]
+pub(crate) struct WaitWord(AtomicU32);
+
+impl WaitWord {
+    pub(crate) fn new() -> Self {
+        WaitWord(AtomicU32::new(0))
+    }
+
+    #[inline]
+    pub(crate) fn load(&self, order: Ordering) -> u32 {
+        self.0.load(order)
+    }
+
+    pub(crate) fn fetch_or(&self, bits: u32, order: Ordering) -> u32 {
+        self.0.fetch_or(bits, order)
+    }
+
+    pub(crate) fn fetch_and(&self, bits: u32, order: Ordering) -> u32 {
+        self.0.fetch_and(bits, order)
+    }
+
+    pub(crate) fn fetch_add(&self, n: u32, order: Ordering) -> u32 {
+        self.0.fetch_add(n, order)
+    }
+
+    pub(crate) fn compare_exchange(
+        &self,
+        current: u32,
+        new: u32,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<u32, u32> {
+        self.0.compare_exchange(current, new, success, failure)
+    }
+
+    /// Sleeps until it is woken, for at most `longest`; not at all if the word is not `value`.
+    pub(crate) fn sleep(&self, value: u32, longest: Duration) {
+        // SAFETY: the address of a word that is borrowed.
+        unsafe { futex::wait(self.0.as_ptr(), value, longest) };
+    }
+
+    /// Wakes all that sleep here.
+    pub(crate) fn wake_all(&self) {
+        // SAFETY: the address of a word that is borrowed.
+        unsafe { futex::wake_all(self.0.as_ptr()) };
+    }
+}
+
+/// A barrier that costs nothing: `barrier_everywhere`, by another thread, makes a full one of it.
+#[inline(always)]
+pub(crate) fn barrier_of_compiler() {
+    // SeqCst: the compiler moves nothing across; see `ring::wake` for the other side.
+    compiler_fence(Ordering::SeqCst);
+}
+
+/// A full barrier on this processor and on all that run a process which takes part.
+pub(crate) fn barrier_everywhere() {
+    // It fails only where registering does, and who cannot register does not get here. If it did, the sleep
+    // that follows would end by its bound.
+    let _ = membarrier::everywhere();
+}
 
 /// Plain stores to a word that others may exchange at the same time. A store is all it takes; the models
 /// put a swap in its place, since loom lets a plain store slip between the two halves of an exchange.

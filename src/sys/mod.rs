@@ -1,4 +1,6 @@
 //! What the operating system is asked for beyond files and mappings.
 
 pub(crate) mod fork;
+pub(crate) mod futex;
+pub(crate) mod membarrier;
 pub(crate) mod memory;

@@ -126,6 +126,14 @@ impl Child {
         assert!(libc::WIFSTOPPED(status));
     }
 
+    /// SIGCONT.
+    #[allow(unsafe_code)]
+    pub(crate) fn go_on(&self) {
+        let pid = self.process.id() as libc::pid_t;
+        // SAFETY: the process is ours and was not waited for, so the pid is still its own.
+        assert_eq!(unsafe { libc::kill(pid, libc::SIGCONT) }, 0);
+    }
+
     /// Waits for its end, which must be a success.
     pub(crate) fn finish(mut self) {
         self.input = None;

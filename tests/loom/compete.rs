@@ -6,7 +6,7 @@ use super::heap::Shape;
 use super::members::{Worker, filled};
 use crate::sync::Ordering;
 
-const SHAPE: Shape = Shape { capacity: 2, groups: 1, records: 2, observed: false };
+const SHAPE: Shape = Shape { capacity: 2, groups: 1, records: 2, observed: false, sleepers: false };
 
 /// How often a member takes how many at a time.
 #[derive(Clone, Copy)]

@@ -8,7 +8,7 @@ use super::roles::{Consumer, Producer, controlled, make};
 use crate::ring::control::Position;
 use crate::ring::publish::NoRoom;
 
-const SHAPE: Shape = Shape { capacity: 2, groups: 1, records: 2, observed: false };
+const SHAPE: Shape = Shape { capacity: 2, groups: 1, records: 2, observed: false, sleepers: false };
 
 /// s1: four messages through two slots, taken up to two at a time.
 #[test]

@@ -10,7 +10,7 @@ use super::roles::{Consumer, Producer, controlled, make};
 use crate::layout::{GROUP_NAME_MAX, Identity};
 use crate::ring::control::{self, Position, RETENTION_RELEASE};
 
-const SHAPE: Shape = Shape { capacity: 1, groups: 1, records: 1, observed: false };
+const SHAPE: Shape = Shape { capacity: 1, groups: 1, records: 1, observed: false, sleepers: false };
 
 /// A segment whose ring is full, and a consumer of its group.
 fn full(shape: Shape) -> (Rc<Segment>, Process, u8) {

@@ -12,7 +12,7 @@ use loom::sync::atomic::AtomicU64;
 
 use super::ledger::Ledger;
 use super::members::Account;
-use crate::layout::{Geometry, View, lease_byte};
+use crate::layout::{Geometry, View, WakeMode, lease_byte};
 use crate::ring::lease::Leases;
 use crate::sync::{Ordering, PAYLOAD, set_observed};
 
@@ -24,6 +24,8 @@ pub(super) struct Shape {
     pub(super) records: usize,
     /// Whether observers read it, instead of groups.
     pub(super) observed: bool,
+    /// Whether somebody may sleep in it. The fences that this takes would hide other orders that are missing.
+    pub(super) sleepers: bool,
 }
 
 /// What all processes of one execution share; they are coroutines of one system thread.
@@ -46,8 +48,9 @@ impl Segment {
         // SAFETY: a segment is never of size 0.
         let base = unsafe { alloc(layout) };
         let Some(base) = NonNull::new(base) else { handle_alloc_error(layout) };
+        let wake = if shape.sleepers { WakeMode::Membarrier } else { WakeMode::None };
         // SAFETY: as long as the geometry says, aligned, and freed only with this value.
-        let view = unsafe { View::init(base, geo) };
+        let view = unsafe { View::init(base, geo, wake) };
         let leases = (0..shape.records + 2).map(|_| AtomicU64::new(0)).collect();
         let (ledger, account) = (Ledger::default(), Account::default());
         Rc::new(Segment { base, layout, view, leases, ledger, account })

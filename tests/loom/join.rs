@@ -12,7 +12,7 @@ use crate::layout::{GROUP_NAME_MAX, Identity};
 use crate::ring::control::Position;
 use crate::ring::publish::NoRoom;
 
-const SHAPE: Shape = Shape { capacity: 2, groups: 1, records: 1, observed: false };
+const SHAPE: Shape = Shape { capacity: 2, groups: 1, records: 1, observed: false, sleepers: false };
 
 /// Publishes two messages, and leaves.
 fn filled(shape: Shape) -> Rc<Segment> {

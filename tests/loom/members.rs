@@ -183,6 +183,14 @@ impl Writer {
         self
     }
 
+    /// Lets its producer do something.
+    pub(super) fn produce(mut self, work: impl FnOnce(&Process, &mut Producer)) -> Writer {
+        let mut producer = Producer::of(&self.process, self.publisher, 1);
+        work(&self.process, &mut producer);
+        self.publisher = producer.publisher;
+        self
+    }
+
     /// A thread that tries to send `n` times.
     pub(super) fn sends(mut self, run: &Run, n: u32) -> JoinHandle<Writer> {
         let run = run.clone();
@@ -303,8 +311,13 @@ impl Worker {
 
     /// Looks for an orphan and works it off. The member holds nothing of its own.
     pub(super) fn recover(&mut self) {
+        self.recovers();
+    }
+
+    /// The same; whether there was one.
+    pub(super) fn recovers(&mut self) -> bool {
         if !self.adopt() {
-            return;
+            return false;
         }
         loop {
             let mut claim = self.claim(1).unwrap();
@@ -312,9 +325,13 @@ impl Worker {
             self.read(&claim, seq);
             self.ack(&mut claim, seq + 1);
             if seq + 1 == last {
-                break;
+                return true;
             }
         }
+    }
+
+    pub(super) fn segment(&self) -> Rc<Segment> {
+        Rc::clone(&self.process.segment)
     }
 
     /// As `Batch::release`, if the control lease is free; whether it was, and there was a record to go

@@ -21,4 +21,5 @@ mod join;
 mod observe;
 mod orphans;
 mod release;
+mod sleep;
 mod takeover;

@@ -6,7 +6,7 @@ use super::explore::Model;
 use super::heap::{Process, Segment, Shape};
 use super::roles::{Observer, Producer};
 
-const SHAPE: Shape = Shape { capacity: 1, groups: 1, records: 1, observed: true };
+const SHAPE: Shape = Shape { capacity: 1, groups: 1, records: 1, observed: true, sleepers: false };
 
 /// An observer looks `looks` times while `messages` are published; then it looks at what is left.
 fn observes(model: Model, shape: Shape, messages: u64, looks: u32) {

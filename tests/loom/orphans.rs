@@ -12,7 +12,7 @@ use super::roles::controlled;
 use crate::layout::GroupState;
 use crate::ring::control::{remove_group, state};
 
-const SHAPE: Shape = Shape { capacity: 4, groups: 1, records: 3, observed: false };
+const SHAPE: Shape = Shape { capacity: 4, groups: 1, records: 3, observed: false, sleepers: false };
 
 fn crew<const N: usize>(run: &Run, segment: &Rc<Segment>) -> [Worker; N] {
     std::array::from_fn(|_| Worker::new(run, segment, 0))

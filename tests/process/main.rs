@@ -12,6 +12,7 @@ mod creation;
 mod stream;
 mod survivors;
 mod torture;
+mod waking;
 
 use common::child::role;
 
@@ -33,6 +34,10 @@ fn roles() {
         "compete" => torture::compete(arg(1), arg(2).parse().unwrap()),
         "come-and-go" => torture::come_and_go(arg(1)),
         "make-and-remove" => torture::make_and_remove(arg(1)),
+        "without-membarrier" => waking::without_membarrier(arg(1)),
+        "take" => waking::take(arg(1), arg(2).parse().unwrap()),
+        "give" => waking::give(arg(1), arg(2).parse().unwrap()),
+        "give-silently" => waking::give_silently(arg(1), arg(2).parse().unwrap()),
         unknown => panic!("no role {unknown}"),
     }
 }

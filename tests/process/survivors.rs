@@ -4,7 +4,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use slipring::{Consumer, Group, Queue};
+use slipring::{Consumer, Group, Queue, WakeMode};
 
 use crate::common::TempName;
 use crate::common::child::{Child, hear, tell};
@@ -35,8 +35,15 @@ fn receive(member: &mut Consumer) -> (u64, u8) {
 #[test]
 fn a_sleeping_member_gets_what_a_killed_one_held() {
     let rounds = std::env::var("SLIPRING_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(10);
+    for mode in [WakeMode::Membarrier, WakeMode::Fence, WakeMode::None] {
+        sleeps_beside_a_death(mode, rounds);
+    }
+}
+
+fn sleeps_beside_a_death(mode: WakeMode, rounds: u64) {
     let name = TempName::new("sleeper");
-    let queue = Queue::builder(&name).capacity(4).group(shared()).create().unwrap();
+    let shape = Queue::builder(&name).capacity(4).wake_mode(mode).group(shared());
+    let queue = shape.create().unwrap();
     let mut producer = queue.producer().unwrap();
     let mut sleeper = queue.consumer(shared()).unwrap();
     let mut waits = Vec::new();
@@ -51,7 +58,7 @@ fn a_sleeping_member_gets_what_a_killed_one_held() {
                 (sleeper, got, Instant::now())
             });
             // Long enough for it to be in its longest sleeps.
-            thread::sleep(Duration::from_millis(20));
+            thread::sleep(Duration::from_millis(20 + round % 5));
             let killed = Instant::now();
             keeper.kill();
             let (sleeper, got, at) = asleep.join().unwrap();
@@ -64,7 +71,7 @@ fn a_sleeping_member_gets_what_a_killed_one_held() {
     }
     waits.sort();
     println!(
-        "{rounds} kills; from SIGKILL to redelivery, the other asleep: median {:?}, max {:?}",
+        "{mode}: {rounds} kills; from SIGKILL to redelivery, the other asleep: median {:?}, max {:?}",
         waits[waits.len() / 2],
         waits[waits.len() - 1]
     );

@@ -1,0 +1,37 @@
+/// How those who wait for a message, or for room, are woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+#[cfg_attr(slipring_loom, allow(unreachable_pub, dead_code))]
+pub enum WakeMode {
+    /// Nobody is: all poll, with short sleeps in between. For systems without futexes that processes share,
+    /// and for those who would rather spend a processor than the microseconds of a wake-up.
+    None = 0,
+    /// They sleep in the kernel, and who publishes or acks pays nothing for it as long as nobody does: before
+    /// a sleep, membarrier(2) interrupts every processor that runs one of the queue's processes. The
+    /// default, where the kernel has it.
+    #[default]
+    Membarrier = 1,
+    /// They sleep in the kernel, and who publishes or acks pays for a fence each time, some nanoseconds.
+    /// What a new queue gets where the kernel refuses membarrier(2).
+    Fence = 2,
+}
+
+#[cfg(not(slipring_loom))]
+impl WakeMode {
+    /// The mode of a config; `None` if a newer version wrote it.
+    pub(crate) fn of(number: u32) -> Option<WakeMode> {
+        [WakeMode::None, WakeMode::Membarrier, WakeMode::Fence]
+            .into_iter()
+            .find(|mode| *mode as u32 == number)
+    }
+}
+
+impl std::fmt::Display for WakeMode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            WakeMode::None => "none",
+            WakeMode::Membarrier => "membarrier",
+            WakeMode::Fence => "fence",
+        })
+    }
+}

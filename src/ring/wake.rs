@@ -1,0 +1,134 @@
+//! Sleeping until there is something, and waking those who sleep.
+//!
+//! Consumers sleep at the data word, the producer at the space word. Bit 0 of such a word says that somebody
+//! is asleep, or about to be; the rest counts wake-ups, so that the word changes with each.
+//!
+//! ```text
+//! sleeper: v = word.fetch_or(1); heavy fence; look again; sleep unless the word is not v any more
+//! waker:   publish or ack;       light fence; word & 1? exchange v for v + 1, wake all
+//! ```
+//!
+//! Of the two fences one comes first: either the sleeper's look sees what was published, or the waker sees
+//! the bit. Nothing counts the sleepers: one that dies asleep leaves the bit, which costs one wake-up that wakes
+//! nobody, and no more.
+//!
+//! A waker may die between its publication and its wake-up, and a member that dies wakes nobody. So no sleep is
+//! without a bound; that is a part of the protocol.
+
+use std::time::Duration;
+
+use crate::layout::{View, WakeMode};
+use crate::sync::{Ordering, WaitWord, barrier_everywhere, barrier_of_compiler, fence};
+
+/// Somebody sleeps at the word, or is about to.
+const WAITING: u32 = 1;
+/// One wake-up.
+const GENERATION: u32 = 2;
+
+/// Wakes the consumers that sleep. Comes behind every publication, and behind what leaves a range to others.
+#[inline(always)]
+pub(crate) fn data(view: &View) {
+    if waits(view, &view.control().data) {
+        rouse_data(view);
+    }
+}
+
+/// Wakes the producer if it sleeps. Comes behind all that raises the gate.
+#[inline(always)]
+pub(crate) fn space(view: &View) {
+    if waits(view, &view.control().space) {
+        rouse_space(view);
+    }
+}
+
+#[inline(always)]
+fn waits(view: &View, word: &WaitWord) -> bool {
+    if view.wake() == WakeMode::Membarrier {
+        // SeqCst, by the barrier that a sleeper makes everywhere. pair W1: publication above, word below; the
+        // sleeper has its bit above and its look below.
+        barrier_of_compiler();
+    } else {
+        std::hint::cold_path();
+        if view.wake() == WakeMode::None {
+            return false;
+        }
+        // SeqCst fence. pair W1, as above.
+        fence(Ordering::SeqCst);
+    }
+    // Relaxed: the fence orders it. Nobody writes this line while nobody sleeps.
+    word.load(Ordering::Relaxed) & WAITING != 0
+}
+
+// Of the view alone: that is at hand, while the word's address would be made at every message.
+#[cold]
+fn rouse_data(view: &View) {
+    rouse(&view.control().data);
+}
+
+#[cold]
+fn rouse_space(view: &View) {
+    rouse(&view.control().space);
+}
+
+fn rouse(word: &WaitWord) {
+    // Relaxed: read again; if the bit is gone, another waker was faster.
+    let seen = word.load(Ordering::Relaxed);
+    if seen & WAITING == 0 {
+        return;
+    }
+    // Release. pair W1: who announces itself later, in the same word, sees what was published. Relaxed on
+    // failure: either another waker was faster, or a sleeper came later, which looks behind its own fence.
+    let next = seen.wrapping_add(WAITING);
+    if word.compare_exchange(seen, next, Ordering::Release, Ordering::Relaxed).is_ok() {
+        // All: groups share the word, and a member that is woken may find that it was another's turn.
+        word.wake_all();
+    }
+}
+
+/// Whether a consumer seems to sleep. Without a fence, so it may overlook one that is just about to; in mode
+/// `none` nobody does.
+#[cfg(not(slipring_loom))]
+#[inline(always)]
+pub(crate) fn data_waits(view: &View) -> bool {
+    // Relaxed: see above.
+    view.control().data.load(Ordering::Relaxed) & WAITING != 0
+}
+
+/// A new producer's part: the last one may have died between a publication and its wake-up, or in the midst of
+/// that, with the bit already taken back.
+pub(crate) fn take_over(view: &View) {
+    if view.wake() == WakeMode::None {
+        return;
+    }
+    let words = view.control();
+    // Release. pair W1: carries the stamps that were just walked.
+    words.data.fetch_add(GENERATION, Ordering::Release);
+    words.data.wake_all();
+    // Relaxed: whoever slept here is gone. Left, the bit would cost the next consumer a wake-up.
+    words.space.fetch_and(!WAITING, Ordering::Relaxed);
+}
+
+/// Looks once, and if there is nothing sleeps until somebody wakes, or for `longest`, which is asked
+/// behind the look. The caller looks again then: `None` says nothing. Not in mode `none`.
+pub(crate) fn sleep<T, E>(
+    view: &View,
+    word: &WaitWord,
+    longest: impl FnOnce() -> Duration,
+    look: impl FnOnce() -> Result<Option<T>, E>,
+) -> Result<Option<T>, E> {
+    // Acquire. pair W1: if a waker came before, in this word, the look below sees what it published. Before the
+    // look: a wake-up that comes in between changes the word, and the sleep does not begin.
+    let value = word.fetch_or(WAITING, Ordering::Acquire) | WAITING;
+    if view.wake() == WakeMode::Membarrier {
+        // SeqCst, here and on every processor that runs a waker. pair W1: the bit above, the look below.
+        barrier_everywhere();
+    } else {
+        // SeqCst fence. pair W1: as above.
+        fence(Ordering::SeqCst);
+    }
+    let found = look()?;
+    if found.is_none() {
+        word.sleep(value, longest());
+    }
+    Ok(found)
+}

@@ -1,0 +1,381 @@
+//! Consumers sleep until there is a message, the producer until there is room. Nothing but a wake-up ends a
+//! sleep here, so one that is lost is a deadlock; but a sleeper whose waker dies is left to the bound of its
+//! sleep, which the models do not have.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use loom::thread::{JoinHandle, spawn, yield_now};
+
+use super::explore::{Model, Run};
+use super::heap::{Process, Segment, Shape};
+use super::members::{Worker, Writer, filled};
+use super::roles::{Consumer, Producer, controlled, make};
+use crate::layout::View;
+use crate::ring::control::{Position, remove_group};
+use crate::ring::publish::Publisher;
+use crate::ring::wake;
+use crate::sync::{Ordering, WaitWord};
+
+const SHAPE: Shape = Shape { capacity: 2, groups: 1, records: 2, observed: false, sleepers: true };
+
+/// Sleeps until `look` finds something.
+fn sleep<T>(run: &Run, view: &View, word: &WaitWord, mut look: impl FnMut() -> Option<T>) -> T {
+    loop {
+        match wake::sleep(view, word, || Duration::MAX, || Ok::<_, ()>(look())) {
+            Ok(Some(found)) => return found,
+            Ok(None) => run.reach("slept"),
+            Err(()) => unreachable!(),
+        }
+    }
+}
+
+/// Whoever sleeps at `word` looks again, though nobody woke it.
+fn bound_passes(word: &WaitWord) {
+    // Relaxed: time says nothing.
+    word.fetch_add(2, Ordering::Relaxed);
+    word.wake_all();
+}
+
+/// Sends once, asleep while there is no room.
+fn send(run: &Run, process: &Process, producer: &mut Producer) {
+    let view = process.view();
+    sleep(run, view, &view.control().space, || producer.send().ok());
+}
+
+/// A thread that sends `n` messages.
+fn sends(run: &Run, writer: Writer, n: u32) -> JoinHandle<Writer> {
+    let run = run.clone();
+    spawn(move || {
+        writer.produce(|process, producer| {
+            for _ in 0..n {
+                send(&run, process, producer);
+            }
+        })
+    })
+}
+
+/// A thread of a consumer of the exclusive `group` that takes `n` messages one by one.
+fn takes(run: &Run, segment: &Rc<Segment>, group: u8, n: u32) -> JoinHandle<()> {
+    let (run, process) = (run.clone(), Process::new(segment));
+    let member = controlled(&process, || Consumer::join(&process, group)).unwrap().unwrap().member;
+    spawn(move || {
+        let (view, mut consumer) = (process.view(), Consumer::of(&process, member));
+        for _ in 0..n {
+            sleep(&run, view, &view.control().data, || consumer.take(1).then_some(()));
+        }
+    })
+}
+
+/// A segment with exclusive groups, and its producer.
+fn alone(shape: Shape) -> (Rc<Segment>, Process, Publisher) {
+    let segment = Segment::new(shape);
+    let process = Process::new(&segment);
+    for _ in 0..shape.groups {
+        controlled(&process, || make(&process, Position::Oldest)).unwrap();
+    }
+    let publisher = Producer::attach(&process, 1).unwrap().publisher;
+    (segment, process, publisher)
+}
+
+/// A thread of a producer that sends `n` messages.
+fn writes(run: &Run, process: Process, publisher: Publisher, n: u32) -> JoinHandle<u64> {
+    let run = run.clone();
+    spawn(move || {
+        let mut producer = Producer::of(&process, publisher, 1);
+        for _ in 0..n {
+            send(&run, &process, &mut producer);
+        }
+        producer.tail()
+    })
+}
+
+/// Takes one message, or one that comes again.
+fn look(worker: &mut Worker) -> Option<()> {
+    (worker.take(1) || worker.recovers()).then_some(())
+}
+
+/// A thread of a member that takes `n` messages, of the queue or of the dead.
+fn works(run: &Run, worker: Worker, n: u32) -> JoinHandle<Worker> {
+    let run = run.clone();
+    worker.works(move |worker| {
+        let segment = worker.segment();
+        for _ in 0..n {
+            let view = segment.view();
+            sleep(&run, view, &view.control().data, || look(worker));
+        }
+    })
+}
+
+/// s7d.
+#[test]
+fn a_sleeping_consumer_is_woken() {
+    Model::named("a_sleeping_consumer_is_woken").reaches(&["slept"]).check(|run| {
+        let (segment, process, publisher) = alone(Shape { capacity: 4, ..SHAPE });
+        let reads = takes(run, &segment, 0, 2);
+        let writes = writes(run, process, publisher, 2);
+        reads.join().unwrap();
+        segment.settle(writes.join().unwrap(), &[(0, 0)]);
+    });
+}
+
+/// s7s.
+#[test]
+fn a_sleeping_producer_is_woken() {
+    Model::named("a_sleeping_producer_is_woken").reaches(&["slept"]).check(|run| {
+        let (segment, process, publisher) = alone(Shape { capacity: 1, ..SHAPE });
+        let reader = Process::new(&segment);
+        let member = controlled(&reader, || Consumer::join(&reader, 0)).unwrap().unwrap().member;
+        let reads = spawn(move || {
+            let mut consumer = Consumer::of(&reader, member);
+            for _ in 0..3 {
+                while !consumer.take(1) {
+                    yield_now();
+                }
+            }
+        });
+        let writes = writes(run, process, publisher, 3);
+        reads.join().unwrap();
+        segment.settle(writes.join().unwrap(), &[(0, 0)]);
+    });
+}
+
+/// s7b.
+#[test]
+fn consumer_and_producer_wake_each_other() {
+    Model::named("consumer_and_producer_wake_each_other").reaches(&["slept"]).check(|run| {
+        let (segment, process, publisher) = alone(Shape { capacity: 1, ..SHAPE });
+        let reads = takes(run, &segment, 0, 2);
+        let writes = writes(run, process, publisher, 2);
+        reads.join().unwrap();
+        segment.settle(writes.join().unwrap(), &[(0, 0)]);
+    });
+}
+
+/// s7two: consumers of two groups sleep at the one word.
+#[test]
+fn two_groups_are_woken_at_once() {
+    Model::named("two_groups_are_woken_at_once").reaches(&["slept"]).check(|run| {
+        let (segment, process, publisher) = alone(Shape { groups: 2, ..SHAPE });
+        let first = takes(run, &segment, 0, 1);
+        let second = takes(run, &segment, 1, 1);
+        let writes = writes(run, process, publisher, 1);
+        first.join().unwrap();
+        second.join().unwrap();
+        segment.settle(writes.join().unwrap(), &[(0, 0), (1, 0)]);
+    });
+}
+
+/// s7e: two members want the one message; the claim that fails has held the producer, and says so.
+#[test]
+fn a_claim_that_is_taken_back_wakes_the_producer() {
+    let model = Model::named("a_claim_that_is_taken_back_wakes_the_producer");
+    model.reaches(&["slept"]).check(|run| {
+        let (segment, writer) = filled(Shape { capacity: 1, ..SHAPE }, 1);
+        let [a, b] = [(); 2].map(|()| {
+            Worker::new(run, &segment, 0).works(|worker| {
+                worker.take(1);
+            })
+        });
+        let writer = sends(run, writer, 1).join().unwrap();
+        a.join().unwrap();
+        b.join().unwrap().settle(writer.tail());
+    });
+}
+
+/// s7f: a claim of the first message fails and takes the second one instead, which is kept until a third one
+/// is out: the room for that came when the PENDING of the first went up.
+#[test]
+fn a_claim_that_moves_on_wakes_the_producer() {
+    let model = Model::named("a_claim_that_moves_on_wakes_the_producer");
+    model.reaches(&["slept", "took the second"]).check(|run| {
+        let (segment, writer) = filled(SHAPE, 2);
+        let notes = run.clone();
+        let a = Worker::new(run, &segment, 0).works(move |worker| {
+            let Some(mut claim) = worker.claim(1) else { return };
+            if claim.start == 1 {
+                notes.reach("took the second");
+                let segment = worker.segment();
+                // Acquire: as a consumer.
+                while segment.view().slot(2).stamp.load(Ordering::Acquire) != 3 {
+                    yield_now();
+                }
+            }
+            let seq = claim.start;
+            worker.read(&claim, seq);
+            worker.ack(&mut claim, seq + 1);
+        });
+        let b = Worker::new(run, &segment, 0).works(|worker| {
+            worker.take(1);
+        });
+        let writer = sends(run, writer, 1).join().unwrap();
+        a.join().unwrap();
+        b.join().unwrap().settle(writer.tail());
+    });
+}
+
+/// s7h: a slot that is being written again hides the message that a member could have; it must not sleep on
+/// it, since that one's publication is long over.
+#[test]
+fn a_member_never_sleeps_beside_a_message() {
+    let model = Model::named("a_member_never_sleeps_beside_a_message").preemptions(3).seconds(30.0);
+    model.reaches(&["slept", "written again"]).check(|run| {
+        let (segment, writer) = filled(SHAPE, 0);
+        let [mut a, b] = [(); 2].map(|()| Worker::new(run, &segment, 0));
+        let notes = run.clone();
+        let writes = spawn(move || {
+            writer.produce(|_, producer| {
+                producer.send().unwrap();
+                producer.send().unwrap();
+                // It stops inside: a long loan, or a death.
+                if producer.reserve(1).is_ok() {
+                    notes.reach("written again");
+                }
+            })
+        });
+        let b = works(run, b, 1);
+        let a = spawn(move || {
+            while !a.take(1) {
+                yield_now();
+            }
+        });
+        a.join().unwrap();
+        let writer = writes.join().unwrap();
+        b.join().unwrap().settle(writer.tail());
+    });
+}
+
+/// s7k: the producer dies at each step, between publication and wake-up, too; the next one wakes whoever sleeps
+/// beside what was published.
+#[test]
+fn a_takeover_wakes_the_consumer() {
+    let model = Model::named("a_takeover_wakes_the_consumer").mortals(1);
+    model.reaches(&["slept", "published, not counted"]).check(|run| {
+        let (segment, process, publisher) = alone(SHAPE);
+        let reads = takes(run, &segment, 0, 1);
+        let (notes, next) = (run.clone(), Process::new(&segment));
+        let writes = spawn(move || {
+            notes.mortal(0, &process, || {
+                let mut producer = Producer::of(&process, publisher, 1);
+                producer.send().unwrap();
+                producer.leave();
+            });
+            // Relaxed: stored by this thread.
+            let counted = next.view().control().tail.load(Ordering::Relaxed);
+            let mut producer = Producer::attach(&next, 2).unwrap();
+            if producer.tail() == 0 {
+                producer.send().unwrap();
+            } else if counted == 0 {
+                notes.reach("published, not counted");
+            }
+            producer.tail()
+        });
+        reads.join().unwrap();
+        segment.settle(writes.join().unwrap(), &[(0, 0)]);
+    });
+}
+
+/// relw: a member that lives gives back what another one sleeps for.
+#[test]
+fn what_is_given_back_wakes_a_member() {
+    let model = Model::named("what_is_given_back_wakes_a_member");
+    model.reaches(&["slept", "adopted"]).check(|run| {
+        let (segment, writer) = filled(Shape { records: 3, ..SHAPE }, 1);
+        let [mut a, b] = [(); 2].map(|()| Worker::new(run, &segment, 0));
+        let claim = a.claim(1).unwrap();
+        a.read(&claim, 0);
+        let a = a.works(move |worker| assert!(worker.release(&claim)));
+        let b = works(run, b, 1);
+        // It lives until all is settled.
+        let _a = a.join().unwrap();
+        b.join().unwrap().settle(writer.tail());
+    });
+}
+
+/// The same by leaving.
+#[test]
+fn what_a_leaver_holds_wakes_a_member() {
+    let model = Model::named("what_a_leaver_holds_wakes_a_member");
+    model.reaches(&["slept", "adopted"]).check(|run| {
+        let (segment, writer) = filled(SHAPE, 1);
+        let [mut a, b] = [(); 2].map(|()| Worker::new(run, &segment, 0));
+        let claim = a.claim(1).unwrap();
+        a.read(&claim, 0);
+        let a = spawn(move || drop(a.leave()));
+        let b = works(run, b, 1);
+        a.join().unwrap();
+        b.join().unwrap().settle(writer.tail());
+    });
+}
+
+/// A group that is made guesses low at first, which holds the producer for as long as that lasts.
+#[test]
+fn a_new_group_that_starts_higher_wakes_the_producer() {
+    let model = Model::named("a_new_group_that_starts_higher_wakes_the_producer");
+    model.reaches(&["slept", "joined above 0"]).check(|run| {
+        let segment = Segment::new(SHAPE);
+        let process = Process::new(&segment);
+        let mut producer = Producer::attach(&process, 1).unwrap();
+        producer.send_run(2).unwrap();
+        let publisher = producer.publisher;
+        let writes = writes(run, process, publisher, 1);
+        let (notes, joiner) = (run.clone(), Process::new(&segment));
+        let joins = spawn(move || {
+            let (mut consumer, first) = Consumer::of_new(&joiner, Position::Oldest);
+            if first > 0 {
+                notes.reach("joined above 0");
+            } else {
+                consumer.take(1);
+            }
+        });
+        joins.join().unwrap();
+        assert_eq!(writes.join().unwrap(), 3);
+    });
+}
+
+/// A group that nobody reads for is removed.
+#[test]
+fn a_removed_group_wakes_the_producer() {
+    Model::named("a_removed_group_wakes_the_producer").reaches(&["slept"]).check(|run| {
+        let (segment, process, publisher) = alone(Shape { capacity: 1, ..SHAPE });
+        let mut producer = Producer::of(&process, publisher, 1);
+        producer.send().unwrap();
+        let publisher = producer.publisher;
+        let writes = writes(run, process, publisher, 1);
+        let remover = Process::new(&segment);
+        let removes = spawn(move || {
+            controlled(&remover, || remove_group(remover.view(), &remover, 0).unwrap())
+        });
+        assert_eq!(removes.join().unwrap(), Some(None));
+        assert_eq!(writes.join().unwrap(), 2);
+    });
+}
+
+/// A member dies in a claim that fails; whoever finds that takes its PENDING back, and the producer, which it
+/// held, is woken.
+#[test]
+fn a_dead_members_failed_claim_is_taken_back_and_wakes_the_producer() {
+    let model = Model::named("a_dead_members_failed_claim_is_taken_back_and_wakes_the_producer")
+        .mortals(1)
+        .seconds(1.0);
+    model.reaches(&["slept", "adopted"]).check(|run| {
+        let (segment, writer) = filled(Shape { capacity: 1, ..SHAPE }, 1);
+        let [a, b] = [(); 2].map(|()| Worker::new(run, &segment, 0));
+        let a = a.dies(0, |worker| {
+            worker.claim(1);
+        });
+        let writes = sends(run, writer, 1);
+        let mut b = b;
+        let b = spawn(move || {
+            b.take(1);
+            a.join().unwrap();
+            // It may have died between a store and its wake-up.
+            bound_passes(&b.segment().view().control().space);
+            b.recover();
+            b.take(1);
+            b
+        });
+        let b = b.join().unwrap();
+        b.settle(writes.join().unwrap().tail());
+    });
+}

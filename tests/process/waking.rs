@@ -1,0 +1,243 @@
+//! Sleepers and those who wake them, in processes of their own.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use slipring::{Group, OpenError, Queue, WakeMode};
+
+use crate::common::child::{Child, tell};
+use crate::common::{TempName, words};
+use crate::stream::LONG;
+
+/// Where the words lie that consumers and the producer sleep at. Bit 0: somebody does; the rest counts
+/// wake-ups, each of them one system call.
+const DATA: u64 = 1280;
+const SPACE: u64 = 1408;
+
+/// Both modes in which anybody sleeps.
+const MODES: [WakeMode; 2] = [WakeMode::Membarrier, WakeMode::Fence];
+
+/// What a thread may still ask of the kernel.
+enum Filter {
+    /// All but this, which fails.
+    Without(libc::c_long),
+    /// This, and its death.
+    Only(libc::c_long),
+}
+
+/// Binds the calling thread to a filter, as some sandboxes do. Returns whether that worked.
+#[allow(unsafe_code)]
+fn filter(filter: Filter) -> bool {
+    let (call, then, otherwise) = match filter {
+        Filter::Without(call) => {
+            (call, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32, libc::SECCOMP_RET_ALLOW)
+        }
+        Filter::Only(call) => (call, libc::SECCOMP_RET_ALLOW, libc::SECCOMP_RET_KILL_PROCESS),
+    };
+    let statement =
+        |code: u32, jt: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf: 0, k };
+    let mut statements = [
+        // The system call's number lies at 0. If it is the one, skip a statement.
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+        statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, call as u32),
+        statement(libc::BPF_RET | libc::BPF_K, 0, otherwise),
+        statement(libc::BPF_RET | libc::BPF_K, 0, then),
+    ];
+    let program =
+        libc::sock_fprog { len: statements.len() as u16, filter: statements.as_mut_ptr() };
+    // SAFETY: takes numbers only.
+    let bound = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    // SAFETY: the program lives until the call returns; the kernel copies it.
+    let set = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) };
+    bound == 0 && set == 0
+}
+
+/// Role: opens the queue `name` and makes another one, without membarrier.
+pub(crate) fn without_membarrier(name: &str) {
+    if !filter(Filter::Without(libc::SYS_membarrier)) {
+        return tell("no filter");
+    }
+    let fault = Queue::<[u8]>::open(name).map(drop).unwrap_err();
+    assert!(matches!(fault, OpenError::System(_)), "{fault:?}");
+    tell(fault);
+    // Who only looks wakes nobody.
+    slipring::OpenOptions::new().snapshot(name).unwrap();
+    let other = TempName::new("fallback");
+    let queue = Queue::builder(&other).create().unwrap();
+    tell(queue.wake_mode());
+    assert_eq!(Queue::<[u8]>::open(&other).unwrap().wake_mode(), WakeMode::Fence);
+}
+
+#[test]
+fn without_membarrier_new_queues_use_fences_and_others_are_refused() {
+    let name = TempName::new("membarrier");
+    let queue = Queue::builder(&name).create().unwrap();
+    if queue.wake_mode() != WakeMode::Membarrier {
+        println!("skipped: this kernel refuses membarrier(2)");
+        return;
+    }
+    let mut child = Child::start(&format!("without-membarrier {}", &*name));
+    let line = child.line().unwrap();
+    if line == "no filter" {
+        println!("skipped: this system lets nobody filter system calls");
+        return;
+    }
+    let doing = "cannot register with membarrier(2), which the queue's wake mode needs: ";
+    assert!(line.starts_with(doing), "{line}");
+    child.expect("fence");
+    child.finish();
+}
+
+fn shared() -> Group {
+    Group::named("work").shared().max_attempts(0)
+}
+
+/// Role: joins, and takes `count` messages.
+pub(crate) fn take(name: &str, count: u64) {
+    let queue: Queue = Queue::open(name).unwrap();
+    let mut member = queue.consumer(shared()).unwrap();
+    tell("joined");
+    for _ in 0..count {
+        member.recv().unwrap().ack();
+    }
+    tell("taken");
+}
+
+/// Role: sends `count` messages.
+pub(crate) fn give(name: &str, count: u64) {
+    let queue: Queue = Queue::open(name).unwrap();
+    let mut producer = queue.producer().unwrap();
+    tell("attached");
+    for _ in 0..count {
+        producer.send("x").unwrap();
+    }
+    tell("given");
+}
+
+/// Role: sends one message, and then `count` more without a system call: the first one kills it.
+pub(crate) fn give_silently(name: &str, count: u64) {
+    let queue: Queue = Queue::open(name).unwrap();
+    let mut producer = queue.producer().unwrap();
+    producer.send("x").unwrap();
+    if !filter(Filter::Only(libc::SYS_write)) {
+        return tell("no filter");
+    }
+    for _ in 0..count {
+        producer.send("x").unwrap();
+    }
+    tell("given");
+    // It cannot even end, other than by a signal.
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
+/// Waits until all threads of the process sleep. They do so when they have said what they have to say, and
+/// looked for their message for a while.
+fn wait_until_asleep(child: &Child) {
+    let since = Instant::now();
+    let tasks = format!("/proc/{}/task", child.pid());
+    let asleep = |path: std::path::PathBuf| {
+        let stat = fs::read_to_string(path.join("stat")).unwrap();
+        stat.rsplit_once(") ").unwrap().1.starts_with('S')
+    };
+    // Twice: it may have waited for something else at the first look.
+    for _ in 0..2 {
+        while !fs::read_dir(&tasks).unwrap().all(|task| asleep(task.unwrap().path())) {
+            assert!(since.elapsed() < LONG, "it never sleeps");
+            std::thread::yield_now();
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Seconds of processor time that the process has used.
+fn processor_time(child: &Child) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", child.pid())).unwrap();
+    let fields: Vec<_> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+    let ticks: f64 = [11, 12].iter().map(|at| fields[*at].parse::<f64>().unwrap()).sum();
+    // USER_HZ, which is 100 on every Linux that this runs on.
+    ticks / 100.0
+}
+
+/// `SLIPRING_SLEEPERS` says how many are killed in each mode (200).
+#[test]
+fn sleepers_that_are_killed_cost_one_wake_up_and_then_nothing() {
+    const AT_ONCE: usize = 10;
+    let kills = std::env::var("SLIPRING_SLEEPERS").ok().and_then(|n| n.parse().ok()).unwrap_or(200);
+    for mode in MODES {
+        let name = TempName::new("killed-sleepers");
+        let shape = Queue::builder(&name).wake_mode(mode).group(shared());
+        let queue = shape.create().unwrap();
+        let file = words::open(&name.path());
+        let mut killed = 0;
+        while killed < kills {
+            let take = format!("take {} 1", &*name);
+            let mut members: Vec<_> = (0..AT_ONCE).map(|_| Child::start(&take)).collect();
+            for member in &mut members {
+                member.expect("joined");
+                wait_until_asleep(member);
+            }
+            members.iter_mut().for_each(Child::kill);
+            killed += AT_ONCE;
+        }
+        let before = words::get32(&file, DATA);
+        assert_eq!(before & 1, 1, "the dead have left word that they sleep");
+        let mut producer = queue.producer().unwrap();
+        let wakes = || words::get32(&file, DATA) / 2;
+        let taken_over = wakes();
+        for _ in 0..100 {
+            producer.send("x").unwrap();
+        }
+        assert_eq!(
+            wakes(),
+            taken_over + 1,
+            "the first message wakes nobody, the others do not try"
+        );
+        assert_eq!(words::get32(&file, DATA) & 1, 0);
+        drop(producer);
+        let mut child = Child::start(&format!("give-silently {} 1000", &*name));
+        match child.line().as_deref() {
+            Some("given") => {}
+            Some("no filter") => println!("skipped: nobody may filter system calls"),
+            line => panic!("a publication asked something of the kernel: {line:?}"),
+        }
+        println!("{mode}: {killed} sleepers killed");
+    }
+}
+
+#[test]
+fn who_sleeps_is_woken_and_uses_no_processor() {
+    for mode in MODES {
+        let name = TempName::new("asleep");
+        let queue = Queue::builder(&name).capacity(8).wake_mode(mode).group(shared());
+        drop(queue.create().unwrap());
+        let file = words::open(&name.path());
+        let idle = |child: &Child, what: &str| {
+            wait_until_asleep(child);
+            let (since, before) = (Instant::now(), processor_time(child));
+            std::thread::sleep(Duration::from_secs(1));
+            let used = processor_time(child) - before;
+            println!("{mode}: a sleeping {what} used {used} s in {:?}", since.elapsed());
+            assert!(used < 0.05 * since.elapsed().as_secs_f64(), "a sleeping {what} used {used} s");
+        };
+        let mut consumer = Child::start(&format!("take {} 100", &*name));
+        consumer.expect("joined");
+        idle(&consumer, "consumer");
+        assert_eq!(words::get32(&file, DATA) & 1, 1);
+        consumer.stop();
+        // The ring, and no more.
+        let mut producer = Child::start(&format!("give {} 100", &*name));
+        producer.expect("attached");
+        wait_until_asleep(&producer);
+        idle(&producer, "producer");
+        assert_eq!(words::get32(&file, SPACE) & 1, 1);
+        let space = words::get32(&file, SPACE);
+        consumer.go_on();
+        producer.expect("given");
+        consumer.expect("taken");
+        assert!(words::get32(&file, SPACE) > space, "an ack has woken the producer");
+        producer.finish();
+        consumer.finish();
+    }
+}
