@@ -102,6 +102,8 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// Receives up to `max` messages (at least 1 is meant), if there are any. Never blocks.
     ///
     /// # Errors
+    /// [`RecvError::Closed`] once the queue is closed and the group has acked everything (see
+    /// [`Producer::close`](crate::Producer::close));
     /// [`RecvError::Removed`] once the queue has no name any more and all its messages are read;
     /// [`RecvError::DeadLetter`] if a message that was delivered too often cannot be given up;
     /// [`RecvError::Corrupt`] if the queue's words contradict each other.
@@ -335,11 +337,18 @@ impl<M: Content + ?Sized> Consumer<M> {
 
     fn search_elsewhere(&mut self, look: Look) -> Result<Option<Found>, RecvError> {
         let asks = self.asks(look);
+        let over = self.main.is_over();
         let found = self.search_retries(asks)?;
-        if found.is_none() && asks && self.main.removed()? {
+        if found.is_some() {
+            return Ok(found);
+        }
+        if over && (!self.main.has_retries() || self.retries.are_drained()) {
+            return Err(RecvError::Closed);
+        }
+        if asks && self.main.removed()? {
             return Err(RecvError::Removed);
         }
-        Ok(found)
+        Ok(None)
     }
 
     fn search_retries(&mut self, thorough: bool) -> Result<Option<Found>, RecvError> {

@@ -8,6 +8,7 @@ use crate::error::{JoinError, RecvError, SystemError};
 use crate::group::{self, Group, Mode};
 use crate::layout::{Meta, lease_byte};
 use crate::ring::claim::{Claim, Corrupt, Member};
+use crate::ring::close::over_at;
 use crate::ring::compete::{Competitor, Fault, Took};
 use crate::ring::control;
 use crate::ring::done::Done;
@@ -147,6 +148,11 @@ impl Intake {
     /// Whether the queue has lost its name.
     pub(crate) fn removed(&self) -> Result<bool, SystemError> {
         self.at.leases.removed().map_err(|e| SystemError::new("look at the queue's file", e))
+    }
+
+    /// Whether the queue is closed, and the group has acked everything.
+    pub(crate) fn is_over(&self) -> bool {
+        over_at(&self.at.view, self.reader.group()).is_some()
     }
 
     /// Whether dead letters of the group were sent again, into a queue of their own.

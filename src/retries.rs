@@ -7,11 +7,14 @@ use std::time::{Duration, Instant};
 use crate::attach::Mapped;
 use crate::batch::Batch;
 use crate::burial::Burial;
-use crate::error::RecvError;
-use crate::group::{Group, Start};
+use crate::error::{OpenError, RecvError};
+use crate::group::{Group, Start, find};
 use crate::intake::{Guise, Intake};
+use crate::layout::View;
 use crate::letter::{DeadLetter, retry_queue};
 use crate::ring::claim::Claim;
+use crate::ring::close::has_acked;
+use crate::ring::publish::published_end;
 use crate::segment::{QueueName, Trust, open_shared};
 
 /// A queue of retries that could not be joined is tried again after this long.
@@ -28,16 +31,26 @@ pub(crate) struct Retries {
     trust: Trust,
     intake: Option<Intake>,
     failed: Option<Instant>,
+    /// When it could not be joined, there was nothing in it for the group either.
+    nothing: bool,
 }
 
 impl Retries {
     pub(crate) fn new(group: &Group, trust: &Trust) -> Retries {
         let group = group.clone().start(Start::Oldest);
-        Retries { group, trust: trust.clone(), intake: None, failed: None }
+        Retries { group, trust: trust.clone(), intake: None, failed: None, nothing: false }
     }
 
     pub(crate) fn intake(&mut self) -> Option<&mut Intake> {
         self.intake.as_mut()
+    }
+
+    /// Whether the group has acked all retries that there are, as far as they can be seen.
+    pub(crate) fn are_drained(&self) -> bool {
+        match &self.intake {
+            Some(intake) => is_drained(&intake.at.view, intake.reader.group()),
+            None => self.nothing,
+        }
     }
 
     /// Takes a message, alone, if there is one. `thorough`: also asks the system what dead members left
@@ -66,19 +79,29 @@ impl Retries {
         }
     }
 
-    fn join(&self, main: &Intake, burial: &Burial) -> Option<Intake> {
+    fn join(&mut self, main: &Intake, burial: &Burial) -> Option<Intake> {
         let name = QueueName::new(&retry_queue(&burial.queue, &burial.group)).ok()?;
-        let opened = open_shared(&name, &self.trust).ok()?;
+        let opened = open_shared(&name, &self.trust);
+        self.nothing = matches!(opened, Err(OpenError::NotFound { .. }));
+        let (mapped, _) = Mapped::new(name, opened.ok()?).ok()?;
+        let mapped = Arc::new(mapped);
         // A typed message is read in place, so all of it must be there.
-        if opened.geo.payload_size < main.at.view.geo().payload_size {
+        let fits = mapped.view().geo().payload_size >= main.at.view.geo().payload_size;
+        let joined = fits.then(|| Intake::join(&mapped, &self.group, JOIN_WITHIN).ok()).flatten();
+        let Some((mut intake, _)) = joined else {
+            let group = find(mapped.view(), &self.group.name);
+            self.nothing = group.is_some_and(|group| is_drained(mapped.view(), group));
             return None;
-        }
-        let (mapped, _) = Mapped::new(name, opened).ok()?;
-        let (mut intake, _) = Intake::join(&Arc::new(mapped), &self.group, JOIN_WITHIN).ok()?;
+        };
         // The rule is that of the queue the messages come from.
         intake.reader.set_limit(u8::try_from(burial.limit).unwrap_or(u8::MAX));
         Some(intake)
     }
+}
+
+/// Whether `group` has acked all that is published.
+fn is_drained(view: &View, group: u8) -> bool {
+    published_end(view).is_ok_and(|end| has_acked(view, group, end))
 }
 
 fn next(

@@ -489,6 +489,10 @@ pub enum RecvError {
     /// Nothing came within the time given.
     #[error("no message came within the time given")]
     Timeout,
+    /// The producer has closed the queue, and all its messages are worked off. Whoever tries again waits
+    /// for nothing until a new producer opens the queue, and goes on then.
+    #[error("the queue is closed, and all its messages are worked off")]
+    Closed,
     /// The queue has lost its name.
     #[error(
         "the queue has been removed: no producer can join it any more; open it again by its name"
