@@ -8,14 +8,14 @@ use crate::error::{JoinError, RecvError, SystemError};
 use crate::group::{self, Group, Mode};
 use crate::layout::{Meta, lease_byte};
 use crate::ring::claim::{Claim, Corrupt, Member};
-use crate::ring::close::over_at;
+use crate::ring::close::{closed_at, over_at};
 use crate::ring::compete::{Competitor, Fault, Took};
 use crate::ring::control;
 use crate::ring::done::Done;
 use crate::ring::lease::give_back;
 use crate::ring::reader::Reader;
 use crate::segment::QueueName;
-use crate::sync::Ordering;
+use crate::sync::{Ordering, fence};
 
 /// Claims in a row that the others may beat before the head is taken for garbage.
 const CONTENDED_MAX: u32 = 1 << 16;
@@ -143,6 +143,17 @@ impl Intake {
             pid.store(u64::from(std::process::id()), Ordering::Relaxed);
         }
         Ok(found)
+    }
+
+    /// Whether the last producer went without closing the queue, and nobody has taken its place.
+    pub(crate) fn producer_gone(&self) -> Result<bool, SystemError> {
+        let look = |source| SystemError::new("look whether there is a producer", source);
+        let held = self.at.leases.is_held(lease_byte::PRODUCER).map_err(look)?;
+        // Acquire fence. pair P7: as if the lease were taken, all that its last holder did is seen now.
+        fence(Ordering::Acquire);
+        // Relaxed: raised with each lease that was taken, so the fence brings it, or it is a newer one.
+        let ever = self.at.view.control().producer.identity.epoch.load(Ordering::Relaxed) != 0;
+        Ok(!held && ever && closed_at(&self.at.view).is_none())
     }
 
     /// Whether the queue has lost its name.

@@ -51,6 +51,16 @@ fn is_closed<T>(received: Result<T, RecvError>) {
     assert!(matches!(received, Err(RecvError::Closed)), "it is not closed");
 }
 
+#[track_caller]
+fn is_timeout<T>(received: Result<T, RecvError>) {
+    assert!(matches!(received, Err(RecvError::Timeout)), "it did not just wait");
+}
+
+#[track_caller]
+fn is_gone<T>(received: Result<T, RecvError>) {
+    assert!(matches!(received, Err(RecvError::ProducerGone)), "the producer is there");
+}
+
 #[test]
 fn everybody_reads_to_the_end_and_is_told_then() {
     let name = TempName::new("close");
@@ -94,7 +104,7 @@ fn only_closing_closes() {
     drop(producer);
     assert_eq!(drain(&mut consumer), (vec![0], false));
     assert_eq!(watch(&mut watcher), (1, false));
-    assert!(matches!(consumer.recv_timeout(SHORT), Err(RecvError::Timeout)));
+    is_timeout(consumer.recv_timeout(SHORT));
     assert_eq!(queue.snapshot().unwrap().closed_at, None);
     // As if a producer had died in between.
     words::set(&words::open(&name.path()), 1816, 1);
@@ -152,7 +162,7 @@ fn a_member_is_not_told_while_another_has_work() {
     assert_eq!(drain(&mut idle), (vec![2], false));
     batch.ack_one(1).unwrap();
     assert_eq!(drain(&mut idle), (vec![], false));
-    assert!(matches!(idle.recv_timeout(SHORT), Err(RecvError::Timeout)));
+    is_timeout(idle.recv_timeout(SHORT));
     // It leaves, and its work is the other's.
     drop(batch);
     drop(busy);
@@ -332,4 +342,42 @@ fn a_producer_that_closes_gives_its_role_up() {
     let mut next = queue.producer().unwrap();
     assert!(matches!(next.try_send("1"), Err(SendError::Full(_))));
     assert_eq!(next.sequence(), 1);
+}
+
+#[test]
+fn a_consumer_may_ask_to_be_told_that_the_producer_is_gone() {
+    let name = TempName::new("gone");
+    let queue = Queue::builder(&name).capacity(8).group(work()).create().unwrap();
+    let mut asks = queue.consumer(work()).unwrap();
+    let mut waits = queue.consumer(work()).unwrap();
+    asks.notice_producer_gone(true);
+    // There never was one: it may still come.
+    is_timeout(asks.recv_timeout(SHORT));
+    let mut producer = queue.producer().unwrap();
+    producer.send_batch(["0", "1"]).unwrap();
+    asks.recv().unwrap().ack();
+    waits.recv().unwrap().ack();
+    is_timeout(asks.recv_timeout(SHORT));
+    producer.send("2").unwrap();
+    drop(producer);
+    asks.recv().unwrap().ack();
+    is_gone(asks.recv());
+    is_gone(asks.recv_timeout(LONG));
+    is_gone(asks.recv_deadline(std::time::Instant::now() + LONG));
+    // Only waits tell it, and only to who asked.
+    assert!(asks.try_recv().unwrap().is_none());
+    is_timeout(waits.recv_timeout(SHORT));
+    // One that is there again, and closes: the others' work is still to be waited for.
+    let mut producer = queue.producer().unwrap();
+    is_timeout(asks.recv_timeout(SHORT));
+    producer.send("3").unwrap();
+    producer.close().unwrap();
+    let held = waits.recv().unwrap();
+    is_timeout(asks.recv_timeout(SHORT));
+    held.ack();
+    is_closed(asks.recv());
+    drop(queue.producer().unwrap());
+    is_gone(asks.recv());
+    asks.notice_producer_gone(false);
+    is_timeout(asks.recv_timeout(SHORT));
 }
