@@ -36,8 +36,8 @@ pub(crate) fn closed_at(view: &View) -> Option<u64> {
     let identity = &view.control().producer.identity;
     // Acquire. pair P9: its sequence, or that of a later closing.
     let closed = identity.state.load(Ordering::Acquire) == CLOSED;
-    // Relaxed: carried by the state. Of a later closing, or of one whose producer died half-way, it lies
-    // above all that a reader has seen who could still find the older state.
+    // Relaxed: carried by the state. If it is of a later closing, or of one whose producer died half-way, it
+    // is the same, or lies above all that a reader has seen who still finds the older state.
     closed.then(|| identity.closed_at.load(Ordering::Relaxed))
 }
 
