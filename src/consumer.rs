@@ -45,6 +45,7 @@ pub struct Consumer<M: Content + ?Sized = [u8]> {
     burial: Box<Burial>,
     round: Round,
     resumed: bool,
+    notices_gone: bool,
     empty_looks: u32,
     /// A claim that was not made on the shortest way. If it were returned, the others would go through memory,
     /// too, which costs more than all the rest.
@@ -72,6 +73,7 @@ impl<M: Content + ?Sized> Consumer<M> {
             burial: Box::new(burial),
             round: Round::new(),
             resumed: joined.resumed,
+            notices_gone: false,
             empty_looks: 0,
             found: None,
             retried: false,
@@ -89,6 +91,17 @@ impl<M: Content + ?Sized> Consumer<M> {
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         self.burial.set_handler(Box::new(move |letter| handler(letter).map_err(Into::into)));
+    }
+
+    /// Whether a wait is to fail with [`RecvError::ProducerGone`] when nobody has the producer's role: the last
+    /// one was dropped, or died, and did not close the queue. Off by default: consumers may outlive any
+    /// number of producers.
+    ///
+    /// Only receives that wait tell it, and only when they are about to sleep: what can be received comes
+    /// first. Once a producer is there again they wait as before. A queue that never had one waits for
+    /// its first.
+    pub fn notice_producer_gone(&mut self, on: bool) {
+        self.notices_gone = on;
     }
 
     /// Where this group's reading stands: the next sequence to be acked, or, in a shared group, to be
@@ -111,6 +124,8 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// Receives up to `max` messages (at least 1 is meant), if there are any. Never blocks.
     ///
     /// # Errors
+    /// [`RecvError::Closed`] once the queue is closed and the group has acked everything (see
+    /// [`Producer::close`](crate::Producer::close));
     /// [`RecvError::Removed`] once the queue has no name any more and all its messages are read;
     /// [`RecvError::DeadLetter`] if a message that was delivered too often cannot be given up;
     /// [`RecvError::Corrupt`] if the queue's words contradict each other.
@@ -309,6 +324,8 @@ impl<M: Content + ?Sized> Consumer<M> {
         if self.main.at.leases.forked() {
             return Err(RecvError::Forked);
         }
+        // Before the look, which then finds what it sent last.
+        let gone = self.notices_gone && look == Look::Thorough && self.main.producer_gone()?;
         if self.round.is_due()
             && self.round.begin()
             && let Some(found) = self.look_around()?
@@ -330,7 +347,11 @@ impl<M: Content + ?Sized> Consumer<M> {
                 Some(claim) => {
                     Batch::<M>::new(&mut self.main, &mut self.burial, claim).bury_worn_out()?;
                 }
-                None => return self.search_elsewhere(look),
+                None => {
+                    let found = self.search_elsewhere(look)?;
+                    let end = found.is_none() && gone;
+                    return if end { Err(RecvError::ProducerGone) } else { Ok(found) };
+                }
             }
         }
     }
@@ -349,11 +370,18 @@ impl<M: Content + ?Sized> Consumer<M> {
 
     fn search_elsewhere(&mut self, look: Look) -> Result<Option<Found>, RecvError> {
         let asks = self.asks(look);
+        let over = self.main.is_over();
         let found = self.search_retries(asks)?;
-        if found.is_none() && asks && self.main.removed()? {
+        if found.is_some() {
+            return Ok(found);
+        }
+        if over && (!self.main.has_retries() || self.retries.are_drained()) {
+            return Err(RecvError::Closed);
+        }
+        if asks && self.main.removed()? {
             return Err(RecvError::Removed);
         }
-        Ok(found)
+        Ok(None)
     }
 
     fn search_retries(&mut self, thorough: bool) -> Result<Option<Found>, RecvError> {

@@ -8,6 +8,7 @@ use crate::error::{JoinError, RecvError, SystemError};
 use crate::group::{self, Group, Mode};
 use crate::layout::{Meta, lease_byte};
 use crate::ring::claim::{Claim, Corrupt, Member};
+use crate::ring::close::{closed_at, over_at};
 use crate::ring::compete::{Competitor, Fault, Took};
 use crate::ring::control;
 use crate::ring::done::Done;
@@ -15,7 +16,7 @@ use crate::ring::lease::give_back;
 use crate::ring::reader::Reader;
 use crate::ring::wake;
 use crate::segment::QueueName;
-use crate::sync::Ordering;
+use crate::sync::{Ordering, fence};
 
 /// Claims in a row that the others may beat before the head is taken for garbage.
 const CONTENDED_MAX: u32 = 1 << 16;
@@ -150,9 +151,25 @@ impl Intake {
         self.reader.holds(&self.at.view)
     }
 
+    /// Whether the last producer went without closing the queue, and nobody has taken its place.
+    pub(crate) fn producer_gone(&self) -> Result<bool, SystemError> {
+        let look = |source| SystemError::new("look whether there is a producer", source);
+        let held = self.at.leases.is_held(lease_byte::PRODUCER).map_err(look)?;
+        // Acquire fence. pair P7: as if the lease were taken, all that its last holder did is seen now.
+        fence(Ordering::Acquire);
+        // Relaxed: raised with each lease that was taken, so the fence brings it, or it is a newer one.
+        let ever = self.at.view.control().producer.identity.epoch.load(Ordering::Relaxed) != 0;
+        Ok(!held && ever && closed_at(&self.at.view).is_none())
+    }
+
     /// Whether the queue has lost its name.
     pub(crate) fn removed(&self) -> Result<bool, SystemError> {
         self.at.leases.removed().map_err(|e| SystemError::new("look at the queue's file", e))
+    }
+
+    /// Whether the queue is closed, and the group has acked everything.
+    pub(crate) fn is_over(&self) -> bool {
+        over_at(&self.at.view, self.reader.group()).is_some()
     }
 
     /// Whether dead letters of the group were sent again, into a queue of their own.

@@ -11,6 +11,7 @@ use crate::error::{OpenError, RecvError, SystemError};
 use crate::group::Start;
 use crate::layout::View;
 use crate::message::{Content, OneThread};
+use crate::ring::close::is_over;
 use crate::ring::observe::{Seen, Watcher, tail};
 use crate::segment::LeaseFile;
 use crate::wait::{self, Deadline, Look, Poll};
@@ -89,6 +90,7 @@ impl<M: Content + ?Sized> Observer<M> {
     /// The next message, copied out, if there is one. Never blocks.
     ///
     /// # Errors
+    /// [`RecvError::Closed`] once the queue is closed and its last message was seen;
     /// [`RecvError::Removed`] once the queue has no name any more and its last message was seen.
     pub fn try_recv(&mut self) -> Result<Option<Observation<'_, M>>, RecvError> {
         let seen = self.look(Look::Quick)?;
@@ -141,6 +143,9 @@ impl<M: Content + ?Sized> Observer<M> {
         };
         self.missed += missed;
         self.gap += missed;
+        if is_over(&self.view, self.watcher.next()) {
+            return Err(RecvError::Closed);
+        }
         self.idle_looks = self.idle_looks.wrapping_add(1);
         if look == Look::Thorough || self.idle_looks.is_multiple_of(ASK_EVERY) {
             let removed = self.file.removed();

@@ -11,6 +11,7 @@ use crate::layout::{Meta, lease_byte};
 use crate::message::{Content, OneThread, Outgoing};
 use crate::reservation::Reservation;
 use crate::ring::claim::Corrupt;
+use crate::ring::close;
 use crate::ring::control;
 use crate::ring::lease::try_take;
 use crate::ring::publish::{NoRoom, Publisher};
@@ -70,6 +71,7 @@ impl<M: Content + ?Sized> Producer<M> {
         let full = words.counters.full.load(Ordering::Relaxed);
         let publisher =
             Publisher::take_over(&at.view).map_err(|Corrupt(what)| JoinError::Corrupt { what })?;
+        close::reopen(&at.view);
         drop(control);
         Ok(Producer { publisher, at, bytes, full, scans: 0, last_full: None, marker: PhantomData })
     }
@@ -293,6 +295,24 @@ impl<M: Content + ?Sized> Producer<M> {
         let slots = self.slots(n)?;
         self.wait_for_room(slots, deadline)?;
         Ok(Reservation::open(self, slots))
+    }
+
+    /// Says that no more messages come, and gives the role up. Consumers work off what is there and get
+    /// [`RecvError::Closed`](crate::RecvError::Closed) then: those of a group once the whole group has acked
+    /// everything, and not while one of its members still works on a message, since its death would give
+    /// the others work. Observers get it once they have seen the last message. So do those that come
+    /// later, until a new producer opens the queue again by taking the role.
+    ///
+    /// A producer that is dropped, or dies, leaves the queue open.
+    ///
+    /// # Errors
+    /// [`SendError::Forked`], if this handle was made before a fork; the queue stays open.
+    pub fn close(self) -> Result<(), SendError> {
+        if self.at.leases.forked() {
+            return Err(SendError::Forked);
+        }
+        close::close(&self.at.view, self.publisher.tail());
+        Ok(())
     }
 
     fn slots(&self, n: usize) -> Result<u64, SendError> {

@@ -7,11 +7,14 @@ use std::time::{Duration, Instant};
 use crate::attach::Mapped;
 use crate::batch::Batch;
 use crate::burial::Burial;
-use crate::error::{JoinError, RecvError};
-use crate::group::{Group, Retention, Start};
-use crate::intake::{Guise, Intake};
+use crate::error::{JoinError, OpenError, RecvError};
+use crate::group::{Group, Retention, Start, find};
+use crate::intake::{Guise, Intake, Joined};
+use crate::layout::View;
 use crate::letter::{DeadLetter, retry_queue};
 use crate::ring::claim::Claim;
+use crate::ring::close::has_acked;
+use crate::ring::publish::published_end;
 use crate::segment::{QueueName, Trust, open_shared};
 
 /// A queue of retries that could not be joined is tried again after this long.
@@ -30,13 +33,15 @@ pub(crate) struct Retries {
     typed: bool,
     intake: Option<Intake>,
     failed: Option<Instant>,
+    /// When it could not be joined, there was nothing in it for the group either.
+    nothing: bool,
 }
 
 impl Retries {
     pub(crate) fn new(group: &Group, trust: &Trust, typed: bool) -> Retries {
         // It holds, whatever the group itself does: letters are not to go with their last reader.
         let group = group.clone().start(Start::Oldest).retention(Retention::Hold);
-        Retries { group, trust: trust.clone(), typed, intake: None, failed: None }
+        Retries { group, trust: trust.clone(), typed, intake: None, failed: None, nothing: false }
     }
 
     pub(crate) fn holds(&self) -> bool {
@@ -45,6 +50,14 @@ impl Retries {
 
     pub(crate) fn intake(&mut self) -> Option<&mut Intake> {
         self.intake.as_mut()
+    }
+
+    /// Whether the group has acked all retries that there are, as far as they can be seen.
+    pub(crate) fn are_drained(&self) -> bool {
+        match &self.intake {
+            Some(intake) => is_drained(&intake.at.view, intake.reader.group()),
+            None => self.nothing,
+        }
     }
 
     /// Takes a message, alone, if there is one. `thorough`: also asks the system what dead members left
@@ -74,26 +87,40 @@ impl Retries {
         }
     }
 
-    fn join(&self, main: &Intake, burial: &Burial) -> Option<Intake> {
+    fn join(&mut self, main: &Intake, burial: &Burial) -> Option<Intake> {
         let name = QueueName::new(&retry_queue(&burial.queue, &burial.group)).ok()?;
-        let opened = open_shared(&name, &self.trust).ok()?;
-        if self.typed && opened.geo.payload_size < main.at.view.geo().payload_size {
-            return None;
-        }
+        let opened = open_shared(&name, &self.trust);
+        self.nothing = matches!(opened, Err(OpenError::NotFound { .. }));
+        let opened = opened.ok()?;
         opened.prepare_to_wake().ok()?;
         let mapped = Arc::new(Mapped::new(name, opened).ok()?.0);
-        let joined = match Intake::join(&mapped, &self.group, JOIN_WITHIN) {
-            // The group had another mode when its letters were sent again.
-            Err(JoinError::WrongMode { found, .. }) => {
-                Intake::join(&mapped, &self.group.clone().mode(found), JOIN_WITHIN)
-            }
-            joined => joined,
+        let fits =
+            !self.typed || mapped.view().geo().payload_size >= main.at.view.geo().payload_size;
+        let joined = fits.then(|| self.join_group(&mapped)).and_then(Result::ok);
+        let Some((mut intake, _)) = joined else {
+            let group = find(mapped.view(), &self.group.name);
+            self.nothing = group.is_some_and(|group| is_drained(mapped.view(), group));
+            return None;
         };
-        let (mut intake, _) = joined.ok()?;
         // The rule is that of the queue the messages come from.
         intake.reader.set_limit(u8::try_from(burial.limit).unwrap_or(u8::MAX));
         Some(intake)
     }
+
+    fn join_group(&self, mapped: &Arc<Mapped>) -> Result<(Intake, Joined), JoinError> {
+        match Intake::join(mapped, &self.group, JOIN_WITHIN) {
+            // The group had another mode when its letters were sent again.
+            Err(JoinError::WrongMode { found, .. }) => {
+                Intake::join(mapped, &self.group.clone().mode(found), JOIN_WITHIN)
+            }
+            joined => joined,
+        }
+    }
+}
+
+/// Whether `group` has acked all that is published.
+fn is_drained(view: &View, group: u8) -> bool {
+    published_end(view).is_ok_and(|end| has_acked(view, group, end))
 }
 
 /// `exactly`: bytes that a message must have.

@@ -7,6 +7,7 @@ use crate::attach::Mapped;
 use crate::error::SystemError;
 use crate::group::{Mode, Retention, identity_of, pid_of, target_of};
 use crate::layout::{GroupState, View, lease_byte};
+use crate::ring::close::closed_at;
 use crate::ring::control;
 use crate::ring::control::RETENTION_RELEASE;
 use crate::ring::publish::published_end;
@@ -44,6 +45,8 @@ pub struct Snapshot {
     pub base: u64,
     /// The next sequence to be published, also if the last producer died half-way through a batch.
     pub tail: u64,
+    /// Where the queue was closed, while it is: the sequence behind its last message.
+    pub closed_at: Option<u64>,
     /// Who produces.
     pub producer: ProducerInfo,
     /// All groups, in the order of their records.
@@ -125,6 +128,8 @@ impl Snapshot {
         let (view, config) = (mapped.view(), &mapped.config);
         let geo = *view.geo();
         let words = view.control();
+        // Before the tail, which is at least there.
+        let closed_at = closed_at(view);
         // Not the tail word alone: a producer that died may have published more than it says.
         let tail = published_end(view).unwrap_or(SEQ_NONE).max(geo.base);
         let identity = &words.producer.identity;
@@ -211,6 +216,7 @@ impl Snapshot {
             consumers_max: geo.consumers_max,
             base: geo.base,
             tail,
+            closed_at,
             producer,
             groups,
         })

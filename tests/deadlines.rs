@@ -113,7 +113,7 @@ fn a_batch_waits_once_for_all_its_messages() {
         // A message every 20 ms: with a time for each the batch would never be cut.
         let reads = scope.spawn(move || {
             let mut read = 0;
-            while let Ok(message) = consumer.recv_timeout(wait) {
+            while let Ok(message) = consumer.recv() {
                 message.ack();
                 read += 1;
                 std::thread::sleep(SHORT);
@@ -123,6 +123,7 @@ fn a_batch_waits_once_for_all_its_messages() {
         let since = Instant::now();
         let fault = producer.send_batch_timeout(["x"; 1000], wait).unwrap_err();
         assert!(since.elapsed() >= wait && fault.sent < 20, "{} sent", fault.sent);
+        producer.close().unwrap();
         assert_eq!(reads.join().unwrap(), fault.sent);
     });
 }

@@ -168,6 +168,7 @@ fn a_grandchild_opens_the_queue_anew() {
                 matches!(producer.try_send("x"), Err(SendError::Forked)),
                 matches!(consumer.try_recv(), Err(RecvError::Forked)),
                 Queue::<[u8]>::open(&name).is_ok_and(|q| q.consumer("h").is_ok()),
+                matches!(producer.close(), Err(SendError::Forked)),
             ];
             first_failure(&checks)
         })

@@ -151,7 +151,12 @@ impl Handles {
             1 => drop(self.queue.add_group(group)),
             2 => drop(self.queue.remove_group(group)),
             3 => {
-                self.producer = None;
+                let gone = self.producer.take();
+                if rng.below(2) == 0 {
+                    drop(gone.map(Producer::close));
+                } else {
+                    drop(gone);
+                }
                 self.producer = self.queue.producer().ok();
             }
             4 if !self.consumers.is_empty() => {
@@ -239,7 +244,7 @@ fn garbage_in_shared_words_is_survived() {
             if rng.below(3) == 0 {
                 // Words that decide more are hit more often: the control block's and the heads.
                 let at = match rng.below(4) {
-                    0 => 1024 + 128 * rng.below(8),
+                    0 => 1024 + 128 * rng.below(8) + 8 * rng.below(4),
                     // Start, end and attempts of consumer records.
                     3 => 2176 + 768 * 3 + 256 * rng.below(4) + 8 * rng.below(3),
                     1 => 2176 + 768 * rng.below(3) + 128 * (rng.below(4) + 2) + 8 * rng.below(2),

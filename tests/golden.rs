@@ -148,6 +148,12 @@ fn every_byte_of_a_segment_is_where_it_was() {
     assert_eq!(words::get(&file, 3712), 63 << 2);
     assert_eq!(words::get(&file, 1792), 0);
     assert_eq!(words::get(&file, 1920), 5 + 6 + 50);
+
+    // State, and the sequence at which it was closed.
+    queue.producer().unwrap().close().unwrap();
+    assert_eq!((words::get(&file, 1808), words::get(&file, 1816)), (1, 1003));
+    drop(queue.producer().unwrap());
+    assert_eq!(words::get(&file, 1808), 0);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use common::{TempName, message};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use slipring::{
-    Consumer, Group, JoinError, Observer, Producer, Queue, Retention, SendError, Start,
+    Consumer, Group, JoinError, Observer, Producer, Queue, RecvError, Retention, SendError, Start,
 };
 
 const PAYLOAD: usize = 24;
@@ -29,6 +29,7 @@ enum Op {
     Add(usize),
     Remove(usize),
     Takeover,
+    Close,
     Observe(usize),
     Watch { newest: bool },
 }
@@ -46,6 +47,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0..BRIEF).prop_map(Op::Add),
         1 => group.prop_map(Op::Remove),
         1 => Just(Op::Takeover),
+        1 => Just(Op::Close),
         2 => (1..6usize).prop_map(Op::Observe),
         1 => any::<bool>().prop_map(|newest| Op::Watch { newest }),
     ]
@@ -68,6 +70,7 @@ struct World {
     /// The producer may have announced that it writes below this: a quarter of the ring beyond its tail,
     /// or as many slots as it asked for at once, had or not.
     announced: u64,
+    /// None once it has closed the queue.
     producer: Option<Producer>,
     groups: BTreeMap<usize, Cursor>,
     observer: Observer,
@@ -186,12 +189,19 @@ impl World {
     }
 
     fn receive(&mut self, index: usize, max: usize, ack: usize) {
-        let tail = self.tail;
+        let (tail, closed) = (self.tail, self.producer.is_none());
         let Some(cursor) = self.groups.get_mut(&index) else { return };
         let Some(consumer) = &mut cursor.consumer else { return };
         let again = cursor.head < cursor.delivered;
-        let Some(mut batch) = consumer.try_batch(max).unwrap() else {
-            assert_eq!(cursor.head, tail);
+        let batch = match consumer.try_batch(max) {
+            Err(RecvError::Closed) => {
+                assert!(closed && cursor.head == tail);
+                return;
+            }
+            received => received.unwrap(),
+        };
+        let Some(mut batch) = batch else {
+            assert!(!closed && cursor.head == tail);
             return;
         };
         let most = if again { 1 } else { (max as u64).min(tail - cursor.head) };
@@ -298,11 +308,24 @@ impl World {
         self.producer = Some(producer);
     }
 
+    fn close(&mut self) {
+        if let Some(producer) = self.producer.take() {
+            producer.close().unwrap();
+        }
+    }
+
     fn observe(&mut self, times: usize) {
         for _ in 0..times {
             let oldest = self.oldest();
-            let Some(seen) = self.observer.try_recv().unwrap() else {
-                assert_eq!(self.watched, self.tail);
+            let seen = match self.observer.try_recv() {
+                Err(RecvError::Closed) => {
+                    assert!(self.producer.is_none() && self.watched == self.tail);
+                    return;
+                }
+                seen => seen.unwrap(),
+            };
+            let Some(seen) = seen else {
+                assert!(self.producer.is_some() && self.watched == self.tail);
                 return;
             };
             let expected = self.watched.max(oldest);
@@ -326,6 +349,7 @@ impl World {
     fn check(&self) {
         let snapshot = self.queue.snapshot().unwrap();
         assert_eq!(snapshot.tail, self.tail);
+        assert_eq!(snapshot.closed_at, self.producer.is_none().then_some(self.tail));
         let mut found: Vec<_> = snapshot
             .groups
             .iter()
@@ -344,6 +368,9 @@ impl World {
     }
 
     fn act(&mut self, op: &Op) {
+        if self.producer.is_none() && matches!(op, Op::Send | Op::SendBatch(_) | Op::Reserve(_)) {
+            self.takeover();
+        }
         match *op {
             Op::Send => self.send(),
             Op::SendBatch(n) => self.send_batch(n),
@@ -354,6 +381,7 @@ impl World {
             Op::Add(group) => self.add(group),
             Op::Remove(group) => self.remove(group),
             Op::Takeover => self.takeover(),
+            Op::Close => self.close(),
             Op::Observe(times) => self.observe(times),
             Op::Watch { newest } => self.watch(newest),
         }

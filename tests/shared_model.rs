@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{Rng, TempName};
-use slipring::{Batch, Consumer, DeadLetter, Group, JoinError, Queue, Reason};
+use slipring::{Batch, Consumer, DeadLetter, Group, JoinError, Queue, Reason, RecvError};
 
 const CAPACITY: u64 = 8;
 const MEMBERS: usize = 3;
@@ -24,6 +24,7 @@ fn group() -> Group {
 #[derive(Default)]
 struct Account {
     sent: u64,
+    closed: bool,
     /// Deliveries so far, a claim counting for all in it.
     deliveries: BTreeMap<u64, u8>,
     acked: BTreeSet<u64>,
@@ -108,9 +109,18 @@ fn step(queue: &Queue, member: &mut Option<Consumer>, account: &mut Account, rng
         *member = None;
         return;
     }
-    let batch = consumer.try_batch(1 + rng.below(4) as usize).unwrap();
+    let received = consumer.try_batch(1 + rng.below(4) as usize);
     // Some may have been given up on the way.
     account.settle_letters();
+    let over = account.closed && account.acked.len() as u64 == account.sent;
+    let batch = match received {
+        Err(RecvError::Closed) => {
+            assert!(over, "closed, though not all is acked");
+            return;
+        }
+        received => received.unwrap(),
+    };
+    assert!(!over, "nobody was told that it is over");
     let Some(mut batch) = batch else { return };
     account.delivered(&batch);
     account.work(&mut batch, rng);
@@ -134,12 +144,21 @@ fn whatever_members_do_each_message_is_done_once_and_counted() {
         let name = TempName::new("shared-model");
         let queue = Queue::builder(&name).capacity(CAPACITY).payload_size(8).group(group());
         let queue = queue.consumers_max(MEMBERS + 1).create().unwrap();
-        let mut producer = queue.producer().unwrap();
+        let mut producer = queue.producer().ok();
         let mut account = Account::default();
         let mut members: [Option<Consumer>; MEMBERS] = [const { None }; MEMBERS];
         for _ in 0..400 {
             match rng.below(3) {
+                0 if rng.below(8) == 0 => {
+                    account.closed = true;
+                    if let Some(producer) = producer.take() {
+                        producer.close().unwrap();
+                    }
+                }
+                0 if account.closed && rng.below(8) != 0 => {}
                 0 => {
+                    account.closed = false;
+                    let producer = producer.get_or_insert_with(|| queue.producer().unwrap());
                     if let Ok(seq) = producer.try_send(&account.sent.to_le_bytes()) {
                         assert_eq!(seq, account.sent);
                         account.sent += 1;
@@ -153,6 +172,7 @@ fn whatever_members_do_each_message_is_done_once_and_counted() {
         }
         // One is left, and gets all that the others held.
         drop(members);
+        let mut producer = producer.unwrap_or_else(|| queue.producer().unwrap());
         let mut last = join(&queue, &account).unwrap();
         loop {
             let batch = last.try_batch(9).unwrap();

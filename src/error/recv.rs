@@ -9,6 +9,14 @@ pub enum RecvError {
     /// Nothing came within the time given.
     #[error("no message came within the time given")]
     Timeout,
+    /// The producer has closed the queue, and all its messages are worked off. A new producer opens it
+    /// again; receive again then, with the same handle.
+    #[error("the queue is closed, and all its messages are worked off")]
+    Closed,
+    /// There is no producer any more, and it has not closed the queue. Only for who asked to be told; see
+    /// [`Consumer::notice_producer_gone`](crate::Consumer::notice_producer_gone).
+    #[error("the queue's producer is gone, and has not closed the queue: start one that goes on")]
+    ProducerGone,
     /// The queue has lost its name.
     #[error(
         "the queue has been removed: no producer can join it any more; open it again by its name"

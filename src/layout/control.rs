@@ -24,7 +24,7 @@ pub(crate) struct Marks {
     pub(crate) records: AtomicU64,
 }
 
-/// Who produces, for people to read and for the next producer.
+/// Who produces, for people to read and for the next producer; and whether more is to come.
 #[repr(C)]
 pub(crate) struct ProducerRecord {
     pub(crate) identity: Line<ProducerIdentity>,
@@ -38,10 +38,10 @@ pub(crate) struct ProducerIdentity {
     pub(crate) pid: Quiet,
     /// Raised by 1 at every takeover.
     pub(crate) epoch: Quiet,
-    /// Reserved: 0 open, 1 closed.
-    pub(crate) state: Quiet,
-    /// Reserved: the sequence at which the queue was closed.
-    pub(crate) closed_at: Quiet,
+    /// 0 open, 1 closed.
+    pub(crate) state: AtomicU64,
+    /// The sequence at which the queue was closed last. Means something while the state says so.
+    pub(crate) closed_at: AtomicU64,
 }
 
 /// Written on the producer's slow path only, so they lag by up to a quarter of the ring.
@@ -85,8 +85,8 @@ impl Control {
                 identity: Line(ProducerIdentity {
                     pid: zero(),
                     epoch: zero(),
-                    state: zero(),
-                    closed_at: zero(),
+                    state: AtomicU64::new(0),
+                    closed_at: AtomicU64::new(0),
                 }),
                 counters: Line(ProducerCounters { bytes: zero(), full: zero() }),
                 source: Line(std::array::from_fn(|_| zero())),

@@ -4,7 +4,7 @@ use super::undertaker::{DEAD_GROUP, letter_queue, turn};
 use super::{OpenOptions, Queue};
 use crate::attach::Attachment;
 use crate::consumer::Consumer;
-use crate::error::{BuryError, JoinError, LettersError, OpenError, RequeueError};
+use crate::error::{BuryError, JoinError, LettersError, OpenError, RecvError, RequeueError};
 use crate::group::{self, Group, Start};
 use crate::letter::{DeadLetter, default_target, retry_queue};
 use crate::observer::Observer;
@@ -73,7 +73,7 @@ impl DeadLetters {
         let mut consumer = self.consumer()?;
         while *done < count {
             let max = (count - *done).min(256) as usize;
-            let Some(batch) = consumer.try_batch(max)? else { break };
+            let Some(batch) = some(consumer.try_batch(max))? else { break };
             *done += batch.len() as u64;
             batch.ack();
         }
@@ -100,7 +100,7 @@ impl DeadLetters {
         let mut consumer = self.consumer()?;
         let mut way: Option<Way> = None;
         while *done < count {
-            let Some(message) = consumer.try_recv()? else { break };
+            let Some(message) = some(consumer.try_recv())? else { break };
             let Some(letter) = DeadLetter::parse(message.kind(), &message) else {
                 return Err(RequeueError::NotALetter { sequence: message.sequence() });
             };
@@ -123,6 +123,11 @@ impl DeadLetters {
     fn join_failed(&self, source: JoinError) -> RequeueError {
         RequeueError::Join { queue: self.queue.name().to_owned(), source }
     }
+}
+
+/// What was received. Of letters there may be more at any time, though somebody has closed their queue.
+fn some<T>(received: Result<Option<T>, RecvError>) -> Result<Option<T>, RecvError> {
+    if matches!(received, Err(RecvError::Closed)) { Ok(None) } else { received }
 }
 
 /// From a dead-letter queue back to one group.

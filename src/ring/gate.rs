@@ -46,13 +46,14 @@ pub(crate) fn gate(view: &View, tail: u64) -> Gate {
     if gate.group.is_none() { Gate { seq: tail, group: None } } else { gate }
 }
 
-/// Lowers `gate` to what members of the `shared` groups hold.
-fn scan_records(view: &View, shared: u64, mut gate: Gate) -> Gate {
+/// Lowers `gate` to what members of the `shared` groups hold, whose heads were read before.
+pub(super) fn scan_records(view: &View, shared: u64, mut gate: Gate) -> Gate {
     // Acquire. pair P8: behind the heads, in every scan. A record whose claim moved a head that was read
     // above lies below the mark.
     let mark = view.control().marks.records.load(Ordering::Acquire);
     for record in view.records().iter().take(mark as usize) {
-        // Acquire. pair C2: reads that the member did below its start are done before we overwrite.
+        // Acquire. pair C2: reads that the member did below its start are done before we overwrite, or say
+        // that the group has acked all.
         let start = Start::unpack(record.claim.start.load(Ordering::Acquire));
         let holds = start.state != State::Idle && shared >> start.group & 1 == 1;
         if holds && start.seq < gate.seq {

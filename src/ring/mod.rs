@@ -12,6 +12,8 @@
 //!   the group's head. In a shared group, a range belongs to the one record that says so; whoever holds
 //!   that record's lease hands it out. The gate counts such ranges like heads.
 //! - **I5** Groups and consumer records are made, taken and freed under the control lease (513) alone.
+//! - **I6** While the queue is closed, its tail is the closing sequence. The producer (lease 512) closes it
+//!   behind its last message; the next one opens it before its first.
 //!
 //! # Pairs
 //!
@@ -25,6 +27,7 @@
 //! | P6 | the freed group's last reads | [`control`]: state FREE, Release | [`gate`]: state, Acquire |
 //! | P7 | what the last holder of a lease did | [`lease`]: fence, give back | [`lease`]: take, fence |
 //! | P8 | a new group's head | [`control`]: mark, state, Release | [`gate`]: mark, state, Acquire |
+//! | P9 | where the queue was closed | [`close`]: sequence, then state, Release | [`close`]: state, Acquire, then sequence |
 //! | C1 | a claim, known by the head that it moved | [`compete`]: start, then head, Release | [`compete`]: head, then start, Acquire |
 //! | W1 | what a waker did, or its sleeper's bit | [`wake`]: publication, fence, word | [`wake`]: word, fence, look |
 //! | C2 | a member's reads below its start | [`compete`]: start, Release | [`gate`]: head, then start, Acquire |
@@ -32,6 +35,7 @@
 //! docs/ordering.md adds the model and the mutant of each.
 
 pub(crate) mod claim;
+pub(crate) mod close;
 pub(crate) mod compete;
 pub(crate) mod control;
 pub(crate) mod done;

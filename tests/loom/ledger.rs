@@ -24,6 +24,8 @@ struct Entries {
     delivered: Vec<Delivered>,
     /// Group and sequence.
     acked: Vec<(u8, u64)>,
+    /// Sequences at which the queue was closed.
+    closed: Vec<u64>,
 }
 
 impl Ledger {
@@ -46,6 +48,16 @@ impl Ledger {
         );
         assert!(!entries.acked.contains(&(group, seq)), "message {seq} came again after its ack");
         entries.delivered.push(Delivered { group, seq, by });
+    }
+
+    pub(super) fn closed(&self, seq: u64) {
+        self.entries().closed.push(seq);
+    }
+
+    /// Somebody was told that the queue is closed at `seq`.
+    pub(super) fn told(&self, seq: u64) {
+        let closed = &self.entries().closed;
+        assert!(closed.contains(&seq), "told that it is closed at {seq}, but it was at {closed:?}");
     }
 
     pub(super) fn acked(&self, group: u8, seq: u64) {

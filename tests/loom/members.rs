@@ -13,6 +13,7 @@ use super::heap::{Process, Segment, Shape};
 use super::roles::{Producer, check, controlled, make};
 use crate::layout::{GROUP_NAME_MAX, Identity, Meta, Mode, lease_byte};
 use crate::ring::claim::Claim;
+use crate::ring::close;
 use crate::ring::compete::{Competitor, Fault, Took};
 use crate::ring::control::{self, Position};
 use crate::ring::done::Done;
@@ -113,6 +114,13 @@ impl Account {
         book.acked.retain(|acked| acked.0 != group);
     }
 
+    /// A member was told that the queue is closed at `end`.
+    fn told(&self, group: u8, end: u64) {
+        let book = self.book();
+        let unacked = (0..end).find(|seq| !book.acked.contains(&(group, *seq)));
+        assert_eq!(unacked, None, "told that all is acked");
+    }
+
     /// At the end: `group` acked every message below `tail`.
     fn settle(&self, group: u8, tail: u64) {
         let book = self.book();
@@ -189,6 +197,15 @@ impl Writer {
         work(&self.process, &mut producer);
         self.publisher = producer.publisher;
         self
+    }
+
+    /// Sends `n` messages, for which there is room, and closes the queue.
+    pub(super) fn close(self, n: u64) {
+        let mut producer = Producer::of(&self.process, self.publisher, 1);
+        for _ in 0..n {
+            producer.send().unwrap();
+        }
+        producer.close();
     }
 
     /// A thread that tries to send `n` times.
@@ -295,6 +312,14 @@ impl Worker {
             self.ack(&mut claim, seq + 1);
         }
         true
+    }
+
+    /// Where the queue is closed, if this member is told so; it has just found nothing.
+    pub(super) fn over_at(&self) -> Option<u64> {
+        let end = close::over_at(self.process.view(), self.member.group)?;
+        self.process.segment.ledger.told(end);
+        self.process.segment.account.told(self.member.group, end);
+        Some(end)
     }
 
     pub(super) fn adopt(&mut self) -> bool {

@@ -14,6 +14,7 @@ mod members;
 mod roles;
 
 mod acks;
+mod close;
 mod compete;
 mod consume;
 mod groups;

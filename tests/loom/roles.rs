@@ -5,6 +5,7 @@
 use super::heap::Process;
 use crate::layout::{Meta, lease_byte};
 use crate::ring::claim::{Claim, Member};
+use crate::ring::close;
 use crate::ring::control::{self, Position};
 use crate::ring::lease::{give_back, try_take};
 use crate::ring::observe::{Seen, Watcher};
@@ -127,6 +128,21 @@ impl<'p> Producer<'p> {
     pub(super) fn leave(self) {
         give_back(self.process, lease_byte::PRODUCER);
     }
+
+    /// As `attach`, of a queue that may be closed. Models that look at nothing of that do without.
+    pub(super) fn reopen(process: &'p Process, id: u32) -> Option<Producer<'p>> {
+        let producer = Producer::attach(process, id)?;
+        close::reopen(process.view());
+        Some(producer)
+    }
+
+    /// As `Producer::close`.
+    pub(super) fn close(self) {
+        let end = self.tail();
+        close::close(self.process.view(), end);
+        self.process.segment.ledger.closed(end);
+        self.leave();
+    }
 }
 
 /// Takes the control lease, if it is free, frees what its last holder left half-made, and runs `change`.
@@ -216,6 +232,16 @@ impl<'p> Consumer<'p> {
         while self.take(max) {}
     }
 
+    /// Whether it is told that the queue is closed; it has just found nothing.
+    pub(super) fn is_over(&self) -> bool {
+        let over = close::over_at(self.process.view(), self.member.group);
+        if let Some(end) = over {
+            self.process.segment.ledger.told(end);
+            assert_eq!(end, self.member.head(), "told so beside messages");
+        }
+        over.is_some()
+    }
+
     /// As `Consumer::leave` of a group that stays. The control lease is held.
     pub(super) fn leave(self) {
         control::leave(self.process.view(), self.process, self.member.record);
@@ -242,6 +268,15 @@ impl<'p> Observer<'p> {
 
     pub(super) fn next(&self) -> u64 {
         self.watcher.next()
+    }
+
+    /// Whether it is told that the queue is closed; it has just found nothing.
+    pub(super) fn is_over(&self) -> bool {
+        let over = close::is_over(self.process.view(), self.next());
+        if over {
+            self.process.segment.ledger.told(self.next());
+        }
+        over
     }
 
     /// Looks once; whether there was a message.

@@ -9,6 +9,7 @@ mod common;
 mod control;
 mod crash;
 mod creation;
+mod gone;
 mod stream;
 mod survivors;
 mod torture;
@@ -30,6 +31,7 @@ fn roles() {
         "member" => control::member(arg(1), arg(2)),
         "create" => creation::create_again_and_again(arg(1)),
         "send-for-ever" => torture::send_for_ever(arg(1)),
+        "produce" => gone::produce(arg(1)),
         "keep" => survivors::keep(arg(1)),
         "compete" => torture::compete(arg(1), arg(2).parse().unwrap()),
         "come-and-go" => torture::come_and_go(arg(1)),

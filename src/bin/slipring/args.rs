@@ -12,7 +12,7 @@ use slipring::{Retention, Start};
 pub(crate) use dead::*;
 pub(crate) use exec::ExecArgs;
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 timed out (--timeout); \
+const EXIT_CODES: &str = "Exit codes: 0 done, or the queue is closed, 1 failed, 2 wrong usage, 3 timed out (--timeout); \
 after Ctrl-C or SIGTERM 130 or 143, as in a shell.";
 
 /// A lock-free message queue in shared memory.
@@ -130,6 +130,10 @@ pub(crate) struct SendArgs {
     /// End after N messages [default: at the end of the input]
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
+    /// Close the queue at the end, if all was sent: whoever receives ends once all is worked off. The next
+    /// sender opens it again
+    #[arg(long)]
+    pub(crate) close: bool,
     /// Most messages to publish at once, 1 to 65536; what there is goes out when the input pauses
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub(crate) batch: u64,

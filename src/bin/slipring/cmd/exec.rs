@@ -88,6 +88,8 @@ struct Board {
     since: Instant,
     /// Why to take no more.
     end: Option<Failure>,
+    /// The queue is closed and worked off.
+    closed: bool,
     done: u64,
     retried: u64,
     rejected: u64,
@@ -106,6 +108,7 @@ impl<'a> Worker<'a> {
             busy: 0,
             since: began,
             end: None,
+            closed: false,
             done: 0,
             retried: 0,
             rejected: 0,
@@ -145,6 +148,11 @@ impl<'a> Worker<'a> {
                 Err(RecvError::Timeout) => {
                     self.check_patience()?;
                     continue;
+                }
+                Err(RecvError::Closed) => {
+                    // No job has a message: that would not be acked.
+                    self.board().closed = true;
+                    return Ok(());
                 }
                 Err(fault) => return Err(dead::receive_failed(&self.args.name, fault)),
             };
@@ -235,7 +243,8 @@ impl<'a> Worker<'a> {
         if let Err(signal) = self.stop.check() {
             self.end(signal);
         }
-        self.board().end.is_some()
+        let board = self.board();
+        board.closed || board.end.is_some()
     }
 
     /// The first reason to end is the one that is told.

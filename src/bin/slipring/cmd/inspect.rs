@@ -33,6 +33,8 @@ fn to_json(look: &Snapshot) -> serde_json::Value {
         "base": look.base,
         "tail": look.tail,
         "depth": depth(look),
+        "closed": look.closed_at.is_some(),
+        "closed_at": look.closed_at,
         "producer": {
             "live": look.producer.live,
             "pid": look.producer.pid,
@@ -56,10 +58,11 @@ fn to_text(look: &Snapshot) -> String {
         (0, name) => format!("bytes ({name})"),
         (hash, name) => format!("{name} (fields {hash:016x})"),
     };
-    let producer = match (look.producer.live, look.producer.pid) {
-        (true, pid) => format!("process {pid}"),
-        (false, 0) => "none".to_owned(),
-        (false, pid) => format!("none; process {pid} died, the next one goes on"),
+    let producer = match (look.producer.live, look.closed_at, look.producer.pid) {
+        (true, _, pid) => format!("process {pid}"),
+        (false, Some(end), _) => format!("none; the queue is closed at message {end}"),
+        (false, None, 0) => "none".to_owned(),
+        (false, None, pid) => format!("none; process {pid} died, the next one goes on"),
     };
     let lines = [
         ("queue", look.name.clone()),

@@ -49,6 +49,7 @@ pub(crate) fn receive(
                 patience.check(output)?;
                 continue;
             }
+            Err(RecvError::Closed) => break,
             Err(fault) => return Err(fault.into()),
         };
         // It may have been overtaken by the producer, and gone on further up.

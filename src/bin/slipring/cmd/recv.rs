@@ -79,6 +79,7 @@ fn receive(
                 patience.check(output)?;
                 continue;
             }
+            Err(RecvError::Closed) => break,
             Err(fault) => return Err(dead::receive_failed(&args.name, fault)),
         };
         let mut bytes = 0;

@@ -28,8 +28,12 @@ pub(crate) fn run(args: &SendArgs) -> Result<(), Failure> {
     let mut totals = Totals::new("sent");
     let mut sender =
         Sender { args, producer, room: Room::of(&queue), stop, input, totals: &mut totals };
-    let outcome = sender.send_all();
-    drop(sender);
+    let mut outcome = sender.send_all();
+    let Sender { producer, stop, .. } = sender;
+    if args.close && outcome.is_ok() {
+        // An input that ended because of the same Ctrl-C is not at its end.
+        outcome = stop.check().and_then(|()| producer.close().map_err(Failure::from));
+    }
     totals.close(outcome, args.verbose)
 }
 

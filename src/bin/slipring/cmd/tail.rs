@@ -63,9 +63,11 @@ fn watch(
                         patience.check(output)?;
                         continue;
                     }
+                    Err(RecvError::Closed) => break,
                     Err(fault) => return Err(fault.into()),
                 }
             }
+            Err(RecvError::Closed) => break,
             Err(fault) => {
                 output.flush(stop)?;
                 return Err(fault.into());
@@ -82,6 +84,7 @@ fn watch(
             output.flush(stop)?;
         }
     }
+    losses.report();
     output.flush(stop)
 }
 

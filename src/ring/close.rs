@@ -1,0 +1,74 @@
+//! The end of what is sent: the producer says that no more comes, and readers know when they have seen it
+//! all.
+//!
+//! The state alone would not do: whoever finds nothing and then a closed queue may have missed what was
+//! sent in between. So closing says at which sequence, and a reader compares.
+
+use super::gate::{Gate, scan_records};
+use super::wake;
+use crate::layout::View;
+use crate::seq::Head;
+use crate::sync::Ordering;
+
+/// The queue's state: more may come.
+const OPEN: u64 = 0;
+/// Nothing comes at or above the closing sequence, unless a new producer opens the queue again.
+const CLOSED: u64 = 1;
+
+/// Closes the queue at `seq`, below which all is published. The producer lease is held. A producer that
+/// dies in between has not closed it.
+pub(crate) fn close(view: &View, seq: u64) {
+    let identity = &view.control().producer.identity;
+    // Relaxed: carried by the state, which must come behind it.
+    identity.closed_at.store(seq, Ordering::Relaxed);
+    // Release. pair P9: whoever sees it closed knows the sequence at which.
+    identity.state.store(CLOSED, Ordering::Release);
+    wake::data(view);
+}
+
+/// Opens the queue again, before anything new is published. The producer lease is held.
+pub(crate) fn reopen(view: &View) {
+    // Relaxed: carried by the stamp or tail of whatever is published next (pairs P1 and P3): who has read
+    // that takes the queue for closed only if it was closed once more.
+    view.control().producer.identity.state.store(OPEN, Ordering::Relaxed);
+}
+
+/// The sequence at which the queue is closed, if it is.
+pub(crate) fn closed_at(view: &View) -> Option<u64> {
+    let identity = &view.control().producer.identity;
+    // Acquire. pair P9: its sequence, or that of a later closing.
+    let closed = identity.state.load(Ordering::Acquire) == CLOSED;
+    // Relaxed: carried by the state. If it is of a later closing, or of one whose producer died half-way, it
+    // is the same, or lies above all that a reader has seen who still finds the older state.
+    closed.then(|| identity.closed_at.load(Ordering::Relaxed))
+}
+
+/// Whether a reader that has seen everything below `next` has seen all there is.
+pub(crate) fn is_over(view: &View, next: u64) -> bool {
+    closed_at(view).is_some_and(|end| next >= end)
+}
+
+/// The sequence at which the queue is closed, if it is and `group` has acked everything. What a live member
+/// holds counts: it may die, and the others get it then.
+pub(crate) fn over_at(view: &View, group: u8) -> Option<u64> {
+    // Before the state: who sees a head that messages of a later producer have moved sees its reopening.
+    let head = head(view, group);
+    closed_at(view).filter(|&end| head >= end && !holds_below(view, group, end))
+}
+
+/// Whether `group` has acked everything below `seq`.
+#[cfg(not(slipring_loom))]
+pub(crate) fn has_acked(view: &View, group: u8, seq: u64) -> bool {
+    head(view, group) >= seq && !holds_below(view, group, seq)
+}
+
+fn head(view: &View, group: u8) -> u64 {
+    // Acquire. pair C1: the starts of all that was claimed below it, in a shared group.
+    Head::unpack(view.group(group).head.load(Ordering::Acquire)).seq
+}
+
+/// Whether a record of `group` holds something below `seq`, which is at most a head that was read before.
+/// Those of exclusive groups never do.
+fn holds_below(view: &View, group: u8, seq: u64) -> bool {
+    scan_records(view, 1 << group, Gate { seq, group: None }).group.is_some()
+}
