@@ -12,7 +12,7 @@ use super::roles::{Consumer, Observer, Producer, controlled, make};
 use crate::ring::control::Position;
 use crate::sync::Ordering;
 
-const SHAPE: Shape = Shape { capacity: 2, groups: 1, records: 1, observed: false };
+const SHAPE: Shape = Shape { capacity: 2, groups: 1, records: 1, observed: false, sleepers: false };
 
 /// A consumer that looks a few times, until it is told.
 fn reads(run: &Run, consumer: &mut Consumer, looks: u32) {

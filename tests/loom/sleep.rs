@@ -12,6 +12,7 @@ use super::heap::{Process, Segment, Shape};
 use super::members::{Worker, Writer, filled};
 use super::roles::{Consumer, Producer, controlled, make};
 use crate::layout::View;
+use crate::ring::close::over_at;
 use crate::ring::control::{Position, remove_group};
 use crate::ring::publish::Publisher;
 use crate::ring::wake;
@@ -163,6 +164,30 @@ fn two_groups_are_woken_at_once() {
         first.join().unwrap();
         second.join().unwrap();
         segment.settle(writes.join().unwrap(), &[(0, 0), (1, 0)]);
+    });
+}
+
+/// A consumer sleeps while the queue is closed, behind its last message or without one.
+#[test]
+fn closing_wakes_a_consumer() {
+    Model::named("closing_wakes_a_consumer").reaches(&["slept"]).check(|run| {
+        let (segment, process, publisher) = alone(Shape { capacity: 4, ..SHAPE });
+        let reader = Process::new(&segment);
+        let member = controlled(&reader, || Consumer::join(&reader, 0)).unwrap().unwrap().member;
+        let notes = run.clone();
+        let reads = spawn(move || {
+            let (view, mut consumer) = (reader.view(), Consumer::of(&reader, member));
+            sleep(&notes, view, &view.control().data, || {
+                consumer.take(1);
+                // The ledger hears of the closing only behind the wake-up.
+                over_at(view, 0)
+            });
+        });
+        let mut producer = Producer::of(&process, publisher, 1);
+        producer.send().unwrap();
+        producer.close();
+        reads.join().unwrap();
+        segment.settle(1, &[(0, 0)]);
     });
 }
 
