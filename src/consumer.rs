@@ -10,12 +10,14 @@ use crate::burial::Burial;
 use crate::error::{JoinError, RecvError};
 use crate::group::Group;
 use crate::intake::Intake;
+use crate::layout::View;
 use crate::letter::{DeadLetter, Undertaker};
 use crate::message::{Content, OneThread};
 use crate::retries::Retries;
 use crate::ring::claim::Claim;
 use crate::ring::compete::{Took, any_held};
 use crate::ring::reader::Reader;
+use crate::ring::wake::Place;
 use crate::segment::Trust;
 use crate::wait::{self, Bed, Deadline, LONG, Look, SHORT};
 
@@ -297,12 +299,15 @@ impl<M: Content + ?Sized> Consumer<M> {
         if self.find_shared(max) {
             return Ok(());
         }
-        let (view, group) = (self.main.at.view, self.main.reader.group());
-        // What a member holds comes by its death, which wakes nobody.
-        let longest = || if any_held(&view, group) { SHORT } else { LONG };
-        let bed = Bed::new(&view, &view.control().data, longest);
+        let (view, group) = self.place();
+        let bed = Bed::new([Place::data(&view)], || longest_sleep(&view, group));
         let found = wait::until(deadline(), bed, |look| self.search(max, look))?;
         if self.keep(found) { Ok(()) } else { Err(RecvError::Timeout) }
+    }
+
+    /// What is needed to wait beside others: the queue, and the group in it.
+    pub(crate) fn place(&self) -> (View, u8) {
+        (self.main.at.view, self.main.reader.group())
     }
 
     fn keep(&mut self, found: Option<Found>) -> bool {
@@ -401,6 +406,11 @@ impl<M: Content + ?Sized> Consumer<M> {
         // In turn with the queue, whose messages would wait for all retries if each receive made a round.
         if std::mem::take(&mut self.retried) { Ok(None) } else { self.search_retries(true) }
     }
+}
+
+/// A member of `group` sleeps no longer than this: what another holds comes by its death, which wakes nobody.
+pub(crate) fn longest_sleep(view: &View, group: u8) -> Duration {
+    if any_held(view, group) { SHORT } else { LONG }
 }
 
 /// A claim, and where it was made.

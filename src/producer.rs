@@ -16,6 +16,7 @@ use crate::ring::control;
 use crate::ring::lease::try_take;
 use crate::ring::publish::{NoRoom, Publisher};
 use crate::ring::wake;
+use crate::ring::wake::Place;
 use crate::sync::Ordering;
 use crate::wait::{self, Bed, Deadline, LONG, Look};
 
@@ -387,7 +388,7 @@ impl<M: Content + ?Sized> Producer<M> {
     fn wait_for_room_slowly(&mut self, n: u64, deadline: Deadline) -> Result<(), SendError> {
         let mut last = None;
         let view = self.at.view;
-        let bed = Bed::new(&view, &view.control().space, || LONG);
+        let bed = Bed::new([Place::space(&view)], || LONG);
         let found = wait::until(deadline, bed, |look| match self.room(n, look) {
             Ok(()) => Ok(Some(())),
             Err(SendError::Full(full)) => {

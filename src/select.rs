@@ -5,10 +5,11 @@ use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
 use crate::batch::{Batch, Received};
-use crate::consumer::Consumer;
+use crate::consumer::{Consumer, longest_sleep};
 use crate::error::SelectError;
 use crate::message::Content;
-use crate::wait::{self, Deadline, Look, Poll};
+use crate::ring::wake::Place;
+use crate::wait::{self, Bed, Deadline, LONG, Look};
 
 /// Consumers of several queues, read in turn: whichever has something. What a queue with one producer needs
 /// where there are several: a queue for each, and one reader.
@@ -158,7 +159,14 @@ impl<M: Content + ?Sized> Select<M> {
         max: usize,
         deadline: Deadline,
     ) -> Result<Selected<Batch<'_, M>>, SelectError> {
-        let found = wait::until(deadline, Poll::new(), |look| self.look(max, look))?;
+        if let Some(index) = self.look(max, Look::Quick)? {
+            return self.lend(index).ok_or(SelectError::Timeout);
+        }
+        let queues: Vec<_> = self.consumers.iter().map(Consumer::place).collect();
+        let longest = || queues.iter().map(|(view, group)| longest_sleep(view, *group)).min();
+        let places: Vec<_> = queues.iter().map(|(view, _)| Place::data(view)).collect();
+        let bed = Bed::new(places, || longest().unwrap_or(LONG));
+        let found = wait::until(deadline, bed, |look| self.look(max, look))?;
         found.and_then(|index| self.lend(index)).ok_or(SelectError::Timeout)
     }
 

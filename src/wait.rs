@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::Backoff;
 
-use crate::layout::{View, WakeMode};
-use crate::ring::wake;
-use crate::sync::WaitWord;
+use crate::ring::wake::{self, Place};
 
 /// When a wait ends for want of success; `None` = never.
 #[derive(Clone, Copy, Debug)]
@@ -90,32 +88,32 @@ impl Rest for Poll {
     }
 }
 
-/// Sleeps at a word of the segment, until somebody wakes or the bound has passed; polls if the queue says so.
+/// Sleeps at words of segments, until somebody wakes or the bound has passed. Polls if one of the queues says so:
+/// nobody would wake.
 #[derive(Debug)]
-pub(crate) struct Bed<'v, F> {
-    view: &'v View,
-    word: &'v WaitWord,
+pub(crate) struct Bed<P, F> {
+    places: P,
     longest: F,
-    poll: Poll,
+    poll: Option<Poll>,
 }
 
-impl<'v, F: Fn() -> Duration> Bed<'v, F> {
-    pub(crate) fn new(view: &'v View, word: &'v WaitWord, longest: F) -> Bed<'v, F> {
-        Bed { view, word, longest, poll: Poll::new() }
+impl<'v, P: AsRef<[Place<'v>]>, F> Bed<P, F> {
+    /// `longest` is asked before each sleep.
+    pub(crate) fn new(places: P, longest: F) -> Bed<P, F> {
+        let woken = places.as_ref().iter().all(Place::wakes);
+        Bed { places, longest, poll: (!woken).then(Poll::new) }
     }
 }
 
-impl<F: Fn() -> Duration> Rest for Bed<'_, F> {
+impl<'v, P: AsMut<[Place<'v>]>, F: Fn() -> Duration> Rest for Bed<P, F> {
     fn rest<T, E>(
         &mut self,
         left: Duration,
         look: impl FnOnce() -> Result<Option<T>, E>,
     ) -> Result<Option<T>, E> {
-        match self.view.wake() {
-            WakeMode::None => self.poll.rest(left, look),
-            WakeMode::Membarrier | WakeMode::Fence => {
-                wake::sleep(self.view, self.word, || left.min((self.longest)()), look)
-            }
+        match &mut self.poll {
+            Some(poll) => poll.rest(left, look),
+            None => wake::sleep(self.places.as_mut(), || left.min((self.longest)()), look),
         }
     }
 }

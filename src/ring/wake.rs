@@ -108,19 +108,49 @@ pub(crate) fn take_over(view: &View) {
     words.space.fetch_and(!WAITING, Ordering::Relaxed);
 }
 
-/// Looks once, and if there is nothing sleeps until somebody wakes, or for `longest`, which is asked
-/// behind the look. The caller looks again then: `None` says nothing. Not in mode `none`.
+/// A word to sleep at, of one queue.
+#[derive(Debug)]
+pub(crate) struct Place<'v> {
+    mode: WakeMode,
+    word: &'v WaitWord,
+    /// The word as the sleeper left it.
+    value: u32,
+}
+
+impl<'v> Place<'v> {
+    /// Until there is a message.
+    pub(crate) fn data(view: &'v View) -> Place<'v> {
+        Place { mode: view.wake(), word: &view.control().data, value: 0 }
+    }
+
+    /// Until there is room.
+    pub(crate) fn space(view: &'v View) -> Place<'v> {
+        Place { mode: view.wake(), word: &view.control().space, value: 0 }
+    }
+
+    /// Whether anybody wakes who sleeps here.
+    #[cfg(not(slipring_loom))]
+    pub(crate) fn wakes(&self) -> bool {
+        self.mode != WakeMode::None
+    }
+}
+
+/// Looks once, and if there is nothing sleeps until somebody wakes at one of `places`, or for `longest`, which is
+/// asked behind the look. The caller looks again then: `None` says nothing. Not in mode `none`.
 pub(crate) fn sleep<T, E>(
-    view: &View,
-    word: &WaitWord,
+    places: &mut [Place<'_>],
     longest: impl FnOnce() -> Duration,
     look: impl FnOnce() -> Result<Option<T>, E>,
 ) -> Result<Option<T>, E> {
-    // Acquire. pair W1: if a waker came before, in this word, the look below sees what it published. Before the
-    // look: a wake-up that comes in between changes the word, and the sleep does not begin.
-    let value = word.fetch_or(WAITING, Ordering::Acquire) | WAITING;
-    if view.wake() == WakeMode::Membarrier {
-        // SeqCst, here and on every processor that runs a waker. pair W1: the bit above, the look below.
+    let mut everywhere = false;
+    for place in &mut *places {
+        // Acquire. pair W1: if a waker came before, in this word, the look below sees what it published. Before
+        // the look: a wake-up that comes in between changes the word, and the sleep does not begin.
+        place.value = place.word.fetch_or(WAITING, Ordering::Acquire) | WAITING;
+        everywhere |= place.mode == WakeMode::Membarrier;
+    }
+    if everywhere {
+        // SeqCst, here and on every processor that runs a waker. pair W1: the bits above, the look below.
         barrier_everywhere();
     } else {
         // SeqCst fence. pair W1: as above.
@@ -128,7 +158,7 @@ pub(crate) fn sleep<T, E>(
     }
     let found = look()?;
     if found.is_none() {
-        word.sleep(value, longest());
+        WaitWord::sleep(places.iter().map(|place| (place.word, place.value)), longest());
     }
     Ok(found)
 }
