@@ -1,5 +1,6 @@
 //! The handle that receives for a group.
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,10 +16,11 @@ use crate::letter::{DeadLetter, Undertaker};
 use crate::message::{Content, OneThread};
 use crate::retries::Retries;
 use crate::ring::claim::Claim;
-use crate::ring::compete::{Took, any_held};
+use crate::ring::compete::Took;
 use crate::ring::reader::Reader;
 use crate::ring::wake::Place;
 use crate::segment::Trust;
+use crate::strategy::WaitStrategy;
 use crate::wait::{self, Bed, Deadline, LONG, Look, SHORT};
 
 /// Quick looks at an empty queue ask the system once in so many times whether it still has its name.
@@ -48,6 +50,7 @@ pub struct Consumer<M: Content + ?Sized = [u8]> {
     round: Round,
     resumed: bool,
     notices_gone: bool,
+    strategy: WaitStrategy,
     empty_looks: u32,
     /// A claim that was not made on the shortest way. If it were returned, the others would go through memory,
     /// too, which costs more than all the rest.
@@ -76,6 +79,7 @@ impl<M: Content + ?Sized> Consumer<M> {
             round: Round::new(),
             resumed: joined.resumed,
             notices_gone: false,
+            strategy: WaitStrategy::here(),
             empty_looks: 0,
             found: None,
             retried: false,
@@ -104,6 +108,11 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// its first.
     pub fn notice_producer_gone(&mut self, on: bool) {
         self.notices_gone = on;
+    }
+
+    /// Sets how to wait for messages.
+    pub fn set_wait_strategy(&mut self, strategy: WaitStrategy) {
+        self.strategy = strategy;
     }
 
     /// Where this group's reading stands: the next sequence to be acked, or, in a shared group, to be
@@ -299,15 +308,26 @@ impl<M: Content + ?Sized> Consumer<M> {
         if self.find_shared(max) {
             return Ok(());
         }
-        let (view, group) = self.place();
-        let bed = Bed::new([Place::data(&view)], || longest_sleep(&view, group));
-        let found = wait::until(deadline(), bed, |look| self.search(max, look))?;
+        let (view, longest) = (self.view(), Cell::new(SHORT));
+        let bed = Bed::new([Place::data(&view)], || longest.get());
+        let found = wait::until(deadline(), self.strategy, bed, |look| {
+            let found = self.search(max, look);
+            if look == Look::Thorough {
+                longest.set(self.longest_sleep());
+            }
+            found
+        })?;
         if self.keep(found) { Ok(()) } else { Err(RecvError::Timeout) }
     }
 
-    /// What is needed to wait beside others: the queue, and the group in it.
-    pub(crate) fn place(&self) -> (View, u8) {
-        (self.main.at.view, self.main.reader.group())
+    pub(crate) fn view(&self) -> View {
+        self.main.at.view
+    }
+
+    /// How long it may sleep after a look: what another member holds comes by its death, which wakes nobody.
+    pub(crate) fn longest_sleep(&self) -> Duration {
+        let held = self.main.others_hold() || self.retries.others_hold();
+        if held { SHORT } else { LONG }
     }
 
     fn keep(&mut self, found: Option<Found>) -> bool {
@@ -406,11 +426,6 @@ impl<M: Content + ?Sized> Consumer<M> {
         // In turn with the queue, whose messages would wait for all retries if each receive made a round.
         if std::mem::take(&mut self.retried) { Ok(None) } else { self.search_retries(true) }
     }
-}
-
-/// A member of `group` sleeps no longer than this: what another holds comes by its death, which wakes nobody.
-pub(crate) fn longest_sleep(view: &View, group: u8) -> Duration {
-    if any_held(view, group) { SHORT } else { LONG }
 }
 
 /// A claim, and where it was made.
