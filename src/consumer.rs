@@ -50,6 +50,7 @@ pub struct Consumer<M: Content + ?Sized = [u8]> {
     round: Round,
     resumed: bool,
     notices_gone: bool,
+    follows: bool,
     strategy: WaitStrategy,
     empty_looks: u32,
     /// A claim that was not made on the shortest way. If it were returned, the others would go through memory,
@@ -79,6 +80,7 @@ impl<M: Content + ?Sized> Consumer<M> {
             round: Round::new(),
             resumed: joined.resumed,
             notices_gone: false,
+            follows: false,
             strategy: WaitStrategy::here(),
             empty_looks: 0,
             found: None,
@@ -104,10 +106,17 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// number of producers.
     ///
     /// Only receives that wait tell it, and only when they are about to sleep: what can be received comes
-    /// first. Once a producer is there again they wait as before. A queue that never had one waits for
+    /// first. What another member of the group still works on does not count, though it comes again if that
+    /// member dies. Once a producer is there again they wait as before. A queue that never had one waits for
     /// its first.
     pub fn notice_producer_gone(&mut self, on: bool) {
         self.notices_gone = on;
+    }
+
+    /// Whether to wait on where the queue is closed, for the producer that opens it again, instead of failing with
+    /// [`RecvError::Closed`]. Off by default.
+    pub fn follow(&mut self, on: bool) {
+        self.follows = on;
     }
 
     /// Sets how to wait for messages.
@@ -327,7 +336,8 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// How long it may sleep after a look: what another member holds comes by its death, which wakes nobody.
     pub(crate) fn longest_sleep(&self) -> Duration {
         let held = self.main.others_hold() || self.retries.others_hold();
-        if held { SHORT } else { LONG }
+        // The last ack of a closed queue wakes nobody either.
+        if held || (self.main.is_closed() && !self.follows) { SHORT } else { LONG }
     }
 
     fn keep(&mut self, found: Option<Found>) -> bool {
@@ -400,7 +410,7 @@ impl<M: Content + ?Sized> Consumer<M> {
         if found.is_some() {
             return Ok(found);
         }
-        if over && (!self.main.has_retries() || self.retries.are_drained()) {
+        if over && !self.follows && (!self.main.has_retries() || self.retries.are_drained()) {
             return Err(RecvError::Closed);
         }
         if asks && self.main.removed()? {

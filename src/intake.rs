@@ -8,15 +8,13 @@ use crate::error::{JoinError, RecvError, SystemError};
 use crate::group::{self, Group, Mode};
 use crate::layout::{Meta, lease_byte};
 use crate::ring::claim::{Claim, Corrupt, Member};
-use crate::ring::close::{closed_at, over_at};
+use crate::ring::close::{closed_at, over_at, producer_gone};
 use crate::ring::compete::{Competitor, Fault, Took, any_held};
 use crate::ring::control;
 use crate::ring::done::Done;
-use crate::ring::lease::give_back;
 use crate::ring::reader::Reader;
-use crate::ring::wake;
 use crate::segment::QueueName;
-use crate::sync::{Ordering, fence};
+use crate::sync::Ordering;
 
 /// Claims in a row that the others may beat before the head is taken for garbage.
 const CONTENDED_MAX: u32 = 1 << 16;
@@ -158,13 +156,13 @@ impl Intake {
 
     /// Whether the last producer went without closing the queue, and nobody has taken its place.
     pub(crate) fn producer_gone(&self) -> Result<bool, SystemError> {
-        let look = |source| SystemError::new("look whether there is a producer", source);
-        let held = self.at.leases.is_held(lease_byte::PRODUCER).map_err(look)?;
-        // Acquire fence. pair P7: as if the lease were taken, all that its last holder did is seen now.
-        fence(Ordering::Acquire);
-        // Relaxed: raised with each lease that was taken, so the fence brings it, or it is a newer one.
-        let ever = self.at.view.control().producer.identity.epoch.load(Ordering::Relaxed) != 0;
-        Ok(!held && ever && closed_at(&self.at.view).is_none())
+        producer_gone(&self.at.view, || self.at.leases.is_held(lease_byte::PRODUCER))
+            .map_err(|source| SystemError::new("look whether there is a producer", source))
+    }
+
+    /// Whether the queue is closed, also if the group has not acked everything yet.
+    pub(crate) fn is_closed(&self) -> bool {
+        closed_at(&self.at.view).is_some()
     }
 
     /// Whether the queue has lost its name.
@@ -193,12 +191,7 @@ impl Intake {
     pub(crate) fn leave_within(&self, timeout: Duration) -> Result<(), JoinError> {
         let (view, leases) = (&self.at.view, &self.at.leases);
         let _control = self.at.control(timeout)?;
-        control::leave(view, leases, self.reader.record());
-        if let Some(adopted) = self.reader.adopted() {
-            // Else the group would have a live member still, this one.
-            give_back(leases, lease_byte::consumer(adopted));
-            wake::data(view);
-        }
+        control::leave(view, leases, self.reader.record(), self.reader.adopted());
         if control::goes_with_last_member(view, self.reader.group()) {
             let system = |source| SystemError::new("remove the group", source);
             control::remove_group(view, leases, self.reader.group()).map_err(system)?;

@@ -38,6 +38,7 @@ pub struct Observer<M: Content + ?Sized = [u8]> {
     gap: u64,
     missed: u64,
     idle_looks: u32,
+    follows: bool,
     strategy: WaitStrategy,
     mapped: Arc<Mapped>,
     marker: OneThread<M>,
@@ -68,10 +69,17 @@ impl<M: Content + ?Sized> Observer<M> {
             gap: 0,
             missed: 0,
             idle_looks: 0,
+            follows: false,
             strategy: WaitStrategy::here(),
             mapped,
             marker: PhantomData,
         })
+    }
+
+    /// Whether to wait on where the queue is closed, for the producer that opens it again, instead of failing with
+    /// [`RecvError::Closed`]. Off by default.
+    pub fn follow(&mut self, on: bool) {
+        self.follows = on;
     }
 
     /// Sets how to wait for messages. Nobody wakes an observer: one that sleeps looks once in a millisecond.
@@ -151,7 +159,7 @@ impl<M: Content + ?Sized> Observer<M> {
         };
         self.missed += missed;
         self.gap += missed;
-        if is_over(&self.view, self.watcher.next()) {
+        if !self.follows && is_over(&self.view, self.watcher.next()) {
             return Err(RecvError::Closed);
         }
         self.idle_looks = self.idle_looks.wrapping_add(1);

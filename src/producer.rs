@@ -68,8 +68,6 @@ impl<M: Content + ?Sized> Producer<M> {
         // Relaxed, all of them: only the holder of the lease stores here, and people read.
         let identity = &words.identity;
         identity.pid.store(u64::from(std::process::id()), Ordering::Relaxed);
-        let epoch = identity.epoch.load(Ordering::Relaxed).wrapping_add(1);
-        identity.epoch.store(epoch, Ordering::Relaxed);
         let bytes = words.counters.bytes.load(Ordering::Relaxed);
         let full = words.counters.full.load(Ordering::Relaxed);
         let publisher =
@@ -546,6 +544,8 @@ impl<M: Content + ?Sized> Drop for Producer<M> {
             // Relaxed: for people to read.
             self.at.view.control().producer.identity.pid.store(0, Ordering::Relaxed);
             crate::ring::lease::give_back(&self.at.leases, lease_byte::PRODUCER);
+            // Some want to know that it is gone.
+            wake::data(&self.at.view);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::batch::{Batch, Received};
 use crate::consumer::Consumer;
-use crate::error::SelectError;
+use crate::error::{RecvError, SelectError};
 use crate::message::Content;
 use crate::ring::wake::Place;
 use crate::strategy::WaitStrategy;
@@ -18,6 +18,9 @@ use crate::wait::{self, Bed, Deadline, LONG, Look, SHORT};
 ///
 /// Fair: after each batch the next consumer is looked at first, so a queue that is always full keeps no
 /// other waiting for more than a batch. Messages of different queues have no order.
+///
+/// Who waits sleeps at all queues at once (futex_waitv(2)). For more than 128 queues, for one whose wake mode is
+/// `none`, and before Linux 5.16, it looks once in a millisecond instead.
 ///
 /// ```
 /// # let names: Vec<String> = (0..2).map(|n| format!("doc-select-{}-{n}", std::process::id())).collect();
@@ -85,8 +88,8 @@ impl<M: Content + ?Sized> Select<M> {
     /// Receives up to `max` messages of one queue, if any has some. Never blocks.
     ///
     /// # Errors
-    /// The error of the first consumer that has one; it names its index. Others are not lost: take that
-    /// consumer out, and go on.
+    /// [`SelectError::Closed`] once all queues are closed and worked off; [`SelectError::Recv`] for any other error
+    /// of a consumer, with its index: take that one out, and go on.
     pub fn try_batch(&mut self, max: usize) -> Result<Option<Selected<Batch<'_, M>>>, SelectError> {
         let found = self.look(max, Look::Quick)?;
         Ok(found.and_then(|index| self.lend(index)))
@@ -187,6 +190,7 @@ impl<M: Content + ?Sized> Select<M> {
     /// consumer.
     fn look(&mut self, max: usize, look: Look) -> Result<Option<usize>, SelectError> {
         let count = self.consumers.len();
+        let mut closed = 0;
         for step in 0..count {
             let index = (self.next + step) % count;
             match self.consumers[index].find(max, look) {
@@ -195,6 +199,8 @@ impl<M: Content + ?Sized> Select<M> {
                     self.next = index + 1;
                     return Ok(Some(index));
                 }
+                // A new producer may open it again, and the others go on.
+                Err(RecvError::Closed) => closed += 1,
                 Err(source) => {
                     // The others have their turn before it is asked again.
                     self.next = index + 1;
@@ -202,7 +208,7 @@ impl<M: Content + ?Sized> Select<M> {
                 }
             }
         }
-        Ok(None)
+        if closed > 0 && closed == count { Err(SelectError::Closed) } else { Ok(None) }
     }
 
     fn longest_sleep(&self) -> Duration {

@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::thread;
 use std::time::Duration;
 
 use common::{TempName, words};
@@ -289,6 +290,48 @@ fn retries_that_cannot_be_read_hold_the_end_back() {
     assert_eq!(drain(&mut member), (vec![], false));
     other.recv().unwrap().ack();
     is_closed(member.recv_timeout(LONG));
+}
+
+#[test]
+fn who_follows_waits_for_the_next_producer() {
+    let name = TempName::new("follow");
+    let queue = Queue::builder(&name).capacity(8).group("g").group(work()).create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    producer.send("last").unwrap();
+    producer.close().unwrap();
+    let mut consumers = [queue.consumer("g").unwrap(), queue.consumer(work()).unwrap()];
+    let mut observer = OpenOptions::new().observe::<[u8]>(&name, Start::Oldest).unwrap();
+    observer.follow(true);
+    assert_eq!(watch(&mut observer), (1, false));
+    is_timeout(observer.recv_timeout(SHORT));
+    for consumer in &mut consumers {
+        consumer.follow(true);
+        assert_eq!(drain(consumer), (vec![0], false));
+        is_timeout(consumer.recv_timeout(SHORT));
+    }
+    thread::scope(|scope| {
+        let waits = consumers.each_mut().map(|consumer| {
+            scope.spawn(|| {
+                let message = consumer.recv().unwrap();
+                let sequence = message.sequence();
+                message.ack();
+                sequence
+            })
+        });
+        thread::sleep(SHORT);
+        let mut producer = queue.producer().unwrap();
+        producer.send("next").unwrap();
+        assert_eq!(waits.map(|wait| wait.join().unwrap()), [1, 1]);
+        producer.close().unwrap();
+    });
+    for consumer in &mut consumers {
+        is_timeout(consumer.recv_timeout(SHORT));
+        consumer.follow(false);
+        is_closed(consumer.recv());
+    }
+    assert_eq!(watch(&mut observer), (1, false));
+    observer.follow(false);
+    is_closed(observer.recv());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::TempName;
 use slipring::{
     Consumer, DeadLetter, DeadLetters, Group, JoinError, OpenOptions, Queue, Reason, RecvError,
-    RejectError, RequeueError, Start,
+    RejectError, RequeueError, Start, WakeMode,
 };
 
 fn work() -> Group {
@@ -265,6 +265,23 @@ fn requeued_letters_reach_the_group_that_failed_and_nobody_else() {
     let retries: Queue = Queue::open(&others[1]).unwrap();
     assert_eq!(retries.snapshot().unwrap().groups[0].depth, 0);
     assert!(Queue::<[u8]>::open(&others[2]).is_err(), "audit has nothing to read again");
+}
+
+/// Whoever could open the queue can open those of its letters, in a sandbox without membarrier(2), too.
+#[test]
+fn queues_of_letters_wake_as_the_queue_does() {
+    for mode in [WakeMode::Fence, WakeMode::None] {
+        let name = TempName::new("wake-like");
+        let others = beside(&name);
+        let queue = Queue::builder(&name).capacity(8).wake_mode(mode).group(work());
+        let queue = queue.create().unwrap();
+        queue.producer().unwrap().send("bad").unwrap();
+        queue.consumer(work()).unwrap().recv().unwrap().reject().unwrap();
+        assert_eq!(DeadLetters::of(&name, &options()).unwrap().requeue(u64::MAX).unwrap(), 1);
+        for other in &others[..2] {
+            assert_eq!(Queue::<[u8]>::open(other).unwrap().wake_mode(), mode, "{}", &**other);
+        }
+    }
 }
 
 #[test]

@@ -143,6 +143,37 @@ fn one_that_cannot_go_on_is_named_and_the_others_go_on() {
 }
 
 #[test]
+fn a_closed_queue_keeps_no_other_from_waiting_and_all_are_the_end() {
+    let (names, mut producers, mut select) = bench("closed", 3);
+    producers[0].send("last").unwrap();
+    let mut open = producers.split_off(2);
+    producers.into_iter().for_each(|producer| producer.close().unwrap());
+    let message = select.recv().unwrap();
+    assert_eq!((message.index(), &**message), (0, &b"last"[..]));
+    message.ack();
+    // Two are over: it waits for the third.
+    assert!(select.try_recv().unwrap().is_none());
+    let timeout = Duration::from_millis(20);
+    assert!(matches!(select.recv_timeout(timeout), Err(SelectError::Timeout)));
+    open[0].send("more").unwrap();
+    assert_eq!(select.recv().unwrap().index(), 2);
+    // Not acked, so it is not over.
+    let message = select.recv().unwrap();
+    assert_eq!((message.index(), message.attempts()), (2, 2));
+    message.ack();
+    open.pop().unwrap().close().unwrap();
+    assert!(matches!(select.recv(), Err(SelectError::Closed)));
+    assert!(matches!(select.try_recv(), Err(SelectError::Closed)));
+    // A new producer opens its queue again.
+    let queue: Queue = Queue::open(&names[1]).unwrap();
+    queue.producer().unwrap().send("again").unwrap();
+    let message = select.recv().unwrap();
+    assert_eq!(message.index(), 1);
+    message.ack();
+    assert!(select.try_recv().unwrap().is_none());
+}
+
+#[test]
 fn what_was_not_acked_comes_again_from_the_same_queue() {
     let (_names, mut producers, mut select) = bench("again", 2);
     producers[1].send("x").unwrap();

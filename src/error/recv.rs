@@ -46,6 +46,9 @@ pub enum SelectError {
     /// Nothing came within the time given.
     #[error("no message came to any queue within the time given")]
     Timeout,
+    /// All queues are closed, and the messages of each are worked off. New producers open them again.
+    #[error("all queues are closed, and their messages are worked off")]
+    Closed,
     /// One of the consumers cannot go on.
     #[error("consumer {index}: {source}")]
     Recv {

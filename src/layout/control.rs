@@ -37,7 +37,7 @@ pub(crate) struct ProducerRecord {
 pub(crate) struct ProducerIdentity {
     pub(crate) pid: Quiet,
     /// Raised by 1 at every takeover.
-    pub(crate) epoch: Quiet,
+    pub(crate) epoch: AtomicU64,
     /// 0 open, 1 closed.
     pub(crate) state: AtomicU64,
     /// The sequence at which the queue was closed last. Means something while the state says so.
@@ -84,7 +84,7 @@ impl Control {
             producer: ProducerRecord {
                 identity: Line(ProducerIdentity {
                     pid: zero(),
-                    epoch: zero(),
+                    epoch: AtomicU64::new(0),
                     state: AtomicU64::new(0),
                     closed_at: AtomicU64::new(0),
                 }),

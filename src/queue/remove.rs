@@ -9,6 +9,7 @@ use crate::attach::Mapped;
 use crate::error::{OpenError, Pids, RemoveError, SystemError};
 use crate::group::pid_of;
 use crate::layout::{View, lease_byte};
+use crate::ring::wake;
 use crate::segment::{
     ControlGuard, LeaseFile, QueueName, Trust, list_names, open_shared, shm_path,
 };
@@ -35,6 +36,8 @@ pub fn remove(name: &str, force: bool) -> Result<(), RemoveError> {
     // only by force: who uses it cannot be told.
     match open_shared(&name, &Trust::default()) {
         Ok(opened) => {
+            // Where the kernel refuses, those who are overlooked below wake by the bounds of their sleeps.
+            let _ = opened.prepare_to_wake();
             let (mapped, leases) = Mapped::new(name, opened)?;
             let control = ControlGuard::take(mapped.view(), &leases, CONTROL_TIMEOUT);
             // Whoever is stuck in a control operation does not keep a queue that is removed by force.
@@ -47,7 +50,10 @@ pub fn remove(name: &str, force: bool) -> Result<(), RemoveError> {
                 let name = mapped.name.as_str().to_owned();
                 return Err(RemoveError::Busy { name, pids: Pids(pids) });
             }
-            unlink(&mapped.name, leases.id().map_err(look)?)
+            unlink(&mapped.name, leases.id().map_err(look)?)?;
+            wake::data(mapped.view());
+            wake::space(mapped.view());
+            Ok(())
         }
         Err(OpenError::NotFound { name }) => Err(RemoveError::NotFound { name }),
         // It may not even be readable; taking a name away needs nothing but the directory.

@@ -87,6 +87,7 @@ pub(super) fn letter_queue(
         .group(group)
         .schema_name("dead letters")
         .consumers_max(consumers_max)
+        .wake_mode(from.view().wake())
         .permissions(from.permissions)
         .control_timeout(TURN_WITHIN);
     let queue = wanted.open_or_create_trusting(trust)?;

@@ -8,7 +8,7 @@ use super::gate::{Gate, scan_records};
 use super::wake;
 use crate::layout::View;
 use crate::seq::Head;
-use crate::sync::Ordering;
+use crate::sync::{Ordering, fence};
 
 /// The queue's state: more may come.
 const OPEN: u64 = 0;
@@ -26,11 +26,38 @@ pub(crate) fn close(view: &View, seq: u64) {
     wake::data(view);
 }
 
-/// Opens the queue again, before anything new is published. The producer lease is held.
+/// A new producer's part: opens the queue again, if it was closed, before anything new is published. The
+/// producer lease is held.
 pub(crate) fn reopen(view: &View) {
-    // Relaxed: carried by the stamp or tail of whatever is published next (pairs P1 and P3): who has read
-    // that takes the queue for closed only if it was closed once more.
-    view.control().producer.identity.state.store(OPEN, Ordering::Relaxed);
+    let identity = &view.control().producer.identity;
+    // Relaxed, both: only the holder of the lease stores here; the state carries it.
+    let epoch = identity.epoch.load(Ordering::Relaxed).wrapping_add(1);
+    identity.epoch.store(epoch, Ordering::Relaxed);
+    // Release. pair P9: whoever sees it opened by this producer knows of the epoch. And carried by the stamp or
+    // tail of whatever is published next (pairs P1 and P3): who has read that takes the queue for closed only if it
+    // was closed once more.
+    identity.state.store(OPEN, Ordering::Release);
+}
+
+/// Whether the last producer went without closing the queue, and nobody has taken its place. `held` asks whether
+/// somebody holds the producer's lease.
+pub(crate) fn producer_gone<E>(
+    view: &View,
+    held: impl FnOnce() -> Result<bool, E>,
+) -> Result<bool, E> {
+    let epoch = &view.control().producer.identity.epoch;
+    // Relaxed: an older one than there is differs below.
+    let before = epoch.load(Ordering::Relaxed);
+    if before == 0 || held()? {
+        return Ok(false);
+    }
+    // Acquire fence. pair P7: as if the lease were taken, all that its last holder did is seen below.
+    fence(Ordering::Acquire);
+    if closed_at(view).is_some() {
+        return Ok(false);
+    }
+    // Relaxed: behind the state (pair P9). If that is open because of a new producer, here is its epoch.
+    Ok(epoch.load(Ordering::Relaxed) == before)
 }
 
 /// The sequence at which the queue is closed, if it is.

@@ -26,7 +26,7 @@ use crate::sync::StoreBesideExchange;
 const RETRIES: u32 = 64;
 
 /// Looks for orphans in which a member leaves a range alone that it gave back itself.
-const SHUN_LOOKS: u32 = 8;
+const SHUN_LOOKS: u32 = 3;
 
 /// A member of a shared group. Invariant: it holds the leases of `record` and of `adopted`, and it alone
 /// stores their words, but for the one exchange that helpers make (PENDING to HELD).

@@ -212,8 +212,9 @@ fn fold_counters(view: &View, record: u8) {
     }
 }
 
-/// Gives a record back whose owner leaves by its own will. Its lease is held, and dropped here.
-pub(crate) fn leave(view: &View, leases: &impl Leases, record: u8) {
+/// Gives a record back whose owner leaves by its own will, and that of a dead member which it works off. Their
+/// leases are held, and dropped here.
+pub(crate) fn leave(view: &View, leases: &impl Leases, record: u8, adopted: Option<u8>) {
     let claim = &view.record(record).claim;
     fold_counters(view, record);
     let start = start_of(view, record);
@@ -223,7 +224,11 @@ pub(crate) fn leave(view: &View, leases: &impl Leases, record: u8) {
         claim.start.store(Start::idle(start.seq, NO_GROUP).pack(), Ordering::Release);
     }
     give_back(leases, lease_byte::consumer(record));
-    if start.state != State::Idle {
+    if let Some(adopted) = adopted {
+        // Else the group would have a live member still, this one.
+        give_back(leases, lease_byte::consumer(adopted));
+    }
+    if start.state != State::Idle || adopted.is_some() {
         // Dropping a lease wakes nobody.
         wake::data(view);
     }

@@ -18,17 +18,26 @@ fn readers_end_when_a_closed_queue_is_worked_off() {
     let members = [(); 2].map(|()| Running::start(&["recv", &name, "--group", "w", "--shared"]));
     feed(&["send", &name, "--close"], numbers(0..1000).as_bytes()).quietly();
     for reader in readers {
-        assert!(reader.finish().quietly() == numbers(0..1000));
+        // Some may find it closed already, and say so.
+        assert!(reader.finish().says(0, &[]).out == numbers(0..1000));
     }
-    let parts = members.map(|member| member.finish().quietly());
+    let parts = members.map(|member| member.finish().says(0, &[]).out);
     let mut seen: Vec<u64> = parts.iter().flat_map(|part| part.lines()).map(number).collect();
     seen.sort_unstable();
     assert!(seen.into_iter().eq(0..1000));
     // Late ones, too.
     let late = run(&["recv", &name, "--group", "late"]);
-    assert_eq!(late.says(0, &["made group"]).out, numbers(0..1000));
-    assert_eq!(run(&["tail", &name]).quietly(), "");
-    assert_eq!(run(&["recv", &name, "--group", "a"]).quietly(), "");
+    assert_eq!(late.says(0, &["made group", "is closed", "--follow"]).out, numbers(0..1000));
+    assert_eq!(run(&["tail", &name]).says(0, &["is closed", "--follow"]).out, "");
+    assert_eq!(run(&["recv", &name, "--group", "a"]).says(0, &["is closed"]).out, "");
+    // Fewer than were asked for is a failure.
+    for args in [&["recv", &name, "--group", "few"][..], &["tail", &name, "--from", "oldest"]] {
+        let args = [args, &["--count", "1001"]].concat();
+        let out = run(&args).says(1, &["closed after 1000 of 1001", "--follow"]).out;
+        assert_eq!(out, numbers(0..1000));
+    }
+    let args = ["recv", &name, "--group", "jobs", "--count", "1001", "--exec", "true"];
+    run(&args).says(1, &["closed after 1000 of 1001"]);
 }
 
 fn number(line: &str) -> u64 {
@@ -44,8 +53,17 @@ fn a_closed_queue_says_so_until_it_is_opened_again() {
     assert_eq!((&look["closed"], &look["closed_at"]), (&true.into(), &2.into()));
     let text = run(&["inspect", &name]).quietly();
     assert!(text.contains("closed at message 2"), "{text}");
-    assert_eq!(run(&["recv", &name, "--group", "g"]).quietly(), "0\n1\n");
+    assert_eq!(run(&["recv", &name, "--group", "g"]).says(0, &["is closed"]).out, "0\n1\n");
+    // Who follows stays for the next sender.
+    let follow = ["recv", &name, "--group", "h", "--count", "3", "--follow"];
+    let mut follower = Running::start(&follow);
+    let mut watcher = Running::start(&["tail", &name, "--from", "oldest", "--follow"]);
+    assert_eq!(follower.lines(2), ["0", "1"]);
+    assert_eq!(watcher.lines(2), ["0", "1"]);
     feed(&["send", &name], b"3\n").quietly();
+    assert_eq!(follower.lines(1), ["3"]);
+    assert_eq!(watcher.lines(1), ["3"]);
+    follower.finish().says(0, &["made group"]);
     let look = json(&["inspect", &name, "--json"]);
     assert_eq!((&look["closed"], &look["closed_at"]), (&false.into(), &serde_json::Value::Null));
     let args = ["recv", &name, "--group", "g", "--timeout", "0.05"];

@@ -196,6 +196,38 @@ fn a_producer_that_dies_in_close_has_closed_or_not() {
     });
 }
 
+/// clg: a producer closes and another one takes its place, and a third goes without a word: a consumer is told that
+/// the producer is gone only of the last.
+#[test]
+fn a_producer_that_was_never_missing_is_not_missed() {
+    let model = Model::named("a_producer_that_was_never_missing_is_not_missed").preemptions(3);
+    model.reaches(&["looked"]).check(|run| {
+        let segment = Segment::new(SHAPE);
+        let reader = Process::new(&segment);
+        let (group, _) = controlled(&reader, || make(&reader, Position::Oldest)).unwrap();
+        let member =
+            controlled(&reader, || Consumer::join(&reader, group)).unwrap().unwrap().member;
+        let [first, second] = [(); 2].map(|()| Process::new(&segment));
+        let notes = run.clone();
+        let looks = spawn(move || {
+            let consumer = Consumer::of(&reader, member);
+            for _ in 0..2 {
+                assert!(!consumer.misses_producer(), "there always was one, or it had closed");
+                notes.reach("looked");
+            }
+            reader.torn_down();
+        });
+        let publisher = Producer::reopen(&first, 1).unwrap().publisher;
+        Producer::of(&first, publisher, 1).close();
+        let stays = Producer::reopen(&second, 2).unwrap();
+        looks.join().unwrap();
+        stays.leave();
+        let last = Process::new(&segment);
+        let consumer = controlled(&last, || Consumer::join(&last, group)).unwrap().unwrap();
+        assert!(consumer.misses_producer(), "it went without a word");
+    });
+}
+
 /// What a member did with the message before it acked it.
 type Work = Rc<AtomicU64>;
 

@@ -101,6 +101,12 @@ impl Process {
         self.held.borrow().contains(&byte)
     }
 
+    /// Whether anybody holds the lease.
+    pub(super) fn is_held(&self, byte: u64) -> bool {
+        // Relaxed, but an exchange, which sees the last there is: the kernel answers under a lock of its own.
+        self.segment.lease(byte).fetch_or(0, Ordering::Relaxed) == 1
+    }
+
     /// The kernel frees the locks of a dead process, after all that it stored.
     pub(super) fn torn_down(&self) {
         for byte in self.held.take() {
@@ -130,6 +136,7 @@ impl Leases for Process {
         self.held.borrow_mut().retain(|held| *held != byte);
         assert_eq!(self.held.borrow().len() + 1, before, "gave back a lease it does not hold");
         self.segment.account.left(byte);
-        self.segment.lease(byte).store(0, Ordering::Relaxed);
+        // An exchange: a plain store of loom's may be overtaken by the one of `is_held`.
+        self.segment.lease(byte).swap(0, Ordering::Relaxed);
     }
 }

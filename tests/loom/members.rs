@@ -371,7 +371,10 @@ impl Worker {
     /// As `Consumer::leave` of a group that stays. The control lease is free.
     pub(super) fn leave(self) -> Rc<Process> {
         let Worker { process, member, .. } = self;
-        controlled(&process, || control::leave(process.view(), &*process, member.record)).unwrap();
+        let leave = || {
+            control::leave(process.view(), &*process, member.record, member.adopted);
+        };
+        controlled(&process, leave).unwrap();
         process
     }
 

@@ -232,6 +232,12 @@ impl<'p> Consumer<'p> {
         while self.take(max) {}
     }
 
+    /// Whether it is told that the producer is gone.
+    pub(super) fn misses_producer(&self) -> bool {
+        let held = || Ok::<_, ()>(self.process.is_held(lease_byte::PRODUCER));
+        close::producer_gone(self.process.view(), held).unwrap()
+    }
+
     /// Whether it is told that the queue is closed; it has just found nothing.
     pub(super) fn is_over(&self) -> bool {
         let over = close::over_at(self.process.view(), self.member.group);
@@ -244,7 +250,7 @@ impl<'p> Consumer<'p> {
 
     /// As `Consumer::leave` of a group that stays. The control lease is held.
     pub(super) fn leave(self) {
-        control::leave(self.process.view(), self.process, self.member.record);
+        control::leave(self.process.view(), self.process, self.member.record, None);
     }
 }
 

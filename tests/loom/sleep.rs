@@ -374,6 +374,24 @@ fn what_a_leaver_holds_wakes_a_member() {
     });
 }
 
+/// The same, of a range that the leaver has taken over and not finished.
+#[test]
+fn what_an_adopter_leaves_behind_wakes_a_member() {
+    let model = Model::named("what_an_adopter_leaves_behind_wakes_a_member");
+    model.reaches(&["slept", "adopted"]).check(|run| {
+        let (segment, writer) = filled(Shape { records: 3, ..SHAPE }, 1);
+        let [mut a, mut b, c] = [(); 3].map(|()| Worker::new(run, &segment, 0));
+        let claim = a.claim(1).unwrap();
+        a.read(&claim, 0);
+        a.die();
+        assert!(b.adopt());
+        let b = spawn(move || drop(b.leave()));
+        let c = works(run, c, 1);
+        b.join().unwrap();
+        c.join().unwrap().settle(writer.tail());
+    });
+}
+
 /// A group that is made guesses low at first, which holds the producer for as long as that lasts.
 #[test]
 fn a_new_group_that_starts_higher_wakes_the_producer() {

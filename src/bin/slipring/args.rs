@@ -181,7 +181,7 @@ pub(crate) struct RecvArgs {
     /// Most messages to take, write and ack at once, 1 to 65536
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub(crate) batch: u64,
-    /// End after N messages [default: never]
+    /// End after N messages [default: when the queue is closed]
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
     /// End with exit code 3 after so many seconds without a message, e.g. 0.5 [default: never]
@@ -198,6 +198,9 @@ pub(crate) struct RecvArgs {
     /// with --timeout it waits that long for more
     #[arg(long)]
     pub(crate) no_ack: bool,
+    /// Stay where the queue is closed, and wait for the next sender
+    #[arg(short, long)]
+    pub(crate) follow: bool,
     /// How to wait for messages [default: sleep]
     #[arg(long, value_enum, value_name = "HOW")]
     pub(crate) wait: Option<WaitArg>,
@@ -217,12 +220,15 @@ pub(crate) struct TailArgs {
     /// Where to start: oldest, newest (the next message) or a sequence number
     #[arg(long, value_name = "WHERE", default_value = "newest", value_parser = start)]
     pub(crate) from: Start,
-    /// End after N messages [default: never]
+    /// End after N messages [default: when the queue is closed]
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
     /// End with exit code 3 after so many seconds without a message, e.g. 0.5 [default: never]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
+    /// Stay where the queue is closed, and wait for the next sender
+    #[arg(short, long)]
+    pub(crate) follow: bool,
     /// How to wait for messages [default: sleep]
     #[arg(long, value_enum, value_name = "HOW")]
     pub(crate) wait: Option<WaitArg>,

@@ -17,7 +17,7 @@ use signal_hook::low_level::signal_name;
 use slipring::{Consumer, Received, RecvError, RejectError};
 
 use super::dead;
-use super::recv::{explain_start, group, wait_as_asked};
+use super::recv::{at_the_end, explain_closed, explain_start, group, wait_as_asked};
 use crate::args::RecvArgs;
 use crate::failure::{Failure, io_failed, note};
 use crate::stop::{SLICE, Stop};
@@ -36,6 +36,9 @@ pub(super) fn run(args: &RecvArgs, command: &str) -> Result<(), Failure> {
     check(command)?;
     let queue = super::open(&args.name, &args.open)?;
     let stop = Stop::on_signals()?;
+    if !args.follow {
+        explain_closed(&queue.snapshot()?);
+    }
     let join = |_| queue.consumer(group(args));
     let mut consumers = (0..args.exec.jobs).map(join).collect::<Result<Vec<Consumer>, _>>()?;
     consumers.iter_mut().for_each(|consumer| wait_as_asked(consumer, args));
@@ -287,7 +290,12 @@ impl<'a> Worker<'a> {
                  in {seconds:.1} s"
             ));
         }
-        board.end.map_or(Ok(()), Err)
+        let settled = board.done + board.rejected + board.given_up;
+        match board.end {
+            Some(fault) => Err(fault),
+            None if board.closed => at_the_end(&self.args.name, settled, self.args.count),
+            None => Ok(()),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use slipring::{Consumer, Group, RecvError};
+use slipring::{Consumer, Group, RecvError, Snapshot};
 
 use super::{dead, exec, peek};
 use crate::args::RecvArgs;
@@ -20,6 +20,9 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
     let stop = Stop::on_signals()?;
     let mut output = Output::stdout()?;
     let mut totals = Totals::new("received");
+    if !args.follow && !args.no_ack {
+        explain_closed(&queue.snapshot()?);
+    }
     let outcome = if args.no_ack {
         peek::receive(&queue, args, &stop, &mut output, &mut totals)
     } else {
@@ -38,6 +41,7 @@ pub(super) fn group(args: &RecvArgs) -> Group {
 }
 
 pub(super) fn wait_as_asked(consumer: &mut Consumer, args: &RecvArgs) {
+    consumer.follow(args.follow);
     if let Some(wait) = args.wait {
         consumer.set_wait_strategy(wait.into());
     }
@@ -86,7 +90,7 @@ fn receive(
                 patience.check(output)?;
                 continue;
             }
-            Err(RecvError::Closed) => break,
+            Err(RecvError::Closed) => return at_the_end(&args.name, totals.messages, args.count),
             Err(fault) => return Err(dead::receive_failed(&args.name, fault)),
         };
         let mut bytes = 0;
@@ -112,6 +116,27 @@ fn receive(
         patience.renew();
     }
     Ok(())
+}
+
+/// Whoever starts too late, or too early, is told why it ends.
+pub(super) fn explain_closed(look: &Snapshot) {
+    if look.closed_at.is_some() {
+        note(&format!(
+            "note: queue {:?} is closed: this ends with its last message; --follow waits for the next sender",
+            look.name
+        ));
+    }
+}
+
+/// The queue is closed: done, unless more was asked for.
+pub(super) fn at_the_end(name: &str, got: u64, count: Option<u64>) -> Result<(), Failure> {
+    match count {
+        Some(count) if got < count => {
+            let text = format!("queue {name:?} was closed after {got} of {count} messages");
+            Err(Failure::failed(text).hint("--follow waits for the next sender"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// How long to wait for a message.

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use slipring::{Observer, OpenOptions, RecvError};
 
-use super::recv::Patience;
+use super::recv::{Patience, at_the_end, explain_closed};
+use super::snapshot;
 use crate::args::TailArgs;
 use crate::failure::{Failure, note, open_failed};
 use crate::format::{Facts, Form};
@@ -18,6 +19,10 @@ const REPORT_EVERY: Duration = Duration::from_millis(500);
 pub(crate) fn run(args: &TailArgs) -> Result<(), Failure> {
     let observer = OpenOptions::new().observe(&args.name, args.from);
     let mut observer = observer.map_err(|fault| open_failed(&args.name, fault))?;
+    observer.follow(args.follow);
+    if !args.follow {
+        explain_closed(&snapshot(&args.name)?);
+    }
     if let Some(wait) = args.wait {
         observer.set_wait_strategy(wait.into());
     }
@@ -88,7 +93,8 @@ fn watch(
         }
     }
     losses.report();
-    output.flush(stop)
+    output.flush(stop)?;
+    if left > 0 { at_the_end(&args.name, totals.messages, args.count) } else { Ok(()) }
 }
 
 /// Losses that were not reported yet.
