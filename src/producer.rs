@@ -15,7 +15,7 @@ use crate::ring::close;
 use crate::ring::control;
 use crate::ring::lease::try_take;
 use crate::ring::publish::{NoRoom, Publisher};
-use crate::ring::wake;
+use crate::ring::wake::{self, Awaited};
 use crate::sync::Ordering;
 use crate::wait::{self, Bed, Deadline, LONG, Look};
 
@@ -387,7 +387,9 @@ impl<M: Content + ?Sized> Producer<M> {
     fn wait_for_room_slowly(&mut self, n: u64, deadline: Deadline) -> Result<(), SendError> {
         let mut last = None;
         let view = self.at.view;
-        let bed = Bed::new(&view, &view.control().space, || LONG);
+        // Less than what is worth a wake-up, but enough, is found at the bound of the sleep.
+        let room = Awaited::Room { wanted: self.publisher.wanted(&view, n) };
+        let bed = Bed::new(&view, room, || LONG);
         let found = wait::until(deadline, bed, |look| match self.room(n, look) {
             Ok(()) => Ok(Some(())),
             Err(SendError::Full(full)) => {

@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::Backoff;
 
 use crate::layout::{View, WakeMode};
-use crate::ring::wake;
-use crate::sync::WaitWord;
+use crate::ring::wake::{self, Awaited};
 
 /// When a wait ends for want of success; `None` = never.
 #[derive(Clone, Copy, Debug)]
@@ -94,14 +93,14 @@ impl Rest for Poll {
 #[derive(Debug)]
 pub(crate) struct Bed<'v, F> {
     view: &'v View,
-    word: &'v WaitWord,
+    what: Awaited,
     longest: F,
     poll: Poll,
 }
 
 impl<'v, F: Fn() -> Duration> Bed<'v, F> {
-    pub(crate) fn new(view: &'v View, word: &'v WaitWord, longest: F) -> Bed<'v, F> {
-        Bed { view, word, longest, poll: Poll::new() }
+    pub(crate) fn new(view: &'v View, what: Awaited, longest: F) -> Bed<'v, F> {
+        Bed { view, what, longest, poll: Poll::new() }
     }
 }
 
@@ -114,7 +113,7 @@ impl<F: Fn() -> Duration> Rest for Bed<'_, F> {
         match self.view.wake() {
             WakeMode::None => self.poll.rest(left, look),
             WakeMode::Membarrier | WakeMode::Fence => {
-                wake::sleep(self.view, self.word, || left.min((self.longest)()), look)
+                wake::sleep(self.view, self.what, || left.min((self.longest)()), look)
             }
         }
     }

@@ -12,12 +12,28 @@
 //! the bit. Nothing counts the sleepers: one that dies asleep leaves the bit, which costs one wake-up that wakes
 //! nobody, and no more.
 //!
+//! **Room.** The producer is woken when there is room worth a system call and a switch: before it sleeps it says
+//! which gate it wants, and whoever raises the gate and finds the bit scans, as the producer does, and leaves the
+//! bit where it is as long as the gate is lower. Of those whose changes it takes to raise the gate so far, and that
+//! the sleeper's look does not see, one has its fence last; its scan sees what the others did, so it wakes. A
+//! scan is not taken at one moment, but it errs only so:
+//!
+//! - Too high, because it misses a group that joins or a record that comes into use: it wakes for nothing.
+//! - Too low, because it sees an old head or start, a PENDING that comes to nothing or a group that starts low
+//!   until it is made: whoever changes that does so behind the scan's fence, and scans then.
+//!
+//! It asks for nothing that only the producer has: nobody writes to a slot by its result, so neither a limit nor a
+//! second scan belongs to it. What is in the word of the wish from an earlier sleep or another producer is worth
+//! a wake-up too many or too late for nobody: who sleeps has stored its own. Garbage is worth the bound.
+//!
 //! A waker may die between its publication and its wake-up, and a member that dies wakes nobody. So no sleep is
 //! without a bound; that is a part of the protocol.
 
 use std::time::Duration;
 
+use super::gate::gate;
 use crate::layout::{View, WakeMode};
+use crate::seq::Head;
 use crate::sync::{Ordering, WaitWord, barrier_everywhere, barrier_of_compiler, fence};
 
 /// Somebody sleeps at the word, or is about to.
@@ -33,11 +49,18 @@ pub(crate) fn data(view: &View) {
     }
 }
 
-/// Wakes the producer if it sleeps. Comes behind all that raises the gate.
+/// Wakes the producer if it sleeps and there is room enough. Comes behind all that raises the gate.
 #[inline(always)]
 pub(crate) fn space(view: &View) {
-    if waits(view, &view.control().space) {
-        rouse_space(view);
+    acked(view, u64::MAX);
+}
+
+/// The same behind an ack. The gate is at most the sequence in `highest`, a head or a start that was stored.
+// Packed: that is at hand at every message.
+#[inline(always)]
+pub(crate) fn acked(view: &View, highest: u64) {
+    if waits(view, &view.control().space.word) {
+        rouse_space(view, highest);
     }
 }
 
@@ -66,8 +89,21 @@ fn rouse_data(view: &View) {
 }
 
 #[cold]
-fn rouse_space(view: &View) {
-    rouse(&view.control().space);
+fn rouse_space(view: &View, highest: u64) {
+    let space = &view.control().space;
+    // Relaxed. pair W1, like the bit: whoever the look of a sleeper missed has its fence above, behind the
+    // sleeper's, so it finds what that one stored for this sleep.
+    let wanted = space.wanted.load(Ordering::Relaxed);
+    if Head::unpack(highest).seq < wanted {
+        return;
+    }
+    // SeqCst fence. pair W2: own change above, scan below; the same for whoever else raises the gate. The fence
+    // in `waits` may have been one for the compiler.
+    fence(Ordering::SeqCst);
+    // Without any group there is room for all.
+    if gate(view, u64::MAX).seq >= wanted {
+        rouse(&space.word);
+    }
 }
 
 fn rouse(word: &WaitWord) {
@@ -105,17 +141,35 @@ pub(crate) fn take_over(view: &View) {
     words.data.fetch_add(GENERATION, Ordering::Release);
     words.data.wake_all();
     // Relaxed: whoever slept here is gone. Left, the bit would cost the next consumer a wake-up.
-    words.space.fetch_and(!WAITING, Ordering::Relaxed);
+    words.space.word.fetch_and(!WAITING, Ordering::Relaxed);
+}
+
+/// What a sleeper waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Awaited {
+    Messages,
+    /// The gate that is worth a wake-up. The look may ask for less.
+    Room {
+        wanted: u64,
+    },
 }
 
 /// Looks once, and if there is nothing sleeps until somebody wakes, or for `longest`, which is asked
 /// behind the look. The caller looks again then: `None` says nothing. Not in mode `none`.
 pub(crate) fn sleep<T, E>(
     view: &View,
-    word: &WaitWord,
+    what: Awaited,
     longest: impl FnOnce() -> Duration,
     look: impl FnOnce() -> Result<Option<T>, E>,
 ) -> Result<Option<T>, E> {
+    let word = match what {
+        Awaited::Messages => &view.control().data,
+        Awaited::Room { wanted } => {
+            // Relaxed: the fence below orders it. pair W1.
+            view.control().space.wanted.store(wanted, Ordering::Relaxed);
+            &view.control().space.word
+        }
+    };
     // Acquire. pair W1: if a waker came before, in this word, the look below sees what it published. Before the
     // look: a wake-up that comes in between changes the word, and the sleep does not begin.
     let value = word.fetch_or(WAITING, Ordering::Acquire) | WAITING;

@@ -15,15 +15,21 @@ use crate::layout::View;
 use crate::ring::close::over_at;
 use crate::ring::control::{Position, remove_group};
 use crate::ring::publish::Publisher;
-use crate::ring::wake;
+use crate::ring::wake::{self, Awaited};
 use crate::sync::{Ordering, WaitWord};
 
-const SHAPE: Shape = Shape { capacity: 2, groups: 1, records: 2, observed: false, sleepers: true };
+pub(super) const SHAPE: Shape =
+    Shape { capacity: 2, groups: 1, records: 2, observed: false, sleepers: true };
 
 /// Sleeps until `look` finds something.
-fn sleep<T>(run: &Run, view: &View, word: &WaitWord, mut look: impl FnMut() -> Option<T>) -> T {
+pub(super) fn sleep<T>(
+    run: &Run,
+    view: &View,
+    what: Awaited,
+    mut look: impl FnMut() -> Option<T>,
+) -> T {
     loop {
-        match wake::sleep(view, word, || Duration::MAX, || Ok::<_, ()>(look())) {
+        match wake::sleep(view, what, || Duration::MAX, || Ok::<_, ()>(look())) {
             Ok(Some(found)) => return found,
             Ok(None) => run.reach("slept"),
             Err(()) => unreachable!(),
@@ -32,16 +38,22 @@ fn sleep<T>(run: &Run, view: &View, word: &WaitWord, mut look: impl FnMut() -> O
 }
 
 /// Whoever sleeps at `word` looks again, though nobody woke it.
-fn bound_passes(word: &WaitWord) {
+pub(super) fn bound_passes(word: &WaitWord) {
     // Relaxed: time says nothing.
     word.fetch_add(2, Ordering::Relaxed);
     word.wake_all();
 }
 
+/// Sends `n` at once, asleep while there is no room for them.
+pub(super) fn send_run(run: &Run, process: &Process, producer: &mut Producer, n: u64) {
+    let view = process.view();
+    let wanted = producer.publisher.wanted(view, n);
+    sleep(run, view, Awaited::Room { wanted }, || producer.send_run(n).ok());
+}
+
 /// Sends once, asleep while there is no room.
 fn send(run: &Run, process: &Process, producer: &mut Producer) {
-    let view = process.view();
-    sleep(run, view, &view.control().space, || producer.send().ok());
+    send_run(run, process, producer, 1);
 }
 
 /// A thread that sends `n` messages.
@@ -63,13 +75,13 @@ fn takes(run: &Run, segment: &Rc<Segment>, group: u8, n: u32) -> JoinHandle<()> 
     spawn(move || {
         let (view, mut consumer) = (process.view(), Consumer::of(&process, member));
         for _ in 0..n {
-            sleep(&run, view, &view.control().data, || consumer.take(1).then_some(()));
+            sleep(&run, view, Awaited::Messages, || consumer.take(1).then_some(()));
         }
     })
 }
 
 /// A segment with exclusive groups, and its producer.
-fn alone(shape: Shape) -> (Rc<Segment>, Process, Publisher) {
+pub(super) fn alone(shape: Shape) -> (Rc<Segment>, Process, Publisher) {
     let segment = Segment::new(shape);
     let process = Process::new(&segment);
     for _ in 0..shape.groups {
@@ -103,7 +115,7 @@ fn works(run: &Run, worker: Worker, n: u32) -> JoinHandle<Worker> {
         let segment = worker.segment();
         for _ in 0..n {
             let view = segment.view();
-            sleep(&run, view, &view.control().data, || look(worker));
+            sleep(&run, view, Awaited::Messages, || look(worker));
         }
     })
 }
@@ -177,7 +189,7 @@ fn closing_wakes_a_consumer() {
         let notes = run.clone();
         let reads = spawn(move || {
             let (view, mut consumer) = (reader.view(), Consumer::of(&reader, member));
-            sleep(&notes, view, &view.control().data, || {
+            sleep(&notes, view, Awaited::Messages, || {
                 consumer.take(1);
                 // The ledger hears of the closing only behind the wake-up.
                 over_at(view, 0)
@@ -395,7 +407,7 @@ fn a_dead_members_failed_claim_is_taken_back_and_wakes_the_producer() {
             b.take(1);
             a.join().unwrap();
             // It may have died between a store and its wake-up.
-            bound_passes(&b.segment().view().control().space);
+            bound_passes(&b.segment().view().control().space.word);
             b.recover();
             b.take(1);
             b
