@@ -183,6 +183,9 @@ pub(crate) fn sleep<T, E>(
     let found = look()?;
     if found.is_none() {
         word.sleep(value, longest());
+    } else if let Awaited::Room { .. } = what {
+        // Relaxed: nobody else sleeps here. Left, the bit would cost acks a scan each, and then a wake-up.
+        word.fetch_and(!WAITING, Ordering::Relaxed);
     }
     Ok(found)
 }
