@@ -16,7 +16,7 @@ use crate::retries::Retries;
 use crate::ring::claim::Claim;
 use crate::ring::compete::{Took, any_held};
 use crate::ring::reader::Reader;
-use crate::ring::wake::Awaited;
+use crate::ring::wake::{self, Awaited};
 use crate::segment::Trust;
 use crate::wait::{self, Bed, Deadline, LONG, Look, SHORT};
 
@@ -300,7 +300,13 @@ impl<M: Content + ?Sized> Consumer<M> {
         }
         let (view, group) = (self.main.at.view, self.main.reader.group());
         // What a member holds comes by its death, which wakes nobody.
-        let longest = || if any_held(&view, group) { SHORT } else { LONG };
+        let longest = || {
+            if !any_held(&view, group) {
+                return LONG;
+            }
+            wake::starving(&view);
+            SHORT
+        };
         let bed = Bed::new(&view, Awaited::Messages, longest);
         let found = wait::until(deadline(), bed, |look| self.search(max, look))?;
         if self.keep(found) { Ok(()) } else { Err(RecvError::Timeout) }

@@ -12,19 +12,19 @@
 //! the bit. Nothing counts the sleepers: one that dies asleep leaves the bit, which costs one wake-up that wakes
 //! nobody, and no more.
 //!
-//! **Room.** The producer is woken when there is room worth a system call and a switch: before it sleeps it says
-//! which gate it wants, and whoever raises the gate and finds the bit scans, as the producer does, and leaves the
-//! bit where it is as long as the gate is lower. Of those whose changes it takes to raise the gate so far, and that
-//! the sleeper's look does not see, one has its fence last; its scan sees what the others did, so it wakes. A
-//! scan is not taken at one moment, but it errs only so:
+//! **Room.** The producer is woken when there is room worth a system call and a switch. Before it sleeps it says
+//! which gate it wants. Whoever raises the gate and finds the bit scans, as the producer does, and leaves the bit
+//! alone while the gate is lower. Several may have to raise it; of those that the sleeper's look did not see, or
+//! that found its wish, the one whose fence comes last sees what all the others did (W2). A scan is not taken at one
+//! moment. It errs
 //!
-//! - Too high, because it misses a group that joins or a record that comes into use: it wakes for nothing.
-//! - Too low, because it sees an old head or start, a PENDING that comes to nothing or a group that starts low
-//!   until it is made: whoever changes that does so behind the scan's fence, and scans then.
+//! - high, if it misses a group that joins or a record that comes into use: a wake-up for nothing;
+//! - low, by an old head or start, by a PENDING that comes to nothing, or by a group that starts low until it
+//!   is made: whoever changes that does so behind the scan's fence, and scans in turn.
 //!
-//! It asks for nothing that only the producer has: nobody writes to a slot by its result, so neither a limit nor a
-//! second scan belongs to it. What is in the word of the wish from an earlier sleep or another producer is worth
-//! a wake-up too many or too late for nobody: who sleeps has stored its own. Garbage is worth the bound.
+//! It needs neither the limit nor the second scan of the producer (P5), since nobody writes to a slot by it. A wish
+//! from an earlier sleep, or of a producer that died, costs a wake-up of nobody at most: who sleeps has stored its own.
+//! Garbage costs the bound of a sleep.
 //!
 //! A waker may die between its publication and its wake-up, and a member that dies wakes nobody. So no sleep is
 //! without a bound; that is a part of the protocol.
@@ -103,6 +103,22 @@ fn rouse_space(view: &View, highest: u64) {
     // Without any group there is room for all.
     if gate(view, u64::MAX).seq >= wanted {
         rouse(&space.word);
+    }
+}
+
+/// Wakes the producer if there is any room. For a member that is about to sleep while others of its group hold
+/// messages: those may be all that the ring has, and the room that is worth a wake-up long in coming.
+pub(crate) fn starving(view: &View) {
+    let words = view.control();
+    // Relaxed: an ack of its own has its fence above. What others acked meanwhile is found before the next
+    // sleep, or has woken.
+    if words.space.word.load(Ordering::Relaxed) & WAITING == 0 {
+        return;
+    }
+    // Acquire. pair P3. An old one says that there is room where there is none.
+    let tail = words.tail.load(Ordering::Acquire);
+    if gate(view, u64::MAX).seq.saturating_add(view.geo().capacity) > tail {
+        rouse(&words.space.word);
     }
 }
 

@@ -189,3 +189,39 @@ fn a_smaller_wish_after_one_that_timed_out_is_seen() {
         segment.settle(producer.tail(), &[(0, 0)]);
     });
 }
+
+/// w8: of a full ring, one member holds all but a message. The other one acks that, and waits for the next,
+/// though the room for it is not worth a wake-up.
+#[test]
+fn a_member_that_finds_nothing_wakes_the_producer_for_less() {
+    let model = Model::named("a_member_that_finds_nothing_wakes_the_producer_for_less");
+    model.reaches(&["slept"]).check(|run| {
+        let (segment, writer) = filled(Shape { capacity: 8, ..SHAPE }, 8);
+        let [mut a, mut b] = [(); 2].map(|()| Worker::new(run, &segment, 0));
+        let mut first = a.claim(1).unwrap();
+        let mut others = b.claim(7).unwrap();
+        a.read(&first, 0);
+        (1..8).for_each(|seq| b.read(&others, seq));
+        let notes = run.clone();
+        let a = spawn(move || {
+            a.ack(&mut first, 1);
+            let segment = a.segment();
+            let view = segment.view();
+            let longest = || {
+                wake::starving(view);
+                Duration::MAX
+            };
+            while wake::sleep(view, Awaited::Messages, longest, || {
+                Ok::<_, ()>(a.take(1).then_some(()))
+            }) == Ok(None)
+            {
+                notes.reach("slept");
+            }
+            a
+        });
+        let writer = writer.produce(|process, producer| send_run(run, process, producer, 1));
+        let _a = a.join().unwrap();
+        b.ack(&mut others, 8);
+        b.settle(writer.tail());
+    });
+}
