@@ -129,7 +129,8 @@ fn rouse(word: &WaitWord) {
         return;
     }
     // Release. pair W1: who announces itself later, in the same word, sees what was published. Relaxed on
-    // failure: either another waker was faster, or a sleeper came later, which looks behind its own fence.
+    // failure: another waker was faster, a sleeper came later, which looks behind its own fence, or the producer
+    // has found room and took its bit back.
     let next = seen.wrapping_add(WAITING);
     if word.compare_exchange(seen, next, Ordering::Release, Ordering::Relaxed).is_ok() {
         // All: groups share the word, and a member that is woken may find that it was another's turn.
