@@ -123,7 +123,7 @@ pub(crate) fn take_slowly(name: &str, count: u64) {
     tell("joined");
     for _ in 0..count {
         consumer.recv().unwrap().ack();
-        std::thread::sleep(Duration::from_micros(100));
+        std::thread::sleep(Duration::from_micros(500));
     }
     tell("taken");
 }
@@ -259,7 +259,7 @@ fn who_sleeps_is_woken_and_uses_no_processor() {
 #[test]
 fn a_slow_consumer_wakes_the_producer_once_in_a_quarter_of_the_ring() {
     const CAPACITY: u64 = 64;
-    const COUNT: u64 = 50 * CAPACITY;
+    const COUNT: u64 = 20 * CAPACITY;
     for mode in MODES {
         let name = TempName::new("quarters");
         let queue = Queue::builder(&name).capacity(CAPACITY).wake_mode(mode).group("slow");
