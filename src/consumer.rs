@@ -1,5 +1,6 @@
 //! The handle that receives for a group.
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,14 +11,16 @@ use crate::burial::Burial;
 use crate::error::{JoinError, RecvError};
 use crate::group::Group;
 use crate::intake::Intake;
+use crate::layout::View;
 use crate::letter::{DeadLetter, Undertaker};
 use crate::message::{Content, OneThread};
 use crate::retries::Retries;
 use crate::ring::claim::Claim;
-use crate::ring::compete::{Took, any_held};
+use crate::ring::compete::Took;
 use crate::ring::reader::Reader;
-use crate::ring::wake::{self, Awaited};
+use crate::ring::wake::Place;
 use crate::segment::Trust;
+use crate::strategy::WaitStrategy;
 use crate::wait::{self, Bed, Deadline, LONG, Look, SHORT};
 
 /// Quick looks at an empty queue ask the system once in so many times whether it still has its name.
@@ -47,6 +50,7 @@ pub struct Consumer<M: Content + ?Sized = [u8]> {
     round: Round,
     resumed: bool,
     notices_gone: bool,
+    strategy: WaitStrategy,
     empty_looks: u32,
     /// A claim that was not made on the shortest way. If it were returned, the others would go through memory,
     /// too, which costs more than all the rest.
@@ -75,6 +79,7 @@ impl<M: Content + ?Sized> Consumer<M> {
             round: Round::new(),
             resumed: joined.resumed,
             notices_gone: false,
+            strategy: WaitStrategy::here(),
             empty_looks: 0,
             found: None,
             retried: false,
@@ -103,6 +108,11 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// its first.
     pub fn notice_producer_gone(&mut self, on: bool) {
         self.notices_gone = on;
+    }
+
+    /// Sets how to wait for messages.
+    pub fn set_wait_strategy(&mut self, strategy: WaitStrategy) {
+        self.strategy = strategy;
     }
 
     /// Where this group's reading stands: the next sequence to be acked, or, in a shared group, to be
@@ -298,18 +308,26 @@ impl<M: Content + ?Sized> Consumer<M> {
         if self.find_shared(max) {
             return Ok(());
         }
-        let (view, group) = (self.main.at.view, self.main.reader.group());
-        // What a member holds comes by its death, which wakes nobody.
-        let longest = || {
-            if !any_held(&view, group) {
-                return LONG;
+        let (view, longest) = (self.view(), Cell::new(SHORT));
+        let bed = Bed::new([Place::data(&view)], || longest.get());
+        let found = wait::until(deadline(), self.strategy, bed, |look| {
+            let found = self.search(max, look);
+            if look == Look::Thorough {
+                longest.set(self.longest_sleep());
             }
-            wake::starving(&view);
-            SHORT
-        };
-        let bed = Bed::new(&view, Awaited::Messages, longest);
-        let found = wait::until(deadline(), bed, |look| self.search(max, look))?;
+            found
+        })?;
         if self.keep(found) { Ok(()) } else { Err(RecvError::Timeout) }
+    }
+
+    pub(crate) fn view(&self) -> View {
+        self.main.at.view
+    }
+
+    /// How long it may sleep after a look: what another member holds comes by its death, which wakes nobody.
+    pub(crate) fn longest_sleep(&self) -> Duration {
+        let held = self.main.others_hold() || self.retries.others_hold();
+        if held { SHORT } else { LONG }
     }
 
     fn keep(&mut self, found: Option<Found>) -> bool {

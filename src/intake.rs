@@ -9,7 +9,7 @@ use crate::group::{self, Group, Mode};
 use crate::layout::{Meta, lease_byte};
 use crate::ring::claim::{Claim, Corrupt, Member};
 use crate::ring::close::{closed_at, over_at};
-use crate::ring::compete::{Competitor, Fault, Took};
+use crate::ring::compete::{Competitor, Fault, Took, any_held};
 use crate::ring::control;
 use crate::ring::done::Done;
 use crate::ring::lease::give_back;
@@ -149,6 +149,16 @@ impl Intake {
     /// Whether it holds something that comes again.
     pub(crate) fn holds(&self) -> bool {
         self.reader.holds(&self.at.view)
+    }
+
+    /// Whether a member holds something; it has nothing itself. Then the producer need not wait for more room than
+    /// it asks for.
+    pub(crate) fn others_hold(&self) -> bool {
+        let held = any_held(&self.at.view, self.reader.group());
+        if held {
+            wake::starving(&self.at.view);
+        }
+        held
     }
 
     /// Whether the last producer went without closing the queue, and nobody has taken its place.

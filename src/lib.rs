@@ -71,6 +71,8 @@ mod error;
 mod segment;
 
 #[cfg(not(slipring_loom))]
+mod strategy;
+#[cfg(not(slipring_loom))]
 mod wait;
 
 #[cfg(not(slipring_loom))]
@@ -131,6 +133,7 @@ mod public {
     pub use crate::reservation::Reservation;
     pub use crate::select::{Select, Selected};
     pub use crate::snapshot::{GroupInfo, MemberInfo, ProducerInfo, Snapshot};
+    pub use crate::strategy::WaitStrategy;
     pub use crate::tasks::{Task, Tasks};
 }
 #[cfg(not(slipring_loom))]

@@ -14,6 +14,7 @@ use crate::message::{Content, OneThread};
 use crate::ring::close::is_over;
 use crate::ring::observe::{Seen, Watcher, tail};
 use crate::segment::LeaseFile;
+use crate::strategy::WaitStrategy;
 use crate::wait::{self, Deadline, Look, Poll};
 
 /// Quick looks at an idle queue ask the system once in so many times whether it still has its name.
@@ -37,6 +38,7 @@ pub struct Observer<M: Content + ?Sized = [u8]> {
     gap: u64,
     missed: u64,
     idle_looks: u32,
+    strategy: WaitStrategy,
     mapped: Arc<Mapped>,
     marker: OneThread<M>,
 }
@@ -66,9 +68,15 @@ impl<M: Content + ?Sized> Observer<M> {
             gap: 0,
             missed: 0,
             idle_looks: 0,
+            strategy: WaitStrategy::here(),
             mapped,
             marker: PhantomData,
         })
+    }
+
+    /// Sets how to wait for messages. Nobody wakes an observer: one that sleeps looks once in a millisecond.
+    pub fn set_wait_strategy(&mut self, strategy: WaitStrategy) {
+        self.strategy = strategy;
     }
 
     /// The next sequence to look at.
@@ -122,7 +130,7 @@ impl<M: Content + ?Sized> Observer<M> {
     }
 
     fn recv_by(&mut self, deadline: Deadline) -> Result<Observation<'_, M>, RecvError> {
-        let seen = wait::until(deadline, Poll::new(), |look| self.look(look))?;
+        let seen = wait::until(deadline, self.strategy, Poll::new(), |look| self.look(look))?;
         let seen = seen.ok_or(RecvError::Timeout)?;
         Ok(self.observation(seen))
     }

@@ -15,7 +15,9 @@ use crate::ring::close;
 use crate::ring::control;
 use crate::ring::lease::try_take;
 use crate::ring::publish::{NoRoom, Publisher};
-use crate::ring::wake::{self, Awaited};
+use crate::ring::wake;
+use crate::ring::wake::Place;
+use crate::strategy::WaitStrategy;
 use crate::sync::Ordering;
 use crate::wait::{self, Bed, Deadline, LONG, Look};
 
@@ -47,6 +49,7 @@ pub struct Producer<M: Content + ?Sized = [u8]> {
     scans: u32,
     /// The group that held the queue at the last look, and who is in it; `None` since there was room.
     last_full: Option<(Option<u8>, Full)>,
+    strategy: WaitStrategy,
     marker: OneThread<M>,
 }
 
@@ -73,7 +76,14 @@ impl<M: Content + ?Sized> Producer<M> {
             Publisher::take_over(&at.view).map_err(|Corrupt(what)| JoinError::Corrupt { what })?;
         close::reopen(&at.view);
         drop(control);
-        Ok(Producer { publisher, at, bytes, full, scans: 0, last_full: None, marker: PhantomData })
+        let strategy = WaitStrategy::here();
+        let (scans, last_full, marker) = (0, None, PhantomData);
+        Ok(Producer { publisher, at, bytes, full, scans, last_full, strategy, marker })
+    }
+
+    /// Sets how to wait for room.
+    pub fn set_wait_strategy(&mut self, strategy: WaitStrategy) {
+        self.strategy = strategy;
     }
 
     /// The sequence that the next message will get.
@@ -388,9 +398,9 @@ impl<M: Content + ?Sized> Producer<M> {
         let mut last = None;
         let view = self.at.view;
         // Less than what is worth a wake-up, but enough, is found at the bound of the sleep.
-        let room = Awaited::Room { wanted: self.publisher.wanted(&view, n) };
-        let bed = Bed::new(&view, room, || LONG);
-        let found = wait::until(deadline, bed, |look| match self.room(n, look) {
+        let room = Place::space(&view, self.publisher.wanted(&view, n));
+        let bed = Bed::new([room], || LONG);
+        let found = wait::until(deadline, self.strategy, bed, |look| match self.room(n, look) {
             Ok(()) => Ok(Some(())),
             Err(SendError::Full(full)) => {
                 last = Some(full);

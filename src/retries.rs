@@ -48,6 +48,10 @@ impl Retries {
         self.intake.as_ref().is_some_and(Intake::holds)
     }
 
+    pub(crate) fn others_hold(&self) -> bool {
+        self.intake.as_ref().is_some_and(Intake::others_hold)
+    }
+
     pub(crate) fn intake(&mut self) -> Option<&mut Intake> {
         self.intake.as_mut()
     }

@@ -1,5 +1,6 @@
 //! One reader for several queues.
 
+use std::cell::Cell;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
@@ -8,7 +9,9 @@ use crate::batch::{Batch, Received};
 use crate::consumer::Consumer;
 use crate::error::SelectError;
 use crate::message::Content;
-use crate::wait::{self, Deadline, Look, Poll};
+use crate::ring::wake::Place;
+use crate::strategy::WaitStrategy;
+use crate::wait::{self, Bed, Deadline, LONG, Look, SHORT};
 
 /// Consumers of several queues, read in turn: whichever has something. What a queue with one producer needs
 /// where there are several: a queue for each, and one reader.
@@ -43,6 +46,7 @@ pub struct Select<M: Content + ?Sized = [u8]> {
     consumers: Vec<Consumer<M>>,
     /// Where the next look begins.
     next: usize,
+    strategy: WaitStrategy,
 }
 
 impl<M: Content + ?Sized> Default for Select<M> {
@@ -54,7 +58,7 @@ impl<M: Content + ?Sized> Default for Select<M> {
 impl<M: Content + ?Sized> Select<M> {
     /// With no consumer yet: whatever waits then waits in vain.
     pub fn new() -> Select<M> {
-        Select { consumers: Vec::new(), next: 0 }
+        Select { consumers: Vec::new(), next: 0, strategy: WaitStrategy::here() }
     }
 
     /// Adds a consumer; returns its index.
@@ -66,6 +70,11 @@ impl<M: Content + ?Sized> Select<M> {
     /// Takes a consumer out; `None` if there is none of that index. Those behind it move up by one.
     pub fn remove(&mut self, index: usize) -> Option<Consumer<M>> {
         (index < self.consumers.len()).then(|| self.consumers.remove(index))
+    }
+
+    /// Sets how to wait for messages. The consumers' own strategies do not count here.
+    pub fn set_wait_strategy(&mut self, strategy: WaitStrategy) {
+        self.strategy = strategy;
     }
 
     /// The consumers, by their indexes.
@@ -158,7 +167,19 @@ impl<M: Content + ?Sized> Select<M> {
         max: usize,
         deadline: Deadline,
     ) -> Result<Selected<Batch<'_, M>>, SelectError> {
-        let found = wait::until(deadline, Poll::new(), |look| self.look(max, look))?;
+        if let Some(index) = self.look(max, Look::Quick)? {
+            return self.lend(index).ok_or(SelectError::Timeout);
+        }
+        let (views, longest) = (self.consumers.iter().map(Consumer::view), Cell::new(SHORT));
+        let views: Vec<_> = views.collect();
+        let bed = Bed::new(views.iter().map(Place::data).collect::<Vec<_>>(), || longest.get());
+        let found = wait::until(deadline, self.strategy, bed, |look| {
+            let found = self.look(max, look);
+            if look == Look::Thorough {
+                longest.set(self.longest_sleep());
+            }
+            found
+        })?;
         found.and_then(|index| self.lend(index)).ok_or(SelectError::Timeout)
     }
 
@@ -182,6 +203,10 @@ impl<M: Content + ?Sized> Select<M> {
             }
         }
         Ok(None)
+    }
+
+    fn longest_sleep(&self) -> Duration {
+        self.consumers.iter().map(Consumer::longest_sleep).min().unwrap_or(LONG)
     }
 
     fn lend(&mut self, index: usize) -> Option<Selected<Batch<'_, M>>> {

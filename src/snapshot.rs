@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use crate::attach::Mapped;
 use crate::error::SystemError;
 use crate::group::{Mode, Retention, identity_of, pid_of, target_of};
-use crate::layout::{GroupState, View, lease_byte};
+use crate::layout::{GroupState, View, WakeMode, lease_byte};
 use crate::ring::close::closed_at;
 use crate::ring::control;
 use crate::ring::control::RETENTION_RELEASE;
@@ -41,6 +41,8 @@ pub struct Snapshot {
     pub groups_max: usize,
     /// Size of the consumer table.
     pub consumers_max: usize,
+    /// How those who wait are woken.
+    pub wake_mode: WakeMode,
     /// The queue's first sequence.
     pub base: u64,
     /// The next sequence to be published, also if the last producer died half-way through a batch.
@@ -214,6 +216,7 @@ impl Snapshot {
             created_at: SystemTime::UNIX_EPOCH + Duration::from_nanos(config.created_at),
             groups_max: geo.groups_max,
             consumers_max: geo.consumers_max,
+            wake_mode: view.wake(),
             base: geo.base,
             tail,
             closed_at,

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::Backoff;
 
-use crate::layout::{View, WakeMode};
-use crate::ring::wake::{self, Awaited};
+use crate::ring::wake::{self, Place};
+use crate::strategy::{Then, WaitStrategy};
 
 /// When a wait ends for want of success; `None` = never.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +27,10 @@ impl Deadline {
         Deadline(Some(instant))
     }
 
+    fn min(self, other: Deadline) -> Deadline {
+        Deadline([self.0, other.0].into_iter().flatten().min())
+    }
+
     fn left(self) -> Duration {
         self.0.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()))
     }
@@ -41,10 +45,10 @@ pub(crate) enum Look {
     Thorough,
 }
 
-/// Looks with the shortest of pauses in between, before the pauses grow.
-const SPINS: u32 = 64;
-/// Yields for this long before the first sleep.
-const YIELD_FOR: Duration = Duration::from_micros(100);
+/// Looks in a row without a look at the clock.
+const ROW: u64 = 64;
+/// Who stays awake looks thoroughly so often.
+const THOROUGH_EVERY: Duration = Duration::from_millis(1);
 /// First and longest sleep of those who poll. A sleeper is found asleep for half of it on average.
 const SLEEP_MIN: Duration = Duration::from_micros(50);
 const SLEEP_MAX: Duration = Duration::from_millis(1);
@@ -89,32 +93,32 @@ impl Rest for Poll {
     }
 }
 
-/// Sleeps at a word of the segment, until somebody wakes or the bound has passed; polls if the queue says so.
+/// Sleeps at words of segments, until somebody wakes or the bound has passed. Polls if one of the queues says so:
+/// nobody would wake.
 #[derive(Debug)]
-pub(crate) struct Bed<'v, F> {
-    view: &'v View,
-    what: Awaited,
+pub(crate) struct Bed<P, F> {
+    places: P,
     longest: F,
-    poll: Poll,
+    poll: Option<Poll>,
 }
 
-impl<'v, F: Fn() -> Duration> Bed<'v, F> {
-    pub(crate) fn new(view: &'v View, what: Awaited, longest: F) -> Bed<'v, F> {
-        Bed { view, what, longest, poll: Poll::new() }
+impl<'v, P: AsRef<[Place<'v>]>, F> Bed<P, F> {
+    /// `longest` is asked before each sleep.
+    pub(crate) fn new(places: P, longest: F) -> Bed<P, F> {
+        let woken = places.as_ref().iter().all(Place::wakes);
+        Bed { places, longest, poll: (!woken).then(Poll::new) }
     }
 }
 
-impl<F: Fn() -> Duration> Rest for Bed<'_, F> {
+impl<'v, P: AsMut<[Place<'v>]>, F: Fn() -> Duration> Rest for Bed<P, F> {
     fn rest<T, E>(
         &mut self,
         left: Duration,
         look: impl FnOnce() -> Result<Option<T>, E>,
     ) -> Result<Option<T>, E> {
-        match self.view.wake() {
-            WakeMode::None => self.poll.rest(left, look),
-            WakeMode::Membarrier | WakeMode::Fence => {
-                wake::sleep(self.view, self.what, || left.min((self.longest)()), look)
-            }
+        match &mut self.poll {
+            Some(poll) => poll.rest(left, look),
+            None => wake::sleep(self.places.as_mut(), || left.min((self.longest)()), look),
         }
     }
 }
@@ -122,29 +126,31 @@ impl<F: Fn() -> Duration> Rest for Bed<'_, F> {
 /// Looks until there is something, or the deadline has passed (`Ok(None)`): at least once.
 pub(crate) fn until<T, E>(
     deadline: Deadline,
+    strategy: WaitStrategy,
     mut rest: impl Rest,
     mut look: impl FnMut(Look) -> Result<Option<T>, E>,
 ) -> Result<Option<T>, E> {
-    // What is on its way comes within a few transfers of a cache line: doubling pauses would oversleep.
-    for _ in 0..SPINS {
-        if let Some(found) = look(Look::Quick)? {
-            return Ok(Some(found));
-        }
-        std::hint::spin_loop();
+    let (spins, forever) = (u64::from(strategy.spins), u64::MAX);
+    let mut found = stay_awake(deadline, spins, ROW, std::hint::spin_loop, &mut look)?;
+    if found.is_none() && strategy.then == Then::Spin {
+        found = stay_awake(deadline, forever, ROW, std::hint::spin_loop, &mut look)?;
     }
-    let backoff = Backoff::new();
-    while !backoff.is_completed() {
-        if let Some(found) = look(Look::Quick)? {
-            return Ok(Some(found));
+    if found.is_none() && strategy.spins > 0 {
+        let backoff = Backoff::new();
+        while found.is_none() && !backoff.is_completed() {
+            backoff.snooze();
+            found = look(Look::Quick)?;
         }
-        backoff.snooze();
     }
-    let since = Instant::now();
-    while since.elapsed() < YIELD_FOR && !deadline.left().is_zero() {
-        if let Some(found) = look(Look::Quick)? {
-            return Ok(Some(found));
-        }
-        thread::yield_now();
+    if found.is_none() {
+        let end = match strategy.then {
+            Then::Sleep => deadline.min(Deadline::after(strategy.yields)),
+            Then::Spin | Then::Yield => deadline,
+        };
+        found = stay_awake(end, forever, 1, thread::yield_now, &mut look)?;
+    }
+    if found.is_some() {
+        return Ok(found);
     }
     loop {
         let left = deadline.left();
@@ -157,31 +163,105 @@ pub(crate) fn until<T, E>(
     }
 }
 
+/// Looks without a sleep, `looks` times or until `end`, with `pause` in between, `row` times between two looks at the
+/// clock.
+fn stay_awake<T, E>(
+    end: Deadline,
+    mut looks: u64,
+    row: u64,
+    pause: fn(),
+    look: &mut impl FnMut(Look) -> Result<Option<T>, E>,
+) -> Result<Option<T>, E> {
+    let mut thorough = None;
+    while looks > 0 {
+        let row = looks.min(row);
+        for _ in 0..row {
+            if let Some(found) = look(Look::Quick)? {
+                return Ok(Some(found));
+            }
+            pause();
+        }
+        looks -= row;
+        // The first row, which often is enough, pays for no look at the clock.
+        if looks == 0 || end.left().is_zero() {
+            break;
+        }
+        let due = thorough.get_or_insert_with(|| Deadline::after(THOROUGH_EVERY));
+        if due.left().is_zero() {
+            thorough = None;
+            if let Some(found) = look(Look::Thorough)? {
+                return Ok(Some(found));
+            }
+        }
+    }
+    Ok(None)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_deadline_in_the_past_still_looks_once() {
-        let found = until(Deadline::after(Duration::ZERO), Poll::new(), |_| Ok::<_, ()>(Some(7)));
-        assert_eq!(found, Ok(Some(7)));
+    fn strategies() -> impl Iterator<Item = WaitStrategy> {
+        let all = [WaitStrategy::spin(), WaitStrategy::spin_then_yield(), WaitStrategy::default()];
+        all.into_iter().flat_map(|strategy| {
+            let long = Duration::from_secs(3600);
+            [strategy, strategy.spins(0), strategy.spins(u32::MAX), strategy.yields(long)]
+        })
     }
 
     #[test]
-    fn a_wait_ends_not_before_its_deadline() {
-        let since = Instant::now();
-        let timeout = Duration::from_millis(20);
-        let found: Result<Option<()>, ()> =
-            until(Deadline::after(timeout), Poll::new(), |_| Ok(None));
-        assert_eq!(found, Ok(None));
-        assert!(since.elapsed() >= timeout);
+    fn a_deadline_in_the_past_still_looks_once() {
+        for strategy in strategies() {
+            let past = Deadline::after(Duration::ZERO);
+            let found = until(past, strategy, Poll::new(), |_| Ok::<_, ()>(Some(7)));
+            assert_eq!(found, Ok(Some(7)), "{strategy:?}");
+        }
+    }
+
+    #[test]
+    fn a_wait_ends_not_before_its_deadline_and_looks_at_last() {
+        for strategy in strategies() {
+            let since = Instant::now();
+            let timeout = Duration::from_millis(5);
+            let mut last = None;
+            let found: Result<Option<()>, ()> =
+                until(Deadline::after(timeout), strategy, Poll::new(), |how| {
+                    last = Some((how, since.elapsed() >= timeout));
+                    Ok(None)
+                });
+            assert_eq!(found, Ok(None));
+            assert!(since.elapsed() >= timeout, "{strategy:?}");
+            assert_eq!(last, Some((Look::Thorough, true)), "{strategy:?}");
+        }
     }
 
     #[test]
     fn a_long_wait_looks_thoroughly() {
-        let found = until(Deadline::NEVER, Poll::new(), |how| {
-            Ok::<_, ()>((how == Look::Thorough).then_some(()))
-        });
-        assert_eq!(found, Ok(Some(())));
+        for strategy in strategies() {
+            let found = until(Deadline::NEVER, strategy, Poll::new(), |how| {
+                Ok::<_, ()>((how == Look::Thorough).then_some(()))
+            });
+            assert_eq!(found, Ok(Some(())), "{strategy:?}");
+        }
+    }
+
+    /// A strategy that never sleeps never rests.
+    #[test]
+    fn only_a_strategy_that_sleeps_comes_to_rest() {
+        struct Asleep;
+        impl Rest for Asleep {
+            fn rest<T, E>(
+                &mut self,
+                _: Duration,
+                _: impl FnOnce() -> Result<Option<T>, E>,
+            ) -> Result<Option<T>, E> {
+                panic!("asleep")
+            }
+        }
+        for strategy in [WaitStrategy::spin(), WaitStrategy::spin_then_yield()] {
+            let soon = Deadline::after(Duration::from_millis(5));
+            let found = until(soon, strategy, Asleep, |_| Ok::<Option<()>, ()>(None));
+            assert_eq!(found, Ok(None));
+        }
     }
 }

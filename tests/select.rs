@@ -7,7 +7,7 @@ mod common;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::TempName;
+use common::{TempName, words};
 use slipring::{Group, Producer, Queue, RecvError, Select, SelectError};
 
 /// So many queues, a producer of each, and a reader of all.
@@ -87,6 +87,33 @@ fn a_wait_ends_at_its_timeout_and_not_before() {
         assert_eq!((message.index(), &**message), (1, &b"late"[..]));
         message.ack();
     });
+}
+
+/// Where the words lie that consumers sleep at; bit 0: somebody does.
+const DATA: u64 = 1280;
+
+#[test]
+fn who_waits_sleeps_at_every_queue_and_each_producer_wakes_it() {
+    let (names, mut producers, mut select) = bench("asleep", 3);
+    let files: Vec<_> = names.iter().map(|name| words::open(&name.path())).collect();
+    let asleep = |file| words::get32(file, DATA) & 1 == 1;
+    for round in 0..6 {
+        let turn = round % 3;
+        let receiver = thread::scope(|scope| {
+            let waits = scope.spawn(|| {
+                let message = select.recv().unwrap();
+                let index = message.index();
+                message.ack();
+                index
+            });
+            while !files.iter().all(asleep) {
+                thread::yield_now();
+            }
+            producers[turn].send("x").unwrap();
+            waits.join().unwrap()
+        });
+        assert_eq!(receiver, turn);
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::error::{BuryError, JoinError, LettersError, OpenError, RecvError, Req
 use crate::group::{self, Group, Start};
 use crate::letter::{DeadLetter, default_target, retry_queue};
 use crate::observer::Observer;
+use crate::ring::wake;
 
 /// The dead letters of a queue.
 ///
@@ -135,6 +136,8 @@ fn some<T>(received: Result<Option<T>, RecvError>) -> Result<Option<T>, RecvErro
 struct Way {
     queue: String,
     group: String,
+    /// The group's members sleep here, though its retries are in another queue.
+    main: Queue,
     retries: Queue,
 }
 
@@ -154,7 +157,7 @@ impl Way {
         let retries = Way::make(&name, &main, options, &like)
             .map_err(|fault| RequeueError::Send { queue: name, source: Box::new(fault) })?;
         group::announce_retries(&at, &group, options.timeout).map_err(failed)?;
-        Ok(Way { queue, group, retries })
+        Ok(Way { queue, group, main, retries })
     }
 
     fn make(
@@ -180,6 +183,8 @@ impl Way {
         send().map_err(|fault| RequeueError::Send {
             queue: self.retries.name().to_owned(),
             source: Box::new(fault),
-        })
+        })?;
+        wake::data(self.main.mapped.view());
+        Ok(())
     }
 }

@@ -34,7 +34,7 @@ use std::time::Duration;
 use super::gate::gate;
 use crate::layout::{View, WakeMode};
 use crate::seq::Head;
-use crate::sync::{Ordering, WaitWord, barrier_everywhere, barrier_of_compiler, fence};
+use crate::sync::{AtomicU64, Ordering, WaitWord, barrier_everywhere, barrier_of_compiler, fence};
 
 /// Somebody sleeps at the word, or is about to.
 const WAITING: u32 = 1;
@@ -161,37 +161,57 @@ pub(crate) fn take_over(view: &View) {
     words.space.word.fetch_and(!WAITING, Ordering::Relaxed);
 }
 
-/// What a sleeper waits for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Awaited {
-    Messages,
-    /// The gate that is worth a wake-up. The look may ask for less.
-    Room {
-        wanted: u64,
-    },
+/// A word to sleep at, of one queue.
+#[derive(Debug)]
+pub(crate) struct Place<'v> {
+    mode: WakeMode,
+    word: &'v WaitWord,
+    /// The word as the sleeper left it.
+    value: u32,
+    /// Of a producer: the gate that is worth a wake-up, and where to say so. The look may ask for less.
+    wish: Option<(&'v AtomicU64, u64)>,
 }
 
-/// Looks once, and if there is nothing sleeps until somebody wakes, or for `longest`, which is asked
-/// behind the look. The caller looks again then: `None` says nothing. Not in mode `none`.
+impl<'v> Place<'v> {
+    /// Until there is a message.
+    pub(crate) fn data(view: &'v View) -> Place<'v> {
+        Place { mode: view.wake(), word: &view.control().data, value: 0, wish: None }
+    }
+
+    /// Until there is room.
+    pub(crate) fn space(view: &'v View, wanted: u64) -> Place<'v> {
+        let space = &view.control().space;
+        let wish = Some((&space.wanted, wanted));
+        Place { mode: view.wake(), word: &space.word, value: 0, wish }
+    }
+
+    /// Whether anybody wakes who sleeps here.
+    #[cfg(not(slipring_loom))]
+    pub(crate) fn wakes(&self) -> bool {
+        self.mode != WakeMode::None
+    }
+}
+
+/// Looks once, and if there is nothing sleeps until somebody wakes at one of `places`, or for `longest`, which is
+/// asked behind the look. The caller looks again then: `None` says nothing. Not in mode `none`.
 pub(crate) fn sleep<T, E>(
-    view: &View,
-    what: Awaited,
+    places: &mut [Place<'_>],
     longest: impl FnOnce() -> Duration,
     look: impl FnOnce() -> Result<Option<T>, E>,
 ) -> Result<Option<T>, E> {
-    let word = match what {
-        Awaited::Messages => &view.control().data,
-        Awaited::Room { wanted } => {
+    let mut everywhere = false;
+    for place in &mut *places {
+        if let Some((word, wanted)) = place.wish {
             // Relaxed: the fence below orders it. pair W1.
-            view.control().space.wanted.store(wanted, Ordering::Relaxed);
-            &view.control().space.word
+            word.store(wanted, Ordering::Relaxed);
         }
-    };
-    // Acquire. pair W1: if a waker came before, in this word, the look below sees what it published. Before the
-    // look: a wake-up that comes in between changes the word, and the sleep does not begin.
-    let value = word.fetch_or(WAITING, Ordering::Acquire) | WAITING;
-    if view.wake() == WakeMode::Membarrier {
-        // SeqCst, here and on every processor that runs a waker. pair W1: the bit above, the look below.
+        // Acquire. pair W1: if a waker came before, in this word, the look below sees what it published. Before
+        // the look: a wake-up that comes in between changes the word, and the sleep does not begin.
+        place.value = place.word.fetch_or(WAITING, Ordering::Acquire) | WAITING;
+        everywhere |= place.mode == WakeMode::Membarrier;
+    }
+    if everywhere {
+        // SeqCst, here and on every processor that runs a waker. pair W1: the bits above, the look below.
         barrier_everywhere();
     } else {
         // SeqCst fence. pair W1: as above.
@@ -199,10 +219,12 @@ pub(crate) fn sleep<T, E>(
     }
     let found = look()?;
     if found.is_none() {
-        word.sleep(value, longest());
-    } else if let Awaited::Room { .. } = what {
+        WaitWord::sleep(places.iter().map(|place| (place.word, place.value)), longest());
+        return Ok(found);
+    }
+    for place in places.iter().filter(|place| place.wish.is_some()) {
         // Relaxed: nobody else sleeps here. Left, the bit would cost acks a scan each, and then a wake-up.
-        word.fetch_and(!WAITING, Ordering::Relaxed);
+        place.word.fetch_and(!WAITING, Ordering::Relaxed);
     }
     Ok(found)
 }

@@ -6,7 +6,8 @@
 
 #![allow(unsafe_code)]
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::Duration;
 
 use loom::cell::UnsafeCell;
@@ -97,6 +98,7 @@ impl AtomicU64 {
 
 /// A word to sleep at. The lock stands for the kernel's, under which it compares the word before a sleep. A sleep
 /// has no end but a wake-up: what the protocol loses is a deadlock here.
+#[derive(Debug)]
 pub(crate) struct WaitWord {
     word: loom::sync::atomic::AtomicU32,
     asleep: Mutex<()>,
@@ -139,20 +141,86 @@ impl WaitWord {
         }
     }
 
-    pub(crate) fn sleep(&self, value: u32, _longest: Duration) {
-        let guard = self.asleep.lock().unwrap_or_else(|_| unreachable!("nobody panics under it"));
-        // Relaxed: a waker changes the word first and takes the lock then.
-        if self.word.load(Ordering::Relaxed) == value {
-            drop(self.bell.wait(guard));
+    pub(crate) fn sleep<'w>(
+        words: impl ExactSizeIterator<Item = (&'w WaitWord, u32)>,
+        _longest: Duration,
+    ) {
+        let words: Vec<_> = words.collect();
+        match words[..] {
+            [(word, value)] => {
+                let guard = word.lock();
+                // Relaxed: a waker changes the word first and takes the lock then.
+                if word.word.load(Ordering::Relaxed) == value {
+                    drop(word.bell.wait(guard));
+                }
+            }
+            _ => sleep_at_any(&words),
         }
+    }
+
+    fn lock(&self) -> loom::sync::MutexGuard<'_, ()> {
+        self.asleep.lock().unwrap_or_else(|_| unreachable!("nobody panics under it"))
     }
 
     pub(crate) fn wake_all(&self) {
         if step() {
-            let _guard = self.asleep.lock();
+            let _guard = self.lock();
             self.bell.notify_all();
+            let bells = ELSEWHERE.with_borrow(|asleep| {
+                asleep
+                    .iter()
+                    .filter(|(at, _)| *at == &raw const *self)
+                    .map(|(_, bell)| Rc::clone(bell))
+                    .collect::<Vec<_>>()
+            });
+            bells.iter().for_each(|bell| bell.ring());
         }
     }
+}
+
+/// What one sleeper at several words is woken by.
+struct Bell {
+    rung: Mutex<bool>,
+    heard: Condvar,
+}
+
+impl Bell {
+    fn lock(&self) -> loom::sync::MutexGuard<'_, bool> {
+        self.rung.lock().unwrap_or_else(|_| unreachable!("nobody panics under it"))
+    }
+
+    fn ring(&self) {
+        *self.lock() = true;
+        self.heard.notify_all();
+    }
+}
+
+thread_local! {
+    /// Who sleeps at which word, beside others. Outside of the model, as the kernel's own lists are; each word's
+    /// lock stands for the order in which it is looked at.
+    static ELSEWHERE: RefCell<Vec<(*const WaitWord, Rc<Bell>)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// As the kernel does it: one word after the other is compared and slept at under its lock, and one that has
+/// changed ends it all.
+fn sleep_at_any(words: &[(&WaitWord, u32)]) {
+    let bell = Rc::new(Bell { rung: Mutex::new(false), heard: Condvar::new() });
+    let asleep = words.iter().all(|(word, value)| {
+        let _guard = word.lock();
+        // Relaxed: as for one word.
+        let still = word.word.load(Ordering::Relaxed) == *value;
+        if still {
+            ELSEWHERE.with_borrow_mut(|asleep| asleep.push((&raw const **word, Rc::clone(&bell))));
+        }
+        still
+    });
+    if asleep {
+        let mut rung = bell.lock();
+        while !*rung {
+            rung = bell.heard.wait(rung).unwrap_or_else(|_| unreachable!("nobody panics under it"));
+        }
+    }
+    ELSEWHERE.with_borrow_mut(|asleep| asleep.retain(|(_, other)| !Rc::ptr_eq(other, &bell)));
 }
 
 /// In the models, both barriers are full ones where they are.

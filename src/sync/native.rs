@@ -44,10 +44,19 @@ impl WaitWord {
         self.0.compare_exchange(current, new, success, failure)
     }
 
-    /// Sleeps until it is woken, for at most `longest`; not at all if the word is not `value`.
-    pub(crate) fn sleep(&self, value: u32, longest: Duration) {
-        // SAFETY: the address of a word that is borrowed.
-        unsafe { futex::wait(self.0.as_ptr(), value, longest) };
+    /// Sleeps until it is woken at any of `words`, for at most `longest`; not at all if one of them is not of its
+    /// value.
+    pub(crate) fn sleep<'w>(
+        words: impl ExactSizeIterator<Item = (&'w WaitWord, u32)>,
+        longest: Duration,
+    ) {
+        let mut words = words.map(|(word, value)| (word.0.as_ptr(), value));
+        match (words.len(), words.next()) {
+            // SAFETY: the address of a word that is borrowed.
+            (1, Some((at, value))) => unsafe { futex::wait(at, value, longest) },
+            // SAFETY: addresses of words that are borrowed.
+            (_, first) => unsafe { futex::wait_any(first.into_iter().chain(words), longest) },
+        }
     }
 
     /// Wakes all that sleep here.

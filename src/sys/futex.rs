@@ -2,8 +2,11 @@
 
 #![allow(unsafe_code)]
 
-use std::ptr;
 use std::time::Duration;
+use std::{io, ptr, thread};
+
+/// As good as no bound, and small enough to be added to the time.
+const FOREVER: Duration = Duration::from_secs(1 << 31);
 
 /// Sleeps for at most `longest`, unless the word at `at` is not `value` (any more). Signals end it early, and
 /// so may nothing at all.
@@ -19,6 +22,59 @@ pub(crate) unsafe fn wait(at: *mut u32, value: u32, longest: Duration) {
     // SAFETY: by the caller's word; the time lives until the call returns. Whatever it returns, the caller looks
     // again.
     unsafe { libc::syscall(libc::SYS_futex, at, libc::FUTEX_WAIT, value, &raw const longest) };
+}
+
+/// Sleep of those whom the kernel lets wait at one word only: they have to look.
+const BLIND: Duration = Duration::from_millis(1);
+
+/// `struct futex_waitv` in linux/futex.h.
+#[repr(C)]
+struct Waiter {
+    value: u64,
+    at: u64,
+    flags: u32,
+    reserved: u32,
+}
+
+/// `FUTEX2_SIZE_U32` in linux/futex.h; without `FUTEX2_PRIVATE`.
+const SIZE_U32: u32 = 2;
+
+/// The same at several words, each with its value: futex_waitv(2), since Linux 5.16. Where the kernel has it not,
+/// and for more words than it takes (128, `FUTEX_WAITV_MAX`), sleeps for a millisecond at most.
+///
+/// # Safety
+/// All are aligned, and mapped while this lasts.
+pub(crate) unsafe fn wait_any(words: impl Iterator<Item = (*mut u32, u32)>, longest: Duration) {
+    let waiters: Vec<_> = words
+        .map(|(at, value)| {
+            let (value, at) = (u64::from(value), at.expose_provenance() as u64);
+            Waiter { value, at, flags: SIZE_U32, reserved: 0 }
+        })
+        .collect();
+    let end = now() + longest.min(FOREVER);
+    let end = libc::timespec {
+        tv_sec: end.as_secs() as libc::time_t,
+        tv_nsec: end.subsec_nanos() as libc::c_long,
+    };
+    let (at, count) = (waiters.as_ptr(), waiters.len());
+    let clock = libc::CLOCK_MONOTONIC;
+    // SAFETY: by the caller's word; the array and the time live until the call returns.
+    let rc = unsafe { libc::syscall(libc::SYS_futex_waitv, at, count, 0, &raw const end, clock) };
+    if rc < 0 {
+        match io::Error::last_os_error().raw_os_error() {
+            // A word has changed, the time is up, or a signal came.
+            Some(libc::EAGAIN | libc::ETIMEDOUT | libc::EINTR) => {}
+            _ => thread::sleep(longest.min(BLIND)),
+        }
+    }
+}
+
+/// Time of the clock that futex_waitv(2) counts by.
+fn now() -> Duration {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes the value that it is given. It does not fail for this clock.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
 /// Wakes all that sleep at the word at `at`.

@@ -29,6 +29,29 @@ fn a_queue_is_shown_for_people_and_for_programs() {
 }
 
 #[test]
+fn how_to_wait_and_to_be_woken_is_chosen_by_flags() {
+    for mode in ["membarrier", "fence", "none"] {
+        let name = TempName::new("wake");
+        run(&["create", &name, "--group", "g", "--wake", mode]).quietly();
+        let shown = json(&["inspect", &name, "--json"])["wake_mode"].as_str().unwrap().to_owned();
+        // Some kernels refuse membarrier(2).
+        assert!(shown == mode || (mode, &*shown) == ("membarrier", "fence"));
+        assert!(run(&["inspect", &name]).quietly().contains(&format!("wake      {shown}")));
+        for wait in ["spin", "yield", "sleep"] {
+            let args = ["recv", &name, "--group", "g", "--count", "3", "--wait", wait];
+            let reader = Running::start(&args);
+            let watcher = ["tail", &name, "--count", "3", "--from", "oldest", "--wait", wait];
+            feed(&["send", &name, "--wait", wait], b"0\n1\n2\n").quietly();
+            assert_eq!(reader.finish().quietly(), "0\n1\n2\n");
+            assert_eq!(run(&watcher).quietly(), "0\n1\n2\n");
+        }
+    }
+    let name = TempName::new("no-wake");
+    run(&["create", &name]).quietly();
+    run(&["send", &name, "--wake", "fence"]).says(2, &["--wake", "--create"]);
+}
+
+#[test]
 fn all_queues_are_listed_also_those_that_cannot_be_opened() {
     let (good, bad) = (TempName::new("good"), TempName::new("bad"));
     run(&["create", &good, "--capacity", "8"]).quietly();

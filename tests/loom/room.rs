@@ -13,7 +13,7 @@ use super::roles::{Consumer, Producer, controlled};
 use super::sleep::{SHAPE, alone, bound_passes, send_run, sleep};
 use crate::ring::claim::Member;
 use crate::ring::publish::Publisher;
-use crate::ring::wake::{self, Awaited};
+use crate::ring::wake::{self, Place};
 use crate::sync::set_barriers_over;
 
 /// As `alone`, full.
@@ -69,7 +69,7 @@ fn sends_before<T>(
     let wanted = producer.publisher.wanted(process.view(), n);
     let (mut begin, mut begun) = (Some(begin), None);
     set_barriers_over(true);
-    sleep(run, process.view(), Awaited::Room { wanted }, || {
+    sleep(run, [Place::space(process.view(), wanted)], || {
         let sent = producer.send_run(n).ok();
         if let Some(begin) = begin.take() {
             begun = Some(begin());
@@ -177,12 +177,12 @@ fn a_smaller_wish_after_one_that_timed_out_is_seen() {
         let reads = Reader::new(&segment, 0).reads(1);
         let mut producer = Producer::of(&process, publisher, 1);
         let view = process.view();
-        let two = Awaited::Room { wanted: producer.publisher.wanted(view, 2) };
+        let two = Place::space(view, producer.publisher.wanted(view, 2));
         let look = || {
             bound_passes(&view.control().space.word);
             Ok::<_, ()>(producer.room(2).ok())
         };
-        let room = wake::sleep(view, two, || Duration::MAX, look);
+        let room = wake::sleep(&mut [two], || Duration::MAX, look);
         assert_eq!(room, Ok(None), "one is acked at most");
         send_run(run, &process, &mut producer, 1);
         reads.join().unwrap().drain();
@@ -211,7 +211,7 @@ fn a_member_that_finds_nothing_wakes_the_producer_for_less() {
                 wake::starving(view);
                 Duration::MAX
             };
-            while wake::sleep(view, Awaited::Messages, longest, || {
+            while wake::sleep(&mut [Place::data(view)], longest, || {
                 Ok::<_, ()>(a.take(1).then_some(()))
             }) == Ok(None)
             {

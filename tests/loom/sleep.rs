@@ -11,25 +11,23 @@ use super::explore::{Model, Run};
 use super::heap::{Process, Segment, Shape};
 use super::members::{Worker, Writer, filled};
 use super::roles::{Consumer, Producer, controlled, make};
-use crate::layout::View;
 use crate::ring::close::over_at;
 use crate::ring::control::{Position, remove_group};
 use crate::ring::publish::Publisher;
-use crate::ring::wake::{self, Awaited};
+use crate::ring::wake::{self, Place};
 use crate::sync::{Ordering, WaitWord};
 
 pub(super) const SHAPE: Shape =
     Shape { capacity: 2, groups: 1, records: 2, observed: false, sleepers: true };
 
 /// Sleeps until `look` finds something.
-pub(super) fn sleep<T>(
+pub(super) fn sleep<T, const N: usize>(
     run: &Run,
-    view: &View,
-    what: Awaited,
+    mut places: [Place<'_>; N],
     mut look: impl FnMut() -> Option<T>,
 ) -> T {
     loop {
-        match wake::sleep(view, what, || Duration::MAX, || Ok::<_, ()>(look())) {
+        match wake::sleep(&mut places, || Duration::MAX, || Ok::<_, ()>(look())) {
             Ok(Some(found)) => return found,
             Ok(None) => run.reach("slept"),
             Err(()) => unreachable!(),
@@ -48,7 +46,7 @@ pub(super) fn bound_passes(word: &WaitWord) {
 pub(super) fn send_run(run: &Run, process: &Process, producer: &mut Producer, n: u64) {
     let view = process.view();
     let wanted = producer.publisher.wanted(view, n);
-    sleep(run, view, Awaited::Room { wanted }, || producer.send_run(n).ok());
+    sleep(run, [Place::space(view, wanted)], || producer.send_run(n).ok());
 }
 
 /// Sends once, asleep while there is no room.
@@ -75,7 +73,7 @@ fn takes(run: &Run, segment: &Rc<Segment>, group: u8, n: u32) -> JoinHandle<()> 
     spawn(move || {
         let (view, mut consumer) = (process.view(), Consumer::of(&process, member));
         for _ in 0..n {
-            sleep(&run, view, Awaited::Messages, || consumer.take(1).then_some(()));
+            sleep(&run, [Place::data(view)], || consumer.take(1).then_some(()));
         }
     })
 }
@@ -115,7 +113,7 @@ fn works(run: &Run, worker: Worker, n: u32) -> JoinHandle<Worker> {
         let segment = worker.segment();
         for _ in 0..n {
             let view = segment.view();
-            sleep(&run, view, Awaited::Messages, || look(worker));
+            sleep(&run, [Place::data(view)], || look(worker));
         }
     })
 }
@@ -179,6 +177,44 @@ fn two_groups_are_woken_at_once() {
     });
 }
 
+/// mq: one sleeper at two queues, whose producers know nothing of each other.
+#[test]
+fn a_sleeper_at_two_queues_is_woken_by_either() {
+    let model = Model::named("a_sleeper_at_two_queues_is_woken_by_either");
+    model.reaches(&["slept", "both at once", "one at a time"]).check(|run| {
+        let queues = [(); 2].map(|()| alone(Shape { capacity: 4, ..SHAPE }));
+        let members = queues.each_ref().map(|(segment, ..)| {
+            let process = Process::new(segment);
+            let joined = controlled(&process, || Consumer::join(&process, 0)).unwrap().unwrap();
+            (joined.member, process)
+        });
+        let notes = run.clone();
+        let reads = spawn(move || {
+            let [(a, first), (b, second)] = members;
+            let (mut a, mut b) = (Consumer::of(&first, a), Consumer::of(&second, b));
+            let mut left = 2;
+            while left > 0 {
+                let places = [Place::data(first.view()), Place::data(second.view())];
+                let found = sleep(&notes, places, || {
+                    let found = u32::from(a.take(1)) + u32::from(b.take(1));
+                    (found > 0).then_some(found)
+                });
+                notes.reach(if found == 2 { "both at once" } else { "one at a time" });
+                left -= found;
+            }
+        });
+        let mut segments = Vec::new();
+        let writes = queues.map(|(segment, process, publisher)| {
+            segments.push(segment);
+            writes(run, process, publisher, 1)
+        });
+        reads.join().unwrap();
+        for (segment, write) in segments.iter().zip(writes) {
+            segment.settle(write.join().unwrap(), &[(0, 0)]);
+        }
+    });
+}
+
 /// A consumer sleeps while the queue is closed, behind its last message or without one.
 #[test]
 fn closing_wakes_a_consumer() {
@@ -189,7 +225,7 @@ fn closing_wakes_a_consumer() {
         let notes = run.clone();
         let reads = spawn(move || {
             let (view, mut consumer) = (reader.view(), Consumer::of(&reader, member));
-            sleep(&notes, view, Awaited::Messages, || {
+            sleep(&notes, [Place::data(view)], || {
                 consumer.take(1);
                 // The ledger hears of the closing only behind the wake-up.
                 over_at(view, 0)

@@ -2,6 +2,7 @@
 
 mod dead;
 mod exec;
+mod waiting;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use slipring::{Retention, Start};
 
 pub(crate) use dead::*;
 pub(crate) use exec::ExecArgs;
+pub(crate) use waiting::{WaitArg, WakeArg};
 
 const EXIT_CODES: &str = "Exit codes: 0 done, or the queue is closed, 1 failed, 2 wrong usage, 3 timed out (--timeout); \
 after Ctrl-C or SIGTERM 130 or 143, as in a shell.";
@@ -88,18 +90,25 @@ pub(crate) struct Shape {
     /// Most consumers at a time, 1 to 255 [default: 64]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=255))]
     pub(crate) consumers: Option<u64>,
+    /// How those who wait are woken [default: membarrier, where the kernel has it]
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub(crate) wake: Option<WakeArg>,
 }
 
 impl Shape {
     pub(crate) fn is_given(&self) -> bool {
-        self.capacity.is_some() || self.payload.is_some() || self.consumers.is_some()
+        self.capacity.is_some()
+            || self.payload.is_some()
+            || self.consumers.is_some()
+            || self.wake.is_some()
     }
 }
 
 /// Makes the queue if it is missing.
 #[derive(Debug, Args)]
 pub(crate) struct OpenArgs {
-    /// Make the queue if there is none; with --capacity, --payload and --consumers if they are given
+    /// Make the queue if there is none; with --capacity, --payload, --consumers and --wake if they are
+    /// given
     #[arg(long)]
     pub(crate) create: bool,
     #[command(flatten)]
@@ -137,6 +146,9 @@ pub(crate) struct SendArgs {
     /// Most messages to publish at once, 1 to 65536; what there is goes out when the input pauses
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub(crate) batch: u64,
+    /// How to wait for room [default: sleep]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) wait: Option<WaitArg>,
     #[command(flatten)]
     pub(crate) open: OpenArgs,
     /// Print the totals at the end
@@ -186,6 +198,9 @@ pub(crate) struct RecvArgs {
     /// with --timeout it waits that long for more
     #[arg(long)]
     pub(crate) no_ack: bool,
+    /// How to wait for messages [default: sleep]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) wait: Option<WaitArg>,
     #[command(flatten)]
     pub(crate) exec: ExecArgs,
     #[command(flatten)]
@@ -208,6 +223,9 @@ pub(crate) struct TailArgs {
     /// End with exit code 3 after so many seconds without a message, e.g. 0.5 [default: never]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
+    /// How to wait for messages [default: sleep]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) wait: Option<WaitArg>,
     #[command(flatten)]
     pub(crate) form: FormArgs,
     /// Print the totals at the end

@@ -17,7 +17,7 @@ use signal_hook::low_level::signal_name;
 use slipring::{Consumer, Received, RecvError, RejectError};
 
 use super::dead;
-use super::recv::{explain_start, group};
+use super::recv::{explain_start, group, wait_as_asked};
 use crate::args::RecvArgs;
 use crate::failure::{Failure, io_failed, note};
 use crate::stop::{SLICE, Stop};
@@ -37,7 +37,8 @@ pub(super) fn run(args: &RecvArgs, command: &str) -> Result<(), Failure> {
     let queue = super::open(&args.name, &args.open)?;
     let stop = Stop::on_signals()?;
     let join = |_| queue.consumer(group(args));
-    let consumers = (0..args.exec.jobs).map(join).collect::<Result<Vec<Consumer>, _>>()?;
+    let mut consumers = (0..args.exec.jobs).map(join).collect::<Result<Vec<Consumer>, _>>()?;
+    consumers.iter_mut().for_each(|consumer| wait_as_asked(consumer, args));
     if let Some(first) = consumers.first() {
         explain_start(args, first);
     }

@@ -30,6 +30,7 @@ fn to_json(look: &Snapshot) -> serde_json::Value {
         "created_at": created.as_secs_f64(),
         "groups_max": look.groups_max,
         "consumers_max": look.consumers_max,
+        "wake_mode": look.wake_mode.to_string(),
         "base": look.base,
         "tail": look.tail,
         "depth": depth(look),
@@ -77,6 +78,7 @@ fn to_text(look: &Snapshot) -> String {
         ("depth", format!("{} messages wait for some group", depth(look))),
         ("producer", producer),
         ("full", format!("{} times, seen by producers", look.producer.full)),
+        ("wake", look.wake_mode.to_string()),
         ("groups", format!("{} of {} at most", look.groups.len(), look.groups_max)),
     ];
     let mut text: String =

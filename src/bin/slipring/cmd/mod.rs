@@ -48,6 +48,9 @@ fn builder(name: &str, shape: Shape) -> Builder {
     if let Some(consumers) = shape.consumers {
         builder = builder.consumers_max(consumers as usize);
     }
+    if let Some(mode) = shape.wake {
+        builder = builder.wake_mode(mode.into());
+    }
     builder
 }
 
@@ -58,7 +61,8 @@ fn open(name: &str, args: &OpenArgs) -> Result<Queue, Failure> {
     }
     let opened = Queue::open(name);
     if args.shape.is_given() {
-        let text = "--capacity, --payload and --consumers are for a new queue: add --create, or leave them out";
+        let text = "--capacity, --payload, --consumers and --wake are for a new queue: add --create, or leave them \
+                    out";
         return Err(Failure::Usage(text.to_owned()));
     }
     let missing = matches!(opened, Err(slipring::OpenError::NotFound { .. }));

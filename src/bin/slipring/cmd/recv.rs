@@ -24,6 +24,7 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
         peek::receive(&queue, args, &stop, &mut output, &mut totals)
     } else {
         let mut consumer = queue.consumer(group(args))?;
+        wait_as_asked(&mut consumer, args);
         explain_start(args, &consumer);
         receive(&mut consumer, args, &stop, &mut output, &mut totals)
     };
@@ -34,6 +35,12 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
 pub(super) fn group(args: &RecvArgs) -> Group {
     let group = Group::named(&args.group).start(args.from.unwrap_or_default());
     args.policy.apply(if args.shared { group.shared() } else { group })
+}
+
+pub(super) fn wait_as_asked(consumer: &mut Consumer, args: &RecvArgs) {
+    if let Some(wait) = args.wait {
+        consumer.set_wait_strategy(wait.into());
+    }
 }
 
 /// Says where the reading begins, where that may surprise.

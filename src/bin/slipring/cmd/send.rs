@@ -17,7 +17,10 @@ pub(crate) fn run(args: &SendArgs) -> Result<(), Failure> {
     let cut = cut(args, &queue)?;
     let input = Input::open(args.file.as_deref(), cut)?;
     let stop = Stop::on_signals()?;
-    let producer = queue.producer()?;
+    let mut producer = queue.producer()?;
+    if let Some(wait) = args.wait {
+        producer.set_wait_strategy(wait.into());
+    }
     if queue.snapshot()?.groups.is_empty() {
         let name = &args.name;
         note(&format!(

@@ -18,6 +18,9 @@ const REPORT_EVERY: Duration = Duration::from_millis(500);
 pub(crate) fn run(args: &TailArgs) -> Result<(), Failure> {
     let observer = OpenOptions::new().observe(&args.name, args.from);
     let mut observer = observer.map_err(|fault| open_failed(&args.name, fault))?;
+    if let Some(wait) = args.wait {
+        observer.set_wait_strategy(wait.into());
+    }
     let stop = Stop::on_signals()?;
     let mut output = Output::stdout()?;
     let mut totals = Totals::new("saw");

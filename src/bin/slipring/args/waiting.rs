@@ -1,0 +1,44 @@
+//! How to wait, and to be woken.
+
+use clap::ValueEnum;
+use slipring::{WaitStrategy, WakeMode};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WaitArg {
+    /// Look all the time: the shortest delay, for a whole processor
+    Spin,
+    /// Look all the time, but let other threads run in between
+    Yield,
+    /// Sleep after a tenth of a millisecond, until woken
+    Sleep,
+}
+
+impl From<WaitArg> for WaitStrategy {
+    fn from(arg: WaitArg) -> WaitStrategy {
+        match arg {
+            WaitArg::Spin => WaitStrategy::spin(),
+            WaitArg::Yield => WaitStrategy::spin_then_yield(),
+            WaitArg::Sleep => WaitStrategy::spin_then_sleep(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WakeArg {
+    /// Who goes to sleep pays, by an interrupt of every processor that runs one of the queue's processes
+    Membarrier,
+    /// Each message and ack pays, some nanoseconds, and nobody is interrupted
+    Fence,
+    /// Nobody is woken: who waits looks once in a millisecond
+    None,
+}
+
+impl From<WakeArg> for WakeMode {
+    fn from(arg: WakeArg) -> WakeMode {
+        match arg {
+            WakeArg::Membarrier => WakeMode::Membarrier,
+            WakeArg::Fence => WakeMode::Fence,
+            WakeArg::None => WakeMode::None,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! How long to stay awake while there is nothing to do.
+
+use std::time::Duration;
+
+use nix::sched::{CpuSet, sched_getaffinity};
+use nix::unistd::Pid;
+
+/// How a handle spends the time while there is nothing to receive, or no room to send: it looks again and again
+/// at first, lets other threads run in between then, and sleeps in the end, until it is woken.
+///
+/// The longer it stays awake, the sooner it sees what comes, and the more of a processor it takes: a wake-up
+/// costs some microseconds. Set it with
+/// [`Consumer::set_wait_strategy`](crate::Consumer::set_wait_strategy) and its like.
+///
+/// ```
+/// use std::time::Duration;
+/// use slipring::WaitStrategy;
+///
+/// // Messages come often: worth a millisecond of a processor.
+/// let eager = WaitStrategy::spin_then_sleep().yields(Duration::from_millis(1));
+/// // A processor of its own.
+/// let alone = WaitStrategy::spin();
+/// assert_ne!(eager, alone);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitStrategy {
+    pub(crate) spins: u32,
+    pub(crate) yields: Duration,
+    pub(crate) then: Then,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    Spin,
+    Yield,
+    Sleep,
+}
+
+/// Looks with the shortest of pauses in between, before the pauses grow. What is on its way comes within a few
+/// transfers of a cache line: pauses that double would oversleep.
+const SPINS: u32 = 64;
+/// Yields for this long before the first sleep.
+const YIELD_FOR: Duration = Duration::from_micros(100);
+
+impl WaitStrategy {
+    /// Looks without end. For a thread with a processor of its own, and only for that: whatever else is to run
+    /// there, the other side perhaps, waits for the system to take it away.
+    pub const fn spin() -> WaitStrategy {
+        WaitStrategy { spins: SPINS, yields: Duration::ZERO, then: Then::Spin }
+    }
+
+    /// Looks 64 times in a row, then lets other threads run in between, without end. Takes what there is left
+    /// of a processor.
+    pub const fn spin_then_yield() -> WaitStrategy {
+        WaitStrategy { spins: SPINS, yields: Duration::ZERO, then: Then::Yield }
+    }
+
+    /// Looks 64 times in a row, lets other threads run in between for 100 us, and sleeps. The default.
+    pub const fn spin_then_sleep() -> WaitStrategy {
+        WaitStrategy { spins: SPINS, yields: YIELD_FOR, then: Then::Sleep }
+    }
+
+    /// Sets how often it looks in a row, some 5 to 50 ns apart. 0 is right where the other side cannot run
+    /// meanwhile: on a single processor.
+    #[must_use]
+    pub const fn spins(mut self, spins: u32) -> WaitStrategy {
+        self.spins = spins;
+        self
+    }
+
+    /// Sets how long it goes on between the spins and the first sleep, letting others run.
+    /// Only [`WaitStrategy::spin_then_sleep`] comes to an end with that.
+    #[must_use]
+    pub const fn yields(mut self, time: Duration) -> WaitStrategy {
+        self.yields = time;
+        self
+    }
+
+    /// The default; without the spins if this thread may run on one processor only.
+    pub(crate) fn here() -> WaitStrategy {
+        let processors = || -> Option<usize> {
+            let set = sched_getaffinity(Pid::from_raw(0)).ok()?;
+            Some((0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).count())
+        };
+        match processors() {
+            Some(1) => WaitStrategy::default().spins(0),
+            _ => WaitStrategy::default(),
+        }
+    }
+}
+
+impl Default for WaitStrategy {
+    fn default() -> WaitStrategy {
+        WaitStrategy::spin_then_sleep()
+    }
+}
