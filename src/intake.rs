@@ -13,6 +13,7 @@ use crate::ring::compete::{Competitor, Fault, Took, any_held};
 use crate::ring::control;
 use crate::ring::done::Done;
 use crate::ring::reader::Reader;
+use crate::ring::wake;
 use crate::segment::QueueName;
 use crate::sync::Ordering;
 
@@ -149,9 +150,14 @@ impl Intake {
         self.reader.holds(&self.at.view)
     }
 
-    /// Whether a member holds something; it has nothing itself.
+    /// Whether a member holds something; it has nothing itself. Then the producer need not wait for more room than
+    /// it asks for.
     pub(crate) fn others_hold(&self) -> bool {
-        any_held(&self.at.view, self.reader.group())
+        let held = any_held(&self.at.view, self.reader.group());
+        if held {
+            wake::starving(&self.at.view);
+        }
+        held
     }
 
     /// Whether the last producer went without closing the queue, and nobody has taken its place.

@@ -395,7 +395,9 @@ impl<M: Content + ?Sized> Producer<M> {
     fn wait_for_room_slowly(&mut self, n: u64, deadline: Deadline) -> Result<(), SendError> {
         let mut last = None;
         let view = self.at.view;
-        let bed = Bed::new([Place::space(&view)], || LONG);
+        // Less than what is worth a wake-up, but enough, is found at the bound of the sleep.
+        let room = Place::space(&view, self.publisher.wanted(&view, n));
+        let bed = Bed::new([room], || LONG);
         let found = wait::until(deadline, self.strategy, bed, |look| match self.room(n, look) {
             Ok(()) => Ok(Some(())),
             Err(SendError::Full(full)) => {

@@ -1,4 +1,4 @@
-use crate::sync::{AtomicU64, Line, Quiet, WaitWord};
+use crate::sync::{AtomicU64, Line, Quiet, QuietHalf, WaitWord};
 
 /// The words that belong to the queue as a whole; each word that somebody polls has a line of its own.
 #[repr(C)]
@@ -9,12 +9,22 @@ pub(crate) struct Control {
     pub(crate) limit: Line<AtomicU64>,
     /// Where consumers sleep: bit 0 = somebody does, rest = how often they were woken.
     pub(crate) data: Line<WaitWord>,
-    /// Where the producer sleeps, in the same form.
-    pub(crate) space: Line<WaitWord>,
+    pub(crate) space: Line<Space>,
     pub(crate) marks: Line<Marks>,
     /// Pid of whoever holds the control lease, for errors: the lock call cannot tell.
     pub(crate) holder: Line<Quiet>,
     pub(crate) producer: ProducerRecord,
+}
+
+/// Where the producer sleeps, and for what. Consumers poll the first word only.
+#[repr(C)]
+pub(crate) struct Space {
+    /// In the same form as `data`.
+    pub(crate) word: WaitWord,
+    /// Reserved. A field, so that no byte of the record is padding.
+    gap: QuietHalf,
+    /// The gate that is worth a wake-up. Written by the producer before each sleep.
+    pub(crate) wanted: AtomicU64,
 }
 
 /// Highest index ever used + 1. Never shrink; raised before the first use.
@@ -64,7 +74,7 @@ impl Control {
         size_of::<u64>(),
         size_of::<u64>(),
         size_of::<u32>(),
-        size_of::<u32>(),
+        size_of::<Space>(),
         size_of::<Marks>(),
         size_of::<u64>(),
         size_of::<ProducerIdentity>(),
@@ -78,7 +88,11 @@ impl Control {
             tail: Line(AtomicU64::new(base)),
             limit: Line(AtomicU64::new(base)),
             data: Line(WaitWord::new()),
-            space: Line(WaitWord::new()),
+            space: Line(Space {
+                word: WaitWord::new(),
+                gap: QuietHalf::new(0),
+                wanted: AtomicU64::new(0),
+            }),
             marks: Line(Marks { groups: AtomicU64::new(0), records: AtomicU64::new(0) }),
             holder: Line(zero()),
             producer: ProducerRecord {
@@ -99,4 +113,5 @@ impl Control {
 const _: () = {
     assert!(size_of::<Control>() == 9 * 128);
     assert!(std::mem::offset_of!(Control, producer) == 6 * 128);
+    assert!(size_of::<Space>() == 16 && std::mem::offset_of!(Space, wanted) == 8);
 };

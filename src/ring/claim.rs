@@ -142,8 +142,8 @@ impl Member {
         // Relaxed: a figure for inspectors.
         view.record(self.record).counters.acked.store(self.acked, Ordering::Relaxed);
         // Release. pair P2: all reads of the acked payloads come before it.
-        let head = Head { seq: to, claimer: NOBODY };
-        view.group(self.group).head.store(head.pack(), Ordering::Release);
-        wake::space(view);
+        let head = Head { seq: to, claimer: NOBODY }.pack();
+        view.group(self.group).head.store(head, Ordering::Release);
+        wake::acked(view, head);
     }
 }

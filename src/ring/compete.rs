@@ -277,11 +277,12 @@ impl Competitor {
         // Relaxed: a figure for inspectors.
         view.record(self.record).counters.acked.store(self.acked, Ordering::Relaxed);
         let state = if done { State::Idle } else { State::Held };
-        let start = Start { seq: to, group: self.group, state };
+        let start = Start { seq: to, group: self.group, state }.pack();
         // Release. pair C2: all reads of the acked payloads come before it.
         let word = &view.record(record).claim.start;
-        word.store(start.pack(), Ordering::Release);
-        wake::space(view);
+        word.store(start, Ordering::Release);
+        // A record that still holds something is part of the gate.
+        wake::acked(view, if done { u64::MAX } else { start });
         if done && self.adopted == Some(record) {
             self.adopted = None;
             give_back(leases, lease_byte::consumer(record));

@@ -15,6 +15,8 @@ pub(crate) struct Gate {
 /// Scans all groups. The producer scans once before its fence and once behind it, and goes no further
 /// than either allows. So the fence would give the loads below the order that they ask for themselves.
 /// `tail` is the gate of a queue without groups.
+///
+/// Who wakes the producer scans as well, behind a fence of its own: see `wake`.
 pub(crate) fn gate(view: &View, tail: u64) -> Gate {
     let mut gate = Gate { seq: u64::MAX, group: None };
     // Bits of groups whose members hold ranges of their own.

@@ -87,6 +87,15 @@ impl Publisher {
         if self.tail + n <= self.verified { Ok(()) } else { self.find_room(view, n) }
     }
 
+    /// The gate that is worth a wake-up to a producer that asks for `n`: what it publishes then, up to a quarter
+    /// of the ring, costs one system call instead of as many as there are acks.
+    pub(crate) fn wanted(&self, view: &View, n: u64) -> u64 {
+        let capacity = view.geo().capacity;
+        // Never above the tail, which the gate reaches when all is acked. Not below 0 either, as long as the
+        // queue is full.
+        (self.tail + n.max(capacity / 4)).saturating_sub(capacity)
+    }
+
     #[cold]
     fn find_room(&mut self, view: &View, n: u64) -> Result<(), NoRoom> {
         let capacity = view.geo().capacity;

@@ -12,13 +12,29 @@
 //! the bit. Nothing counts the sleepers: one that dies asleep leaves the bit, which costs one wake-up that wakes
 //! nobody, and no more.
 //!
+//! **Room.** The producer is woken when there is room worth a system call and a switch. Before it sleeps it says
+//! which gate it wants. Whoever raises the gate and finds the bit scans, as the producer does, and leaves the bit
+//! alone while the gate is lower. Several may have to raise it; of those that the sleeper's look did not see, or
+//! that found its wish, the one whose fence comes last sees what all the others did (W2). A scan is not taken at one
+//! moment. It errs
+//!
+//! - high, if it misses a group that joins or a record that comes into use: a wake-up for nothing;
+//! - low, by an old head or start, by a PENDING that comes to nothing, or by a group that starts low until it
+//!   is made: whoever changes that does so behind the scan's fence, and scans in turn.
+//!
+//! It needs neither the limit nor the second scan of the producer (P5), since nobody writes to a slot by it. A wish
+//! from an earlier sleep, or of a producer that died, costs a wake-up of nobody at most: who sleeps has stored its own.
+//! Garbage costs the bound of a sleep.
+//!
 //! A waker may die between its publication and its wake-up, and a member that dies wakes nobody. So no sleep is
 //! without a bound; that is a part of the protocol.
 
 use std::time::Duration;
 
+use super::gate::gate;
 use crate::layout::{View, WakeMode};
-use crate::sync::{Ordering, WaitWord, barrier_everywhere, barrier_of_compiler, fence};
+use crate::seq::Head;
+use crate::sync::{AtomicU64, Ordering, WaitWord, barrier_everywhere, barrier_of_compiler, fence};
 
 /// Somebody sleeps at the word, or is about to.
 const WAITING: u32 = 1;
@@ -33,11 +49,18 @@ pub(crate) fn data(view: &View) {
     }
 }
 
-/// Wakes the producer if it sleeps. Comes behind all that raises the gate.
+/// Wakes the producer if it sleeps and there is room enough. Comes behind all that raises the gate.
 #[inline(always)]
 pub(crate) fn space(view: &View) {
-    if waits(view, &view.control().space) {
-        rouse_space(view);
+    acked(view, u64::MAX);
+}
+
+/// The same behind an ack. The gate is at most the sequence in `highest`, a head or a start that was stored.
+// Packed: that is at hand at every message.
+#[inline(always)]
+pub(crate) fn acked(view: &View, highest: u64) {
+    if waits(view, &view.control().space.word) {
+        rouse_space(view, highest);
     }
 }
 
@@ -66,8 +89,37 @@ fn rouse_data(view: &View) {
 }
 
 #[cold]
-fn rouse_space(view: &View) {
-    rouse(&view.control().space);
+fn rouse_space(view: &View, highest: u64) {
+    let space = &view.control().space;
+    // Relaxed. pair W1, like the bit: whoever the look of a sleeper missed has its fence above, behind the
+    // sleeper's, so it finds what that one stored for this sleep.
+    let wanted = space.wanted.load(Ordering::Relaxed);
+    if Head::unpack(highest).seq < wanted {
+        return;
+    }
+    // SeqCst fence. pair W2: own change above, scan below; the same for whoever else raises the gate. The fence
+    // in `waits` may have been one for the compiler.
+    fence(Ordering::SeqCst);
+    // Without any group there is room for all.
+    if gate(view, u64::MAX).seq >= wanted {
+        rouse(&space.word);
+    }
+}
+
+/// Wakes the producer if there is any room. For a member that is about to sleep while others of its group hold
+/// messages: those may be all that the ring has, and the room that is worth a wake-up long in coming.
+pub(crate) fn starving(view: &View) {
+    let words = view.control();
+    // Relaxed: an ack of its own has its fence above. What others acked meanwhile is found before the next
+    // sleep, or has woken.
+    if words.space.word.load(Ordering::Relaxed) & WAITING == 0 {
+        return;
+    }
+    // Acquire. pair P3. An old one says that there is room where there is none.
+    let tail = words.tail.load(Ordering::Acquire);
+    if gate(view, u64::MAX).seq.saturating_add(view.geo().capacity) > tail {
+        rouse(&words.space.word);
+    }
 }
 
 fn rouse(word: &WaitWord) {
@@ -77,7 +129,8 @@ fn rouse(word: &WaitWord) {
         return;
     }
     // Release. pair W1: who announces itself later, in the same word, sees what was published. Relaxed on
-    // failure: either another waker was faster, or a sleeper came later, which looks behind its own fence.
+    // failure: another waker was faster, a sleeper came later, which looks behind its own fence, or the producer
+    // has found room and took its bit back.
     let next = seen.wrapping_add(WAITING);
     if word.compare_exchange(seen, next, Ordering::Release, Ordering::Relaxed).is_ok() {
         // All: groups share the word, and a member that is woken may find that it was another's turn.
@@ -105,7 +158,7 @@ pub(crate) fn take_over(view: &View) {
     words.data.fetch_add(GENERATION, Ordering::Release);
     words.data.wake_all();
     // Relaxed: whoever slept here is gone. Left, the bit would cost the next consumer a wake-up.
-    words.space.fetch_and(!WAITING, Ordering::Relaxed);
+    words.space.word.fetch_and(!WAITING, Ordering::Relaxed);
 }
 
 /// A word to sleep at, of one queue.
@@ -115,17 +168,21 @@ pub(crate) struct Place<'v> {
     word: &'v WaitWord,
     /// The word as the sleeper left it.
     value: u32,
+    /// Of a producer: the gate that is worth a wake-up, and where to say so. The look may ask for less.
+    wish: Option<(&'v AtomicU64, u64)>,
 }
 
 impl<'v> Place<'v> {
     /// Until there is a message.
     pub(crate) fn data(view: &'v View) -> Place<'v> {
-        Place { mode: view.wake(), word: &view.control().data, value: 0 }
+        Place { mode: view.wake(), word: &view.control().data, value: 0, wish: None }
     }
 
     /// Until there is room.
-    pub(crate) fn space(view: &'v View) -> Place<'v> {
-        Place { mode: view.wake(), word: &view.control().space, value: 0 }
+    pub(crate) fn space(view: &'v View, wanted: u64) -> Place<'v> {
+        let space = &view.control().space;
+        let wish = Some((&space.wanted, wanted));
+        Place { mode: view.wake(), word: &space.word, value: 0, wish }
     }
 
     /// Whether anybody wakes who sleeps here.
@@ -144,6 +201,10 @@ pub(crate) fn sleep<T, E>(
 ) -> Result<Option<T>, E> {
     let mut everywhere = false;
     for place in &mut *places {
+        if let Some((word, wanted)) = place.wish {
+            // Relaxed: the fence below orders it. pair W1.
+            word.store(wanted, Ordering::Relaxed);
+        }
         // Acquire. pair W1: if a waker came before, in this word, the look below sees what it published. Before
         // the look: a wake-up that comes in between changes the word, and the sleep does not begin.
         place.value = place.word.fetch_or(WAITING, Ordering::Acquire) | WAITING;
@@ -159,6 +220,11 @@ pub(crate) fn sleep<T, E>(
     let found = look()?;
     if found.is_none() {
         WaitWord::sleep(places.iter().map(|place| (place.word, place.value)), longest());
+        return Ok(found);
+    }
+    for place in places.iter().filter(|place| place.wish.is_some()) {
+        // Relaxed: nobody else sleeps here. Left, the bit would cost acks a scan each, and then a wake-up.
+        place.word.fetch_and(!WAITING, Ordering::Relaxed);
     }
     Ok(found)
 }

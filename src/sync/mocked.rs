@@ -225,7 +225,9 @@ fn sleep_at_any(words: &[(&WaitWord, u32)]) {
 
 /// In the models, both barriers are full ones where they are.
 pub(crate) fn barrier_of_compiler() {
-    fence(Ordering::SeqCst);
+    if !OVER.get() {
+        fence(Ordering::SeqCst);
+    }
 }
 
 pub(crate) fn barrier_everywhere() {
@@ -237,6 +239,13 @@ pub(crate) const PAYLOAD: usize = 16;
 
 thread_local! {
     static OBSERVED: Cell<bool> = const { Cell::new(false) };
+    static OVER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the barriers of all sleepers are over, so that those of the wakers are none: for wakers that begin
+/// only then, behind an edge from the sleepers.
+pub(crate) fn set_barriers_over(over: bool) {
+    OVER.set(over);
 }
 
 /// Whether observers read the segments that are made from now on.

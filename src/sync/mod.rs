@@ -16,6 +16,8 @@ pub(crate) use native::*;
 
 pub(crate) use std::sync::atomic::Ordering;
 
+/// Half of such a word, where an alignment leaves one.
+pub(crate) use std::sync::atomic::AtomicU32 as QuietHalf;
 /// A word that decides nothing: reserved, or a figure for people to read. The same atomic everywhere;
 /// in the models neither a place to switch threads nor one to die.
 pub(crate) use std::sync::atomic::AtomicU64 as Quiet;

@@ -14,7 +14,7 @@ use super::ledger::Ledger;
 use super::members::Account;
 use crate::layout::{Geometry, View, WakeMode, lease_byte};
 use crate::ring::lease::Leases;
-use crate::sync::{Ordering, PAYLOAD, set_observed};
+use crate::sync::{Ordering, PAYLOAD, set_barriers_over, set_observed};
 
 /// Shape of a model's segment.
 #[derive(Clone, Copy)]
@@ -43,6 +43,7 @@ pub(super) struct Segment {
 impl Segment {
     pub(super) fn new(shape: Shape) -> Rc<Segment> {
         set_observed(shape.observed);
+        set_barriers_over(false);
         let geo = Geometry::new(shape.capacity, PAYLOAD, shape.groups, shape.records, 0).unwrap();
         let layout = Layout::from_size_align(geo.total, 128).unwrap();
         // SAFETY: a segment is never of size 0.

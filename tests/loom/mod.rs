@@ -22,5 +22,6 @@ mod join;
 mod observe;
 mod orphans;
 mod release;
+mod room;
 mod sleep;
 mod takeover;

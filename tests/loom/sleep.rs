@@ -17,10 +17,11 @@ use crate::ring::publish::Publisher;
 use crate::ring::wake::{self, Place};
 use crate::sync::{Ordering, WaitWord};
 
-const SHAPE: Shape = Shape { capacity: 2, groups: 1, records: 2, observed: false, sleepers: true };
+pub(super) const SHAPE: Shape =
+    Shape { capacity: 2, groups: 1, records: 2, observed: false, sleepers: true };
 
 /// Sleeps until `look` finds something.
-fn sleep<T, const N: usize>(
+pub(super) fn sleep<T, const N: usize>(
     run: &Run,
     mut places: [Place<'_>; N],
     mut look: impl FnMut() -> Option<T>,
@@ -35,16 +36,22 @@ fn sleep<T, const N: usize>(
 }
 
 /// Whoever sleeps at `word` looks again, though nobody woke it.
-fn bound_passes(word: &WaitWord) {
+pub(super) fn bound_passes(word: &WaitWord) {
     // Relaxed: time says nothing.
     word.fetch_add(2, Ordering::Relaxed);
     word.wake_all();
 }
 
+/// Sends `n` at once, asleep while there is no room for them.
+pub(super) fn send_run(run: &Run, process: &Process, producer: &mut Producer, n: u64) {
+    let view = process.view();
+    let wanted = producer.publisher.wanted(view, n);
+    sleep(run, [Place::space(view, wanted)], || producer.send_run(n).ok());
+}
+
 /// Sends once, asleep while there is no room.
 fn send(run: &Run, process: &Process, producer: &mut Producer) {
-    let view = process.view();
-    sleep(run, [Place::space(view)], || producer.send().ok());
+    send_run(run, process, producer, 1);
 }
 
 /// A thread that sends `n` messages.
@@ -72,7 +79,7 @@ fn takes(run: &Run, segment: &Rc<Segment>, group: u8, n: u32) -> JoinHandle<()> 
 }
 
 /// A segment with exclusive groups, and its producer.
-fn alone(shape: Shape) -> (Rc<Segment>, Process, Publisher) {
+pub(super) fn alone(shape: Shape) -> (Rc<Segment>, Process, Publisher) {
     let segment = Segment::new(shape);
     let process = Process::new(&segment);
     for _ in 0..shape.groups {
@@ -454,7 +461,7 @@ fn a_dead_members_failed_claim_is_taken_back_and_wakes_the_producer() {
             b.take(1);
             a.join().unwrap();
             // It may have died between a store and its wake-up.
-            bound_passes(&b.segment().view().control().space);
+            bound_passes(&b.segment().view().control().space.word);
             b.recover();
             b.take(1);
             b

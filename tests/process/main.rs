@@ -38,6 +38,7 @@ fn roles() {
         "make-and-remove" => torture::make_and_remove(arg(1)),
         "without-membarrier" => waking::without_membarrier(arg(1)),
         "take" => waking::take(arg(1), arg(2).parse().unwrap()),
+        "take-slowly" => waking::take_slowly(arg(1), arg(2).parse().unwrap()),
         "give" => waking::give(arg(1), arg(2).parse().unwrap()),
         "give-silently" => waking::give_silently(arg(1), arg(2).parse().unwrap()),
         unknown => panic!("no role {unknown}"),

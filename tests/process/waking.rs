@@ -13,6 +13,8 @@ use crate::stream::LONG;
 /// wake-ups, each of them one system call.
 const DATA: u64 = 1280;
 const SPACE: u64 = 1408;
+/// The gate that the producer wants, told before it sleeps.
+const WANTED: u64 = 1416;
 
 /// Both modes in which anybody sleeps.
 const MODES: [WakeMode; 2] = [WakeMode::Membarrier, WakeMode::Fence];
@@ -112,6 +114,18 @@ pub(crate) fn give(name: &str, count: u64) {
         producer.send("x").unwrap();
     }
     tell("given");
+}
+
+/// Role: joins an exclusive group, and takes `count` messages, each in its time.
+pub(crate) fn take_slowly(name: &str, count: u64) {
+    let queue: Queue = Queue::open(name).unwrap();
+    let mut consumer = queue.consumer("slow").unwrap();
+    tell("joined");
+    for _ in 0..count {
+        consumer.recv().unwrap().ack();
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    tell("taken");
 }
 
 /// Role: sends one message, and then `count` more without a system call: the first one kills it.
@@ -237,6 +251,35 @@ fn who_sleeps_is_woken_and_uses_no_processor() {
         producer.expect("given");
         consumer.expect("taken");
         assert!(words::get32(&file, SPACE) > space, "an ack has woken the producer");
+        producer.finish();
+        consumer.finish();
+    }
+}
+
+#[test]
+fn a_slow_consumer_wakes_the_producer_once_in_a_quarter_of_the_ring() {
+    const CAPACITY: u64 = 64;
+    const COUNT: u64 = 20 * CAPACITY;
+    for mode in MODES {
+        let name = TempName::new("quarters");
+        let queue = Queue::builder(&name).capacity(CAPACITY).wake_mode(mode).group("slow");
+        drop(queue.create().unwrap());
+        let file = words::open(&name.path());
+        let mut producer = Child::start(&format!("give {} {COUNT}", &*name));
+        producer.expect("attached");
+        wait_until_asleep(&producer);
+        assert_eq!(words::get32(&file, SPACE) & 1, 1);
+        assert_eq!(words::get(&file, WANTED), CAPACITY / 4, "of the first {CAPACITY} messages");
+        let mut consumer = Child::start(&format!("take-slowly {} {COUNT}", &*name));
+        consumer.expect("joined");
+        producer.expect("given");
+        consumer.expect("taken");
+        let wakes = u64::from(words::get32(&file, SPACE) / 2);
+        println!("{mode}: {wakes} wake-ups, {COUNT} acks");
+        // The producer sleeps when the ring is full, so its wishes are a quarter of the ring apart. Each is
+        // worth a wake-up, and another one if it sets its bit again just when that comes. None at all would be
+        // right on a machine so slow that all sleeps end by their bound.
+        assert!(wakes <= 2 * COUNT / (CAPACITY / 4), "{wakes} wake-ups, {COUNT} acks");
         producer.finish();
         consumer.finish();
     }
