@@ -60,10 +60,10 @@ pub(crate) const SHORT: Duration = Duration::from_millis(5);
 
 /// How to spend the time between looks once there is no hope that it will be short.
 pub(crate) trait Rest {
-    /// Looks, and if there is nothing rests for a while, at most `left`.
+    /// Looks, and if there is nothing rests for a while, until `end` at most. The look may take its time.
     fn rest<T, E>(
         &mut self,
-        left: Duration,
+        end: Deadline,
         look: impl FnOnce() -> Result<Option<T>, E>,
     ) -> Result<Option<T>, E>;
 }
@@ -81,12 +81,12 @@ impl Poll {
 impl Rest for Poll {
     fn rest<T, E>(
         &mut self,
-        left: Duration,
+        end: Deadline,
         look: impl FnOnce() -> Result<Option<T>, E>,
     ) -> Result<Option<T>, E> {
         let found = look()?;
         if found.is_none() {
-            thread::sleep(left.min(self.0));
+            thread::sleep(end.left().min(self.0));
             self.0 = (self.0 * 2).min(SLEEP_MAX);
         }
         Ok(found)
@@ -113,12 +113,12 @@ impl<'v, P: AsRef<[Place<'v>]>, F> Bed<P, F> {
 impl<'v, P: AsMut<[Place<'v>]>, F: Fn() -> Duration> Rest for Bed<P, F> {
     fn rest<T, E>(
         &mut self,
-        left: Duration,
+        end: Deadline,
         look: impl FnOnce() -> Result<Option<T>, E>,
     ) -> Result<Option<T>, E> {
         match &mut self.poll {
-            Some(poll) => poll.rest(left, look),
-            None => wake::sleep(self.places.as_mut(), || left.min((self.longest)()), look),
+            Some(poll) => poll.rest(end, look),
+            None => wake::sleep(self.places.as_mut(), || end.left().min((self.longest)()), look),
         }
     }
 }
@@ -153,11 +153,10 @@ pub(crate) fn until<T, E>(
         return Ok(found);
     }
     loop {
-        let left = deadline.left();
-        if left.is_zero() {
+        if deadline.left().is_zero() {
             return look(Look::Thorough);
         }
-        if let Some(found) = rest.rest(left, || look(Look::Thorough))? {
+        if let Some(found) = rest.rest(deadline, || look(Look::Thorough))? {
             return Ok(Some(found));
         }
     }
@@ -252,7 +251,7 @@ mod tests {
         impl Rest for Asleep {
             fn rest<T, E>(
                 &mut self,
-                _: Duration,
+                _: Deadline,
                 _: impl FnOnce() -> Result<Option<T>, E>,
             ) -> Result<Option<T>, E> {
                 panic!("asleep")

@@ -317,6 +317,8 @@ const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/v0.se
 fn write_fixture() {
     let name = TempName::exactly("fixture-v0");
     let shape = Queue::builder(&name).capacity(4).payload_size(16).groups_max(2).consumers_max(2);
+    // A mode that every kernel has.
+    let shape = shape.wake_mode(WakeMode::Fence);
     let queue = shape.schema_name("stored").group("half").group("unread").create().unwrap();
     let mut producer = queue.producer().unwrap();
     for number in 0..3 {

@@ -40,6 +40,8 @@ use crate::sync::{AtomicU64, Ordering, WaitWord, barrier_everywhere, barrier_of_
 const WAITING: u32 = 1;
 /// One wake-up.
 const GENERATION: u32 = 2;
+/// Sleep of those whom the kernel denies the barrier, though they have registered: under a filter that came later.
+const DEAF: Duration = Duration::from_millis(1);
 
 /// Wakes the consumers that sleep. Comes behind every publication, and behind what leaves a range to others.
 #[inline(always)]
@@ -138,13 +140,15 @@ fn rouse(word: &WaitWord) {
     }
 }
 
-/// Whether a consumer seems to sleep. Without a fence, so it may overlook one that is just about to; in mode
-/// `none` nobody does.
+/// Whether a consumer sleeps, so that the publication that was just made had better be ended with a wake-up.
 #[cfg(not(slipring_loom))]
 #[inline(always)]
 pub(crate) fn data_waits(view: &View) -> bool {
-    // Relaxed: see above.
-    view.control().data.load(Ordering::Relaxed) & WAITING != 0
+    // As in `waits`, but in mode `fence`: one at every message costs more than the rare sleeper is worth that is
+    // overlooked until the run ends.
+    barrier_of_compiler();
+    // Relaxed. pair W1, by that barrier.
+    view.wake() != WakeMode::None && view.control().data.load(Ordering::Relaxed) & WAITING != 0
 }
 
 /// A new producer's part: the last one may have died between a publication and its wake-up, or in the midst of
@@ -166,8 +170,8 @@ pub(crate) fn take_over(view: &View) {
 pub(crate) struct Place<'v> {
     mode: WakeMode,
     word: &'v WaitWord,
-    /// The word as the sleeper left it.
-    value: u32,
+    /// The word as the sleeper left it, behind which it made a barrier.
+    value: Option<u32>,
     /// Of a producer: the gate that is worth a wake-up, and where to say so. The look may ask for less.
     wish: Option<(&'v AtomicU64, u64)>,
 }
@@ -175,14 +179,14 @@ pub(crate) struct Place<'v> {
 impl<'v> Place<'v> {
     /// Until there is a message.
     pub(crate) fn data(view: &'v View) -> Place<'v> {
-        Place { mode: view.wake(), word: &view.control().data, value: 0, wish: None }
+        Place { mode: view.wake(), word: &view.control().data, value: None, wish: None }
     }
 
     /// Until there is room.
     pub(crate) fn space(view: &'v View, wanted: u64) -> Place<'v> {
         let space = &view.control().space;
         let wish = Some((&space.wanted, wanted));
-        Place { mode: view.wake(), word: &space.word, value: 0, wish }
+        Place { mode: view.wake(), word: &space.word, value: None, wish }
     }
 
     /// Whether anybody wakes who sleeps here.
@@ -192,6 +196,17 @@ impl<'v> Place<'v> {
     }
 }
 
+/// Returns whether it was made.
+fn make_barrier(everywhere: bool) -> bool {
+    if everywhere {
+        // SeqCst, here and on every processor that runs a waker. pair W1: the bits above, the look below.
+        return barrier_everywhere();
+    }
+    // SeqCst fence. pair W1: as above.
+    fence(Ordering::SeqCst);
+    true
+}
+
 /// Looks once, and if there is nothing sleeps until somebody wakes at one of `places`, or for `longest`, which is
 /// asked behind the look. The caller looks again then: `None` says nothing. Not in mode `none`.
 pub(crate) fn sleep<T, E>(
@@ -199,7 +214,7 @@ pub(crate) fn sleep<T, E>(
     longest: impl FnOnce() -> Duration,
     look: impl FnOnce() -> Result<Option<T>, E>,
 ) -> Result<Option<T>, E> {
-    let mut everywhere = false;
+    let (mut fenced, mut everywhere) = (true, false);
     for place in &mut *places {
         if let Some((word, wanted)) = place.wish {
             // Relaxed: the fence below orders it. pair W1.
@@ -207,19 +222,24 @@ pub(crate) fn sleep<T, E>(
         }
         // Acquire. pair W1: if a waker came before, in this word, the look below sees what it published. Before
         // the look: a wake-up that comes in between changes the word, and the sleep does not begin.
-        place.value = place.word.fetch_or(WAITING, Ordering::Acquire) | WAITING;
+        let seen = place.word.fetch_or(WAITING, Ordering::Acquire);
+        // Nobody has woken since the last sleep here, so the bit has been there since the barrier before that one:
+        // what was published before is seen anyway, and whoever published since will change the word.
+        fenced &= place.value == Some(seen);
+        place.value = Some(seen | WAITING);
         everywhere |= place.mode == WakeMode::Membarrier;
     }
-    if everywhere {
-        // SeqCst, here and on every processor that runs a waker. pair W1: the bits above, the look below.
-        barrier_everywhere();
-    } else {
-        // SeqCst fence. pair W1: as above.
-        fence(Ordering::SeqCst);
-    }
+    let heard = fenced || make_barrier(everywhere);
     let found = look()?;
     if found.is_none() {
-        WaitWord::sleep(places.iter().map(|place| (place.word, place.value)), longest());
+        let mut longest = longest();
+        if !heard {
+            // Then wakers may overlook this one.
+            longest = longest.min(DEAF);
+            places.iter_mut().for_each(|place| place.value = None);
+        }
+        let words = places.iter().map(|place| (place.word, place.value.unwrap_or_default()));
+        WaitWord::sleep(words, longest);
         return Ok(found);
     }
     for place in places.iter().filter(|place| place.wish.is_some()) {

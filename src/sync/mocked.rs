@@ -97,7 +97,7 @@ impl AtomicU64 {
 }
 
 /// A word to sleep at. The lock stands for the kernel's, under which it compares the word before a sleep. A sleep
-/// has no end but a wake-up: what the protocol loses is a deadlock here.
+/// has no end but a wake-up, unless it may not even begin: what the protocol loses is a deadlock here.
 #[derive(Debug)]
 pub(crate) struct WaitWord {
     word: loom::sync::atomic::AtomicU32,
@@ -143,8 +143,11 @@ impl WaitWord {
 
     pub(crate) fn sleep<'w>(
         words: impl ExactSizeIterator<Item = (&'w WaitWord, u32)>,
-        _longest: Duration,
+        longest: Duration,
     ) {
+        if longest.is_zero() {
+            return;
+        }
         let words: Vec<_> = words.collect();
         match words[..] {
             [(word, value)] => {
@@ -230,8 +233,9 @@ pub(crate) fn barrier_of_compiler() {
     }
 }
 
-pub(crate) fn barrier_everywhere() {
+pub(crate) fn barrier_everywhere() -> bool {
     fence(Ordering::SeqCst);
+    true
 }
 
 /// Bytes of a payload in the models: two words, so that it can tear.

@@ -73,11 +73,10 @@ pub(crate) fn barrier_of_compiler() {
     compiler_fence(Ordering::SeqCst);
 }
 
-/// A full barrier on this processor and on all that run a process which takes part.
-pub(crate) fn barrier_everywhere() {
-    // It fails only where registering does, and who cannot register does not get here. If it did, the sleep
-    // that follows would end by its bound.
-    let _ = membarrier::everywhere();
+/// A full barrier on this processor and on all that run a process which takes part. Returns whether it was made: who
+/// cannot register does not get here, but a process may deny itself system calls later on.
+pub(crate) fn barrier_everywhere() -> bool {
+    membarrier::everywhere().is_ok()
 }
 
 /// Plain stores to a word that others may exchange at the same time. A store is all it takes; the models

@@ -177,6 +177,33 @@ fn two_groups_are_woken_at_once() {
     });
 }
 
+/// A sleep that has ended by its bound goes on without another barrier.
+#[test]
+fn who_goes_on_sleeping_is_woken() {
+    Model::named("who_goes_on_sleeping_is_woken").reaches(&["slept again"]).check(|run| {
+        let (segment, process, publisher) = alone(Shape { capacity: 4, ..SHAPE });
+        let (notes, reader) = (run.clone(), Process::new(&segment));
+        let member = controlled(&reader, || Consumer::join(&reader, 0)).unwrap().unwrap().member;
+        let reads = spawn(move || {
+            let mut consumer = Consumer::of(&reader, member);
+            for _ in 0..2 {
+                let mut places = [Place::data(reader.view())];
+                let mut bound = Duration::ZERO;
+                let mut look = || Ok::<_, ()>(consumer.take(1).then_some(()));
+                while wake::sleep(&mut places, || bound, &mut look) == Ok(None) {
+                    if bound > Duration::ZERO {
+                        notes.reach("slept again");
+                    }
+                    bound = Duration::MAX;
+                }
+            }
+        });
+        let writes = writes(run, process, publisher, 2);
+        reads.join().unwrap();
+        segment.settle(writes.join().unwrap(), &[(0, 0)]);
+    });
+}
+
 /// mq: one sleeper at two queues, whose producers know nothing of each other.
 #[test]
 fn a_sleeper_at_two_queues_is_woken_by_either() {

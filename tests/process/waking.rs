@@ -220,6 +220,30 @@ fn sleepers_that_are_killed_cost_one_wake_up_and_then_nothing() {
     }
 }
 
+/// An iterator may be slow with its next message: the last one is not to wait for that.
+#[test]
+fn a_batch_wakes_a_sleeper_before_it_goes_on() {
+    for mode in MODES {
+        let name = TempName::new("slow-batch");
+        let queue = Queue::builder(&name).wake_mode(mode).group(shared()).create().unwrap();
+        let file = words::open(&name.path());
+        let mut consumer = Child::start(&format!("take {} 1", &*name));
+        consumer.expect("joined");
+        wait_until_asleep(&consumer);
+        let mut producer = queue.producer().unwrap();
+        let slept = words::get32(&file, DATA);
+        let messages = ["first", "second"].into_iter().inspect(|message| {
+            if *message == "second" {
+                // Has it the first one by now? Nothing else wakes it here.
+                consumer.expect("taken");
+                assert!(words::get32(&file, DATA) > slept, "it was woken");
+            }
+        });
+        assert_eq!(producer.send_batch(messages).unwrap(), 2);
+        consumer.finish();
+    }
+}
+
 #[test]
 fn who_sleeps_is_woken_and_uses_no_processor() {
     for mode in MODES {
