@@ -46,3 +46,5 @@ pub(crate) mod publish;
 #[cfg(not(slipring_loom))]
 pub(crate) mod reader;
 pub(crate) mod wake;
+#[cfg(any(slipring_loom, feature = "async"))]
+pub(crate) mod watch;

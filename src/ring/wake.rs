@@ -21,7 +21,7 @@ use crate::layout::{View, WakeMode};
 use crate::sync::{Ordering, WaitWord, barrier_everywhere, barrier_of_compiler, fence};
 
 /// Somebody sleeps at the word, or is about to.
-const WAITING: u32 = 1;
+pub(super) const WAITING: u32 = 1;
 /// One wake-up.
 const GENERATION: u32 = 2;
 
@@ -70,7 +70,7 @@ fn rouse_space(view: &View) {
     rouse(&view.control().space);
 }
 
-fn rouse(word: &WaitWord) {
+pub(super) fn rouse(word: &WaitWord) {
     // Relaxed: read again; if the bit is gone, another waker was faster.
     let seen = word.load(Ordering::Relaxed);
     if seen & WAITING == 0 {
@@ -108,6 +108,24 @@ pub(crate) fn take_over(view: &View) {
     words.space.fetch_and(!WAITING, Ordering::Relaxed);
 }
 
+/// Which of a queue's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// Until there is a message.
+    Data,
+    /// Until there is room.
+    Space,
+}
+
+impl Word {
+    pub(super) fn of(self, view: &View) -> &WaitWord {
+        match self {
+            Word::Data => &view.control().data,
+            Word::Space => &view.control().space,
+        }
+    }
+}
+
 /// A word to sleep at, of one queue.
 #[derive(Debug)]
 pub(crate) struct Place<'v> {
@@ -118,20 +136,49 @@ pub(crate) struct Place<'v> {
 }
 
 impl<'v> Place<'v> {
+    pub(crate) fn new(view: &'v View, word: Word) -> Place<'v> {
+        Place { mode: view.wake(), word: word.of(view), value: 0 }
+    }
+
     /// Until there is a message.
     pub(crate) fn data(view: &'v View) -> Place<'v> {
-        Place { mode: view.wake(), word: &view.control().data, value: 0 }
+        Place::new(view, Word::Data)
     }
 
     /// Until there is room.
     pub(crate) fn space(view: &'v View) -> Place<'v> {
-        Place { mode: view.wake(), word: &view.control().space, value: 0 }
+        Place::new(view, Word::Space)
+    }
+
+    /// The word as `announce` left it: a sleep at it is over once it is another.
+    #[cfg(any(slipring_loom, feature = "async"))]
+    pub(crate) fn value(&self) -> u32 {
+        self.value
     }
 
     /// Whether anybody wakes who sleeps here.
     #[cfg(not(slipring_loom))]
     pub(crate) fn wakes(&self) -> bool {
         self.mode != WakeMode::None
+    }
+}
+
+/// Says at each of `places` that somebody sleeps there, or is about to. Whoever said so looks again behind it, and
+/// then sleeps unless a word is not any more what it was left as here. Not in mode `none`.
+pub(crate) fn announce(places: &mut [Place<'_>]) {
+    let mut everywhere = false;
+    for place in places {
+        // Acquire. pair W1: if a waker came before, in this word, the caller's look sees what it published. Before
+        // that look: a wake-up that comes in between changes the word, and the sleep does not begin.
+        place.value = place.word.fetch_or(WAITING, Ordering::Acquire) | WAITING;
+        everywhere |= place.mode == WakeMode::Membarrier;
+    }
+    if everywhere {
+        // SeqCst, here and on every processor that runs a waker. pair W1: the bits above, the caller's look below.
+        barrier_everywhere();
+    } else {
+        // SeqCst fence. pair W1: as above.
+        fence(Ordering::SeqCst);
     }
 }
 
@@ -142,20 +189,7 @@ pub(crate) fn sleep<T, E>(
     longest: impl FnOnce() -> Duration,
     look: impl FnOnce() -> Result<Option<T>, E>,
 ) -> Result<Option<T>, E> {
-    let mut everywhere = false;
-    for place in &mut *places {
-        // Acquire. pair W1: if a waker came before, in this word, the look below sees what it published. Before
-        // the look: a wake-up that comes in between changes the word, and the sleep does not begin.
-        place.value = place.word.fetch_or(WAITING, Ordering::Acquire) | WAITING;
-        everywhere |= place.mode == WakeMode::Membarrier;
-    }
-    if everywhere {
-        // SeqCst, here and on every processor that runs a waker. pair W1: the bits above, the look below.
-        barrier_everywhere();
-    } else {
-        // SeqCst fence. pair W1: as above.
-        fence(Ordering::SeqCst);
-    }
+    announce(places);
     let found = look()?;
     if found.is_none() {
         WaitWord::sleep(places.iter().map(|place| (place.word, place.value)), longest());
