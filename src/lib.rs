@@ -111,6 +111,9 @@ mod reservation;
 #[cfg(not(slipring_loom))]
 mod select;
 
+#[cfg(all(not(slipring_loom), feature = "async"))]
+mod asynchronous;
+
 #[cfg(not(slipring_loom))]
 mod snapshot;
 
@@ -119,6 +122,10 @@ mod queue;
 
 #[cfg(not(slipring_loom))]
 mod public {
+    #[cfg(feature = "async")]
+    pub use crate::asynchronous::{
+        AsyncConsumer, AsyncProducer, Messages, OwnedMessage, Readiness,
+    };
     pub use crate::batch::{Batch, Delivery, Iter, MessageInfo, Received};
     pub use crate::consumer::Consumer;
     pub use crate::error::*;

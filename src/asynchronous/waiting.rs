@@ -1,0 +1,69 @@
+//! One wait, from poll to poll.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use super::driver::{Registration, register};
+use crate::attach::Mapped;
+use crate::error::SystemError;
+use crate::ring::wake::{Place, Word, announce};
+use crate::ring::watch::Entry;
+use crate::wait::{Look, SLEEP_MAX};
+
+/// What is waited for.
+pub(super) trait Sought {
+    const WORD: Word;
+    type Error: From<SystemError>;
+    /// Whether it is there.
+    fn look(&mut self, look: Look) -> Result<bool, Self::Error>;
+    fn queue(&self) -> &Arc<Mapped>;
+    /// It is looked for again after this time, whether anybody wakes or not.
+    fn longest(&self) -> Duration;
+}
+
+/// What stands between two looks. Dropped, it waits no more; nothing else is in it, so nothing else is lost.
+#[derive(Debug, Default)]
+pub(super) struct Waiting(Option<Registration>);
+
+impl Waiting {
+    /// Looks; if there is nothing, sees to it that the waker is woken when it is time to look again.
+    pub(super) fn look<S: Sought>(
+        &mut self,
+        sought: &mut S,
+        waker: impl FnOnce() -> Waker,
+    ) -> Result<bool, S::Error> {
+        self.0 = None;
+        if sought.look(Look::Quick)? {
+            return Ok(true);
+        }
+        let queue = Arc::clone(sought.queue());
+        let mut place = Place::new(queue.view(), S::WORD);
+        // In a queue whose wake mode is none, nobody wakes.
+        let woken = place.wakes();
+        if woken {
+            announce(std::slice::from_mut(&mut place));
+        }
+        if sought.look(Look::Thorough)? {
+            return Ok(true);
+        }
+        let at = woken.then(|| (S::WORD, place.value()));
+        let until = Instant::now() + if woken { sought.longest() } else { SLEEP_MAX };
+        let doing = "start the thread that sleeps for all futures";
+        let registered = register(Entry { queue, at, until, tell: waker() });
+        self.0 = Some(registered.map_err(|source| SystemError::new(doing, source))?);
+        Ok(false)
+    }
+}
+
+/// Waits until it is there.
+pub(super) async fn wait<S: Sought>(mut sought: S) -> Result<(), S::Error> {
+    let mut waiting = Waiting::default();
+    poll_fn(|cx| match waiting.look(&mut sought, || cx.waker().clone()) {
+        Ok(true) => Poll::Ready(Ok(())),
+        Ok(false) => Poll::Pending,
+        Err(fault) => Poll::Ready(Err(fault)),
+    })
+    .await
+}
