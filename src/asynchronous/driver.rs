@@ -3,10 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 use std::{io, thread};
 
 use crate::attach::Mapped;
-use crate::ring::watch::{Entry, Watch};
+use crate::ring::wake::Word;
+use crate::ring::watch::Watch;
 use crate::sync::Mutex;
 use crate::sys::fork::{Own, PerProcess};
 use crate::sys::signals;
@@ -16,22 +18,19 @@ static DRIVER: PerProcess<Driver> = PerProcess::new();
 #[derive(Debug)]
 struct Driver {
     watch: Watch<Arc<Mapped>, Waker>,
-    /// Whether the thread runs. It never ends; without entries it sleeps until there is one.
+    /// Whether the thread runs. It never ends; while nobody waits it sleeps.
     runs: Mutex<bool>,
 }
 
-/// An entry of a future with the driver. Dropped, it is taken back.
-#[derive(Debug)]
-pub(super) struct Registration {
-    driver: &'static Own<Driver>,
-    id: u64,
-}
+/// The driver of this process, its thread started.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Running(&'static Own<Driver>);
 
-/// Leaves an entry with the driver, which wakes its waker once when it is over.
-pub(super) fn register(entry: Entry<Arc<Mapped>, Waker>) -> io::Result<Registration> {
-    let driver = DRIVER.get(|| Driver { watch: Watch::new(), runs: Mutex::new(false) });
-    driver.value.start()?;
-    Ok(Registration { driver, id: driver.value.watch.enter(entry) })
+/// Starts the thread if that is still to be done.
+pub(super) fn running() -> io::Result<Running> {
+    let own = DRIVER.get(|| Driver { watch: Watch::new(), runs: Mutex::new(false) });
+    own.value.start()?;
+    Ok(Running(own))
 }
 
 impl Driver {
@@ -56,12 +55,34 @@ impl Driver {
     }
 }
 
+impl Running {
+    /// As `Watch::wait`; the waker is woken once when the entry is over.
+    pub(super) fn wait<E>(
+        self,
+        queue: &Arc<Mapped>,
+        word: Word,
+        look: impl FnOnce() -> Result<Option<Duration>, E>,
+        waker: impl FnOnce() -> Waker,
+    ) -> Result<Option<Registration>, E> {
+        let id = self.0.value.watch.wait(queue, word, look, waker)?;
+        Ok(id.map(|id| Registration { driver: self, id }))
+    }
+}
+
+/// An entry with the driver. Dropped, it is taken back.
+#[derive(Debug)]
+pub(super) struct Registration {
+    driver: Running,
+    id: u64,
+}
+
 impl Drop for Registration {
     fn drop(&mut self) {
+        let Running(own) = self.driver;
         // In a forked child, a thread that is not there may have held the lock.
-        if !self.driver.forked() {
+        if !own.forked() {
             // Dropped here, with the lock given back: a waker's drop may drop a task, and that a registration.
-            drop(self.driver.value.watch.take_back(self.id));
+            drop(own.value.watch.take_back(self.id));
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::driver::{Registration, register};
+use super::driver::{self, Registration};
 use crate::attach::Mapped;
 use crate::error::SystemError;
-use crate::ring::wake::{Place, Word, announce};
-use crate::ring::watch::Entry;
+use crate::layout::WakeMode;
+use crate::ring::wake::Word;
 use crate::wait::{Look, SLEEP_MAX};
 
 /// What is waited for.
@@ -39,21 +39,18 @@ impl Waiting {
             return Ok(true);
         }
         let queue = Arc::clone(sought.queue());
-        let mut place = Place::new(queue.view(), S::WORD);
-        // In a queue whose wake mode is none, nobody wakes.
-        let woken = place.wakes();
-        if woken {
-            announce(std::slice::from_mut(&mut place));
-        }
-        if sought.look(Look::Thorough)? {
-            return Ok(true);
-        }
-        let at = woken.then(|| (S::WORD, place.value()));
-        let until = Instant::now() + if woken { sought.longest() } else { SLEEP_MAX };
-        let doing = "start the thread that sleeps for all futures";
-        let registered = register(Entry { queue, at, until, tell: waker() });
-        self.0 = Some(registered.map_err(|source| SystemError::new(doing, source))?);
-        Ok(false)
+        let starting = |source| SystemError::new("start the thread that sleeps for all", source);
+        let driver = driver::running().map_err(starting)?;
+        let look = || -> Result<_, S::Error> {
+            if sought.look(Look::Thorough)? {
+                return Ok(None);
+            }
+            // In a queue whose wake mode is none, nobody wakes.
+            let asleep = queue.view().wake() != WakeMode::None;
+            Ok(Some(if asleep { sought.longest() } else { SLEEP_MAX }))
+        };
+        self.0 = driver.wait(&queue, S::WORD, look, waker)?;
+        Ok(self.0.is_none())
     }
 }
 

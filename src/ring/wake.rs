@@ -152,12 +152,11 @@ impl<'v> Place<'v> {
 
     /// The word as `announce` left it: a sleep at it is over once it is another.
     #[cfg(any(slipring_loom, feature = "async"))]
-    pub(crate) fn value(&self) -> u32 {
+    pub(super) fn value(&self) -> u32 {
         self.value
     }
 
     /// Whether anybody wakes who sleeps here.
-    #[cfg(not(slipring_loom))]
     pub(crate) fn wakes(&self) -> bool {
         self.mode != WakeMode::None
     }

@@ -18,10 +18,11 @@
 //! and those whose entry is over look for themselves.
 
 use std::collections::{BTreeMap, HashSet};
+use std::slice;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use super::wake::{WAITING, Word, rouse};
+use super::wake::{Place, WAITING, Word, announce, rouse};
 use crate::layout::View;
 use crate::sync::{Mutex, MutexGuard, Ordering, WaitWord};
 
@@ -33,12 +34,12 @@ pub(crate) trait Hold: Clone {
 /// What somebody waits for.
 #[derive(Debug)]
 pub(crate) struct Entry<Q, T> {
-    pub(crate) queue: Q,
+    queue: Q,
     /// A word of the queue, and what `announce` left there; none if nobody would wake.
-    pub(crate) at: Option<(Word, u32)>,
+    at: Option<(Word, u32)>,
     /// It is over then in any case.
-    pub(crate) until: Instant,
-    /// Given to the watch's thread when it is over.
+    until: Instant,
+    /// For whoever waits to be told by.
     pub(crate) tell: T,
 }
 
@@ -76,8 +77,28 @@ impl<Q: Hold, T> Watch<Q, T> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Leaves an entry, and wakes the thread for it. Returns what it is taken back by.
-    pub(crate) fn enter(&self, entry: Entry<Q, T>) -> u64 {
+    /// Looks; if there is nothing, `look` says how long to wait at most, and an entry is left that is over then, or when
+    /// somebody wakes at the word. Returns what it is taken back by.
+    pub(crate) fn wait<E>(
+        &self,
+        queue: &Q,
+        word: Word,
+        look: impl FnOnce() -> Result<Option<Duration>, E>,
+        tell: impl FnOnce() -> T,
+    ) -> Result<Option<u64>, E> {
+        let queue = queue.clone();
+        let mut place = Place::new(queue.view(), word);
+        let woken = place.wakes();
+        if woken {
+            announce(slice::from_mut(&mut place));
+        }
+        let Some(longest) = look()? else { return Ok(None) };
+        let at = woken.then(|| (word, place.value()));
+        let until = Instant::now() + longest;
+        Ok(Some(self.enter(Entry { queue, at, until, tell: tell() })))
+    }
+
+    fn enter(&self, entry: Entry<Q, T>) -> u64 {
         let mut entries = self.lock();
         let id = entries.next;
         entries.next += 1;

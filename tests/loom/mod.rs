@@ -24,3 +24,4 @@ mod orphans;
 mod release;
 mod sleep;
 mod takeover;
+mod watch;
