@@ -26,15 +26,18 @@ use crate::reservation::Reservation;
 /// nothing there, at least every 100 ms: some things are found by looking only, such as what a killed member of the
 /// group has left. A try that fails does not say when to try again.
 ///
-/// The descriptor is only to be waited for: reading or writing it confuses the handle.
+/// The descriptor is one and the same for as long as the handle lives, and only to be waited for: reading or writing
+/// it confuses the handle.
 ///
 /// ```
 /// # let name = format!("doc-readiness-{}", std::process::id());
 /// use slipring::{Consumer, Queue, Readiness, RecvError};
-/// use tokio::io::unix::AsyncFd;
+/// use tokio::io::{Interest, unix::AsyncFd};
 ///
 /// async fn receive(consumer: Consumer) -> Result<(), Box<dyn std::error::Error>> {
-///     let mut consumer = AsyncFd::new(consumer.with_readiness()?)?;
+///     let consumer = consumer.with_readiness()?;
+///     // SAFETY: it keeps its one descriptor for as long as it lives.
+///     let mut consumer = unsafe { AsyncFd::register_with_interest(consumer, Interest::READABLE)? };
 ///     loop {
 ///         let mut ready = consumer.readable_mut().await?;
 ///         match ready.get_inner_mut().try_recv() {

@@ -119,8 +119,8 @@ impl<Q: Hold, T> Watch<Q, T> {
         // Acquire. Before the look at the entries: whoever comes behind that finds the bit, by the lock, and changes
         // the word.
         let own = self.own.fetch_or(WAITING, Ordering::Acquire) | WAITING;
-        let now = Instant::now();
         let mut entries = self.lock();
+        let now = Instant::now();
         let over: Vec<_> =
             entries.waiting.extract_if(.., |_, entry| entry.is_over(now)).map(|(_, e)| e).collect();
         if !over.is_empty() {

@@ -59,7 +59,7 @@ fn dropped_futures_lose_no_message_and_repeat_none() {
             assert_eq!(attempts, 1, "a dropped future is no delivery");
             *seen.entry(sequence).or_default() += 1;
         };
-        for _ in 0..2000 {
+        for _ in 0..300 {
             let polls = rng.below(4) as usize;
             let bytes = sent.to_le_bytes();
             let done = match rng.below(6) {
@@ -103,7 +103,7 @@ fn dropped_futures_lose_no_message_and_repeat_none() {
                 }
             }
         });
-        assert!(sent > 50 && dropped > 50, "{sent} sent, {dropped} dropped");
+        assert!(sent > 20 && dropped > 20, "{sent} sent, {dropped} dropped");
         println!("{sent} sent, {dropped} futures dropped");
         assert!(seen.into_iter().eq((0..sent).map(|sequence| (sequence, 1))), "not each once");
     }

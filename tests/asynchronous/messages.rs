@@ -86,7 +86,7 @@ fn an_error_ends_the_stream() {
 #[test]
 fn a_stream_of_types() {
     let name = TempName::new("stream-typed");
-    let queue = Queue::<Reading>::typed(&name).capacity(8).group("g").create().unwrap();
+    let queue = Queue::builder(&name).message::<Reading>().capacity(8).group("g").create().unwrap();
     let mut producer = queue.producer().unwrap().into_async();
     let mut consumer = queue.consumer("g").unwrap().into_async();
     block_on(producer.send(&Reading { id: 3, value: 0.5 })).unwrap();

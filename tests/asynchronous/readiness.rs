@@ -1,9 +1,12 @@
 //! The readiness handles, with tokio's AsyncFd and with epoll(7) itself.
 
+#![allow(unsafe_code)]
+
 use std::os::fd::AsFd;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use slipring::{Consumer, Producer, Queue, Readiness, RecvError};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::common::TempName;
@@ -11,7 +14,9 @@ use crate::common::TempName;
 const COUNT: u64 = 5000;
 
 async fn receive(consumer: Readiness<Consumer>) {
-    let mut consumer = AsyncFd::new(consumer).unwrap();
+    // SAFETY: a handle keeps its one descriptor.
+    let mut consumer =
+        unsafe { AsyncFd::register_with_interest(consumer, Interest::READABLE) }.unwrap();
     let mut next = 0;
     loop {
         let mut ready = consumer.readable_mut().await.unwrap();
@@ -29,7 +34,9 @@ async fn receive(consumer: Readiness<Consumer>) {
 }
 
 async fn send(producer: Readiness<Producer>) {
-    let mut producer = AsyncFd::new(producer).unwrap();
+    // SAFETY: a handle keeps its one descriptor.
+    let mut producer =
+        unsafe { AsyncFd::register_with_interest(producer, Interest::READABLE) }.unwrap();
     let mut next = 0u64;
     while next < COUNT {
         let mut ready = producer.readable_mut().await.unwrap();

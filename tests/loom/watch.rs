@@ -160,7 +160,7 @@ fn the_watch_wakes_a_producer() {
 #[test]
 fn the_watch_wakes_a_consumer_beside_one_that_sleeps() {
     let model = Model::named("the_watch_wakes_a_consumer_beside_one_that_sleeps");
-    model.reaches(&["waited", "slept"]).seconds(20.0).check(|run| {
+    model.reaches(&["waited", "slept"]).check(|run| {
         let (segment, process, publisher) = alone(Shape { groups: 2, ..SHAPE });
         let watch = Rc::new(Watch::new());
         let watches = watches(&watch);
@@ -180,7 +180,7 @@ fn the_watch_wakes_a_consumer_beside_one_that_sleeps() {
 #[test]
 fn the_watch_wakes_at_two_queues() {
     let model = Model::named("the_watch_wakes_at_two_queues");
-    model.reaches(&["waited"]).seconds(20.0).check(|run| {
+    model.reaches(&["waited"]).check(|run| {
         let queues = [(); 2].map(|()| alone(SHAPE));
         let watch = Rc::new(Watch::new());
         let watches = watches(&watch);
@@ -207,7 +207,7 @@ fn the_watch_wakes_at_two_queues() {
 #[test]
 fn the_watch_keeps_each_value_of_a_word() {
     let model = Model::named("the_watch_keeps_each_value_of_a_word");
-    model.reaches(&["waited"]).seconds(20.0).check(|run| {
+    model.reaches(&["waited"]).check(|run| {
         let (segment, process, publisher) = alone(Shape { groups: 2, ..SHAPE });
         let watch = Rc::new(Watch::new());
         let watches = watches(&watch);
