@@ -37,6 +37,11 @@
 //!   or write outside it.
 //! - **Linux, 64 bits, little-endian.**
 //!
+//! # Features
+//!
+//! - `async`: futures, a stream and a readiness handle, bound to no runtime; see `Consumer::into_async`.
+//! - `cli`: the `slipring` program.
+//!
 //! # How it works
 //!
 //! A message's slot carries a stamp, its sequence number + 1, which is stored last and read first: it
