@@ -127,15 +127,14 @@ impl<Q: Hold, T> Watch<Q, T> {
             return over;
         }
         let longest = entries.waiting.values().map(|entry| entry.until - now).min();
-        // Each word once, with each value: those of different values went by different wake-ups.
+        // Each word once: the entries at it that are not over have one value, the last that any of them announced. The
+        // lock has brought that, so those of older ones were over above.
         let mut known = HashSet::new();
         let asleep: Vec<_> = entries
             .waiting
             .values()
             .filter_map(|entry| entry.at.map(|(word, value)| (&entry.queue, word, value)))
-            .filter(|(queue, word, value)| {
-                known.insert((&raw const *word.of(queue.view()), *value))
-            })
+            .filter(|(queue, word, _)| known.insert(&raw const *word.of(queue.view())))
             .map(|(queue, word, value)| (queue.clone(), word, value))
             .collect();
         drop(entries);

@@ -1,5 +1,6 @@
 //! Other processes: one is killed, one has nothing to do, some may not do what they want.
 
+use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
@@ -65,15 +66,12 @@ fn a_process_that_awaits_uses_no_processor_and_is_woken() {
     let mut child = Child::start(&format!("idle {}", &*name));
     let waiters = || {
         let tasks = fs::read_dir(format!("/proc/{}/task", child.pid())).unwrap();
-        let named = |path: std::path::PathBuf| fs::read_to_string(path.join("comm"));
-        tasks
-            .filter(|task| {
-                let task = task.as_ref().unwrap();
-                named(task.path()).is_ok_and(|name| name == "slipring-wait\n")
-            })
-            .count()
+        let waits = |path: &PathBuf| {
+            fs::read_to_string(path.join("comm")).is_ok_and(|name| name == "slipring-wait\n")
+        };
+        tasks.map(|task| task.unwrap().path()).filter(waits).collect::<Vec<_>>()
     };
-    while waiters() == 0 {
+    while waiters().is_empty() {
         thread::yield_now();
     }
     let (since, before) = (Instant::now(), processor_time(&child));
@@ -81,7 +79,11 @@ fn a_process_that_awaits_uses_no_processor_and_is_woken() {
     let used = processor_time(&child) - before;
     println!("a process that awaits used {used} s in {:?}", since.elapsed());
     assert!(used < 0.05 * since.elapsed().as_secs_f64(), "used {used} s");
-    assert_eq!(waiters(), 1, "one thread for all");
+    let [waiter] = &waiters()[..] else { panic!("not one thread for all") };
+    let status = fs::read_to_string(waiter.join("status")).unwrap();
+    let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:\t")).unwrap();
+    let blocked = u64::from_str_radix(blocked, 16).unwrap();
+    assert!(blocked >> (libc::SIGTERM - 1) & 1 == 1, "signals are for the program's own threads");
     for queue in &queues {
         queue.producer().unwrap().send("x").unwrap();
     }

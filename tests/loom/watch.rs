@@ -176,7 +176,7 @@ fn the_watch_wakes_a_consumer_beside_one_that_sleeps() {
     });
 }
 
-/// Two queues, and a task at each.
+/// Two queues, and a task at each: the second is woken while the first one waits on.
 #[test]
 fn the_watch_wakes_at_two_queues() {
     let model = Model::named("the_watch_wakes_at_two_queues");
@@ -186,27 +186,24 @@ fn the_watch_wakes_at_two_queues() {
         let watches = watches(&watch);
         let reads = queues.each_ref().map(|(segment, ..)| receives(run, &watch, segment, 0, 1));
         let segments = queues.each_ref().map(|(segment, ..)| Rc::clone(segment));
-        let tails = queues.map(|(_, process, publisher)| {
+        for ((_, process, publisher), read) in queues.into_iter().zip(reads).rev() {
             let mut producer = Producer::of(&process, publisher, 1);
             producer.send().unwrap();
-            producer.tail()
-        });
-        for read in reads {
             read.join().unwrap();
         }
         end(&watch, &segments[0]);
         watches.join().unwrap();
-        for (segment, tail) in segments.iter().zip(tails) {
-            segment.settle(tail, &[(0, 0)]);
+        for segment in segments {
+            segment.settle(1, &[(0, 0)]);
         }
     });
 }
 
-/// Two groups at one word: the first waits for a message which the second has had already, while the second waits
-/// for one that comes only behind that.
+/// Two groups at one word, by different wake-ups: the first waits for a message which the second has had already,
+/// while the second waits for one that comes only behind that.
 #[test]
-fn the_watch_keeps_each_value_of_a_word() {
-    let model = Model::named("the_watch_keeps_each_value_of_a_word");
+fn the_watch_wakes_two_at_a_word() {
+    let model = Model::named("the_watch_wakes_two_at_a_word");
     model.reaches(&["waited"]).check(|run| {
         let (segment, process, publisher) = alone(Shape { groups: 2, ..SHAPE });
         let watch = Rc::new(Watch::new());
