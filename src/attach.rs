@@ -41,6 +41,13 @@ impl Mapped {
     }
 }
 
+#[cfg(feature = "async")]
+impl crate::ring::watch::Hold for Arc<Mapped> {
+    fn view(&self) -> &View {
+        &self.view
+    }
+}
+
 /// A handle's hold on a queue.
 #[derive(Debug)]
 pub(crate) struct Attachment {

@@ -333,6 +333,11 @@ pub struct Delivery<'b, M: Content + ?Sized = [u8]> {
 }
 
 impl<'b, M: Content + ?Sized> Delivery<'b, M> {
+    /// Its sequence, kind and attempts.
+    pub fn info(&self) -> MessageInfo {
+        self.info
+    }
+
     /// Its number in the queue, from the queue's first message on.
     pub fn sequence(&self) -> u64 {
         self.info.sequence

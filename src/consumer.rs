@@ -340,6 +340,21 @@ impl<M: Content + ?Sized> Consumer<M> {
         if held || (self.main.is_closed() && !self.follows) { SHORT } else { LONG }
     }
 
+    #[cfg(feature = "async")]
+    pub(crate) fn mapped(&self) -> &Arc<Mapped> {
+        &self.main.at.mapped
+    }
+
+    /// Lends again what was lent last and given up by [`Batch::into_claim`]; not in a forked child.
+    #[cfg(feature = "async")]
+    pub(crate) fn lend_again(&mut self, claim: Claim) -> Option<Batch<'_, M>> {
+        if self.main.at.leases.forked() {
+            return None;
+        }
+        self.found = Some(Found { claim, retried: self.retried });
+        self.lend()
+    }
+
     fn keep(&mut self, found: Option<Found>) -> bool {
         let any = found.is_some();
         self.found = found;

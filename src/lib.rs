@@ -37,6 +37,11 @@
 //!   or write outside it.
 //! - **Linux, 64 bits, little-endian.**
 //!
+//! # Features
+//!
+//! - `async`: futures, a stream and a readiness handle, bound to no runtime; see `Consumer::into_async`.
+//! - `cli`: the `slipring` program.
+//!
 //! # How it works
 //!
 //! A message's slot carries a stamp, its sequence number + 1, which is stored last and read first: it
@@ -113,6 +118,9 @@ mod reservation;
 #[cfg(not(slipring_loom))]
 mod select;
 
+#[cfg(all(not(slipring_loom), feature = "async"))]
+mod asynchronous;
+
 #[cfg(not(slipring_loom))]
 mod snapshot;
 
@@ -121,6 +129,10 @@ mod queue;
 
 #[cfg(not(slipring_loom))]
 mod public {
+    #[cfg(feature = "async")]
+    pub use crate::asynchronous::{
+        AsyncConsumer, AsyncProducer, Messages, OwnedMessage, Readiness,
+    };
     pub use crate::batch::{Batch, Delivery, Iter, MessageInfo, Received};
     pub use crate::consumer::Consumer;
     pub use crate::error::*;

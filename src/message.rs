@@ -41,6 +41,8 @@ pub trait Content: sealed::Sealed {
     fn from_payload(area: &[u8], len: usize) -> &Self;
     #[doc(hidden)]
     fn copy_to(&self, owned: &mut Self::Owned);
+    #[doc(hidden)]
+    fn copied(&self) -> Self::Owned;
 }
 
 #[doc(hidden)]
@@ -66,6 +68,10 @@ impl Content for [u8] {
     fn copy_to(&self, owned: &mut Vec<u8>) {
         owned.clear();
         owned.extend_from_slice(self);
+    }
+
+    fn copied(&self) -> Vec<u8> {
+        self.to_vec()
     }
 }
 
@@ -93,6 +99,12 @@ impl<T: Message> Content for T {
     fn copy_to(&self, owned: &mut T) {
         // Copies through bytes: a Message need not be Copy.
         owned.as_mut_bytes().copy_from_slice(self.as_bytes());
+    }
+
+    fn copied(&self) -> T {
+        let mut copy = T::new_zeroed();
+        self.copy_to(&mut copy);
+        copy
     }
 }
 

@@ -323,7 +323,7 @@ impl<M: Content + ?Sized> Producer<M> {
         Ok(())
     }
 
-    fn slots(&self, n: usize) -> Result<u64, SendError> {
+    pub(crate) fn slots(&self, n: usize) -> Result<u64, SendError> {
         let capacity = self.at.view.geo().capacity;
         match n as u64 {
             n if n <= capacity => Ok(n),
@@ -333,7 +333,7 @@ impl<M: Content + ?Sized> Producer<M> {
 
     /// The message's bytes, if the queue takes messages of that length.
     #[inline]
-    fn fitting<'m>(&self, content: &'m M) -> Result<&'m [u8], SendError> {
+    pub(crate) fn fitting<'m>(&self, content: &'m M) -> Result<&'m [u8], SendError> {
         let bytes = content.to_payload();
         let max = self.at.view.geo().payload_size;
         if bytes.len() > max {
@@ -413,7 +413,7 @@ impl<M: Content + ?Sized> Producer<M> {
     }
 
     #[inline]
-    fn room(&mut self, n: u64, look: Look) -> Result<(), SendError> {
+    pub(crate) fn room(&mut self, n: u64, look: Look) -> Result<(), SendError> {
         if n <= self.publisher.known_room() && !self.at.leases.forked() {
             return Ok(());
         }

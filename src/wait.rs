@@ -51,7 +51,7 @@ const ROW: u64 = 64;
 const THOROUGH_EVERY: Duration = Duration::from_millis(1);
 /// First and longest sleep of those who poll. A sleeper is found asleep for half of it on average.
 const SLEEP_MIN: Duration = Duration::from_micros(50);
-const SLEEP_MAX: Duration = Duration::from_millis(1);
+pub(crate) const SLEEP_MAX: Duration = Duration::from_millis(1);
 /// Longest sleep of those who are woken, when nothing is known that may come without a wake-up: only a waker's
 /// death, or the queue's removal.
 pub(crate) const LONG: Duration = Duration::from_millis(100);

@@ -29,7 +29,7 @@
 //! | P8 | a new group's head | [`control`]: mark, state, Release | [`gate`]: mark, state, Acquire |
 //! | P9 | where the queue was closed | [`close`]: sequence, then state, Release | [`close`]: state, Acquire, then sequence |
 //! | C1 | a claim, known by the head that it moved | [`compete`]: start, then head, Release | [`compete`]: head, then start, Acquire |
-//! | W1 | what a waker did, or its sleeper's bit | [`wake`]: publication, fence, word | [`wake`]: word, fence, look |
+//! | W1 | what a waker did, or its sleeper's bit | [`wake`]: publication, fence, word | [`wake`], and for those whose sleep is left to it [`watch`]: word, fence, look |
 //! | W2 | who else has made room | [`wake`]: ack, fence | [`wake`]: scan |
 //! | C2 | a member's reads below its start | [`compete`]: start, Release | [`gate`]: head, then start, Acquire |
 //!
@@ -47,3 +47,5 @@ pub(crate) mod publish;
 #[cfg(not(slipring_loom))]
 pub(crate) mod reader;
 pub(crate) mod wake;
+#[cfg(any(slipring_loom, feature = "async"))]
+pub(crate) mod watch;

@@ -37,11 +37,11 @@ use crate::seq::Head;
 use crate::sync::{AtomicU64, Ordering, WaitWord, barrier_everywhere, barrier_of_compiler, fence};
 
 /// Somebody sleeps at the word, or is about to.
-const WAITING: u32 = 1;
+pub(super) const WAITING: u32 = 1;
 /// One wake-up.
 const GENERATION: u32 = 2;
 /// Sleep of those whom the kernel denies the barrier, though they have registered: under a filter that came later.
-const DEAF: Duration = Duration::from_millis(1);
+pub(super) const DEAF: Duration = Duration::from_millis(1);
 
 /// Wakes the consumers that sleep. Comes behind every publication, and behind what leaves a range to others.
 #[inline(always)]
@@ -124,7 +124,7 @@ pub(crate) fn starving(view: &View) {
     }
 }
 
-fn rouse(word: &WaitWord) {
+pub(super) fn rouse(word: &WaitWord) {
     // Relaxed: read again; if the bit is gone, another waker was faster.
     let seen = word.load(Ordering::Relaxed);
     if seen & WAITING == 0 {
@@ -165,6 +165,24 @@ pub(crate) fn take_over(view: &View) {
     words.space.word.fetch_and(!WAITING, Ordering::Relaxed);
 }
 
+/// Which of a queue's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// Until there is a message.
+    Data,
+    /// Until there is room, of which the gate says how much is worth a wake-up.
+    Space { wanted: u64 },
+}
+
+impl Word {
+    pub(super) fn of(self, view: &View) -> &WaitWord {
+        match self {
+            Word::Data => &view.control().data,
+            Word::Space { .. } => &view.control().space.word,
+        }
+    }
+}
+
 /// A word to sleep at, of one queue.
 #[derive(Debug)]
 pub(crate) struct Place<'v> {
@@ -177,20 +195,38 @@ pub(crate) struct Place<'v> {
 }
 
 impl<'v> Place<'v> {
+    pub(crate) fn new(view: &'v View, word: Word) -> Place<'v> {
+        let wish = match word {
+            Word::Data => None,
+            Word::Space { wanted } => Some((&view.control().space.wanted, wanted)),
+        };
+        Place { mode: view.wake(), word: word.of(view), value: None, wish }
+    }
+
     /// Until there is a message.
     pub(crate) fn data(view: &'v View) -> Place<'v> {
-        Place { mode: view.wake(), word: &view.control().data, value: None, wish: None }
+        Place::new(view, Word::Data)
     }
 
     /// Until there is room.
     pub(crate) fn space(view: &'v View, wanted: u64) -> Place<'v> {
-        let space = &view.control().space;
-        let wish = Some((&space.wanted, wanted));
-        Place { mode: view.wake(), word: &space.word, value: None, wish }
+        Place::new(view, Word::Space { wanted })
+    }
+
+    /// The word as `announce` left it: a sleep at it is over once it is another.
+    pub(super) fn value(&self) -> u32 {
+        self.value.unwrap_or_default()
+    }
+
+    /// What was waited for is there.
+    pub(super) fn got_up(&self) {
+        if self.wish.is_some() {
+            // Relaxed: nobody else sleeps here. Left, the bit would cost acks a scan each, and then a wake-up.
+            self.word.fetch_and(!WAITING, Ordering::Relaxed);
+        }
     }
 
     /// Whether anybody wakes who sleeps here.
-    #[cfg(not(slipring_loom))]
     pub(crate) fn wakes(&self) -> bool {
         self.mode != WakeMode::None
     }
@@ -207,21 +243,18 @@ fn make_barrier(everywhere: bool) -> bool {
     true
 }
 
-/// Looks once, and if there is nothing sleeps until somebody wakes at one of `places`, or for `longest`, which is
-/// asked behind the look. The caller looks again then: `None` says nothing. Not in mode `none`.
-pub(crate) fn sleep<T, E>(
-    places: &mut [Place<'_>],
-    longest: impl FnOnce() -> Duration,
-    look: impl FnOnce() -> Result<Option<T>, E>,
-) -> Result<Option<T>, E> {
+/// Says at each of `places` that somebody sleeps there, or is about to. Whoever said so looks again behind it, and
+/// then sleeps unless a word is not any more what it was left as here. Returns whether all wakers are bound to see
+/// it. Not in mode `none`.
+pub(crate) fn announce(places: &mut [Place<'_>]) -> bool {
     let (mut fenced, mut everywhere) = (true, false);
-    for place in &mut *places {
+    for place in places {
         if let Some((word, wanted)) = place.wish {
             // Relaxed: the fence below orders it. pair W1.
             word.store(wanted, Ordering::Relaxed);
         }
-        // Acquire. pair W1: if a waker came before, in this word, the look below sees what it published. Before
-        // the look: a wake-up that comes in between changes the word, and the sleep does not begin.
+        // Acquire. pair W1: if a waker came before, in this word, the caller's look sees what it published. Before
+        // that look: a wake-up that comes in between changes the word, and the sleep does not begin.
         let seen = place.word.fetch_or(WAITING, Ordering::Acquire);
         // Nobody has woken since the last sleep here, so the bit has been there since the barrier before that one:
         // what was published before is seen anyway, and whoever published since will change the word.
@@ -229,22 +262,27 @@ pub(crate) fn sleep<T, E>(
         place.value = Some(seen | WAITING);
         everywhere |= place.mode == WakeMode::Membarrier;
     }
-    let heard = fenced || make_barrier(everywhere);
+    fenced || make_barrier(everywhere)
+}
+
+/// Looks once, and if there is nothing sleeps until somebody wakes at one of `places`, or for `longest`, which is
+/// asked behind the look. The caller looks again then: `None` says nothing. Not in mode `none`.
+pub(crate) fn sleep<T, E>(
+    places: &mut [Place<'_>],
+    longest: impl FnOnce() -> Duration,
+    look: impl FnOnce() -> Result<Option<T>, E>,
+) -> Result<Option<T>, E> {
+    let heard = announce(places);
     let found = look()?;
     if found.is_none() {
-        let mut longest = longest();
+        // Who is not heard may be overlooked by wakers.
+        let longest = if heard { longest() } else { longest().min(DEAF) };
+        WaitWord::sleep(places.iter().map(|place| (place.word, place.value())), longest);
         if !heard {
-            // Then wakers may overlook this one.
-            longest = longest.min(DEAF);
             places.iter_mut().for_each(|place| place.value = None);
         }
-        let words = places.iter().map(|place| (place.word, place.value.unwrap_or_default()));
-        WaitWord::sleep(words, longest);
-        return Ok(found);
-    }
-    for place in places.iter().filter(|place| place.wish.is_some()) {
-        // Relaxed: nobody else sleeps here. Left, the bit would cost acks a scan each, and then a wake-up.
-        place.word.fetch_and(!WAITING, Ordering::Relaxed);
+    } else {
+        places.iter().for_each(Place::got_up);
     }
     Ok(found)
 }

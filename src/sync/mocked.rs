@@ -11,8 +11,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use loom::cell::UnsafeCell;
+use loom::sync::Condvar;
 pub(crate) use loom::sync::atomic::fence;
-use loom::sync::{Condvar, Mutex};
+pub(crate) use loom::sync::{Mutex, MutexGuard};
 
 use super::Ordering;
 
@@ -161,7 +162,7 @@ impl WaitWord {
         }
     }
 
-    fn lock(&self) -> loom::sync::MutexGuard<'_, ()> {
+    fn lock(&self) -> MutexGuard<'_, ()> {
         self.asleep.lock().unwrap_or_else(|_| unreachable!("nobody panics under it"))
     }
 
@@ -188,7 +189,7 @@ struct Bell {
 }
 
 impl Bell {
-    fn lock(&self) -> loom::sync::MutexGuard<'_, bool> {
+    fn lock(&self) -> MutexGuard<'_, bool> {
         self.rung.lock().unwrap_or_else(|_| unreachable!("nobody panics under it"))
     }
 

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU32, compiler_fence};
 pub(crate) use std::sync::atomic::{AtomicU64, fence};
+#[cfg(feature = "async")]
+pub(crate) use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::Ordering;

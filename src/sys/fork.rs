@@ -14,6 +14,8 @@ use std::cell::UnsafeCell;
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::OnceLock;
+#[cfg(feature = "async")]
+use std::sync::atomic::AtomicPtr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Something that a child must not keep.
@@ -111,4 +113,56 @@ pub(crate) fn unregister(entry: Inherited, close: impl FnOnce()) {
     }
     close();
     unlock();
+}
+
+/// A value of which each process has its own, made when it is first asked for and never dropped. A forked child makes
+/// another and leaves its parent's alone: a thread that the child has not may have held a lock in it.
+#[cfg(feature = "async")]
+#[derive(Debug)]
+pub(crate) struct PerProcess<T: 'static>(AtomicPtr<Own<T>>);
+
+/// The value of one process.
+#[cfg(feature = "async")]
+#[derive(Debug)]
+pub(crate) struct Own<T> {
+    generation: u32,
+    pub(crate) value: T,
+}
+
+#[cfg(feature = "async")]
+impl<T> Own<T> {
+    /// Whether this process is a child of the one whose value it is.
+    pub(crate) fn forked(&self) -> bool {
+        self.generation != generation()
+    }
+}
+
+#[cfg(feature = "async")]
+impl<T: Send + Sync> PerProcess<T> {
+    pub(crate) const fn new() -> PerProcess<T> {
+        PerProcess(AtomicPtr::new(std::ptr::null_mut()))
+    }
+
+    /// This process's value; the first to ask makes it.
+    pub(crate) fn get(&self, make: impl FnOnce() -> T) -> &'static Own<T> {
+        // Acquire: with the Release below, what the pointer leads to.
+        let mut known = self.0.load(Ordering::Acquire);
+        // SAFETY: null, or from `Box::into_raw` below, never freed and never written again; a child has a copy.
+        if let Some(own) = unsafe { known.as_ref() }.filter(|own| !own.forked()) {
+            return own;
+        }
+        let made = Box::into_raw(Box::new(Own { generation: generation(), value: make() }));
+        // Release: the value before its address. Acquire on failure: another thread's value, as above; it is of
+        // this process, since a child begins with one thread.
+        match self.0.compare_exchange(known, made, Ordering::Release, Ordering::Acquire) {
+            Ok(_) => known = made,
+            Err(other) => {
+                known = other;
+                // SAFETY: made above, and nobody else has seen it.
+                drop(unsafe { Box::from_raw(made) });
+            }
+        }
+        // SAFETY: as above; not null, since it is what was made here or by another thread.
+        unsafe { &*known }
+    }
 }

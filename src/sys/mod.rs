@@ -4,3 +4,5 @@ pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod membarrier;
 pub(crate) mod memory;
+#[cfg(feature = "async")]
+pub(crate) mod signals;

@@ -147,3 +147,12 @@ impl Drop for Child {
         let _ = self.process.wait();
     }
 }
+
+/// Seconds of processor time that the process has used.
+pub(crate) fn processor_time(child: &Child) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.pid())).unwrap();
+    let fields: Vec<_> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+    let ticks: f64 = [11, 12].iter().map(|at| fields[*at].parse::<f64>().unwrap()).sum();
+    // USER_HZ, which is 100 on every Linux that this runs on.
+    ticks / 100.0
+}

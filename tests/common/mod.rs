@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
 
 pub(crate) mod child;
+pub(crate) mod fork;
+pub(crate) mod limits;
 pub(crate) mod words;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -14,6 +14,7 @@ use super::ledger::Ledger;
 use super::members::Account;
 use crate::layout::{Geometry, View, WakeMode, lease_byte};
 use crate::ring::lease::Leases;
+use crate::ring::watch::Hold;
 use crate::sync::{Ordering, PAYLOAD, set_barriers_over, set_observed};
 
 /// Shape of a model's segment.
@@ -68,6 +69,12 @@ impl Segment {
             lease_byte::CONTROL => records + 1,
             record => record as usize,
         }]
+    }
+}
+
+impl Hold for Rc<Segment> {
+    fn view(&self) -> &View {
+        &self.view
     }
 }
 

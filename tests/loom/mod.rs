@@ -25,3 +25,4 @@ mod release;
 mod room;
 mod sleep;
 mod takeover;
+mod watch;

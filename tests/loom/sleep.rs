@@ -11,6 +11,7 @@ use super::explore::{Model, Run};
 use super::heap::{Process, Segment, Shape};
 use super::members::{Worker, Writer, filled};
 use super::roles::{Consumer, Producer, controlled, make};
+use crate::ring::claim::Member;
 use crate::ring::close::over_at;
 use crate::ring::control::{Position, remove_group};
 use crate::ring::publish::Publisher;
@@ -66,10 +67,16 @@ fn sends(run: &Run, writer: Writer, n: u32) -> JoinHandle<Writer> {
     })
 }
 
-/// A thread of a consumer of the exclusive `group` that takes `n` messages one by one.
-fn takes(run: &Run, segment: &Rc<Segment>, group: u8, n: u32) -> JoinHandle<()> {
-    let (run, process) = (run.clone(), Process::new(segment));
+/// A consumer of the exclusive `group`, to be.
+pub(super) fn joined(segment: &Rc<Segment>, group: u8) -> (Process, Member) {
+    let process = Process::new(segment);
     let member = controlled(&process, || Consumer::join(&process, group)).unwrap().unwrap().member;
+    (process, member)
+}
+
+/// A thread of a consumer of the exclusive `group` that takes `n` messages one by one.
+pub(super) fn takes(run: &Run, segment: &Rc<Segment>, group: u8, n: u32) -> JoinHandle<()> {
+    let (run, (process, member)) = (run.clone(), joined(segment, group));
     spawn(move || {
         let (view, mut consumer) = (process.view(), Consumer::of(&process, member));
         for _ in 0..n {

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use slipring::{Group, OpenError, Queue, WakeMode};
 
-use crate::common::child::{Child, tell};
+use crate::common::child::{Child, processor_time, tell};
+use crate::common::limits::{Filter, filter};
 use crate::common::{TempName, words};
 use crate::stream::LONG;
 
@@ -18,41 +19,6 @@ const WANTED: u64 = 1416;
 
 /// Both modes in which anybody sleeps.
 const MODES: [WakeMode; 2] = [WakeMode::Membarrier, WakeMode::Fence];
-
-/// What a thread may still ask of the kernel.
-enum Filter {
-    /// All but this, which fails.
-    Without(libc::c_long),
-    /// This, and its death.
-    Only(libc::c_long),
-}
-
-/// Binds the calling thread to a filter, as some sandboxes do. Returns whether that worked.
-#[allow(unsafe_code)]
-fn filter(filter: Filter) -> bool {
-    let (call, then, otherwise) = match filter {
-        Filter::Without(call) => {
-            (call, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32, libc::SECCOMP_RET_ALLOW)
-        }
-        Filter::Only(call) => (call, libc::SECCOMP_RET_ALLOW, libc::SECCOMP_RET_KILL_PROCESS),
-    };
-    let statement =
-        |code: u32, jt: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf: 0, k };
-    let mut statements = [
-        // The system call's number lies at 0. If it is the one, skip a statement.
-        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
-        statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, call as u32),
-        statement(libc::BPF_RET | libc::BPF_K, 0, otherwise),
-        statement(libc::BPF_RET | libc::BPF_K, 0, then),
-    ];
-    let program =
-        libc::sock_fprog { len: statements.len() as u16, filter: statements.as_mut_ptr() };
-    // SAFETY: takes numbers only.
-    let bound = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
-    // SAFETY: the program lives until the call returns; the kernel copies it.
-    let set = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) };
-    bound == 0 && set == 0
-}
 
 /// Role: opens the queue `name` and makes another one, without membarrier.
 pub(crate) fn without_membarrier(name: &str) {
@@ -163,15 +129,6 @@ fn wait_until_asleep(child: &Child) {
         }
         std::thread::sleep(Duration::from_millis(1));
     }
-}
-
-/// Seconds of processor time that the process has used.
-fn processor_time(child: &Child) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", child.pid())).unwrap();
-    let fields: Vec<_> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
-    let ticks: f64 = [11, 12].iter().map(|at| fields[*at].parse::<f64>().unwrap()).sum();
-    // USER_HZ, which is 100 on every Linux that this runs on.
-    ticks / 100.0
 }
 
 /// `SLIPRING_SLEEPERS` says how many are killed in each mode (200).

@@ -1,0 +1,127 @@
+//! A consumer whose waits are futures.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::messages::Messages;
+use super::waiting::{Sought, wait};
+use crate::attach::Mapped;
+use crate::batch::{Batch, Received};
+use crate::consumer::Consumer;
+use crate::error::RecvError;
+use crate::message::Content;
+use crate::ring::wake::Word;
+use crate::wait::Look;
+
+/// A consumer that waits without holding up its thread; made by [`Consumer::into_async`]. `Send`, not `Sync`.
+///
+/// Bound to no runtime. One thread of the process, `slipring-wait`, sleeps for all its futures: it is started by
+/// the first that has to wait, and woken by other processes as a blocked consumer would be. Only where nobody can
+/// be woken does it look by the clock, every millisecond: for a queue whose wake mode is
+/// [`None`](crate::WakeMode::None); and for all of them on a kernel without futex_waitv(2) (before Linux 5.16), or
+/// with more than 127 queues at a time.
+///
+/// What holds for receives of a [`Consumer`] holds here: a member of a shared group asks the kernel now and then
+/// whether others live, and a message that is given up may take a few seconds to become a dead letter, in which the
+/// thread that polls is held up. So is one that drops the consumer, for 100 ms at most. A receive that finds
+/// a message does not yield to other tasks.
+///
+/// ```
+/// # let name = format!("doc-async-consumer-{}", std::process::id());
+/// use slipring::Queue;
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let queue = Queue::builder(&name).capacity(8).group("work").create()?;
+/// let mut consumer = queue.consumer("work")?.into_async();
+/// let mut producer = queue.producer()?.into_async();
+/// producer.send("hello").await?;
+/// let message = consumer.recv().await?;
+/// assert_eq!(&*message, b"hello");
+/// message.ack();
+/// # drop((consumer, producer));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # slipring::remove(&name, false)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct AsyncConsumer<M: Content + ?Sized = [u8]>(pub(super) Consumer<M>);
+
+impl<M: Content + ?Sized> Consumer<M> {
+    /// The same consumer, with waits that are futures.
+    pub fn into_async(self) -> AsyncConsumer<M> {
+        AsyncConsumer(self)
+    }
+}
+
+impl<M: Content + ?Sized> AsyncConsumer<M> {
+    /// Receives one message, waiting for it as long as it takes.
+    ///
+    /// Cancel-safe: a future that is dropped has received nothing, so nothing is lost, and no attempt is counted.
+    ///
+    /// # Errors
+    /// As for [`Consumer::recv`]; [`RecvError::System`] also if the thread that sleeps for all futures cannot be
+    /// started.
+    pub async fn recv(&mut self) -> Result<Received<'_, M>, RecvError> {
+        Ok(Received::new(self.recv_batch(1).await?))
+    }
+
+    /// Receives up to `max` messages, waiting for the first as long as it takes.
+    ///
+    /// Cancel-safe, as [`AsyncConsumer::recv`] is.
+    ///
+    /// # Errors
+    /// As for [`AsyncConsumer::recv`].
+    pub async fn recv_batch(&mut self, max: usize) -> Result<Batch<'_, M>, RecvError> {
+        wait(Arrival { consumer: &mut self.0, max }).await?;
+        // There always is one now.
+        self.0.lend().ok_or(RecvError::Timeout)
+    }
+
+    /// The messages from here on, as a stream of copies. Each is acked when the next one is asked for.
+    pub fn messages(&mut self) -> Messages<'_, M> {
+        Messages::new(self)
+    }
+
+    /// The consumer, to be asked about its place, or to receive what is there without waiting.
+    pub fn get_ref(&self) -> &Consumer<M> {
+        &self.0
+    }
+
+    /// The same, to be changed. Its receives that wait hold up the thread.
+    pub fn get_mut(&mut self) -> &mut Consumer<M> {
+        &mut self.0
+    }
+
+    /// The same consumer, with waits that block.
+    pub fn into_sync(self) -> Consumer<M> {
+        self.0
+    }
+}
+
+/// Up to `max` messages, which the consumer then can lend.
+#[derive(Debug)]
+pub(super) struct Arrival<'c, M: Content + ?Sized> {
+    pub(super) consumer: &'c mut Consumer<M>,
+    pub(super) max: usize,
+}
+
+impl<M: Content + ?Sized> Sought for Arrival<'_, M> {
+    type Error = RecvError;
+
+    fn look(&mut self, look: Look) -> Result<bool, RecvError> {
+        self.consumer.find(self.max, look)
+    }
+
+    fn word(&self) -> Word {
+        Word::Data
+    }
+
+    fn queue(&self) -> &Arc<Mapped> {
+        self.consumer.mapped()
+    }
+
+    fn longest(&self) -> Duration {
+        self.consumer.longest_sleep()
+    }
+}

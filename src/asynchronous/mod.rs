@@ -1,0 +1,14 @@
+//! Waiting without a thread of one's own: futures, a stream, a descriptor that becomes readable. One thread of the
+//! process sleeps for all of them.
+
+mod consumer;
+mod driver;
+mod messages;
+mod producer;
+mod readiness;
+mod waiting;
+
+pub use consumer::AsyncConsumer;
+pub use messages::{Messages, OwnedMessage};
+pub use producer::AsyncProducer;
+pub use readiness::Readiness;

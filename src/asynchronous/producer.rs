@@ -1,0 +1,141 @@
+//! A producer whose waits are futures.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::waiting::{Sought, wait};
+use crate::attach::Mapped;
+use crate::error::{BatchError, SendError};
+use crate::message::{Content, Outgoing};
+use crate::producer::Producer;
+use crate::reservation::Reservation;
+use crate::ring::wake::Word;
+use crate::wait::{LONG, Look};
+
+/// A producer that waits for room without holding up its thread; made by [`Producer::into_async`]. `Send`, not
+/// `Sync`. How its futures are woken, see [`AsyncConsumer`](crate::AsyncConsumer).
+///
+/// A send that finds room does not yield to other tasks.
+///
+/// ```
+/// # let name = format!("doc-async-producer-{}", std::process::id());
+/// # futures::executor::block_on(async {
+/// # let queue = slipring::Queue::builder(&name).capacity(8).group("work").create()?;
+/// let mut producer = queue.producer()?.into_async();
+/// producer.send("hello").await?;
+/// producer.send_batch(["one", "two"]).await?;
+/// producer.into_sync().close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # slipring::remove(&name, false)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct AsyncProducer<M: Content + ?Sized = [u8]>(Producer<M>);
+
+impl<M: Content + ?Sized> Producer<M> {
+    /// The same producer, with waits that are futures.
+    pub fn into_async(self) -> AsyncProducer<M> {
+        AsyncProducer(self)
+    }
+}
+
+impl<M: Content + ?Sized> AsyncProducer<M> {
+    /// Sends one message, waiting for room as long as it takes; returns its sequence.
+    ///
+    /// Cancel-safe: a future that is dropped before it was done has sent nothing.
+    ///
+    /// # Errors
+    /// As for [`Producer::send`]; [`SendError::System`] also if the thread that sleeps for all futures cannot be
+    /// started.
+    pub async fn send<'m>(&mut self, message: impl Into<Outgoing<'m, M>>) -> Result<u64, SendError>
+    where
+        M: 'm,
+    {
+        let message = message.into();
+        self.0.fitting(message.content)?;
+        wait(Room { producer: &mut self.0, slots: 1 }).await?;
+        self.0.try_send(message)
+    }
+
+    /// Sends all messages, waiting for room as often as it takes; returns how many.
+    ///
+    /// A future that is dropped has sent a part of them, in their order. One message more may have been taken from
+    /// the iterator.
+    ///
+    /// # Errors
+    /// [`BatchError`] says how many were sent before the one that failed.
+    pub async fn send_batch<'m, I>(&mut self, messages: I) -> Result<usize, BatchError>
+    where
+        I: IntoIterator,
+        I::Item: Into<Outgoing<'m, M>>,
+        M: 'm,
+    {
+        let mut messages = messages.into_iter().fuse().peekable();
+        let mut sent = 0;
+        while messages.peek().is_some() {
+            let failed = |source| BatchError { sent, source };
+            wait(Room { producer: &mut self.0, slots: 1 }).await.map_err(failed)?;
+            let more = self.0.try_send_batch(&mut messages);
+            sent += more.map_err(|error| BatchError { sent: sent + error.sent, ..error })?;
+        }
+        Ok(sent)
+    }
+
+    /// Takes `n` slots to write in place, waiting for room as long as it takes. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`SendError::TooMany`] if the ring has fewer slots; else as for [`AsyncProducer::send`].
+    pub async fn reserve(&mut self, n: usize) -> Result<Reservation<'_, M>, SendError> {
+        let slots = self.0.slots(n)?;
+        wait(Room { producer: &mut self.0, slots }).await?;
+        self.0.try_reserve(n)
+    }
+
+    /// The producer, to be asked about its place.
+    pub fn get_ref(&self) -> &Producer<M> {
+        &self.0
+    }
+
+    /// The same, to send where there is room. Its sends that wait hold up the thread.
+    pub fn get_mut(&mut self) -> &mut Producer<M> {
+        &mut self.0
+    }
+
+    /// The same producer, with waits that block.
+    pub fn into_sync(self) -> Producer<M> {
+        self.0
+    }
+}
+
+/// Room for so many messages.
+#[derive(Debug)]
+pub(super) struct Room<'p, M: Content + ?Sized> {
+    pub(super) producer: &'p mut Producer<M>,
+    pub(super) slots: u64,
+}
+
+impl<M: Content + ?Sized> Sought for Room<'_, M> {
+    type Error = SendError;
+
+    fn look(&mut self, look: Look) -> Result<bool, SendError> {
+        match self.producer.room(self.slots, look) {
+            Ok(()) => Ok(true),
+            Err(SendError::Full(_)) => Ok(false),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn word(&self) -> Word {
+        let Producer { publisher, at, .. } = &*self.producer;
+        Word::Space { wanted: publisher.wanted(&at.view, self.slots) }
+    }
+
+    fn queue(&self) -> &Arc<Mapped> {
+        &self.producer.at.mapped
+    }
+
+    fn longest(&self) -> Duration {
+        LONG
+    }
+}

@@ -1,0 +1,210 @@
+//! A handle with a descriptor that says when it is worth trying.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use super::consumer::Arrival;
+use super::producer::Room;
+use super::waiting::Waiting;
+use crate::batch::{Batch, Received};
+use crate::consumer::Consumer;
+use crate::error::{RecvError, SendError};
+use crate::message::{Content, Outgoing};
+use crate::producer::Producer;
+use crate::reservation::Reservation;
+
+/// A consumer or producer for epoll(7), and for what is built on it; made by [`Consumer::with_readiness`] and
+/// [`Producer::with_readiness`].
+///
+/// It goes by the rules of a non-blocking socket. Try first; when there is nothing (`None`), wait until its descriptor,
+/// an eventfd(2), is readable, and try again. It is readable from the start, and stays so until a try says
+/// `None`; so it serves both level-triggered and edge-triggered. It also becomes readable now and then with
+/// nothing there, at least every 100 ms: some things are found by looking only, such as what a killed member of the
+/// group has left. A try that fails does not say when to try again.
+///
+/// The descriptor is one and the same for as long as the handle lives, and only to be waited for: reading or writing
+/// it confuses the handle.
+///
+/// ```
+/// # let name = format!("doc-readiness-{}", std::process::id());
+/// use slipring::{Consumer, Queue, Readiness, RecvError};
+/// use tokio::io::{Interest, unix::AsyncFd};
+///
+/// async fn receive(consumer: Consumer) -> Result<(), Box<dyn std::error::Error>> {
+///     let consumer = consumer.with_readiness()?;
+///     // SAFETY: it keeps its one descriptor for as long as it lives.
+///     let mut consumer = unsafe { AsyncFd::register_with_interest(consumer, Interest::READABLE)? };
+///     loop {
+///         let mut ready = consumer.readable_mut().await?;
+///         match ready.get_inner_mut().try_recv() {
+///             Ok(Some(message)) => {
+///                 println!("{:?}", &*message);
+///                 message.ack();
+///             }
+///             Ok(None) => ready.clear_ready(),
+///             Err(RecvError::Closed) => return Ok(()),
+///             Err(fault) => return Err(fault.into()),
+///         }
+///     }
+/// }
+/// # let queue = Queue::builder(&name).capacity(8).group("work").create()?;
+/// # let mut producer = queue.producer()?;
+/// # producer.send("hello")?;
+/// # producer.close()?;
+/// # let consumer = queue.consumer("work")?;
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+/// # runtime.block_on(receive(consumer))?;
+/// # slipring::remove(&name, false)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Readiness<H> {
+    handle: H,
+    waiting: Waiting,
+    signal: Arc<Signal>,
+}
+
+impl<H> Readiness<H> {
+    fn new(handle: H) -> io::Result<Self> {
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        let signal = Arc::new(Signal(EventFd::from_value_and_flags(1, flags)?));
+        Ok(Readiness { handle, waiting: Waiting::default(), signal })
+    }
+
+    /// The handle, to be asked about its place.
+    pub fn get_ref(&self) -> &H {
+        &self.handle
+    }
+
+    /// The same, to be changed. What it is tried for itself does not change the descriptor.
+    pub fn get_mut(&mut self) -> &mut H {
+        &mut self.handle
+    }
+
+    /// The handle alone.
+    pub fn into_inner(self) -> H {
+        self.handle
+    }
+}
+
+impl<M: Content + ?Sized> Consumer<M> {
+    /// The same consumer, with a descriptor that is readable when it is worth trying to receive.
+    ///
+    /// # Errors
+    /// If there is no descriptor left.
+    pub fn with_readiness(self) -> io::Result<Readiness<Consumer<M>>> {
+        Readiness::new(self)
+    }
+}
+
+impl<M: Content + ?Sized> Producer<M> {
+    /// The same producer, with a descriptor that is readable when it is worth trying to send.
+    ///
+    /// # Errors
+    /// If there is no descriptor left.
+    pub fn with_readiness(self) -> io::Result<Readiness<Producer<M>>> {
+        Readiness::new(self)
+    }
+}
+
+impl<M: Content + ?Sized> Readiness<Consumer<M>> {
+    /// Receives up to `max` messages, if there are any; else the descriptor says when to try again. Never blocks.
+    ///
+    /// # Errors
+    /// As for [`Consumer::try_batch`]; [`RecvError::System`] also if the thread that sleeps for all handles cannot
+    /// be started.
+    pub fn try_batch(&mut self, max: usize) -> Result<Option<Batch<'_, M>>, RecvError> {
+        let arrival = &mut Arrival { consumer: &mut self.handle, max };
+        let found = self.waiting.look(arrival, || self.signal.clear())?;
+        Ok(if found { self.handle.lend() } else { None })
+    }
+
+    /// Receives one message, if there is one; else the descriptor says when to try again. Never blocks.
+    ///
+    /// # Errors
+    /// As for [`Readiness::try_batch`].
+    pub fn try_recv(&mut self) -> Result<Option<Received<'_, M>>, RecvError> {
+        Ok(self.try_batch(1)?.map(Received::new))
+    }
+}
+
+impl<M: Content + ?Sized> Readiness<Producer<M>> {
+    /// Sends one message if there is room, and returns its sequence; else the descriptor says when to try again.
+    /// Never blocks.
+    ///
+    /// # Errors
+    /// As for [`Producer::try_send`], but never [`SendError::Full`]; [`SendError::System`] also if the thread that
+    /// sleeps for all handles cannot be started.
+    pub fn try_send<'m>(
+        &mut self,
+        message: impl Into<Outgoing<'m, M>>,
+    ) -> Result<Option<u64>, SendError>
+    where
+        M: 'm,
+    {
+        let message = message.into();
+        self.handle.fitting(message.content)?;
+        if !self.room(1)? {
+            return Ok(None);
+        }
+        self.handle.try_send(message).map(Some)
+    }
+
+    /// Takes `n` slots to write in place, if there is room for all of them; else the descriptor says when to try
+    /// again. Never blocks.
+    ///
+    /// # Errors
+    /// [`SendError::TooMany`] if the ring has fewer slots; else as for [`Readiness::try_send`].
+    pub fn try_reserve(&mut self, n: usize) -> Result<Option<Reservation<'_, M>>, SendError> {
+        let slots = self.handle.slots(n)?;
+        if !self.room(slots)? {
+            return Ok(None);
+        }
+        self.handle.try_reserve(n).map(Some)
+    }
+
+    fn room(&mut self, slots: u64) -> Result<bool, SendError> {
+        let room = &mut Room { producer: &mut self.handle, slots };
+        self.waiting.look(room, || self.signal.clear())
+    }
+}
+
+impl<H> AsFd for Readiness<H> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.signal.0.as_fd()
+    }
+}
+
+impl<H> AsRawFd for Readiness<H> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.signal.0.as_fd().as_raw_fd()
+    }
+}
+
+#[derive(Debug)]
+struct Signal(EventFd);
+
+impl Signal {
+    /// Takes back what was said, and returns the waker that says it anew. Behind the look: what is taken back with
+    /// it came before a registration that hears of all that came behind that look.
+    fn clear(self: &Arc<Self>) -> Waker {
+        // It fails if nothing was said.
+        let _ = self.0.read();
+        Waker::from(Arc::clone(self))
+    }
+}
+
+impl Wake for Signal {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // It fails if that was said 2^64 - 2 times, and never heard.
+        let _ = self.0.write(1);
+    }
+}

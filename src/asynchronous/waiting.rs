@@ -1,0 +1,62 @@
+//! One wait, from poll to poll.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use super::driver::{self, Registration};
+use crate::attach::Mapped;
+use crate::error::SystemError;
+use crate::ring::wake::Word;
+use crate::wait::Look;
+
+/// What is waited for.
+pub(super) trait Sought {
+    type Error: From<SystemError>;
+    /// Whether it is there.
+    fn look(&mut self, look: Look) -> Result<bool, Self::Error>;
+    fn queue(&self) -> &Arc<Mapped>;
+    /// Where who brings it wakes.
+    fn word(&self) -> Word;
+    /// It is looked for again after this time, whether anybody wakes or not.
+    fn longest(&self) -> Duration;
+}
+
+/// What stands between two looks. Dropped, it waits no more; nothing else is in it, so nothing else is lost.
+#[derive(Debug, Default)]
+pub(super) struct Waiting(Option<Registration>);
+
+impl Waiting {
+    /// Looks; if there is nothing, sees to it that the waker is woken when it is time to look again.
+    pub(super) fn look<S: Sought>(
+        &mut self,
+        sought: &mut S,
+        waker: impl FnOnce() -> Waker,
+    ) -> Result<bool, S::Error> {
+        self.0 = None;
+        if sought.look(Look::Quick)? {
+            return Ok(true);
+        }
+        let (queue, word) = (Arc::clone(sought.queue()), sought.word());
+        let starting = |source| SystemError::new("start the thread that sleeps for all", source);
+        let driver = driver::running().map_err(starting)?;
+        let look = || -> Result<_, S::Error> {
+            let found = sought.look(Look::Thorough)?;
+            Ok((!found).then(|| sought.longest()))
+        };
+        self.0 = driver.wait(&queue, word, look, waker)?;
+        Ok(self.0.is_none())
+    }
+}
+
+/// Waits until it is there.
+pub(super) async fn wait<S: Sought>(mut sought: S) -> Result<(), S::Error> {
+    let mut waiting = Waiting::default();
+    poll_fn(|cx| match waiting.look(&mut sought, || cx.waker().clone()) {
+        Ok(true) => Poll::Ready(Ok(())),
+        Ok(false) => Poll::Pending,
+        Err(fault) => Poll::Ready(Err(fault)),
+    })
+    .await
+}

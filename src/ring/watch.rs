@@ -1,0 +1,150 @@
+//! One thread that sleeps for many.
+//!
+//! Who cannot sleep itself, since its thread has other work, announces itself at its queue's word and looks, as any
+//! sleeper does; then it leaves an entry here instead of going to sleep. The watch is the thread that does that part:
+//! it sleeps at the words of all entries, and at one of its own, at which those who come later wake it.
+//!
+//! ```text
+//! who waits: announce at the queue's word, which leaves v; look; enter (word, v, until); wake the watch
+//! the watch: v = own | 1; entries whose word is not v, or whose time is up: they are over
+//!            none: sleep unless own, or an entry's word, is not its v any more
+//! ```
+//!
+//! Nothing is lost between the look and the sleep, however long that takes: a wake-up that comes there has changed
+//! the word, and the entry has the value from before. And an entry that the watch does not see was made behind
+//! its look, so whoever made it sees the bit of its own word: the lock of the entries orders the two.
+//!
+//! What the watch itself reads of a word need not be new: it is asked again, under the kernel's eyes, before a sleep;
+//! and those whose entry is over look for themselves.
+
+use std::collections::{BTreeMap, HashSet};
+use std::slice;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use super::wake::{DEAF, Place, WAITING, Word, announce, rouse};
+use crate::layout::View;
+use crate::sync::{Mutex, MutexGuard, Ordering, WaitWord};
+
+/// Keeps a queue mapped.
+pub(crate) trait Hold: Clone {
+    fn view(&self) -> &View;
+}
+
+/// What somebody waits for.
+#[derive(Debug)]
+pub(crate) struct Entry<Q, T> {
+    queue: Q,
+    /// A word of the queue, and what `announce` left there; none if nobody would wake.
+    at: Option<(Word, u32)>,
+    /// It is over then in any case.
+    until: Instant,
+    /// For whoever waits to be told by.
+    pub(crate) tell: T,
+}
+
+impl<Q: Hold, T> Entry<Q, T> {
+    fn is_over(&self, now: Instant) -> bool {
+        // Relaxed: whoever waits looks itself; and before a sleep the kernel asks.
+        let woken = |(word, value): (Word, u32)| {
+            word.of(self.queue.view()).load(Ordering::Relaxed) != value
+        };
+        now >= self.until || self.at.is_some_and(woken)
+    }
+}
+
+#[derive(Debug)]
+struct Entries<Q, T> {
+    waiting: BTreeMap<u64, Entry<Q, T>>,
+    next: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Watch<Q, T> {
+    /// Where the thread is woken for a new entry. Nobody else sleeps here.
+    own: WaitWord,
+    entries: Mutex<Entries<Q, T>>,
+}
+
+impl<Q: Hold, T> Watch<Q, T> {
+    pub(crate) fn new() -> Watch<Q, T> {
+        let entries = Mutex::new(Entries { waiting: BTreeMap::new(), next: 0 });
+        Watch { own: WaitWord::new(), entries }
+    }
+
+    /// Nothing runs under it that is not of this file: what entries hold is dropped, and told, behind it.
+    fn lock(&self) -> MutexGuard<'_, Entries<Q, T>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks; if there is nothing, `look` says how long to wait at most, and an entry is left that is over then, or when
+    /// somebody wakes at the word. Returns what it is taken back by.
+    pub(crate) fn wait<E>(
+        &self,
+        queue: &Q,
+        word: Word,
+        look: impl FnOnce() -> Result<Option<Duration>, E>,
+        tell: impl FnOnce() -> T,
+    ) -> Result<Option<u64>, E> {
+        let queue = queue.clone();
+        let mut place = Place::new(queue.view(), word);
+        let heard = place.wakes() && announce(slice::from_mut(&mut place));
+        let Some(mut longest) = look()? else {
+            place.got_up();
+            return Ok(None);
+        };
+        let at = heard.then(|| (word, place.value()));
+        if !heard {
+            longest = longest.min(DEAF);
+        }
+        let until = Instant::now() + longest;
+        Ok(Some(self.enter(Entry { queue, at, until, tell: tell() })))
+    }
+
+    fn enter(&self, entry: Entry<Q, T>) -> u64 {
+        let mut entries = self.lock();
+        let id = entries.next;
+        entries.next += 1;
+        entries.waiting.insert(id, entry);
+        drop(entries);
+        rouse(&self.own);
+        id
+    }
+
+    /// Takes an entry back, if it is not over. The thread is not woken for it; its queue stays mapped for as long as
+    /// that sleeps, which is no longer than until the entry's time.
+    pub(crate) fn take_back(&self, id: u64) -> Option<Entry<Q, T>> {
+        self.lock().waiting.remove(&id)
+    }
+
+    /// What the thread does again and again: returns the entries that are over, or sleeps if none is.
+    pub(crate) fn turn(&self) -> Vec<Entry<Q, T>> {
+        // Acquire. Before the look at the entries: whoever comes behind that finds the bit, by the lock, and changes
+        // the word.
+        let own = self.own.fetch_or(WAITING, Ordering::Acquire) | WAITING;
+        let mut entries = self.lock();
+        let now = Instant::now();
+        let over: Vec<_> =
+            entries.waiting.extract_if(.., |_, entry| entry.is_over(now)).map(|(_, e)| e).collect();
+        if !over.is_empty() {
+            return over;
+        }
+        let longest = entries.waiting.values().map(|entry| entry.until - now).min();
+        // Each word once: the entries at it that are not over have one value, the last that any of them announced. The
+        // lock has brought that, so those of older ones were over above.
+        let mut known = HashSet::new();
+        let asleep: Vec<_> = entries
+            .waiting
+            .values()
+            .filter_map(|entry| entry.at.map(|(word, value)| (&entry.queue, word, value)))
+            .filter(|(queue, word, _)| known.insert(&raw const *word.of(queue.view())))
+            .map(|(queue, word, value)| (queue.clone(), word, value))
+            .collect();
+        drop(entries);
+        let words: Vec<_> = std::iter::once((&self.own, own))
+            .chain(asleep.iter().map(|(queue, word, value)| (word.of(queue.view()), *value)))
+            .collect();
+        WaitWord::sleep(words.into_iter(), longest.unwrap_or(Duration::MAX));
+        over
+    }
+}

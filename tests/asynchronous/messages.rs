@@ -1,0 +1,95 @@
+//! The stream.
+
+use futures::executor::block_on;
+use futures::stream::{FusedStream, StreamExt};
+use slipring::{Group, Queue, RecvError, message};
+
+use crate::common::TempName;
+
+message! {
+    struct Reading {
+        id: u64,
+        value: f64,
+    }
+}
+
+#[test]
+fn a_close_ends_the_stream_when_all_is_acked() {
+    let name = TempName::new("stream");
+    let queue: Queue = Queue::builder(&name).capacity(8).group("g").create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let mut consumer = queue.consumer("g").unwrap().into_async();
+    producer.send((7, "one")).unwrap();
+    producer.send("two").unwrap();
+    producer.close().unwrap();
+    let mut messages = consumer.messages();
+    let mut next = || block_on(messages.next());
+    let first = next().unwrap().unwrap();
+    assert_eq!((first.kind(), first.sequence(), first.requeued()), (7, 0, false));
+    assert_eq!(first.into_content(), b"one");
+    assert_eq!(*next().unwrap().unwrap(), b"two");
+    assert!(next().is_none() && next().is_none());
+    assert!(messages.is_terminated());
+    assert_eq!(consumer.get_ref().position(), 2);
+}
+
+#[test]
+fn a_dropped_stream_leaves_its_last_message_unless_that_is_acked() {
+    let name = TempName::new("stream-last");
+    let queue: Queue = Queue::builder(&name).capacity(8).group("g").create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let mut consumer = queue.consumer("g").unwrap().into_async();
+    producer.send_batch(["a", "b", "c"]).unwrap();
+    let mut messages = consumer.messages();
+    block_on(messages.next()).unwrap().unwrap();
+    block_on(messages.next()).unwrap().unwrap();
+    let mut messages = consumer.messages();
+    let again = block_on(messages.next()).unwrap().unwrap();
+    assert_eq!((again.sequence(), again.attempts()), (1, 2));
+    assert!(again.redelivered());
+    messages.ack();
+    messages.ack();
+    let next = block_on(consumer.recv()).unwrap();
+    assert_eq!((next.sequence(), next.attempts()), (2, 1));
+}
+
+#[test]
+fn the_last_message_of_a_stream_can_be_rejected() {
+    let name = TempName::new("stream-reject");
+    let dead = TempName::exactly(format!("{}.dead", &*name));
+    let group = || Group::named("g").shared();
+    let queue: Queue = Queue::builder(&name).capacity(8).group(group()).create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let mut consumer = queue.consumer(group()).unwrap().into_async();
+    producer.send_batch(["bad", "good"]).unwrap();
+    let mut messages = consumer.messages();
+    block_on(messages.next()).unwrap().unwrap();
+    messages.unacked().unwrap().reject().unwrap();
+    assert!(messages.unacked().is_none());
+    let good = block_on(messages.next()).unwrap().unwrap();
+    assert_eq!((good.sequence(), good.attempts()), (1, 1));
+    let dead: Queue = Queue::open(&dead).unwrap();
+    assert!(dead.consumer("dead").unwrap().try_recv().unwrap().is_some());
+}
+
+#[test]
+fn an_error_ends_the_stream() {
+    let name = TempName::new("stream-removed");
+    let queue: Queue = Queue::builder(&name).capacity(8).group("g").create().unwrap();
+    let mut consumer = queue.consumer("g").unwrap().into_async();
+    slipring::remove(&name, true).unwrap();
+    let mut messages = consumer.messages();
+    assert!(matches!(block_on(messages.next()), Some(Err(RecvError::Removed))));
+    assert!(block_on(messages.next()).is_none());
+}
+
+#[test]
+fn a_stream_of_types() {
+    let name = TempName::new("stream-typed");
+    let queue = Queue::builder(&name).message::<Reading>().capacity(8).group("g").create().unwrap();
+    let mut producer = queue.producer().unwrap().into_async();
+    let mut consumer = queue.consumer("g").unwrap().into_async();
+    block_on(producer.send(&Reading { id: 3, value: 0.5 })).unwrap();
+    let reading = block_on(consumer.messages().next()).unwrap().unwrap();
+    assert_eq!((reading.id, reading.value), (3, 0.5));
+}

@@ -1,0 +1,221 @@
+//! Those who cannot sleep leave that to the watch, which wakes them. As in sleep.rs, nothing but a wake-up ends a
+//! sleep or a wait, so one that is lost is a deadlock.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use loom::sync::{Condvar, Mutex};
+use loom::thread::{JoinHandle, spawn, yield_now};
+
+use super::explore::{Model, Run};
+use super::heap::{Segment, Shape};
+use super::roles::{Consumer, Producer};
+use super::sleep::{alone, joined, takes};
+use crate::ring::wake::Word;
+use crate::ring::watch::Watch as Of;
+
+const SHAPE: Shape = Shape { capacity: 4, groups: 1, records: 2, observed: false, sleepers: true };
+
+/// No wait of the models is over by its time.
+const NEVER: Duration = Duration::from_secs(1 << 20);
+
+type Watch = Of<Rc<Segment>, Told>;
+
+/// Who is told when a wait is over.
+enum Told {
+    Task(Rc<Task>),
+    /// The watch: there are no more waits.
+    End,
+}
+
+/// What an executor has of a task: whether it is to be polled.
+struct Task {
+    woken: Mutex<bool>,
+    wake: Condvar,
+}
+
+impl Task {
+    fn new() -> Rc<Task> {
+        Rc::new(Task { woken: Mutex::new(false), wake: Condvar::new() })
+    }
+
+    fn wake(&self) {
+        *self.woken.lock().unwrap() = true;
+        self.wake.notify_one();
+    }
+
+    fn until_woken(&self) {
+        let mut woken = self.woken.lock().unwrap();
+        while !*woken {
+            woken = self.wake.wait(woken).unwrap();
+        }
+        *woken = false;
+    }
+}
+
+/// The watch's thread.
+fn watches(watch: &Rc<Watch>) -> JoinHandle<()> {
+    let watch = Rc::clone(watch);
+    spawn(move || {
+        loop {
+            for entry in watch.turn() {
+                match entry.tell {
+                    Told::Task(task) => task.wake(),
+                    Told::End => return,
+                }
+            }
+        }
+    })
+}
+
+/// It wakes nobody any more then.
+fn end(watch: &Watch, segment: &Rc<Segment>) {
+    let none = || Ok::<_, ()>(Some(Duration::ZERO));
+    watch.wait(segment, Word::Data, none, || Told::End).unwrap();
+}
+
+/// Polls until `look` finds something.
+fn awaits(
+    run: &Run,
+    watch: &Watch,
+    segment: &Rc<Segment>,
+    word: Word,
+    mut look: impl FnMut() -> bool,
+) {
+    let task = Task::new();
+    loop {
+        let look = || Ok::<_, ()>((!look()).then_some(NEVER));
+        let tell = || Told::Task(Rc::clone(&task));
+        let Some(id) = watch.wait(segment, word, look, tell).unwrap() else { return };
+        run.reach("waited");
+        task.until_woken();
+        // As a future that is polled again.
+        watch.take_back(id);
+    }
+}
+
+/// A thread of a consumer of the exclusive `group` that takes `n` messages one by one.
+fn receives(
+    run: &Run,
+    watch: &Rc<Watch>,
+    segment: &Rc<Segment>,
+    group: u8,
+    n: u32,
+) -> JoinHandle<()> {
+    let (run, watch, segment) = (run.clone(), Rc::clone(watch), Rc::clone(segment));
+    let (process, member) = joined(&segment, group);
+    spawn(move || {
+        let mut consumer = Consumer::of(&process, member);
+        for _ in 0..n {
+            awaits(&run, &watch, &segment, Word::Data, || consumer.take(1));
+        }
+    })
+}
+
+#[test]
+fn the_watch_wakes_a_consumer() {
+    Model::named("the_watch_wakes_a_consumer").reaches(&["waited"]).check(|run| {
+        let (segment, process, publisher) = alone(SHAPE);
+        let watch = Rc::new(Watch::new());
+        let watches = watches(&watch);
+        let reads = receives(run, &watch, &segment, 0, 2);
+        let mut producer = Producer::of(&process, publisher, 1);
+        for _ in 0..2 {
+            producer.send().unwrap();
+        }
+        reads.join().unwrap();
+        end(&watch, &segment);
+        watches.join().unwrap();
+        segment.settle(producer.tail(), &[(0, 0)]);
+    });
+}
+
+#[test]
+fn the_watch_wakes_a_producer() {
+    Model::named("the_watch_wakes_a_producer").reaches(&["waited"]).check(|run| {
+        let (segment, process, publisher) = alone(Shape { capacity: 1, ..SHAPE });
+        let watch = Rc::new(Watch::new());
+        let watches = watches(&watch);
+        let (reader, member) = joined(&segment, 0);
+        let reads = spawn(move || {
+            let mut consumer = Consumer::of(&reader, member);
+            for _ in 0..2 {
+                while !consumer.take(1) {
+                    yield_now();
+                }
+            }
+        });
+        let mut producer = Producer::of(&process, publisher, 1);
+        for _ in 0..2 {
+            awaits(run, &watch, &segment, Word::Space { wanted: 0 }, || producer.send().is_ok());
+        }
+        reads.join().unwrap();
+        end(&watch, &segment);
+        watches.join().unwrap();
+        segment.settle(producer.tail(), &[(0, 0)]);
+    });
+}
+
+/// Beside one that sleeps itself.
+#[test]
+fn the_watch_wakes_a_consumer_beside_one_that_sleeps() {
+    let model = Model::named("the_watch_wakes_a_consumer_beside_one_that_sleeps");
+    model.reaches(&["waited", "slept"]).check(|run| {
+        let (segment, process, publisher) = alone(Shape { groups: 2, ..SHAPE });
+        let watch = Rc::new(Watch::new());
+        let watches = watches(&watch);
+        let reads = receives(run, &watch, &segment, 0, 1);
+        let sleeps = takes(run, &segment, 1, 1);
+        let mut producer = Producer::of(&process, publisher, 1);
+        producer.send().unwrap();
+        reads.join().unwrap();
+        sleeps.join().unwrap();
+        end(&watch, &segment);
+        watches.join().unwrap();
+        segment.settle(producer.tail(), &[(0, 0), (1, 0)]);
+    });
+}
+
+/// Two queues, and a task at each: the second is woken while the first one waits on.
+#[test]
+fn the_watch_wakes_at_two_queues() {
+    let model = Model::named("the_watch_wakes_at_two_queues");
+    model.reaches(&["waited"]).check(|run| {
+        let queues = [(); 2].map(|()| alone(SHAPE));
+        let watch = Rc::new(Watch::new());
+        let watches = watches(&watch);
+        let reads = queues.each_ref().map(|(segment, ..)| receives(run, &watch, segment, 0, 1));
+        let segments = queues.each_ref().map(|(segment, ..)| Rc::clone(segment));
+        for ((_, process, publisher), read) in queues.into_iter().zip(reads).rev() {
+            let mut producer = Producer::of(&process, publisher, 1);
+            producer.send().unwrap();
+            read.join().unwrap();
+        }
+        end(&watch, &segments[0]);
+        watches.join().unwrap();
+        for segment in segments {
+            segment.settle(1, &[(0, 0)]);
+        }
+    });
+}
+
+/// Two groups at one word, by different wake-ups: the first waits for a message which the second has had already,
+/// while the second waits for one that comes only behind that.
+#[test]
+fn the_watch_wakes_two_at_a_word() {
+    let model = Model::named("the_watch_wakes_two_at_a_word");
+    model.reaches(&["waited"]).check(|run| {
+        let (segment, process, publisher) = alone(Shape { groups: 2, ..SHAPE });
+        let watch = Rc::new(Watch::new());
+        let watches = watches(&watch);
+        let first = receives(run, &watch, &segment, 0, 1);
+        let second = receives(run, &watch, &segment, 1, 2);
+        let mut producer = Producer::of(&process, publisher, 1);
+        producer.send().unwrap();
+        first.join().unwrap();
+        producer.send().unwrap();
+        second.join().unwrap();
+        end(&watch, &segment);
+        watches.join().unwrap();
+    });
+}
