@@ -2,11 +2,16 @@
 
 use serde::Serialize;
 
+use crate::message::BATCH;
 use crate::pair::Steps;
-use crate::peers::{line, rtrb, slipring};
+use crate::peers::{
+    crossbeam, disruptor, iceoryx2, line, memcpy, pipe, posix_mq, ringfire, rtrb, shaq, slipring,
+    unix,
+};
 use crate::transport::{NotRun, Transport};
 use crate::two_processes::{self, Mode};
 use crate::works::attach::{Large, Role};
+use crate::works::compete::{self, Pool};
 use crate::works::{dequeue, fan_out, round_trip, stream};
 
 /// What is done, and in what it is measured.
@@ -114,6 +119,10 @@ impl Rows {
     fn stream<T: Transport>(&mut self, class: Class, name: &'static str) {
         self.add(Work::Stream, class, name, stream::slice::<T>);
     }
+
+    fn compete<P: Pool>(&mut self, class: Class, name: &'static str) {
+        self.add(Work::Compete, class, name, compete::slice::<P>);
+    }
 }
 
 /// All rows. The first of each work is what the others of it are measured by.
@@ -121,6 +130,7 @@ pub(crate) fn all() -> Vec<Row> {
     let mut rows = Rows::default();
     round_trips(&mut rows);
     streams(&mut rows);
+    competitions(&mut rows);
     alone(&mut rows);
     rows.0
 }
@@ -136,6 +146,17 @@ fn round_trips(rows: &mut Rows) {
         two_processes::slice(Mode::Echo, steps)
     });
     rows.round_trip::<rtrb::Single>(Threads, "rtrb");
+    rows.round_trip::<crossbeam::Queue>(Threads, "crossbeam ArrayQueue");
+    rows.round_trip::<crossbeam::Channel>(Threads, names::CHANNEL);
+    rows.round_trip::<disruptor::Single>(Threads, "disruptor");
+    rows.round_trip::<ringfire::Single>(Shared, "ringfire");
+    rows.round_trip::<shaq::Spsc>(Shared, "shaq, one to one");
+    rows.round_trip::<shaq::Mpmc>(Shared, "shaq, many to many");
+    rows.round_trip::<iceoryx2::Iceoryx2>(Shared, "iceoryx2");
+    rows.round_trip::<posix_mq::PosixMq>(Kernel, "POSIX message queue");
+    rows.round_trip::<pipe::Pipe<1>>(Kernel, "pipe");
+    rows.round_trip::<unix::Stream<1>>(Kernel, "Unix stream socket");
+    rows.round_trip::<unix::SeqPacket<1>>(Kernel, "Unix seqpacket socket");
 }
 
 fn streams(rows: &mut Rows) {
@@ -154,7 +175,34 @@ fn streams(rows: &mut Rows) {
     rows.add(Work::Stream, Ours, "slipring, one by one, two processes", |steps| {
         two_processes::slice(Mode::Stream, steps)
     });
+    rows.add(Work::Stream, Limit, "memcpy in and out, 32, one thread", memcpy::slice);
     rows.stream::<rtrb::Single>(Threads, "rtrb, one by one");
+    rows.stream::<crossbeam::Queue>(Threads, "crossbeam ArrayQueue, one by one");
+    rows.stream::<crossbeam::Channel>(Threads, "crossbeam-channel, one by one");
+    rows.stream::<disruptor::Single>(Threads, "disruptor, one by one");
+    rows.stream::<disruptor::Batches>(Threads, "disruptor, batches of 32");
+    rows.stream::<ringfire::Single>(Shared, "ringfire, one by one");
+    rows.stream::<ringfire::Batches>(Shared, "ringfire, batches of 32");
+    rows.stream::<shaq::Spsc>(Shared, "shaq, one to one, one by one");
+    rows.stream::<shaq::SpscBatches>(Shared, "shaq, one to one, batches of 32");
+    rows.stream::<shaq::Mpmc>(Shared, "shaq, many to many, one by one");
+    rows.stream::<shaq::MpmcBatches>(Shared, "shaq, many to many, batches of 32");
+    rows.stream::<iceoryx2::Iceoryx2>(Shared, "iceoryx2, one by one");
+    rows.stream::<posix_mq::PosixMq>(Kernel, "POSIX message queue, one by one");
+    rows.stream::<pipe::Pipe<1>>(Kernel, "pipe, one by one");
+    rows.stream::<pipe::Pipe<BATCH>>(Kernel, "pipe, 32 per call");
+    rows.stream::<unix::Stream<1>>(Kernel, "Unix stream socket, one by one");
+    rows.stream::<unix::Stream<BATCH>>(Kernel, "Unix stream socket, 32 per call");
+    rows.stream::<unix::SeqPacket<1>>(Kernel, "Unix seqpacket socket, one by one");
+    rows.stream::<unix::SeqPacket<BATCH>>(Kernel, "Unix seqpacket socket, 32 per packet");
+}
+
+fn competitions(rows: &mut Rows) {
+    use Class::*;
+    rows.compete::<crossbeam::Channel>(Threads, names::CHANNEL);
+    rows.compete::<slipring::Batches<true>>(Ours, names::OURS_BATCHES_SHARED);
+    rows.compete::<crossbeam::Queue>(Threads, "crossbeam ArrayQueue");
+    rows.compete::<shaq::MpmcBatches>(Shared, "shaq, many to many, batches of 32");
 }
 
 /// What only we can do, or what is measured without a peer.

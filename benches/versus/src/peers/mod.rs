@@ -1,5 +1,15 @@
 //! The peers, a file each.
 
+mod bytes;
+pub(crate) mod crossbeam;
+pub(crate) mod disruptor;
+pub(crate) mod iceoryx2;
 pub(crate) mod line;
+pub(crate) mod memcpy;
+pub(crate) mod pipe;
+pub(crate) mod posix_mq;
+pub(crate) mod ringfire;
 pub(crate) mod rtrb;
+pub(crate) mod shaq;
 pub(crate) mod slipring;
+pub(crate) mod unix;

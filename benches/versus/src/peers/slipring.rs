@@ -6,8 +6,9 @@ use slipring::{Consumer, Content, Group, OpenOptions, Producer, Queue};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::leftovers::{self, TempQueue};
-use crate::message::{BATCH, CAPACITY, Filled, InOrder, Msg};
+use crate::message::{BATCH, CAPACITY, Filled, InOrder, Msg, Tally};
 use crate::transport::{NotRun, Open, Put, Spin, Take, Transport};
+use crate::works::compete::{Drain, Pool};
 
 /// `try_send`, `try_recv`, `ack`.
 pub(crate) struct Single<const SHARED: bool>;
@@ -133,6 +134,20 @@ impl Transport for InPlace {
     }
 }
 
+impl Pool for Batches<true> {
+    fn pool() -> Result<(impl Open<End: Put>, [impl Open<End: Drain>; 2]), NotRun> {
+        let queue = Temp::new(true);
+        let spin = Spin::for_streams();
+        let members = [queue.clone(), queue.clone()].map(|queue| {
+            move || Batch(One { end: queue.consumer::<Msg>(), spin, _queue: Some(queue) })
+        });
+        Ok((
+            move || Batch(One { end: queue.producer::<Msg>(), spin, _queue: Some(queue) }),
+            members,
+        ))
+    }
+}
+
 impl Put for One<Producer<Msg>> {
     #[inline]
     fn put(&mut self, from: u64, n: u64) {
@@ -244,6 +259,19 @@ impl Take for Batch<Consumer<Msg>> {
                 None => spin.again(),
             }
         }
+    }
+}
+
+impl Drain for Batch<Consumer<Msg>> {
+    fn drain(&mut self) -> Tally {
+        let mut tally = Tally::default();
+        while let Some(batch) = self.0.end.try_batch(BATCH).expect("the queue is whole") {
+            for msg in &batch {
+                tally.see(&msg);
+            }
+            batch.ack();
+        }
+        tally
     }
 }
 
