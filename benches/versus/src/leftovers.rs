@@ -11,7 +11,7 @@ use std::{panic, process, thread};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-pub(crate) const SHM: &str = "/dev/shm";
+const SHM: &str = "/dev/shm";
 
 fn mark() -> String {
     format!("versus-{}-", process::id())
@@ -20,25 +20,35 @@ fn mark() -> String {
 /// A name that nobody had before.
 pub(crate) fn name() -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    format!("{}{}", mark(), NEXT.fetch_add(1, Ordering::Relaxed))
+    // It ends with a dash, so that none is the beginning of another.
+    format!("{}{}-", mark(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A file in shared memory that goes away with this value.
-pub(crate) struct TempFile(PathBuf);
+/// A path in shared memory; what is there, and what a peer puts beside it under names that begin with its own,
+/// goes away with this value.
+pub(crate) struct TempFile {
+    name: String,
+    path: PathBuf,
+}
 
 impl TempFile {
     pub(crate) fn new() -> TempFile {
-        TempFile(Path::new(SHM).join(name()))
+        let name = name();
+        TempFile { path: Path::new(SHM).join(&name), name }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
 impl Drop for TempFile {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        remove_all(&self.name);
     }
 }
 
@@ -59,9 +69,12 @@ impl Drop for TempQueue {
 
 /// Removes all that bears this process's mark.
 pub(crate) fn sweep() {
-    let mark = mark();
+    remove_all(&mark());
+}
+
+fn remove_all(part_of_name: &str) {
     for entry in fs::read_dir(SHM).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().contains(&mark) {
+        if entry.file_name().to_string_lossy().contains(part_of_name) {
             let path = entry.path();
             let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
         }

@@ -83,6 +83,7 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
     machine.print();
     let extent = Extent { runs: cli.runs.into(), rounds: cli.rounds.into(), smoke: cli.smoke };
     let rows = rotation::measure(chosen(cli.only.as_deref()), extent);
+    leftovers::sweep();
     if cli.smoke {
         print_smoke(&rows);
         return Ok(());

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::machine::Machine;
 use crate::message::{CAPACITY, Msg};
 use crate::rotation::{Extent, Measured, by_round, unit};
-use crate::rows::{Class, Work};
+use crate::rows::{Class, Work, absent};
 use crate::stats::Summary;
 use crate::targets::Judged;
 
@@ -22,6 +22,8 @@ struct Report<'a> {
     rounds: usize,
     targets: &'a [Judged],
     rows: Vec<RowReport<'a>>,
+    /// Peers that the program was built without, and why.
+    absent: Vec<(&'static str, String)>,
 }
 
 #[derive(Serialize)]
@@ -54,6 +56,7 @@ pub(crate) fn write(
         rounds: extent.rounds,
         targets,
         rows: rows.iter().map(row).collect(),
+        absent: absent(),
     };
     fs::write(path, serde_json::to_string_pretty(&report)?)?;
     Ok(())

@@ -4,6 +4,12 @@ use serde::Serialize;
 
 use crate::message::BATCH;
 use crate::pair::Steps;
+#[cfg(feature = "boost")]
+use crate::peers::boost;
+#[cfg(feature = "rte_ring")]
+use crate::peers::rte_ring;
+#[cfg(feature = "zeromq")]
+use crate::peers::zeromq;
 use crate::peers::{
     crossbeam, disruptor, iceoryx2, line, memcpy, pipe, posix_mq, ringfire, rtrb, shaq, slipring,
     unix,
@@ -97,6 +103,28 @@ pub(crate) mod names {
     pub(crate) const ATTACH_CONSUMER: &str = "open, consumer";
 }
 
+const RTE_RING: &str = "DPDK rte_ring";
+const BOOST: &str = "Boost.Interprocess message_queue";
+const ZEROMQ: &str = "ZeroMQ ipc";
+
+/// Peers that this program was built without, and why.
+pub(crate) fn absent() -> Vec<(&'static str, String)> {
+    let feature = |on: bool, peer, feature: &str, package: &str| {
+        let why = format!("built without --features {feature} (system package {package})");
+        (!on).then_some((peer, why))
+    };
+    let aeron = "needs its media driver, cmake and libclang to build";
+    [
+        feature(cfg!(feature = "rte_ring"), RTE_RING, "rte_ring", "libdpdk-dev"),
+        feature(cfg!(feature = "boost"), BOOST, "boost", "libboost-dev"),
+        feature(cfg!(feature = "zeromq"), ZEROMQ, "zeromq", "libzmq3-dev"),
+        Some(("Aeron IPC", aeron.to_owned())),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
 /// Collects rows in the order of the table.
 #[derive(Default)]
 pub(crate) struct Rows(Vec<Row>);
@@ -153,10 +181,16 @@ fn round_trips(rows: &mut Rows) {
     rows.round_trip::<shaq::Spsc>(Shared, "shaq, one to one");
     rows.round_trip::<shaq::Mpmc>(Shared, "shaq, many to many");
     rows.round_trip::<iceoryx2::Iceoryx2>(Shared, "iceoryx2");
+    #[cfg(feature = "rte_ring")]
+    rows.round_trip::<rte_ring::RteRing<1>>(Shared, RTE_RING);
+    #[cfg(feature = "boost")]
+    rows.round_trip::<boost::Boost>(Shared, BOOST);
     rows.round_trip::<posix_mq::PosixMq>(Kernel, "POSIX message queue");
     rows.round_trip::<pipe::Pipe<1>>(Kernel, "pipe");
     rows.round_trip::<unix::Stream<1>>(Kernel, "Unix stream socket");
     rows.round_trip::<unix::SeqPacket<1>>(Kernel, "Unix seqpacket socket");
+    #[cfg(feature = "zeromq")]
+    rows.round_trip::<zeromq::ZeroMq>(Kernel, ZEROMQ);
 }
 
 fn streams(rows: &mut Rows) {
@@ -188,6 +222,12 @@ fn streams(rows: &mut Rows) {
     rows.stream::<shaq::Mpmc>(Shared, "shaq, many to many, one by one");
     rows.stream::<shaq::MpmcBatches>(Shared, "shaq, many to many, batches of 32");
     rows.stream::<iceoryx2::Iceoryx2>(Shared, "iceoryx2, one by one");
+    #[cfg(feature = "rte_ring")]
+    rows.stream::<rte_ring::RteRing<1>>(Shared, "DPDK rte_ring, one by one");
+    #[cfg(feature = "rte_ring")]
+    rows.stream::<rte_ring::RteRing<BATCH>>(Shared, "DPDK rte_ring, bursts of 32");
+    #[cfg(feature = "boost")]
+    rows.stream::<boost::Boost>(Shared, "Boost message_queue, one by one");
     rows.stream::<posix_mq::PosixMq>(Kernel, "POSIX message queue, one by one");
     rows.stream::<pipe::Pipe<1>>(Kernel, "pipe, one by one");
     rows.stream::<pipe::Pipe<BATCH>>(Kernel, "pipe, 32 per call");
@@ -195,6 +235,8 @@ fn streams(rows: &mut Rows) {
     rows.stream::<unix::Stream<BATCH>>(Kernel, "Unix stream socket, 32 per call");
     rows.stream::<unix::SeqPacket<1>>(Kernel, "Unix seqpacket socket, one by one");
     rows.stream::<unix::SeqPacket<BATCH>>(Kernel, "Unix seqpacket socket, 32 per packet");
+    #[cfg(feature = "zeromq")]
+    rows.stream::<zeromq::ZeroMq>(Kernel, "ZeroMQ ipc, one by one");
 }
 
 fn competitions(rows: &mut Rows) {
@@ -203,6 +245,8 @@ fn competitions(rows: &mut Rows) {
     rows.compete::<slipring::Batches<true>>(Ours, names::OURS_BATCHES_SHARED);
     rows.compete::<crossbeam::Queue>(Threads, "crossbeam ArrayQueue");
     rows.compete::<shaq::MpmcBatches>(Shared, "shaq, many to many, batches of 32");
+    #[cfg(feature = "rte_ring")]
+    rows.compete::<rte_ring::RteRing<BATCH>>(Shared, "DPDK rte_ring, bursts of 32");
 }
 
 /// What only we can do, or what is measured without a peer.

@@ -1,9 +1,10 @@
 //! The tables, as Markdown: they go into the documentation as they are.
 
 use crate::rotation::{Extent, Measured, by_round, unit};
-use crate::rows::Work;
+use crate::rows::{Work, absent};
 use crate::stats::Summary;
 use crate::targets::Judged;
+use crate::transport::NotRun;
 
 /// Rows of cells, with columns as wide as they need to be.
 struct Table(Vec<Vec<String>>);
@@ -51,13 +52,18 @@ pub(crate) fn print_rows(rows: &[Measured], extent: Extent) {
     for work in Work::ALL {
         print_work(rows, work);
     }
-    let mut skipped = rows.iter().filter(|row| !row.ran()).peekable();
-    if skipped.peek().is_some() {
-        println!("Not run:\n");
+    print_not_run(rows);
+}
+
+fn print_not_run(rows: &[Measured]) {
+    println!("Not run:\n");
+    for (peer, reason) in absent() {
+        println!("- {peer}: {reason}");
     }
-    for Measured { row, outcome, .. } in skipped {
-        let reason = outcome.as_ref().err().map_or("", |reason| &reason.0);
-        println!("- {}, {}: {reason}", row.work.title(), row.name);
+    for Measured { row, outcome, .. } in rows {
+        if let Err(NotRun(reason)) = outcome {
+            println!("- {}, {}: {reason}", row.work.title(), row.name);
+        }
     }
     println!();
 }

@@ -1,14 +1,12 @@
 //! iceoryx2: publish and subscribe, in shared memory, one message at a time, written in place.
 
-use std::fs;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use iceoryx2::port::publisher::Publisher;
 use iceoryx2::port::subscriber::Subscriber;
 use iceoryx2::prelude::*;
 
-use crate::leftovers;
+use crate::leftovers::TempFile;
 use crate::message::{CAPACITY, InOrder, Msg};
 use crate::transport::{NotRun, Open, Put, Spin, Take, Transport};
 
@@ -16,37 +14,23 @@ pub(crate) struct Iceoryx2;
 
 type Payload = [u64; 6];
 
-/// A folder of its own for all its files, and a prefix for what it has in shared memory.
-struct Place {
-    folder: PathBuf,
-    name: String,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
 struct Sender {
     publisher: Publisher<ipc::Service, Payload, ()>,
     _node: Node<ipc::Service>,
-    _place: Arc<Place>,
+    _place: Arc<TempFile>,
 }
 
 struct Receiver {
     subscriber: Subscriber<ipc::Service, Payload, ()>,
     spin: Spin,
     _node: Node<ipc::Service>,
-    _place: Arc<Place>,
+    _place: Arc<TempFile>,
 }
 
 impl Transport for Iceoryx2 {
     fn link(spin: Spin) -> Result<(impl Open<End: Put>, impl Open<End: Take>), NotRun> {
         set_log_level(LogLevel::Fatal);
-        let name = leftovers::name();
-        let folder = PathBuf::from(leftovers::SHM).join(format!("{name}-files"));
-        let place = Arc::new(Place { folder, name });
+        let place = Arc::new(TempFile::new());
         let other = place.clone();
         Ok((move || sender(place), move || receiver(other, spin)))
     }
@@ -56,12 +40,13 @@ type Factory =
     iceoryx2::service::port_factory::publish_subscribe::PortFactory<ipc::Service, Payload, ()>;
 
 /// Its handles stay in the thread that makes them, and so does the node.
-fn service(place: &Place) -> (Node<ipc::Service>, Factory) {
+fn service(place: &TempFile) -> (Node<ipc::Service>, Factory) {
     let mut config = Config::default();
-    let folder = place.folder.to_str().expect("ASCII only");
+    // Its files in a folder of their own, and what it has in shared memory under names of ours.
+    let folder = place.path().to_str().expect("ASCII only");
     let folder = Path::new(folder.as_bytes()).expect("a path that is not too long");
     config.global.set_root_path(&folder);
-    let prefix = FileName::new(place.name.as_bytes());
+    let prefix = FileName::new(place.name().as_bytes());
     config.global.prefix = prefix.expect("a name that is not too long");
     let node = NodeBuilder::new().config(&config);
     let node = node.signal_handling_mode(SignalHandlingMode::Disabled);
@@ -74,7 +59,7 @@ fn service(place: &Place) -> (Node<ipc::Service>, Factory) {
     (node, service)
 }
 
-fn sender(place: Arc<Place>) -> Sender {
+fn sender(place: Arc<TempFile>) -> Sender {
     let (node, service) = service(&place);
     let builder = service.publisher_builder();
     let builder = builder.backpressure_strategy(BackpressureStrategy::RetryUntilDelivered);
@@ -82,7 +67,7 @@ fn sender(place: Arc<Place>) -> Sender {
     Sender { publisher, _node: node, _place: place }
 }
 
-fn receiver(place: Arc<Place>, spin: Spin) -> Receiver {
+fn receiver(place: Arc<TempFile>, spin: Spin) -> Receiver {
     let (node, service) = service(&place);
     let subscriber = service.subscriber_builder().create().expect("a subscriber");
     Receiver { subscriber, spin, _node: node, _place: place }
