@@ -42,7 +42,7 @@ use crate::two_processes::OtherEnd;
 #[derive(Parser)]
 struct Cli {
     /// Slices of each row in a run
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
     /// Runs; their median counts
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
@@ -54,10 +54,10 @@ struct Cli {
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     /// Writes all figures to this file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "smoke")]
     json: Option<PathBuf>,
     /// Writes a plot of each work with peers into this folder
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "smoke")]
     plots: Option<PathBuf>,
     #[command(flatten)]
     other_end: OtherEnd,

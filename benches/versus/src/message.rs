@@ -111,3 +111,49 @@ impl Tally {
         assert_eq!(a.sum.wrapping_add(b.sum), sum, "one message came twice, another not at all");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{InOrder, Msg, Tally};
+
+    fn see(messages: &[Msg]) {
+        let mut expected = InOrder::expect(7, messages.len() as u64);
+        messages.iter().for_each(|msg| expected.see(msg));
+    }
+
+    #[test]
+    fn messages_in_order_are_right() {
+        see(&[Msg::new(7), Msg::new(8)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "garbled or out of order")]
+    fn a_message_of_two_halves_is_noticed() {
+        let mut torn = Msg::new(8);
+        torn.word[5] = 7;
+        see(&[Msg::new(7), torn, Msg::new(9)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "garbled or out of order")]
+    fn messages_that_changed_places_are_noticed() {
+        see(&[Msg::new(8), Msg::new(7)]);
+    }
+
+    fn tally(messages: &[u64]) -> Tally {
+        let mut tally = Tally::default();
+        messages.iter().for_each(|&i| tally.see(&Msg::new(i)));
+        tally
+    }
+
+    #[test]
+    fn shares_may_be_of_any_size() {
+        Tally::check([tally(&[9, 7]), tally(&[8])], 7, 3);
+    }
+
+    #[test]
+    #[should_panic(expected = "one message came twice")]
+    fn a_message_in_another_ones_place_is_noticed() {
+        Tally::check([tally(&[7, 7]), tally(&[8])], 7, 3);
+    }
+}

@@ -41,10 +41,6 @@ pub(crate) enum Mode {
     Batches,
 }
 
-fn single<E>(end: E, spin: Spin) -> One<E> {
-    One::borrowed(end, spin)
-}
-
 pub(crate) fn slice(mode: Mode, steps: Steps) -> Result<f64, NotRun> {
     let there = Temp::new(matches!(mode, Mode::Batches));
     let back = Temp::new(false);
@@ -59,15 +55,17 @@ pub(crate) fn slice(mode: Mode, steps: Steps) -> Result<f64, NotRun> {
             pin(Side::Here);
             match mode {
                 Mode::Echo => {
-                    let mut put = single(there.producer::<Msg>(), Spin::for_round_trips());
-                    let mut take = single(back.consumer::<Msg>(), Spin::for_round_trips());
+                    let mut put = One::borrowed(there.producer::<Msg>(), Spin::for_round_trips());
+                    let mut take = One::borrowed(back.consumer::<Msg>(), Spin::for_round_trips());
                     timed(steps, |from, n| ping(&mut put, &mut take, from, n))
                 }
-                Mode::Stream => {
-                    streamed(steps, single(there.producer::<Msg>(), Spin::for_streams()), back)
-                }
+                Mode::Stream => streamed(
+                    steps,
+                    One::borrowed(there.producer::<Msg>(), Spin::for_streams()),
+                    back,
+                ),
                 Mode::Batches => {
-                    let put = Batch(single(there.producer::<Msg>(), Spin::for_streams()));
+                    let put = Batch(One::borrowed(there.producer::<Msg>(), Spin::for_streams()));
                     streamed(steps, put, back)
                 }
             }
@@ -95,7 +93,7 @@ fn timed(steps: Steps, mut run: impl FnMut(u64, u64)) -> f64 {
 
 /// The other end's word that it has everything is part of the time.
 fn streamed(steps: Steps, mut put: impl Put, back: &Temp) -> f64 {
-    let mut word = single(back.consumer::<Msg>(), Spin::for_round_trips());
+    let mut word = One::borrowed(back.consumer::<Msg>(), Spin::for_round_trips());
     timed(steps, |from, n| {
         put.put(from, n);
         word.take(from, 1);
@@ -108,15 +106,15 @@ pub(crate) fn other_end(asked: &OtherEnd) -> bool {
     let Steps { warm, timed } = Steps::new(asked.steps);
     pin(Side::There);
     let patient = Spin::for_streams();
-    let mut put: One<Producer<Msg>> = single(producer(&asked.back), Spin::for_round_trips());
+    let mut put: One<Producer<Msg>> = One::borrowed(producer(&asked.back), Spin::for_round_trips());
     let queue = |shared| -> Consumer<Msg> { consumer(&asked.there, shared) };
     match mode {
         Mode::Echo => {
-            let mut take = single(queue(false), Spin::for_round_trips());
+            let mut take = One::borrowed(queue(false), Spin::for_round_trips());
             echo(&mut take, &mut put, 0, warm + timed);
         }
-        Mode::Stream => received([warm, timed], single(queue(false), patient), put),
-        Mode::Batches => received([warm, timed], Batch(single(queue(true), patient)), put),
+        Mode::Stream => received([warm, timed], One::borrowed(queue(false), patient), put),
+        Mode::Batches => received([warm, timed], Batch(One::borrowed(queue(true), patient)), put),
     }
     true
 }
