@@ -10,7 +10,7 @@ use crate::transport::NotRun;
 
 /// How long a slice is meant to be: long enough to tell the steps from the noise of the clock, short enough
 /// that a round sees one state of the machine.
-const SLICE_NS: f64 = 8e6;
+const SLICE_NS: f64 = 6e6;
 /// Of the first slice, which only finds out how fast the row is, and of all in a smoke run.
 const FEW: u64 = 10 * BATCH as u64;
 

@@ -113,7 +113,7 @@ pub(crate) fn absent() -> Vec<(&'static str, String)> {
         let why = format!("built without --features {feature} (system package {package})");
         (!on).then_some((peer, why))
     };
-    let aeron = "needs its media driver, cmake and libclang to build";
+    let aeron = "its crate rusteron-client takes cmake, Java and libclang to build, and a media driver to run";
     [
         feature(cfg!(feature = "rte_ring"), RTE_RING, "rte_ring", "libdpdk-dev"),
         feature(cfg!(feature = "boost"), BOOST, "boost", "libboost-dev"),
