@@ -79,7 +79,7 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     leftovers::sweep_at_any_end()?;
-    let machine = Machine::look();
+    let mut machine = Machine::look();
     machine.print();
     let extent = Extent { runs: cli.runs.into(), rounds: cli.rounds.into(), smoke: cli.smoke };
     let rows = rotation::measure(chosen(cli.only.as_deref()), extent);
@@ -88,6 +88,7 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
         print_smoke(&rows);
         return Ok(());
     }
+    machine.look_at_load();
     let targets = targets::judge(&rows);
     table::print_rows(&rows, extent);
     table::print_targets(&targets);
