@@ -123,4 +123,7 @@ fn print_smoke(rows: &[Measured]) {
         };
         println!("{}, {}: {outcome}", measured.row.work.title(), measured.row.name);
     }
+    for (peer, reason) in rows::absent() {
+        println!("{peer}: not run: {reason}");
+    }
 }
