@@ -1,0 +1,16 @@
+//! A slice of one thread only.
+
+use std::thread;
+
+use crate::cpus::{Side, pin};
+
+/// Runs it in a thread of its own, so that only that is pinned.
+pub(crate) fn alone<R: Send>(run: impl FnOnce() -> R + Send) -> R {
+    thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            pin(Side::Here);
+            run()
+        });
+        thread.join().expect("a panic ends the process")
+    })
+}

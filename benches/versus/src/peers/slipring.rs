@@ -1,0 +1,296 @@
+//! Ours, always with acks. Queues are typed unless the row says bytes.
+
+use std::sync::Arc;
+
+use slipring::{Consumer, Content, Group, OpenOptions, Producer, Queue};
+use zerocopy::{FromBytes, IntoBytes};
+
+use crate::leftovers::{self, TempQueue};
+use crate::message::{BATCH, CAPACITY, Filled, InOrder, Msg, Tally};
+use crate::transport::{NotRun, Open, Put, Spin, Take, Transport};
+use crate::works::compete::{Drain, Pool};
+
+/// `try_send`, `try_recv`, `ack`.
+pub(crate) struct Single<const SHARED: bool>;
+
+/// The same with bytes instead of a type.
+pub(crate) struct Bytes;
+
+/// `send`, `recv`, `ack`: these wait by themselves.
+pub(crate) struct Waiting;
+
+/// `try_send_batch` and `try_batch` of 32.
+pub(crate) struct Batches<const SHARED: bool>;
+
+/// 32 messages written in place.
+pub(crate) struct InPlace;
+
+/// A queue that goes away with this value.
+pub(crate) struct Temp {
+    queue: TempQueue,
+    shared: bool,
+}
+
+const GROUP: &str = "versus";
+
+impl Temp {
+    pub(crate) fn new(shared: bool) -> Arc<Temp> {
+        let queue = TempQueue(leftovers::name());
+        let builder = Queue::builder(queue.name()).capacity(CAPACITY as u64).message::<Msg>();
+        builder.prefault(true).group(group(shared)).create().expect("a queue");
+        Arc::new(Temp { queue, shared })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.queue.name()
+    }
+
+    pub(crate) fn producer<M: Content + ?Sized>(&self) -> Producer<M> {
+        producer(self.name())
+    }
+
+    pub(crate) fn consumer<M: Content + ?Sized>(&self) -> Consumer<M> {
+        consumer(self.name(), self.shared)
+    }
+}
+
+fn group(shared: bool) -> Group {
+    let group = Group::named(GROUP);
+    if shared { group.shared() } else { group }
+}
+
+fn open<M: Content + ?Sized>(name: &str) -> Queue<M> {
+    OpenOptions::new().prefault(true).open(name).expect("the queue is there")
+}
+
+pub(crate) fn producer<M: Content + ?Sized>(name: &str) -> Producer<M> {
+    open(name).producer().expect("the role is free")
+}
+
+pub(crate) fn consumer<M: Content + ?Sized>(name: &str, shared: bool) -> Consumer<M> {
+    open(name).consumer(group(shared)).expect("the role is free")
+}
+
+/// An end and its queue, which lives as long as one of its ends.
+pub(crate) struct One<E> {
+    end: E,
+    spin: Spin,
+    _queue: Option<Arc<Temp>>,
+}
+
+impl<E> One<E> {
+    /// Of a queue that somebody else removes.
+    pub(crate) fn borrowed(end: E, spin: Spin) -> One<E> {
+        One { end, spin, _queue: None }
+    }
+}
+
+pub(crate) struct Batch<E>(pub(crate) One<E>);
+struct Reserved(One<Producer<Msg>>);
+struct Blocking<E>(One<E>);
+
+fn ends<M: Content + ?Sized>(
+    shared: bool,
+    spin: Spin,
+) -> (impl FnOnce() -> One<Producer<M>> + Send, impl FnOnce() -> One<Consumer<M>> + Send) {
+    let queue = Temp::new(shared);
+    let other = queue.clone();
+    (
+        move || One { end: queue.producer(), spin, _queue: Some(queue) },
+        move || One { end: other.consumer(), spin, _queue: Some(other) },
+    )
+}
+
+impl<const SHARED: bool> Transport for Single<SHARED> {
+    fn link(spin: Spin) -> Result<(impl Open<End: Put>, impl Open<End: Take>), NotRun> {
+        Ok(ends::<Msg>(SHARED, spin))
+    }
+}
+
+impl Transport for Bytes {
+    fn link(spin: Spin) -> Result<(impl Open<End: Put>, impl Open<End: Take>), NotRun> {
+        Ok(ends::<[u8]>(false, spin))
+    }
+}
+
+impl Transport for Waiting {
+    fn link(spin: Spin) -> Result<(impl Open<End: Put>, impl Open<End: Take>), NotRun> {
+        let (p, c) = ends::<Msg>(false, spin);
+        Ok((move || Blocking(p()), move || Blocking(c())))
+    }
+}
+
+impl<const SHARED: bool> Transport for Batches<SHARED> {
+    fn link(spin: Spin) -> Result<(impl Open<End: Put>, impl Open<End: Take>), NotRun> {
+        let (p, c) = ends::<Msg>(SHARED, spin);
+        Ok((move || Batch(p()), move || Batch(c())))
+    }
+}
+
+impl Transport for InPlace {
+    fn link(spin: Spin) -> Result<(impl Open<End: Put>, impl Open<End: Take>), NotRun> {
+        let (p, c) = ends::<Msg>(true, spin);
+        Ok((move || Reserved(p()), move || Batch(c())))
+    }
+}
+
+impl Pool for Batches<true> {
+    fn pool() -> Result<(impl Open<End: Put>, [impl Open<End: Drain>; 2]), NotRun> {
+        let queue = Temp::new(true);
+        let spin = Spin::for_streams();
+        let members = [queue.clone(), queue.clone()].map(|queue| {
+            move || Batch(One { end: queue.consumer::<Msg>(), spin, _queue: Some(queue) })
+        });
+        Ok((
+            move || Batch(One { end: queue.producer::<Msg>(), spin, _queue: Some(queue) }),
+            members,
+        ))
+    }
+}
+
+impl Put for One<Producer<Msg>> {
+    #[inline]
+    fn put(&mut self, from: u64, n: u64) {
+        for i in from..from + n {
+            while self.end.try_send(&Msg::new(i)).is_err() {
+                self.spin.again();
+            }
+        }
+    }
+}
+
+impl Take for One<Consumer<Msg>> {
+    #[inline]
+    fn take(&mut self, from: u64, n: u64) {
+        let mut expected = InOrder::expect(from, n);
+        while expected.left() > 0 {
+            match self.end.try_recv().expect("the queue is whole") {
+                Some(msg) => {
+                    expected.see(&msg);
+                    msg.ack();
+                }
+                None => self.spin.again(),
+            }
+        }
+    }
+}
+
+impl Put for One<Producer> {
+    #[inline]
+    fn put(&mut self, from: u64, n: u64) {
+        for i in from..from + n {
+            let msg = Msg::new(i);
+            while self.end.try_send(msg.as_bytes()).is_err() {
+                self.spin.again();
+            }
+        }
+    }
+}
+
+impl Take for One<Consumer> {
+    #[inline]
+    fn take(&mut self, from: u64, n: u64) {
+        let mut expected = InOrder::expect(from, n);
+        while expected.left() > 0 {
+            match self.end.try_recv().expect("the queue is whole") {
+                Some(msg) => {
+                    expected.see(Msg::ref_from_bytes(&msg).expect("48 aligned bytes"));
+                    msg.ack();
+                }
+                None => self.spin.again(),
+            }
+        }
+    }
+}
+
+impl Put for Blocking<Producer<Msg>> {
+    #[inline]
+    fn put(&mut self, from: u64, n: u64) {
+        for i in from..from + n {
+            self.0.end.send(&Msg::new(i)).expect("the queue is whole");
+        }
+    }
+}
+
+impl Take for Blocking<Consumer<Msg>> {
+    #[inline]
+    fn take(&mut self, from: u64, n: u64) {
+        let mut expected = InOrder::expect(from, n);
+        while expected.left() > 0 {
+            let msg = self.0.end.recv().expect("the queue is whole");
+            expected.see(&msg);
+            msg.ack();
+        }
+    }
+}
+
+impl Put for Batch<Producer<Msg>> {
+    #[inline]
+    fn put(&mut self, from: u64, n: u64) {
+        let Batch(One { end: producer, spin, .. }) = self;
+        let (mut at, end) = (from, from + n);
+        let mut filled = Filled::new();
+        while at < end {
+            let mut rest = filled.next(at, end).iter();
+            at += rest.len() as u64;
+            while rest.len() > 0 {
+                if producer.try_send_batch(&mut rest).is_err() {
+                    spin.again();
+                }
+            }
+        }
+    }
+}
+
+impl Take for Batch<Consumer<Msg>> {
+    #[inline]
+    fn take(&mut self, from: u64, n: u64) {
+        let Batch(One { end: consumer, spin, .. }) = self;
+        let mut expected = InOrder::expect(from, n);
+        while expected.left() > 0 {
+            let size = BATCH.min(expected.left() as usize);
+            match consumer.try_batch(size).expect("the queue is whole") {
+                Some(batch) => {
+                    for msg in &batch {
+                        expected.see(&msg);
+                    }
+                    batch.ack();
+                }
+                None => spin.again(),
+            }
+        }
+    }
+}
+
+impl Drain for Batch<Consumer<Msg>> {
+    fn drain(&mut self) -> Tally {
+        let mut tally = Tally::default();
+        while let Some(batch) = self.0.end.try_batch(BATCH).expect("the queue is whole") {
+            for msg in &batch {
+                tally.see(&msg);
+            }
+            batch.ack();
+        }
+        tally
+    }
+}
+
+impl Put for Reserved {
+    #[inline]
+    fn put(&mut self, from: u64, n: u64) {
+        let Reserved(One { end: producer, spin, .. }) = self;
+        let (mut at, end) = (from, from + n);
+        while at < end {
+            let size = BATCH.min((end - at) as usize);
+            let Ok(mut slots) = producer.try_reserve(size) else {
+                spin.again();
+                continue;
+            };
+            for (index, i) in (0..size).zip(at..end) {
+                *slots.message_mut(index).expect("one of the slots") = Msg::new(i);
+            }
+            slots.publish();
+            at += size as u64;
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! What is measured.
+
+pub(crate) mod attach;
+pub(crate) mod compete;
+pub(crate) mod dequeue;
+pub(crate) mod fan_out;
+pub(crate) mod round_trip;
+pub(crate) mod stream;
