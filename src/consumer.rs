@@ -20,7 +20,7 @@ use crate::ring::compete::Took;
 use crate::ring::reader::Reader;
 use crate::ring::wake::Place;
 use crate::segment::Trust;
-use crate::strategy::WaitStrategy;
+use crate::strategy::{Patience, WaitStrategy};
 use crate::wait::{self, Bed, Deadline, LONG, Look, SHORT};
 
 /// Quick looks at an empty queue ask the system once in so many times whether it still has its name.
@@ -51,7 +51,7 @@ pub struct Consumer<M: Content + ?Sized = [u8]> {
     resumed: bool,
     notices_gone: bool,
     follows: bool,
-    strategy: WaitStrategy,
+    patience: Patience,
     empty_looks: u32,
     /// A claim that was not made on the shortest way. If it were returned, the others would go through memory,
     /// too, which costs more than all the rest.
@@ -81,7 +81,7 @@ impl<M: Content + ?Sized> Consumer<M> {
             resumed: joined.resumed,
             notices_gone: false,
             follows: false,
-            strategy: WaitStrategy::here(),
+            patience: Patience::here(),
             empty_looks: 0,
             found: None,
             retried: false,
@@ -121,7 +121,7 @@ impl<M: Content + ?Sized> Consumer<M> {
 
     /// Sets how to wait for messages.
     pub fn set_wait_strategy(&mut self, strategy: WaitStrategy) {
-        self.strategy = strategy;
+        self.patience = Patience::of(strategy);
     }
 
     /// Where this group's reading stands: the next sequence to be acked, or, in a shared group, to be
@@ -319,13 +319,15 @@ impl<M: Content + ?Sized> Consumer<M> {
         }
         let (view, longest) = (self.view(), Cell::new(SHORT));
         let bed = Bed::new([Place::data(&view)], || longest.get());
-        let found = wait::until(deadline(), self.strategy, bed, |look| {
+        let mut patience = self.patience;
+        let found = wait::until(deadline(), &mut patience, bed, |look| {
             let found = self.search(max, look);
             if look == Look::Thorough {
                 longest.set(self.longest_sleep());
             }
             found
         })?;
+        self.patience = patience;
         if self.keep(found) { Ok(()) } else { Err(RecvError::Timeout) }
     }
 

@@ -14,7 +14,7 @@ use crate::message::{Content, OneThread};
 use crate::ring::close::is_over;
 use crate::ring::observe::{Seen, Watcher, tail};
 use crate::segment::LeaseFile;
-use crate::strategy::WaitStrategy;
+use crate::strategy::{Patience, WaitStrategy};
 use crate::wait::{self, Deadline, Look, Poll};
 
 /// Quick looks at an idle queue ask the system once in so many times whether it still has its name.
@@ -39,7 +39,7 @@ pub struct Observer<M: Content + ?Sized = [u8]> {
     missed: u64,
     idle_looks: u32,
     follows: bool,
-    strategy: WaitStrategy,
+    patience: Patience,
     mapped: Arc<Mapped>,
     marker: OneThread<M>,
 }
@@ -70,7 +70,7 @@ impl<M: Content + ?Sized> Observer<M> {
             missed: 0,
             idle_looks: 0,
             follows: false,
-            strategy: WaitStrategy::here(),
+            patience: Patience::here(),
             mapped,
             marker: PhantomData,
         })
@@ -84,7 +84,7 @@ impl<M: Content + ?Sized> Observer<M> {
 
     /// Sets how to wait for messages. Nobody wakes an observer: one that sleeps looks once in a millisecond.
     pub fn set_wait_strategy(&mut self, strategy: WaitStrategy) {
-        self.strategy = strategy;
+        self.patience = Patience::of(strategy);
     }
 
     /// The next sequence to look at.
@@ -138,7 +138,9 @@ impl<M: Content + ?Sized> Observer<M> {
     }
 
     fn recv_by(&mut self, deadline: Deadline) -> Result<Observation<'_, M>, RecvError> {
-        let seen = wait::until(deadline, self.strategy, Poll::new(), |look| self.look(look))?;
+        let mut patience = self.patience;
+        let seen = wait::until(deadline, &mut patience, Poll::new(), |look| self.look(look))?;
+        self.patience = patience;
         let seen = seen.ok_or(RecvError::Timeout)?;
         Ok(self.observation(seen))
     }

@@ -17,7 +17,7 @@ use crate::ring::lease::try_take;
 use crate::ring::publish::{NoRoom, Publisher};
 use crate::ring::wake;
 use crate::ring::wake::Place;
-use crate::strategy::WaitStrategy;
+use crate::strategy::{Patience, WaitStrategy};
 use crate::sync::Ordering;
 use crate::wait::{self, Bed, Deadline, LONG, Look};
 
@@ -49,7 +49,7 @@ pub struct Producer<M: Content + ?Sized = [u8]> {
     scans: u32,
     /// The group that held the queue at the last look, and who is in it; `None` since there was room.
     last_full: Option<(Option<u8>, Full)>,
-    strategy: WaitStrategy,
+    patience: Patience,
     marker: OneThread<M>,
 }
 
@@ -74,14 +74,14 @@ impl<M: Content + ?Sized> Producer<M> {
             Publisher::take_over(&at.view).map_err(|Corrupt(what)| JoinError::Corrupt { what })?;
         close::reopen(&at.view);
         drop(control);
-        let strategy = WaitStrategy::here();
+        let patience = Patience::here();
         let (scans, last_full, marker) = (0, None, PhantomData);
-        Ok(Producer { publisher, at, bytes, full, scans, last_full, strategy, marker })
+        Ok(Producer { publisher, at, bytes, full, scans, last_full, patience, marker })
     }
 
     /// Sets how to wait for room.
     pub fn set_wait_strategy(&mut self, strategy: WaitStrategy) {
-        self.strategy = strategy;
+        self.patience = Patience::of(strategy);
     }
 
     /// The sequence that the next message will get.
@@ -398,7 +398,8 @@ impl<M: Content + ?Sized> Producer<M> {
         // Less than what is worth a wake-up, but enough, is found at the bound of the sleep.
         let room = Place::space(&view, self.publisher.wanted(&view, n));
         let bed = Bed::new([room], || LONG);
-        let found = wait::until(deadline, self.strategy, bed, |look| match self.room(n, look) {
+        let mut patience = self.patience;
+        let found = wait::until(deadline, &mut patience, bed, |look| match self.room(n, look) {
             Ok(()) => Ok(Some(())),
             Err(SendError::Full(full)) => {
                 last = Some(full);
@@ -406,6 +407,7 @@ impl<M: Content + ?Sized> Producer<M> {
             }
             Err(fault) => Err(fault),
         })?;
+        self.patience = patience;
         match (found, last) {
             (None, Some(full)) => Err(SendError::Timeout(full)),
             _ => Ok(()),

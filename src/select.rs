@@ -10,7 +10,7 @@ use crate::consumer::Consumer;
 use crate::error::{RecvError, SelectError};
 use crate::message::Content;
 use crate::ring::wake::Place;
-use crate::strategy::WaitStrategy;
+use crate::strategy::{Patience, WaitStrategy};
 use crate::wait::{self, Bed, Deadline, LONG, Look, SHORT};
 
 /// Consumers of several queues, read in turn: whichever has something. What a queue with one producer needs
@@ -49,7 +49,7 @@ pub struct Select<M: Content + ?Sized = [u8]> {
     consumers: Vec<Consumer<M>>,
     /// Where the next look begins.
     next: usize,
-    strategy: WaitStrategy,
+    patience: Patience,
 }
 
 impl<M: Content + ?Sized> Default for Select<M> {
@@ -61,7 +61,7 @@ impl<M: Content + ?Sized> Default for Select<M> {
 impl<M: Content + ?Sized> Select<M> {
     /// With no consumer yet: whatever waits then waits in vain.
     pub fn new() -> Select<M> {
-        Select { consumers: Vec::new(), next: 0, strategy: WaitStrategy::here() }
+        Select { consumers: Vec::new(), next: 0, patience: Patience::here() }
     }
 
     /// Adds a consumer; returns its index.
@@ -77,7 +77,7 @@ impl<M: Content + ?Sized> Select<M> {
 
     /// Sets how to wait for messages. The consumers' own strategies do not count here.
     pub fn set_wait_strategy(&mut self, strategy: WaitStrategy) {
-        self.strategy = strategy;
+        self.patience = Patience::of(strategy);
     }
 
     /// The consumers, by their indexes.
@@ -176,13 +176,15 @@ impl<M: Content + ?Sized> Select<M> {
         let (views, longest) = (self.consumers.iter().map(Consumer::view), Cell::new(SHORT));
         let views: Vec<_> = views.collect();
         let bed = Bed::new(views.iter().map(Place::data).collect::<Vec<_>>(), || longest.get());
-        let found = wait::until(deadline, self.strategy, bed, |look| {
+        let mut patience = self.patience;
+        let found = wait::until(deadline, &mut patience, bed, |look| {
             let found = self.look(max, look);
             if look == Look::Thorough {
                 longest.set(self.longest_sleep());
             }
             found
         })?;
+        self.patience = patience;
         found.and_then(|index| self.lend(index)).ok_or(SelectError::Timeout)
     }
 

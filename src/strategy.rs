@@ -75,22 +75,50 @@ impl WaitStrategy {
         self.yields = time;
         self
     }
-
-    /// The default; without the spins if this thread may run on one processor only.
-    pub(crate) fn here() -> WaitStrategy {
-        let processors = || -> Option<usize> {
-            let set = sched_getaffinity(Pid::from_raw(0)).ok()?;
-            Some((0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).count())
-        };
-        match processors() {
-            Some(1) => WaitStrategy::default().spins(0),
-            _ => WaitStrategy::default(),
-        }
-    }
 }
 
 impl Default for WaitStrategy {
     fn default() -> WaitStrategy {
         WaitStrategy::spin_then_sleep()
+    }
+}
+
+/// The strategy of a handle. A wait that begins where the last one ended asleep, in vain, does not stay awake once more:
+/// else who looks with timeouts, to see to other things in between, would never be idle.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    strategy: WaitStrategy,
+    in_vain: bool,
+}
+
+impl Patience {
+    /// The default; without the spins if this thread may run on one processor only.
+    pub(crate) fn here() -> Patience {
+        let processors = || -> Option<usize> {
+            let set = sched_getaffinity(Pid::from_raw(0)).ok()?;
+            Some((0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).count())
+        };
+        let strategy = WaitStrategy::default();
+        match processors() {
+            Some(1) => Patience::of(strategy.spins(0)),
+            _ => Patience::of(strategy),
+        }
+    }
+
+    pub(crate) fn of(strategy: WaitStrategy) -> Patience {
+        Patience { strategy, in_vain: false }
+    }
+
+    /// For the next wait.
+    pub(crate) fn strategy(self) -> WaitStrategy {
+        match self.strategy.then {
+            Then::Sleep if self.in_vain => self.strategy.spins(0).yields(Duration::ZERO),
+            _ => self.strategy,
+        }
+    }
+
+    /// It has stayed awake, or would have, and found something or not.
+    pub(crate) fn learn(&mut self, found: bool) {
+        self.in_vain = !found;
     }
 }

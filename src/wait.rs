@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::Backoff;
 
 use crate::ring::wake::{self, Place};
-use crate::strategy::{Then, WaitStrategy};
+use crate::strategy::{Patience, Then};
 
 /// When a wait ends for want of success; `None` = never.
 #[derive(Clone, Copy, Debug)]
@@ -126,10 +126,11 @@ impl<'v, P: AsMut<[Place<'v>]>, F: Fn() -> Duration> Rest for Bed<P, F> {
 /// Looks until there is something, or the deadline has passed (`Ok(None)`): at least once.
 pub(crate) fn until<T, E>(
     deadline: Deadline,
-    strategy: WaitStrategy,
+    patience: &mut Patience,
     mut rest: impl Rest,
     mut look: impl FnMut(Look) -> Result<Option<T>, E>,
 ) -> Result<Option<T>, E> {
+    let strategy = patience.strategy();
     let (spins, forever) = (u64::from(strategy.spins), u64::MAX);
     let mut found = stay_awake(deadline, spins, ROW, std::hint::spin_loop, &mut look)?;
     if found.is_none() && strategy.then == Then::Spin {
@@ -142,7 +143,8 @@ pub(crate) fn until<T, E>(
             found = look(Look::Quick)?;
         }
     }
-    if found.is_none() {
+    let yields = strategy.then == Then::Yield || !strategy.yields.is_zero();
+    if found.is_none() && yields {
         let end = match strategy.then {
             Then::Sleep => deadline.min(Deadline::after(strategy.yields)),
             Then::Spin | Then::Yield => deadline,
@@ -150,14 +152,17 @@ pub(crate) fn until<T, E>(
         found = stay_awake(end, forever, 1, thread::yield_now, &mut look)?;
     }
     if found.is_some() {
+        patience.learn(true);
         return Ok(found);
     }
     loop {
         if deadline.left().is_zero() {
             return look(Look::Thorough);
         }
-        if let Some(found) = rest.rest(deadline, || look(Look::Thorough))? {
-            return Ok(Some(found));
+        let found = rest.rest(deadline, || look(Look::Thorough))?;
+        patience.learn(found.is_some());
+        if found.is_some() {
+            return Ok(found);
         }
     }
 }
@@ -199,6 +204,7 @@ fn stay_awake<T, E>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::strategy::WaitStrategy;
 
     fn strategies() -> impl Iterator<Item = WaitStrategy> {
         let all = [WaitStrategy::spin(), WaitStrategy::spin_then_yield(), WaitStrategy::default()];
@@ -212,7 +218,8 @@ mod tests {
     fn a_deadline_in_the_past_still_looks_once() {
         for strategy in strategies() {
             let past = Deadline::after(Duration::ZERO);
-            let found = until(past, strategy, Poll::new(), |_| Ok::<_, ()>(Some(7)));
+            let found =
+                until(past, &mut Patience::of(strategy), Poll::new(), |_| Ok::<_, ()>(Some(7)));
             assert_eq!(found, Ok(Some(7)), "{strategy:?}");
         }
     }
@@ -224,7 +231,7 @@ mod tests {
             let timeout = Duration::from_millis(5);
             let mut last = None;
             let found: Result<Option<()>, ()> =
-                until(Deadline::after(timeout), strategy, Poll::new(), |how| {
+                until(Deadline::after(timeout), &mut Patience::of(strategy), Poll::new(), |how| {
                     last = Some((how, since.elapsed() >= timeout));
                     Ok(None)
                 });
@@ -237,7 +244,7 @@ mod tests {
     #[test]
     fn a_long_wait_looks_thoroughly() {
         for strategy in strategies() {
-            let found = until(Deadline::NEVER, strategy, Poll::new(), |how| {
+            let found = until(Deadline::NEVER, &mut Patience::of(strategy), Poll::new(), |how| {
                 Ok::<_, ()>((how == Look::Thorough).then_some(()))
             });
             assert_eq!(found, Ok(Some(())), "{strategy:?}");
@@ -259,8 +266,27 @@ mod tests {
         }
         for strategy in [WaitStrategy::spin(), WaitStrategy::spin_then_yield()] {
             let soon = Deadline::after(Duration::from_millis(5));
-            let found = until(soon, strategy, Asleep, |_| Ok::<Option<()>, ()>(None));
+            let found =
+                until(soon, &mut Patience::of(strategy), Asleep, |_| Ok::<Option<()>, ()>(None));
             assert_eq!(found, Ok(None));
         }
+    }
+
+    /// Who looks with timeouts at what is idle stays awake only once.
+    #[test]
+    fn a_wait_behind_one_in_vain_sleeps_at_once() {
+        let mut patience = Patience::of(WaitStrategy::default());
+        let mut looks = |found: Option<u32>| {
+            let mut looks = 0;
+            let soon = Deadline::after(Duration::from_millis(2));
+            let _ = until(soon, &mut patience, Poll::new(), |how| {
+                looks += u32::from(how == Look::Quick);
+                Ok::<_, ()>(found.filter(|after| looks >= *after))
+            });
+            looks
+        };
+        assert!(looks(None) >= 64);
+        assert_eq!((looks(None), looks(None), looks(Some(0))), (0, 0, 0));
+        assert!(looks(None) >= 64, "something was there in between");
     }
 }
