@@ -11,20 +11,21 @@ use crate::peers::rte_ring;
 #[cfg(feature = "zeromq")]
 use crate::peers::zeromq;
 use crate::peers::{
-    crossbeam, disruptor, iceoryx2, line, memcpy, pipe, posix_mq, ringfire, rtrb, shaq, slipring,
-    unix,
+    crossbeam, disruptor, futex, iceoryx2, line, memcpy, pipe, posix_mq, ringfire, rtrb, shaq,
+    slipring, unix,
 };
 use crate::transport::{NotRun, Transport};
 use crate::two_processes::{self, Mode};
 use crate::works::attach::{Large, Role};
 use crate::works::compete::{self, Pool};
-use crate::works::{dequeue, fan_out, round_trip, stream};
+use crate::works::{asleep, dequeue, fan_out, round_trip, stream};
 
 /// What is done, and in what it is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Work {
     RoundTrip,
+    Asleep,
     Stream,
     Compete,
     FanOut,
@@ -33,12 +34,20 @@ pub(crate) enum Work {
 }
 
 impl Work {
-    pub(crate) const ALL: [Work; 6] =
-        [Work::RoundTrip, Work::Stream, Work::Compete, Work::FanOut, Work::Dequeue, Work::Attach];
+    pub(crate) const ALL: [Work; 7] = [
+        Work::RoundTrip,
+        Work::Asleep,
+        Work::Stream,
+        Work::Compete,
+        Work::FanOut,
+        Work::Dequeue,
+        Work::Attach,
+    ];
 
     pub(crate) fn title(self) -> &'static str {
         match self {
             Work::RoundTrip => "round trip",
+            Work::Asleep => "round trip between sleepers",
             Work::Stream => "stream",
             Work::Compete => "2 members drain a full ring",
             Work::FanOut => "publish, by number of exclusive groups",
@@ -50,7 +59,7 @@ impl Work {
     /// What one step is.
     pub(crate) fn step(self) -> &'static str {
         match self {
-            Work::RoundTrip => "round trip",
+            Work::RoundTrip | Work::Asleep => "round trip",
             Work::Attach => "attach",
             _ => "message",
         }
@@ -86,6 +95,8 @@ pub(crate) struct Row {
 /// Rows that others are measured by, or that a target names.
 pub(crate) mod names {
     pub(crate) const LINE: &str = "bare cache line";
+    pub(crate) const FUTEX: &str = "bare futex";
+    pub(crate) const OURS_ASLEEP: &str = "slipring, membarrier, two processes";
     pub(crate) const RTRB_CHUNKS: &str = "rtrb, chunks of 32";
     pub(crate) const CHANNEL: &str = "crossbeam-channel";
     pub(crate) const OURS: &str = "slipring";
@@ -144,6 +155,10 @@ impl Rows {
         self.add(Work::RoundTrip, class, name, round_trip::slice::<T>);
     }
 
+    fn asleep<T: Transport>(&mut self, class: Class, name: &'static str) {
+        self.add(Work::Asleep, class, name, asleep::slice::<T>);
+    }
+
     fn stream<T: Transport>(&mut self, class: Class, name: &'static str) {
         self.add(Work::Stream, class, name, stream::slice::<T>);
     }
@@ -157,6 +172,7 @@ impl Rows {
 pub(crate) fn all() -> Vec<Row> {
     let mut rows = Rows::default();
     round_trips(&mut rows);
+    sleepers(&mut rows);
     streams(&mut rows);
     competitions(&mut rows);
     alone(&mut rows);
@@ -191,6 +207,16 @@ fn round_trips(rows: &mut Rows) {
     rows.round_trip::<unix::SeqPacket<1>>(Kernel, "Unix seqpacket socket");
     #[cfg(feature = "zeromq")]
     rows.round_trip::<zeromq::ZeroMq>(Kernel, ZEROMQ);
+}
+
+fn sleepers(rows: &mut Rows) {
+    use Class::*;
+    rows.asleep::<futex::BareFutex>(Limit, names::FUTEX);
+    rows.asleep::<slipring::Asleep<false>>(Ours, "slipring, membarrier");
+    rows.asleep::<slipring::Asleep<true>>(Ours, "slipring, fence");
+    rows.add(Work::Asleep, Ours, names::OURS_ASLEEP, |steps| {
+        two_processes::slice(Mode::Asleep, steps)
+    });
 }
 
 fn streams(rows: &mut Rows) {

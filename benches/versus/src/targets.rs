@@ -93,6 +93,13 @@ fn targets() -> Vec<Target> {
                 AtMost(1.1),
             )
         },
+        target(
+            "round trip between sleepers, two processes, in those of a bare futex",
+            Work::Asleep,
+            Ratio(names::OURS_ASLEEP, names::FUTEX),
+            AtMost(1.3),
+            AtMost(1.1),
+        ),
         stream(
             "stream, batches of 32, shared group of one, in rtrb chunks of 32",
             names::OURS_BATCHES_SHARED,

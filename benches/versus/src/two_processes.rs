@@ -13,8 +13,9 @@ use slipring::{Consumer, Producer};
 use crate::cpus::{Side, pin};
 use crate::message::Msg;
 use crate::pair::{Steps, nanoseconds_per_step};
-use crate::peers::slipring::{Batch, One, Temp, consumer, producer};
+use crate::peers::slipring::{Batch, Blocking, One, Temp, consumer, producer};
 use crate::transport::{NotRun, Put, Spin, Take};
+use crate::works::asleep;
 use crate::works::round_trip::{echo, ping};
 
 /// What the other end is asked to do.
@@ -35,6 +36,8 @@ pub(crate) struct OtherEnd {
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Mode {
     Echo,
+    /// The same between sleepers.
+    Asleep,
     /// In an exclusive group, one by one.
     Stream,
     /// In a shared group, in batches.
@@ -58,6 +61,14 @@ pub(crate) fn slice(mode: Mode, steps: Steps) -> Result<f64, NotRun> {
                     let mut put = One::borrowed(there.producer::<Msg>(), Spin::for_round_trips());
                     let mut take = One::borrowed(back.consumer::<Msg>(), Spin::for_round_trips());
                     timed(steps, |from, n| ping(&mut put, &mut take, from, n))
+                }
+                Mode::Asleep => {
+                    let spin = Spin::for_round_trips();
+                    let mut put = Blocking(One::borrowed(there.producer(), spin)).asleep();
+                    let mut take = Blocking(One::borrowed(back.consumer(), spin)).asleep();
+                    asleep::ping(&mut put, &mut take, 0, steps.warm);
+                    let time = asleep::ping(&mut put, &mut take, steps.warm, steps.timed);
+                    time.as_secs_f64() * 1e9 / steps.timed as f64
                 }
                 Mode::Stream => streamed(
                     steps,
@@ -112,6 +123,10 @@ pub(crate) fn other_end(asked: &OtherEnd) -> bool {
         Mode::Echo => {
             let mut take = One::borrowed(queue(false), Spin::for_round_trips());
             echo(&mut take, &mut put, 0, warm + timed);
+        }
+        Mode::Asleep => {
+            let mut take = Blocking(One::borrowed(queue(false), patient)).asleep();
+            echo(&mut take, &mut Blocking(put).asleep(), 0, warm + timed);
         }
         Mode::Stream => received([warm, timed], One::borrowed(queue(false), patient), put),
         Mode::Batches => received([warm, timed], Batch(One::borrowed(queue(true), patient)), put),

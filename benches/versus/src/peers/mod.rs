@@ -5,6 +5,7 @@ pub(crate) mod boost;
 mod bytes;
 pub(crate) mod crossbeam;
 pub(crate) mod disruptor;
+pub(crate) mod futex;
 pub(crate) mod iceoryx2;
 pub(crate) mod line;
 pub(crate) mod memcpy;

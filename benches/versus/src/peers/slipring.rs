@@ -1,8 +1,9 @@
 //! Ours, always with acks. Queues are typed unless the row says bytes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use slipring::{Consumer, Content, Group, OpenOptions, Producer, Queue};
+use slipring::{Consumer, Content, Group, OpenOptions, Producer, Queue, WaitStrategy, WakeMode};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::leftovers::{self, TempQueue};
@@ -18,6 +19,9 @@ pub(crate) struct Bytes;
 
 /// `send`, `recv`, `ack`: these wait by themselves.
 pub(crate) struct Waiting;
+
+/// The same, asleep whenever there is nothing.
+pub(crate) struct Asleep<const FENCE: bool>;
 
 /// `try_send_batch` and `try_batch` of 32.
 pub(crate) struct Batches<const SHARED: bool>;
@@ -35,9 +39,14 @@ const GROUP: &str = "versus";
 
 impl Temp {
     pub(crate) fn new(shared: bool) -> Arc<Temp> {
+        Temp::waking(shared, WakeMode::default())
+    }
+
+    pub(crate) fn waking(shared: bool, mode: WakeMode) -> Arc<Temp> {
         let queue = TempQueue(leftovers::name());
         let builder = Queue::builder(queue.name()).capacity(CAPACITY as u64).message::<Msg>();
-        builder.prefault(true).group(group(shared)).create().expect("a queue");
+        let builder = builder.prefault(true).wake_mode(mode).group(group(shared));
+        builder.create().expect("a queue");
         Arc::new(Temp { queue, shared })
     }
 
@@ -87,13 +96,39 @@ impl<E> One<E> {
 
 pub(crate) struct Batch<E>(pub(crate) One<E>);
 struct Reserved(One<Producer<Msg>>);
-struct Blocking<E>(One<E>);
+pub(crate) struct Blocking<E>(pub(crate) One<E>);
+
+impl Blocking<Producer<Msg>> {
+    /// Sleeps without staying awake first.
+    pub(crate) fn asleep(mut self) -> Self {
+        self.0.end.set_wait_strategy(asleep());
+        self
+    }
+}
+
+impl Blocking<Consumer<Msg>> {
+    /// The same.
+    pub(crate) fn asleep(mut self) -> Self {
+        self.0.end.set_wait_strategy(asleep());
+        self
+    }
+}
+
+fn asleep() -> WaitStrategy {
+    WaitStrategy::spin_then_sleep().spins(0).yields(Duration::ZERO)
+}
 
 fn ends<M: Content + ?Sized>(
     shared: bool,
     spin: Spin,
 ) -> (impl FnOnce() -> One<Producer<M>> + Send, impl FnOnce() -> One<Consumer<M>> + Send) {
-    let queue = Temp::new(shared);
+    ends_of(Temp::new(shared), spin)
+}
+
+fn ends_of<M: Content + ?Sized>(
+    queue: Arc<Temp>,
+    spin: Spin,
+) -> (impl FnOnce() -> One<Producer<M>> + Send, impl FnOnce() -> One<Consumer<M>> + Send) {
     let other = queue.clone();
     (
         move || One { end: queue.producer(), spin, _queue: Some(queue) },
@@ -117,6 +152,14 @@ impl Transport for Waiting {
     fn link(spin: Spin) -> Result<(impl Open<End: Put>, impl Open<End: Take>), NotRun> {
         let (p, c) = ends::<Msg>(false, spin);
         Ok((move || Blocking(p()), move || Blocking(c())))
+    }
+}
+
+impl<const FENCE: bool> Transport for Asleep<FENCE> {
+    fn link(spin: Spin) -> Result<(impl Open<End: Put>, impl Open<End: Take>), NotRun> {
+        let mode = if FENCE { WakeMode::Fence } else { WakeMode::Membarrier };
+        let (p, c) = ends_of::<Msg>(Temp::waking(false, mode), spin);
+        Ok((move || Blocking(p()).asleep(), move || Blocking(c()).asleep()))
     }
 }
 

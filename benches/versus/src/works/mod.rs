@@ -1,5 +1,6 @@
 //! What is measured.
 
+pub(crate) mod asleep;
 pub(crate) mod attach;
 pub(crate) mod compete;
 pub(crate) mod dequeue;
