@@ -169,3 +169,39 @@ fn files_stay_readable() {
         }
     }
 }
+
+/// Names of all that lies in `dir` with this ending, without it.
+fn names_in(dir: &str, ending: &str) -> Vec<String> {
+    let files = fs::read_dir(Path::new(ROOT).join(dir)).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    names.filter_map(|name| name.strip_suffix(ending).map(str::to_owned)).collect()
+}
+
+#[test]
+fn the_account_of_the_orderings_names_every_model_and_every_mutant() {
+    let account = fs::read_to_string(Path::new(ROOT).join("docs/ordering.md")).unwrap();
+    let mutants = names_in("tests/loom/mutants", ".patch");
+    let words: BTreeSet<&str> = account.split([' ', ',', '|', '`', '\n', '(', ')']).collect();
+    let mut missing: Vec<_> =
+        mutants.iter().filter(|name| !words.contains(name.as_str())).cloned().collect();
+    let mut models = 0;
+    for file in names_in("tests/loom", ".rs") {
+        let path = Path::new(ROOT).join(format!("tests/loom/{file}.rs"));
+        let text = fs::read_to_string(path).unwrap();
+        let tests = text.split("#[test]\n").skip(1);
+        for name in tests.filter_map(|test| test.strip_prefix("fn ")?.split_once('(')) {
+            models += 1;
+            if !account.contains(&format!("\n| {} |", name.0)) {
+                missing.push(name.0.to_owned());
+            }
+        }
+    }
+    assert!(missing.is_empty(), "not in docs/ordering.md: {missing:?}");
+    let counts = [
+        format!("\n| all {models} |"),
+        format!("{} of {} are killed", mutants.len(), mutants.len()),
+    ];
+    for count in counts {
+        assert!(account.contains(&count), "docs/ordering.md does not say {count:?}");
+    }
+}
