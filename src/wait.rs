@@ -275,18 +275,34 @@ mod tests {
     /// Who looks with timeouts at what is idle stays awake only once.
     #[test]
     fn a_wait_behind_one_in_vain_sleeps_at_once() {
-        let mut patience = Patience::of(WaitStrategy::default());
-        let mut looks = |found: Option<u32>| {
+        struct Doze(u32);
+        impl Rest for &mut Doze {
+            fn rest<T, E>(
+                &mut self,
+                end: Deadline,
+                look: impl FnOnce() -> Result<Option<T>, E>,
+            ) -> Result<Option<T>, E> {
+                let found = look()?;
+                self.0 += 1;
+                thread::sleep(end.left().min(SLEEP_MAX));
+                Ok(found)
+            }
+        }
+        let (mut patience, mut doze) = (Patience::of(WaitStrategy::default()), Doze(0));
+        while doze.0 == 0 {
+            let soon = Deadline::after(Duration::from_millis(5));
+            let _ = until(soon, &mut patience, &mut doze, |_| Ok::<Option<()>, ()>(None));
+        }
+        let mut looks_before_it_sleeps = || {
             let mut looks = 0;
-            let soon = Deadline::after(Duration::from_millis(2));
-            let _ = until(soon, &mut patience, Poll::new(), |how| {
+            let found = until(Deadline::NEVER, &mut patience, &mut doze, |how| {
                 looks += u32::from(how == Look::Quick);
-                Ok::<_, ()>(found.filter(|after| looks >= *after))
+                Ok::<_, ()>((how == Look::Thorough).then_some(()))
             });
+            assert_eq!(found, Ok(Some(())));
             looks
         };
-        assert!(looks(None) >= 64);
-        assert_eq!((looks(None), looks(None), looks(Some(0))), (0, 0, 0));
-        assert!(looks(None) >= 64, "something was there in between");
+        assert_eq!(looks_before_it_sleeps(), 0);
+        assert!(looks_before_it_sleeps() >= 64, "something was there in between");
     }
 }

@@ -7,8 +7,8 @@ pub enum WakeMode {
     /// and for those who would rather spend a processor than the microseconds of a wake-up.
     None = 0,
     /// They sleep in the kernel, and who publishes or acks pays nothing for it as long as nobody does: before
-    /// a sleep, membarrier(2) interrupts every processor that runs one of the queue's processes. The
-    /// default, where the kernel has it.
+    /// a sleep, membarrier(2) interrupts every processor that runs a process which has registered for it: of this
+    /// queue, of other queues, of other programs. The default, where the kernel has it.
     #[default]
     Membarrier = 1,
     /// They sleep in the kernel, and who publishes or acks pays for a fence each time, some nanoseconds.
