@@ -1,6 +1,7 @@
 //! The `slipring` program: queues in shared memory, from the command line.
 
 mod args;
+mod bench;
 mod clock;
 mod cmd;
 mod crew;
