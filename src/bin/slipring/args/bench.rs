@@ -68,13 +68,21 @@ impl BenchArgs {
         }
     }
 
-    /// What was asked for, or else these; with --smoke the first and the last.
+    /// Messages that fit.
+    pub(crate) fn ring(&self) -> u64 {
+        self.capacity.next_power_of_two()
+    }
+
+    /// What was asked for, in order, or else these; with --smoke the first and the last.
     pub(crate) fn list(&self, asked: &[u64], default: &[u64]) -> Vec<u64> {
-        match (asked, default) {
+        let mut list = match (asked, default) {
             ([], [first, .., last]) if self.smoke => vec![*first, *last],
             ([], _) => default.to_vec(),
             _ => asked.to_vec(),
-        }
+        };
+        list.sort_unstable();
+        list.dedup();
+        list
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use slipring::{Group, Queue, WakeMode};
 
 use super::{meter, role};
-use crate::args::{BenchArgs, BenchRole, WaitArg, WakeArg};
+use crate::args::{BenchArgs, BenchRole, BenchWaitArgs, WaitArg, WakeArg};
 use crate::crew::{Crew, Word};
 use crate::failure::Failure;
 use crate::stop::{SLICE, Stop};
@@ -32,15 +32,15 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// One producer at full speed, one consumer.
-    pub(crate) fn new(batch: u64, wait: WaitArg, wake: Option<WakeArg>) -> Plan {
+    pub(crate) fn new(batch: u64, waiting: BenchWaitArgs) -> Plan {
         Plan {
             producer: BenchRole::Stream,
             consumer: BenchRole::Consumer,
             consumers: 1,
             shared: false,
             batch,
-            wait,
-            wake,
+            wait: waiting.wait,
+            wake: waiting.wake,
             rate: 1.0,
             pause: Duration::ZERO,
         }
@@ -81,11 +81,21 @@ impl Said {
 }
 
 impl Outcome {
+    /// The only consumer.
+    pub(crate) fn consumer(&self) -> Result<&Said, Failure> {
+        self.consumers.first().ok_or_else(|| Failure::failed("there was no consumer"))
+    }
+
+    /// Messages that all consumers got.
+    pub(crate) fn received(&self) -> u64 {
+        self.consumers.iter().map(|said| said.number("messages")).sum()
+    }
+
     /// Messages per second that all consumers of a shared group took together.
     pub(crate) fn service_rate(&self) -> f64 {
         let of = |what| self.consumers.iter().map(move |said| said.number(what));
         let (begin, end) = (of("begin").min().unwrap_or(0), of("end").max().unwrap_or(0));
-        per_second(of("messages").sum(), begin, end)
+        per_second(self.received(), begin, end)
     }
 
     /// Fails unless each group got every message once.
@@ -143,8 +153,8 @@ impl<'a> Stage<'a> {
     }
 
     pub(crate) fn measure(&self, label: &str, plan: &Plan) -> Result<Outcome, Failure> {
-        if plan.batch > self.common.capacity.next_power_of_two() {
-            let (batch, capacity) = (plan.batch, self.common.capacity);
+        if plan.batch > self.common.ring() {
+            let (batch, capacity) = (plan.batch, self.common.ring());
             let text = format!("a batch of {batch} does not fit in a ring of {capacity}");
             return Err(Failure::Usage(format!("{text}\n  make --capacity larger")));
         }

@@ -48,6 +48,15 @@ pub(crate) enum Scale {
     Quantiles,
 }
 
+impl Scale {
+    /// Logarithmic, with these values named.
+    pub(crate) fn at(values: &[u64]) -> Scale {
+        let mut values: Vec<f64> = values.iter().map(|value| *value as f64).collect();
+        values.sort_by(f64::total_cmp);
+        Scale::LogAt(values)
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Series {
     pub(crate) name: String,
