@@ -8,7 +8,8 @@ use crate::failure::Failure;
 
 /// Messages between two looks at the clock, at least.
 const LOOK_EVERY: u64 = 64;
-const LONGEST: u64 = 60_000_000_000;
+/// The longest time that a histogram has a place for.
+pub(crate) const LONGEST: u64 = 60_000_000_000;
 
 /// How many messages there were by when.
 #[derive(Debug)]

@@ -25,7 +25,7 @@ use report::{Axis, Machine, Plot, Scale, Series};
 use stage::{Outcome, wake_word, word};
 
 /// Names of axes.
-const PERCENTILE: &str = "percentile";
+const PERCENTILE: &str = "percentile of the messages, %";
 const RATE: &str = "messages per second";
 
 pub(crate) fn run(command: &BenchCommand) -> Result<(), Failure> {

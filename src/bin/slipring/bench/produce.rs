@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use slipring::{Producer, Queue, SendError, WaitStrategy};
 
 use super::message::{Head, PLAIN, TIMED, mark, write};
-use super::meter::{Meter, histogram, tell};
+use super::meter::{LONGEST, Meter, histogram, tell};
 use crate::args::{BenchRoleArgs, WaitArg};
 use crate::clock::now;
 use crate::crew::Word;
@@ -61,6 +61,10 @@ pub(crate) fn paced(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<
     for number in 0..count {
         let due = begin + (number as f64 * 1e9 / args.rate) as u64;
         let sent = wait_until(due, args.wait, stop)?;
+        if sent.saturating_sub(due) > LONGEST {
+            let text = "the sender is a minute behind: more is due than goes through";
+            return Err(Failure::failed(text).hint("choose a lower --rate, or shorter --seconds"));
+        }
         write(&mut bytes, Head { number, due, sent });
         send(&mut producer, TIMED, &bytes, stop)?;
     }

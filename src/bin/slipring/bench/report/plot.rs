@@ -9,16 +9,19 @@ use super::html::escape;
 /// Styles of series; a further one looks like the first.
 pub(super) const STYLES: usize = 6;
 const WIDTH: f64 = 860.0;
-const HEIGHT: f64 = 420.0;
 /// Where the lines are drawn.
 const LEFT: f64 = 90.0;
-const RIGHT: f64 = WIDTH - 20.0;
+const RIGHT: f64 = WIDTH - 30.0;
 const TOP: f64 = 45.0;
-const BOTTOM: f64 = HEIGHT - 95.0;
-/// A legend's entries have this much room each.
-const ENTRY: f64 = (RIGHT - LEFT) / 3.0;
-/// Lines with more points than this are drawn without marks.
-const MARKS_MAX: usize = 40;
+const BOTTOM: f64 = 325.0;
+/// The legend below has this many entries in a row, with this much room each.
+const ENTRIES: usize = 3;
+const ENTRY_WIDTH: f64 = (RIGHT - LEFT) / ENTRIES as f64;
+const ENTRY_HEIGHT: f64 = 20.0;
+/// From the axis to the first row of the legend.
+const LEGEND: f64 = 62.0;
+/// Marks on a line, at most.
+const MARKS_MAX: usize = 25;
 
 #[derive(Debug)]
 pub(crate) struct Plot {
@@ -154,8 +157,10 @@ impl Plot {
         let x = Ruler::new(&self.x.scale, points().map(|point| point.0));
         let y = Ruler::new(&self.y.scale, points().map(|point| point.1));
         let title = escape(&self.title);
+        let rows = self.series.len().div_ceil(ENTRIES) as f64;
+        let height = BOTTOM + LEGEND + rows * ENTRY_HEIGHT;
         let mut svg = format!(
-            "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}\">\n\
+            "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{title}\">\n\
              <text class=\"title\" x=\"{LEFT}\" y=\"22\">{title}</text>\n"
         );
         self.axes(&mut svg, &x, &y);
@@ -217,14 +222,13 @@ fn draw(svg: &mut String, i: usize, series: &Series, x: &Ruler, y: &Ruler) {
         series.points.iter().map(|(at, value)| (across(x.place(*at)), down(y.place(*value))));
     let line: String = places.clone().map(|(at, value)| format!("{at:.1},{value:.1} ")).collect();
     let _ = writeln!(svg, "<polyline class=\"line s{style}\" points=\"{}\"/>", line.trim_end());
-    if series.points.len() <= MARKS_MAX {
-        for ((at, value), (shown_at, shown)) in places.zip(&series.points) {
-            let title = format!("{name}: {} at {}", short(*shown), (shown_at * 1e6).round() / 1e6);
-            mark(svg, style, at, value, &title);
-        }
+    let step = series.points.len().div_ceil(MARKS_MAX).max(1);
+    for ((at, value), (shown_at, shown)) in places.zip(&series.points).step_by(step) {
+        let title = format!("{name}: {} at {}", short(*shown), (shown_at * 1e6).round() / 1e6);
+        mark(svg, style, at, value, &title);
     }
-    let at = LEFT + ENTRY * (i % 3) as f64;
-    let row = BOTTOM + 62.0 + 20.0 * (i / 3) as f64;
+    let at = LEFT + ENTRY_WIDTH * (i % ENTRIES) as f64;
+    let row = BOTTOM + LEGEND + ENTRY_HEIGHT * (i / ENTRIES) as f64;
     mark(svg, style, at + 6.0, row - 4.0, &name);
     let _ = writeln!(svg, "<text x=\"{:.1}\" y=\"{row:.1}\">{name}</text>", at + 18.0);
 }
