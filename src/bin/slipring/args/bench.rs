@@ -98,7 +98,7 @@ pub(crate) struct BenchWaitArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct LatencyArgs {
-    /// Messages per second, evenly paced, 1 to 1000000000
+    /// Messages per second, evenly paced, 0.001 to 1000000000
     #[arg(long, value_name = "PER_SECOND", default_value = "10000", value_parser = rate)]
     pub(crate) rate: f64,
     #[command(flatten)]

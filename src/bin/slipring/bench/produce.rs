@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use slipring::{Producer, Queue, SendError, WaitStrategy};
+use slipring::{Producer, Queue, Reservation, SendError, WaitStrategy};
 
 use super::message::{Head, PLAIN, TIMED, mark, write};
 use super::meter::{LONGEST, Meter, histogram, tell};
@@ -36,11 +36,7 @@ pub(crate) fn stream(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result
         };
         let first = slots.sequence();
         for (i, number) in (first..).take(args.batch).enumerate() {
-            let slot = slots.bytes_mut(i).and_then(|bytes| bytes.get_mut(..args.payload));
-            if let Some(bytes) = slot {
-                write(bytes, Head { number, due: 0, sent: 0 });
-            }
-            slots.set_len(i, args.payload);
+            put(&mut slots, i, args.payload, Head { number, due: 0, sent: 0 });
         }
         slots.publish();
         if let Some(time) = meter.look(first + args.batch as u64)? {
@@ -54,19 +50,29 @@ pub(crate) fn stream(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result
 /// On a schedule that nothing holds up.
 pub(crate) fn paced(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<(), Failure> {
     let mut producer = producer(queue, args)?;
-    let mut bytes = vec![0; args.payload];
     let count = (args.rate * args.time as f64 / 1e9).ceil().max(1.0) as u64;
     Word::Ready.say()?;
     let begin = now()?;
-    for number in 0..count {
+    while producer.sequence() < count {
+        let number = producer.sequence();
         let due = begin + (number as f64 * 1e9 / args.rate) as u64;
-        let sent = wait_until(due, args.wait, stop)?;
+        wait_until(due, args.wait, stop)?;
+        let mut slot = match producer.reserve_timeout(1, SLICE) {
+            Ok(slot) => slot,
+            Err(SendError::Timeout(_)) => {
+                stop.check()?;
+                continue;
+            }
+            Err(fault) => return Err(fault.into()),
+        };
+        let sent = now()?;
         if sent.saturating_sub(due) > LONGEST {
             let text = "the sender is a minute behind: more is due than goes through";
             return Err(Failure::failed(text).hint("choose a lower --rate, or shorter --seconds"));
         }
-        write(&mut bytes, Head { number, due, sent });
-        send(&mut producer, TIMED, &bytes, stop)?;
+        put(&mut slot, 0, args.payload, Head { number, due, sent });
+        slot.set_kind(0, TIMED);
+        slot.publish();
     }
     done(producer, begin, json!({}))
 }
@@ -114,6 +120,15 @@ fn producer(queue: &Queue, args: &BenchRoleArgs) -> Result<Producer, Failure> {
     Ok(producer)
 }
 
+/// Writes a message in place.
+#[inline]
+fn put(slots: &mut Reservation<'_>, i: usize, payload: usize, head: Head) {
+    if let Some(bytes) = slots.bytes_mut(i).and_then(|bytes| bytes.get_mut(..payload)) {
+        write(bytes, head);
+    }
+    slots.set_len(i, payload);
+}
+
 fn send(producer: &mut Producer, kind: u32, bytes: &[u8], stop: &Stop) -> Result<(), Failure> {
     loop {
         match producer.send_timeout((kind, bytes), SLICE) {
@@ -137,13 +152,12 @@ fn done(producer: Producer, begin: u64, mut more: Value) -> Result<(), Failure> 
     Word::Done(more).say()
 }
 
-/// Waits, in the way asked for, and returns the time then.
-fn wait_until(due: u64, how: WaitArg, stop: &Stop) -> Result<u64, Failure> {
+/// Waits, in the way asked for.
+fn wait_until(due: u64, how: WaitArg, stop: &Stop) -> Result<(), Failure> {
     loop {
-        let time = now()?;
-        let ahead = due.saturating_sub(time);
+        let ahead = due.saturating_sub(now()?);
         match how {
-            _ if ahead == 0 => return Ok(time),
+            _ if ahead == 0 => return Ok(()),
             WaitArg::Sleep if ahead > OVERSLEEP => {
                 pass(Duration::from_nanos(ahead - OVERSLEEP), stop)?;
             }

@@ -258,3 +258,26 @@ pub(crate) fn wake_word(mode: WakeMode) -> &'static str {
         _ => "unknown",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_group_must_get_what_was_sent_and_nothing_else() {
+        let said =
+            |messages: u64, marks: u64| Said(json!({ "messages": messages, "marks": marks }));
+        let whole = |shared, consumers: &[(u64, u64)]| {
+            let consumers = consumers.iter().map(|(messages, marks)| said(*messages, *marks));
+            let consumers = consumers.collect();
+            let outcome = Outcome { producer: said(3, 60), consumers, wake: WakeMode::None };
+            outcome.check(shared).is_ok()
+        };
+        assert!(whole(false, &[(3, 60), (3, 60)]) && whole(true, &[(1, 10), (2, 50), (0, 0)]));
+        assert!(!whole(false, &[(3, 60), (2, 50)]) && !whole(true, &[(1, 10), (1, 20)]));
+        // As many, but not the same.
+        assert!(!whole(false, &[(3, 61)]) && !whole(true, &[(1, 10), (2, 40)]));
+    }
+}
