@@ -1,6 +1,6 @@
 use nix::sys::signal::Signal;
 
-use super::tool::{Ran, Running};
+use super::tool::{Ran, Running, children_of, lives};
 
 /// The queue of the demo that ran as this process.
 fn queue_of(pid: u32) -> std::path::PathBuf {
@@ -66,16 +66,4 @@ fn a_killed_demo_is_swept_by_the_next() {
     }
     demo(&["--seconds", "0"]).says(0, &[]);
     assert!(!queue_of(pid).exists());
-}
-
-fn children_of(pid: u32) -> Vec<u32> {
-    let path = format!("/proc/{pid}/task/{pid}/children");
-    let text = std::fs::read_to_string(path).unwrap();
-    text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
-}
-
-fn lives(pid: u32) -> bool {
-    // One that is not yet waited for, by whoever inherits it, is gone as well.
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
 }

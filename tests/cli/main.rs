@@ -9,6 +9,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bench;
 mod close;
 mod dead;
 mod demo;

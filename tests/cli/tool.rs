@@ -185,3 +185,16 @@ fn line(from: &mut impl Read) -> String {
 pub(crate) fn numbers(range: std::ops::Range<u64>) -> String {
     range.map(|n| format!("{n}\n")).collect()
 }
+
+/// The processes that a process has started and not yet waited for.
+pub(crate) fn children_of(pid: u32) -> Vec<u32> {
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    let text = std::fs::read_to_string(path).unwrap();
+    text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}
+
+pub(crate) fn lives(pid: u32) -> bool {
+    // One that is not yet waited for, by whoever inherits it, is gone as well.
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
+}

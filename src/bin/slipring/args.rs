@@ -1,5 +1,6 @@
 //! What can be asked for on the command line.
 
+mod bench;
 mod dead;
 mod exec;
 mod waiting;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use slipring::{Retention, Start};
 
+pub(crate) use bench::*;
 pub(crate) use dead::*;
 pub(crate) use exec::ExecArgs;
 pub(crate) use waiting::{WaitArg, WakeArg};
@@ -57,6 +59,12 @@ pub(crate) enum Command {
     Rm(RemoveArgs),
     /// See it work: a producer, consumers of two groups and an observer, each a process of its own
     Demo(DemoArgs),
+    /// Measure this machine: processes of their own over a real queue, each message checked
+    #[command(subcommand)]
+    Bench(BenchCommand),
+    /// One process of a benchmark
+    #[command(hide = true)]
+    BenchRole(BenchRoleArgs),
     /// One process of the demo
     #[command(hide = true)]
     DemoRole(DemoRoleArgs),

@@ -1,7 +1,10 @@
 //! The `slipring` program: queues in shared memory, from the command line.
 
 mod args;
+mod bench;
+mod clock;
 mod cmd;
+mod crew;
 mod demo;
 mod failure;
 mod format;
@@ -11,6 +14,7 @@ mod room;
 mod steady;
 mod stop;
 mod table;
+mod temporary;
 mod totals;
 
 use std::process::ExitCode;

@@ -39,6 +39,11 @@ impl Table {
         }
     }
 
+    /// The cells of each row, the heading first.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = &[String]> {
+        self.rows.iter().map(|row| &*row.cells)
+    }
+
     pub(crate) fn text(&self) -> String {
         let columns = self.rows.iter().map(|row| row.cells.len()).max().unwrap_or(0);
         let widths: Vec<usize> = (0..columns)
@@ -104,6 +109,15 @@ pub(crate) fn duration(seconds: u64) -> String {
     }
 }
 
+/// So many nanoseconds in the unit that leaves a number of up to four digits.
+pub(crate) fn nanoseconds(count: u64) -> String {
+    match count {
+        0..1000 => format!("{count} ns"),
+        1000..1_000_000 => format!("{:.1} µs", count as f64 / 1e3),
+        _ => format!("{:.2} ms", count as f64 / 1e6),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +126,12 @@ mod tests {
     fn numbers_are_grouped_by_thousands() {
         let seen = [0, 999, 1000, 1_234_567].map(grouped);
         assert_eq!(seen, ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn short_times_have_their_unit() {
+        let seen = [999, 1000, 999_900, 1_234_567].map(nanoseconds);
+        assert_eq!(seen, ["999 ns", "1.0 µs", "999.9 µs", "1.23 ms"]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod tail;
 use slipring::{Builder, OpenOptions, Queue, Snapshot};
 
 use crate::args::{Command, OpenArgs, Shape};
+use crate::bench;
 use crate::demo;
 use crate::failure::{Failure, open_failed};
 
@@ -31,6 +32,8 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Group(command) => group::run(&command),
         Command::Dead(command) => dead::run(&command),
         Command::Rm(args) => rm::run(&args),
+        Command::Bench(command) => bench::run(&command),
+        Command::BenchRole(args) => bench::role::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::DemoRole(args) => demo::run_role(&args),
     }

@@ -1,7 +1,6 @@
 //! `slipring demo`: a producer, consumers of two groups and an observer, each a process of its own, over
 //! a real queue. The process that was called only starts them, listens to them and cleans up.
 
-mod crew;
 mod produce;
 mod progress;
 mod read;
@@ -10,15 +9,15 @@ mod report;
 
 use std::path::Path;
 
-use nix::time::{ClockId, clock_gettime};
 use serde_json::Value;
 use slipring::Queue;
 
 use crate::args::{DemoArgs, DemoRoleArgs, Role};
+use crate::crew::{self, Crew, Word};
 use crate::failure::{Failure, io_failed};
 use crate::output::print;
 use crate::stop::{SLICE, Stop};
-use crew::{Crew, Word};
+use crate::temporary::Temporary;
 use progress::Progress;
 use record::Record;
 
@@ -45,14 +44,13 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
         record::texts(Some(path))?;
     }
     let stop = Stop::on_signals()?;
-    remove_leftovers();
-    let queue = Removed(format!("demo-{}", std::process::id()));
-    let mut builder = Queue::builder(&queue.0).capacity(CAPACITY).message::<Record>();
+    let queue = Temporary::name("demo");
+    let mut builder = Queue::builder(queue.as_str()).capacity(CAPACITY).message::<Record>();
     for group in GROUPS {
         builder = builder.group(group);
     }
     let bytes = builder.create()?.snapshot()?.bytes;
-    let outcome = conduct(&queue.0, args, bytes, &stop);
+    let outcome = conduct(queue.as_str(), args, bytes, &stop);
     // Before the verdict, so that it is gone when the last line is read.
     drop(queue);
     outcome
@@ -62,9 +60,9 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
 fn conduct(name: &str, args: &DemoArgs, bytes: usize, stop: &Stop) -> Result<(), Failure> {
     let mut crew = Crew::default();
     for group in GROUPS {
-        crew.start(group, "consumer", name, &["--group", group])?;
+        crew.start(group, &["demo-role", "consumer", name, "--group", group])?;
     }
-    crew.start(OBSERVER, "observer", name, &[])?;
+    crew.start(OBSERVER, &["demo-role", "observer", name])?;
     let progress = Progress::new(&crew.labels());
     let mut ready = 0;
     while ready < crew.len() {
@@ -98,7 +96,7 @@ fn start_producer(crew: &mut Crew, name: &str, args: &DemoArgs) -> Result<(), Fa
     let seconds = args.seconds.as_secs_f64().to_string();
     let rate = args.rate.to_string();
     let count = args.count.map(|count| count.to_string());
-    let mut load = vec!["--seconds", &seconds, "--rate", &rate];
+    let mut load = vec!["demo-role", "producer", name, "--seconds", &seconds, "--rate", &rate];
     if let Some(count) = &count {
         load.extend(["--count", count]);
     }
@@ -111,33 +109,5 @@ fn start_producer(crew: &mut Crew, name: &str, args: &DemoArgs) -> Result<(), Fa
             Failure::failed("the file's path is not UTF-8: give the demo another name for it")
         })?);
     }
-    crew.start(PRODUCER, "producer", name, &load)
-}
-
-/// A queue that goes with this value.
-struct Removed(String);
-
-impl Drop for Removed {
-    fn drop(&mut self) {
-        let _ = slipring::remove(&self.0, true);
-    }
-}
-
-/// Removes the queues of demos that were killed.
-fn remove_leftovers() {
-    let me = std::process::id();
-    for name in slipring::list().unwrap_or_default() {
-        let pid = name.strip_prefix("demo-").and_then(|pid| pid.parse::<u32>().ok());
-        if pid.is_some_and(|pid| pid == me || !Path::new(&format!("/proc/{pid}")).exists()) {
-            // One that is in use stays.
-            let _ = slipring::remove(&name, false);
-        }
-    }
-}
-
-/// Nanoseconds of a clock that all processes share.
-fn now() -> Result<u64, Failure> {
-    let time = clock_gettime(ClockId::CLOCK_MONOTONIC)
-        .map_err(|errno| io_failed("read the clock", &errno.into()))?;
-    Ok(time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64)
+    crew.start(PRODUCER, &load)
 }

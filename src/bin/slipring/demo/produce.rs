@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use slipring::{BatchError, Producer, Queue, SendError};
 
-use super::crew::Word;
-use super::now;
 use super::record::{END, FULL_SPEED, PACED, Record, texts};
 use crate::args::DemoArgs;
+use crate::clock::now;
+use crate::crew::Word;
 use crate::failure::{Failure, open_failed};
 use crate::room::Room;
 use crate::stop::Stop;

@@ -6,9 +6,9 @@ use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 use slipring::{OpenOptions, Queue, RecvError, Start};
 
-use super::crew::Word;
-use super::now;
 use super::record::{END, FULL_SPEED, PACED, Record};
+use crate::clock::now;
+use crate::crew::Word;
 use crate::failure::{Failure, open_failed};
 use crate::stop::{SLICE, Stop};
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{GROUPS, OBSERVER, PRODUCER};
-use crate::table::{Table, bytes, grouped};
+use crate::table::{Table, bytes, grouped, nanoseconds};
 
 /// What the processes said at the end.
 pub(crate) struct Report<'a> {
@@ -40,7 +40,7 @@ impl<'a> Report<'a> {
             let latency = result.get("latency").and_then(Value::as_array);
             let times = latency.into_iter().flatten().filter_map(Value::as_u64);
             let timed = number(result, "paced") > 0;
-            row.extend(times.map(|time| if timed { duration(time) } else { "-".to_owned() }));
+            row.extend(times.map(|time| if timed { nanoseconds(time) } else { "-".to_owned() }));
             row.push(grouped(number(result, "missed")));
             table.row(row);
         }
@@ -97,9 +97,4 @@ impl<'a> Report<'a> {
 
 fn number(result: &Value, what: &str) -> u64 {
     result.get(what).and_then(Value::as_u64).unwrap_or(0)
-}
-
-fn duration(nanoseconds: u64) -> String {
-    let micros = nanoseconds as f64 / 1e3;
-    if micros < 1000.0 { format!("{micros:.1} µs") } else { format!("{:.2} ms", micros / 1e3) }
 }

@@ -1,5 +1,6 @@
-//! The demo's processes. They report in lines of JSON on their standard output, and end when their
-//! standard input does: so none of them outlives the process that started them, however that ends.
+//! This program again, as processes with a role each. They report in lines of JSON on their standard
+//! output, and end when their standard input does: so none of them outlives the process that started them,
+//! however that ends.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -87,17 +88,10 @@ impl Crew {
         self.members.iter().map(|member| member.label.clone()).collect()
     }
 
-    /// Starts a process: this program again, in `role`.
-    pub(crate) fn start(
-        &mut self,
-        label: &str,
-        role: &str,
-        queue: &str,
-        args: &[&str],
-    ) -> Result<(), Failure> {
+    /// Starts a process: this program again, with these arguments.
+    pub(crate) fn start(&mut self, label: &str, args: &[&str]) -> Result<(), Failure> {
         let spawn = || {
             Command::new(std::env::current_exe()?)
-                .args(["demo-role", role, queue])
                 .args(args)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())

@@ -1,0 +1,274 @@
+//! Lines over axes, as SVG whose colours are the page's.
+
+use std::fmt::Write;
+
+use hdrhistogram::Histogram;
+
+use super::html::escape;
+
+/// Styles of series; a further one looks like the first.
+pub(super) const STYLES: usize = 6;
+const WIDTH: f64 = 860.0;
+/// Where the lines are drawn.
+const LEFT: f64 = 90.0;
+const RIGHT: f64 = WIDTH - 30.0;
+const TOP: f64 = 45.0;
+const BOTTOM: f64 = 325.0;
+/// The legend below has this many entries in a row, with this much room each.
+const ENTRIES: usize = 3;
+const ENTRY_WIDTH: f64 = (RIGHT - LEFT) / ENTRIES as f64;
+const ENTRY_HEIGHT: f64 = 20.0;
+/// From the axis to the first row of the legend.
+const LEGEND: f64 = 62.0;
+/// Marks on a line, at most.
+const MARKS_MAX: usize = 25;
+
+#[derive(Debug)]
+pub(crate) struct Plot {
+    pub(crate) title: String,
+    pub(crate) x: Axis,
+    pub(crate) y: Axis,
+    pub(crate) series: Vec<Series>,
+    /// A sentence below it.
+    pub(crate) note: String,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Axis {
+    /// With the unit.
+    pub(crate) name: &'static str,
+    pub(crate) scale: Scale,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Scale {
+    /// From zero.
+    Linear,
+    Log,
+    /// Logarithmic, with these values named and no others.
+    LogAt(Vec<f64>),
+    /// Of quantiles, so that each further nine takes as much room as the one before.
+    Quantiles,
+}
+
+impl Scale {
+    /// Logarithmic, with these values named.
+    pub(crate) fn at(values: &[u64]) -> Scale {
+        let mut values: Vec<f64> = values.iter().map(|value| *value as f64).collect();
+        values.sort_by(f64::total_cmp);
+        Scale::LogAt(values)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Series {
+    pub(crate) name: String,
+    pub(crate) points: Vec<(f64, f64)>,
+}
+
+/// A line through the quantiles of a distribution of nanoseconds, in microseconds.
+pub(crate) fn percentiles(name: &str, histogram: &Histogram<u64>) -> Series {
+    let quantiles = (0..=40).map(|i| 1.0 - 10f64.powf(-f64::from(i) / 10.0));
+    // Beyond this a quantile is the greatest value and nothing else.
+    let known = quantiles.filter(|quantile| (1.0 - quantile) * histogram.len() as f64 > 0.5);
+    let point = |quantile| (quantile, histogram.value_at_quantile(quantile) as f64 / 1e3);
+    let points = if histogram.is_empty() { Vec::new() } else { known.map(point).collect() };
+    Series { name: name.to_owned(), points }
+}
+
+/// A value's place between two ends of the axis, and what stands along it.
+struct Ruler {
+    from: f64,
+    to: f64,
+    ticks: Vec<(f64, String)>,
+    scale: Scale,
+}
+
+impl Ruler {
+    fn new(scale: &Scale, values: impl Iterator<Item = f64> + Clone) -> Ruler {
+        let highest = values.clone().fold(0.0, f64::max);
+        let lowest = values.filter(|value| *value > 0.0).fold(f64::INFINITY, f64::min);
+        let ticks = match scale {
+            Scale::Linear => linear_ticks(highest),
+            Scale::Log => log_ticks(lowest.min(highest), highest),
+            Scale::LogAt(at) => at.clone(),
+            Scale::Quantiles => vec![0.0, 0.5, 0.9, 0.99, 0.999, 0.9999],
+        };
+        let label = |value: &f64| match scale {
+            Scale::Quantiles => format!("{}", (value * 1e6).round() / 1e4),
+            _ => short(*value),
+        };
+        let mut ruler = Ruler { from: 0.0, to: 1.0, ticks: Vec::new(), scale: scale.clone() };
+        ruler.ticks = ticks.iter().map(|value| (ruler.stretch(*value), label(value))).collect();
+        let ends = (ruler.ticks.first(), ruler.ticks.last());
+        if let (Some((from, _)), Some((to, _))) = ends {
+            (ruler.from, ruler.to) = (*from, if to > from { *to } else { from + 1.0 });
+        }
+        ruler
+    }
+
+    fn stretch(&self, value: f64) -> f64 {
+        match self.scale {
+            Scale::Linear => value,
+            Scale::Log | Scale::LogAt(_) => value.max(1e-12).log10(),
+            Scale::Quantiles => -(1.0 - value).max(1e-9).log10(),
+        }
+    }
+
+    fn place(&self, value: f64) -> f64 {
+        self.between(self.stretch(value))
+    }
+
+    fn between(&self, stretched: f64) -> f64 {
+        ((stretched - self.from) / (self.to - self.from)).clamp(0.0, 1.0)
+    }
+}
+
+fn linear_ticks(highest: f64) -> Vec<f64> {
+    let rough = if highest > 0.0 { highest / 5.0 } else { 1.0 };
+    let power = 10f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0].iter().map(|factor| factor * power).find(|step| *step >= rough);
+    let step = step.unwrap_or(10.0 * power);
+    let count = (highest / step).ceil().clamp(1.0, 10.0) as u32;
+    (0..=count).map(|i| f64::from(i) * step).collect()
+}
+
+/// From the power of ten below to the one above; with 2 and 5 if there are few.
+fn log_ticks(lowest: f64, highest: f64) -> Vec<f64> {
+    let (lowest, highest) = if highest > 0.0 { (lowest, highest) } else { (1.0, 10.0) };
+    let from = lowest.log10().floor() as i32;
+    let to = (highest.log10().ceil() as i32).max(from + 1);
+    let steps: &[f64] = if to - from <= 3 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+    let powers = (from..to).map(|power| 10f64.powi(power));
+    let ticks = powers.flat_map(|power| steps.iter().map(move |step| step * power));
+    ticks.chain([10f64.powi(to)]).collect()
+}
+
+/// 1500000 as 1.5 M.
+fn short(value: f64) -> String {
+    let units = [(1e9, " G"), (1e6, " M"), (1e3, " k"), (1.0, "")];
+    let (unit, suffix) = units.into_iter().find(|(unit, _)| value >= *unit).unwrap_or((1.0, ""));
+    format!("{}{suffix}", (value / unit * 1e4).round() / 1e4)
+}
+
+impl Plot {
+    pub(super) fn svg(&self) -> String {
+        let points = || self.series.iter().flat_map(|series| &series.points);
+        let x = Ruler::new(&self.x.scale, points().map(|point| point.0));
+        let y = Ruler::new(&self.y.scale, points().map(|point| point.1));
+        let title = escape(&self.title);
+        let rows = self.series.len().div_ceil(ENTRIES) as f64;
+        let height = BOTTOM + LEGEND + rows * ENTRY_HEIGHT;
+        let mut svg = format!(
+            "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{title}\">\n\
+             <text class=\"title\" x=\"{LEFT}\" y=\"22\">{title}</text>\n"
+        );
+        self.axes(&mut svg, &x, &y);
+        for (i, series) in self.series.iter().enumerate() {
+            draw(&mut svg, i, series, &x, &y);
+        }
+        svg.push_str("</svg>\n");
+        svg
+    }
+
+    fn axes(&self, svg: &mut String, x: &Ruler, y: &Ruler) {
+        // Writing to a String does not fail, here and below.
+        for (at, label) in &y.ticks {
+            let at = down(y.between(*at));
+            let _ = writeln!(
+                svg,
+                "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{RIGHT}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>\
+                 <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>",
+                LEFT - 8.0,
+                at + 4.0
+            );
+        }
+        for (at, label) in &x.ticks {
+            let at = across(x.between(*at));
+            let _ = writeln!(
+                svg,
+                "<line class=\"grid\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{TOP}\" y2=\"{BOTTOM}\"/>\
+                 <text class=\"tick\" x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{label}</text>",
+                BOTTOM + 18.0
+            );
+        }
+        let (middle, half) = (across(0.5), down(0.5));
+        let _ = writeln!(
+            svg,
+            "<line class=\"axis\" x1=\"{LEFT}\" x2=\"{RIGHT}\" y1=\"{BOTTOM}\" y2=\"{BOTTOM}\"/>\
+             <line class=\"axis\" x1=\"{LEFT}\" x2=\"{LEFT}\" y1=\"{TOP}\" y2=\"{BOTTOM}\"/>\n\
+             <text x=\"{middle}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\n\
+             <text transform=\"translate(18 {half}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
+            BOTTOM + 40.0,
+            escape(self.x.name),
+            escape(self.y.name)
+        );
+    }
+}
+
+fn across(part: f64) -> f64 {
+    LEFT + part * (RIGHT - LEFT)
+}
+
+fn down(part: f64) -> f64 {
+    BOTTOM - part * (BOTTOM - TOP)
+}
+
+/// A line, its marks, and its entry in the legend.
+fn draw(svg: &mut String, i: usize, series: &Series, x: &Ruler, y: &Ruler) {
+    let style = i % STYLES;
+    let name = escape(&series.name);
+    let places =
+        series.points.iter().map(|(at, value)| (across(x.place(*at)), down(y.place(*value))));
+    let line: String = places.clone().map(|(at, value)| format!("{at:.1},{value:.1} ")).collect();
+    let _ = writeln!(svg, "<polyline class=\"line s{style}\" points=\"{}\"/>", line.trim_end());
+    let step = series.points.len().div_ceil(MARKS_MAX).max(1);
+    for ((at, value), (shown_at, shown)) in places.zip(&series.points).step_by(step) {
+        let title = format!("{name}: {} at {}", short(*shown), (shown_at * 1e6).round() / 1e6);
+        mark(svg, style, at, value, &title);
+    }
+    let at = LEFT + ENTRY_WIDTH * (i % ENTRIES) as f64;
+    let row = BOTTOM + LEGEND + ENTRY_HEIGHT * (i / ENTRIES) as f64;
+    mark(svg, style, at + 6.0, row - 4.0, &name);
+    let _ = writeln!(svg, "<text x=\"{:.1}\" y=\"{row:.1}\">{name}</text>", at + 18.0);
+}
+
+/// A mark of another shape for each of three series in turn.
+fn mark(svg: &mut String, style: usize, x: f64, y: f64, title: &str) {
+    let path = match style % 3 {
+        0 => "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0z",
+        1 => "M-3.5 -3.5h7v7h-7z",
+        _ => "M0 -4.5l4.5 8h-9z",
+    };
+    let _ = writeln!(
+        svg,
+        "<path class=\"m{style}\" transform=\"translate({x:.1} {y:.1})\" d=\"{path}\"><title>{title}</title></path>"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_and_enclose_the_values() {
+        assert_eq!(linear_ticks(9.0), [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]);
+        assert_eq!(linear_ticks(0.0), [0.0, 1.0]);
+        assert_eq!(log_ticks(0.3, 7.0), [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0]);
+        assert_eq!(log_ticks(1.0, 20_000.0), [1.0, 10.0, 100.0, 1e3, 1e4, 1e5]);
+        let shown = [0.1, 0.0, 5.0, 1500.0, 2e6, 1e9].map(short);
+        assert_eq!(shown, ["0.1", "0", "5", "1.5 k", "2 M", "1 G"]);
+    }
+
+    #[test]
+    fn what_has_no_points_is_a_plot_nonetheless() {
+        let axis = |scale| Axis { name: "t, s", scale };
+        for scale in [Scale::Linear, Scale::Log, Scale::LogAt(vec![1.0]), Scale::Quantiles] {
+            let series = vec![Series { name: "a<b".into(), points: Vec::new() }];
+            let (x, y) = (axis(scale.clone()), axis(scale));
+            let plot = Plot { title: "T".into(), x, y, series, note: String::new() };
+            let svg = plot.svg();
+            assert!(svg.contains("a&lt;b") && !svg.contains("NaN"), "{svg}");
+        }
+    }
+}

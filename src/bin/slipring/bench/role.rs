@@ -1,0 +1,44 @@
+//! One process of a benchmark.
+
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+use slipring::{OpenOptions, Queue};
+
+use super::{produce, read};
+use crate::args::{BenchRole, BenchRoleArgs};
+use crate::crew;
+use crate::failure::{Failure, io_failed, open_failed};
+use crate::stop::Stop;
+
+pub(crate) fn run(args: &BenchRoleArgs) -> Result<(), Failure> {
+    // Before there are threads, so that all of them are.
+    if let Some(cpu) = args.pin {
+        pin(cpu)?;
+    }
+    let stop = Stop::on_signals()?;
+    crew::stop_with_parent(stop.clone());
+    let opened = OpenOptions::new().prefault(true).open(&args.name);
+    let queue: Queue = opened.map_err(|fault| open_failed(&args.name, fault))?;
+    match args.role {
+        BenchRole::Stream => produce::stream(&queue, args, &stop),
+        BenchRole::Paced => produce::paced(&queue, args, &stop),
+        BenchRole::Waker => produce::wake(&queue, args, &stop),
+        BenchRole::Consumer | BenchRole::Sleeper => read::run(&queue, args, &stop),
+    }
+}
+
+fn pin(cpu: usize) -> Result<(), Failure> {
+    let pin = || {
+        let mut set = CpuSet::new();
+        set.set(cpu)?;
+        sched_setaffinity(Pid::from_raw(0), &set)
+    };
+    pin().map_err(|errno| io_failed(&format!("run on processor {cpu}"), &errno.into()))
+}
+
+/// The processors that this process may run on.
+pub(crate) fn processors() -> Result<Vec<usize>, Failure> {
+    let set = sched_getaffinity(Pid::from_raw(0))
+        .map_err(|errno| io_failed("ask for the processors", &errno.into()))?;
+    Ok((0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).collect())
+}

@@ -1,0 +1,32 @@
+//! Queues of this process alone.
+
+use std::path::Path;
+
+/// The name of a queue that goes with this value.
+pub(crate) struct Temporary(String);
+
+impl Temporary {
+    /// `WHAT-PID`. Removes the queues of processes that had such names, and were killed.
+    pub(crate) fn name(what: &str) -> Temporary {
+        let me = std::process::id();
+        for name in slipring::list().unwrap_or_default() {
+            let pid = name.strip_prefix(what).and_then(|rest| rest.strip_prefix('-'));
+            let pid = pid.and_then(|pid| pid.parse::<u32>().ok());
+            if pid.is_some_and(|pid| pid == me || !Path::new(&format!("/proc/{pid}")).exists()) {
+                // One that is in use stays.
+                let _ = slipring::remove(&name, false);
+            }
+        }
+        Temporary(format!("{what}-{me}"))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = slipring::remove(&self.0, true);
+    }
+}
