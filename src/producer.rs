@@ -549,7 +549,7 @@ impl<M: Content + ?Sized> Drop for Producer<M> {
             self.at.view.control().producer.identity.pid.store(0, Ordering::Relaxed);
             crate::ring::lease::give_back(&self.at.leases, lease_byte::PRODUCER);
             // Some want to know that it is gone.
-            wake::data(&self.at.view);
+            wake::everybody(&self.at.view);
         }
     }
 }

@@ -64,7 +64,7 @@ pub(crate) trait Rest {
     fn rest<T, E>(
         &mut self,
         end: Deadline,
-        look: impl FnOnce() -> Result<Option<T>, E>,
+        look: impl FnMut() -> Result<Option<T>, E>,
     ) -> Result<Option<T>, E>;
 }
 
@@ -82,7 +82,7 @@ impl Rest for Poll {
     fn rest<T, E>(
         &mut self,
         end: Deadline,
-        look: impl FnOnce() -> Result<Option<T>, E>,
+        mut look: impl FnMut() -> Result<Option<T>, E>,
     ) -> Result<Option<T>, E> {
         let found = look()?;
         if found.is_none() {
@@ -114,7 +114,7 @@ impl<'v, P: AsMut<[Place<'v>]>, F: Fn() -> Duration> Rest for Bed<P, F> {
     fn rest<T, E>(
         &mut self,
         end: Deadline,
-        look: impl FnOnce() -> Result<Option<T>, E>,
+        look: impl FnMut() -> Result<Option<T>, E>,
     ) -> Result<Option<T>, E> {
         match &mut self.poll {
             Some(poll) => poll.rest(end, look),
@@ -259,7 +259,7 @@ mod tests {
             fn rest<T, E>(
                 &mut self,
                 _: Deadline,
-                _: impl FnOnce() -> Result<Option<T>, E>,
+                _: impl FnMut() -> Result<Option<T>, E>,
             ) -> Result<Option<T>, E> {
                 panic!("asleep")
             }
@@ -280,7 +280,7 @@ mod tests {
             fn rest<T, E>(
                 &mut self,
                 end: Deadline,
-                look: impl FnOnce() -> Result<Option<T>, E>,
+                mut look: impl FnMut() -> Result<Option<T>, E>,
             ) -> Result<Option<T>, E> {
                 let found = look()?;
                 self.0 += 1;

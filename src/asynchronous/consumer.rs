@@ -114,7 +114,7 @@ impl<M: Content + ?Sized> Sought for Arrival<'_, M> {
     }
 
     fn word(&self) -> Word {
-        Word::Data
+        Word::Data { group: self.consumer.group() }
     }
 
     fn queue(&self) -> &Arc<Mapped> {

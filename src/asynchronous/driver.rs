@@ -8,7 +8,7 @@ use std::{io, thread};
 
 use crate::attach::Mapped;
 use crate::ring::wake::Word;
-use crate::ring::watch::Watch;
+use crate::ring::watch::{Ticket, Watch};
 use crate::sync::Mutex;
 use crate::sys::fork::{Own, PerProcess};
 use crate::sys::signals;
@@ -64,16 +64,16 @@ impl Running {
         look: impl FnOnce() -> Result<Option<Duration>, E>,
         waker: impl FnOnce() -> Waker,
     ) -> Result<Option<Registration>, E> {
-        let id = self.0.value.watch.wait(queue, word, look, waker)?;
-        Ok(id.map(|id| Registration { driver: self, id }))
+        let ticket = self.0.value.watch.wait(queue, word, look, waker)?;
+        Ok(ticket.map(|ticket| Registration { driver: self, ticket }))
     }
 }
 
-/// An entry with the driver. Dropped, it is taken back.
+/// A wait with the driver. Dropped, it is over.
 #[derive(Debug)]
 pub(super) struct Registration {
     driver: Running,
-    id: u64,
+    ticket: Ticket<Arc<Mapped>>,
 }
 
 impl Drop for Registration {
@@ -82,7 +82,7 @@ impl Drop for Registration {
         // In a forked child, a thread that is not there may have held the lock.
         if !own.forked() {
             // Dropped here, with the lock given back: a waker's drop may drop a task, and that a registration.
-            drop(own.value.watch.take_back(self.id));
+            drop(own.value.watch.leave(&self.ticket));
         }
     }
 }

@@ -34,7 +34,8 @@ impl Waiting {
         sought: &mut S,
         waker: impl FnOnce() -> Waker,
     ) -> Result<bool, S::Error> {
-        self.0 = None;
+        // Over behind the look: what it was woken for, and has not taken, is for others.
+        let _before = self.0.take();
         if sought.look(Look::Quick)? {
             return Ok(true);
         }

@@ -7,7 +7,7 @@ pub(crate) struct Control {
     pub(crate) tail: Line<AtomicU64>,
     /// No producer ever wrote at or above it. Written by the producer's slow path.
     pub(crate) limit: Line<AtomicU64>,
-    /// Where consumers sleep: bit 0 = somebody does, rest = how often they were woken.
+    /// What the producer looks at: bit 0 = consumers sleep, at the words of their groups.
     pub(crate) data: Line<WaitWord>,
     pub(crate) space: Line<Space>,
     pub(crate) marks: Line<Marks>,
@@ -19,7 +19,7 @@ pub(crate) struct Control {
 /// Where the producer sleeps, and for what. Consumers poll the first word only.
 #[repr(C)]
 pub(crate) struct Space {
-    /// In the same form as `data`.
+    /// Bit 0 = it sleeps, from bit 2 on = how often it was woken.
     pub(crate) word: WaitWord,
     /// Reserved. A field, so that no byte of the record is padding.
     gap: QuietHalf,

@@ -1,5 +1,5 @@
 use crate::seq::{Attempts, Head, NOBODY};
-use crate::sync::{AtomicU64, Line, Ordering, Quiet, fence};
+use crate::sync::{AtomicU64, Line, Ordering, Quiet, QuietHalf, WaitWord, fence};
 
 /// A named reader position.
 #[repr(C)]
@@ -44,8 +44,11 @@ pub(crate) struct Delivery {
     pub(crate) up_to: AtomicU64,
     /// See [`Attempts`]; about the message at the head.
     pub(crate) attempts: AtomicU64,
-    /// Reserved: a wait word for this group.
-    pub(crate) wait: Quiet,
+    /// Where the group's consumers sleep: bit 0 = somebody does, bit 1 = the producer has left others asleep, rest =
+    /// how often some were woken.
+    pub(crate) wait: WaitWord,
+    /// Reserved. A field, so that no byte of the record is padding.
+    gap: QuietHalf,
     /// Reserved: where an orphaned range may be found.
     pub(crate) orphan: Quiet,
 }
@@ -144,7 +147,8 @@ impl GroupRecord {
             delivery: Line(Delivery {
                 up_to: word(),
                 attempts: AtomicU64::new(Attempts::NONE),
-                wait: zero(),
+                wait: WaitWord::new(),
+                gap: QuietHalf::new(0),
                 orphan: zero(),
             }),
             totals: Line(Totals { acked: zero(), redelivered: zero(), dead_lettered: zero() }),

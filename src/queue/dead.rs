@@ -184,7 +184,7 @@ impl Way {
             queue: self.retries.name().to_owned(),
             source: Box::new(fault),
         })?;
-        wake::data(self.main.mapped.view());
+        wake::everybody(self.main.mapped.view());
         Ok(())
     }
 }

@@ -51,7 +51,7 @@ pub fn remove(name: &str, force: bool) -> Result<(), RemoveError> {
                 return Err(RemoveError::Busy { name, pids: Pids(pids) });
             }
             unlink(&mapped.name, leases.id().map_err(look)?)?;
-            wake::data(mapped.view());
+            wake::everybody(mapped.view());
             wake::space(mapped.view());
             Ok(())
         }

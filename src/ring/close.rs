@@ -23,7 +23,7 @@ pub(crate) fn close(view: &View, seq: u64) {
     identity.closed_at.store(seq, Ordering::Relaxed);
     // Release. pair P9: whoever sees it closed knows the sequence at which.
     identity.state.store(CLOSED, Ordering::Release);
-    wake::data(view);
+    wake::everybody(view);
 }
 
 /// A new producer's part: opens the queue again, if it was closed, before anything new is published. The

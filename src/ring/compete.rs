@@ -16,7 +16,7 @@ use super::claim::{Claim, Corrupt};
 use super::control::{records_of, take_idle_record};
 use super::lease::{Leases, give_back, try_take};
 use super::wake;
-use crate::layout::{View, lease_byte};
+use crate::layout::{Mode, View, lease_byte};
 use crate::seq::{Attempts, Head, Start, State};
 use crate::sync::Ordering;
 #[cfg(not(slipring_loom))]
@@ -312,7 +312,7 @@ impl Competitor {
         }
         give_back(leases, lease_byte::consumer(record));
         // Dropping a lease wakes nobody.
-        wake::data(view);
+        wake::members(view, self.group);
         // For the others to take; this may be the only member, so not for ever.
         self.shunned = Some((record, SHUN_LOOKS));
         Ok(true)
@@ -396,6 +396,24 @@ impl Competitor {
             }
             State::Evicted => Err(Corrupt("a consumer record is in a state of a newer version")),
         }
+    }
+}
+
+/// The part of a member that was woken, once it has claimed what it wants, or has something else to do: wakes another
+/// one if there is something that nobody has claimed. Not for groups with one consumer.
+#[cold]
+pub(crate) fn pass_on(view: &View, group: u8) {
+    let words = view.group(group);
+    // Relaxed: carried by the group's state, which its members have seen (P8).
+    if Mode::of(words.identity.traits.load(Ordering::Relaxed)) == Some(Mode::Exclusive) {
+        return;
+    }
+    // Acquire. pair C1. An old one costs a wake-up for nothing.
+    let head = Head::unpack(words.head.load(Ordering::Acquire)).seq;
+    // Acquire. pair P3. Stored before the wake-up that the caller had; of what came later others are told.
+    if view.control().tail.load(Ordering::Acquire) > head {
+        // Its publication has changed the word: who announced itself behind that has seen it.
+        words.delivery.wait.wake_one();
     }
 }
 

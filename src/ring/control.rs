@@ -230,7 +230,7 @@ pub(crate) fn leave(view: &View, leases: &impl Leases, record: u8, adopted: Opti
     }
     if start.state != State::Idle || adopted.is_some() {
         // Dropping a lease wakes nobody.
-        wake::data(view);
+        wake::members(view, start.group);
     }
 }
 

@@ -1,16 +1,29 @@
 //! Sleeping until there is something, and waking those who sleep.
 //!
-//! Consumers sleep at the data word, the producer at the space word. Bit 0 of such a word says that somebody
-//! is asleep, or about to be; the rest counts wake-ups, so that the word changes with each.
+//! The producer sleeps at the space word, consumers at their group's word. Bit 0 of such a word says that somebody
+//! is asleep, or about to be; the bits above the second count wake-ups, so that the word changes with each.
 //!
 //! ```text
 //! sleeper: v = word.fetch_or(1); heavy fence; look again; sleep unless the word is not v any more
-//! waker:   publish or ack;       light fence; word & 1? exchange v for v + 1, wake all
+//! waker:   publish or ack;       light fence; word & 1? take the bit away, count, wake
 //! ```
 //!
 //! Of the two fences one comes first: either the sleeper's look sees what was published, or the waker sees
 //! the bit. Nothing counts the sleepers: one that dies asleep leaves the bit, which costs one wake-up that wakes
 //! nobody, and no more.
+//!
+//! **Messages.** The producer looks at one word, the data word, at which nobody sleeps: its bit says that some group's
+//! word has one. A sleeper sets its group's bit first, and whoever takes the bit of the data word looks at all groups
+//! behind that (W3), so none is left with a bit that nobody would look for. Only the producer takes these bits.
+//!
+//! A publication wakes one sleeper of each group, however many sleep and however many messages it has: members of a
+//! shared group would find, all but a few, that others were faster. So a wake-up is a task: whoever was woken, and goes
+//! on with what it has found, or goes away, looks whether something is left that nobody has claimed, and
+//! then wakes the next one (`compete::pass_on`).
+//!
+//! The kernel tells the waker whether others sleep on. It sets both bits for them again then, this time with bit 1, which
+//! says so: who finds it need not make a barrier, since the only one who has to see the bits has stored them itself
+//! (W4). Whatever else brings work to a group wakes all of it, bits or not.
 //!
 //! **Room.** The producer is woken when there is room worth a system call and a switch. Before it sleeps it says
 //! which gate it wants. Whoever raises the gate and finds the bit scans, as the producer does, and leaves the bit
@@ -26,8 +39,8 @@
 //! from an earlier sleep, or of a producer that died, costs a wake-up of nobody at most: who sleeps has stored its own.
 //! Garbage costs the bound of a sleep.
 //!
-//! A waker may die between its publication and its wake-up, and a member that dies wakes nobody. So no sleep is
-//! without a bound; that is a part of the protocol.
+//! A waker may die between its publication and its wake-up, who was woken before it looks, and a member that dies
+//! wakes nobody. So no sleep is without a bound; that is a part of the protocol.
 
 use std::time::Duration;
 
@@ -38,16 +51,47 @@ use crate::sync::{AtomicU64, Ordering, WaitWord, barrier_everywhere, barrier_of_
 
 /// Somebody sleeps at the word, or is about to.
 pub(super) const WAITING: u32 = 1;
+/// The producer says so itself: it has left others asleep.
+const KEPT: u32 = 2;
 /// One wake-up.
-const GENERATION: u32 = 2;
+pub(crate) const GENERATION: u32 = 4;
 /// Sleep of those whom the kernel denies the barrier, though they have registered: under a filter that came later.
 pub(super) const DEAF: Duration = Duration::from_millis(1);
 
-/// Wakes the consumers that sleep. Comes behind every publication, and behind what leaves a range to others.
+/// Wakes one consumer that sleeps, of each group. The producer's alone; comes behind every publication.
 #[inline(always)]
 pub(crate) fn data(view: &View) {
     if waits(view, &view.control().data) {
         rouse_data(view);
+    }
+}
+
+/// Wakes all consumers. For what is no message: an end, a producer that goes.
+#[cold]
+pub(crate) fn everybody(view: &View) {
+    if view.wake() == WakeMode::None {
+        return;
+    }
+    // SeqCst fence. pair W1, with that of a joiner: a mark that is not seen below is that of a group whose consumer
+    // looks behind this.
+    fence(Ordering::SeqCst);
+    // Acquire. pair P8.
+    let mark = view.control().marks.groups.load(Ordering::Acquire);
+    for group in (0..view.groups().len() as u8).take(mark as usize) {
+        members(view, group);
+    }
+}
+
+/// Wakes all consumers of a group. For what somebody has left to them.
+#[cold]
+pub(crate) fn members(view: &View, group: u8) {
+    let group = view.groups().get(usize::from(group));
+    if let Some(group) = group.filter(|_| view.wake() != WakeMode::None) {
+        let word = &group.delivery.wait;
+        // Release. pair W1, without its fences: who announces itself before, in this word, is woken or does not fall
+        // asleep; who does so later has seen what comes before this.
+        word.fetch_add(GENERATION, Ordering::Release);
+        word.wake_all();
     }
 }
 
@@ -87,7 +131,28 @@ fn waits(view: &View, word: &WaitWord) -> bool {
 // Of the view alone: that is at hand, while the word's address would be made at every message.
 #[cold]
 fn rouse_data(view: &View) {
-    rouse(&view.control().data);
+    let data = &view.control().data;
+    // Acquire. pair W3: the bits of those who have set this one.
+    data.fetch_and(!WAITING, Ordering::Acquire);
+    // Acquire. pair P8: the same of the groups.
+    let mark = view.control().marks.groups.load(Ordering::Acquire);
+    for group in view.groups().iter().take(mark as usize) {
+        let word = &group.delivery.wait;
+        // Relaxed. pairs W1 and W3: by the fence in `waits`, and the bit above.
+        let low = word.load(Ordering::Relaxed) & (WAITING | KEPT);
+        if low & WAITING == 0 {
+            continue;
+        }
+        // Release. pair W1: who announces itself later, in this word, sees what was published. Nobody else takes
+        // these bits, so this takes them and counts.
+        word.fetch_add(GENERATION - low, Ordering::Release);
+        if word.wake_one() {
+            // Relaxed, both: for this producer, which sees its own stores (W4), and a next one begins with its own.
+            // Who finds the bits of the word has seen, by the count above, what was published before.
+            data.fetch_or(WAITING, Ordering::Relaxed);
+            word.fetch_or(WAITING | KEPT, Ordering::Relaxed);
+        }
+    }
 }
 
 #[cold]
@@ -133,9 +198,8 @@ pub(super) fn rouse(word: &WaitWord) {
     // Release. pair W1: who announces itself later, in the same word, sees what was published. Relaxed on
     // failure: another waker was faster, a sleeper came later, which looks behind its own fence, or the producer
     // has found room and took its bit back.
-    let next = seen.wrapping_add(WAITING);
+    let next = (seen & !WAITING).wrapping_add(GENERATION);
     if word.compare_exchange(seen, next, Ordering::Release, Ordering::Relaxed).is_ok() {
-        // All: groups share the word, and a member that is woken may find that it was another's turn.
         word.wake_all();
     }
 }
@@ -152,15 +216,13 @@ pub(crate) fn data_waits(view: &View) -> bool {
 }
 
 /// A new producer's part: the last one may have died between a publication and its wake-up, or in the midst of
-/// that, with the bit already taken back.
+/// that, with bits already taken back.
 pub(crate) fn take_over(view: &View) {
-    if view.wake() == WakeMode::None {
-        return;
-    }
+    everybody(view);
     let words = view.control();
-    // Release. pair W1: carries the stamps that were just walked.
-    words.data.fetch_add(GENERATION, Ordering::Release);
-    words.data.wake_all();
+    // Relaxed: stored by the one who has to see it. What stands in the words of groups counts again, whatever
+    // became of it; else the first publication finds that nobody sleeps.
+    words.data.fetch_or(WAITING, Ordering::Relaxed);
     // Relaxed: whoever slept here is gone. Left, the bit would cost the next consumer a wake-up.
     words.space.word.fetch_and(!WAITING, Ordering::Relaxed);
 }
@@ -168,8 +230,8 @@ pub(crate) fn take_over(view: &View) {
 /// Which of a queue's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Word {
-    /// Until there is a message.
-    Data,
+    /// Until there is a message for the group.
+    Data { group: u8 },
     /// Until there is room, of which the gate says how much is worth a wake-up.
     Space { wanted: u64 },
 }
@@ -177,10 +239,19 @@ pub(crate) enum Word {
 impl Word {
     pub(super) fn of(self, view: &View) -> &WaitWord {
         match self {
-            Word::Data => &view.control().data,
+            Word::Data { group } => &view.group(group).delivery.wait,
             Word::Space { .. } => &view.control().space.word,
         }
     }
+}
+
+/// What a sleeper stores beside its bit.
+#[derive(Debug)]
+enum Beside<'v> {
+    /// The bit of the data word.
+    Summary(&'v WaitWord),
+    /// The gate that is worth a wake-up, and where to say so. The look may ask for less.
+    Wish(&'v AtomicU64, u64),
 }
 
 /// A word to sleep at, of one queue.
@@ -188,24 +259,26 @@ impl Word {
 pub(crate) struct Place<'v> {
     mode: WakeMode,
     word: &'v WaitWord,
+    beside: Beside<'v>,
     /// The word as the sleeper left it, behind which it made a barrier.
     value: Option<u32>,
-    /// Of a producer: the gate that is worth a wake-up, and where to say so. The look may ask for less.
-    wish: Option<(&'v AtomicU64, u64)>,
+    /// It was another behind a sleep.
+    woken: bool,
 }
 
 impl<'v> Place<'v> {
     pub(crate) fn new(view: &'v View, word: Word) -> Place<'v> {
-        let wish = match word {
-            Word::Data => None,
-            Word::Space { wanted } => Some((&view.control().space.wanted, wanted)),
+        let control = view.control();
+        let beside = match word {
+            Word::Data { .. } => Beside::Summary(&control.data),
+            Word::Space { wanted } => Beside::Wish(&control.space.wanted, wanted),
         };
-        Place { mode: view.wake(), word: word.of(view), value: None, wish }
+        Place { mode: view.wake(), word: word.of(view), beside, value: None, woken: false }
     }
 
-    /// Until there is a message.
-    pub(crate) fn data(view: &'v View) -> Place<'v> {
-        Place::new(view, Word::Data)
+    /// Until there is a message for the group.
+    pub(crate) fn data(view: &'v View, group: u8) -> Place<'v> {
+        Place::new(view, Word::Data { group })
     }
 
     /// Until there is room.
@@ -218,9 +291,37 @@ impl<'v> Place<'v> {
         self.value.unwrap_or_default()
     }
 
+    /// Whether this sleeper may have been woken here: others may have been meant.
+    pub(crate) fn was_woken(&self) -> bool {
+        self.woken
+    }
+
+    /// Returns whether wakers are bound to see it without a barrier.
+    fn announce(&mut self) -> bool {
+        if let Beside::Wish(word, wanted) = self.beside {
+            // Relaxed: the fence behind it orders it. pair W1.
+            word.store(wanted, Ordering::Relaxed);
+        }
+        // Acquire. pairs W1 and W4: if a waker came before, in this word, the caller's look sees what it published.
+        // Before that look: a wake-up that comes in between changes the word, and the sleep does not begin.
+        let seen = self.word.fetch_or(WAITING, Ordering::Acquire);
+        // Nobody has woken since the last sleep here, so the bit has been there since the barrier before that one:
+        // what was published before is seen anyway, and whoever published since will change the word. Or the
+        // producer has set the bits, and sees them at each publication since.
+        let known = self.value == Some(seen) || seen & KEPT != 0;
+        if let Beside::Summary(data) = self.beside
+            && !known
+        {
+            // Release. pair W3: behind the bit that it stands for.
+            data.fetch_or(WAITING, Ordering::Release);
+        }
+        self.value = Some(seen | WAITING);
+        known
+    }
+
     /// What was waited for is there.
     pub(super) fn got_up(&self) {
-        if self.wish.is_some() {
+        if let Beside::Wish(..) = self.beside {
             // Relaxed: nobody else sleeps here. Left, the bit would cost acks a scan each, and then a wake-up.
             self.word.fetch_and(!WAITING, Ordering::Relaxed);
         }
@@ -247,42 +348,38 @@ fn make_barrier(everywhere: bool) -> bool {
 /// then sleeps unless a word is not any more what it was left as here. Returns whether all wakers are bound to see
 /// it. Not in mode `none`.
 pub(crate) fn announce(places: &mut [Place<'_>]) -> bool {
-    let (mut fenced, mut everywhere) = (true, false);
-    for place in places {
-        if let Some((word, wanted)) = place.wish {
-            // Relaxed: the fence below orders it. pair W1.
-            word.store(wanted, Ordering::Relaxed);
-        }
-        // Acquire. pair W1: if a waker came before, in this word, the caller's look sees what it published. Before
-        // that look: a wake-up that comes in between changes the word, and the sleep does not begin.
-        let seen = place.word.fetch_or(WAITING, Ordering::Acquire);
-        // Nobody has woken since the last sleep here, so the bit has been there since the barrier before that one:
-        // what was published before is seen anyway, and whoever published since will change the word.
-        fenced &= place.value == Some(seen);
-        place.value = Some(seen | WAITING);
-        everywhere |= place.mode == WakeMode::Membarrier;
+    let mut known = true;
+    for place in &mut *places {
+        known &= place.announce();
     }
-    fenced || make_barrier(everywhere)
+    known || make_barrier(places.iter().any(|place| place.mode == WakeMode::Membarrier))
 }
 
-/// Looks once, and if there is nothing sleeps until somebody wakes at one of `places`, or for `longest`, which is
-/// asked behind the look. The caller looks again then: `None` says nothing. Not in mode `none`.
+/// Looks, and if there is nothing sleeps until somebody wakes at one of `places`, or for `longest`, which is
+/// asked behind the look; looks again if it may have been woken. `None`: the caller calls again. Not in mode `none`.
 pub(crate) fn sleep<T, E>(
     places: &mut [Place<'_>],
     longest: impl FnOnce() -> Duration,
-    look: impl FnOnce() -> Result<Option<T>, E>,
+    mut look: impl FnMut() -> Result<Option<T>, E>,
 ) -> Result<Option<T>, E> {
     let heard = announce(places);
     let found = look()?;
-    if found.is_none() {
-        // Who is not heard may be overlooked by wakers.
-        let longest = if heard { longest() } else { longest().min(DEAF) };
-        WaitWord::sleep(places.iter().map(|place| (place.word, place.value())), longest);
-        if !heard {
-            places.iter_mut().for_each(|place| place.value = None);
-        }
-    } else {
+    if found.is_some() {
         places.iter().for_each(Place::got_up);
+        return Ok(found);
     }
-    Ok(found)
+    // Who is not heard may be overlooked by wakers.
+    let longest = if heard { longest() } else { longest().min(DEAF) };
+    WaitWord::sleep(places.iter().map(|place| (place.word, place.value())), longest);
+    let mut woken = false;
+    for place in places {
+        // Acquire. pair W1: what the waker published.
+        let changed = place.word.load(Ordering::Acquire) != place.value();
+        (woken, place.woken) = (woken | changed, place.woken | changed);
+        if !heard {
+            place.value = None;
+        }
+    }
+    // Before it says that it sleeps again: that would cost it a barrier, and the next publication a wake-up.
+    if woken { look() } else { Ok(None) }
 }

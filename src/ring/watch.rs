@@ -18,10 +18,11 @@
 //! and those whose entry is over look for themselves.
 
 use std::collections::{BTreeMap, HashSet};
-use std::slice;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
+use std::{ptr, slice};
 
+use super::compete::pass_on;
 use super::wake::{DEAF, Place, WAITING, Word, announce, rouse};
 use crate::layout::View;
 use crate::sync::{Mutex, MutexGuard, Ordering, WaitWord};
@@ -44,13 +45,24 @@ pub(crate) struct Entry<Q, T> {
 }
 
 impl<Q: Hold, T> Entry<Q, T> {
-    fn is_over(&self, now: Instant) -> bool {
+    fn is_woken(&self) -> bool {
         // Relaxed: whoever waits looks itself; and before a sleep the kernel asks.
-        let woken = |(word, value): (Word, u32)| {
+        self.at.is_some_and(|(word, value)| {
             word.of(self.queue.view()).load(Ordering::Relaxed) != value
-        };
-        now >= self.until || self.at.is_some_and(woken)
+        })
     }
+
+    fn is_over(&self, now: Instant) -> bool {
+        now >= self.until || self.is_woken()
+    }
+}
+
+/// What somebody who waits has of its entry.
+#[derive(Debug)]
+pub(crate) struct Ticket<Q> {
+    id: u64,
+    queue: Q,
+    word: Word,
 }
 
 #[derive(Debug)]
@@ -78,14 +90,14 @@ impl<Q: Hold, T> Watch<Q, T> {
     }
 
     /// Looks; if there is nothing, `look` says how long to wait at most, and an entry is left that is over then, or when
-    /// somebody wakes at the word. Returns what it is taken back by.
+    /// somebody wakes at the word. Returns the ticket of that.
     pub(crate) fn wait<E>(
         &self,
         queue: &Q,
         word: Word,
         look: impl FnOnce() -> Result<Option<Duration>, E>,
         tell: impl FnOnce() -> T,
-    ) -> Result<Option<u64>, E> {
+    ) -> Result<Option<Ticket<Q>>, E> {
         let queue = queue.clone();
         let mut place = Place::new(queue.view(), word);
         let heard = place.wakes() && announce(slice::from_mut(&mut place));
@@ -98,7 +110,8 @@ impl<Q: Hold, T> Watch<Q, T> {
             longest = longest.min(DEAF);
         }
         let until = Instant::now() + longest;
-        Ok(Some(self.enter(Entry { queue, at, until, tell: tell() })))
+        let id = self.enter(Entry { queue: queue.clone(), at, until, tell: tell() });
+        Ok(Some(Ticket { id, queue, word }))
     }
 
     fn enter(&self, entry: Entry<Q, T>) -> u64 {
@@ -111,10 +124,18 @@ impl<Q: Hold, T> Watch<Q, T> {
         id
     }
 
-    /// Takes an entry back, if it is not over. The thread is not woken for it; its queue stays mapped for as long as
-    /// that sleeps, which is no longer than until the entry's time.
-    pub(crate) fn take_back(&self, id: u64) -> Option<Entry<Q, T>> {
-        self.lock().waiting.remove(&id)
+    /// Ends a wait, over or not: whoever waited has what it wants, or wants it no more. Returns what was left for it, if
+    /// nobody was told. The thread is not woken for it; its queue stays mapped for as long as that sleeps, which is no
+    /// longer than until the entry's time.
+    pub(crate) fn leave(&self, ticket: &Ticket<Q>) -> Option<Entry<Q, T>> {
+        let entry = self.lock().waiting.remove(&ticket.id);
+        let woken = entry.as_ref().is_none_or(Entry::is_woken);
+        if let Word::Data { group } = ticket.word
+            && woken
+        {
+            pass_on(ticket.queue.view(), group);
+        }
+        entry
     }
 
     /// What the thread does again and again: returns the entries that are over, or sleeps if none is.
@@ -145,6 +166,28 @@ impl<Q: Hold, T> Watch<Q, T> {
             .chain(asleep.iter().map(|(queue, word, value)| (word.of(queue.view()), *value)))
             .collect();
         WaitWord::sleep(words.into_iter(), longest.unwrap_or(Duration::MAX));
+        for (queue, word, value) in &asleep {
+            self.pass_on(queue.view(), *word, *value);
+        }
         over
+    }
+
+    /// The thread may have been woken for somebody who has left meanwhile.
+    fn pass_on(&self, view: &View, word: Word, value: u32) {
+        let Word::Data { group } = word else { return };
+        let at = word.of(view);
+        // Acquire. pair W1: what the waker published.
+        if at.load(Ordering::Acquire) == value {
+            return;
+        }
+        // Else it is told, or leaves in its turn.
+        let waits = |entry: &Entry<Q, T>| {
+            entry.is_woken()
+                && entry.at.is_some_and(|(word, _)| ptr::eq(word.of(entry.queue.view()), at))
+        };
+        let nobody = !self.lock().waiting.values().any(waits);
+        if nobody {
+            pass_on(view, group);
+        }
     }
 }

@@ -11,9 +11,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use loom::cell::UnsafeCell;
-use loom::sync::Condvar;
 pub(crate) use loom::sync::atomic::fence;
 pub(crate) use loom::sync::{Mutex, MutexGuard};
+use loom::thread::{Thread, current, park};
 
 use super::Ordering;
 
@@ -103,13 +103,12 @@ impl AtomicU64 {
 pub(crate) struct WaitWord {
     word: loom::sync::atomic::AtomicU32,
     asleep: Mutex<()>,
-    bell: Condvar,
 }
 
 impl WaitWord {
     pub(crate) fn new() -> Self {
         let word = loom::sync::atomic::AtomicU32::new(0);
-        WaitWord { word, asleep: Mutex::new(()), bell: Condvar::new() }
+        WaitWord { word, asleep: Mutex::new(()) }
     }
 
     pub(crate) fn load(&self, order: Ordering) -> u32 {
@@ -142,6 +141,8 @@ impl WaitWord {
         }
     }
 
+    /// As the kernel does it: one word after the other is compared and slept at under its lock, and one that has
+    /// changed ends it all.
     pub(crate) fn sleep<'w>(
         words: impl ExactSizeIterator<Item = (&'w WaitWord, u32)>,
         longest: Duration,
@@ -149,82 +150,90 @@ impl WaitWord {
         if longest.is_zero() {
             return;
         }
-        let words: Vec<_> = words.collect();
-        match words[..] {
-            [(word, value)] => {
-                let guard = word.lock();
-                // Relaxed: a waker changes the word first and takes the lock then.
-                if word.word.load(Ordering::Relaxed) == value {
-                    drop(word.bell.wait(guard));
-                }
+        let bell = Rc::new(Bell::new());
+        let mut words = words;
+        let asleep = words.all(|(word, value)| {
+            let _guard = word.lock();
+            // Relaxed: a waker changes the word first and takes the lock then.
+            let still = word.word.load(Ordering::Relaxed) == value;
+            if still {
+                ASLEEP.with_borrow_mut(|all| all.push((&raw const *word, Rc::clone(&bell))));
             }
-            _ => sleep_at_any(&words),
+            still
+        });
+        if asleep {
+            bell.wait();
         }
+        ASLEEP.with_borrow_mut(|all| all.retain(|(_, other)| !Rc::ptr_eq(other, &bell)));
     }
 
     fn lock(&self) -> MutexGuard<'_, ()> {
         self.asleep.lock().unwrap_or_else(|_| unreachable!("nobody panics under it"))
     }
 
+    /// Takes the one that has slept longest off this word. It may have been woken at another one, and not know of
+    /// that yet.
+    fn next(&self) -> Option<Rc<Bell>> {
+        ASLEEP.with_borrow_mut(|all| {
+            let at = all.iter().position(|(at, _)| *at == &raw const *self)?;
+            Some(all.remove(at).1)
+        })
+    }
+
+    /// Wakes one that sleeps here. Returns whether others sleep on.
+    pub(crate) fn wake_one(&self) -> bool {
+        step() && {
+            let _guard = self.lock();
+            if let Some(bell) = self.next() {
+                bell.ring();
+            }
+            ASLEEP.with_borrow(|all| all.iter().any(|(at, _)| *at == &raw const *self))
+        }
+    }
+
     pub(crate) fn wake_all(&self) {
         if step() {
             let _guard = self.lock();
-            self.bell.notify_all();
-            let bells = ELSEWHERE.with_borrow(|asleep| {
-                asleep
-                    .iter()
-                    .filter(|(at, _)| *at == &raw const *self)
-                    .map(|(_, bell)| Rc::clone(bell))
-                    .collect::<Vec<_>>()
-            });
-            bells.iter().for_each(|bell| bell.ring());
+            while let Some(bell) = self.next() {
+                bell.ring();
+            }
         }
     }
 }
 
-/// What one sleeper at several words is woken by.
+/// What a sleeper is woken by. Threads of a model switch at its steps only, and nothing here is one but `park`.
 struct Bell {
-    rung: Mutex<bool>,
-    heard: Condvar,
+    sleeper: Thread,
+    rung: Cell<bool>,
+    parked: Cell<bool>,
 }
 
 impl Bell {
-    fn lock(&self) -> MutexGuard<'_, bool> {
-        self.rung.lock().unwrap_or_else(|_| unreachable!("nobody panics under it"))
+    /// For the calling thread.
+    fn new() -> Bell {
+        Bell { sleeper: current(), rung: Cell::new(false), parked: Cell::new(false) }
+    }
+
+    fn wait(&self) {
+        self.parked.set(true);
+        while !self.rung.get() {
+            park();
+        }
     }
 
     fn ring(&self) {
-        *self.lock() = true;
-        self.heard.notify_all();
+        self.rung.set(true);
+        // One that is not there yet may be waiting for a lock.
+        if self.parked.get() {
+            self.sleeper.unpark();
+        }
     }
 }
 
 thread_local! {
-    /// Who sleeps at which word, beside others. Outside of the model, as the kernel's own lists are; each word's
+    /// Who sleeps at which word, the first first. Outside of the model, as the kernel's own lists are; each word's
     /// lock stands for the order in which it is looked at.
-    static ELSEWHERE: RefCell<Vec<(*const WaitWord, Rc<Bell>)>> = const { RefCell::new(Vec::new()) };
-}
-
-/// As the kernel does it: one word after the other is compared and slept at under its lock, and one that has
-/// changed ends it all.
-fn sleep_at_any(words: &[(&WaitWord, u32)]) {
-    let bell = Rc::new(Bell { rung: Mutex::new(false), heard: Condvar::new() });
-    let asleep = words.iter().all(|(word, value)| {
-        let _guard = word.lock();
-        // Relaxed: as for one word.
-        let still = word.word.load(Ordering::Relaxed) == *value;
-        if still {
-            ELSEWHERE.with_borrow_mut(|asleep| asleep.push((&raw const **word, Rc::clone(&bell))));
-        }
-        still
-    });
-    if asleep {
-        let mut rung = bell.lock();
-        while !*rung {
-            rung = bell.heard.wait(rung).unwrap_or_else(|_| unreachable!("nobody panics under it"));
-        }
-    }
-    ELSEWHERE.with_borrow_mut(|asleep| asleep.retain(|(_, other)| !Rc::ptr_eq(other, &bell)));
+    static ASLEEP: RefCell<Vec<(*const WaitWord, Rc<Bell>)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// In the models, both barriers are full ones where they are.

@@ -61,6 +61,12 @@ impl WaitWord {
         }
     }
 
+    /// Wakes one that sleeps here. Returns whether others sleep on.
+    pub(crate) fn wake_one(&self) -> bool {
+        // SAFETY: the address of a word that is borrowed.
+        unsafe { futex::wake_one(self.0.as_ptr()) }
+    }
+
     /// Wakes all that sleep here.
     pub(crate) fn wake_all(&self) {
         // SAFETY: the address of a word that is borrowed.

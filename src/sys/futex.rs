@@ -86,3 +86,24 @@ pub(crate) unsafe fn wake_all(at: *mut u32) {
     // SAFETY: by the caller's word; the kernel looks at the address only.
     unsafe { libc::syscall(libc::SYS_futex, at, libc::FUTEX_WAKE, all, none) };
 }
+
+/// Wakes one that sleeps at the word at `at`, the one that has slept longest if they are of equal priority. Returns
+/// whether others sleep there still.
+///
+/// FUTEX_WAKE tells how many it woke, which is no answer. So this is FUTEX_REQUEUE, of one more than it wakes, from
+/// the word to the same word, where that one has been all along: it counts both.
+///
+/// # Safety
+/// `at` is aligned and mapped.
+pub(crate) unsafe fn wake_one(at: *mut u32) -> bool {
+    let (wake, requeue): (libc::c_int, usize) = (1, 1);
+    // SAFETY: by the caller's word; the kernel looks at the address only.
+    let rc =
+        unsafe { libc::syscall(libc::SYS_futex, at, libc::FUTEX_REQUEUE, wake, requeue, at, 0) };
+    if rc < 0 {
+        // Something that takes itself for Linux, and has not this.
+        // SAFETY: as above.
+        unsafe { wake_all(at) };
+    }
+    rc > 1
+}

@@ -199,6 +199,15 @@ impl Writer {
         self
     }
 
+    /// Lets its producer do something as the run's mortal `who`; it is gone at the end of it.
+    pub(super) fn dies(self, run: &Run, who: usize, work: impl FnOnce(&mut Producer)) {
+        run.mortal(who, &self.process, || {
+            let mut producer = Producer::of(&self.process, self.publisher, 1);
+            work(&mut producer);
+            producer.leave();
+        });
+    }
+
     /// Sends `n` messages, for which there is room, and closes the queue.
     pub(super) fn close(self, n: u64) {
         let mut producer = Producer::of(&self.process, self.publisher, 1);

@@ -21,6 +21,7 @@ mod groups;
 mod join;
 mod observe;
 mod orphans;
+mod passing;
 mod release;
 mod room;
 mod sleep;

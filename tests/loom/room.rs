@@ -208,15 +208,12 @@ fn a_member_that_finds_nothing_wakes_the_producer_for_less() {
             let segment = a.segment();
             let view = segment.view();
             let longest = || {
+                notes.reach("slept");
                 wake::starving(view);
                 Duration::MAX
             };
-            while wake::sleep(&mut [Place::data(view)], longest, || {
-                Ok::<_, ()>(a.take(1).then_some(()))
-            }) == Ok(None)
-            {
-                notes.reach("slept");
-            }
+            let mut look = || Ok::<_, ()>(a.take(1).then_some(()));
+            while wake::sleep(&mut [Place::data(view, 0)], longest, &mut look) == Ok(None) {}
             a
         });
         let writer = writer.produce(|process, producer| send_run(run, process, producer, 1));

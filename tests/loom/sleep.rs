@@ -11,8 +11,10 @@ use super::explore::{Model, Run};
 use super::heap::{Process, Segment, Shape};
 use super::members::{Worker, Writer, filled};
 use super::roles::{Consumer, Producer, controlled, make};
+use crate::layout::View;
 use crate::ring::claim::Member;
 use crate::ring::close::over_at;
+use crate::ring::compete::pass_on;
 use crate::ring::control::{Position, remove_group};
 use crate::ring::publish::Publisher;
 use crate::ring::wake::{self, Place};
@@ -28,18 +30,45 @@ pub(super) fn sleep<T, const N: usize>(
     mut look: impl FnMut() -> Option<T>,
 ) -> T {
     loop {
-        match wake::sleep(&mut places, || Duration::MAX, || Ok::<_, ()>(look())) {
-            Ok(Some(found)) => return found,
-            Ok(None) => run.reach("slept"),
-            Err(()) => unreachable!(),
+        let forever = || {
+            run.reach("slept");
+            Duration::MAX
+        };
+        if let Ok(Some(found)) = wake::sleep(&mut places, forever, || Ok::<_, ()>(look())) {
+            return found;
         }
     }
+}
+
+/// Sleeps until `look` finds a message, as a consumer of these groups; what it was woken for, and has not taken, is
+/// for others.
+pub(super) fn receive<T, const N: usize>(
+    run: &Run,
+    groups: [(&View, u8); N],
+    mut look: impl FnMut() -> Option<T>,
+) -> T {
+    let mut places = groups.map(|(view, group)| Place::data(view, group));
+    let forever = || {
+        run.reach("slept");
+        Duration::MAX
+    };
+    let found = loop {
+        if let Ok(Some(found)) = wake::sleep(&mut places, forever, || Ok::<_, ()>(look())) {
+            break found;
+        }
+    };
+    for (place, (view, group)) in places.iter().zip(groups) {
+        if place.was_woken() {
+            pass_on(view, group);
+        }
+    }
+    found
 }
 
 /// Whoever sleeps at `word` looks again, though nobody woke it.
 pub(super) fn bound_passes(word: &WaitWord) {
     // Relaxed: time says nothing.
-    word.fetch_add(2, Ordering::Relaxed);
+    word.fetch_add(wake::GENERATION, Ordering::Relaxed);
     word.wake_all();
 }
 
@@ -80,7 +109,7 @@ pub(super) fn takes(run: &Run, segment: &Rc<Segment>, group: u8, n: u32) -> Join
     spawn(move || {
         let (view, mut consumer) = (process.view(), Consumer::of(&process, member));
         for _ in 0..n {
-            sleep(&run, [Place::data(view)], || consumer.take(1).then_some(()));
+            receive(&run, [(view, group)], || consumer.take(1).then_some(()));
         }
     })
 }
@@ -120,7 +149,7 @@ fn works(run: &Run, worker: Worker, n: u32) -> JoinHandle<Worker> {
         let segment = worker.segment();
         for _ in 0..n {
             let view = segment.view();
-            sleep(&run, [Place::data(view)], || look(worker));
+            receive(&run, [(view, 0)], || look(worker));
         }
     })
 }
@@ -194,7 +223,7 @@ fn who_goes_on_sleeping_is_woken() {
         let reads = spawn(move || {
             let mut consumer = Consumer::of(&reader, member);
             for _ in 0..2 {
-                let mut places = [Place::data(reader.view())];
+                let mut places = [Place::data(reader.view(), 0)];
                 let mut bound = Duration::ZERO;
                 let mut look = || Ok::<_, ()>(consumer.take(1).then_some(()));
                 while wake::sleep(&mut places, || bound, &mut look) == Ok(None) {
@@ -228,8 +257,8 @@ fn a_sleeper_at_two_queues_is_woken_by_either() {
             let (mut a, mut b) = (Consumer::of(&first, a), Consumer::of(&second, b));
             let mut left = 2;
             while left > 0 {
-                let places = [Place::data(first.view()), Place::data(second.view())];
-                let found = sleep(&notes, places, || {
+                let groups = [(first.view(), 0), (second.view(), 0)];
+                let found = receive(&notes, groups, || {
                     let found = u32::from(a.take(1)) + u32::from(b.take(1));
                     (found > 0).then_some(found)
                 });
@@ -259,7 +288,7 @@ fn closing_wakes_a_consumer() {
         let notes = run.clone();
         let reads = spawn(move || {
             let (view, mut consumer) = (reader.view(), Consumer::of(&reader, member));
-            sleep(&notes, [Place::data(view)], || {
+            receive(&notes, [(view, 0)], || {
                 consumer.take(1);
                 // The ledger hears of the closing only behind the wake-up.
                 over_at(view, 0)
@@ -294,7 +323,7 @@ fn a_claim_that_is_taken_back_wakes_the_producer() {
 /// is out: the room for that came when the PENDING of the first went up.
 #[test]
 fn a_claim_that_moves_on_wakes_the_producer() {
-    let model = Model::named("a_claim_that_moves_on_wakes_the_producer");
+    let model = Model::named("a_claim_that_moves_on_wakes_the_producer").seconds(15.0);
     model.reaches(&["slept", "took the second"]).check(|run| {
         let (segment, writer) = filled(SHAPE, 2);
         let notes = run.clone();

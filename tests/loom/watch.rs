@@ -9,10 +9,14 @@ use loom::thread::{JoinHandle, spawn, yield_now};
 
 use super::explore::{Model, Run};
 use super::heap::{Segment, Shape};
+use super::members::{Worker, filled};
+use super::passing::receives as member_receives;
 use super::roles::{Consumer, Producer};
 use super::sleep::{alone, joined, takes};
 use crate::ring::wake::Word;
 use crate::ring::watch::Watch as Of;
+use crate::seq::Head;
+use crate::sync::Ordering;
 
 const SHAPE: Shape = Shape { capacity: 4, groups: 1, records: 2, observed: false, sleepers: true };
 
@@ -71,10 +75,10 @@ fn watches(watch: &Rc<Watch>) -> JoinHandle<()> {
 /// It wakes nobody any more then.
 fn end(watch: &Watch, segment: &Rc<Segment>) {
     let none = || Ok::<_, ()>(Some(Duration::ZERO));
-    watch.wait(segment, Word::Data, none, || Told::End).unwrap();
+    watch.wait(segment, Word::Data { group: 0 }, none, || Told::End).unwrap();
 }
 
-/// Polls until `look` finds something.
+/// A future: polls until `look` finds something. What it was woken for, and has not taken, is for others.
 fn awaits(
     run: &Run,
     watch: &Watch,
@@ -83,14 +87,23 @@ fn awaits(
     mut look: impl FnMut() -> bool,
 ) {
     let task = Task::new();
+    let mut before = None;
     loop {
-        let look = || Ok::<_, ()>((!look()).then_some(NEVER));
-        let tell = || Told::Task(Rc::clone(&task));
-        let Some(id) = watch.wait(segment, word, look, tell).unwrap() else { return };
+        let found = before.is_some() && look();
+        let mut now = None;
+        if !found {
+            let look = || Ok::<_, ()>((!look()).then_some(NEVER));
+            now = watch.wait(segment, word, look, || Told::Task(Rc::clone(&task))).unwrap();
+        }
+        if let Some(before) = before {
+            watch.leave(&before);
+        }
+        if now.is_none() {
+            return;
+        }
         run.reach("waited");
         task.until_woken();
-        // As a future that is polled again.
-        watch.take_back(id);
+        before = now;
     }
 }
 
@@ -107,7 +120,7 @@ fn receives(
     spawn(move || {
         let mut consumer = Consumer::of(&process, member);
         for _ in 0..n {
-            awaits(&run, &watch, &segment, Word::Data, || consumer.take(1));
+            awaits(&run, &watch, &segment, Word::Data { group }, || consumer.take(1));
         }
     })
 }
@@ -203,7 +216,7 @@ fn the_watch_wakes_at_two_queues() {
 /// while the second waits for one that comes only behind that.
 #[test]
 fn the_watch_wakes_two_at_a_word() {
-    let model = Model::named("the_watch_wakes_two_at_a_word");
+    let model = Model::named("the_watch_wakes_two_at_a_word").seconds(12.0);
     model.reaches(&["waited"]).check(|run| {
         let (segment, process, publisher) = alone(Shape { groups: 2, ..SHAPE });
         let watch = Rc::new(Watch::new());
@@ -217,5 +230,70 @@ fn the_watch_wakes_two_at_a_word() {
         second.join().unwrap();
         end(&watch, &segment);
         watches.join().unwrap();
+    });
+}
+
+/// A thread of a task of a shared group's member that waits if there is no message, and takes none that comes.
+fn gives_up(run: &Run, watch: &Rc<Watch>, member: &Worker, when_woken: bool) -> JoinHandle<()> {
+    let (run, watch, segment) = (run.clone(), Rc::clone(watch), member.segment());
+    spawn(move || {
+        let task = Task::new();
+        let look = || {
+            // Acquire: as in a claim.
+            let head = segment.view().group(0).head.load(Ordering::Acquire);
+            let tail = segment.view().control().tail.load(Ordering::Acquire);
+            Ok::<_, ()>((tail <= Head::unpack(head).seq).then_some(NEVER))
+        };
+        let tell = || Told::Task(Rc::clone(&task));
+        let waits = watch.wait(&segment, Word::Data { group: 0 }, look, tell).unwrap();
+        let Some(ticket) = waits else { return };
+        run.reach("waited");
+        if when_woken {
+            task.until_woken();
+        }
+        // As a future that is dropped.
+        watch.leave(&ticket);
+    })
+}
+
+/// drop: a future that was woken is dropped, and its message is another member's.
+#[test]
+fn a_woken_future_that_is_dropped_passes_it_on() {
+    let model = Model::named("a_woken_future_that_is_dropped_passes_it_on");
+    model.reaches(&["slept", "waited"]).seconds(10.0).check(|run| {
+        let (segment, writer) = filled(SHAPE, 0);
+        let [a, b] = [(); 2].map(|()| Worker::new(run, &segment, 0));
+        let watch = Rc::new(Watch::new());
+        let watches = watches(&watch);
+        let gives_up = gives_up(run, &watch, &a, true);
+        let b = member_receives(run, b, 1);
+        let writer = writer.send_run(1);
+        let b = b.join().unwrap();
+        // If that woke the other one.
+        let writer = writer.send_run(1);
+        gives_up.join().unwrap();
+        end(&watch, &segment);
+        watches.join().unwrap();
+        b.settle(writer.tail());
+    });
+}
+
+/// left: the watch is woken for a future that was dropped before.
+#[test]
+fn the_watch_passes_on_what_it_was_woken_for_too_late() {
+    let model = Model::named("the_watch_passes_on_what_it_was_woken_for_too_late");
+    model.reaches(&["slept", "waited"]).seconds(10.0).check(|run| {
+        let (segment, writer) = filled(SHAPE, 0);
+        let [a, b] = [(); 2].map(|()| Worker::new(run, &segment, 0));
+        let watch = Rc::new(Watch::new());
+        let watches = watches(&watch);
+        let gives_up = gives_up(run, &watch, &a, false);
+        let b = member_receives(run, b, 1);
+        let writer = writer.send_run(1);
+        let b = b.join().unwrap();
+        gives_up.join().unwrap();
+        end(&watch, &segment);
+        watches.join().unwrap();
+        b.settle(writer.tail());
     });
 }

@@ -10,10 +10,14 @@ use crate::common::limits::{Filter, filter};
 use crate::common::{TempName, words};
 use crate::stream::LONG;
 
-/// Where the words lie that consumers and the producer sleep at. Bit 0: somebody does; the rest counts
-/// wake-ups, each of them one system call.
+/// Bit 0: some consumer sleeps.
 const DATA: u64 = 1280;
+/// Where the words lie that the consumers of the first group, and the producer, sleep at. Bit 0: somebody does; from bit
+/// 2 on they count wake-ups, each of them one system call.
+const WAIT: u64 = 2176 + 528;
 const SPACE: u64 = 1408;
+/// Bit 1: the producer itself has set bit 0, for those who sleep on.
+const LEFT_ASLEEP: u32 = 3;
 /// The gate that the producer wants, told before it sleeps.
 const WANTED: u64 = 1416;
 
@@ -152,10 +156,11 @@ fn sleepers_that_are_killed_cost_one_wake_up_and_then_nothing() {
             members.iter_mut().for_each(Child::kill);
             killed += AT_ONCE;
         }
-        let before = words::get32(&file, DATA);
-        assert_eq!(before & 1, 1, "the dead have left word that they sleep");
+        for word in [DATA, WAIT] {
+            assert_eq!(words::get32(&file, word) & 1, 1, "the dead have left word that they sleep");
+        }
         let mut producer = queue.producer().unwrap();
-        let wakes = || words::get32(&file, DATA) / 2;
+        let wakes = || words::get32(&file, WAIT) / 4;
         let taken_over = wakes();
         for _ in 0..100 {
             producer.send("x").unwrap();
@@ -165,7 +170,9 @@ fn sleepers_that_are_killed_cost_one_wake_up_and_then_nothing() {
             taken_over + 1,
             "the first message wakes nobody, the others do not try"
         );
-        assert_eq!(words::get32(&file, DATA) & 1, 0);
+        for word in [DATA, WAIT] {
+            assert_eq!(words::get32(&file, word) & LEFT_ASLEEP, 0);
+        }
         drop(producer);
         let mut child = Child::start(&format!("give-silently {} 1000", &*name));
         match child.line().as_deref() {
@@ -174,6 +181,32 @@ fn sleepers_that_are_killed_cost_one_wake_up_and_then_nothing() {
             line => panic!("a publication asked something of the kernel: {line:?}"),
         }
         println!("{mode}: {killed} sleepers killed");
+    }
+}
+
+/// A message is for one of them; several that come at once are for several.
+#[test]
+fn a_message_wakes_one_of_those_who_sleep() {
+    const MEMBERS: usize = 8;
+    for mode in MODES {
+        let name = TempName::new("one-of-many");
+        let queue = Queue::builder(&name).wake_mode(mode).group(shared()).create().unwrap();
+        let file = words::open(&name.path());
+        let take = format!("take {} 1", &*name);
+        let mut members: Vec<_> = (0..MEMBERS).map(|_| Child::start(&take)).collect();
+        for member in &mut members {
+            member.expect("joined");
+            wait_until_asleep(member);
+        }
+        let mut producer = queue.producer().unwrap();
+        members.iter().for_each(wait_until_asleep);
+        producer.send("for one").unwrap();
+        assert_eq!(words::get32(&file, WAIT) & LEFT_ASLEEP, LEFT_ASLEEP, "the others sleep on");
+        producer.reserve(MEMBERS - 1).unwrap().publish();
+        for mut member in members {
+            member.expect("taken");
+            member.finish();
+        }
     }
 }
 
@@ -188,12 +221,12 @@ fn a_batch_wakes_a_sleeper_before_it_goes_on() {
         consumer.expect("joined");
         wait_until_asleep(&consumer);
         let mut producer = queue.producer().unwrap();
-        let slept = words::get32(&file, DATA);
+        let slept = words::get32(&file, WAIT);
         let messages = ["first", "second"].into_iter().inspect(|message| {
             if *message == "second" {
                 // Has it the first one by now? Nothing else wakes it here.
                 consumer.expect("taken");
-                assert!(words::get32(&file, DATA) > slept, "it was woken");
+                assert!(words::get32(&file, WAIT) > slept, "it was woken");
             }
         });
         assert_eq!(producer.send_batch(messages).unwrap(), 2);
@@ -255,7 +288,7 @@ fn a_slow_consumer_wakes_the_producer_once_in_a_quarter_of_the_ring() {
         consumer.expect("joined");
         producer.expect("given");
         consumer.expect("taken");
-        let wakes = u64::from(words::get32(&file, SPACE) / 2);
+        let wakes = u64::from(words::get32(&file, SPACE) / 4);
         println!("{mode}: {wakes} wake-ups, {COUNT} acks");
         // The producer sleeps when the ring is full, so its wishes are a quarter of the ring apart. Each is
         // worth a wake-up, and another one if it sets its bit again just when that comes. None at all would be

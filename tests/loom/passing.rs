@@ -1,0 +1,179 @@
+//! A publication wakes one consumer of a group, and whoever is woken sees to the next. As in sleep.rs, nothing but a
+//! wake-up ends a sleep, so one that is lost is a deadlock; and whoever has what it came for is gone.
+
+use loom::thread::{JoinHandle, spawn, yield_now};
+
+use super::explore::{Model, Run};
+use super::heap::{Process, Shape};
+use super::members::{Worker, filled};
+use super::roles::{Consumer, Producer};
+use super::sleep::{SHAPE as SLEEPERS, alone, joined, receive, takes};
+use crate::ring::close::over_at;
+use crate::sync::Ordering;
+
+const SHAPE: Shape = Shape { capacity: 4, ..SLEEPERS };
+
+/// A thread of a member that takes `n` messages one by one.
+pub(super) fn receives(run: &Run, worker: Worker, n: u32) -> JoinHandle<Worker> {
+    let run = run.clone();
+    worker.works(move |worker| {
+        let segment = worker.segment();
+        for _ in 0..n {
+            receive(&run, [(segment.view(), 0)], || worker.take(1).then_some(()));
+        }
+    })
+}
+
+/// one: messages come one by one, and one of the members sleeps for a second one while the other sleeps on.
+#[test]
+fn each_message_wakes_a_member() {
+    let model = Model::named("each_message_wakes_a_member").seconds(10.0);
+    model.reaches(&["slept"]).check(|run| {
+        let (segment, writer) = filled(SHAPE, 0);
+        let [a, b] = [(); 2].map(|()| Worker::new(run, &segment, 0));
+        let (a, b) = (receives(run, a, 2), receives(run, b, 1));
+        let writer = writer.produce(|_, producer| {
+            for _ in 0..3 {
+                producer.send().unwrap();
+            }
+        });
+        let _a = a.join().unwrap();
+        b.join().unwrap().settle(writer.tail());
+    });
+}
+
+/// run: two messages come at once, by one wake-up.
+#[test]
+fn two_messages_at_once_wake_two_members() {
+    let model = Model::named("two_messages_at_once_wake_two_members");
+    model.reaches(&["slept"]).check(|run| {
+        let (segment, writer) = filled(SHAPE, 0);
+        let [a, b] = [(); 2].map(|()| Worker::new(run, &segment, 0));
+        let (a, b) = (receives(run, a, 1), receives(run, b, 1));
+        let writer = writer.send_run(2);
+        let _a = a.join().unwrap();
+        b.join().unwrap().settle(writer.tail());
+    });
+}
+
+/// w3: one that sleeps says so while the bit of the data word, which somebody left who was killed asleep, is taken
+/// back; its message goes to one that is awake, and it is woken for the next.
+#[test]
+fn no_bit_is_left_without_the_one_that_stands_for_it() {
+    let model = Model::named("no_bit_is_left_without_the_one_that_stands_for_it");
+    model.reaches(&["slept"]).check(|run| {
+        let (segment, writer) = filled(SHAPE, 0);
+        let [mut awake, asleep] = [(); 2].map(|()| Worker::new(run, &segment, 0));
+        // Relaxed: before all.
+        segment.view().control().data.fetch_or(1, Ordering::Relaxed);
+        let asleep = receives(run, asleep, 1);
+        let awake = spawn(move || {
+            while !awake.take(1) {
+                yield_now();
+            }
+            awake
+        });
+        let writer = writer.produce(|_, producer| {
+            producer.send().unwrap();
+            producer.send().unwrap();
+        });
+        let _awake = awake.join().unwrap();
+        asleep.join().unwrap().settle(writer.tail());
+    });
+}
+
+/// sel: who was woken for a message of one queue has found one of another, which it asks first.
+#[test]
+fn a_member_that_goes_elsewhere_passes_it_on() {
+    let model = Model::named("a_member_that_goes_elsewhere_passes_it_on").seconds(10.0);
+    model.reaches(&["slept", "took its message", "went elsewhere"]).check(|run| {
+        let (segment, writer) = filled(SHAPE, 0);
+        let (other, sender, publisher) = alone(SHAPE);
+        let [mut a, b] = [(); 2].map(|()| Worker::new(run, &segment, 0));
+        let ((reader, member), notes) = (joined(&other, 0), run.clone());
+        let a = spawn(move || {
+            let segment = a.segment();
+            let mut consumer = Consumer::of(&reader, member);
+            let shared = receive(&notes, [(segment.view(), 0), (reader.view(), 0)], || {
+                if consumer.take(1) { Some(false) } else { a.take(1).then_some(true) }
+            });
+            notes.reach(if shared { "took its message" } else { "went elsewhere" });
+            (a, shared)
+        });
+        let b = receives(run, b, 1);
+        let mut writer = writer.send_run(1);
+        Producer::of(&sender, publisher, 1).send().unwrap();
+        let (_a, shared) = a.join().unwrap();
+        if shared {
+            writer = writer.send_run(1);
+        }
+        b.join().unwrap().settle(writer.tail());
+    });
+}
+
+/// tk: the producer dies at each step, in the midst of its wake-ups, too; of those that it has left asleep, the next one
+/// knows.
+#[test]
+fn a_takeover_knows_of_those_who_sleep() {
+    let model = Model::named("a_takeover_knows_of_those_who_sleep").mortals(1).seconds(2.0);
+    model.reaches(&["slept", "two sent"]).check(|run| {
+        let (segment, writer) = filled(SHAPE, 0);
+        let [a, b] = [(); 2].map(|()| Worker::new(run, &segment, 0));
+        let (a, b) = (receives(run, a, 2), receives(run, b, 1));
+        let (notes, next) = (run.clone(), Process::new(&segment));
+        let writes = spawn(move || {
+            writer.dies(&notes, 0, |producer| {
+                producer.send().unwrap();
+                producer.send().unwrap();
+            });
+            let mut producer = Producer::attach(&next, 2).unwrap();
+            if producer.tail() == 2 {
+                notes.reach("two sent");
+            }
+            while producer.tail() < 3 {
+                producer.send().unwrap();
+            }
+            producer.tail()
+        });
+        let _a = a.join().unwrap();
+        b.join().unwrap().settle(writes.join().unwrap());
+    });
+}
+
+/// end: of two members that sleep, each is told that no more comes.
+#[test]
+fn closing_wakes_all_members() {
+    let model = Model::named("closing_wakes_all_members").seconds(5.0);
+    model.reaches(&["slept"]).check(|run| {
+        let (segment, writer) = filled(SHAPE, 0);
+        let members = [(); 2].map(|()| {
+            let (worker, run) = (Worker::new(run, &segment, 0), run.clone());
+            worker.works(move |worker| {
+                let segment = worker.segment();
+                let view = segment.view();
+                // The ledger hears of the closing only behind the wake-up.
+                receive(&run, [(view, 0)], || over_at(view, 0));
+            })
+        });
+        writer.close(0);
+        for member in members {
+            member.join().unwrap();
+        }
+    });
+}
+
+/// Two groups, each with one consumer.
+#[test]
+fn each_group_is_woken() {
+    let model = Model::named("each_group_is_woken").seconds(5.0);
+    model.reaches(&["slept"]).check(|run| {
+        let (segment, process, publisher) = alone(Shape { groups: 2, ..SHAPE });
+        let first = takes(run, &segment, 0, 2);
+        let second = takes(run, &segment, 1, 1);
+        let mut producer = Producer::of(&process, publisher, 1);
+        producer.send().unwrap();
+        second.join().unwrap();
+        producer.send().unwrap();
+        first.join().unwrap();
+    });
+}
