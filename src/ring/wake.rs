@@ -50,9 +50,9 @@ use crate::seq::Head;
 use crate::sync::{AtomicU64, Ordering, WaitWord, barrier_everywhere, barrier_of_compiler, fence};
 
 /// Somebody sleeps at the word, or is about to.
-pub(super) const WAITING: u32 = 1;
+pub(crate) const WAITING: u32 = 1;
 /// The producer says so itself: it has left others asleep.
-const KEPT: u32 = 2;
+pub(crate) const KEPT: u32 = 2;
 /// One wake-up.
 pub(crate) const GENERATION: u32 = 4;
 /// Sleep of those whom the kernel denies the barrier, though they have registered: under a filter that came later.

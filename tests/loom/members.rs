@@ -199,6 +199,11 @@ impl Writer {
         self
     }
 
+    /// Its producer gives the role up.
+    pub(super) fn leave(self) {
+        Producer::of(&self.process, self.publisher, 1).leave();
+    }
+
     /// Lets its producer do something as the run's mortal `who`; it is gone at the end of it.
     pub(super) fn dies(self, run: &Run, who: usize, work: impl FnOnce(&mut Producer)) {
         run.mortal(who, &self.process, || {

@@ -9,6 +9,7 @@ use super::members::{Worker, filled};
 use super::roles::{Consumer, Producer};
 use super::sleep::{SHAPE as SLEEPERS, alone, joined, receive, takes};
 use crate::ring::close::over_at;
+use crate::ring::wake::{KEPT, WAITING};
 use crate::sync::Ordering;
 
 const SHAPE: Shape = Shape { capacity: 4, ..SLEEPERS };
@@ -65,7 +66,7 @@ fn no_bit_is_left_without_the_one_that_stands_for_it() {
         let (segment, writer) = filled(SHAPE, 0);
         let [mut awake, asleep] = [(); 2].map(|()| Worker::new(run, &segment, 0));
         // Relaxed: before all.
-        segment.view().control().data.fetch_or(1, Ordering::Relaxed);
+        segment.view().control().data.fetch_or(WAITING, Ordering::Relaxed);
         let asleep = receives(run, asleep, 1);
         let awake = spawn(move || {
             while !awake.take(1) {
@@ -137,6 +138,27 @@ fn a_takeover_knows_of_those_who_sleep() {
         });
         let _a = a.join().unwrap();
         b.join().unwrap().settle(writes.join().unwrap());
+    });
+}
+
+/// tkd: a dead producer has left the bits of a sleeper without the one that stands for them.
+#[test]
+fn a_takeover_counts_bits_that_nobody_looks_for() {
+    let model = Model::named("a_takeover_counts_bits_that_nobody_looks_for");
+    model.reaches(&["slept"]).check(|run| {
+        let (segment, writer) = filled(SHAPE, 0);
+        // Relaxed: before all.
+        segment.view().group(0).delivery.wait.fetch_or(WAITING | KEPT, Ordering::Relaxed);
+        let a = receives(run, Worker::new(run, &segment, 0), 1);
+        let next = Process::new(&segment);
+        let writes = spawn(move || {
+            writer.leave();
+            let mut producer = Producer::attach(&next, 2).unwrap();
+            producer.send().unwrap();
+            producer.tail()
+        });
+        let tail = writes.join().unwrap();
+        a.join().unwrap().settle(tail);
     });
 }
 

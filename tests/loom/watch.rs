@@ -281,7 +281,7 @@ fn a_woken_future_that_is_dropped_passes_it_on() {
 /// left: the watch is woken for a future that was dropped before.
 #[test]
 fn the_watch_passes_on_what_it_was_woken_for_too_late() {
-    let model = Model::named("the_watch_passes_on_what_it_was_woken_for_too_late");
+    let model = Model::named("the_watch_passes_on_what_it_was_woken_for_too_late").preemptions(3);
     model.reaches(&["slept", "waited"]).seconds(10.0).check(|run| {
         let (segment, writer) = filled(SHAPE, 0);
         let [a, b] = [(); 2].map(|()| Worker::new(run, &segment, 0));
