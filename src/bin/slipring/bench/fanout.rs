@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::report::{Axis, Plot, Report, Scale, Series};
 use super::stage::{Plan, Stage};
-use super::{Conditions, RATE, over_time, throughput_over_time};
+use super::{Conditions, RATE, counted, over_time, throughput_over_time};
 use crate::args::FanoutArgs;
 use crate::failure::Failure;
 use crate::table::{Table, grouped};
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &FanoutArgs) -> Result<Report, Failure> {
     let (mut results, mut lines, mut conditions) = (Vec::new(), Vec::new(), None);
     for &count in &counts {
         let plan = Plan { consumers: count, ..Plan::new(args.batch, args.waiting) };
-        let outcome = stage.measure(&format!("{count} groups"), &plan)?;
+        let outcome = stage.measure(&counted(count, "group"), &plan)?;
         let publish = outcome.producer.rate();
         let readers: Vec<f64> = outcome.consumers.iter().map(|said| said.rate()).collect();
         let slowest = readers.iter().copied().fold(f64::INFINITY, f64::min);
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &FanoutArgs) -> Result<Report, Failure> {
             "reader_rates": readers,
             "samples": samples,
         }));
-        lines.push((format!("{count} groups"), samples));
+        lines.push((counted(count, "group"), samples));
         conditions = Some(Conditions::of(common, time, args.waiting.wait, &outcome));
     }
     stage.finish();

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::report::{Axis, Plot, Report, Scale, Series};
 use super::stage::{Outcome, Plan, Stage};
-use super::{Conditions, RATE, over_time, throughput_over_time};
+use super::{Conditions, RATE, counted, over_time, throughput_over_time};
 use crate::args::GroupBenchArgs;
 use crate::failure::Failure;
 use crate::table::{Table, grouped};
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &GroupBenchArgs) -> Result<Report, Failure> {
     let (mut results, mut lines, mut conditions) = (Vec::new(), Vec::new(), None);
     for &count in &counts {
         let plan = Plan { consumers: count, shared: true, ..Plan::new(args.batch, args.waiting) };
-        let outcome = stage.measure(&format!("{count} members"), &plan)?;
+        let outcome = stage.measure(&counted(count, "member"), &plan)?;
         let (shares, service) = (shares(&outcome), outcome.service_rate());
         let smallest = shares.iter().copied().fold(1.0, f64::min);
         let largest = shares.iter().copied().fold(0.0, f64::max);
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &GroupBenchArgs) -> Result<Report, Failure> {
             "redelivered": redelivered,
             "samples": samples,
         }));
-        lines.push((format!("first of {count} members"), samples));
+        lines.push((format!("first of {}", counted(count, "member")), samples));
         conditions = Some(Conditions::of(common, time, args.waiting.wait, &outcome));
     }
     stage.finish();

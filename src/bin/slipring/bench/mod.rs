@@ -56,7 +56,12 @@ fn over_time(outcome: &Outcome) -> Vec<(f64, f64)> {
     outcome.consumers.first().map_or_else(Vec::new, |said| said.over_time(begin))
 }
 
-/// Lines with their names; some of them, if there are many.
+/// 1 as "1 group", 2 as "2 groups".
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Lines with their names.
 fn throughput_over_time(lines: impl IntoIterator<Item = (String, Vec<(f64, f64)>)>) -> Plot {
     Plot {
         title: "Throughput over time".to_owned(),
