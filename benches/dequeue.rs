@@ -7,10 +7,7 @@
 
 mod common;
 
-use std::hint::black_box;
-use std::time::{Duration, Instant};
-
-use common::{BATCHES, CAPACITY, Ends, PAYLOAD, PAYLOADS, criterion, kinds, sum, throughput};
+use common::{BATCHES, Ends, PAYLOAD, PAYLOADS, criterion, kinds, sum, taking, throughput};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use slipring::Consumer;
 
@@ -40,26 +37,6 @@ fn check(ends: &mut Ends, n: usize) {
     assert!(ends.consumer.try_batch(n).unwrap().is_none());
 }
 
-/// Refills whenever the ring is empty, off the clock.
-fn timed(ends: &mut Ends, n: usize, batches: u64) -> Duration {
-    let (mut time, mut left) = (Duration::ZERO, batches as usize);
-    while left > 0 {
-        ends.fill();
-        let ready = CAPACITY / n;
-        let run = left.min(ready);
-        let start = Instant::now();
-        for _ in 0..run {
-            black_box(dequeue(&mut ends.consumer, n));
-        }
-        time += start.elapsed();
-        for _ in run..ready {
-            dequeue(&mut ends.consumer, n);
-        }
-        left -= run;
-    }
-    time
-}
-
 fn by_batch(criterion: &mut Criterion) {
     for (kind, of) in kinds() {
         let mut ends = Ends::new(PAYLOAD, &of);
@@ -68,7 +45,7 @@ fn by_batch(criterion: &mut Criterion) {
             check(&mut ends, n);
             group.throughput(throughput(n, PAYLOAD));
             group.bench_function(BenchmarkId::from_parameter(n), |bencher| {
-                bencher.iter_custom(|batches| timed(&mut ends, n, batches));
+                bencher.iter_custom(|batches| taking(&mut ends, n, batches, |it| dequeue(it, n)));
             });
         }
     }
@@ -83,7 +60,7 @@ fn by_payload(criterion: &mut Criterion) {
             check(&mut ends, N);
             group.throughput(throughput(N, payload));
             group.bench_function(BenchmarkId::from_parameter(payload), |bencher| {
-                bencher.iter_custom(|batches| timed(&mut ends, N, batches));
+                bencher.iter_custom(|batches| taking(&mut ends, N, batches, |it| dequeue(it, N)));
             });
         }
     }

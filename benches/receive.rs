@@ -6,10 +6,7 @@
 
 mod common;
 
-use std::hint::black_box;
-use std::time::{Duration, Instant};
-
-use common::{CAPACITY, Ends, PAYLOADS, criterion, kinds, sum, throughput};
+use common::{Ends, PAYLOADS, criterion, kinds, sum, taking, throughput};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use slipring::Consumer;
 
@@ -32,25 +29,6 @@ fn check(ends: &mut Ends) {
     assert!(ends.consumer.try_recv().unwrap().is_none());
 }
 
-/// Refills whenever the ring is empty, off the clock.
-fn timed(ends: &mut Ends, messages: u64) -> Duration {
-    let (mut time, mut left) = (Duration::ZERO, messages as usize);
-    while left > 0 {
-        ends.fill();
-        let run = left.min(CAPACITY);
-        let start = Instant::now();
-        for _ in 0..run {
-            black_box(receive(&mut ends.consumer));
-        }
-        time += start.elapsed();
-        for _ in run..CAPACITY {
-            receive(&mut ends.consumer);
-        }
-        left -= run;
-    }
-    time
-}
-
 fn by_payload(criterion: &mut Criterion) {
     for (kind, of) in kinds() {
         let mut group = criterion.benchmark_group(format!("receive, {kind}, by payload"));
@@ -59,7 +37,7 @@ fn by_payload(criterion: &mut Criterion) {
             check(&mut ends);
             group.throughput(throughput(1, payload));
             group.bench_function(BenchmarkId::from_parameter(payload), |bencher| {
-                bencher.iter_custom(|messages| timed(&mut ends, messages));
+                bencher.iter_custom(|messages| taking(&mut ends, 1, messages, receive));
             });
         }
     }

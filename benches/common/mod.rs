@@ -3,8 +3,9 @@
 // A benchmark that cannot go on should stop where it is; each uses some of this.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+use std::hint::black_box;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput};
 use slipring::{Consumer, Group, Producer, Queue};
@@ -96,6 +97,33 @@ pub(crate) fn drain<'m>(
         batch.ack();
     }
     assert_eq!(came, count);
+}
+
+/// The time of so many calls of `take`, each of which takes `n` messages of a ready ring. It is filled whenever it is
+/// empty, off the clock.
+#[inline]
+pub(crate) fn taking(
+    ends: &mut Ends,
+    n: usize,
+    calls: u64,
+    take: impl Fn(&mut Consumer) -> u64,
+) -> Duration {
+    let (mut time, mut left) = (Duration::ZERO, calls as usize);
+    while left > 0 {
+        ends.fill();
+        let ready = CAPACITY / n;
+        let run = left.min(ready);
+        let start = Instant::now();
+        for _ in 0..run {
+            black_box(take(&mut ends.consumer));
+        }
+        time += start.elapsed();
+        for _ in run..ready {
+            take(&mut ends.consumer);
+        }
+        left -= run;
+    }
+    time
 }
 
 /// Bytes that differ from message to message.

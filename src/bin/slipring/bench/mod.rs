@@ -33,8 +33,8 @@ pub(crate) fn run(command: &BenchCommand) -> Result<(), Failure> {
     let common = match command {
         BenchCommand::Latency(args) => &args.common,
         BenchCommand::Throughput(args) => &args.common,
-        BenchCommand::Fanout(args) => &args.common,
-        BenchCommand::Group(args) => &args.common,
+        BenchCommand::Fanout(args) => &args.batches.common,
+        BenchCommand::Group(args) => &args.batches.common,
         BenchCommand::Wake(args) => &args.common,
     };
     if let Some(path) = &common.html {
