@@ -25,8 +25,9 @@ fn bench(args: &[&str]) -> Ran {
 fn json(args: &[&str]) -> Value {
     let value: Value = serde_json::from_str(&bench(args).quietly()).unwrap();
     assert_eq!(value["bench"], args[0]);
-    let machine = ["processor", "processors", "kernel", "load", "version", "build", "command"];
-    for field in machine {
+    let hardware = ["processor", "processors", "cores", "caches", "governor", "virtual"];
+    let software = ["kernel", "clock", "time", "load", "version", "build", "command"];
+    for field in hardware.iter().chain(&software) {
         assert!(!value["machine"][field].is_null(), "{field}");
     }
     for field in ["seconds", "payload", "capacity", "wait", "pin"] {
@@ -151,15 +152,15 @@ fn the_page_needs_nothing_and_has_every_plot() {
     let dir = TempDir::new(&format!("bench-{}", std::process::id()));
     let rate = "messages per second";
     let percentile = "percentile of the messages, %";
-    let delay = ("Latency percentiles", [percentile, "delay, µs"]);
+    let delay = ("Latency percentiles", [percentile, "delay (log scale)"]);
     let time = ("Throughput over time", ["time since the first message, s", rate]);
     let batch = ("Batch curve", ["messages in a batch", rate]);
     let fanout = ("Fan-out curve", ["exclusive groups, each with a reader process", rate]);
     let members = "members of the shared group, processes";
     let group = ("Rate of a shared group", [members, rate]);
     let shares = ("Shares of the members", [members, "share of the messages, %"]);
-    let wake = ("Delay of waking", [percentile, "publication to receipt, µs"]);
-    let cost = ("Cost of a publication", [percentile, "time of the call, µs"]);
+    let wake = ("Delay of waking", [percentile, "publication to receipt (log scale)"]);
+    let cost = ("Cost of a publication", [percentile, "time of the call (log scale)"]);
     for (name, plots) in [
         ("latency", &[delay, time][..]),
         ("throughput", &[batch, time]),

@@ -35,6 +35,15 @@ pub(crate) fn write(folder: &Path, rows: &[Measured]) -> Result<(), Box<dyn Erro
     Ok(())
 }
 
+/// What each class of rows is, and the room for it.
+const LEGEND: [(Class, &str, i32); 5] = [
+    (Class::Ours, "slipring", 100),
+    (Class::Shared, "other queues in shared memory", 240),
+    (Class::Threads, "queues for threads", 160),
+    (Class::Kernel, "through the kernel", 160),
+    (Class::Limit, "not a queue", 0),
+];
+
 fn colour(class: Class) -> RGBColor {
     match class {
         Class::Limit => RGBColor(110, 110, 110),
@@ -45,18 +54,30 @@ fn colour(class: Class) -> RGBColor {
     }
 }
 
-/// From p10 to p90 a line, at the median a point; the fastest on top.
+/// A value of the axis; nothing for those that would crowd it.
+fn tick(ratio: f64) -> String {
+    let power = 10f64.powf((ratio * (1.0 + 1e-9)).log10().floor());
+    match (ratio / power).round() {
+        digit @ (1.0 | 2.0 | 5.0) => format!("{}", (digit * power * 1e6).round() / 1e6),
+        _ => String::new(),
+    }
+}
+
+/// From p10 to p90 a line, at the median a point; the fastest on top; below it what the colours mean.
 fn plot(path: &Path, title: &str, axis: &str, bars: &[Bar]) -> Result<(), Box<dyn Error>> {
     let lowest = bars.iter().map(|(.., it)| it.of_runs.p10).fold(1.0, f64::min) * 0.8;
     let highest = bars.iter().map(|(.., it)| it.of_runs.p90).fold(1.0, f64::max) * 1.25;
-    let area = SVGBackend::new(path, (860, 110 + 22 * bars.len() as u32)).into_drawing_area();
+    let last = bars.len().saturating_sub(1);
+    let height = 140 + 22 * bars.len() as u32;
+    let area = SVGBackend::new(path, (860, height)).into_drawing_area();
     area.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&area)
         .caption(format!("{title}: p10, median, p90; less is better"), ("sans-serif", 17))
         .margin(10)
+        .margin_bottom(40)
         .x_label_area_size(45)
         .y_label_area_size(310)
-        .build_cartesian_2d((lowest..highest).log_scale(), (0..bars.len()).into_segmented())?;
+        .build_cartesian_2d((lowest..highest).log_scale(), (0..last).into_segmented())?;
     let name = |place: &SegmentValue<usize>| match place {
         SegmentValue::CenterOf(place) => {
             bars.iter().rev().nth(*place).map_or(String::new(), |(name, ..)| (*name).to_owned())
@@ -68,7 +89,7 @@ fn plot(path: &Path, title: &str, axis: &str, bars: &[Bar]) -> Result<(), Box<dy
         .x_desc(axis)
         .y_labels(bars.len())
         .y_label_formatter(&name)
-        .x_label_formatter(&|ratio| format!("{ratio}"))
+        .x_label_formatter(&|ratio| tick(*ratio))
         .label_style(("sans-serif", 13))
         .light_line_style(WHITE)
         .draw()?;
@@ -79,9 +100,28 @@ fn plot(path: &Path, title: &str, axis: &str, bars: &[Bar]) -> Result<(), Box<dy
         chart.draw_series([Circle::new((it.p50, at), 5, colour.filled())])?;
     }
     chart.draw_series(LineSeries::new(
-        [(1.0, SegmentValue::Exact(0)), (1.0, SegmentValue::Exact(bars.len()))],
+        [(1.0, SegmentValue::Exact(0)), (1.0, SegmentValue::Last)],
         BLACK.mix(0.4),
     ))?;
+    let mut at = (20, height as i32 - 20);
+    for (class, meaning, width) in LEGEND {
+        area.draw(&Circle::new(at, 5, colour(class).filled()))?;
+        area.draw(&Text::new(meaning, (at.0 + 10, at.1 - 5), ("sans-serif", 13)))?;
+        at.0 += width;
+    }
     area.present()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tick;
+
+    #[test]
+    fn ticks_are_short_and_few() {
+        assert_eq!(
+            [0.1, 0.2, 0.30000000000000004, 1.0, 1000.0].map(tick),
+            ["0.1", "0.2", "", "1", "1000"]
+        );
+    }
 }

@@ -44,16 +44,18 @@ impl Table {
         self.rows.iter().map(|row| &*row.cells)
     }
 
-    pub(crate) fn text(&self) -> String {
+    /// Which columns hold numbers.
+    pub(crate) fn numbers(&self) -> Vec<bool> {
         let columns = self.rows.iter().map(|row| row.cells.len()).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..columns)
+        let is_number = |cell: &str| cell.starts_with(|c: char| c.is_ascii_digit() || c == '-');
+        let all = |i| self.rows.iter().skip(1).all(|row| is_number(row.cell(i)));
+        (0..columns).map(all).collect()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let numbers = self.numbers();
+        let widths: Vec<usize> = (0..numbers.len())
             .map(|i| self.rows.iter().map(|row| row.cell(i).chars().count()).max().unwrap_or(0))
-            .collect();
-        let numbers: Vec<bool> = (0..columns)
-            .map(|i| {
-                let mut cells = self.rows.iter().skip(1).map(|row| row.cell(i));
-                cells.all(|cell| cell.starts_with(|c: char| c.is_ascii_digit() || c == '-'))
-            })
             .collect();
         let mut text = String::new();
         for row in &self.rows {

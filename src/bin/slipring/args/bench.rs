@@ -119,11 +119,9 @@ pub(crate) struct ThroughputArgs {
     pub(crate) common: BenchArgs,
 }
 
+/// For benchmarks with one batch size.
 #[derive(Debug, Args)]
-pub(crate) struct FanoutArgs {
-    /// Groups, 1 to 16; a measurement for each of the list [default: 1,2,4,8,16]
-    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=16))]
-    pub(crate) groups: Vec<u64>,
+pub(crate) struct BatchArgs {
     /// Messages to publish, take and ack at once, 1 to 65536
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub(crate) batch: u64,
@@ -134,17 +132,21 @@ pub(crate) struct FanoutArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct FanoutArgs {
+    /// Groups, 1 to 16; a measurement for each of the list [default: 1,2,4,8,16]
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=16))]
+    pub(crate) groups: Vec<u64>,
+    #[command(flatten)]
+    pub(crate) batches: BatchArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct GroupBenchArgs {
     /// Members, 1 to 32; a measurement for each of the list [default: 1,2,4]
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=32))]
     pub(crate) members: Vec<u64>,
-    /// Messages to publish, take and ack at once, 1 to 65536
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=65536))]
-    pub(crate) batch: u64,
     #[command(flatten)]
-    pub(crate) waiting: BenchWaitArgs,
-    #[command(flatten)]
-    pub(crate) common: BenchArgs,
+    pub(crate) batches: BatchArgs,
 }
 
 #[derive(Debug, Args)]

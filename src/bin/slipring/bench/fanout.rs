@@ -4,15 +4,16 @@ use serde_json::json;
 
 use super::report::{Axis, Plot, Report, Scale, Series};
 use super::stage::{Plan, Stage};
-use super::{Conditions, RATE, over_time, throughput_over_time};
-use crate::args::FanoutArgs;
+use super::{Conditions, RATE, counted, over_time, throughput_over_time};
+use crate::args::{BatchArgs, FanoutArgs};
 use crate::failure::Failure;
 use crate::table::{Table, grouped};
 
 const GROUPS: [u64; 5] = [1, 2, 4, 8, 16];
 
 pub(crate) fn run(args: &FanoutArgs) -> Result<Report, Failure> {
-    let (common, time) = (&args.common, args.common.seconds(1));
+    let BatchArgs { batch, waiting, common } = &args.batches;
+    let time = common.seconds(1);
     let counts = common.list(&args.groups, &GROUPS);
     let stage = Stage::new(common, time, counts.len())?;
     let mut table = Table::new(&[
@@ -27,8 +28,8 @@ pub(crate) fn run(args: &FanoutArgs) -> Result<Report, Failure> {
     let mut curves = names.map(|name| Series { name: name.to_owned(), points: Vec::new() });
     let (mut results, mut lines, mut conditions) = (Vec::new(), Vec::new(), None);
     for &count in &counts {
-        let plan = Plan { consumers: count, ..Plan::new(args.batch, args.waiting) };
-        let outcome = stage.measure(&format!("{count} groups"), &plan)?;
+        let plan = Plan { consumers: count, ..Plan::new(*batch, *waiting) };
+        let outcome = stage.measure(&counted(count, "group"), &plan)?;
         let publish = outcome.producer.rate();
         let readers: Vec<f64> = outcome.consumers.iter().map(|said| said.rate()).collect();
         let slowest = readers.iter().copied().fold(f64::INFINITY, f64::min);
@@ -49,13 +50,13 @@ pub(crate) fn run(args: &FanoutArgs) -> Result<Report, Failure> {
             "reader_rates": readers,
             "samples": samples,
         }));
-        lines.push((format!("{count} groups"), samples));
-        conditions = Some(Conditions::of(common, time, args.waiting.wait, &outcome));
+        lines.push((counted(count, "group"), samples));
+        conditions = Some(Conditions::of(common, time, waiting.wait, &outcome));
     }
     stage.finish();
     let conditions = conditions.unwrap_or_default();
     let mut settings = conditions.settings();
-    settings["batch"] = json!(args.batch);
+    settings["batch"] = json!(batch);
     let curve = Plot {
         title: "Fan-out curve".to_owned(),
         x: Axis { name: "exclusive groups, each with a reader process", scale: Scale::at(&counts) },
@@ -67,8 +68,7 @@ pub(crate) fn run(args: &FanoutArgs) -> Result<Report, Failure> {
     Ok(Report {
         bench: "fanout",
         summary: format!(
-            "one producer, a reader process for each exclusive group, batches of {}; {conditions}",
-            args.batch
+            "one producer, a reader process for each exclusive group, batches of {batch}; {conditions}"
         ),
         settings,
         table,

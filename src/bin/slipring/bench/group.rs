@@ -4,15 +4,16 @@ use serde_json::json;
 
 use super::report::{Axis, Plot, Report, Scale, Series};
 use super::stage::{Outcome, Plan, Stage};
-use super::{Conditions, RATE, over_time, throughput_over_time};
-use crate::args::GroupBenchArgs;
+use super::{Conditions, RATE, counted, over_time, throughput_over_time};
+use crate::args::{BatchArgs, GroupBenchArgs};
 use crate::failure::Failure;
 use crate::table::{Table, grouped};
 
 const MEMBERS: [u64; 3] = [1, 2, 4];
 
 pub(crate) fn run(args: &GroupBenchArgs) -> Result<Report, Failure> {
-    let (common, time) = (&args.common, args.common.seconds(1));
+    let BatchArgs { batch, waiting, common } = &args.batches;
+    let time = common.seconds(1);
     let counts = common.list(&args.members, &MEMBERS);
     let stage = Stage::new(common, time, counts.len())?;
     let mut table = Table::new(&[
@@ -30,8 +31,8 @@ pub(crate) fn run(args: &GroupBenchArgs) -> Result<Report, Failure> {
     let mut parts = names.map(|name| Series { name: name.to_owned(), points: Vec::new() });
     let (mut results, mut lines, mut conditions) = (Vec::new(), Vec::new(), None);
     for &count in &counts {
-        let plan = Plan { consumers: count, shared: true, ..Plan::new(args.batch, args.waiting) };
-        let outcome = stage.measure(&format!("{count} members"), &plan)?;
+        let plan = Plan { consumers: count, shared: true, ..Plan::new(*batch, *waiting) };
+        let outcome = stage.measure(&counted(count, "member"), &plan)?;
         let (shares, service) = (shares(&outcome), outcome.service_rate());
         let smallest = shares.iter().copied().fold(1.0, f64::min);
         let largest = shares.iter().copied().fold(0.0, f64::max);
@@ -64,13 +65,13 @@ pub(crate) fn run(args: &GroupBenchArgs) -> Result<Report, Failure> {
             "redelivered": redelivered,
             "samples": samples,
         }));
-        lines.push((format!("first of {count} members"), samples));
-        conditions = Some(Conditions::of(common, time, args.waiting.wait, &outcome));
+        lines.push((format!("first of {}", counted(count, "member")), samples));
+        conditions = Some(Conditions::of(common, time, waiting.wait, &outcome));
     }
     stage.finish();
     let conditions = conditions.unwrap_or_default();
     let mut settings = conditions.settings();
-    settings["batch"] = json!(args.batch);
+    settings["batch"] = json!(batch);
     let plot = |title: &str, unit, series, note: &str| Plot {
         title: title.to_owned(),
         x: Axis { name: "members of the shared group, processes", scale: Scale::at(&counts) },
@@ -83,8 +84,7 @@ pub(crate) fn run(args: &GroupBenchArgs) -> Result<Report, Failure> {
     Ok(Report {
         bench: "group",
         summary: format!(
-            "one producer, the members of one shared group, batches of {}, acked; {conditions}",
-            args.batch
+            "one producer, the members of one shared group, batches of {batch}, acked; {conditions}"
         ),
         settings,
         table,

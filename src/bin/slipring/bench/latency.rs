@@ -38,7 +38,7 @@ pub(crate) fn run(args: &LatencyArgs) -> Result<Report, Failure> {
     let delays = Plot {
         title: "Latency percentiles".to_owned(),
         x: Axis { name: PERCENTILE, scale: Scale::Quantiles },
-        y: Axis { name: "delay, µs", scale: Scale::Log },
+        y: Axis { name: "delay (log scale)", scale: Scale::Times },
         series: vec![
             percentiles("since it was due", &from_due),
             percentiles("since it was sent", &from_sent),

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use crate::clock::now;
 use crate::failure::Failure;
 
-/// Messages between two looks at the clock, at least.
-const LOOK_EVERY: u64 = 64;
+/// Messages between two looks at the clock, at most.
+const STEP_MAX: u64 = 64;
 /// The longest time that a histogram has a place for.
 pub(crate) const LONGEST: u64 = 60_000_000_000;
 
@@ -16,6 +16,8 @@ pub(crate) const LONGEST: u64 = 60_000_000_000;
 pub(crate) struct Meter {
     every: u64,
     look_at: u64,
+    looked: u64,
+    step: u64,
     sample_at: u64,
     samples: Vec<(u64, u64)>,
 }
@@ -24,7 +26,7 @@ impl Meter {
     /// Samples every 100 ms; more often in a short run, so that there are some, and less in a long one.
     pub(crate) fn new(time: u64) -> Meter {
         let every = (time / 20).clamp(2_000_000, 100_000_000).max(time / 1000);
-        Meter { every, look_at: 0, sample_at: 0, samples: Vec::new() }
+        Meter { every, look_at: 0, looked: 0, step: 1, sample_at: 0, samples: Vec::new() }
     }
 
     /// The time, if it is time to look at the clock again.
@@ -33,8 +35,10 @@ impl Meter {
         if count < self.look_at {
             return Ok(None);
         }
-        self.look_at = count + LOOK_EVERY;
         let time = now()?;
+        self.step = step(self.step, time.saturating_sub(self.looked), self.every);
+        self.look_at = count + self.step;
+        self.looked = time;
         if time >= self.sample_at {
             self.sample_at = time + self.every;
             self.samples.push((time, count));
@@ -45,6 +49,12 @@ impl Meter {
     pub(crate) fn value(&self) -> Value {
         json!(self.samples)
     }
+}
+
+/// How many messages until the next look, after so many that took so long: more of them only while they are far from
+/// an interval between samples.
+fn step(before: u64, took: u64, every: u64) -> u64 {
+    if took < every / 16 { (before * 2).min(STEP_MAX) } else { 1 }
 }
 
 /// Samples that were told: seconds since `begin`, and messages per second up to then.
@@ -96,6 +106,12 @@ mod tests {
         }
         let again = told(&tell(&histogram)).unwrap();
         assert_eq!(again, histogram);
+    }
+
+    #[test]
+    fn the_clock_is_looked_at_seldom_only_while_messages_come_fast() {
+        let fast = (0..10).fold(1, |before, _| step(before, 10, 1000));
+        assert_eq!((fast, step(1, 10, 1000), step(fast, 100, 1000)), (STEP_MAX, 2, 1));
     }
 
     #[test]

@@ -33,8 +33,8 @@ pub(crate) fn run(command: &BenchCommand) -> Result<(), Failure> {
     let common = match command {
         BenchCommand::Latency(args) => &args.common,
         BenchCommand::Throughput(args) => &args.common,
-        BenchCommand::Fanout(args) => &args.common,
-        BenchCommand::Group(args) => &args.common,
+        BenchCommand::Fanout(args) => &args.batches.common,
+        BenchCommand::Group(args) => &args.batches.common,
         BenchCommand::Wake(args) => &args.common,
     };
     if let Some(path) = &common.html {
@@ -56,7 +56,12 @@ fn over_time(outcome: &Outcome) -> Vec<(f64, f64)> {
     outcome.consumers.first().map_or_else(Vec::new, |said| said.over_time(begin))
 }
 
-/// Lines with their names; some of them, if there are many.
+/// 1 as "1 group", 2 as "2 groups".
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Lines with their names.
 fn throughput_over_time(lines: impl IntoIterator<Item = (String, Vec<(f64, f64)>)>) -> Plot {
     Plot {
         title: "Throughput over time".to_owned(),

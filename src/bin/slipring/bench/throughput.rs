@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::report::{Axis, Plot, Report, Scale, Series, bytes_per_second};
 use super::stage::{Plan, Stage};
-use super::{Conditions, RATE, over_time, throughput_over_time};
+use super::{Conditions, RATE, throughput_over_time};
 use crate::args::ThroughputArgs;
 use crate::failure::Failure;
 use crate::table::{Table, grouped};
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &ThroughputArgs) -> Result<Report, Failure> {
             grouped(service as u64),
             bytes_per_second(service, common.payload),
         ]);
-        let samples = over_time(&outcome);
+        let samples = super::over_time(&outcome);
         results.push(json!({
             "batch": batch,
             "sent": messages,
@@ -62,6 +62,10 @@ pub(crate) fn run(args: &ThroughputArgs) -> Result<Report, Failure> {
             .to_owned(),
     };
     let conditions = conditions.unwrap_or_default();
+    let mut over_time = throughput_over_time(some_of(lines));
+    if batches.len() > 3 {
+        over_time.note += " Of the batch sizes the first, the fastest and the last.";
+    }
     Ok(Report {
         bench: "throughput",
         summary: format!(
@@ -70,7 +74,7 @@ pub(crate) fn run(args: &ThroughputArgs) -> Result<Report, Failure> {
         settings: conditions.settings(),
         table,
         results,
-        plots: vec![curve, throughput_over_time(some_of(lines))],
+        plots: vec![curve, over_time],
     })
 }
 

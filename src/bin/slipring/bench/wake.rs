@@ -66,7 +66,7 @@ pub(crate) fn run(args: &WakeBenchArgs) -> Result<Report, Failure> {
     let plot = |title: &str, unit, series, note: &str| Plot {
         title: title.to_owned(),
         x: Axis { name: PERCENTILE, scale: Scale::Quantiles },
-        y: Axis { name: unit, scale: Scale::Log },
+        y: Axis { name: unit, scale: Scale::Times },
         series,
         note: note.to_owned(),
     };
@@ -85,13 +85,13 @@ pub(crate) fn run(args: &WakeBenchArgs) -> Result<Report, Failure> {
         plots: vec![
             plot(
                 "Delay of waking",
-                "publication to receipt, µs",
+                "publication to receipt (log scale)",
                 delays,
                 "In mode none nobody is woken: the consumer looks once in a millisecond.",
             ),
             plot(
                 "Cost of a publication",
-                "time of the call, µs",
+                "time of the call (log scale)",
                 costs,
                 "With a consumer asleep, and right after, when nobody sleeps any more. Both with the time of \
                  reading the clock.",

@@ -2,10 +2,12 @@
 
 use std::fmt::Write;
 
+use serde_json::Value;
+
 use super::{Machine, Report};
 
-/// Colours follow the reader's choice of light or dark; those of the series differ in lightness as well, and
-/// each series has marks of its own.
+/// Colours follow the reader's choice of light or dark. Each series has marks and, so that one shows below another,
+/// dashes of its own.
 const STYLE: &str = "
 :root { color-scheme: light dark; --back: #fff; --text: #1b1f24; --soft: #656d76; --grid: #d8dee4;
   --s0: #0550ae; --s1: #bc4c00; --s2: #1a7f37; --s3: #8250df; --s4: #bf3989; --s5: #6e5a00; }
@@ -17,10 +19,11 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; } th, td { padding: .25rem .75rem; border-bottom: 1px solid var(--grid); }
 th { color: var(--soft); font-weight: 600; text-align: left; } td { font-variant-numeric: tabular-nums; }
+.number { text-align: right; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; } dt { color: var(--soft); }
 dd { margin: 0; overflow-wrap: anywhere; }
-figure { margin: 2rem 0; } figcaption { color: var(--soft); }
-svg { width: 100%; height: auto; } svg text { fill: var(--text); font-size: 13px; }
+figure { margin: 2rem 0; overflow-x: auto; } figcaption { color: var(--soft); }
+svg { width: 100%; min-width: 40rem; height: auto; } svg text { fill: var(--text); font-size: 13px; }
 svg .title { font-size: 16px; font-weight: 600; } svg .tick { fill: var(--soft); }
 svg .grid { stroke: var(--grid); } svg .axis { stroke: var(--soft); }
 svg .line { fill: none; stroke-width: 2; }
@@ -44,27 +47,50 @@ pub(super) fn page(report: &Report, machine: &Machine) -> String {
     }
     let _ = write!(page, "<h2>Machine</h2>\n{}", list(&machine.lines()));
     let settings = report.settings.as_object().into_iter().flatten();
-    let settings: Vec<_> = settings
-        .map(|(name, value)| {
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            (name.as_str(), text)
-        })
-        .collect();
+    let settings: Vec<_> = settings.map(|(name, value)| setting(name, value)).collect();
     let _ = write!(page, "<h2>Settings</h2>\n{}</body>\n</html>\n", list(&settings));
     page
 }
 
+fn setting<'a>(name: &'a str, value: &Value) -> (&'a str, String) {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Array(list) if list.is_empty() => return (name, "none".to_owned()),
+        Value::Array(list) => list.iter().map(Value::to_string).collect::<Vec<_>>().join(", "),
+        // 1.0 as 1.
+        Value::Number(number) => number.as_f64().map_or_else(String::new, |it| it.to_string()),
+        other => other.to_string(),
+    };
+    let unit = match name {
+        "payload" => " bytes",
+        "batch" | "capacity" => " messages",
+        "pause" | "seconds" => " s",
+        "rate" => " messages/s",
+        _ => "",
+    };
+    (name, text + unit)
+}
+
+const DASHES: [&str; super::plot::STYLES] = ["none", "8 4", "3 3", "12 3 3 3", "6 2", "1 3"];
+
 fn series_style() -> String {
-    let style =
-        |i| format!("svg .s{i} {{ stroke: var(--s{i}); }} svg .m{i} {{ fill: var(--s{i}); }}\n");
-    (0..super::plot::STYLES).map(style).collect()
+    let style = |(i, dashes): (usize, &&str)| {
+        format!(
+            "svg .s{i} {{ stroke: var(--s{i}); stroke-dasharray: {dashes}; }} svg .m{i} {{ fill: var(--s{i}); }}\n"
+        )
+    };
+    DASHES.iter().enumerate().map(style).collect()
 }
 
 fn table(report: &Report) -> String {
+    let numbers = report.table.numbers();
     let mut text = String::from("<table>\n");
     for (i, row) in report.table.cells().enumerate() {
         let tag = if i == 0 { "th" } else { "td" };
-        let cells = row.iter().map(|cell| format!("<{tag}>{}</{tag}>", escape(cell)));
+        let cells = row.iter().zip(&numbers).map(|(cell, number)| {
+            let class = if *number { " class=\"number\"" } else { "" };
+            format!("<{tag}{class}>{}</{tag}>", escape(cell))
+        });
         let _ = writeln!(text, "<tr>{}</tr>", cells.collect::<String>());
     }
     text.push_str("</table>");

@@ -1,14 +1,28 @@
 //! The machine that the figures are of.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+
+/// Where the kernel does not tell.
+const UNKNOWN: &str = "unknown";
 
 #[derive(Debug)]
 pub(crate) struct Machine {
     processor: String,
     processors: usize,
+    /// Which processors each core has, as the kernel lists them: those of one core share its parts.
+    cores: BTreeSet<String>,
+    caches: String,
+    governor: String,
+    is_virtual: bool,
     kernel: String,
+    /// What the kernel takes the time from; reading it is part of some delays.
+    clock: String,
+    /// Seconds since 1970.
+    time: u64,
     /// The average of the minute before.
     load: f64,
     version: &'static str,
@@ -29,9 +43,18 @@ impl Machine {
             name => format!("{name}, family {}, model {}", field("cpu family"), field("model\t")),
         };
         let load = read("/proc/loadavg");
+        let processors = info.lines().filter(|line| line.starts_with("processor")).count();
+        let cores = (0..processors).map(|i| of_processor(i, "topology/thread_siblings_list"));
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Machine {
             processor,
-            processors: info.lines().filter(|line| line.starts_with("processor")).count(),
+            processors,
+            cores: cores.collect(),
+            caches: caches(),
+            governor: of_processor(0, "cpufreq/scaling_governor"),
+            is_virtual: field("flags").split(' ').any(|flag| flag == "hypervisor"),
+            clock: told("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+            time: since_1970.as_secs(),
             kernel: format!("Linux {}", read("/proc/sys/kernel/osrelease").trim()),
             load: load.split(' ').next().and_then(|it| it.parse().ok()).unwrap_or(0.0),
             version: env!("CARGO_PKG_VERSION"),
@@ -47,7 +70,13 @@ impl Machine {
         json!({
             "processor": self.processor,
             "processors": self.processors,
+            "cores": self.cores,
+            "caches": self.caches,
+            "governor": self.governor,
+            "virtual": self.is_virtual,
             "kernel": self.kernel,
+            "clock": self.clock,
+            "time": self.time,
             "load": self.load,
             "version": self.version,
             "build": self.build,
@@ -64,16 +93,68 @@ impl Machine {
     }
 
     /// Names and values for people.
-    pub(crate) fn lines(&self) -> [(&'static str, String); 6] {
+    pub(crate) fn lines(&self) -> [(&'static str, String); 11] {
+        let cores: Vec<&str> = self.cores.iter().map(String::as_str).collect();
+        let is_virtual = if self.is_virtual { "yes" } else { "no" };
         [
             ("Processor", self.processor.clone()),
             ("Processors", self.processors.to_string()),
-            ("Kernel", self.kernel.clone()),
+            ("Processors of each core", cores.join("; ")),
+            ("Caches", self.caches.clone()),
+            ("Frequency governor", self.governor.clone()),
+            ("Virtual machine", is_virtual.to_owned()),
+            ("Kernel and its clock", format!("{}, {}", self.kernel, self.clock)),
             ("Load when it began", self.load.to_string()),
+            ("Began", utc(self.time)),
             ("Program", format!("slipring {}, {} build", self.version, self.build)),
             ("Command", self.command.clone()),
         ]
     }
+}
+
+/// What the kernel says of one processor.
+fn of_processor(i: usize, what: &str) -> String {
+    told(&format!("/sys/devices/system/cpu/cpu{i}/{what}"))
+}
+
+/// Of the first processor, nearest first.
+fn caches() -> String {
+    let cache = |i| {
+        let field = |name| of_processor(0, &format!("cache/index{i}/{name}"));
+        let kind = match &*field("type") {
+            "Data" => "d",
+            "Instruction" => "i",
+            _ => "",
+        };
+        format!("L{}{kind} {}", field("level"), field("size"))
+    };
+    let known = |i: &usize| fs::exists(format!("/sys/devices/system/cpu/cpu0/cache/index{i}"));
+    let there = (0..8).take_while(|i| known(i).unwrap_or(false));
+    let caches: Vec<String> = there.map(cache).collect();
+    if caches.is_empty() { UNKNOWN.to_owned() } else { caches.join(", ") }
+}
+
+/// A time of the Gregorian calendar.
+fn utc(time: u64) -> String {
+    let leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
+    let (mut year, mut day) = (1970, time / 86_400);
+    while day >= 365 + u64::from(leap(year)) {
+        day -= 365 + u64::from(leap(year));
+        year += 1;
+    }
+    let february = 28 + u64::from(leap(year));
+    let mut month = 1;
+    for days in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30] {
+        if day < days {
+            break;
+        }
+        day -= days;
+        month += 1;
+    }
+    let (hour, minute) = (time / 3600 % 24, time / 60 % 60);
+    format!("{year}-{month:02}-{:02} {hour:02}:{minute:02} UTC", day + 1)
 }
 
 fn arguments() -> impl Iterator<Item = String> {
@@ -82,4 +163,30 @@ fn arguments() -> impl Iterator<Item = String> {
 
 fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default()
+}
+
+/// What stands in a file of one line.
+fn told(path: &str) -> String {
+    match read(path).trim() {
+        "" => UNKNOWN.to_owned(),
+        text => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_dates() {
+        let seen = [0, 951_782_399, 951_782_400, 951_868_800, 1_798_761_599].map(utc);
+        let dates = [
+            "1970-01-01 00:00 UTC",
+            "2000-02-28 23:59 UTC",
+            "2000-02-29 00:00 UTC",
+            "2000-03-01 00:00 UTC",
+            "2026-12-31 23:59 UTC",
+        ];
+        assert_eq!(seen, dates);
+    }
 }

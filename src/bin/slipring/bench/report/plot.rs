@@ -18,6 +18,8 @@ const BOTTOM: f64 = 325.0;
 const ENTRIES: usize = 3;
 const ENTRY_WIDTH: f64 = (RIGHT - LEFT) / ENTRIES as f64;
 const ENTRY_HEIGHT: f64 = 20.0;
+/// The length of a line in the legend.
+const SAMPLE: f64 = 36.0;
 /// From the axis to the first row of the legend.
 const LEGEND: f64 = 62.0;
 /// Marks on a line, at most.
@@ -44,7 +46,8 @@ pub(crate) struct Axis {
 pub(crate) enum Scale {
     /// From zero.
     Linear,
-    Log,
+    /// Logarithmic, of microseconds.
+    Times,
     /// Logarithmic, with these values named and no others.
     LogAt(Vec<f64>),
     /// Of quantiles, so that each further nine takes as much room as the one before.
@@ -58,6 +61,15 @@ impl Scale {
         values.sort_by(f64::total_cmp);
         Scale::LogAt(values)
     }
+
+    /// A value of it as people write it.
+    fn text(&self, value: f64) -> String {
+        match self {
+            Scale::Quantiles => ((value * 1e7).round() / 1e5).to_string(),
+            Scale::Times => short(value, &[(1e6, " s"), (1e3, " ms"), (1.0, " µs"), (1e-3, " ns")]),
+            _ => short(value, &[(1e9, " G"), (1e6, " M"), (1e3, " k"), (1.0, "")]),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -68,7 +80,7 @@ pub(crate) struct Series {
 
 /// A line through the quantiles of a distribution of nanoseconds, in microseconds.
 pub(crate) fn percentiles(name: &str, histogram: &Histogram<u64>) -> Series {
-    let quantiles = (0..=40).map(|i| 1.0 - 10f64.powf(-f64::from(i) / 10.0));
+    let quantiles = (0..=100).map(|i| 1.0 - 10f64.powf(-f64::from(i) / 20.0));
     // Beyond this a quantile is the greatest value and nothing else.
     let known = quantiles.filter(|quantile| (1.0 - quantile) * histogram.len() as f64 > 0.5);
     let point = |quantile| (quantile, histogram.value_at_quantile(quantile) as f64 / 1e3);
@@ -90,19 +102,18 @@ impl Ruler {
         let lowest = values.filter(|value| *value > 0.0).fold(f64::INFINITY, f64::min);
         let ticks = match scale {
             Scale::Linear => linear_ticks(highest),
-            Scale::Log => log_ticks(lowest.min(highest), highest),
+            Scale::Times => log_ticks(lowest.min(highest), highest),
             Scale::LogAt(at) => at.clone(),
-            Scale::Quantiles => vec![0.0, 0.5, 0.9, 0.99, 0.999, 0.9999],
-        };
-        let label = |value: &f64| match scale {
-            Scale::Quantiles => format!("{}", (value * 1e6).round() / 1e4),
-            _ => short(*value),
+            Scale::Quantiles => quantile_ticks(highest),
         };
         let mut ruler = Ruler { from: 0.0, to: 1.0, ticks: Vec::new(), scale: scale.clone() };
-        ruler.ticks = ticks.iter().map(|value| (ruler.stretch(*value), label(value))).collect();
+        ruler.ticks =
+            ticks.iter().map(|value| (ruler.stretch(*value), scale.text(*value))).collect();
         let ends = (ruler.ticks.first(), ruler.ticks.last());
         if let (Some((from, _)), Some((to, _))) = ends {
-            (ruler.from, ruler.to) = (*from, if to > from { *to } else { from + 1.0 });
+            // A single value stands in the middle.
+            (ruler.from, ruler.to) =
+                if to > from { (*from, *to) } else { (from - 1.0, from + 1.0) };
         }
         ruler
     }
@@ -110,7 +121,7 @@ impl Ruler {
     fn stretch(&self, value: f64) -> f64 {
         match self.scale {
             Scale::Linear => value,
-            Scale::Log | Scale::LogAt(_) => value.max(1e-12).log10(),
+            Scale::Times | Scale::LogAt(_) => value.max(1e-12).log10(),
             Scale::Quantiles => -(1.0 - value).max(1e-9).log10(),
         }
     }
@@ -133,6 +144,13 @@ fn linear_ticks(highest: f64) -> Vec<f64> {
     (0..=count).map(|i| f64::from(i) * step).collect()
 }
 
+/// Up to the first that is not below the highest.
+fn quantile_ticks(highest: f64) -> Vec<f64> {
+    let ticks = [0.0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999];
+    let count = ticks.iter().position(|tick| *tick >= highest).unwrap_or(ticks.len() - 1) + 1;
+    ticks.into_iter().take(count.max(2)).collect()
+}
+
 /// From the power of ten below to the one above; with 2 and 5 if there are few.
 fn log_ticks(lowest: f64, highest: f64) -> Vec<f64> {
     let (lowest, highest) = if highest > 0.0 { (lowest, highest) } else { (1.0, 10.0) };
@@ -144,10 +162,11 @@ fn log_ticks(lowest: f64, highest: f64) -> Vec<f64> {
     ticks.chain([10f64.powi(to)]).collect()
 }
 
-/// 1500000 as 1.5 M.
-fn short(value: f64) -> String {
-    let units = [(1e9, " G"), (1e6, " M"), (1e3, " k"), (1.0, "")];
-    let (unit, suffix) = units.into_iter().find(|(unit, _)| value >= *unit).unwrap_or((1.0, ""));
+/// 1500000 as 1.5 M; the units from the largest to the smallest.
+fn short(value: f64, units: &[(f64, &str)]) -> String {
+    // A power of ten may lie a little below itself.
+    let fits = |(unit, _): &&(f64, &str)| value >= unit * (1.0 - 1e-9);
+    let (unit, suffix) = units.iter().find(fits).or(units.last()).unwrap_or(&(1.0, ""));
     format!("{}{suffix}", (value / unit * 1e4).round() / 1e4)
 }
 
@@ -165,7 +184,7 @@ impl Plot {
         );
         self.axes(&mut svg, &x, &y);
         for (i, series) in self.series.iter().enumerate() {
-            draw(&mut svg, i, series, &x, &y);
+            self.draw(&mut svg, i, series, &x, &y);
         }
         svg.push_str("</svg>\n");
         svg
@@ -204,6 +223,33 @@ impl Plot {
             escape(self.y.name)
         );
     }
+
+    /// A line, its marks, and its entry in the legend.
+    fn draw(&self, svg: &mut String, i: usize, series: &Series, x: &Ruler, y: &Ruler) {
+        let style = i % STYLES;
+        let name = escape(&series.name);
+        let place = |(at, value): &(f64, f64)| (across(x.place(*at)), down(y.place(*value)));
+        let places = series.points.iter().map(place);
+        let line: String =
+            places.clone().map(|(at, value)| format!("{at:.1},{value:.1} ")).collect();
+        let _ = writeln!(svg, "<polyline class=\"line s{style}\" points=\"{}\"/>", line.trim_end());
+        let step = series.points.len().div_ceil(MARKS_MAX).max(1);
+        for ((at, value), point) in places.zip(&series.points).step_by(step) {
+            let (shown_at, shown) = (self.x.scale.text(point.0), self.y.scale.text(point.1));
+            mark(svg, style, at, value, &format!("{name}: {shown} at {shown_at}"));
+        }
+        let at = LEFT + ENTRY_WIDTH * (i % ENTRIES) as f64;
+        let row = BOTTOM + LEGEND + ENTRY_HEIGHT * (i / ENTRIES) as f64;
+        let middle = row - 4.0;
+        let _ = writeln!(
+            svg,
+            "<line class=\"line s{style}\" x1=\"{at:.1}\" x2=\"{:.1}\" y1=\"{middle:.1}\" y2=\"{middle:.1}\"/>\
+             <text x=\"{:.1}\" y=\"{row:.1}\">{name}</text>",
+            at + SAMPLE,
+            at + SAMPLE + 8.0
+        );
+        mark(svg, style, at + SAMPLE / 2.0, middle, &name);
+    }
 }
 
 fn across(part: f64) -> f64 {
@@ -212,25 +258,6 @@ fn across(part: f64) -> f64 {
 
 fn down(part: f64) -> f64 {
     BOTTOM - part * (BOTTOM - TOP)
-}
-
-/// A line, its marks, and its entry in the legend.
-fn draw(svg: &mut String, i: usize, series: &Series, x: &Ruler, y: &Ruler) {
-    let style = i % STYLES;
-    let name = escape(&series.name);
-    let places =
-        series.points.iter().map(|(at, value)| (across(x.place(*at)), down(y.place(*value))));
-    let line: String = places.clone().map(|(at, value)| format!("{at:.1},{value:.1} ")).collect();
-    let _ = writeln!(svg, "<polyline class=\"line s{style}\" points=\"{}\"/>", line.trim_end());
-    let step = series.points.len().div_ceil(MARKS_MAX).max(1);
-    for ((at, value), (shown_at, shown)) in places.zip(&series.points).step_by(step) {
-        let title = format!("{name}: {} at {}", short(*shown), (shown_at * 1e6).round() / 1e6);
-        mark(svg, style, at, value, &title);
-    }
-    let at = LEFT + ENTRY_WIDTH * (i % ENTRIES) as f64;
-    let row = BOTTOM + LEGEND + ENTRY_HEIGHT * (i / ENTRIES) as f64;
-    mark(svg, style, at + 6.0, row - 4.0, &name);
-    let _ = writeln!(svg, "<text x=\"{:.1}\" y=\"{row:.1}\">{name}</text>", at + 18.0);
 }
 
 /// A mark of another shape for each of three series in turn.
@@ -256,14 +283,23 @@ mod tests {
         assert_eq!(linear_ticks(0.0), [0.0, 1.0]);
         assert_eq!(log_ticks(0.3, 7.0), [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0]);
         assert_eq!(log_ticks(1.0, 20_000.0), [1.0, 10.0, 100.0, 1e3, 1e4, 1e5]);
-        let shown = [0.1, 0.0, 5.0, 1500.0, 2e6, 1e9].map(short);
+        assert_eq!(quantile_ticks(0.98), [0.0, 0.5, 0.9, 0.99]);
+        assert_eq!(quantile_ticks(0.0), [0.0, 0.5]);
+    }
+
+    #[test]
+    fn values_are_short_and_have_their_unit() {
+        let shown = [0.1, 0.0, 5.0, 1500.0, 2e6, 1e9].map(|value| Scale::Linear.text(value));
         assert_eq!(shown, ["0.1", "0", "5", "1.5 k", "2 M", "1 G"]);
+        let shown = [0.01, 1.0, 10f64.powi(3), 2e6, 0.0].map(|value| Scale::Times.text(value));
+        assert_eq!(shown, ["10 ns", "1 µs", "1 ms", "2 s", "0 ns"]);
+        assert_eq!([0.5, 0.99999].map(|value| Scale::Quantiles.text(value)), ["50", "99.999"]);
     }
 
     #[test]
     fn what_has_no_points_is_a_plot_nonetheless() {
         let axis = |scale| Axis { name: "t, s", scale };
-        for scale in [Scale::Linear, Scale::Log, Scale::LogAt(vec![1.0]), Scale::Quantiles] {
+        for scale in [Scale::Linear, Scale::Times, Scale::LogAt(vec![1.0]), Scale::Quantiles] {
             let series = vec![Series { name: "a<b".into(), points: Vec::new() }];
             let (x, y) = (axis(scale.clone()), axis(scale));
             let plot = Plot { title: "T".into(), x, y, series, note: String::new() };
