@@ -16,7 +16,7 @@ use crate::letter::{DeadLetter, Undertaker};
 use crate::message::{Content, OneThread};
 use crate::retries::Retries;
 use crate::ring::claim::Claim;
-use crate::ring::compete::{Took, pass_on};
+use crate::ring::compete::Took;
 use crate::ring::reader::Reader;
 use crate::ring::wake::Place;
 use crate::segment::Trust;
@@ -318,8 +318,7 @@ impl<M: Content + ?Sized> Consumer<M> {
             return Ok(());
         }
         let (view, longest) = (self.view(), Cell::new(SHORT));
-        let mut place = [Place::data(&view, self.group())];
-        let bed = Bed::new(&mut place, || longest.get());
+        let bed = Bed::new([Place::data(&view, self.group())], || longest.get());
         let mut patience = self.patience;
         let found = wait::until(deadline(), &mut patience, bed, |look| {
             let found = self.search(max, look);
@@ -327,18 +326,9 @@ impl<M: Content + ?Sized> Consumer<M> {
                 longest.set(self.longest_sleep());
             }
             found
-        });
-        self.pass_on(&place[0]);
-        let found = found?;
+        })?;
         self.patience = patience;
         if self.keep(found) { Ok(()) } else { Err(RecvError::Timeout) }
-    }
-
-    /// Behind a wait, whatever came of it.
-    pub(crate) fn pass_on(&self, place: &Place<'_>) {
-        if place.was_woken() {
-            pass_on(&self.main.at.view, self.group());
-        }
     }
 
     pub(crate) fn view(&self) -> View {

@@ -176,9 +176,8 @@ impl<M: Content + ?Sized> Select<M> {
         let (views, longest) = (self.consumers.iter().map(Consumer::view), Cell::new(SHORT));
         let views: Vec<_> = views.collect();
         let groups = self.consumers.iter().map(Consumer::group);
-        let mut places: Vec<_> =
-            views.iter().zip(groups).map(|(view, group)| Place::data(view, group)).collect();
-        let bed = Bed::new(&mut places, || longest.get());
+        let places = views.iter().zip(groups).map(|(view, group)| Place::data(view, group));
+        let bed = Bed::new(places.collect::<Vec<_>>(), || longest.get());
         let mut patience = self.patience;
         let found = wait::until(deadline, &mut patience, bed, |look| {
             let found = self.look(max, look);
@@ -186,11 +185,7 @@ impl<M: Content + ?Sized> Select<M> {
                 longest.set(self.longest_sleep());
             }
             found
-        });
-        for (consumer, place) in self.consumers.iter().zip(&places) {
-            consumer.pass_on(place);
-        }
-        let found = found?;
+        })?;
         self.patience = patience;
         found.and_then(|index| self.lend(index)).ok_or(SelectError::Timeout)
     }

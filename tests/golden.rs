@@ -106,7 +106,7 @@ fn every_byte_of_a_segment_is_where_it_was() {
     image.u64(2688, 1003);
     image.u64(2696, 1001 << 8 | 2);
     // The producer woke those who might sleep, here and below.
-    image.u32(2704, 4);
+    image.u32(2840, 4);
     image.u64(2944, 2);
     image.u64(2952, 2);
     image.u64(2960, 5 << 16 | 1 << 8);
@@ -114,7 +114,7 @@ fn every_byte_of_a_segment_is_where_it_was() {
     image.put(3008, b"brief");
     image.u64(3328, 1000 << 8 | 255);
     image.u64(3464, u64::MAX);
-    image.u32(3472, 4);
+    image.u32(3608, 4);
     // Consumer records: start, attempts, pid, epoch, acked, redelivered.
     image.u64(3712, 0);
     image.u64(3728, u64::MAX);

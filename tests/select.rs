@@ -89,7 +89,7 @@ fn a_wait_ends_at_its_timeout_and_not_before() {
     });
 }
 
-/// Where the words lie that consumers sleep at; bit 0: somebody does.
+/// Bit 0: some consumer sleeps.
 const DATA: u64 = 1280;
 
 #[test]

@@ -26,6 +26,9 @@ use crate::wait::Look;
 /// thread that polls is held up. So is one that drops the consumer, for 100 ms at most. A receive that finds
 /// a message does not yield to other tasks.
 ///
+/// A message wakes one sleeper of a group. A future that was woken, and is neither polled nor dropped, keeps it from other
+/// members that sleep, for 100 ms at most.
+///
 /// ```
 /// # let name = format!("doc-async-consumer-{}", std::process::id());
 /// use slipring::Queue;

@@ -24,7 +24,8 @@ use crate::reservation::Reservation;
 /// an eventfd(2), is readable, and try again. It is readable from the start, and stays so until a try says
 /// `None`; so it serves both level-triggered and edge-triggered. It also becomes readable now and then with
 /// nothing there, at least every 100 ms: some things are found by looking only, such as what a killed member of the
-/// group has left. A try that fails does not say when to try again.
+/// group has left. A try that fails does not say when to try again. As long as a consumer that was told is not tried, other
+/// members of its group may sleep beside the message that it was told of, for 100 ms at most.
 ///
 /// The descriptor is one and the same for as long as the handle lives, and only to be waited for: reading or writing
 /// it confuses the handle.
@@ -63,8 +64,9 @@ use crate::reservation::Reservation;
 /// ```
 #[derive(Debug)]
 pub struct Readiness<H> {
-    handle: H,
+    // Before the handle, which leaves its group when it is dropped: what it was woken for is another's then.
     waiting: Waiting,
+    handle: H,
     signal: Arc<Signal>,
 }
 

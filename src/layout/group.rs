@@ -44,21 +44,23 @@ pub(crate) struct Delivery {
     pub(crate) up_to: AtomicU64,
     /// See [`Attempts`]; about the message at the head.
     pub(crate) attempts: AtomicU64,
-    /// Where the group's consumers sleep: bit 0 = somebody does, bit 1 = the producer has left others asleep, rest =
-    /// how often some were woken.
-    pub(crate) wait: WaitWord,
-    /// Reserved. A field, so that no byte of the record is padding.
-    gap: QuietHalf,
+    /// Reserved.
+    pub(crate) spare: Quiet,
     /// Reserved: where an orphaned range may be found.
     pub(crate) orphan: Quiet,
 }
 
-/// What consumers counted that are gone; inspectors add what the records of the others say.
+/// What consumers counted that are gone; inspectors add what the records of the others say. And where consumers sleep.
 #[repr(C)]
 pub(crate) struct Totals {
     pub(crate) acked: Quiet,
     pub(crate) redelivered: Quiet,
     pub(crate) dead_lettered: Quiet,
+    /// Where the group's consumers sleep: bit 0 = somebody does, bit 1 = the producer has left others asleep, rest =
+    /// how often some were woken. Here, where nobody who is busy writes: a producer that wakes reads it of all groups.
+    pub(crate) wait: WaitWord,
+    /// Reserved. A field, so that no byte of the record is padding.
+    gap: QuietHalf,
 }
 
 /// Life of a group's index.
@@ -147,11 +149,16 @@ impl GroupRecord {
             delivery: Line(Delivery {
                 up_to: word(),
                 attempts: AtomicU64::new(Attempts::NONE),
-                wait: WaitWord::new(),
-                gap: QuietHalf::new(0),
+                spare: zero(),
                 orphan: zero(),
             }),
-            totals: Line(Totals { acked: zero(), redelivered: zero(), dead_lettered: zero() }),
+            totals: Line(Totals {
+                acked: zero(),
+                redelivered: zero(),
+                dead_lettered: zero(),
+                wait: WaitWord::new(),
+                gap: QuietHalf::new(0),
+            }),
         }
     }
 }

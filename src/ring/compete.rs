@@ -399,22 +399,27 @@ impl Competitor {
     }
 }
 
-/// The part of a member that was woken, once it has claimed what it wants, or has something else to do: wakes another
-/// one if there is something that nobody has claimed. Not for groups with one consumer.
+/// The duty of a member that was woken, once it has claimed what it wants, or has something else to do: wakes another
+/// one if there is something that nobody has claimed. In a group with one consumer there always is, until it acks, and
+/// nobody else; but the watch may have been woken in its place.
 #[cold]
 pub(crate) fn pass_on(view: &View, group: u8) {
     let words = view.group(group);
-    // Relaxed: carried by the group's state, which its members have seen (P8).
-    if Mode::of(words.identity.traits.load(Ordering::Relaxed)) == Some(Mode::Exclusive) {
-        return;
-    }
     // Acquire. pair C1. An old one costs a wake-up for nothing.
     let head = Head::unpack(words.head.load(Ordering::Acquire)).seq;
     // Acquire. pair P3. Stored before the wake-up that the caller had; of what came later others are told.
     if view.control().tail.load(Ordering::Acquire) > head {
-        // Its publication has changed the word: who announced itself behind that has seen it.
-        words.delivery.wait.wake_one();
+        // Without a count: the publication has changed the word, and who announced itself behind that has seen it; or
+        // its producer is still to wake one itself.
+        words.totals.wait.wake_one();
     }
+}
+
+/// Whether members of `group` compete, so that what one was woken for may be another's.
+pub(super) fn is_shared(view: &View, group: u8) -> bool {
+    let traits = &view.group(group).identity.traits;
+    // Relaxed: carried by the group's state, which its members have seen (P8).
+    Mode::of(traits.load(Ordering::Relaxed)) != Some(Mode::Exclusive)
 }
 
 /// Whether a member of `group` holds something, or is about to. Nobody does in a group with one consumer.

@@ -75,7 +75,7 @@ pub(crate) fn make_group(view: &View, index: u8, position: Position) -> u64 {
     // Relaxed, all of them: carried by the state. Nothing was delivered or counted yet.
     delivery.attempts.store(Attempts::NONE, Ordering::Relaxed);
     delivery.up_to.store(0, Ordering::Relaxed);
-    let Totals { acked, redelivered, dead_lettered } = &*group.totals;
+    let Totals { acked, redelivered, dead_lettered, .. } = &*group.totals;
     for total in [acked, redelivered, dead_lettered] {
         total.store(0, Ordering::Relaxed);
     }
@@ -205,7 +205,7 @@ fn fold_counters(view: &View, record: u8) {
     };
     let counts = [take(&counted.acked), take(&counted.redelivered), take(&counted.dead_lettered)];
     if let Some(group) = group {
-        let Totals { acked, redelivered, dead_lettered } = &*group.totals;
+        let Totals { acked, redelivered, dead_lettered, .. } = &*group.totals;
         for (total, count) in [acked, redelivered, dead_lettered].into_iter().zip(counts) {
             total.store(total.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
         }

@@ -30,9 +30,9 @@
 //! | P9 | where the queue was closed | [`close`]: sequence, then state, Release | [`close`]: state, Acquire, then sequence |
 //! | C1 | a claim, known by the head that it moved | [`compete`]: start, then head, Release | [`compete`]: head, then start, Acquire |
 //! | W1 | what a waker did, or its sleeper's bit | [`wake`]: publication, fence, word | [`wake`], and for those whose sleep is left to it [`watch`]: word, fence, look |
+//! | W2 | who else has made room | [`wake`]: ack, fence | [`wake`]: scan |
 //! | W3 | the bits that the data word's stands for | [`wake`]: group's word, data word, Release | [`wake`]: data word, Acquire, groups' words |
 //! | W4 | the bits of those who were left asleep | [`wake`]: data word, group's word | [`wake`], the same producer: data word |
-//! | W2 | who else has made room | [`wake`]: ack, fence | [`wake`]: scan |
 //! | C2 | a member's reads below its start | [`compete`]: start, Release | [`gate`]: head, then start, Acquire |
 //!
 //! docs/ordering.md adds the model and the mutant of each.

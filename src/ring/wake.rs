@@ -19,7 +19,7 @@
 //! A publication wakes one sleeper of each group, however many sleep and however many messages it has: members of a
 //! shared group would find, all but a few, that others were faster. So a wake-up is a task: whoever was woken, and goes
 //! on with what it has found, or goes away, looks whether something is left that nobody has claimed, and
-//! then wakes the next one (`compete::pass_on`).
+//! then wakes the next one ([`Place`] does so when it is dropped).
 //!
 //! The kernel tells the waker whether others sleep on. It sets both bits for them again then, this time with bit 1, which
 //! says so: who finds it need not make a barrier, since the only one who has to see the bits has stored them itself
@@ -39,11 +39,12 @@
 //! from an earlier sleep, or of a producer that died, costs a wake-up of nobody at most: who sleeps has stored its own.
 //! Garbage costs the bound of a sleep.
 //!
-//! A waker may die between its publication and its wake-up, who was woken before it looks, and a member that dies
-//! wakes nobody. So no sleep is without a bound; that is a part of the protocol.
+//! A waker may die between its publication and its wake-up; who was woken may die, or be stopped, before it looks; and
+//! a member that dies wakes nobody. So no sleep is without a bound; that is a part of the protocol.
 
 use std::time::Duration;
 
+use super::compete::{is_shared, pass_on};
 use super::gate::gate;
 use crate::layout::{View, WakeMode};
 use crate::seq::Head;
@@ -87,7 +88,7 @@ pub(crate) fn everybody(view: &View) {
 pub(crate) fn members(view: &View, group: u8) {
     let group = view.groups().get(usize::from(group));
     if let Some(group) = group.filter(|_| view.wake() != WakeMode::None) {
-        let word = &group.delivery.wait;
+        let word = &group.totals.wait;
         // Release. pair W1, without its fences: who announces itself before, in this word, is woken or does not fall
         // asleep; who does so later has seen what comes before this.
         word.fetch_add(GENERATION, Ordering::Release);
@@ -137,7 +138,7 @@ fn rouse_data(view: &View) {
     // Acquire. pair P8: the same of the groups.
     let mark = view.control().marks.groups.load(Ordering::Acquire);
     for group in view.groups().iter().take(mark as usize) {
-        let word = &group.delivery.wait;
+        let word = &group.totals.wait;
         // Relaxed. pairs W1 and W3: by the fence in `waits`, and the bit above.
         let low = word.load(Ordering::Relaxed) & (WAITING | KEPT);
         if low & WAITING == 0 {
@@ -239,7 +240,7 @@ pub(crate) enum Word {
 impl Word {
     pub(super) fn of(self, view: &View) -> &WaitWord {
         match self {
-            Word::Data { group } => &view.group(group).delivery.wait,
+            Word::Data { group } => &view.group(group).totals.wait,
             Word::Space { .. } => &view.control().space.word,
         }
     }
@@ -249,12 +250,12 @@ impl Word {
 #[derive(Debug)]
 enum Beside<'v> {
     /// The bit of the data word.
-    Summary(&'v WaitWord),
+    Data { view: &'v View, group: u8, shared: bool },
     /// The gate that is worth a wake-up, and where to say so. The look may ask for less.
     Wish(&'v AtomicU64, u64),
 }
 
-/// A word to sleep at, of one queue.
+/// A word to sleep at, of one queue. Dropped behind the last look, it does the duty of those who were woken.
 #[derive(Debug)]
 pub(crate) struct Place<'v> {
     mode: WakeMode,
@@ -262,16 +263,15 @@ pub(crate) struct Place<'v> {
     beside: Beside<'v>,
     /// The word as the sleeper left it, behind which it made a barrier.
     value: Option<u32>,
-    /// It was another behind a sleep.
+    /// It was another behind a sleep that was not over by itself: others may have been meant.
     woken: bool,
 }
 
 impl<'v> Place<'v> {
     pub(crate) fn new(view: &'v View, word: Word) -> Place<'v> {
-        let control = view.control();
         let beside = match word {
-            Word::Data { .. } => Beside::Summary(&control.data),
-            Word::Space { wanted } => Beside::Wish(&control.space.wanted, wanted),
+            Word::Data { group } => Beside::Data { view, group, shared: is_shared(view, group) },
+            Word::Space { wanted } => Beside::Wish(&view.control().space.wanted, wanted),
         };
         Place { mode: view.wake(), word: word.of(view), beside, value: None, woken: false }
     }
@@ -291,11 +291,6 @@ impl<'v> Place<'v> {
         self.value.unwrap_or_default()
     }
 
-    /// Whether this sleeper may have been woken here: others may have been meant.
-    pub(crate) fn was_woken(&self) -> bool {
-        self.woken
-    }
-
     /// Returns whether wakers are bound to see it without a barrier.
     fn announce(&mut self) -> bool {
         if let Beside::Wish(word, wanted) = self.beside {
@@ -306,14 +301,15 @@ impl<'v> Place<'v> {
         // Before that look: a wake-up that comes in between changes the word, and the sleep does not begin.
         let seen = self.word.fetch_or(WAITING, Ordering::Acquire);
         // Nobody has woken since the last sleep here, so the bit has been there since the barrier before that one:
-        // what was published before is seen anyway, and whoever published since will change the word. Or the
-        // producer has set the bits, and sees them at each publication since.
-        let known = self.value == Some(seen) || seen & KEPT != 0;
-        if let Beside::Summary(data) = self.beside
-            && !known
-        {
-            // Release. pair W3: behind the bit that it stands for.
-            data.fetch_or(WAITING, Ordering::Release);
+        // what was published before is seen anyway, and whoever published since will change the word.
+        let mut known = self.value == Some(seen);
+        if let Beside::Data { view, .. } = self.beside {
+            // Or the producer has set the bits, and sees them at each publication since.
+            known |= seen & KEPT != 0;
+            if !known {
+                // Release. pair W3: behind the bit that it stands for.
+                view.control().data.fetch_or(WAITING, Ordering::Release);
+            }
         }
         self.value = Some(seen | WAITING);
         known
@@ -330,6 +326,19 @@ impl<'v> Place<'v> {
     /// Whether anybody wakes who sleeps here.
     pub(crate) fn wakes(&self) -> bool {
         self.mode != WakeMode::None
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        // A model that has failed is over.
+        let over = cfg!(slipring_loom) && std::thread::panicking();
+        if let Beside::Data { view, group, shared: true } = self.beside
+            && self.woken
+            && !over
+        {
+            pass_on(view, group);
+        }
     }
 }
 
@@ -356,7 +365,7 @@ pub(crate) fn announce(places: &mut [Place<'_>]) -> bool {
 }
 
 /// Looks, and if there is nothing sleeps until somebody wakes at one of `places`, or for `longest`, which is
-/// asked behind the look; looks again if it may have been woken. `None`: the caller calls again. Not in mode `none`.
+/// asked behind the look; looks again if it was not that long. `None`: the caller calls again. Not in mode `none`.
 pub(crate) fn sleep<T, E>(
     places: &mut [Place<'_>],
     longest: impl FnOnce() -> Duration,
@@ -370,12 +379,10 @@ pub(crate) fn sleep<T, E>(
     }
     // Who is not heard may be overlooked by wakers.
     let longest = if heard { longest() } else { longest().min(DEAF) };
-    WaitWord::sleep(places.iter().map(|place| (place.word, place.value())), longest);
-    let mut woken = false;
+    let woken = WaitWord::sleep(places.iter().map(|place| (place.word, place.value())), longest);
     for place in places {
-        // Acquire. pair W1: what the waker published.
-        let changed = place.word.load(Ordering::Acquire) != place.value();
-        (woken, place.woken) = (woken | changed, place.woken | changed);
+        // Acquire. pair W1: what the waker published. With several places, not all need be meant.
+        place.woken |= woken && place.word.load(Ordering::Acquire) != place.value();
         if !heard {
             place.value = None;
         }

@@ -22,7 +22,7 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 use std::{ptr, slice};
 
-use super::compete::pass_on;
+use super::compete::{is_shared, pass_on};
 use super::wake::{DEAF, Place, WAITING, Word, announce, rouse};
 use crate::layout::View;
 use crate::sync::{Mutex, MutexGuard, Ordering, WaitWord};
@@ -46,7 +46,8 @@ pub(crate) struct Entry<Q, T> {
 
 impl<Q: Hold, T> Entry<Q, T> {
     fn is_woken(&self) -> bool {
-        // Relaxed: whoever waits looks itself; and before a sleep the kernel asks.
+        // Relaxed: whoever waits looks itself, and before a sleep the kernel asks. Whoever leaves has what the watch
+        // was woken for by the entries' lock.
         self.at.is_some_and(|(word, value)| {
             word.of(self.queue.view()).load(Ordering::Relaxed) != value
         })
@@ -62,7 +63,8 @@ impl<Q: Hold, T> Entry<Q, T> {
 pub(crate) struct Ticket<Q> {
     id: u64,
     queue: Q,
-    word: Word,
+    /// The shared group at whose word it may be woken.
+    group: Option<u8>,
 }
 
 #[derive(Debug)]
@@ -110,8 +112,13 @@ impl<Q: Hold, T> Watch<Q, T> {
             longest = longest.min(DEAF);
         }
         let until = Instant::now() + longest;
+        let group = match at {
+            Some((Word::Data { group }, _)) if is_shared(queue.view(), group) => Some(group),
+            _ => None,
+        };
+        drop(place);
         let id = self.enter(Entry { queue: queue.clone(), at, until, tell: tell() });
-        Ok(Some(Ticket { id, queue, word }))
+        Ok(Some(Ticket { id, queue, group }))
     }
 
     fn enter(&self, entry: Entry<Q, T>) -> u64 {
@@ -129,8 +136,10 @@ impl<Q: Hold, T> Watch<Q, T> {
     /// longer than until the entry's time.
     pub(crate) fn leave(&self, ticket: &Ticket<Q>) -> Option<Entry<Q, T>> {
         let entry = self.lock().waiting.remove(&ticket.id);
+        // If it was told, the lock has brought what the watch was woken for; if the watch is still to look, it leaves
+        // this to whoever has an entry here.
         let woken = entry.as_ref().is_none_or(Entry::is_woken);
-        if let Word::Data { group } = ticket.word
+        if let Some(group) = ticket.group
             && woken
         {
             pass_on(ticket.queue.view(), group);

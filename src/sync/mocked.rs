@@ -146,9 +146,9 @@ impl WaitWord {
     pub(crate) fn sleep<'w>(
         words: impl ExactSizeIterator<Item = (&'w WaitWord, u32)>,
         longest: Duration,
-    ) {
+    ) -> bool {
         if longest.is_zero() {
-            return;
+            return false;
         }
         let bell = Rc::new(Bell::new());
         let mut words = words;
@@ -165,6 +165,7 @@ impl WaitWord {
             bell.wait();
         }
         ASLEEP.with_borrow_mut(|all| all.retain(|(_, other)| !Rc::ptr_eq(other, &bell)));
+        true
     }
 
     fn lock(&self) -> MutexGuard<'_, ()> {

@@ -47,11 +47,11 @@ impl WaitWord {
     }
 
     /// Sleeps until it is woken at any of `words`, for at most `longest`; not at all if one of them is not of its
-    /// value.
+    /// value. Returns `false` if it was certainly not woken, and nothing has changed.
     pub(crate) fn sleep<'w>(
         words: impl ExactSizeIterator<Item = (&'w WaitWord, u32)>,
         longest: Duration,
-    ) {
+    ) -> bool {
         let mut words = words.map(|(word, value)| (word.0.as_ptr(), value));
         match (words.len(), words.next()) {
             // SAFETY: the address of a word that is borrowed.

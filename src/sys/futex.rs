@@ -9,19 +9,24 @@ use std::{io, ptr, thread};
 const FOREVER: Duration = Duration::from_secs(1 << 31);
 
 /// Sleeps for at most `longest`, unless the word at `at` is not `value` (any more). Signals end it early, and
-/// so may nothing at all.
+/// so may nothing at all. Returns `false` if the time was up or a signal came, and nobody had woken it.
 ///
 /// # Safety
 /// `at` is aligned, and mapped while this lasts.
-pub(crate) unsafe fn wait(at: *mut u32, value: u32, longest: Duration) {
+pub(crate) unsafe fn wait(at: *mut u32, value: u32, longest: Duration) -> bool {
     let longest = libc::timespec {
         tv_sec: libc::time_t::try_from(longest.as_secs()).unwrap_or(libc::time_t::MAX),
         tv_nsec: longest.subsec_nanos() as libc::c_long,
     };
     // Without FUTEX_PRIVATE_FLAG: wakers are in other processes.
-    // SAFETY: by the caller's word; the time lives until the call returns. Whatever it returns, the caller looks
-    // again.
-    unsafe { libc::syscall(libc::SYS_futex, at, libc::FUTEX_WAIT, value, &raw const longest) };
+    let (wait, longest) = (libc::FUTEX_WAIT, &raw const longest);
+    // SAFETY: by the caller's word; the time lives until the call returns.
+    let rc = unsafe { libc::syscall(libc::SYS_futex, at, wait, value, longest) };
+    rc == 0 || !matches!(errno(), Some(libc::ETIMEDOUT | libc::EINTR))
+}
+
+fn errno() -> Option<i32> {
+    io::Error::last_os_error().raw_os_error()
 }
 
 /// Sleep of those whom the kernel lets wait at one word only: they have to look.
@@ -44,7 +49,10 @@ const SIZE_U32: u32 = 2;
 ///
 /// # Safety
 /// All are aligned, and mapped while this lasts.
-pub(crate) unsafe fn wait_any(words: impl Iterator<Item = (*mut u32, u32)>, longest: Duration) {
+pub(crate) unsafe fn wait_any(
+    words: impl Iterator<Item = (*mut u32, u32)>,
+    longest: Duration,
+) -> bool {
     let waiters: Vec<_> = words
         .map(|(at, value)| {
             let (value, at) = (u64::from(value), at.expose_provenance() as u64);
@@ -60,11 +68,13 @@ pub(crate) unsafe fn wait_any(words: impl Iterator<Item = (*mut u32, u32)>, long
     let clock = libc::CLOCK_MONOTONIC;
     // SAFETY: by the caller's word; the array and the time live until the call returns.
     let rc = unsafe { libc::syscall(libc::SYS_futex_waitv, at, count, 0, &raw const end, clock) };
-    if rc < 0 {
-        match io::Error::last_os_error().raw_os_error() {
-            // A word has changed, the time is up, or a signal came.
-            Some(libc::EAGAIN | libc::ETIMEDOUT | libc::EINTR) => {}
-            _ => thread::sleep(longest.min(BLIND)),
+    match (rc >= 0).then_some(0).or_else(errno) {
+        // It was woken, or a word has changed.
+        Some(0 | libc::EAGAIN) => true,
+        Some(libc::ETIMEDOUT | libc::EINTR) => false,
+        _ => {
+            thread::sleep(longest.min(BLIND));
+            true
         }
     }
 }

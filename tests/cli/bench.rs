@@ -125,9 +125,17 @@ fn group_members_share_everything() {
 #[test]
 fn wake_measures_each_mode() {
     let value = json(&["wake", "--json", "--smoke", "--modes", "fence,none", "--pause", "0.001"]);
+    assert_wakes(&value, &["fence", "none"]);
+    let value = json(&["wake", "--json", "--smoke", "--modes", "fence", "--members", "3"]);
+    assert_wakes(&value, &["fence"]);
+    assert_eq!(value["settings"]["members"], 3);
+}
+
+fn assert_wakes(value: &Value, modes: &[&str]) {
     let results = value["results"].as_array().unwrap();
-    for (result, mode) in results.iter().zip(["fence", "none"]) {
-        assert_eq!((&result["wake"], &result["sent"]), (&mode.into(), &result["received"]));
+    assert_eq!(results.len(), modes.len());
+    for (result, mode) in results.iter().zip(modes) {
+        assert_eq!((&result["wake"], &result["sent"]), (&(*mode).into(), &result["received"]));
         // A second message follows each that wakes.
         let count = number(&result["sent"]) / 2;
         for what in ["delay", "send_asleep", "send_awake"] {

@@ -4,11 +4,12 @@
 use loom::thread::{JoinHandle, spawn, yield_now};
 
 use super::explore::{Model, Run};
-use super::heap::{Process, Shape};
+use super::heap::{Process, Segment, Shape};
 use super::members::{Worker, filled};
 use super::roles::{Consumer, Producer};
 use super::sleep::{SHAPE as SLEEPERS, alone, joined, receive, takes};
 use crate::ring::close::over_at;
+use crate::ring::control::Position;
 use crate::ring::wake::{KEPT, WAITING};
 use crate::sync::Ordering;
 
@@ -57,11 +58,25 @@ fn two_messages_at_once_wake_two_members() {
     });
 }
 
+/// run3: of three at once, each who is woken wakes the next, who may have announced itself without a barrier.
+#[test]
+fn three_messages_at_once_wake_three_members() {
+    let model = Model::named("three_messages_at_once_wake_three_members").seconds(10.0);
+    model.reaches(&["slept"]).check(|run| {
+        let (segment, writer) = filled(Shape { records: 3, ..SHAPE }, 0);
+        let members = [(); 3].map(|()| Worker::new(run, &segment, 0));
+        let members = members.map(|member| receives(run, member, 1));
+        let writer = writer.send_run(3);
+        let [_a, _b, c] = members.map(|member| member.join().unwrap());
+        c.settle(writer.tail());
+    });
+}
+
 /// w3: one that sleeps says so while the bit of the data word, which somebody left who was killed asleep, is taken
 /// back; its message goes to one that is awake, and it is woken for the next.
 #[test]
 fn no_bit_is_left_without_the_one_that_stands_for_it() {
-    let model = Model::named("no_bit_is_left_without_the_one_that_stands_for_it");
+    let model = Model::named("no_bit_is_left_without_the_one_that_stands_for_it").seconds(12.0);
     model.reaches(&["slept"]).check(|run| {
         let (segment, writer) = filled(SHAPE, 0);
         let [mut awake, asleep] = [(); 2].map(|()| Worker::new(run, &segment, 0));
@@ -116,7 +131,7 @@ fn a_member_that_goes_elsewhere_passes_it_on() {
 /// knows.
 #[test]
 fn a_takeover_knows_of_those_who_sleep() {
-    let model = Model::named("a_takeover_knows_of_those_who_sleep").mortals(1).seconds(2.0);
+    let model = Model::named("a_takeover_knows_of_those_who_sleep").mortals(1).seconds(0.8);
     model.reaches(&["slept", "two sent"]).check(|run| {
         let (segment, writer) = filled(SHAPE, 0);
         let [a, b] = [(); 2].map(|()| Worker::new(run, &segment, 0));
@@ -148,7 +163,7 @@ fn a_takeover_counts_bits_that_nobody_looks_for() {
     model.reaches(&["slept"]).check(|run| {
         let (segment, writer) = filled(SHAPE, 0);
         // Relaxed: before all.
-        segment.view().group(0).delivery.wait.fetch_or(WAITING | KEPT, Ordering::Relaxed);
+        segment.view().group(0).totals.wait.fetch_or(WAITING | KEPT, Ordering::Relaxed);
         let a = receives(run, Worker::new(run, &segment, 0), 1);
         let next = Process::new(&segment);
         let writes = spawn(move || {
@@ -168,20 +183,47 @@ fn closing_wakes_all_members() {
     let model = Model::named("closing_wakes_all_members").seconds(5.0);
     model.reaches(&["slept"]).check(|run| {
         let (segment, writer) = filled(SHAPE, 0);
-        let members = [(); 2].map(|()| {
-            let (worker, run) = (Worker::new(run, &segment, 0), run.clone());
-            worker.works(move |worker| {
-                let segment = worker.segment();
-                let view = segment.view();
-                // The ledger hears of the closing only behind the wake-up.
-                receive(&run, [(view, 0)], || over_at(view, 0));
-            })
-        });
+        let waits = [(); 2].map(|()| told_of_the_end(run, Process::new(&segment), 0));
         writer.close(0);
-        for member in members {
-            member.join().unwrap();
-        }
+        waits.into_iter().for_each(|waits| waits.join().unwrap());
     });
+}
+
+/// endg: the same of two groups.
+#[test]
+fn closing_wakes_all_groups() {
+    Model::named("closing_wakes_all_groups").reaches(&["slept"]).check(|run| {
+        let (segment, process, publisher) = alone(Shape { groups: 2, ..SHAPE });
+        let waits = [0, 1].map(|group| told_of_the_end(run, joined(&segment, group).0, group));
+        Producer::of(&process, publisher, 1).close();
+        waits.into_iter().for_each(|waits| waits.join().unwrap());
+    });
+}
+
+/// endj: a group is made meanwhile.
+#[test]
+fn closing_wakes_who_joins() {
+    Model::named("closing_wakes_who_joins").reaches(&["slept"]).check(|run| {
+        let segment = Segment::new(SHAPE);
+        let process = Process::new(&segment);
+        let producer = Producer::attach(&process, 1).unwrap();
+        let (notes, joiner) = (run.clone(), Process::new(&segment));
+        let joins = spawn(move || {
+            let group = Consumer::of_new(&joiner, Position::Newest).0.member.group;
+            receive(&notes, [(joiner.view(), group)], || over_at(joiner.view(), group));
+        });
+        producer.close();
+        joins.join().unwrap();
+    });
+}
+
+/// A thread that sleeps until `group` is told that no more comes.
+fn told_of_the_end(run: &Run, process: Process, group: u8) -> JoinHandle<()> {
+    let run = run.clone();
+    spawn(move || {
+        // The ledger hears of the closing only behind the wake-up.
+        receive(&run, [(process.view(), group)], || over_at(process.view(), group));
+    })
 }
 
 /// Two groups, each with one consumer.

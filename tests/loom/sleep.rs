@@ -14,7 +14,6 @@ use super::roles::{Consumer, Producer, controlled, make};
 use crate::layout::View;
 use crate::ring::claim::Member;
 use crate::ring::close::over_at;
-use crate::ring::compete::pass_on;
 use crate::ring::control::{Position, remove_group};
 use crate::ring::publish::Publisher;
 use crate::ring::wake::{self, Place};
@@ -40,29 +39,13 @@ pub(super) fn sleep<T, const N: usize>(
     }
 }
 
-/// Sleeps until `look` finds a message, as a consumer of these groups; what it was woken for, and has not taken, is
-/// for others.
+/// Sleeps until `look` finds a message for one of these groups.
 pub(super) fn receive<T, const N: usize>(
     run: &Run,
     groups: [(&View, u8); N],
-    mut look: impl FnMut() -> Option<T>,
+    look: impl FnMut() -> Option<T>,
 ) -> T {
-    let mut places = groups.map(|(view, group)| Place::data(view, group));
-    let forever = || {
-        run.reach("slept");
-        Duration::MAX
-    };
-    let found = loop {
-        if let Ok(Some(found)) = wake::sleep(&mut places, forever, || Ok::<_, ()>(look())) {
-            break found;
-        }
-    };
-    for (place, (view, group)) in places.iter().zip(groups) {
-        if place.was_woken() {
-            pass_on(view, group);
-        }
-    }
-    found
+    sleep(run, groups.map(|(view, group)| Place::data(view, group)), look)
 }
 
 /// Whoever sleeps at `word` looks again, though nobody woke it.
@@ -199,7 +182,7 @@ fn consumer_and_producer_wake_each_other() {
     });
 }
 
-/// s7two: consumers of two groups sleep at the one word.
+/// s7two: consumers of two groups, one look for both.
 #[test]
 fn two_groups_are_woken_at_once() {
     Model::named("two_groups_are_woken_at_once").reaches(&["slept"]).check(|run| {

@@ -12,7 +12,7 @@ use super::heap::{Segment, Shape};
 use super::members::{Worker, filled};
 use super::passing::receives as member_receives;
 use super::roles::{Consumer, Producer};
-use super::sleep::{alone, joined, takes};
+use super::sleep::{alone, joined, receive, takes};
 use crate::ring::wake::Word;
 use crate::ring::watch::Watch as Of;
 use crate::seq::Head;
@@ -212,24 +212,30 @@ fn the_watch_wakes_at_two_queues() {
     });
 }
 
-/// Two groups at one word, by different wake-ups: the first waits for a message which the second has had already,
-/// while the second waits for one that comes only behind that.
+/// Two members of a group, by different wake-ups: one entry may be over while the other is not.
 #[test]
 fn the_watch_wakes_two_at_a_word() {
     let model = Model::named("the_watch_wakes_two_at_a_word").seconds(12.0);
     model.reaches(&["waited"]).check(|run| {
-        let (segment, process, publisher) = alone(Shape { groups: 2, ..SHAPE });
+        let (segment, writer) = filled(SHAPE, 0);
         let watch = Rc::new(Watch::new());
         let watches = watches(&watch);
-        let first = receives(run, &watch, &segment, 0, 1);
-        let second = receives(run, &watch, &segment, 1, 2);
-        let mut producer = Producer::of(&process, publisher, 1);
-        producer.send().unwrap();
-        first.join().unwrap();
-        producer.send().unwrap();
-        second.join().unwrap();
+        let members = [(); 2].map(|()| {
+            let (member, run, watch) =
+                (Worker::new(run, &segment, 0), run.clone(), Rc::clone(&watch));
+            member.works(move |member| {
+                let segment = member.segment();
+                awaits(&run, &watch, &segment, Word::Data { group: 0 }, || member.take(1));
+            })
+        });
+        let writer = writer.produce(|_, producer| {
+            producer.send().unwrap();
+            producer.send().unwrap();
+        });
+        let [_a, b] = members.map(|member| member.join().unwrap());
         end(&watch, &segment);
         watches.join().unwrap();
+        b.settle(writer.tail());
     });
 }
 
@@ -295,5 +301,33 @@ fn the_watch_passes_on_what_it_was_woken_for_too_late() {
         end(&watch, &segment);
         watches.join().unwrap();
         b.settle(writer.tail());
+    });
+}
+
+/// leftx: the same of a group with one consumer, which then sleeps itself.
+#[test]
+fn the_watch_is_not_woken_in_the_place_of_a_consumer() {
+    let model = Model::named("the_watch_is_not_woken_in_the_place_of_a_consumer");
+    model.reaches(&["slept", "waited"]).check(|run| {
+        let (segment, process, publisher) = alone(SHAPE);
+        let watch = Rc::new(Watch::new());
+        let watches = watches(&watch);
+        let (run, at, (reader, member)) = (run.clone(), Rc::clone(&watch), joined(&segment, 0));
+        let reads = spawn(move || {
+            let mut consumer = Consumer::of(&reader, member);
+            let look = || Ok::<_, ()>((!consumer.take(1)).then_some(NEVER));
+            let tell = || Told::Task(Task::new());
+            let word = Word::Data { group: 0 };
+            let Some(ticket) = at.wait(&reader.segment, word, look, tell).unwrap() else { return };
+            run.reach("waited");
+            at.leave(&ticket);
+            receive(&run, [(reader.view(), 0)], || consumer.take(1).then_some(()));
+        });
+        let mut producer = Producer::of(&process, publisher, 1);
+        producer.send().unwrap();
+        reads.join().unwrap();
+        end(&watch, &segment);
+        watches.join().unwrap();
+        segment.settle(producer.tail(), &[(0, 0)]);
     });
 }

@@ -13,8 +13,8 @@ use crate::stream::LONG;
 /// Bit 0: some consumer sleeps.
 const DATA: u64 = 1280;
 /// Where the words lie that the consumers of the first group, and the producer, sleep at. Bit 0: somebody does; from bit
-/// 2 on they count wake-ups, each of them one system call.
-const WAIT: u64 = 2176 + 528;
+/// 2 on they count wake-ups, but those by consumers.
+const WAIT: u64 = 2176 + 664;
 const SPACE: u64 = 1408;
 /// Bit 1: the producer itself has set bit 0, for those who sleep on.
 const LEFT_ASLEEP: u32 = 3;

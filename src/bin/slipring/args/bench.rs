@@ -154,6 +154,9 @@ pub(crate) struct WakeBenchArgs {
     /// Wake modes to measure [default: all]
     #[arg(long, value_enum, value_name = "MODE", value_delimiter = ',')]
     pub(crate) modes: Vec<WakeArg>,
+    /// Consumers that sleep, 1 to 64: members of a shared group if more than 1
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub(crate) members: u64,
     /// Seconds between two messages, at least, 0.0001 to 10; up to as much again is added at random
     #[arg(long, value_name = "SECONDS", default_value = "0.002", value_parser = pause)]
     pub(crate) pause: Duration,

@@ -77,14 +77,15 @@ pub(crate) fn paced(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<
     done(producer, begin, json!({}))
 }
 
-/// One message when the consumer sleeps, and one more when it is awake.
+/// One message when all consumers sleep, and one more when one is awake.
 pub(crate) fn wake(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<(), Failure> {
     let mut producer = producer(queue, args)?;
-    let consumer = queue.snapshot()?.groups.first().and_then(|group| {
-        let member = group.members.iter().find(|member| member.live)?;
-        Some(member.pid)
-    });
-    let consumer = consumer.ok_or_else(|| Failure::failed("there is no consumer to wake"))?;
+    let groups = queue.snapshot()?.groups;
+    let members = groups.iter().flat_map(|group| &group.members).filter(|member| member.live);
+    let consumers: Vec<u32> = members.map(|member| member.pid).collect();
+    if consumers.is_empty() {
+        return Err(Failure::failed("there is no consumer to wake"));
+    }
     let (mut asleep, mut awake) = (histogram()?, histogram()?);
     let (mut first, mut second) = (vec![0; args.payload], vec![0; args.payload]);
     Word::Ready.say()?;
@@ -95,7 +96,7 @@ pub(crate) fn wake(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<(
         // Consumers that look by the clock must not find each message at the same point of their interval.
         let pause = args.pause + mark(number) % args.pause.max(1);
         pass(Duration::from_nanos(pause), stop)?;
-        while !sleeps(consumer)? {
+        while !all_sleep(&consumers)? {
             stop.check()?;
             thread::sleep(Duration::from_micros(100));
         }
@@ -178,6 +179,15 @@ fn pass(mut time: Duration, stop: &Stop) -> Result<(), Failure> {
     stop.check()?;
     thread::sleep(time);
     Ok(())
+}
+
+fn all_sleep(pids: &[u32]) -> Result<bool, Failure> {
+    for &pid in pids {
+        if !sleeps(pid)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Whether the first thread of a process sleeps.

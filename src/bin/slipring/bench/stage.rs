@@ -86,6 +86,16 @@ impl Outcome {
         self.consumers.first().ok_or_else(|| Failure::failed("there was no consumer"))
     }
 
+    /// What all consumers saw.
+    pub(crate) fn histogram(&self, what: &str) -> Result<Histogram<u64>, Failure> {
+        let mut all = meter::histogram()?;
+        for said in &self.consumers {
+            // It has the same bounds.
+            let _ = all.add(said.histogram(what)?);
+        }
+        Ok(all)
+    }
+
     /// Messages that all consumers got.
     pub(crate) fn received(&self) -> u64 {
         self.consumers.iter().map(|said| said.number("messages")).sum()

@@ -16,12 +16,18 @@ pub(crate) fn run(args: &WakeBenchArgs) -> Result<Report, Failure> {
     let stage = Stage::new(common, time, modes.len())?;
     let mut table = Table::new(&[&["WAKE", "TIME"], &TIMES[..]].concat());
     let (mut delays, mut costs, mut results) = (Vec::new(), Vec::new(), Vec::new());
+    let (asleep_when, awake_when) = match args.members {
+        1 => ("send, consumer asleep", "send, consumer awake"),
+        _ => ("send, all asleep", "send, one awake"),
+    };
     let mut conditions = None;
     for mode in modes {
         let waiting = BenchWaitArgs { wait: WaitArg::Sleep, wake: Some(mode) };
         let plan = Plan {
             producer: BenchRole::Waker,
             consumer: BenchRole::Sleeper,
+            consumers: args.members,
+            shared: args.members > 1,
             pause: args.pause,
             ..Plan::new(1, waiting)
         };
@@ -30,15 +36,11 @@ pub(crate) fn run(args: &WakeBenchArgs) -> Result<Report, Failure> {
         if name != word(mode) {
             note(&format!("note: the kernel has no {} for this; {name} was measured", word(mode)));
         }
-        let consumer = outcome.consumer()?;
-        let delay = consumer.histogram("from_sent")?;
+        let delay = outcome.histogram("from_sent")?;
         let asleep = outcome.producer.histogram("asleep")?;
         let awake = outcome.producer.histogram("awake")?;
-        let rows = [
-            ("publication to receipt", &delay),
-            ("send, consumer asleep", &asleep),
-            ("send, consumer awake", &awake),
-        ];
+        let rows =
+            [("publication to receipt", &delay), (asleep_when, &asleep), (awake_when, &awake)];
         for (what, histogram) in rows {
             table.row([vec![name.to_owned(), what.to_owned()], times(histogram)].concat());
         }
@@ -48,7 +50,7 @@ pub(crate) fn run(args: &WakeBenchArgs) -> Result<Report, Failure> {
         results.push(json!({
             "wake": name,
             "sent": outcome.producer.number("messages"),
-            "received": consumer.number("messages"),
+            "received": outcome.received(),
             "delay": distribution(&delay),
             "send_asleep": distribution(&asleep),
             "send_awake": distribution(&awake),
@@ -58,6 +60,7 @@ pub(crate) fn run(args: &WakeBenchArgs) -> Result<Report, Failure> {
     stage.finish();
     let conditions = conditions.unwrap_or_default();
     let mut settings = conditions.settings();
+    settings["members"] = json!(args.members);
     settings["pause"] = json!(args.pause.as_secs_f64());
     // Each result has its own.
     if let Some(settings) = settings.as_object_mut() {
@@ -73,8 +76,12 @@ pub(crate) fn run(args: &WakeBenchArgs) -> Result<Report, Failure> {
     Ok(Report {
         bench: "wake",
         summary: format!(
-            "one producer, one consumer that sleeps when a message comes; {} bytes a message, {} s a mode, \
+            "one producer, {} that sleeps when a message comes; {} bytes a message, {} s a mode, \
              pauses of {} s and more",
+            match args.members {
+                1 => "one consumer".to_owned(),
+                members => format!("a shared group of {members}"),
+            },
             common.payload,
             time.as_secs_f64(),
             args.pause.as_secs_f64()
@@ -87,14 +94,14 @@ pub(crate) fn run(args: &WakeBenchArgs) -> Result<Report, Failure> {
                 "Delay of waking",
                 "publication to receipt (log scale)",
                 delays,
-                "In mode none nobody is woken: the consumer looks once in a millisecond.",
+                "In mode none nobody is woken: a consumer looks once in a millisecond.",
             ),
             plot(
                 "Cost of a publication",
                 "time of the call (log scale)",
                 costs,
-                "With a consumer asleep, and right after, when nobody sleeps any more. Both with the time of \
-                 reading the clock.",
+                "With all consumers asleep, and right after, when one is awake. Both with the time of reading \
+                 the clock.",
             ),
         ],
     })
