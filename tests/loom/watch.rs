@@ -307,7 +307,7 @@ fn the_watch_passes_on_what_it_was_woken_for_too_late() {
 /// leftx: the same of a group with one consumer, which then sleeps itself.
 #[test]
 fn the_watch_is_not_woken_in_the_place_of_a_consumer() {
-    let model = Model::named("the_watch_is_not_woken_in_the_place_of_a_consumer");
+    let model = Model::named("the_watch_is_not_woken_in_the_place_of_a_consumer").preemptions(3);
     model.reaches(&["slept", "waited"]).check(|run| {
         let (segment, process, publisher) = alone(SHAPE);
         let watch = Rc::new(Watch::new());
