@@ -15,7 +15,7 @@ use crate::layout::{Meta, View};
 use crate::letter::{DeadLetter, Reason};
 use crate::message::Content;
 use crate::ring::claim::Claim;
-use crate::sync::Ordering;
+use crate::sync::{AtomicU64, Ordering};
 use crate::tasks::Tasks;
 
 /// A run of messages, lent out where they lie. What is not acked when it is dropped comes again, one
@@ -103,23 +103,27 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     /// is not acked for as long as `'v` lasts.
     #[inline]
     fn deliver_from<'v>(&self, view: &'v View, guise: Guise, place: u64) -> Delivery<'v, M> {
-        let (info, len) = self.facts(view, guise, place);
         let slot = view.slot(place);
         // SAFETY: published, or it would not be in the claim; not acked, or it would not be in it any
         // more, and the caller's word that it will not be: an ack needs this batch exclusively, or the
         // one task that was given the message (I3).
         let area = unsafe { slot.payload.bytes() };
-        Delivery { info, content: M::from_payload(area, len) }
+        let content = M::from_payload(area, || guise.len(meta_of(slot.meta)));
+        let (sequence, attempts) = (guise.sequence(place), self.attempts_of(place));
+        Delivery { sequence, attempts, meta: slot.meta, content }
+    }
+
+    #[inline]
+    fn attempts_of(&self, place: u64) -> u8 {
+        if place == self.first { self.claim.attempts as u8 } else { 1 }
     }
 
     /// What is known of the message at `place` beside its content, and how long that is.
     #[inline]
     pub(crate) fn facts(&self, view: &View, guise: Guise, place: u64) -> (MessageInfo, usize) {
-        // Relaxed: carried by the stamp or tail that the claim saw. pair P1.
-        let meta = Meta::unpack(view.slot(place).meta.load(Ordering::Relaxed));
-        let attempts = if place == self.first { self.claim.attempts as u8 } else { 1 };
-        let info = MessageInfo { sequence: guise.sequence(place), kind: meta.kind, attempts };
-        (info, guise.len(meta))
+        let meta = meta_of(view.slot(place).meta);
+        let (sequence, attempts) = (guise.sequence(place), self.attempts_of(place));
+        (MessageInfo { sequence, kind: meta.kind, attempts }, guise.len(meta))
     }
 
     /// The messages that are not acked yet, for several threads to take and ack.
@@ -273,6 +277,13 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     }
 }
 
+/// Of a message that is claimed.
+#[inline]
+fn meta_of(word: &AtomicU64) -> Meta {
+    // Relaxed: carried by the stamp or tail that the claim saw. pair P1.
+    Meta::unpack(word.load(Ordering::Relaxed))
+}
+
 impl<M: Content + ?Sized> fmt::Debug for Batch<'_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batch").field("claim", &self.claim).finish_non_exhaustive()
@@ -328,34 +339,37 @@ pub struct MessageInfo {
 
 /// One message, in place. Dereferences to its content.
 pub struct Delivery<'b, M: Content + ?Sized = [u8]> {
-    info: MessageInfo,
+    sequence: u64,
+    attempts: u8,
+    /// Read by those who ask: a load that nobody asked for would stay.
+    meta: &'b AtomicU64,
     content: &'b M,
 }
 
 impl<'b, M: Content + ?Sized> Delivery<'b, M> {
     /// Its sequence, kind and attempts.
     pub fn info(&self) -> MessageInfo {
-        self.info
+        MessageInfo { sequence: self.sequence, kind: self.kind(), attempts: self.attempts }
     }
 
     /// Its number in the queue, from the queue's first message on.
     pub fn sequence(&self) -> u64 {
-        self.info.sequence
+        self.sequence
     }
 
     /// What the sender marked it with; 0 if nothing.
     pub fn kind(&self) -> u32 {
-        self.info.kind
+        meta_of(self.meta).kind
     }
 
     /// Times that it was delivered to this group, this one included. Saturates at 255.
     pub fn attempts(&self) -> u8 {
-        self.info.attempts
+        self.attempts
     }
 
     /// Whether it was delivered before.
     pub fn redelivered(&self) -> bool {
-        self.info.attempts > 1
+        self.attempts > 1
     }
 
     /// The content, for as long as the batch is borrowed.
@@ -375,7 +389,7 @@ impl<M: Content + ?Sized> Deref for Delivery<'_, M> {
 impl<M: Content + ?Sized> fmt::Debug for Delivery<'_, M> {
     /// Without the content, which may be long or private.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Delivery").field("info", &self.info).finish_non_exhaustive()
+        f.debug_struct("Delivery").field("info", &self.info()).finish_non_exhaustive()
     }
 }
 
@@ -475,6 +489,6 @@ impl<M: Content + ?Sized> Deref for Received<'_, M> {
         // SAFETY: published and not acked: the batch holds exactly this message, and an ack consumes it
         // (I3).
         let area = unsafe { slot.payload.bytes() };
-        M::from_payload(area, self.len)
+        M::from_payload(area, || self.len)
     }
 }

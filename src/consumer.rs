@@ -16,8 +16,6 @@ use crate::letter::{DeadLetter, Undertaker};
 use crate::message::{Content, OneThread};
 use crate::retries::Retries;
 use crate::ring::claim::Claim;
-use crate::ring::compete::Took;
-use crate::ring::reader::Reader;
 use crate::ring::wake::Place;
 use crate::segment::Trust;
 use crate::strategy::{Patience, WaitStrategy};
@@ -30,6 +28,7 @@ const ASK_EVERY: u32 = 4096;
 ///
 /// Receiving takes no lock, makes no system call and allocates nothing, as long as there are messages; but a
 /// member of a shared group asks the kernel every 2 ms whether members that hold messages still live.
+/// While messages come at full speed, a receive that has caught up waits some microseconds at most for the next ones.
 /// A message stays in its slot until it is acked; a consumer that is killed before that leaves it to the
 /// group's next one, or to another member.
 ///
@@ -151,7 +150,7 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// [`RecvError::Corrupt`] if the queue's words contradict each other.
     #[inline(always)]
     pub fn try_batch(&mut self, max: usize) -> Result<Option<Batch<'_, M>>, RecvError> {
-        match self.claim_alone(max) {
+        match self.claim_at_once(max) {
             Some(claim) => Ok(Some(Batch::new(&mut self.main, &mut self.burial, claim))),
             None => Ok(if self.find(max, Look::Quick)? { self.lend() } else { None }),
         }
@@ -263,7 +262,7 @@ impl<M: Content + ?Sized> Consumer<M> {
         max: usize,
         deadline: impl Fn() -> Deadline,
     ) -> Result<Batch<'_, M>, RecvError> {
-        match self.claim_alone(max) {
+        match self.claim_at_once(max) {
             Some(claim) => Ok(Batch::new(&mut self.main, &mut self.burial, claim)),
             None => {
                 self.wait(max, deadline)?;
@@ -273,40 +272,20 @@ impl<M: Content + ?Sized> Consumer<M> {
         }
     }
 
-    /// Claims for an exclusive group. `None` also if a slower look is due, or finds out what is wrong.
+    /// Claims on the shortest way. `None` also if a slower look is due, or finds out what is wrong.
     #[inline(always)]
-    fn claim_alone(&mut self, max: usize) -> Option<Claim> {
-        let Reader::Exclusive(member) = &mut self.main.reader else { return None };
+    fn claim_at_once(&mut self, max: usize) -> Option<Claim> {
         if self.round.is_due() || self.main.at.leases.forked() {
             return None;
         }
-        let claim = member.claim(&self.main.at.view, max.max(1) as u64).ok().flatten()?;
+        let claim = self.main.reader.claim_at_once(&self.main.at.view, max.max(1) as u64)?;
+        self.empty_looks = 0;
         (claim.attempts <= self.burial.limit).then_some(claim)
-    }
-
-    /// Claims for a shared group.
-    #[inline(always)]
-    fn find_shared(&mut self, max: usize) -> bool {
-        let Reader::Shared(member) = &mut self.main.reader else { return false };
-        if self.round.is_due() || self.main.at.leases.forked() {
-            return false;
-        }
-        match member.claim(&self.main.at.view, max.max(1) as u64) {
-            Ok(Took::Claim(claim)) if claim.attempts <= self.burial.limit => {
-                self.found = Some(Found { claim, retried: false });
-                self.empty_looks = 0;
-                true
-            }
-            _ => false,
-        }
     }
 
     /// Makes any other claim, and leaves it in `found`. Returns whether there is one.
     #[inline(never)]
     pub(crate) fn find(&mut self, max: usize, look: Look) -> Result<bool, RecvError> {
-        if self.find_shared(max) {
-            return Ok(true);
-        }
         let found = self.search(max, look)?;
         Ok(self.keep(found))
     }
@@ -314,9 +293,6 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// The same, waiting.
     #[inline(never)]
     fn wait(&mut self, max: usize, deadline: impl Fn() -> Deadline) -> Result<(), RecvError> {
-        if self.find_shared(max) {
-            return Ok(());
-        }
         let (view, longest) = (self.view(), Cell::new(SHORT));
         let bed = Bed::new([Place::data(&view, self.group())], || longest.get());
         let mut patience = self.patience;

@@ -147,7 +147,7 @@ impl Intake {
 
     /// Whether it holds something that comes again.
     pub(crate) fn holds(&self) -> bool {
-        self.reader.holds(&self.at.view)
+        self.reader.holds()
     }
 
     /// Whether a member holds something; it has nothing itself. Then the producer need not wait for more room than

@@ -36,9 +36,9 @@ pub trait Content: sealed::Sealed {
     const SCHEMA: Option<Schema>;
     #[doc(hidden)]
     fn to_payload(&self) -> &[u8];
-    /// `area` is a whole payload area, `len` the length of the message in it.
+    /// `area` is a whole payload area, `len` tells the length of the message in it, if that is not the type's.
     #[doc(hidden)]
-    fn from_payload(area: &[u8], len: usize) -> &Self;
+    fn from_payload(area: &[u8], len: impl FnOnce() -> usize) -> &Self;
     #[doc(hidden)]
     fn copy_to(&self, owned: &mut Self::Owned);
     #[doc(hidden)]
@@ -61,8 +61,8 @@ impl Content for [u8] {
         self
     }
 
-    fn from_payload(area: &[u8], len: usize) -> &[u8] {
-        &area[..len.min(area.len())]
+    fn from_payload(area: &[u8], len: impl FnOnce() -> usize) -> &[u8] {
+        &area[..len().min(area.len())]
     }
 
     fn copy_to(&self, owned: &mut Vec<u8>) {
@@ -88,7 +88,7 @@ impl<T: Message> Content for T {
         self.as_bytes()
     }
 
-    fn from_payload(area: &[u8], _len: usize) -> &T {
+    fn from_payload(area: &[u8], _len: impl FnOnce() -> usize) -> &T {
         debug_assert!(area.len() >= size_of::<T>() && area.as_ptr().cast::<T>().is_aligned());
         // SAFETY: a typed handle is made only for a queue whose payload size is that of T (checked when
         // it is opened), and payload areas are aligned to 16; T is FromBytes, so any bytes are a value,

@@ -176,7 +176,7 @@ impl<M: Content + ?Sized> Observer<M> {
 
     fn observation(&self, copied: Copied) -> Observation<'_, M> {
         let area = zerocopy::IntoBytes::as_bytes(&*self.buffer);
-        let content = M::from_payload(&area[..self.view.geo().payload_size], copied.len);
+        let content = M::from_payload(&area[..self.view.geo().payload_size], || copied.len);
         Observation { copied, content }
     }
 }

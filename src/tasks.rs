@@ -145,7 +145,7 @@ impl<M: Content + ?Sized> Deref for Task<'_, '_, '_, M> {
         // SAFETY: published and not acked, by the invariant: an ack consumes this task, which ends the
         // borrow, and the batch is out of reach meanwhile (I3).
         let area = unsafe { slot.payload.bytes() };
-        M::from_payload(area, self.len)
+        M::from_payload(area, || self.len)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The consumer's side: claim a run of messages, then ack it. No lifetimes here; the handles above lend
 //! the messages out.
 
+use super::ready::{Count, Ready};
 use super::wake;
 use crate::layout::View;
 use crate::seq::{Attempts, Head, NOBODY};
@@ -17,8 +18,7 @@ pub(crate) struct Member {
     head: u64,
     /// Everything below was delivered at least once, by this member or one before it.
     delivered: u64,
-    /// A tail that was seen: at most the real one.
-    tail: u64,
+    ready: Ready,
     /// Counters since the record was taken.
     acked: u64,
     redelivered: u64,
@@ -46,6 +46,8 @@ pub(crate) struct Claim {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Corrupt(pub(crate) &'static str);
 
+pub(crate) const TOO_MANY: Corrupt = Corrupt("the tail is more than the capacity ahead of a group");
+
 impl Member {
     /// Goes on where the group's last consumer stopped. The record's lease is held.
     pub(crate) fn resume(view: &View, group: u8, record: u8) -> Member {
@@ -54,7 +56,8 @@ impl Member {
         let head = Head::unpack(words.head.load(Ordering::Acquire)).seq;
         // Relaxed: the last consumer's lease came to us. pair P7.
         let delivered = words.delivery.up_to.load(Ordering::Relaxed);
-        Member { group, record, head, delivered, tail: 0, acked: 0, redelivered: 0, limit: u8::MAX }
+        let (ready, limit) = (Ready::new(), u8::MAX);
+        Member { group, record, head, delivered, ready, acked: 0, redelivered: 0, limit }
     }
 
     pub(crate) fn head(&self) -> u64 {
@@ -73,10 +76,14 @@ impl Member {
     pub(crate) fn claim(&mut self, view: &View, max: u64) -> Result<Option<Claim>, Corrupt> {
         let start = self.head;
         let again = start < self.delivered;
-        let end = start + self.published(view, start, if again { 1 } else { max })?;
-        if end == start {
-            return Ok(None);
-        }
+        let end = match self.ready.count(view, start, if again { 1 } else { max }) {
+            Count::Some(count) => start + count,
+            Count::None(stamp) if stamp <= start => return Ok(None),
+            Count::None(_) => {
+                return Err(Corrupt("a message was overwritten before its group acked it"));
+            }
+            Count::TooMany => return Err(TOO_MANY),
+        };
         let attempts = if again { u32::from(self.count_attempt(view)) } else { 1 };
         if end > self.delivered {
             self.delivered = end;
@@ -85,33 +92,6 @@ impl Member {
             view.group(self.group).delivery.up_to.store(end, Ordering::Relaxed);
         }
         Ok(Some(Claim { record: u32::from(self.record), start, end, last: end, attempts }))
-    }
-
-    /// How many of the `max` messages from `start` on are published.
-    #[inline(always)]
-    fn published(&mut self, view: &View, start: u64, max: u64) -> Result<u64, Corrupt> {
-        if self.tail <= start {
-            // Acquire. pair P1. Stamp and payload share a line: one transfer brings both.
-            let stamp = view.slot(start).stamp.load(Ordering::Acquire);
-            if stamp != start + 1 {
-                return if stamp <= start {
-                    Ok(0)
-                } else {
-                    Err(Corrupt("a message was overwritten before its group acked it"))
-                };
-            }
-            if max == 1 {
-                // The tail's line would be a second transfer, for nothing.
-                return Ok(1);
-            }
-            // Acquire. pair P3: everything below may be read without looking at its stamp.
-            let tail = view.control().tail.load(Ordering::Acquire).max(start + 1);
-            if tail - start > view.geo().capacity {
-                return Err(Corrupt("the tail is more than the capacity ahead of a group"));
-            }
-            self.tail = tail;
-        }
-        Ok(max.min(self.tail - start))
     }
 
     #[cold]

@@ -12,9 +12,10 @@
 
 use std::io;
 
-use super::claim::{Claim, Corrupt};
+use super::claim::{Claim, Corrupt, TOO_MANY};
 use super::control::{records_of, take_idle_record};
 use super::lease::{Leases, give_back, try_take};
+use super::ready::{Count, Ready};
 use super::wake;
 use crate::layout::{Mode, View, lease_byte};
 use crate::seq::{Attempts, Head, Start, State};
@@ -38,8 +39,9 @@ pub(crate) struct Competitor {
     pub(crate) adopted: Option<u8>,
     /// Record of a range that this member gave back, and how many more looks it leaves it alone.
     shunned: Option<(u8, u32)>,
-    /// A tail that was seen: at most the real one.
-    tail: u64,
+    /// Whether `record` holds something. It alone stores that word, so there is no need to look.
+    holds: bool,
+    ready: Ready,
     acked: u64,
     redelivered: u64,
     /// Deliveries that a message may have. One more is a claim, and no delivery: it is not counted.
@@ -56,34 +58,29 @@ pub(crate) enum Took {
     Contended,
 }
 
-enum Published {
-    None,
-    Some(u64),
-    TooMany,
-}
-
 impl Competitor {
     /// The record's lease is held. If it is not idle (its last owner died with a range), what it holds
     /// is worked off first.
     pub(crate) fn enter(view: &View, group: u8, record: u8) -> Result<Competitor, Corrupt> {
-        let this = Competitor {
+        let mut this = Competitor {
             group,
             record,
             adopted: None,
             shunned: None,
-            tail: 0,
+            holds: false,
+            ready: Ready::new(),
             acked: 0,
             redelivered: 0,
             limit: u8::MAX,
         };
-        this.settle(view, record)?;
+        this.holds = this.settle(view, record)?;
         Ok(this)
     }
 
-    /// Whether its own record holds something.
-    #[cfg(not(slipring_loom))]
-    pub(crate) fn holds(&self, view: &View) -> bool {
-        Self::start(view, self.record).1.state != State::Idle
+    /// Whether it holds something that was delivered and not acked.
+    #[inline]
+    pub(crate) fn holds(&self) -> bool {
+        self.holds || self.adopted.is_some()
     }
 
     fn start(view: &View, record: u8) -> (u64, Start) {
@@ -94,82 +91,97 @@ impl Competitor {
 
     /// Takes up to `max` messages. What this member holds already, because its batch was dropped or
     /// because it adopted it, comes first, one message at a time.
-    #[inline]
     pub(crate) fn claim(&mut self, view: &View, max: u64) -> Result<Took, Corrupt> {
-        for record in [Some(self.record), self.adopted].into_iter().flatten() {
+        if let Some(record) = self.holds.then_some(self.record).or(self.adopted) {
             let (_, start) = Self::start(view, record);
-            if start.state != State::Idle {
-                return Ok(Took::Claim(self.again(view, record, start)?));
-            }
+            return Ok(Took::Claim(self.again(view, record, start)?));
         }
-        self.claim_new(view, max)
-    }
-
-    #[inline]
-    fn claim_new(&mut self, view: &View, max: u64) -> Result<Took, Corrupt> {
-        let me = &view.record(self.record).claim;
-        let head_word = &view.group(self.group).head;
-        let max = max.min(view.geo().capacity);
         let mut tried = None;
         for _ in 0..RETRIES {
-            // Acquire. pair C1: the last claimer's PENDING, which was stored before its head.
-            let word = head_word.load(Ordering::Acquire);
-            let head = Head::unpack(word);
-            self.help(view, head);
-            let count = match self.published(view, head.seq, max) {
-                Published::Some(count) => count,
+            let (word, head, count) = self.look(view, max);
+            let missing = match count {
+                Count::Some(count) => match self.take(view, word, head, count, &mut tried) {
+                    Some(claim) => return Ok(Took::Claim(claim)),
+                    None => continue,
+                },
                 // Acquire: behind the look at stamp or tail. A head that has moved meanwhile means that
                 // they may be of the next lap, and say nothing about what is at the head now.
-                _ if head_word.load(Ordering::Acquire) != word => continue,
-                Published::None => {
-                    self.withdraw(view, tried);
-                    return Ok(Took::Empty);
-                }
-                Published::TooMany => {
-                    self.withdraw(view, tried);
-                    return Err(Corrupt("the tail is more than the capacity ahead of a group"));
-                }
+                _ if view.group(self.group).head.load(Ordering::Acquire) != word => continue,
+                Count::None(_) => Ok(Took::Empty),
+                Count::TooMany => Err(TOO_MANY),
             };
-            let (start, end) = (head.seq, head.seq + count);
-            // Relaxed: carried by the start word, which must come behind it.
-            me.end.store(end, Ordering::Relaxed);
-            let pending = Start { seq: start, group: self.group, state: State::Pending };
-            // Release. pair C2: carries the earlier acks of this member to a producer that scans.
-            me.start.store(pending.pack(), Ordering::Release);
-            let retried = tried.replace(start).is_some();
-            let next = Head { seq: end, claimer: self.record };
-            // Release. pair C1: carries the PENDING above. Relaxed on failure: the loop loads it again.
-            let moved =
-                head_word.compare_exchange(word, next.pack(), Ordering::Release, Ordering::Relaxed);
-            if moved.is_err() {
-                continue;
-            }
-            let held = Start { state: State::Held, ..pending };
-            // Release: a plain store ends the release sequence of the PENDING, so it carries as much. The
-            // one store that may meet a helper's exchange: all others come behind it, or behind recovery's,
-            // and find no PENDING that a helper could have read.
-            me.start.store_beside_exchange(held.pack(), Ordering::Release);
-            if retried {
-                // The PENDING of the try before, which held the gate, has gone up with this one.
-                wake::space(view);
-            }
-            return Ok(Took::Claim(Claim {
-                record: u32::from(self.record),
-                start,
-                end,
-                last: end,
-                attempts: 1,
-            }));
+            self.withdraw(view, tried);
+            return missing;
         }
         self.withdraw(view, tried);
         Ok(Took::Contended)
     }
 
+    /// The same on the shortest way; `None` says nothing.
+    #[inline(always)]
+    pub(crate) fn claim_at_once(&mut self, view: &View, max: u64) -> Option<Claim> {
+        if self.holds() {
+            return None;
+        }
+        let (word, head, Count::Some(count)) = self.look(view, max) else { return None };
+        let mut tried = None;
+        let claim = self.take(view, word, head, count, &mut tried);
+        if claim.is_none() {
+            self.withdraw(view, tried);
+        }
+        claim
+    }
+
+    /// The head, its sequence, and how many messages there are to take from it.
+    #[inline(always)]
+    fn look(&mut self, view: &View, max: u64) -> (u64, u64, Count) {
+        // Acquire. pair C1: the last claimer's PENDING, which was stored before its head.
+        let word = view.group(self.group).head.load(Ordering::Acquire);
+        let head = Head::unpack(word);
+        if head.claimer != self.record {
+            self.help(view, head);
+        }
+        (word, head.seq, self.ready.count(view, head.seq, max.min(view.geo().capacity)))
+    }
+
+    /// Tries to move the head from `word` past `count` messages. `tried` is what an earlier try left behind, or
+    /// this one.
+    #[inline(always)]
+    fn take(
+        &mut self,
+        view: &View,
+        word: u64,
+        start: u64,
+        count: u64,
+        tried: &mut Option<u64>,
+    ) -> Option<Claim> {
+        let me = &view.record(self.record).claim;
+        let end = start + count;
+        // Relaxed: carried by the start word, which must come behind it.
+        me.end.store(end, Ordering::Relaxed);
+        let pending = Start { seq: start, group: self.group, state: State::Pending };
+        // Release. pair C2: carries the earlier acks of this member to a producer that scans.
+        me.start.store(pending.pack(), Ordering::Release);
+        let retried = tried.replace(start).is_some();
+        let next = Head { seq: end, claimer: self.record };
+        // Release. pair C1: carries the PENDING above. Relaxed on failure: the head is loaded again.
+        let (release, relaxed) = (Ordering::Release, Ordering::Relaxed);
+        view.group(self.group).head.compare_exchange(word, next.pack(), release, relaxed).ok()?;
+        let held = Start { state: State::Held, ..pending };
+        // Release: a plain store ends the release sequence of the PENDING, so it carries as much. The
+        // one store that may meet a helper's exchange: all others come behind it, or behind recovery's,
+        // and find no PENDING that a helper could have read.
+        me.start.store_beside_exchange(held.pack(), Ordering::Release);
+        self.holds = true;
+        if retried {
+            // The PENDING of the try before, which held the gate, has gone up with this one.
+            wake::space(view);
+        }
+        Some(Claim { record: u32::from(self.record), start, end, last: end, attempts: 1 })
+    }
+
     /// Notes on behalf of the last claimer that its claim succeeded, which the head proves.
     fn help(&self, view: &View, head: Head) {
-        if head.claimer == self.record {
-            return;
-        }
         let Some(record) = view.records().get(usize::from(head.claimer)) else { return };
         // Acquire. pair C1: the head has brought its PENDING already; more says nothing against it.
         let word = record.claim.start.load(Ordering::Acquire);
@@ -196,28 +208,6 @@ impl Competitor {
             let me = &view.record(self.record).claim;
             me.start.store(idle.pack(), Ordering::Release);
             wake::space(view);
-        }
-    }
-
-    /// How many of the `max` messages from `start` on are published. More than the capacity ahead of the
-    /// head can only be seen if the head has moved since it was read.
-    fn published(&mut self, view: &View, start: u64, max: u64) -> Published {
-        if self.tail <= start {
-            // Acquire. pair P3: everything below may be read without looking at its stamp.
-            let tail = view.control().tail.load(Ordering::Acquire);
-            if tail.saturating_sub(start) > view.geo().capacity {
-                return Published::TooMany;
-            }
-            self.tail = tail;
-        }
-        if self.tail > start {
-            return Published::Some(max.min(self.tail - start));
-        }
-        // Acquire. pair P1: published, though the tail has not followed yet.
-        let ready = |seq: u64| view.slot(seq).stamp.load(Ordering::Acquire) == seq + 1;
-        match (0..max).take_while(|offset| ready(start + offset)).count() {
-            0 => Published::None,
-            count => Published::Some(count as u64),
         }
     }
 
@@ -255,35 +245,30 @@ impl Competitor {
     }
 
     /// Acks `claim` up to, not including, `to`.
-    // Only figures leave this function: a claim whose address is given away lives in memory.
     #[inline(always)]
     pub(crate) fn ack(&mut self, view: &View, leases: &impl Leases, claim: &mut Claim, to: u64) {
-        let count = to - claim.start;
+        self.acked += to - claim.start;
         claim.start = to;
-        self.ack_to(view, leases, claim.record as u8, count, to, to == claim.last);
-    }
-
-    #[inline(never)]
-    fn ack_to(
-        &mut self,
-        view: &View,
-        leases: &impl Leases,
-        record: u8,
-        count: u64,
-        to: u64,
-        done: bool,
-    ) {
-        self.acked += count;
+        let (record, done) = (claim.record as u8, to == claim.last);
         // Relaxed: a figure for inspectors.
         view.record(self.record).counters.acked.store(self.acked, Ordering::Relaxed);
         let state = if done { State::Idle } else { State::Held };
         let start = Start { seq: to, group: self.group, state }.pack();
         // Release. pair C2: all reads of the acked payloads come before it.
-        let word = &view.record(record).claim.start;
-        word.store(start, Ordering::Release);
+        view.record(record).claim.start.store(start, Ordering::Release);
         // A record that still holds something is part of the gate.
         wake::acked(view, if done { u64::MAX } else { start });
-        if done && self.adopted == Some(record) {
+        if done && record == self.record {
+            self.holds = false;
+        } else if done {
+            self.drop_adopted(leases, record);
+        }
+    }
+
+    /// Behind the last ack of what another member left.
+    #[cold]
+    fn drop_adopted(&mut self, leases: &impl Leases, record: u8) {
+        if self.adopted == Some(record) {
             self.adopted = None;
             give_back(leases, lease_byte::consumer(record));
         }
@@ -305,6 +290,7 @@ impl Competitor {
             self.adopted = None;
         } else if let Some(spare) = take_idle_record(view, leases, self.group, pid)? {
             self.record = spare;
+            self.holds = false;
             // The old record keeps what was counted in it.
             (self.acked, self.redelivered) = (0, 0);
         } else {

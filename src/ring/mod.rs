@@ -19,9 +19,9 @@
 //!
 //! | pair | fact made visible | store side | load side |
 //! | --- | --- | --- | --- |
-//! | P1 | the payload is whole | [`publish`]: stamp, Release | [`claim`], [`observe`]: stamp, Acquire |
+//! | P1 | the payload is whole | [`publish`]: stamp, Release | [`ready`], [`observe`]: stamp, Acquire |
 //! | P2 | the payload was read | [`claim`]: head, Release | [`gate`]: head, Acquire |
-//! | P3 | everything below the tail is published | [`publish`]: tail, Release | [`claim`], [`observe`]: tail, Acquire |
+//! | P3 | everything below the tail is published | [`publish`]: tail, Release | [`ready`], [`observe`]: tail, Acquire |
 //! | P4 | the slot is being written again | [`publish`]: stamp 0, fence | [`observe`]: fence, stamp |
 //! | P5 | the producer sees the group, or the group sees the limit | [`publish`]: limit, fence, scan | [`control`]: head and state, fence, limit |
 //! | P6 | the freed group's last reads | [`control`]: state FREE, Release | [`gate`]: state, Acquire |
@@ -48,6 +48,7 @@ pub(crate) mod observe;
 pub(crate) mod publish;
 #[cfg(not(slipring_loom))]
 pub(crate) mod reader;
+pub(crate) mod ready;
 pub(crate) mod wake;
 #[cfg(any(slipring_loom, feature = "async"))]
 pub(crate) mod watch;

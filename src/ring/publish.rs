@@ -15,6 +15,11 @@ use crate::sync::{Ordering, fence};
 /// Looks at groups that come and go before the producer reports a full queue.
 const SCANS_MAX: u32 = 8;
 
+/// Slots that are taken back from old messages at a time, as far as there is room; of a small ring fewer, since
+/// observers lose what was there.
+const OPEN_AHEAD: u64 = 16;
+const OPEN_PART: u64 = if cfg!(slipring_loom) { 1 } else { 64 };
+
 /// What the producer keeps for itself.
 // Lines of its own: handles of two threads may lie side by side.
 #[repr(align(128))]
@@ -26,6 +31,8 @@ pub(crate) struct Publisher {
     verified: u64,
     /// Own copy of the shared limit word.
     limit: u64,
+    /// Slots below are taken back from the messages that were there: `opened <= verified`.
+    opened: u64,
 }
 
 /// Where the published messages end. Usually that is the tail; a producer that died after a stamp and
@@ -67,7 +74,7 @@ impl Publisher {
         let limit = words.limit.load(Ordering::Relaxed);
         wake::take_over(view);
         // Nothing is verified: the dead producer may have announced without looking again.
-        Ok(Publisher { tail, verified: tail, limit })
+        Ok(Publisher { tail, verified: tail, limit, opened: tail })
     }
 
     #[inline]
@@ -148,7 +155,7 @@ impl Publisher {
 
     /// Writes message `offset` behind the tail; room for it was found. Not visible yet.
     #[inline]
-    pub(crate) fn fill(&self, view: &View, offset: u64, meta: Meta, bytes: &[u8]) {
+    pub(crate) fn fill(&mut self, view: &View, offset: u64, meta: Meta, bytes: &[u8]) {
         let slot = self.open(view, offset);
         // Relaxed: published by the stamp. pair P1.
         slot.meta.store(meta.pack(), Ordering::Relaxed);
@@ -157,16 +164,30 @@ impl Publisher {
 
     /// Takes the slot `offset` behind the tail back from the message that was there.
     #[inline]
-    pub(crate) fn open<'v>(&self, view: &'v View, offset: u64) -> Slot<'v> {
-        debug_assert!(self.tail + offset < self.verified, "I2");
-        let slot = view.slot(self.tail + offset);
-        // Release: whoever finds 0 here also sees the heads that let us write. Members that share a head
-        // need that to tell an empty queue from an old look at a full one; a lone consumer does not.
-        slot.stamp.store(0, Ordering::Release);
+    pub(crate) fn open<'v>(&mut self, view: &'v View, offset: u64) -> Slot<'v> {
+        let seq = self.tail + offset;
+        debug_assert!(seq < self.verified, "I2");
+        if seq >= self.opened {
+            self.open_some(view, seq);
+        }
+        view.slot(seq)
+    }
+
+    /// Several at a time: a slot's line is in the reader's cache, and those of one after the other are fetched at
+    /// once only if few stores lie between them.
+    #[inline(never)]
+    fn open_some(&mut self, view: &View, from: u64) {
+        let ahead = (view.geo().capacity / OPEN_PART).clamp(1, OPEN_AHEAD);
+        let to = self.verified.min(from + ahead);
+        for seq in from..to {
+            // Release: whoever finds 0 here also sees the heads that let us write. Members that share a head
+            // need that to tell an empty queue from an old look at a full one; a lone consumer does not.
+            view.slot(seq).stamp.store(0, Ordering::Release);
+        }
+        self.opened = to;
         // Release fence. pair P4: no byte of the new message may be seen before the 0, or an observer
         // would take a mixture for the old message.
         fence(Ordering::Release);
-        slot
     }
 
     /// Makes the message `offset` behind the tail visible. Stamps go up in order: a takeover walks them

@@ -49,10 +49,10 @@ impl Reader {
     }
 
     /// Whether it holds something that was delivered and not acked.
-    pub(crate) fn holds(&self, view: &View) -> bool {
+    pub(crate) fn holds(&self) -> bool {
         match self {
             Reader::Exclusive(member) => member.holds(),
-            Reader::Shared(member) => member.holds(view) || member.adopted.is_some(),
+            Reader::Shared(member) => member.holds(),
         }
     }
 
@@ -64,6 +64,15 @@ impl Reader {
             Reader::Shared(member) => {
                 Head::unpack(view.group(member.group).head.load(Ordering::Relaxed)).seq
             }
+        }
+    }
+
+    /// Takes up to `max` messages, at least 1, on the shortest way; `None` says nothing.
+    #[inline(always)]
+    pub(crate) fn claim_at_once(&mut self, view: &View, max: u64) -> Option<Claim> {
+        match self {
+            Reader::Exclusive(member) => member.claim(view, max).ok().flatten(),
+            Reader::Shared(member) => member.claim_at_once(view, max),
         }
     }
 
@@ -106,7 +115,7 @@ impl Reader {
     pub(crate) fn adopt(&mut self, view: &View, leases: &impl Leases) -> Result<bool, Fault> {
         match self {
             Reader::Exclusive(_) => Ok(false),
-            Reader::Shared(member) if member.holds(view) => Ok(true),
+            Reader::Shared(member) if member.holds() => Ok(true),
             Reader::Shared(member) => member.adopt(view, leases),
         }
     }

@@ -143,7 +143,18 @@ impl Payload {
     /// Bytes behind the end, up to a whole word, become 0.
     #[inline]
     pub(crate) fn store(self, bytes: &[u8]) {
-        let bytes = &bytes[..bytes.len().min(self.area)];
+        if bytes.len() > self.area {
+            std::hint::cold_path();
+            self.store_whole(&bytes[..self.area]);
+        } else {
+            // Its own branch: a length that is known at compile time stays known, and there is no loop.
+            self.store_whole(bytes);
+        }
+    }
+
+    /// `bytes` are no longer than the area.
+    #[inline]
+    fn store_whole(self, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks::<WORD>();
         for (i, word) in words.iter().enumerate() {
             // Relaxed: the slot's stamp publishes the payload, and tells observers when it changes.

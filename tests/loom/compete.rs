@@ -23,8 +23,9 @@ impl Takes {
 /// Two members take what is there, and what a producer sends meanwhile.
 fn two_members(run: &Run, capacity: u64, fill: u64, a: Takes, b: Takes, sends: u32) {
     let (segment, mut writer) = filled(Shape { capacity, ..SHAPE }, fill);
-    let [x, y] =
-        [a, b].map(|takes| Worker::new(run, &segment, 0).works(move |worker| takes.all(worker)));
+    let [x, y] = [a, b].map(|takes| {
+        Worker::new(run, &segment, 0).at_once().works(move |worker| takes.all(worker))
+    });
     if sends > 0 {
         writer = writer.sends(run, sends).join().unwrap();
     }
@@ -129,7 +130,7 @@ fn a_late_pending_does_not_take_room_back() {
             }
         });
         let b = Worker::new(run, &segment, 0).works(|worker| {
-            worker.take(1);
+            worker.take(2);
         });
         b.join().unwrap();
         let (worker, writer) = a.join().unwrap();

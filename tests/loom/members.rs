@@ -238,6 +238,7 @@ impl Writer {
 pub(super) struct Worker {
     process: Rc<Process>,
     pub(super) member: Competitor,
+    at_once: bool,
     run: Run,
 }
 
@@ -248,7 +249,7 @@ impl Worker {
         let record =
             controlled(process, || control::take_record(view, &**process, group, 0).unwrap())??;
         let member = Competitor::enter(view, group, record).unwrap();
-        Some(Worker { process: Rc::clone(process), member, run: run.clone() })
+        Some(Worker { process: Rc::clone(process), member, at_once: false, run: run.clone() })
     }
 
     /// A new process joins.
@@ -256,8 +257,20 @@ impl Worker {
         Worker::join(run, &Rc::new(Process::new(segment)), group).unwrap()
     }
 
+    /// From now on it claims as `Consumer::try_batch` does: on the shortest way first.
+    pub(super) fn at_once(mut self) -> Worker {
+        self.at_once = true;
+        self
+    }
+
     pub(super) fn claim(&mut self, max: u64) -> Option<Claim> {
-        match self.member.claim(self.process.view(), max).unwrap() {
+        let view = self.process.view();
+        if self.at_once
+            && let Some(claim) = self.member.claim_at_once(view, max)
+        {
+            return Some(claim);
+        }
+        match self.member.claim(view, max).unwrap() {
             Took::Claim(claim) => Some(claim),
             Took::Empty => None,
             Took::Contended => unreachable!("a model has fewer claims than a claim has tries"),

@@ -63,7 +63,7 @@ impl<'p> Producer<'p> {
         Ok(())
     }
 
-    fn fill(&self, offset: u64) {
+    fn fill(&mut self, offset: u64) {
         let bytes = content(self.tail() + offset, self.id);
         self.publisher.fill(self.process.view(), offset, meta(self.id), &bytes);
     }

@@ -1,0 +1,104 @@
+//! How many messages are there to take.
+//!
+//! A consumer that is faster than the producer looks at each line while it is being written, and takes it away
+//! from the one who writes: both then wait for lines, message by message. So a consumer that finds many messages
+//! and seldom none waits a moment for a run of them, whose lines come without a conflict then.
+
+use crate::layout::View;
+use crate::sync::Ordering;
+
+/// What the score of a stream is at least.
+const STREAM: u64 = if cfg!(slipring_loom) { 1 } else { 32 };
+/// The same after waits in vain: twice as much each time, up to this.
+const STREAM_MAX: u64 = 1 << 10;
+/// Most that one look adds: what had lain there is no stream.
+const BACKLOG: u64 = 8;
+/// Messages that are waited for. Of a small ring, no more than half: the producer needs room meanwhile.
+const RUN: u64 = 64;
+const PART: u64 = if cfg!(slipring_loom) { 1 } else { 2 };
+/// Looks, with a pause behind each, before the wait is given up.
+const LOOKS: u32 = if cfg!(slipring_loom) { 1 } else { 256 };
+
+/// What a consumer knows of the queue's end.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    /// Everything below is published.
+    end: u64,
+    /// Messages that looks behind `end` found, less the looks that found none.
+    score: u64,
+    /// So much is a stream.
+    stream: u64,
+}
+
+/// Of the messages asked for.
+#[derive(Debug)]
+pub(crate) enum Count {
+    /// None is there: this is the first one's stamp.
+    None(u64),
+    Some(u64),
+    /// So many are there that the first one cannot be one of them.
+    TooMany,
+}
+
+impl Ready {
+    pub(crate) fn new() -> Ready {
+        Ready { end: 0, score: 0, stream: STREAM }
+    }
+
+    /// How many of the `max` messages from `start` on are published.
+    #[inline(always)]
+    pub(crate) fn count(&mut self, view: &View, start: u64, max: u64) -> Count {
+        if self.end <= start {
+            let run = self.run(view, start);
+            let mut end = match run {
+                Some(end) => end,
+                None => {
+                    // Acquire. pair P1. Stamp and payload share a line: one transfer brings both.
+                    let stamp = view.slot(start).stamp.load(Ordering::Acquire);
+                    if stamp != start + 1 {
+                        self.score = self.score.saturating_sub(1);
+                        return Count::None(stamp);
+                    }
+                    stamp
+                }
+            };
+            // For what is known to be there, the tail's line would be a second transfer, for nothing.
+            if max > end - start {
+                // Acquire. pair P3: everything below may be read without looking at its stamp.
+                end = view.control().tail.load(Ordering::Acquire).max(end);
+                if end - start > view.geo().capacity {
+                    return Count::TooMany;
+                }
+            }
+            if run.is_none() {
+                self.score += (end - start).min(BACKLOG);
+            }
+            self.end = end;
+        }
+        Count::Some(max.min(self.end - start))
+    }
+
+    /// The end of a run of messages from `start` on, if there is a stream; `None` says nothing.
+    #[inline(always)]
+    fn run(&mut self, view: &View, start: u64) -> Option<u64> {
+        if self.score < self.stream { None } else { self.wait_for_run(view, start) }
+    }
+
+    /// Waits for it, no longer than some microseconds.
+    #[inline(never)]
+    fn wait_for_run(&mut self, view: &View, start: u64) -> Option<u64> {
+        let end = start + (view.geo().capacity / PART).clamp(1, RUN);
+        let stamp = view.slot(end - 1).stamp;
+        for _ in 0..LOOKS {
+            // Acquire. pair P1: of all messages below, too, since stamps go up in order.
+            if stamp.load(Ordering::Acquire) == end {
+                self.stream = STREAM;
+                return Some(end);
+            }
+            std::hint::spin_loop();
+        }
+        self.score = 0;
+        self.stream = (2 * self.stream).min(STREAM_MAX);
+        None
+    }
+}
