@@ -28,7 +28,8 @@ const ASK_EVERY: u32 = 4096;
 ///
 /// Receiving takes no lock, makes no system call and allocates nothing, as long as there are messages; but a
 /// member of a shared group asks the kernel every 2 ms whether members that hold messages still live.
-/// While messages come at full speed, a receive that has caught up waits some microseconds at most for the next ones.
+/// While messages come as fast as they are taken, any receive may wait until some dozens more of them are there, a few
+/// microseconds at most: reader and writer then do not meet at each, and the stream is several times as fast.
 /// A message stays in its slot until it is acked; a consumer that is killed before that leaves it to the
 /// group's next one, or to another member.
 ///
