@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use nix::sched::{CpuSet, sched_getaffinity};
-use nix::unistd::Pid;
+use nix::unistd::{SysconfVar, sysconf};
 
 /// How a handle spends the time while there is nothing to receive, or no room to send: it looks again and again
 /// at first, lets other threads run in between then, and sleeps in the end, until it is woken.
@@ -92,15 +91,12 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    /// The default; without the spins if this thread may run on one processor only.
+    /// The default; without the spins on a machine with one processor. Those that this thread may run on say nothing: who
+    /// pins a thread to one has the other side run on another.
     pub(crate) fn here() -> Patience {
-        let processors = || -> Option<usize> {
-            let set = sched_getaffinity(Pid::from_raw(0)).ok()?;
-            Some((0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).count())
-        };
         let strategy = WaitStrategy::default();
-        match processors() {
-            Some(1) => Patience::of(strategy.spins(0)),
+        match sysconf(SysconfVar::_NPROCESSORS_ONLN) {
+            Ok(Some(1)) => Patience::of(strategy.spins(0)),
             _ => Patience::of(strategy),
         }
     }
