@@ -4,8 +4,8 @@
 //! from the one who writes: both then wait for lines, message by message. So a consumer that finds many messages
 //! and seldom none waits a moment for a run of them, whose lines come without a conflict then. The first of the run may
 //! be there already; it waits for the others, which come within a microsecond as long as there is a stream. Where
-//! there is none any more, that has cost two or three microseconds (of 25 ns a pause), and the next wait is so much
-//! farther away.
+//! there is none any more, that has cost some microseconds (2.4, and 4.8 in batches, with pauses of 25 ns), and the next
+//! wait is so much farther away.
 
 use crate::layout::View;
 use crate::sync::Ordering;
