@@ -16,7 +16,8 @@ use crate::letter::{DeadLetter, Undertaker};
 use crate::message::{Content, OneThread};
 use crate::retries::Retries;
 use crate::ring::claim::Claim;
-use crate::ring::wake::Place;
+use crate::ring::reader::Reader;
+use crate::ring::wake::{Place, Word};
 use crate::segment::Trust;
 use crate::strategy::{Patience, WaitStrategy};
 use crate::wait::{self, Bed, Deadline, LONG, Look, SHORT};
@@ -298,7 +299,7 @@ impl<M: Content + ?Sized> Consumer<M> {
     #[inline(never)]
     fn wait(&mut self, max: usize, deadline: impl Fn() -> Deadline) -> Result<(), RecvError> {
         let (view, longest) = (self.view(), Cell::new(SHORT));
-        let bed = Bed::new([Place::data(&view, self.group())], || longest.get());
+        let bed = Bed::new([Place::new(&view, self.word())], || longest.get());
         let mut patience = self.patience;
         let mut quick = 0;
         let found = wait::until(deadline(), &mut patience, bed, |look| {
@@ -323,8 +324,10 @@ impl<M: Content + ?Sized> Consumer<M> {
         self.main.at.view
     }
 
-    pub(crate) fn group(&self) -> u8 {
-        self.main.reader.group()
+    /// Where it sleeps. Asks nothing of the segment, which is out of reach in a forked child.
+    pub(crate) fn word(&self) -> Word {
+        let reader = &self.main.reader;
+        Word::Data { group: reader.group(), shared: matches!(reader, Reader::Shared(_)) }
     }
 
     /// How long it may sleep after a look: what another member holds comes by its death, which wakes nobody.

@@ -175,8 +175,8 @@ impl<M: Content + ?Sized> Select<M> {
         }
         let (views, longest) = (self.consumers.iter().map(Consumer::view), Cell::new(SHORT));
         let views: Vec<_> = views.collect();
-        let groups = self.consumers.iter().map(Consumer::group);
-        let places = views.iter().zip(groups).map(|(view, group)| Place::data(view, group));
+        let words = self.consumers.iter().map(Consumer::word);
+        let places = views.iter().zip(words).map(|(view, word)| Place::new(view, word));
         let bed = Bed::new(places.collect::<Vec<_>>(), || longest.get());
         let mut patience = self.patience;
         let found = wait::until(deadline, &mut patience, bed, |look| {

@@ -117,7 +117,7 @@ impl<M: Content + ?Sized> Sought for Arrival<'_, M> {
     }
 
     fn word(&self) -> Word {
-        Word::Data { group: self.consumer.group() }
+        self.consumer.word()
     }
 
     fn queue(&self) -> &Arc<Mapped> {

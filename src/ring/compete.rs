@@ -17,7 +17,7 @@ use super::control::{records_of, take_idle_record};
 use super::lease::{Leases, give_back, try_take};
 use super::ready::{Count, Ready};
 use super::wake;
-use crate::layout::{Mode, View, lease_byte};
+use crate::layout::{View, lease_byte};
 use crate::seq::{Attempts, Head, Start, State};
 use crate::sync::Ordering;
 #[cfg(not(slipring_loom))]
@@ -399,13 +399,6 @@ pub(crate) fn pass_on(view: &View, group: u8) {
         // its producer is still to wake one itself.
         words.totals.wait.wake_one();
     }
-}
-
-/// Whether members of `group` compete, so that what one was woken for may be another's.
-pub(super) fn is_shared(view: &View, group: u8) -> bool {
-    let traits = &view.group(group).identity.traits;
-    // Relaxed: carried by the group's state, which its members have seen (P8).
-    Mode::of(traits.load(Ordering::Relaxed)) != Some(Mode::Exclusive)
 }
 
 /// Whether a member of `group` holds something, or is about to. Nobody does in a group with one consumer.

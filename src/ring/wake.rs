@@ -44,7 +44,7 @@
 
 use std::time::Duration;
 
-use super::compete::{is_shared, pass_on};
+use super::compete::pass_on;
 use super::gate::gate;
 use crate::layout::{View, WakeMode};
 use crate::seq::Head;
@@ -231,8 +231,8 @@ pub(crate) fn take_over(view: &View) {
 /// Which of a queue's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Word {
-    /// Until there is a message for the group.
-    Data { group: u8 },
+    /// Until there is a message for the group, for which others may wait as well if it is shared.
+    Data { group: u8, shared: bool },
     /// Until there is room, of which the gate says how much is worth a wake-up.
     Space { wanted: u64 },
 }
@@ -240,7 +240,7 @@ pub(crate) enum Word {
 impl Word {
     pub(super) fn of(self, view: &View) -> &WaitWord {
         match self {
-            Word::Data { group } => &view.group(group).totals.wait,
+            Word::Data { group, .. } => &view.group(group).totals.wait,
             Word::Space { .. } => &view.control().space.word,
         }
     }
@@ -270,15 +270,10 @@ pub(crate) struct Place<'v> {
 impl<'v> Place<'v> {
     pub(crate) fn new(view: &'v View, word: Word) -> Place<'v> {
         let beside = match word {
-            Word::Data { group } => Beside::Data { view, group, shared: is_shared(view, group) },
+            Word::Data { group, shared } => Beside::Data { view, group, shared },
             Word::Space { wanted } => Beside::Wish(&view.control().space.wanted, wanted),
         };
         Place { mode: view.wake(), word: word.of(view), beside, value: None, woken: false }
-    }
-
-    /// Until there is a message for the group.
-    pub(crate) fn data(view: &'v View, group: u8) -> Place<'v> {
-        Place::new(view, Word::Data { group })
     }
 
     /// Until there is room.

@@ -22,7 +22,7 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 use std::{ptr, slice};
 
-use super::compete::{is_shared, pass_on};
+use super::compete::pass_on;
 use super::wake::{DEAF, Place, WAITING, Word, announce, rouse};
 use crate::layout::View;
 use crate::sync::{Mutex, MutexGuard, Ordering, WaitWord};
@@ -113,7 +113,7 @@ impl<Q: Hold, T> Watch<Q, T> {
         }
         let until = Instant::now() + longest;
         let group = match at {
-            Some((Word::Data { group }, _)) if is_shared(queue.view(), group) => Some(group),
+            Some((Word::Data { group, shared: true }, _)) => Some(group),
             _ => None,
         };
         drop(place);
@@ -183,7 +183,7 @@ impl<Q: Hold, T> Watch<Q, T> {
 
     /// The thread may have been woken for somebody who has left meanwhile.
     fn pass_on(&self, view: &View, word: Word, value: u32) {
-        let Word::Data { group } = word else { return };
+        let Word::Data { group, .. } = word else { return };
         let at = word.of(view);
         // Acquire. pair W1: what the waker published.
         if at.load(Ordering::Acquire) == value {

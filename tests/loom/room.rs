@@ -10,7 +10,7 @@ use super::explore::{Model, Run};
 use super::heap::{Process, Segment, Shape};
 use super::members::{Worker, filled};
 use super::roles::{Consumer, Producer, controlled};
-use super::sleep::{SHAPE, alone, bound_passes, send_run, sleep};
+use super::sleep::{SHAPE, alone, bound_passes, data, send_run, sleep};
 use crate::ring::claim::Member;
 use crate::ring::publish::Publisher;
 use crate::ring::wake::{self, Place};
@@ -213,7 +213,9 @@ fn a_member_that_finds_nothing_wakes_the_producer_for_less() {
                 Duration::MAX
             };
             let mut look = || Ok::<_, ()>(a.take(1).then_some(()));
-            while wake::sleep(&mut [Place::data(view, 0)], longest, &mut look) == Ok(None) {}
+            while wake::sleep(&mut [Place::new(view, data(view, 0))], longest, &mut look)
+                == Ok(None)
+            {}
             a
         });
         let writer = writer.produce(|process, producer| send_run(run, process, producer, 1));

@@ -11,12 +11,12 @@ use super::explore::{Model, Run};
 use super::heap::{Process, Segment, Shape};
 use super::members::{Worker, Writer, filled};
 use super::roles::{Consumer, Producer, controlled, make};
-use crate::layout::View;
+use crate::layout::{Mode, View};
 use crate::ring::claim::Member;
 use crate::ring::close::over_at;
 use crate::ring::control::{Position, remove_group};
 use crate::ring::publish::Publisher;
-use crate::ring::wake::{self, Place};
+use crate::ring::wake::{self, Place, Word};
 use crate::sync::{Ordering, WaitWord};
 
 pub(super) const SHAPE: Shape =
@@ -39,13 +39,20 @@ pub(super) fn sleep<T, const N: usize>(
     }
 }
 
+/// Where a consumer of `group` sleeps, who knows what kind of group it is.
+pub(super) fn data(view: &View, group: u8) -> Word {
+    // Relaxed: written before the models begin.
+    let traits = view.group(group).identity.traits.load(Ordering::Relaxed);
+    Word::Data { group, shared: Mode::of(traits) == Some(Mode::Shared) }
+}
+
 /// Sleeps until `look` finds a message for one of these groups.
 pub(super) fn receive<T, const N: usize>(
     run: &Run,
     groups: [(&View, u8); N],
     look: impl FnMut() -> Option<T>,
 ) -> T {
-    sleep(run, groups.map(|(view, group)| Place::data(view, group)), look)
+    sleep(run, groups.map(|(view, group)| Place::new(view, data(view, group))), look)
 }
 
 /// Whoever sleeps at `word` looks again, though nobody woke it.
@@ -206,7 +213,7 @@ fn who_goes_on_sleeping_is_woken() {
         let reads = spawn(move || {
             let mut consumer = Consumer::of(&reader, member);
             for _ in 0..2 {
-                let mut places = [Place::data(reader.view(), 0)];
+                let mut places = [Place::new(reader.view(), data(reader.view(), 0))];
                 let mut bound = Duration::ZERO;
                 let mut look = || Ok::<_, ()>(consumer.take(1).then_some(()));
                 while wake::sleep(&mut places, || bound, &mut look) == Ok(None) {

@@ -12,7 +12,7 @@ use super::heap::{Segment, Shape};
 use super::members::{Worker, filled};
 use super::passing::receives as member_receives;
 use super::roles::{Consumer, Producer};
-use super::sleep::{alone, joined, receive, takes};
+use super::sleep::{alone, data, joined, receive, takes};
 use crate::ring::wake::Word;
 use crate::ring::watch::Watch as Of;
 use crate::seq::Head;
@@ -75,7 +75,7 @@ fn watches(watch: &Rc<Watch>) -> JoinHandle<()> {
 /// It wakes nobody any more then.
 fn end(watch: &Watch, segment: &Rc<Segment>) {
     let none = || Ok::<_, ()>(Some(Duration::ZERO));
-    watch.wait(segment, Word::Data { group: 0 }, none, || Told::End).unwrap();
+    watch.wait(segment, data(segment.view(), 0), none, || Told::End).unwrap();
 }
 
 /// A future: polls until `look` finds something. What it was woken for, and has not taken, is for others.
@@ -120,7 +120,7 @@ fn receives(
     spawn(move || {
         let mut consumer = Consumer::of(&process, member);
         for _ in 0..n {
-            awaits(&run, &watch, &segment, Word::Data { group }, || consumer.take(1));
+            awaits(&run, &watch, &segment, data(segment.view(), group), || consumer.take(1));
         }
     })
 }
@@ -225,7 +225,7 @@ fn the_watch_wakes_two_at_a_word() {
                 (Worker::new(run, &segment, 0), run.clone(), Rc::clone(&watch));
             member.works(move |member| {
                 let segment = member.segment();
-                awaits(&run, &watch, &segment, Word::Data { group: 0 }, || member.take(1));
+                awaits(&run, &watch, &segment, data(segment.view(), 0), || member.take(1));
             })
         });
         let writer = writer.produce(|_, producer| {
@@ -251,7 +251,7 @@ fn gives_up(run: &Run, watch: &Rc<Watch>, member: &Worker, when_woken: bool) -> 
             Ok::<_, ()>((tail <= Head::unpack(head).seq).then_some(NEVER))
         };
         let tell = || Told::Task(Rc::clone(&task));
-        let waits = watch.wait(&segment, Word::Data { group: 0 }, look, tell).unwrap();
+        let waits = watch.wait(&segment, data(segment.view(), 0), look, tell).unwrap();
         let Some(ticket) = waits else { return };
         run.reach("waited");
         if when_woken {
@@ -317,7 +317,7 @@ fn the_watch_is_not_woken_in_the_place_of_a_consumer() {
             let mut consumer = Consumer::of(&reader, member);
             let look = || Ok::<_, ()>((!consumer.take(1)).then_some(NEVER));
             let tell = || Told::Task(Task::new());
-            let word = Word::Data { group: 0 };
+            let word = data(reader.view(), 0);
             let Some(ticket) = at.wait(&reader.segment, word, look, tell).unwrap() else { return };
             run.reach("waited");
             at.leave(&ticket);
