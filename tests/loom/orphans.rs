@@ -121,7 +121,7 @@ fn death_claim_recovery_and_overwriting_at_once() {
 #[test]
 fn a_member_dies_in_its_second_claim() {
     let model =
-        Model::named("a_member_dies_in_its_second_claim").preemptions(3).mortals(1).seconds(0.7);
+        Model::named("a_member_dies_in_its_second_claim").preemptions(3).mortals(1).seconds(2.0);
     model.reaches(&["adopted", "came again", "died unread"]).check(|run| {
         let (segment, writer) = filled(Shape { records: 2, ..SHAPE }, 3);
         let [a, c] = crew(run, &segment);

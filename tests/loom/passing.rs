@@ -177,6 +177,23 @@ fn a_takeover_counts_bits_that_nobody_looks_for() {
     });
 }
 
+/// dead: those for whom the producer has set the bits were killed asleep.
+#[test]
+fn bits_of_the_dead_are_forgotten() {
+    Model::named("bits_of_the_dead_are_forgotten").reaches(&["slept"]).check(|run| {
+        let (segment, process, publisher) = alone(SHAPE);
+        // Relaxed, both: before all.
+        segment.view().group(0).totals.wait.fetch_or(WAITING | KEPT, Ordering::Relaxed);
+        segment.view().control().data.fetch_or(WAITING, Ordering::Relaxed);
+        let reads = takes(run, &segment, 0, 2);
+        let mut producer = Producer::of(&process, publisher, 1);
+        producer.send().unwrap();
+        producer.send().unwrap();
+        reads.join().unwrap();
+        segment.settle(producer.tail(), &[(0, 0)]);
+    });
+}
+
 /// end: of two members that sleep, each is told that no more comes.
 #[test]
 fn closing_wakes_all_members() {
