@@ -21,7 +21,7 @@
 //! on with what it has found, or goes away, looks whether something is left that nobody has claimed, and
 //! then wakes the next one ([`Place`] does so when it is dropped).
 //!
-//! The kernel tells the waker whether others sleep on. It sets both bits for them again then, this time with bit 1, which
+//! The kernel tells the waker whether others sleep on. The waker sets both bits for them again then, and bit 1, which
 //! says so: who finds it need not make a barrier, since the only one who has to see the bits has stored them itself
 //! (W4). Whatever else brings work to a group wakes all of it, bits or not.
 //!
