@@ -1,0 +1,32 @@
+use thiserror::Error;
+
+use super::SystemError;
+use super::holder::{Continue, Holder};
+
+/// The control lease, which serialises making, joining and leaving, could not be had.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// Somebody holds it for longer than the timeout.
+    #[error(
+        "{} has been in the middle of a control operation for over {waited_ms} ms: if it is stopped, \
+         continue it ({}) or kill it, then try again",
+        Holder(*pid),
+        Continue(*pid)
+    )]
+    Timeout {
+        /// Who holds it; 0 if not known.
+        pid: u32,
+        /// How long this call waited, in milliseconds.
+        waited_ms: u64,
+    },
+    /// The queue has lost its name.
+    #[error("the queue has been removed: open it again by its name")]
+    Removed,
+    /// The handle was made before a fork.
+    #[error("this handle belongs to the process that forked this one: open the queue again here")]
+    Forked,
+    /// The lock call itself failed.
+    #[error(transparent)]
+    System(#[from] SystemError),
+}

@@ -1,0 +1,95 @@
+use std::fmt;
+
+use thiserror::Error;
+
+use super::{GeometryError, NameError, OpenError, SystemError};
+
+/// Free bytes of one kind of memory, if they could be found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Free(pub(crate) Option<u64>);
+
+impl Free {
+    /// Bytes, or `None` where the system does not say or sets no limit.
+    pub fn bytes(self) -> Option<u64> {
+        self.0
+    }
+}
+
+impl fmt::Display for Free {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(bytes) => write!(f, "{bytes} bytes"),
+            None => write!(f, "no limit"),
+        }
+    }
+}
+
+/// A queue could not be created. Nothing is left behind.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CreateError {
+    /// The name is not allowed.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The shape is not possible.
+    #[error(transparent)]
+    Geometry(#[from] GeometryError),
+    /// There is one already.
+    #[error("queue {name:?} exists already: open it, or remove it first")]
+    Exists {
+        /// The name.
+        name: String,
+    },
+    /// A group that cannot be declared: more than the table holds, one twice, a start that is not there.
+    #[error("cannot declare group {group:?}: {why}")]
+    Group {
+        /// The group.
+        group: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The schema's name is too long.
+    #[error("schema name {name:?} is longer than {max} bytes: shorten it")]
+    SchemaName {
+        /// The name.
+        name: String,
+        /// Bytes that fit.
+        max: usize,
+    },
+    /// The owner could not use it.
+    #[error("permissions {mode:03o} do not let the owner read and write (0600): add them")]
+    Permissions {
+        /// The bits asked for.
+        mode: u32,
+    },
+    /// Not enough memory.
+    #[error(
+        "the queue needs {need} bytes, but free are: file system (/dev/shm) {file_system}, machine \
+         {machine}, control group {control_group}: lower the capacity or the payload size, or free memory"
+    )]
+    NoRoom {
+        /// Bytes the queue takes.
+        need: u64,
+        /// Free in /dev/shm.
+        file_system: Free,
+        /// Available on the machine.
+        machine: Free,
+        /// Left to this process's control group.
+        control_group: Free,
+    },
+    /// The operating system refused something.
+    #[error(transparent)]
+    System(#[from] SystemError),
+}
+
+/// [`crate::Builder::open_or_create`] failed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenOrCreateError {
+    /// It exists and could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It does not exist and could not be created.
+    #[error(transparent)]
+    Create(#[from] CreateError),
+}

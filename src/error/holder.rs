@@ -1,0 +1,49 @@
+use std::fmt;
+
+/// Pids, for people to read; 0 is shown as "unknown".
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Pids(pub(crate) Vec<u32>);
+
+impl Pids {
+    /// The pids in the order of their records. A pid of 0 is not known.
+    pub fn as_slice(&self) -> &[u32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Pids {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, pid) in self.0.iter().enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            match pid {
+                0 => write!(f, "{comma}unknown")?,
+                pid => write!(f, "{comma}{pid}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A process that holds something, by its pid; 0 if that is not known.
+pub(super) struct Holder(pub(super) u32);
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("a process whose pid is not known"),
+            pid => write!(f, "process {pid}"),
+        }
+    }
+}
+
+/// The command that continues a stopped process.
+pub(super) struct Continue(pub(super) u32);
+
+impl fmt::Display for Continue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("kill -CONT"),
+            pid => write!(f, "kill -CONT {pid}"),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+use thiserror::Error;
+
+use super::{NameError, SystemError};
+
+/// A queue could not be opened.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The name is not allowed.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// Nothing has that name.
+    #[error("there is no queue {name:?}: create it first")]
+    NotFound {
+        /// The name.
+        name: String,
+    },
+    /// Something else has that name.
+    #[error("{name:?} is not a slipring queue: its first bytes are not ours; choose another name")]
+    NotAQueue {
+        /// The name.
+        name: String,
+    },
+    /// A queue of another layout version.
+    #[error(
+        "the queue has layout version {found}, this program understands {supported}: use programs \
+         built with the same slipring, or remove the queue and create it again"
+    )]
+    WrongVersion {
+        /// The queue's version.
+        found: u32,
+        /// The version this program understands.
+        supported: u32,
+    },
+    /// The queue uses something that this version does not know.
+    #[error("the queue uses {what}, which this program does not know: use a newer slipring")]
+    Unsupported {
+        /// What it uses.
+        what: String,
+    },
+    /// The file is shorter or longer than its header says.
+    #[error(
+        "the queue's file is {found} bytes long, its header says {expected}: it is damaged; remove \
+         the queue and create it again"
+    )]
+    WrongSize {
+        /// Bytes the header asks for; the header's own size if that did not fit.
+        expected: u64,
+        /// Bytes of the file.
+        found: u64,
+    },
+    /// The header contradicts itself.
+    #[error("the queue's header is damaged ({what}): remove the queue and create it again")]
+    Damaged {
+        /// What is off.
+        what: &'static str,
+    },
+    /// The queue holds another type of message.
+    #[error(
+        "the queue holds {found}, this program expects {expected}: rebuild both sides from the same \
+         message, or use another queue"
+    )]
+    WrongSchema {
+        /// What the queue holds.
+        found: String,
+        /// What this handle is for.
+        expected: String,
+    },
+    /// The queue belongs to another user.
+    #[error("the queue belongs to user {uid}: allow that user when opening, if you trust it")]
+    ForeignOwner {
+        /// The owner.
+        uid: u32,
+    },
+    /// The operating system refused something.
+    #[error(transparent)]
+    System(#[from] SystemError),
+}

@@ -1,0 +1,123 @@
+use std::fmt;
+
+use thiserror::Error;
+
+use super::{Pids, SystemError};
+
+/// A message could not be sent. It was not: nothing of it is visible to anybody.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// No room, because a group has not acked its oldest messages.
+    #[error("{0}")]
+    Full(Full),
+    /// No room within the time given.
+    #[error("timed out: {0}")]
+    Timeout(Full),
+    /// The message does not fit a slot.
+    #[error(
+        "the message has {len} bytes, a slot of this queue holds {max}: split it, or create the queue with a larger payload size"
+    )]
+    TooLong {
+        /// Bytes of the message.
+        len: usize,
+        /// Bytes of a slot.
+        max: usize,
+    },
+    /// The queue holds typed messages, which all have one size.
+    #[error("the message has {len} bytes, the queue's messages have exactly {expected}")]
+    WrongLength {
+        /// Bytes of the message.
+        len: usize,
+        /// Bytes of the queue's message type.
+        expected: usize,
+    },
+    /// More slots at once than the ring has.
+    #[error("{asked} messages at once do not fit a ring of {capacity}: send fewer at once")]
+    TooMany {
+        /// What was asked for.
+        asked: usize,
+        /// Capacity of the queue.
+        capacity: u64,
+    },
+    /// All sequence numbers are used (2^56 of them).
+    #[error("the queue has used up its sequence numbers: create a new one")]
+    Exhausted,
+    /// The queue has lost its name.
+    #[error("the queue has been removed: nobody can join it any more; open it again by its name")]
+    Removed,
+    /// The handle was made before a fork.
+    #[error("this handle belongs to the process that forked this one: open the queue again here")]
+    Forked,
+    /// The operating system refused something.
+    #[error(transparent)]
+    System(#[from] SystemError),
+}
+
+/// Who keeps a full queue full. Plain data, so that a producer that polls pays no allocation for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Full {
+    pub(crate) group: [u8; crate::layout::GROUP_NAME_MAX],
+    pub(crate) group_len: u8,
+    pub(crate) sequence: u64,
+    pub(crate) pids: [u32; Full::PIDS],
+    pub(crate) members: u32,
+}
+
+impl Full {
+    /// Members that are named; a larger group's others are counted only.
+    pub(crate) const PIDS: usize = 4;
+
+    /// Name of the group that holds the queue.
+    pub fn group(&self) -> &str {
+        str::from_utf8(&self.group[..usize::from(self.group_len)]).unwrap_or("")
+    }
+
+    /// The sequence that this group has not acked; its slot is the next one the producer needs.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Pids of the group's live consumers, at most four of them. Empty: nobody reads for this group. Asked
+    /// when the queue was found full, not at every further try.
+    pub fn pids(&self) -> &[u32] {
+        &self.pids[..(self.members as usize).min(Full::PIDS)]
+    }
+}
+
+impl fmt::Debug for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Full")
+            .field("group", &self.group())
+            .field("sequence", &self.sequence)
+            .field("pids", &self.pids())
+            .finish()
+    }
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (group, sequence) = (self.group(), self.sequence);
+        if group.is_empty() {
+            return write!(f, "the queue is full, and its groups are just changing: try again");
+        }
+        write!(f, "the queue is full: group {group:?} has not acked message {sequence}")?;
+        match self.pids() {
+            [] => write!(f, "; it has no consumer: start one, or remove the group"),
+            pids => {
+                let others = if self.members as usize > Full::PIDS { " and others" } else { "" };
+                write!(f, "; its consumer is process {}{others}", Pids(pids.to_vec()))
+            }
+        }
+    }
+}
+
+/// Not all messages of a batch could be sent.
+#[derive(Debug, Error)]
+#[error("{sent} messages of the batch were sent, the next one was not: {source}")]
+pub struct BatchError {
+    /// Messages that were sent, from the batch's first on.
+    pub sent: usize,
+    /// Why the next one was not.
+    pub source: SendError,
+}
