@@ -1,0 +1,138 @@
+//! How a producer comes by room.
+
+use super::Producer;
+use crate::attach::Attachment;
+use crate::error::{Full, SendError, SystemError};
+use crate::group::{identity_of, pid_of};
+use crate::layout::lease_byte;
+use crate::message::Content;
+use crate::ring::control;
+use crate::ring::publish::NoRoom;
+use crate::ring::wake::Place;
+use crate::wait::{self, Bed, Deadline, LONG, Look};
+
+/// Scans of the groups (one in a quarter of the ring) between two looks whether the queue has its name.
+const ASK_EVERY: u32 = 64;
+
+impl<M: Content + ?Sized> Producer<M> {
+    #[inline]
+    pub(super) fn wait_for_room(
+        &mut self,
+        n: u64,
+        deadline: impl Fn() -> Deadline,
+    ) -> Result<(), SendError> {
+        if n <= self.publisher.known_room() && !self.at.leases.forked() {
+            return Ok(());
+        }
+        self.wait_for_room_slowly(n, deadline())
+    }
+
+    #[cold]
+    fn wait_for_room_slowly(&mut self, n: u64, deadline: Deadline) -> Result<(), SendError> {
+        let mut last = None;
+        let view = self.at.view;
+        // Less than what is worth a wake-up, but enough, is found at the bound of the sleep.
+        let room = Place::space(&view, self.publisher.wanted(&view, n));
+        let bed = Bed::new([room], || LONG);
+        let mut patience = self.patience;
+        let found = wait::until(deadline, &mut patience, bed, |look| match self.room(n, look) {
+            Ok(()) => Ok(Some(())),
+            Err(SendError::Full(full)) => {
+                last = Some(full);
+                Ok(None)
+            }
+            Err(fault) => Err(fault),
+        })?;
+        self.patience = patience;
+        match (found, last) {
+            (None, Some(full)) => Err(SendError::Timeout(full)),
+            _ => Ok(()),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn room(&mut self, n: u64, look: Look) -> Result<(), SendError> {
+        if n <= self.publisher.known_room() && !self.at.leases.forked() {
+            return Ok(());
+        }
+        self.find_room(n, look)
+    }
+
+    #[cold]
+    fn find_room(&mut self, n: u64, look: Look) -> Result<(), SendError> {
+        if self.at.leases.forked() {
+            return Err(SendError::Forked);
+        }
+        self.write_counters();
+        self.scans = self.scans.wrapping_add(1);
+        if look == Look::Thorough || self.scans.is_multiple_of(ASK_EVERY) {
+            self.check_name()?;
+        }
+        match self.publisher.room(&self.at.view, n) {
+            Ok(()) => {
+                self.last_full = None;
+                Ok(())
+            }
+            Err(NoRoom::Exhausted) => Err(SendError::Exhausted),
+            Err(NoRoom::Full { .. }) if self.may_reap(look)? => self.find_room(n, Look::Quick),
+            Err(NoRoom::Full { group, seq }) => {
+                self.full = self.full.wrapping_add(1);
+                Err(SendError::Full(self.describe(group, seq, look)?))
+            }
+        }
+    }
+
+    fn check_name(&self) -> Result<(), SendError> {
+        let system = |source| SystemError::new("look at the queue's file", source);
+        if self.at.leases.removed().map_err(system)? { Err(SendError::Removed) } else { Ok(()) }
+    }
+
+    /// Frees groups that nobody will ever ack for, when it is time to ask the system about them. Returns
+    /// whether any was freed.
+    fn may_reap(&self, look: Look) -> Result<bool, SendError> {
+        let ask = look == Look::Thorough || self.last_full.is_none();
+        let system = |source| SystemError::new("look for groups without members", source);
+        Ok(ask && control::reap(&self.at.view, &self.at.leases).map_err(system)?)
+    }
+
+    /// Names whoever keeps the queue full. Who of the group lives is asked again when the queue is newly
+    /// full, held by another group, or a sleep is due.
+    fn describe(
+        &mut self,
+        group: Option<u8>,
+        sequence: u64,
+        look: Look,
+    ) -> Result<Full, SendError> {
+        // The same index may be another group's by now.
+        let identity = group.and_then(|group| identity_of(self.at.view.group(group)));
+        let same = |full: &Full| identity.is_none_or(|now| now.name() == full.group().as_bytes());
+        let known = match self.last_full {
+            Some((of, full)) if of == group && same(&full) && look == Look::Quick => full,
+            _ => {
+                let system = |source| SystemError::new("look who is in the group", source);
+                self.check_name()?;
+                full_by(&self.at, group).map_err(system)?
+            }
+        };
+        self.last_full = Some((group, known));
+        Ok(Full { sequence, ..known })
+    }
+}
+
+fn full_by(at: &Attachment, group: Option<u8>) -> std::io::Result<Full> {
+    let mut full = Full { group: [0; _], group_len: 0, sequence: 0, pids: [0; _], members: 0 };
+    let Some(group) = group else { return Ok(full) };
+    if let Some(identity) = identity_of(at.view.group(group)) {
+        full.group = identity.name;
+        full.group_len = identity.name_len;
+    }
+    for record in control::records_of(&at.view, group) {
+        if at.leases.is_held(lease_byte::consumer(record))? {
+            if let Some(pid) = full.pids.get_mut(full.members as usize) {
+                *pid = pid_of(&at.view, record);
+            }
+            full.members += 1;
+        }
+    }
+    Ok(full)
+}
