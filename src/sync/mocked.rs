@@ -151,8 +151,8 @@ impl WaitWord {
             return false;
         }
         let bell = Rc::new(Bell::new());
-        let mut words = words;
-        let asleep = words.all(|(word, value)| {
+        let words: Vec<_> = words.collect();
+        let asleep = words.iter().all(|&(word, value)| {
             let _guard = word.lock();
             // Relaxed: a waker changes the word first and takes the lock then.
             let still = word.word.load(Ordering::Relaxed) == value;
@@ -165,6 +165,13 @@ impl WaitWord {
             bell.wait();
         }
         ASLEEP.with_borrow_mut(|all| all.retain(|(_, other)| !Rc::ptr_eq(other, &bell)));
+        if bell.rung.get() && !bell.parked.get() {
+            // Rung on the way to sleep, without the edge that `unpark` makes. The kernel dequeues a sleeper under the
+            // lock of the word that it was woken at, so the sleeper has seen what its waker did.
+            for (word, _) in &words {
+                drop(word.lock());
+            }
+        }
         true
     }
 
@@ -216,8 +223,8 @@ impl Bell {
     }
 
     fn wait(&self) {
-        self.parked.set(true);
         while !self.rung.get() {
+            self.parked.set(true);
             park();
         }
     }
