@@ -145,6 +145,18 @@ impl<M: Content + ?Sized> Consumer<M> {
         self.main.holds() || self.retries.holds()
     }
 
+    /// Looks whether the queue still has its name. One that was removed may go on for a while, by what its producer
+    /// sends before it learns of it, and ends with [`RecvError::Closed`] if that closes it. One system call.
+    ///
+    /// # Errors
+    /// [`RecvError::Removed`], also if there are messages left to be received.
+    pub fn check_removed(&self) -> Result<(), RecvError> {
+        if self.main.at.leases.forked() {
+            return Err(RecvError::Forked);
+        }
+        if self.main.removed()? { Err(RecvError::Removed) } else { Ok(()) }
+    }
+
     /// Receives up to `max` messages (at least 1 is meant), if there are any. Never blocks.
     ///
     /// # Errors

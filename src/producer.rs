@@ -22,10 +22,14 @@ use crate::wait::{Deadline, Look};
 
 /// The queue's producer: there is one at a time. `Send`, not `Sync`.
 ///
-/// Sending takes no lock and allocates nothing, and makes no system call as long as there is room and no
-/// consumer sleeps, but
-/// for one in 64 scans of the groups (a scan comes once in a quarter of the ring). A message is visible to all groups as soon as `send` returns; messages of a batch become visible one
-/// after the other.
+/// Sending takes no lock and allocates nothing. As long as there is room and no consumer sleeps it makes one
+/// system call per 256 messages: the look whether the queue still has its name. A message is visible to all groups
+/// as soon as `send` returns; messages of a batch become visible one after the other.
+///
+/// A queue that is removed, by whatever means, fails with [`SendError::Removed`] after 256 more messages at the
+/// latest, and at once where a call waits, times out or closes the queue. The error says what was sent into it since
+/// the last look. [`Producer::check_removed`] looks when the program wants to be sure. A queue that is renamed has
+/// not been removed.
 ///
 /// When a producer is killed, the next one goes on in the same queue: what was published stays, a
 /// message that was only half written never existed.
@@ -42,7 +46,12 @@ pub struct Producer<M: Content + ?Sized = [u8]> {
     /// from what the segment says, so they wrap.
     bytes: u64,
     full: u64,
-    scans: u32,
+    /// Below it there is room, and no look at the name is due.
+    bound: u64,
+    /// The tail at the last look that found the name.
+    named: u64,
+    /// Tries since then for more room than was known.
+    tries: u32,
     /// The group that held the queue at the last look, and who is in it; `None` since there was room.
     last_full: Option<(Option<u8>, Full)>,
     patience: Patience,
@@ -71,8 +80,19 @@ impl<M: Content + ?Sized> Producer<M> {
         close::reopen(&at.view);
         drop(control);
         let patience = Patience::here();
-        let (scans, last_full, marker) = (0, None, PhantomData);
-        Ok(Producer { publisher, at, bytes, full, scans, last_full, patience, marker })
+        let (bound, named) = (publisher.tail(), publisher.tail());
+        Ok(Producer {
+            publisher,
+            at,
+            bytes,
+            full,
+            bound,
+            named,
+            tries: 0,
+            last_full: None,
+            patience,
+            marker: PhantomData,
+        })
     }
 
     /// Sets how to wait for room.
@@ -159,7 +179,7 @@ impl<M: Content + ?Sized> Producer<M> {
     ///
     /// # Errors
     /// [`SendError::Full`] if there was no room for even one. [`BatchError`] says how many were sent
-    /// before the one that failed.
+    /// before the one that failed, or before the queue was found removed.
     pub fn try_send_batch<'m, I>(&mut self, messages: &mut I) -> Result<usize, BatchError>
     where
         I: Iterator,
@@ -168,16 +188,20 @@ impl<M: Content + ?Sized> Producer<M> {
     {
         self.room(1, Look::Quick).map_err(|source| BatchError { sent: 0, source })?;
         let mut sent = 0;
-        while self.more_room() {
+        loop {
             match self.publish_run(messages) {
-                Ok(0) => break,
+                Ok(0) => return Ok(sent),
                 Ok(n) => sent += n,
                 Err(BatchError { sent: n, source }) => {
                     return Err(BatchError { sent: sent + n, source });
                 }
             }
+            match self.room(1, Look::Quick) {
+                Ok(()) => {}
+                Err(SendError::Full(_) | SendError::Exhausted) => return Ok(sent),
+                Err(source) => return Err(BatchError { sent, source }),
+            }
         }
-        Ok(sent)
     }
 
     /// Sends all messages, waiting for room as often as it takes; returns how many.
@@ -311,12 +335,24 @@ impl<M: Content + ?Sized> Producer<M> {
     ///
     /// # Errors
     /// [`SendError::Forked`], if this handle was made before a fork; the queue stays open.
-    pub fn close(self) -> Result<(), SendError> {
+    /// [`SendError::Removed`], if the queue has lost its name; consumers that are attached to it find it closed all
+    /// the same.
+    pub fn close(mut self) -> Result<(), SendError> {
         if self.at.leases.forked() {
             return Err(SendError::Forked);
         }
         close::close(&self.at.view, self.publisher.tail());
-        Ok(())
+        // Only now: a name that is there was there when the queue was closed.
+        self.check_name()
+    }
+
+    /// Looks whether the queue still has its name. If so, all that was sent so far went into a queue that consumers
+    /// can join. One system call; for those who do not close the queue when they are done.
+    ///
+    /// # Errors
+    /// [`SendError::Removed`] says what was sent since the last look that found the name.
+    pub fn check_removed(&mut self) -> Result<(), SendError> {
+        if self.at.leases.forked() { Err(SendError::Forked) } else { self.check_name() }
     }
 
     pub(crate) fn slots(&self, n: usize) -> Result<u64, SendError> {
@@ -360,7 +396,7 @@ impl<M: Content + ?Sized> Producer<M> {
         M: 'm,
     {
         let mut run = Run { producer: self, stamped: 0 };
-        while run.stamped < run.producer.publisher.known_room() {
+        while run.producer.is_open(run.stamped) {
             let Some(message) = messages.next() else { break };
             let Outgoing { kind, content } = message.into();
             match run.producer.fitting(content) {
@@ -373,10 +409,6 @@ impl<M: Content + ?Sized> Producer<M> {
             }
         }
         Ok(run.stamped as usize)
-    }
-
-    fn more_room(&mut self) -> bool {
-        self.publisher.known_room() > 0 || self.room(1, Look::Quick).is_ok()
     }
 
     pub(crate) fn count_bytes(&mut self, bytes: u64) {

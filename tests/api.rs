@@ -179,7 +179,7 @@ fn a_removed_queue_is_noticed() {
     producer.try_send("last").unwrap();
     assert!(slipring::remove(&name, false).is_err());
     slipring::remove(&name, true).unwrap();
-    assert!(matches!(producer.send("never"), Err(SendError::Removed)));
+    assert!(matches!(producer.send("never"), Err(SendError::Removed(_))));
     consumer.recv().unwrap().ack();
     assert!(matches!(consumer.recv(), Err(RecvError::Removed)));
     assert!(queue.producer().is_err());

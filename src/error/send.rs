@@ -1,4 +1,5 @@
 use std::fmt;
+use std::ops::Range;
 
 use thiserror::Error;
 
@@ -44,14 +45,47 @@ pub enum SendError {
     #[error("the queue has used up its sequence numbers: create a new one")]
     Exhausted,
     /// The queue has lost its name.
-    #[error("the queue has been removed: nobody can join it any more; open it again by its name")]
-    Removed,
+    #[error(
+        "the queue has been removed: nobody can join it any more; {0}; open it again by its name"
+    )]
+    Removed(Unconfirmed),
     /// The handle was made before a fork.
     #[error("this handle belongs to the process that forked this one: open the queue again here")]
     Forked,
     /// The operating system refused something.
     #[error(transparent)]
     System(#[from] SystemError),
+}
+
+/// Messages that a producer sent between the last look that found the queue's name and the one that did not. Those
+/// sent after the removal can be received only by consumers that were attached then; which ones these are is not
+/// known. So with older messages that were not received yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unconfirmed {
+    pub(crate) first: u64,
+    pub(crate) end: u64,
+}
+
+impl Unconfirmed {
+    /// Their sequences.
+    pub fn sequences(&self) -> Range<u64> {
+        self.first..self.end
+    }
+}
+
+impl fmt::Display for Unconfirmed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Unconfirmed { first, end } = *self;
+        match end - first {
+            0 => return write!(f, "no message was sent since its name was last seen"),
+            1 => write!(f, "message {first} was")?,
+            _ => write!(f, "messages {first} to {} were", end - 1)?,
+        }
+        write!(
+            f,
+            " sent since its name was last seen, and may reach only consumers that were attached before"
+        )
+    }
 }
 
 /// Who keeps a full queue full. Plain data, so that a producer that polls pays no allocation for it.

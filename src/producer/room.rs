@@ -2,7 +2,7 @@
 
 use super::Producer;
 use crate::attach::Attachment;
-use crate::error::{Full, SendError, SystemError};
+use crate::error::{Full, SendError, SystemError, Unconfirmed};
 use crate::group::{identity_of, pid_of};
 use crate::layout::lease_byte;
 use crate::message::Content;
@@ -11,17 +11,30 @@ use crate::ring::publish::NoRoom;
 use crate::ring::wake::Place;
 use crate::wait::{self, Bed, Deadline, LONG, Look};
 
-/// Scans of the groups (one in a quarter of the ring) between two looks whether the queue has its name.
-const ASK_EVERY: u32 = 64;
+/// Messages between two looks whether the queue has its name.
+const LOOK_EVERY: u64 = 256;
+/// Tries for room between two of them, where the queue is full.
+const TRIES: u32 = 64;
 
 impl<M: Content + ?Sized> Producer<M> {
+    /// Whether the message `offset` behind the tail may be published without a look at anything.
+    #[inline]
+    pub(super) fn is_open(&self, offset: u64) -> bool {
+        self.publisher.tail() + offset < self.bound
+    }
+
+    #[inline]
+    fn fits(&self, n: u64) -> bool {
+        self.is_open(n.saturating_sub(1))
+    }
+
     #[inline]
     pub(super) fn wait_for_room(
         &mut self,
         n: u64,
         deadline: impl Fn() -> Deadline,
     ) -> Result<(), SendError> {
-        if n <= self.publisher.known_room() && !self.at.leases.forked() {
+        if self.fits(n) && !self.at.leases.forked() {
             return Ok(());
         }
         self.wait_for_room_slowly(n, deadline())
@@ -29,6 +42,10 @@ impl<M: Content + ?Sized> Producer<M> {
 
     #[cold]
     fn wait_for_room_slowly(&mut self, n: u64, deadline: Deadline) -> Result<(), SendError> {
+        if n <= self.publisher.known_room() {
+            // Only the name is to be looked at.
+            return self.room(n, Look::Quick);
+        }
         let mut last = None;
         let view = self.at.view;
         // Less than what is worth a wake-up, but enough, is found at the bound of the sleep.
@@ -52,7 +69,7 @@ impl<M: Content + ?Sized> Producer<M> {
 
     #[inline]
     pub(crate) fn room(&mut self, n: u64, look: Look) -> Result<(), SendError> {
-        if n <= self.publisher.known_room() && !self.at.leases.forked() {
+        if self.fits(n) && !self.at.leases.forked() {
             return Ok(());
         }
         self.find_room(n, look)
@@ -64,13 +81,18 @@ impl<M: Content + ?Sized> Producer<M> {
             return Err(SendError::Forked);
         }
         self.write_counters();
-        self.scans = self.scans.wrapping_add(1);
-        if look == Look::Thorough || self.scans.is_multiple_of(ASK_EVERY) {
+        self.tries = self.tries.wrapping_add(1);
+        let due = self.publisher.tail() + n > self.named + LOOK_EVERY;
+        if due || look == Look::Thorough || self.tries >= TRIES {
             self.check_name()?;
         }
         match self.publisher.room(&self.at.view, n) {
             Ok(()) => {
                 self.last_full = None;
+                // Below the end of what is reserved, if that is more than may pass without a look: the next one
+                // looks then.
+                let room = self.publisher.tail() + self.publisher.known_room();
+                self.bound = room.min(self.named + LOOK_EVERY);
                 Ok(())
             }
             Err(NoRoom::Exhausted) => Err(SendError::Exhausted),
@@ -82,9 +104,16 @@ impl<M: Content + ?Sized> Producer<M> {
         }
     }
 
-    fn check_name(&self) -> Result<(), SendError> {
+    pub(super) fn check_name(&mut self) -> Result<(), SendError> {
         let system = |source| SystemError::new("look at the queue's file", source);
-        if self.at.leases.removed().map_err(system)? { Err(SendError::Removed) } else { Ok(()) }
+        let tail = self.publisher.tail();
+        if self.at.leases.removed().map_err(system)? {
+            // All that come after it look as well.
+            (self.bound, self.tries) = (0, TRIES);
+            return Err(SendError::Removed(Unconfirmed { first: self.named, end: tail }));
+        }
+        (self.named, self.tries) = (tail, 0);
+        Ok(())
     }
 
     /// Frees groups that nobody will ever ack for, when it is time to ask the system about them. Returns

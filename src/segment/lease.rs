@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::mman::shm_open;
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fstat};
 
 use crate::error::{ControlError, SystemError};
 use crate::layout::{View, lease_byte};
@@ -70,7 +70,7 @@ impl LeaseFile {
 
     /// Whether the object has no name any more.
     pub(crate) fn removed(&self) -> io::Result<bool> {
-        Ok(self.file()?.metadata()?.nlink() == 0)
+        Ok(fstat(self.file()?)?.st_nlink == 0)
     }
 
     /// Device and inode.

@@ -1,0 +1,203 @@
+//! A queue that loses its name while it is used: by `rm`, or for a new one.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod common;
+
+use std::fs;
+use std::iter::{repeat, repeat_n};
+use std::ops::Range;
+use std::time::Duration;
+
+use common::TempName;
+use slipring::{BatchError, Consumer, Producer, Queue, RecvError, SendError};
+
+/// Messages that may be sent after the removal.
+const WITHIN: u64 = 256;
+const ROOM: u64 = 4096;
+const SOON: Duration = Duration::from_millis(5);
+
+/// A queue with more room than any test needs.
+fn roomy(name: &TempName) -> (Producer, Consumer) {
+    let queue = Queue::builder(name).capacity(ROOM).payload_size(8).group("g").create().unwrap();
+    (queue.producer().unwrap(), queue.consumer("g").unwrap())
+}
+
+/// As `rm` does it: no handle is told.
+fn rm(name: &TempName) {
+    fs::remove_file(name.path()).unwrap();
+}
+
+#[track_caller]
+fn lost(fault: Option<SendError>) -> Range<u64> {
+    match fault {
+        Some(SendError::Removed(unconfirmed)) => unconfirmed.sequences(),
+        other => panic!("{other:?}"),
+    }
+}
+
+type Send = fn(&mut Producer) -> Option<SendError>;
+
+fn of_batch(sent: Result<usize, BatchError>) -> Option<SendError> {
+    sent.err().map(|fault| fault.source)
+}
+
+/// Every way to send a few messages.
+const WAYS: [Send; 8] = [
+    |producer| producer.try_send("x").err(),
+    |producer| producer.send("x").err(),
+    |producer| producer.send_timeout("x", SOON).err(),
+    |producer| of_batch(producer.send_batch(["x"; 7])),
+    |producer| of_batch(producer.try_send_batch(&mut ["x"; 100].into_iter())),
+    |producer| producer.reserve(1).map(|slots| slots.publish()).err(),
+    |producer| producer.try_reserve(200).map(|slots| slots.publish_first(3)).err(),
+    |producer| producer.reserve(1000).map(|slots| slots.publish_first(1)).err(),
+];
+
+#[test]
+fn a_producer_that_has_room_learns_within_256_messages_and_says_which() {
+    for (way, send) in WAYS.into_iter().enumerate() {
+        for before in [0, 1, 100, 256, 300] {
+            let name = TempName::new("rm-room");
+            let (mut producer, _consumer) = roomy(&name);
+            for _ in 0..before {
+                producer.send("before").unwrap();
+            }
+            rm(&name);
+            let fault = (0..=WITHIN).find_map(|_| send(&mut producer));
+            let lost = lost(fault);
+            let tail = producer.sequence();
+            assert!(tail - before <= WITHIN, "way {way}: {} were sent", tail - before);
+            assert!(
+                lost.start <= before && lost.end == tail,
+                "way {way}: {lost:?}, not {before}..{tail}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_large_batch_learns_inside() {
+    let name = TempName::new("rm-batch");
+    let (mut producer, _consumer) = roomy(&name);
+    let mut taken = 0;
+    let messages = repeat_n("x", ROOM as usize).inspect(|_| {
+        taken += 1;
+        if taken == 1000 {
+            rm(&name);
+        }
+    });
+    let BatchError { sent, source, .. } = producer.send_batch(messages).unwrap_err();
+    assert!((1000..=1000 + WITHIN as usize).contains(&sent), "{sent}");
+    assert_eq!(lost(Some(source)).end, sent as u64);
+    // One that does not wait says it as well, and not that it had no room.
+    let name = TempName::new("rm-try-batch");
+    let (mut producer, _consumer) = roomy(&name);
+    producer.send("x").unwrap();
+    rm(&name);
+    let mut messages = repeat("x");
+    let BatchError { sent, source, .. } = producer.try_send_batch(&mut messages).unwrap_err();
+    assert!(sent as u64 <= WITHIN, "{sent}");
+    assert_eq!(lost(Some(source)), 0..sent as u64 + 1);
+}
+
+#[test]
+fn a_large_reservation_is_looked_at_before_and_after() {
+    let name = TempName::new("rm-reserve");
+    let (mut producer, _consumer) = roomy(&name);
+    producer.reserve(1000).unwrap().publish();
+    let slots = producer.reserve(1000).unwrap();
+    rm(&name);
+    slots.publish();
+    assert_eq!(lost(producer.try_send("x").err()), 1000..2000);
+}
+
+#[test]
+fn a_close_says_what_went_into_a_removed_queue() {
+    for (before, after) in [(0, 0), (3, 0), (3, 4), (0, 1)] {
+        let name = TempName::new("rm-close");
+        let (mut producer, mut consumer) = roomy(&name);
+        producer.send_batch(repeat_n("x", before)).unwrap();
+        producer.check_removed().unwrap();
+        rm(&name);
+        producer.send_batch(repeat_n("x", after)).unwrap();
+        let fault = producer.close().unwrap_err();
+        let text = fault.to_string();
+        let says = match after {
+            0 => "no message was sent since".to_owned(),
+            1 => "message 0 was sent since".to_owned(),
+            _ => format!("messages 3 to {} were sent since", before + after - 1),
+        };
+        assert!(text.contains("removed") && text.contains(&says), "{text}");
+        assert_eq!(lost(Some(fault)), before as u64..(before + after) as u64);
+        // Who was there has lost nothing, and finds the end.
+        for _ in 0..before + after {
+            consumer.recv().unwrap().ack();
+        }
+        assert!(matches!(consumer.recv(), Err(RecvError::Closed)));
+        assert!(matches!(consumer.check_removed(), Err(RecvError::Removed)));
+    }
+}
+
+#[test]
+fn a_new_queue_of_that_name_is_another_one() {
+    let name = TempName::new("rm-new");
+    let (mut producer, mut consumer) = roomy(&name);
+    producer.send("old").unwrap();
+    slipring::remove(&name, true).unwrap();
+    let (new_producer, mut new_consumer) = roomy(&name);
+    assert_eq!(lost(producer.check_removed().err()), 0..1);
+    assert_eq!(lost(producer.try_send("never").err()), 0..1);
+    assert!(matches!(consumer.check_removed(), Err(RecvError::Removed)));
+    consumer.recv().unwrap().ack();
+    assert!(matches!(consumer.recv(), Err(RecvError::Removed)));
+    assert!(new_consumer.try_recv().unwrap().is_none());
+    new_consumer.check_removed().unwrap();
+    new_producer.close().unwrap();
+}
+
+#[test]
+fn what_is_lost_once_stays_so() {
+    let name = TempName::new("rm-stays");
+    let (mut producer, _consumer) = roomy(&name);
+    producer.send_batch(["x"; 100]).unwrap();
+    rm(&name);
+    // The look is due for the 200, but would not be for one.
+    for _ in 0..3 {
+        assert_eq!(lost(producer.try_reserve(200).err()), 0..100);
+        assert_eq!(lost(producer.try_send("x").err()), 0..100);
+    }
+}
+
+#[test]
+fn a_wait_for_room_ends_with_it() {
+    let name = TempName::new("rm-full");
+    let queue = Queue::builder(&name).capacity(2).group("g").create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    producer.send_batch(["x"; 2]).unwrap();
+    assert!(matches!(producer.send_timeout("x", SOON), Err(SendError::Timeout(_))));
+    rm(&name);
+    assert_eq!(lost(producer.send_timeout("x", SOON).err()), 2..2);
+    assert_eq!(lost(producer.send("x").err()), 2..2);
+    // Nor does polling go on for ever.
+    let fault = (0..1000).find_map(|_| match producer.try_send("x") {
+        Err(SendError::Full(_)) => None,
+        other => other.err(),
+    });
+    assert_eq!(lost(fault), 2..2);
+}
+
+#[test]
+fn a_renamed_queue_is_not_removed() {
+    let name = TempName::new("renamed");
+    let other = TempName::new("renamed-to");
+    let (mut producer, consumer) = roomy(&name);
+    fs::rename(name.path(), other.path()).unwrap();
+    for _ in 0..1000 {
+        producer.send("x").unwrap();
+    }
+    producer.check_removed().unwrap();
+    consumer.check_removed().unwrap();
+    producer.close().unwrap();
+    assert_eq!(Queue::<[u8]>::open(&other).unwrap().snapshot().unwrap().tail, 1000);
+}
