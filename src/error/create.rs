@@ -77,6 +77,17 @@ pub enum CreateError {
         /// Left to this process's control group.
         control_group: Free,
     },
+    /// The process may not make a file of this size.
+    #[error(
+        "the queue needs a file of {need} bytes, but RLIMIT_FSIZE allows this process {limit}: raise that \
+         limit (ulimit -f), or lower the capacity or the payload size"
+    )]
+    FileSize {
+        /// Bytes the queue takes.
+        need: u64,
+        /// Bytes that a file of this process may have.
+        limit: u64,
+    },
     /// The operating system refused something.
     #[error(transparent)]
     System(#[from] SystemError),

@@ -16,6 +16,7 @@ use super::region::Region;
 use crate::error::{CreateError, Free, SystemError};
 use crate::layout::lease_byte;
 use crate::ring::lease::{Leases, try_take};
+use crate::sys::file_size;
 use crate::sys::memory::FreeMemory;
 
 /// What to do with the memory of a mapping beyond mapping it.
@@ -60,6 +61,9 @@ pub(crate) fn create(
         return Err(CreateError::Exists { name: plan.name.as_str().to_owned() });
     }
     let need = plan.size as u64;
+    if file_size::limit().is_some_and(|limit| limit < need) {
+        return Err(too_large(need));
+    }
     let free = FreeMemory::of(&shm_dir());
     if !free.fits(need) {
         return Err(no_room(need, free));
@@ -67,7 +71,11 @@ pub(crate) fn create(
     let make = |source| SystemError::new("create the queue's shared memory", source);
     for _ in 0..TRIES {
         let temporary = Temporary(Some(name::temporary(random())));
-        let region = Region::make(temporary.object(), plan.size).map_err(make)?;
+        let region = match Region::make(temporary.object(), plan.size) {
+            // The limit was lowered meanwhile.
+            Err(fault) if file_size::is_beyond(&fault) => return Err(too_large(need)),
+            made => made.map_err(make)?,
+        };
         let leases = match LeaseFile::open(temporary.object(), true) {
             // Swept.
             Err(fault) if fault.kind() == io::ErrorKind::NotFound => continue,
@@ -96,6 +104,7 @@ fn finish(
     // Before the first touch: later a full file system would be a SIGBUS.
     allocate(file, plan.size).map_err(|errno| match errno {
         Errno::ENOSPC | Errno::ENOMEM => no_room(need, FreeMemory::of(&shm_dir())),
+        Errno::EFBIG => too_large(need),
         errno => SystemError::new("allocate the queue's shared memory", errno).into(),
     })?;
     plan.memory.apply(&region)?;
@@ -126,6 +135,10 @@ fn allocate(file: &File, size: usize) -> nix::Result<()> {
         }
     }
     Ok(())
+}
+
+fn too_large(need: u64) -> CreateError {
+    CreateError::FileSize { need, limit: file_size::limit().unwrap_or(0) }
 }
 
 fn no_room(need: u64, free: FreeMemory) -> CreateError {

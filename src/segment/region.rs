@@ -8,6 +8,7 @@ use std::ptr::NonNull;
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mlock, mmap, munmap};
 use shared_memory::{Shmem, ShmemConf, ShmemError};
 
+use crate::sys::file_size;
 use crate::sys::fork::{self, Inherited};
 
 /// A mapped object: the only place that knows how a segment gets into memory.
@@ -48,9 +49,12 @@ fn os_error(fault: ShmemError) -> io::Error {
 }
 
 impl Region {
-    /// Makes the object, of `size` bytes that are not allocated yet, and maps it.
+    /// Makes the object, of `size` bytes that are not allocated yet, and maps it. Only this makes the
+    /// object grow.
     pub(crate) fn make(object: &str, size: usize) -> io::Result<Region> {
-        Region::shared(ShmemConf::new().os_id(object).size(size), ShmemConf::create)
+        file_size::without_signal(|| {
+            Region::shared(ShmemConf::new().os_id(object).size(size), ShmemConf::create)
+        })
     }
 
     /// Maps an object that exists, whole.

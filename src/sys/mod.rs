@@ -1,5 +1,6 @@
 //! What the operating system is asked for beyond files and mappings.
 
+pub(crate) mod file_size;
 pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod membarrier;

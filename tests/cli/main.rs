@@ -17,6 +17,7 @@ mod exec;
 mod failures;
 mod groups;
 mod kill;
+mod limits;
 mod policy;
 mod receive;
 mod send;

@@ -8,6 +8,8 @@ use slipring::{
     RemoveError, SendError, SystemError,
 };
 
+use crate::file_size;
+
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -107,6 +109,10 @@ impl From<OpenOrCreateError> for Failure {
 pub(crate) fn io_failed(doing: &str, fault: &io::Error) -> Failure {
     match fault.kind() {
         io::ErrorKind::BrokenPipe => Failure::Closed,
+        _ if file_size::is_beyond(fault) => {
+            let limit = "RLIMIT_FSIZE, ulimit -f, allows no larger file";
+            Failure::Failed(format!("cannot {doing}: {fault}: {limit}"))
+        }
         _ => Failure::Failed(format!("cannot {doing}: {fault}")),
     }
 }

@@ -7,7 +7,9 @@ mod cmd;
 mod crew;
 mod demo;
 mod failure;
+mod file_size;
 mod format;
+mod handover;
 mod input;
 mod output;
 mod room;
@@ -23,6 +25,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let cli = args::Cli::parse();
+    file_size::survive_limit();
     match cmd::run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),

@@ -4,15 +4,13 @@
 //! a time, the one that has the turn: looking costs system calls, and there may be many jobs. A message
 //! whose command failed stays with its job: the queue hands it out again to the same member, counted.
 
-use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use signal_hook::low_level::signal_name;
 use slipring::{Consumer, Received, RecvError, RejectError};
 
@@ -20,6 +18,7 @@ use super::dead;
 use super::recv::{at_the_end, explain_closed, explain_start, group, wait_as_asked};
 use crate::args::RecvArgs;
 use crate::failure::{Failure, io_failed, note};
+use crate::handover::input;
 use crate::stop::{SLICE, Stop};
 use crate::table::grouped;
 
@@ -324,14 +323,6 @@ impl Board {
         self.busy -= 1;
         self.since = Instant::now();
     }
-}
-
-/// The message as a file: unlike a pipe, nobody has to wait until the command has read it.
-fn input(message: &[u8]) -> io::Result<File> {
-    let mut file = File::from(memfd_create(c"slipring message", MFdFlags::MFD_CLOEXEC)?);
-    file.write_all(message)?;
-    file.rewind()?;
-    Ok(file)
 }
 
 fn describe(status: ExitStatus) -> String {
