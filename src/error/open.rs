@@ -72,6 +72,15 @@ pub enum OpenError {
         /// The owner.
         uid: u32,
     },
+    /// The queue's owner is a user that this process's user namespace does not map: it could be anybody.
+    #[error(
+        "whose the queue is cannot be told: its owner is not known in this user namespace, where it is \
+         shown as {uid}; use it from a namespace that maps its owner"
+    )]
+    UnknownOwner {
+        /// What stands for all users that are not mapped.
+        uid: u32,
+    },
     /// The operating system refused something.
     #[error(transparent)]
     System(#[from] SystemError),

@@ -1,3 +1,4 @@
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
@@ -10,7 +11,7 @@ use super::region::Region;
 use crate::error::{OpenError, SystemError};
 use crate::layout::config::{Config, ConfigFault, MAGIC};
 use crate::layout::{CONFIG_BYTES, Geometry, VERSION, WakeMode};
-use crate::sys::membarrier;
+use crate::sys::{membarrier, users};
 
 /// Whose queues are opened beside one's own.
 #[derive(Clone, Debug, Default)]
@@ -19,10 +20,17 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
-    /// Root may look at everybody's queues, but not take part in them unasked.
-    fn allows(&self, owner: u32, only_look: bool) -> bool {
+    /// Root may look at everybody's queues, but not take part in them unasked. An owner that may be anybody
+    /// is nobody's choice.
+    fn check(&self, file: &File, owner: u32, only_look: bool) -> Result<(), OpenError> {
         let me = nix::unistd::geteuid();
-        owner == me.as_raw() || self.uids.contains(&owner) || (only_look && me.is_root())
+        let allowed =
+            owner == me.as_raw() || self.uids.contains(&owner) || (only_look && me.is_root());
+        let ask = |source| SystemError::new("find out whose the queue is", source);
+        if !users::is_one_user(file, owner).map_err(ask)? {
+            return Err(OpenError::UnknownOwner { uid: owner });
+        }
+        if allowed { Ok(()) } else { Err(OpenError::ForeignOwner { uid: owner }) }
     }
 }
 
@@ -99,9 +107,7 @@ fn read_config(
     let read = |source| SystemError::new("read the queue's header", source);
     let file = leases.file().map_err(read)?;
     let meta = file.metadata().map_err(read)?;
-    if !trust.allows(meta.uid(), only_look) {
-        return Err(OpenError::ForeignOwner { uid: meta.uid() });
-    }
+    trust.check(file, meta.uid(), only_look)?;
     let mut config = Config::new_zeroed();
     if !meta.is_file() {
         return Err(OpenError::NotAQueue { name: name.as_str().to_owned() });

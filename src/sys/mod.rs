@@ -7,3 +7,4 @@ pub(crate) mod membarrier;
 pub(crate) mod memory;
 #[cfg(feature = "async")]
 pub(crate) mod signals;
+pub(crate) mod users;
