@@ -42,6 +42,7 @@ struct Wish {
     wake: WakeMode,
     memory: Memory,
     groups: Vec<Group>,
+    trust: Trust,
     timeout: Duration,
 }
 
@@ -65,6 +66,7 @@ impl Builder<[u8]> {
             wake: WakeMode::default(),
             memory: Memory::default(),
             groups: Vec::new(),
+            trust: Trust::default(),
             timeout: CONTROL_TIMEOUT,
         };
         Builder { wish, marker: PhantomData }
@@ -155,6 +157,18 @@ impl<M: Content + ?Sized> Builder<M> {
         self
     }
 
+    /// Also opens a queue that exists and belongs to user `uid` ([`Builder::open_or_create`]), and, for letters
+    /// and retries of the queue, queues of that user. May be called repeatedly.
+    pub fn allow_owner(mut self, uid: u32) -> Self {
+        self.wish.trust.uids.push(uid);
+        self
+    }
+
+    pub(super) fn trust(mut self, trust: &Trust) -> Self {
+        self.wish.trust = trust.clone();
+        self
+    }
+
     /// Makes the queue. It appears under its name whole or not at all.
     ///
     /// # Errors
@@ -200,7 +214,7 @@ impl<M: Content + ?Sized> Builder<M> {
             })
         })?;
         let (mapped, _) = Mapped::new(name, Opened { leases, region, config, geo })?;
-        Ok(Queue::new(mapped, Trust::default(), self.wish.timeout))
+        Ok(Queue::new(mapped, self.wish.trust.clone(), self.wish.timeout))
     }
 
     /// Opens the queue if it exists, else makes it. A queue that exists keeps its shape: it need not
@@ -209,16 +223,8 @@ impl<M: Content + ?Sized> Builder<M> {
     /// # Errors
     /// Those of [`OpenOptions::open`] and [`Builder::create`].
     pub fn open_or_create(&self) -> Result<Queue<M>, OpenOrCreateError> {
-        self.open_or_create_trusting(&Trust::default())
-    }
-
-    /// The same, and opens queues of other users, too.
-    pub(super) fn open_or_create_trusting(
-        &self,
-        trust: &Trust,
-    ) -> Result<Queue<M>, OpenOrCreateError> {
         let mut options = OpenOptions::new().control_timeout(self.wish.timeout);
-        options.trust = trust.clone();
+        options.trust = self.wish.trust.clone();
         options = options.prefault(self.wish.memory.prefault).mlock(self.wish.memory.lock);
         loop {
             match options.open(&self.wish.name) {

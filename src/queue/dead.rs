@@ -1,5 +1,7 @@
 //! What becomes of dead letters: looked at, thrown away, or sent again.
 
+use std::sync::Arc;
+
 use super::undertaker::{DEAD_GROUP, letter_queue, turn};
 use super::{OpenOptions, Queue};
 use crate::attach::Attachment;
@@ -9,6 +11,7 @@ use crate::group::{self, Group, Start};
 use crate::letter::{DeadLetter, default_target, retry_queue};
 use crate::observer::Observer;
 use crate::ring::wake;
+use crate::snapshot::Snapshot;
 
 /// The dead letters of a queue.
 ///
@@ -37,6 +40,18 @@ impl DeadLetters {
         Ok(DeadLetters { queue: options.open(name)?, options: options.clone() })
     }
 
+    /// Looks at the letters in the queue called `name`, like [`DeadLetters::observe`], by reading alone:
+    /// read permission is enough, and root may look at everybody's.
+    ///
+    /// # Errors
+    /// As for [`OpenOptions::observe`].
+    pub fn look(name: &str, options: &OpenOptions) -> Result<(Observer, u64), OpenError> {
+        let (mapped, file) = options.open_to_look(name)?;
+        let look = Snapshot::take(&mapped, &file)?;
+        let observer = Observer::new(Arc::new(mapped), file, first_letter(&look))?;
+        Ok((observer, look.tail))
+    }
+
     /// The queue they are in.
     pub fn queue(&self) -> &Queue {
         &self.queue
@@ -49,9 +64,7 @@ impl DeadLetters {
     /// As for [`Queue::observer`] and [`Queue::snapshot`].
     pub fn observe(&self) -> Result<(Observer, u64), RequeueError> {
         let look = self.queue.snapshot().map_err(|source| self.join_failed(source))?;
-        let group = look.groups.iter().find(|group| group.name == DEAD_GROUP);
-        let start = group.map_or(Start::Oldest, |group| Start::Sequence(group.head));
-        let observer = self.queue.observer(start);
+        let observer = self.queue.observer(first_letter(&look));
         let observer = observer
             .map_err(|source| RequeueError::Open { queue: self.queue.name().to_owned(), source })?;
         Ok((observer, look.tail))
@@ -124,6 +137,12 @@ impl DeadLetters {
     fn join_failed(&self, source: JoinError) -> RequeueError {
         RequeueError::Join { queue: self.queue.name().to_owned(), source }
     }
+}
+
+/// Where the letters begin that nobody has taken yet.
+fn first_letter(look: &Snapshot) -> Start {
+    let group = look.groups.iter().find(|group| group.name == DEAD_GROUP);
+    group.map_or(Start::Oldest, |group| Start::Sequence(group.head))
 }
 
 /// What was received. Of letters there may be more at any time, though somebody has closed their queue.

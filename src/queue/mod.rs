@@ -24,7 +24,7 @@ use crate::layout::config::Config;
 use crate::message::Content;
 use crate::observer::Observer;
 use crate::producer::Producer;
-use crate::segment::{Memory, QueueName, Trust, open_read_only, open_shared};
+use crate::segment::{LeaseFile, Memory, QueueName, Trust, open_read_only, open_shared};
 use crate::snapshot::Snapshot;
 use undertaker::ToQueue;
 
@@ -118,10 +118,14 @@ impl OpenOptions {
     /// # Errors
     /// As for [`OpenOptions::open`].
     pub fn snapshot(&self, name: &str) -> Result<Snapshot, OpenError> {
+        let (mapped, file) = self.open_to_look(name)?;
+        Ok(Snapshot::take(&mapped, &file)?)
+    }
+
+    fn open_to_look(&self, name: &str) -> Result<(Mapped, LeaseFile), OpenError> {
         let name = QueueName::new(name)?;
         let opened = open_read_only(&name, &self.trust)?;
-        let (mapped, file) = Mapped::new(name, opened)?;
-        Ok(Snapshot::take(&mapped, &file)?)
+        Ok(Mapped::new(name, opened)?)
     }
 }
 

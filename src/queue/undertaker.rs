@@ -89,8 +89,9 @@ pub(super) fn letter_queue(
         .consumers_max(consumers_max)
         .wake_mode(from.view().wake())
         .permissions(from.permissions)
+        .trust(trust)
         .control_timeout(TURN_WITHIN);
-    let queue = wanted.open_or_create_trusting(trust)?;
+    let queue = wanted.open_or_create()?;
     ensure(&queue, group)?;
     Ok(queue)
 }

@@ -18,6 +18,7 @@ mod failures;
 mod groups;
 mod kill;
 mod limits;
+mod options;
 mod policy;
 mod receive;
 mod send;

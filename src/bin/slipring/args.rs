@@ -28,6 +28,10 @@ after Ctrl-C or SIGTERM 130 or 143, as in a shell.";
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Open queues of the user with this number as well; whoever can write a queue can garble its messages.
+    /// May be given repeatedly
+    #[arg(long, value_name = "UID", global = true)]
+    pub(crate) allow_uid: Vec<u32>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -77,7 +81,7 @@ pub(crate) struct CreateArgs {
     #[command(flatten)]
     pub(crate) shape: Shape,
     /// A group that every message waits for from the start; may be given repeatedly
-    #[arg(long = "group", value_name = "G")]
+    #[arg(id = "group", long = "group", value_name = "G")]
     pub(crate) groups: Vec<String>,
     /// The same, but each message goes to one of the group's consumers; may be given repeatedly
     #[arg(long = "shared", value_name = "G")]
@@ -98,6 +102,13 @@ pub(crate) struct Shape {
     /// Most consumers at a time, 1 to 255 [default: 64]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=255))]
     pub(crate) consumers: Option<u64>,
+    /// Most groups at a time, 1 to 63 [default: 16]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=63))]
+    pub(crate) groups: Option<u64>,
+    /// Permissions, at least 600, whatever the umask; who takes part needs to read and write, who only looks
+    /// to read [default: 600]
+    #[arg(long, value_name = "OCTAL", value_parser = octal)]
+    pub(crate) mode: Option<u32>,
     /// How those who wait are woken [default: membarrier, where the kernel has it]
     #[arg(long, value_enum, value_name = "MODE")]
     pub(crate) wake: Option<WakeArg>,
@@ -108,6 +119,8 @@ impl Shape {
         self.capacity.is_some()
             || self.payload.is_some()
             || self.consumers.is_some()
+            || self.groups.is_some()
+            || self.mode.is_some()
             || self.wake.is_some()
     }
 }
@@ -115,8 +128,8 @@ impl Shape {
 /// Makes the queue if it is missing.
 #[derive(Debug, Args)]
 pub(crate) struct OpenArgs {
-    /// Make the queue if there is none; with --capacity, --payload, --consumers and --wake if they are
-    /// given
+    /// Make the queue if there is none; with --capacity, --payload, --consumers, --groups, --mode and --wake
+    /// if they are given
     #[arg(long)]
     pub(crate) create: bool,
     #[command(flatten)]
@@ -371,6 +384,15 @@ pub(crate) struct DemoRoleArgs {
     pub(crate) group: Option<String>,
     #[command(flatten)]
     pub(crate) load: DemoArgs,
+}
+
+fn octal(text: &str) -> Result<u32, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode & !0o777 == 0 && mode & 0o600 == 0o600 => Ok(mode),
+        _ => {
+            Err("it is an octal number, 600 to 777, that lets the owner read and write".to_owned())
+        }
+    }
 }
 
 fn start(text: &str) -> Result<Start, String> {

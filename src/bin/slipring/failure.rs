@@ -82,7 +82,41 @@ macro_rules! from_named {
         }
     )+};
 }
-from_named!(CreateError, JoinError, OpenError, RemoveError);
+from_named!(CreateError, RemoveError);
+
+/// The option that opens a queue all the same.
+pub(crate) fn open_hint(fault: &OpenError) -> Option<String> {
+    match fault {
+        OpenError::ForeignOwner { uid, .. } => {
+            Some(format!("--allow-uid {uid} opens that user's queues as well"))
+        }
+        _ => None,
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(fault: OpenError) -> Failure {
+        let text = fault.to_string();
+        if let OpenError::Name(_) = fault {
+            return Failure::Usage(text);
+        }
+        open_hint(&fault).iter().fold(Failure::Failed(text), Failure::hint)
+    }
+}
+
+impl From<JoinError> for Failure {
+    fn from(fault: JoinError) -> Failure {
+        let text = fault.to_string();
+        match fault {
+            JoinError::Name(_) => Failure::Usage(text),
+            JoinError::TooManyGroups { .. } => Failure::Failed(text)
+                .hint("slipring create NAME --groups N makes one with room for N, 63 at most"),
+            JoinError::TooManyConsumers { .. } => Failure::Failed(text)
+                .hint("slipring create NAME --consumers N makes one with room for N, 255 at most"),
+            _ => Failure::Failed(text),
+        }
+    }
+}
 
 macro_rules! from_other {
     ($($error:ty),+) => {$(

@@ -18,6 +18,7 @@ mod stop;
 mod table;
 mod temporary;
 mod totals;
+mod trust;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,7 @@ use clap::Parser;
 fn main() -> ExitCode {
     let cli = args::Cli::parse();
     file_size::survive_limit();
+    trust::allow(cli.allow_uid);
     match cmd::run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),

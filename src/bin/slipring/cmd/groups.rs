@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use slipring::{GroupInfo, MemberInfo, Mode, OpenOptions, Retention, Snapshot};
+use slipring::{GroupInfo, MemberInfo, Mode, Retention, Snapshot};
 
 use super::snapshot;
 use crate::args::GroupsArgs;
@@ -13,6 +13,7 @@ use crate::output::print;
 use crate::steady::Steady;
 use crate::stop::{SLICE, Stop};
 use crate::table::{Table, duration};
+use crate::trust;
 
 /// Where each member's oldest unacked message is, by group, record and pid.
 pub(crate) type Holds = Steady<(String, u8, u32), u64>;
@@ -90,7 +91,7 @@ fn stands_at(group: &GroupInfo, member: &MemberInfo) -> Option<u64> {
 /// Dead letters that were sent again and wait for the group; `None` if there never were any.
 fn retries(look: &Snapshot, group: &GroupInfo) -> Option<u64> {
     let name = format!("{}.{}.retry", look.name, group.name);
-    let look = OpenOptions::new().snapshot(&name).ok()?;
+    let look = trust::options().snapshot(&name).ok()?;
     look.groups.iter().find(|found| found.name == group.name).map(|found| found.depth)
 }
 

@@ -1,16 +1,15 @@
 //! `slipring ls`
 
-use serde_json::json;
-use slipring::OpenOptions;
-
 use crate::args::ListArgs;
-use crate::failure::{Failure, create_hint, note};
+use crate::failure::{Failure, create_hint, note, open_hint};
 use crate::output::print;
 use crate::table::Table;
+use crate::trust;
+use serde_json::json;
 
 pub(crate) fn run(args: &ListArgs) -> Result<(), Failure> {
     let looks = slipring::list()?.into_iter().map(|name| {
-        let look = OpenOptions::new().snapshot(&name);
+        let look = trust::options().snapshot(&name);
         (name, look)
     });
     // Gone since the list was made.
@@ -42,7 +41,8 @@ pub(crate) fn run(args: &ListArgs) -> Result<(), Failure> {
             }
             Err(fault) => {
                 list.push(json!({ "name": name, "error": fault.to_string() }));
-                refused.push(format!("{name}: {fault}\n"));
+                let hint = open_hint(&fault).map_or(String::new(), |hint| format!("; {hint}"));
+                refused.push(format!("{name}: {fault}{hint}\n"));
             }
         }
     }

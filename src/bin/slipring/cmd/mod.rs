@@ -13,12 +13,13 @@ mod rm;
 mod send;
 mod tail;
 
-use slipring::{Builder, OpenOptions, Queue, Snapshot};
+use slipring::{Builder, Queue, Snapshot};
 
 use crate::args::{Command, OpenArgs, Shape};
 use crate::bench;
 use crate::demo;
 use crate::failure::{Failure, open_failed};
+use crate::trust;
 
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
@@ -41,7 +42,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
 
 /// A queue of the shape that was asked for, not made yet.
 fn builder(name: &str, shape: Shape) -> Builder {
-    let mut builder = Queue::builder(name);
+    let mut builder = trust::builder(name);
     if let Some(capacity) = shape.capacity {
         builder = builder.capacity(capacity);
     }
@@ -50,6 +51,12 @@ fn builder(name: &str, shape: Shape) -> Builder {
     }
     if let Some(consumers) = shape.consumers {
         builder = builder.consumers_max(consumers as usize);
+    }
+    if let Some(groups) = shape.groups {
+        builder = builder.groups_max(groups as usize);
+    }
+    if let Some(mode) = shape.mode {
+        builder = builder.permissions(mode);
     }
     if let Some(mode) = shape.wake {
         builder = builder.wake_mode(mode.into());
@@ -62,10 +69,10 @@ fn open(name: &str, args: &OpenArgs) -> Result<Queue, Failure> {
     if args.create {
         return Ok(builder(name, args.shape).open_or_create()?);
     }
-    let opened = Queue::open(name);
+    let opened = trust::options().open(name);
     if args.shape.is_given() {
-        let text = "--capacity, --payload, --consumers and --wake are for a new queue: add --create, or leave them \
-                    out";
+        let text = "--capacity, --payload, --consumers, --groups, --mode and --wake are for a new queue: add \
+                    --create, or leave them out";
         return Err(Failure::Usage(text.to_owned()));
     }
     let missing = matches!(opened, Err(slipring::OpenError::NotFound { .. }));
@@ -77,9 +84,9 @@ fn open(name: &str, args: &OpenArgs) -> Result<Queue, Failure> {
 
 /// Opens a queue that must exist.
 fn open_existing(name: &str) -> Result<Queue, Failure> {
-    Queue::open(name).map_err(|fault| open_failed(name, fault))
+    trust::options().open(name).map_err(|fault| open_failed(name, fault))
 }
 
 fn snapshot(name: &str) -> Result<Snapshot, Failure> {
-    OpenOptions::new().snapshot(name).map_err(|fault| open_failed(name, fault))
+    trust::options().snapshot(name).map_err(|fault| open_failed(name, fault))
 }

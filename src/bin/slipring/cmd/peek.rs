@@ -3,25 +3,38 @@
 //! It reads beside the group, as an observer: a consumer that only looked would keep the group's real
 //! consumer out, and its look would count as a delivery.
 
-use slipring::{Queue, RecvError, Start};
+use slipring::{Observer, RecvError, Start};
 
 use super::recv::{Patience, for_new_groups};
+use super::snapshot;
 use super::tail::report_missed;
 use crate::args::RecvArgs;
-use crate::failure::{Failure, note};
+use crate::failure::{Failure, note, open_failed};
 use crate::format::{Facts, Form};
 use crate::output::Output;
 use crate::stop::Stop;
 use crate::totals::Totals;
+use crate::trust;
 
-pub(crate) fn receive(
-    queue: &Queue,
+pub(super) fn run(args: &RecvArgs) -> Result<(), Failure> {
+    if args.open.create || args.open.shape.is_given() {
+        // Makes it, or says what is wrong with that.
+        super::open(&args.name, &args.open)?;
+    }
+    let stop = Stop::on_signals()?;
+    let mut output = Output::stdout()?;
+    let mut totals = Totals::new("received");
+    let outcome = look(args, &stop, &mut output, &mut totals);
+    totals.close(outcome, args.verbose)
+}
+
+fn look(
     args: &RecvArgs,
     stop: &Stop,
     output: &mut Output,
     totals: &mut Totals,
 ) -> Result<(), Failure> {
-    let look = queue.snapshot()?;
+    let look = snapshot(&args.name)?;
     let (name, name_of_group) = (&args.name, &args.group);
     let Some(group) = look.groups.iter().find(|group| group.name == *name_of_group) else {
         let text =
@@ -34,7 +47,8 @@ pub(crate) fn receive(
         let head = group.head;
         note(&format!("note: group {name_of_group:?} exists and stands at message {head}: {rule}"));
     }
-    let mut observer = queue.observer(Start::Sequence(group.head))?;
+    let observer = trust::options().observe(name, Start::Sequence(group.head));
+    let mut observer: Observer = observer.map_err(|fault| open_failed(name, fault))?;
     let form = Form::from(args.form);
     let mut left = args.count.unwrap_or(u64::MAX);
     let mut patience = Patience::new(args.timeout);

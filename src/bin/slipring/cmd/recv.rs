@@ -16,21 +16,20 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
     if let Some(command) = &args.exec.command {
         return exec::run(args, command);
     }
+    if args.no_ack {
+        return peek::run(args);
+    }
     let queue = super::open(&args.name, &args.open)?;
     let stop = Stop::on_signals()?;
     let mut output = Output::stdout()?;
     let mut totals = Totals::new("received");
-    if !args.follow && !args.no_ack {
+    if !args.follow {
         explain_closed(&queue.snapshot()?);
     }
-    let outcome = if args.no_ack {
-        peek::receive(&queue, args, &stop, &mut output, &mut totals)
-    } else {
-        let mut consumer = queue.consumer(group(args))?;
-        wait_as_asked(&mut consumer, args);
-        explain_start(args, &consumer);
-        receive(&mut consumer, args, &stop, &mut output, &mut totals)
-    };
+    let mut consumer = queue.consumer(group(args))?;
+    wait_as_asked(&mut consumer, args);
+    explain_start(args, &consumer);
+    let outcome = receive(&mut consumer, args, &stop, &mut output, &mut totals);
     totals.close(outcome, args.verbose)
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use slipring::{Observer, OpenOptions, RecvError};
+use slipring::{Observer, RecvError};
 
 use super::recv::{Patience, at_the_end, explain_closed};
 use super::snapshot;
@@ -12,12 +12,13 @@ use crate::format::{Facts, Form};
 use crate::output::Output;
 use crate::stop::Stop;
 use crate::totals::Totals;
+use crate::trust;
 
 /// Losses are reported no more often than this; those between are added up.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(args: &TailArgs) -> Result<(), Failure> {
-    let observer = OpenOptions::new().observe(&args.name, args.from);
+    let observer = trust::options().observe(&args.name, args.from);
     let mut observer = observer.map_err(|fault| open_failed(&args.name, fault))?;
     observer.follow(args.follow);
     if !args.follow {

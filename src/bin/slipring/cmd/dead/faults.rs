@@ -1,9 +1,11 @@
 //! What is wrong with dead letters, and the commands that help.
 
-use slipring::{BuryError, JoinError, OpenError, RecvError, RequeueError, SendError};
+use slipring::{
+    BuryError, JoinError, OpenError, OpenOrCreateError, RecvError, RequeueError, SendError,
+};
 
 use crate::args::LettersArgs;
-use crate::failure::{Failure, create_hint};
+use crate::failure::{Failure, create_hint, open_hint};
 
 /// A command of `slipring dead` for letters of `queue` in the queue `target`.
 pub(super) fn command(what: &str, queue: &str, target: &str) -> String {
@@ -67,6 +69,9 @@ pub(crate) fn receive_failed(queue: &str, fault: RecvError) -> Failure {
                 let hint =
                     |(what, does)| format!("{}  ({does})", command(what, queue, &letter.target));
                 ways.map(hint).to_vec()
+            }
+            BuryError::Open(OpenOrCreateError::Open(fault @ OpenError::ForeignOwner { .. })) => {
+                open_hint(fault).into_iter().collect()
             }
             _ => vec![format!("slipring inspect {}", letter.target)],
         },

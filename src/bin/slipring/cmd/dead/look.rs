@@ -4,24 +4,28 @@ use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
-use slipring::{DeadLetter, DeadLetters, Observation, OpenOptions, RecvError};
+use slipring::{DeadLetter, DeadLetters, Observation, Observer, RecvError};
 
 use super::faults::command;
-use super::{look_failed, open, target};
+use super::{open, target};
 use crate::args::{DeadListArgs, DeadShowArgs, LettersArgs};
 use crate::failure::{Failure, note};
 use crate::format::append_payload;
 use crate::output::{Output, print};
 use crate::stop::{SLICE, Stop};
 use crate::table::{Table, duration};
+use crate::trust;
+
+/// An observer of the letters, and where those end that are there now.
+type Letters = (Observer, u64);
 
 pub(super) fn list(args: &DeadListArgs) -> Result<(), Failure> {
     mention_others(&args.of);
-    let Some(dead) = open(&args.of)? else {
+    let Some(letters) = open(&args.of, DeadLetters::look)? else {
         note(&format!("there is no dead letter in {:?}: there never was one", target(&args.of)));
         return Ok(());
     };
-    if args.json { list_json(&dead, args) } else { list_text(&dead, args) }
+    if args.json { list_json(letters, args) } else { list_text(letters, args) }
 }
 
 /// Says which groups have their dead letters elsewhere.
@@ -30,7 +34,7 @@ fn mention_others(of: &LettersArgs) {
         return;
     }
     // The queue may be gone, and its dead letters not.
-    let groups = OpenOptions::new().snapshot(&of.queue).map(|look| look.groups);
+    let groups = trust::options().snapshot(&of.queue).map(|look| look.groups);
     for group in groups.unwrap_or_default() {
         if !group.dead_letters.is_empty() {
             note(&format!(
@@ -42,12 +46,12 @@ fn mention_others(of: &LettersArgs) {
     }
 }
 
-fn list_text(dead: &DeadLetters, args: &DeadListArgs) -> Result<(), Failure> {
+fn list_text(letters: Letters, args: &DeadListArgs) -> Result<(), Failure> {
     let mut table = Table::new(&[
         "LETTER", "QUEUE", "GROUP", "SEQUENCE", "ATTEMPTS", "REASON", "AGE", "KIND", "SIZE",
     ]);
     let mut rows = 0;
-    each(dead, |seen, letter| {
+    each(letters, |seen, letter| {
         if Some(rows) == args.count {
             return Ok(false);
         }
@@ -56,7 +60,7 @@ fn list_text(dead: &DeadLetters, args: &DeadListArgs) -> Result<(), Failure> {
         Ok(true)
     })?;
     if rows == 0 {
-        note(&format!("there is no dead letter in {:?}", dead.queue().name()));
+        note(&format!("there is no dead letter in {:?}", target(&args.of)));
         return Ok(());
     }
     print(&table.text())
@@ -84,11 +88,11 @@ fn row(seen: &Observation<'_>, letter: Option<&DeadLetter<'_>>) -> Vec<String> {
     ]
 }
 
-fn list_json(dead: &DeadLetters, args: &DeadListArgs) -> Result<(), Failure> {
+fn list_json(letters: Letters, args: &DeadListArgs) -> Result<(), Failure> {
     let stop = Stop::on_signals()?;
     let mut output = Output::stdout()?;
     let mut lines = 0;
-    each(dead, |seen, letter| {
+    each(letters, |seen, letter| {
         if Some(lines) == args.count {
             return Ok(false);
         }
@@ -108,8 +112,8 @@ pub(super) fn show(args: &DeadShowArgs) -> Result<(), Failure> {
     let stop = Stop::on_signals()?;
     let mut output = Output::stdout()?;
     let mut found = 0;
-    if let Some(dead) = open(&args.of)? {
-        each(&dead, |seen, letter| {
+    if let Some(letters) = open(&args.of, DeadLetters::look)? {
+        each(letters, |seen, letter| {
             let Some(letter) = letter else { return Ok(true) };
             let wanted = args
                 .sequence
@@ -146,10 +150,9 @@ pub(super) fn show(args: &DeadShowArgs) -> Result<(), Failure> {
 /// Shows each message that waits now to `look`, from the oldest on, until it says false. `None`: somebody
 /// has sent something else there.
 fn each(
-    dead: &DeadLetters,
+    (mut observer, end): Letters,
     mut look: impl FnMut(&Observation<'_>, Option<&DeadLetter<'_>>) -> Result<bool, Failure>,
 ) -> Result<(), Failure> {
-    let (mut observer, end) = dead.observe().map_err(look_failed)?;
     while observer.position() < end {
         let seen = match observer.recv_timeout(SLICE) {
             Ok(seen) => seen,

@@ -9,6 +9,7 @@ use super::snapshot;
 use crate::args::{DeadCommand, DeadSomeArgs, LettersArgs};
 use crate::failure::Failure;
 use crate::output::print;
+use crate::trust;
 
 pub(super) use faults::receive_failed;
 use faults::{look_failed, work_failed};
@@ -27,10 +28,13 @@ fn target(of: &LettersArgs) -> String {
     of.letters.clone().unwrap_or_else(|| format!("{}.dead", of.queue))
 }
 
-/// Opens the dead-letter queue; `None` if there never was a letter.
-fn open(of: &LettersArgs) -> Result<Option<DeadLetters>, Failure> {
-    match DeadLetters::open(&target(of), &OpenOptions::new()) {
-        Ok(dead) => Ok(Some(dead)),
+/// Opens the dead-letter queue by `open`; `None` if there never was a letter.
+fn open<T>(
+    of: &LettersArgs,
+    open: fn(&str, &OpenOptions) -> Result<T, OpenError>,
+) -> Result<Option<T>, Failure> {
+    match open(&target(of), &trust::options()) {
+        Ok(opened) => Ok(Some(opened)),
         Err(OpenError::NotFound { .. }) => match snapshot(&of.queue) {
             Ok(_) => Ok(None),
             // Not even the queue is there: a typing error, rather.
@@ -47,7 +51,7 @@ fn some(
     did: &str,
     work: fn(&DeadLetters, u64) -> Result<u64, LettersError>,
 ) -> Result<(), Failure> {
-    let outcome = match open(&args.of)? {
+    let outcome = match open(&args.of, DeadLetters::open)? {
         None => Ok(0),
         Some(dead) => {
             let (observer, end) = dead.observe().map_err(look_failed)?;

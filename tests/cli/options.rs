@@ -1,0 +1,96 @@
+//! Whose queues are opened, and what a new one has room for.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::common::TempName;
+use super::tool::{Ran, feed, json, run};
+
+/// Makes user 12345 the owner. Only root may: others are told so, and skip.
+fn give_away(name: &TempName) -> bool {
+    let given = std::os::unix::fs::chown(name.path(), Some(12345), None).is_ok();
+    if !given {
+        println!("skipped: this user may give no file away");
+    }
+    given
+}
+
+#[test]
+fn a_queue_of_another_user_is_opened_if_the_user_is_allowed() {
+    let name = TempName::new("foreign");
+    run(&["create", &name, "--group", "g", "--mode", "666"]).quietly();
+    if !give_away(&name) {
+        return;
+    }
+    let allowed =
+        |args: &[&str]| run(&[args, &["--allow-uid", "7", "--allow-uid", "12345"]].concat());
+    let refused = |ran: Ran| ran.says(1, &["user 12345", "--allow-uid 12345"]);
+    refused(feed(&["send", &name], b"one\n"));
+    feed(&["send", &name, "--allow-uid", "12345"], b"one\ntwo\n").quietly();
+    feed(&["send", &name, "--create", "--allow-uid", "12345"], b"three\n").quietly();
+    let recv = ["recv", &name, "--group", "g", "--count", "1"];
+    refused(run(&recv));
+    assert_eq!(allowed(&recv).quietly(), "one\n");
+    let exec = ["recv", &name, "--group", "g", "--count", "1", "--exec", "cat"];
+    refused(run(&exec));
+    assert_eq!(allowed(&exec).quietly(), "two");
+    refused(run(&["group", "add", &name, "h"]));
+    allowed(&["group", "add", &name, "h"]).quietly();
+    refused(run(&["group", "rm", &name, "h"]));
+    allowed(&["group", "rm", &name, "h"]).quietly();
+    refused(run(&["dead", "purge", "none", "--letters", &name]));
+    allowed(&["dead", "purge", "none", "--letters", &name, "--count", "0"]).quietly();
+}
+
+#[test]
+fn a_full_table_is_told_with_the_option_for_a_larger_one() {
+    let name = TempName::new("tables");
+    run(&["create", &name, "--groups", "1", "--consumers", "1", "--shared", "a"]).quietly();
+    let look = json(&["inspect", &name, "--json"]);
+    assert_eq!((look["groups_max"].as_u64(), look["consumers_max"].as_u64()), (Some(1), Some(1)));
+    run(&["group", "add", &name, "b"]).says(1, &["all 1 groups", "--groups N"]);
+    let worker = ["recv", &name, "--group", "a", "--shared", "--exec", "cat", "--jobs", "2"];
+    run(&worker).says(1, &["records for 1 consumers", "--consumers N"]);
+}
+
+#[test]
+fn permissions_are_set_exactly() {
+    let name = TempName::new("mode");
+    let mode = |name: &TempName| name.path().metadata().unwrap().permissions().mode() & 0o7777;
+    run(&["create", &name]).quietly();
+    assert_eq!(mode(&name), 0o600);
+    run(&["rm", &name]).quietly();
+    run(&["create", &name, "--mode", "662"]).quietly();
+    assert_eq!(mode(&name), 0o662);
+    run(&["rm", &name]).quietly();
+    feed(&["send", &name, "--create", "--mode", "0640", "--groups", "2"], b"").says(0, &[]);
+    assert_eq!(mode(&name), 0o640);
+    run(&["rm", &name]).quietly();
+    for wrong in ["400", "60", "1600", "rw", "888", "-600"] {
+        assert_eq!(run(&["create", &name, "--mode", wrong]).code, Some(2), "{wrong}");
+    }
+    for wrong in ["0", "64"] {
+        assert_eq!(run(&["create", &name, "--groups", wrong]).code, Some(2), "{wrong}");
+    }
+    run(&["send", &name, "--mode", "660"]).says(2, &["--mode", "--create"]);
+    assert!(!name.path().exists());
+}
+
+#[test]
+fn root_may_look_at_what_waits_in_another_user_s_queues() {
+    let name = TempName::new("root-looks");
+    let letters = TempName::exactly(format!("{}.dead", &*name));
+    run(&["create", &name, "--shared", "g"]).quietly();
+    feed(&["send", &name], b"bad\ngood\n").quietly();
+    run(&["recv", &name, "--group", "g", "--shared", "--count", "1", "--exec", "exit 65"]);
+    if !(give_away(&name) && give_away(&letters)) {
+        return;
+    }
+    assert_eq!(run(&["recv", &name, "--group", "g", "--no-ack"]).quietly(), "good\n");
+    assert!(run(&["dead", "list", &name]).quietly().contains("rejected"));
+    assert_eq!(run(&["dead", "show", &name, "0"]).says(0, &["message 0"]).out, "bad");
+    assert_eq!(json(&["dead", "show", &name, "--json"])["payload"], "bad");
+    // To look is all it may.
+    for work in ["purge", "requeue"] {
+        run(&["dead", work, &name]).says(1, &["user 12345", "--allow-uid 12345"]);
+    }
+}
