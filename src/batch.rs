@@ -243,9 +243,24 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         Ok(())
     }
 
+    /// Takes back the count of this delivery: nobody has tried the work on these messages, because the program is told
+    /// to stop, say, or something that the work needs is not there. They are still lent. If they are then dropped
+    /// without an ack, or released, or this process dies, the first of them comes again with as many attempts as now,
+    /// and so it may any number of times. Of a batch the others keep the one delivery that they had: they come
+    /// again one by one, each with a count of its own.
+    ///
+    /// At 255 attempts, which stand for any number above, nothing is taken back.
+    #[cold]
+    pub fn uncount(&mut self) {
+        if !self.is_empty() {
+            let Intake { reader, at, .. } = &*self.intake;
+            reader.uncount(&at.view, &self.claim, self.attempts_of(self.claim.start));
+        }
+    }
+
     /// Gives the messages that are not acked yet back to the group: another member gets them without
-    /// waiting for this one's death. They count as delivered, worked on or not; those that were acked behind
-    /// one that was not come again, too. In an exclusive group they come again to this consumer.
+    /// waiting for this one's death. They count as delivered, worked on or not, unless [`Batch::uncount`] was
+    /// called; those that were acked behind one that was not come again, too. In an exclusive group they come again to this consumer.
     ///
     /// # Errors
     /// If there is no free consumer record to go on with, or the control lease cannot be had in time;
@@ -461,6 +476,13 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
     /// If it could not be sent to the dead-letter queue. It comes again then.
     pub fn reject(mut self) -> Result<(), RejectError> {
         self.batch.reject(self.info.sequence)
+    }
+
+    /// Takes back the count of this delivery: nobody has tried the work on it; see [`Batch::uncount`]. It is still lent,
+    /// and may be acked or rejected; dropped without, it comes again with as many attempts as now. Call it when the
+    /// program is told to stop, before what ends it by force.
+    pub fn uncount(&mut self) {
+        self.batch.uncount();
     }
 
     /// Says that the work on it failed. It comes again to this consumer, as if it were dropped; but after

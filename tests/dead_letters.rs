@@ -151,6 +151,92 @@ fn a_failed_message_comes_again_and_after_its_last_attempt_it_is_a_letter_at_onc
 }
 
 #[test]
+fn what_nobody_could_try_is_no_attempt() {
+    let name = TempName::new("untried");
+    let _others = beside(&name);
+    let groups = [work().max_attempts(2), "audit".into()];
+    let builder = Queue::builder(&name).capacity(8);
+    let queue = groups.into_iter().fold(builder, |b, group| b.group(group)).create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    producer.send("first").unwrap();
+    for group in [work(), Group::named("audit")] {
+        let mut attempts = Vec::new();
+        for untried in [true, true, true, false, true, true, true] {
+            // Somebody else each time, as after a restart.
+            let mut consumer = queue.consumer(&group).unwrap();
+            let mut message = consumer.recv().unwrap();
+            attempts.push(message.attempts());
+            if untried {
+                message.uncount();
+                // Twice is once.
+                message.uncount();
+            }
+        }
+        assert_eq!(attempts, [1, 1, 1, 1, 2, 2, 2]);
+        let mut consumer = queue.consumer(&group).unwrap();
+        let mut message = consumer.recv().unwrap();
+        assert_eq!(message.attempts(), 2);
+        // It may be done all the same.
+        message.uncount();
+        message.ack();
+    }
+    producer.send_batch(["second", "third"]).unwrap();
+    for group in [work(), Group::named("audit")] {
+        let mut consumer = queue.consumer(&group).unwrap();
+        // Of a batch the first is taken back; the other one was delivered.
+        let mut batch = consumer.batch(2).unwrap();
+        batch.uncount();
+        drop(batch);
+        let left: Vec<_> = drain(&mut consumer).into_iter().map(|(seq, n, _)| (seq, n)).collect();
+        assert_eq!(left, [(1, 1), (2, 2)]);
+    }
+    assert!(Queue::<[u8]>::open(&format!("{}.dead", &*name)).is_err(), "nothing was given up");
+    // The last attempt, and what was adopted from somebody who has gone, too.
+    producer.send("last").unwrap();
+    let mut member = queue.consumer(work()).unwrap();
+    drop(member.recv().unwrap());
+    let mut message = member.recv().unwrap();
+    assert_eq!(message.attempts(), 2);
+    message.uncount();
+    assert!(message.fail().unwrap(), "who says that it failed has tried");
+    assert_eq!(letters(&name), [(3, 2, Reason::MaxAttempts)]);
+}
+
+#[test]
+fn a_retry_that_nobody_could_try_is_no_attempt() {
+    let name = TempName::new("untried-retry");
+    let _others = beside(&name);
+    let queue = Queue::builder(&name).capacity(8).group(work().max_attempts(1)).create().unwrap();
+    queue.producer().unwrap().send("job").unwrap();
+    let mut member = queue.consumer(work()).unwrap();
+    assert!(member.recv().unwrap().fail().unwrap());
+    requeue(&name);
+    for _ in 0..3 {
+        let mut message = member.recv().unwrap();
+        assert_eq!((message.requeued(), message.sequence(), message.attempts()), (true, 0, 1));
+        message.uncount();
+    }
+    member.recv().unwrap().ack();
+    assert_eq!(letters(&name), []);
+}
+
+#[test]
+fn more_attempts_than_there_are_numbers_stay_what_they_are() {
+    let name = TempName::new("untried-255");
+    let queue = Queue::builder(&name).capacity(8).group("audit").create().unwrap();
+    queue.producer().unwrap().send("stubborn").unwrap();
+    let mut consumer = queue.consumer("audit").unwrap();
+    for _ in 0..300 {
+        drop(consumer.recv().unwrap());
+    }
+    for _ in 0..3 {
+        let mut message = consumer.recv().unwrap();
+        assert_eq!(message.attempts(), 255);
+        message.uncount();
+    }
+}
+
+#[test]
 fn three_times_the_capacity_in_letters_is_an_error_and_none_is_lost() {
     let name = TempName::new("overflow");
     let others = beside(&name);

@@ -124,6 +124,13 @@ fn step(queue: &Queue, member: &mut Option<Consumer>, account: &mut Account, rng
     let Some(mut batch) = batch else { return };
     account.delivered(&batch);
     account.work(&mut batch, rng);
+    // Whatever becomes of it then: nobody has tried what is left. Only its first message was counted alone.
+    if rng.below(4) == 0
+        && let Some(first) = batch.first().map(|first| first.sequence())
+    {
+        batch.uncount();
+        *account.deliveries.get_mut(&first).unwrap() -= 1;
+    }
     match rng.below(3) {
         0 => {
             let rest: Vec<u64> = batch.iter().map(|message| message.sequence()).collect();

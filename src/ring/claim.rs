@@ -5,7 +5,7 @@ use super::ready::{Count, Ready};
 use super::wake;
 use crate::layout::View;
 use crate::seq::{Attempts, Head, NOBODY};
-use crate::sync::Ordering;
+use crate::sync::{AtomicU64, Ordering};
 
 /// A consumer of an exclusive group. Invariant: it holds the lease of `record`, and I4.
 // Lines of its own: handles of two threads may lie side by side.
@@ -112,6 +112,12 @@ impl Member {
         count
     }
 
+    /// The delivery of the message at the head, its `attempts`-th, is not to count.
+    #[cold]
+    pub(crate) fn uncount(&self, view: &View, attempts: u8) {
+        uncount(&view.group(self.group).delivery.attempts, self.head, attempts);
+    }
+
     /// Acks `claim` up to, not including, `to`: those messages are done, their slots may be reused.
     #[inline(always)]
     pub(crate) fn ack(&mut self, view: &View, claim: &mut Claim, to: u64) {
@@ -125,5 +131,16 @@ impl Member {
         let head = Head { seq: to, claimer: NOBODY }.pack();
         view.group(self.group).head.store(head, Ordering::Release);
         wake::acked(view, head);
+    }
+}
+
+/// Stores in the attempts word of a claim that the delivery of its first message, its `attempts`-th, does not count.
+/// A first delivery has no count of its own until here.
+pub(super) fn uncount(word: &AtomicU64, seq: u64, attempts: u8) {
+    // 255 may stand for more, and one less would not be the truth.
+    if attempts < u8::MAX {
+        let count = attempts.saturating_sub(1);
+        // Relaxed: for this consumer, or for the one that gets its lease after it. pair P7.
+        word.store(Attempts { seq, count }.pack(), Ordering::Relaxed);
     }
 }

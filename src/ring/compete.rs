@@ -12,7 +12,7 @@
 
 use std::io;
 
-use super::claim::{Claim, Corrupt, TOO_MANY};
+use super::claim::{Claim, Corrupt, TOO_MANY, uncount};
 use super::control::{records_of, take_idle_record};
 use super::lease::{Leases, give_back, try_take};
 use super::ready::{Count, Ready};
@@ -242,6 +242,12 @@ impl Competitor {
         } else {
             Err(Corrupt("a consumer record holds a range that its group never handed out"))
         }
+    }
+
+    /// The delivery of the first message of `claim`, its `attempts`-th, is not to count.
+    #[cold]
+    pub(crate) fn uncount(&self, view: &View, claim: &Claim, attempts: u8) {
+        uncount(&view.record(claim.record as u8).claim.attempts, claim.start, attempts);
     }
 
     /// Acks `claim` up to, not including, `to`.

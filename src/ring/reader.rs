@@ -95,6 +95,15 @@ impl Reader {
         }
     }
 
+    /// The delivery of the first message of `claim`, its `attempts`-th, is not to count.
+    #[cold]
+    pub(crate) fn uncount(&self, view: &View, claim: &Claim, attempts: u8) {
+        match self {
+            Reader::Exclusive(member) => member.uncount(view, attempts),
+            Reader::Shared(member) => member.uncount(view, claim, attempts),
+        }
+    }
+
     /// Gives what this reader holds in `record` back to its group; the control lease is held. `false`: there is no
     /// record to go on with, and nothing has changed.
     pub(crate) fn release(

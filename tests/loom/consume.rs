@@ -156,6 +156,64 @@ fn attempts_are_exact_when_the_second_consumer_dies_too() {
     });
 }
 
+/// The same, and both find that they cannot try: those deliveries do not count, at whatever step they die.
+#[test]
+fn a_delivery_that_was_not_tried_is_not_counted() {
+    let model =
+        Model::named("a_delivery_that_was_not_tried_is_not_counted").preemptions(3).mortals(2);
+    model.reaches(&["uncounted", "third delivery"]).check(|run| {
+        let segment = Segment::new(SHAPE);
+        let (x, y, z) = (Process::new(&segment), Process::new(&segment), Process::new(&segment));
+        let mut producer = Producer::attach(&z, 1).unwrap();
+        let (group, first) = controlled(&x, || make(&x, Position::Oldest)).unwrap();
+        producer.send().unwrap();
+        producer.send().unwrap();
+        let member = controlled(&x, || Consumer::join(&x, group)).unwrap().unwrap().member;
+        let notes = run.clone();
+        let dies = spawn(move || {
+            notes.mortal(0, &x, || {
+                let mut consumer = Consumer::of(&x, member);
+                let claim = consumer.claim(2).unwrap();
+                consumer.uncount(&claim);
+                // It comes again, to be tried, and the other one.
+                consumer.take(2);
+                if let Some(claim) = consumer.claim(2) {
+                    consumer.uncount(&claim);
+                }
+            });
+            x.torn_down();
+        });
+        let notes = run.clone();
+        let dies_too = spawn(move || {
+            notes.mortal(1, &y, || {
+                if let Some(Some(mut consumer)) = controlled(&y, || Consumer::join(&y, group)) {
+                    if let Some(claim) = consumer.claim(2) {
+                        consumer.uncount(&claim);
+                    }
+                    consumer.claim(2);
+                    consumer.drain(2);
+                }
+            });
+            y.torn_down();
+        });
+        dies.join().unwrap();
+        dies_too.join().unwrap();
+        let mut last = controlled(&z, || Consumer::join(&z, group)).unwrap().unwrap();
+        while let Some(mut claim) = last.claim(2) {
+            if segment.ledger.redelivered(group, claim.start) {
+                match claim.attempts {
+                    1 => run.reach("uncounted"),
+                    2 => {}
+                    _ => run.reach("third delivery"),
+                }
+            }
+            let end = claim.end;
+            last.ack(&mut claim, end);
+        }
+        segment.settle(producer.tail(), &[(group, first)]);
+    });
+}
+
 /// A consumer acks a part of its batch and leaves; the next one goes on in the middle.
 #[test]
 fn a_partly_acked_batch_goes_on_where_it_was_left() {

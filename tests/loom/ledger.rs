@@ -22,6 +22,8 @@ struct Entries {
     /// Sequence and who stamped it.
     published: Vec<(u64, u32)>,
     delivered: Vec<Delivered>,
+    /// Group and sequence of deliveries that were taken back from the count.
+    uncounted: Vec<(u8, u64)>,
     /// Group and sequence.
     acked: Vec<(u8, u64)>,
     /// Sequences at which the queue was closed.
@@ -37,17 +39,24 @@ impl Ledger {
         self.entries().published.push((seq, by));
     }
 
-    /// A message came with `attempts`: exactly one more than the deliveries there were.
+    /// A message came with `attempts`: exactly one more than the deliveries there were, but for those that do
+    /// not count.
     pub(super) fn delivered(&self, group: u8, seq: u64, by: u32, attempts: u8) {
         let mut entries = self.entries();
         let earlier = entries.delivered.iter().filter(|d| (d.group, d.seq) == (group, seq)).count();
+        let uncounted = entries.uncounted.iter().filter(|u| **u == (group, seq)).count();
         assert_eq!(
             usize::from(attempts),
-            earlier + 1,
-            "message {seq}: {attempts} attempts after {earlier} deliveries"
+            earlier - uncounted + 1,
+            "message {seq}: {attempts} attempts after {earlier} deliveries, of which {uncounted} do not count"
         );
         assert!(!entries.acked.contains(&(group, seq)), "message {seq} came again after its ack");
         entries.delivered.push(Delivered { group, seq, by });
+    }
+
+    /// The last delivery of `seq` does not count.
+    pub(super) fn uncounted(&self, group: u8, seq: u64) {
+        self.entries().uncounted.push((group, seq));
     }
 
     pub(super) fn closed(&self, seq: u64) {
@@ -68,6 +77,7 @@ impl Ledger {
     pub(super) fn new_group(&self, group: u8) {
         let mut entries = self.entries();
         entries.delivered.retain(|delivered| delivered.group != group);
+        entries.uncounted.retain(|uncounted| uncounted.0 != group);
         entries.acked.retain(|acked| acked.0 != group);
     }
 

@@ -32,6 +32,8 @@ struct Handed {
 #[derive(Default)]
 struct Book {
     handed: Vec<Handed>,
+    /// Group and sequence of deliveries that were taken back from the count.
+    uncounted: Vec<(u8, u64)>,
     /// Group and sequence.
     acked: Vec<(u8, u64)>,
     /// Group and sequence of what a member acked out of order, published or not.
@@ -55,8 +57,8 @@ impl Account {
 
     /// A message came out of `new.record`. It always comes out of the record it was claimed with; again
     /// only if it was not acked, and to somebody else only if that record was left; and each delivery
-    /// counts one more. A claim counts as a delivery, though its member died before it read. Returns
-    /// how often it had been handed out before.
+    /// counts one more, but for those that were taken back. A claim counts as a delivery, though its member
+    /// died before it read. Returns how often it had been handed out before.
     fn handed(&self, new: Handed) -> usize {
         let mut book = self.book();
         let Handed { group, seq, record, attempts, to } = new;
@@ -68,11 +70,10 @@ impl Account {
             earlier.iter().all(|h| h.record == record),
             "message {seq} was claimed with two records"
         );
-        if attempts == 1 {
-            assert_eq!(times, 0, "message {seq} was claimed twice");
-        } else {
+        if attempts > 1 || times > 0 {
             let unread = earlier.first().is_none_or(|first| first.attempts > 1);
-            let counted = times + usize::from(unread);
+            let uncounted = book.uncounted.iter().filter(|u| **u == (group, seq)).count();
+            let counted = times + usize::from(unread) - uncounted;
             assert_eq!(attempts as usize, counted + 1, "deliveries of {seq} are miscounted");
             let own = earlier.last().is_some_and(|last| last.to == to);
             let left = book.left.contains(&lease_byte::consumer(record as u8));
@@ -80,6 +81,11 @@ impl Account {
         }
         book.handed.push(new);
         times
+    }
+
+    /// The last delivery of `seq` does not count.
+    fn uncounted(&self, group: u8, seq: u64) {
+        self.book().uncounted.push((group, seq));
     }
 
     fn acked(&self, group: u8, seq: u64) {
@@ -111,6 +117,7 @@ impl Account {
         let mut book = self.book();
         book.done.retain(|done| done.0 != group);
         book.handed.retain(|handed| handed.group != group);
+        book.uncounted.retain(|uncounted| uncounted.0 != group);
         book.acked.retain(|acked| acked.0 != group);
     }
 
@@ -299,6 +306,9 @@ impl Worker {
         if attempts > 2 {
             self.run.reach("third attempt");
         }
+        if attempts as usize <= times {
+            self.run.reach("came again uncounted");
+        }
         if self.process.segment.account.is_done(self.member.group, seq) {
             self.run.reach("came again after an ack out of order");
         }
@@ -307,6 +317,13 @@ impl Worker {
         // SAFETY: claimed and not acked (I3); loom checks it.
         let bytes = unsafe { slot.payload.bytes() };
         check(seq, meta, &bytes);
+    }
+
+    /// As `Batch::uncount`, when message `claim.start` has been read.
+    pub(super) fn uncount(&mut self, claim: &Claim, attempts: u32) {
+        self.holds(claim.record);
+        self.member.uncount(self.process.view(), claim, attempts as u8);
+        self.process.segment.account.uncounted(self.member.group, claim.start);
     }
 
     /// Acks `claim` up to, not including, `to`.

@@ -112,3 +112,49 @@ fn a_release_that_finds_no_record_changes_nothing() {
         a.join().unwrap().settle(writer.tail());
     });
 }
+
+/// Claims two, acks one, and finds that it cannot try the other: that delivery does not count. It gives it back, or
+/// drops it and takes it again.
+fn cannot_try(worker: &mut Worker) {
+    let Some(mut claim) = worker.claim(2) else { return };
+    let first = claim.start;
+    worker.read(&claim, first);
+    worker.ack(&mut claim, first + 1);
+    if claim.start == claim.end {
+        return;
+    }
+    worker.read(&claim, first + 1);
+    worker.uncount(&claim, 1);
+    if !worker.release(&claim) {
+        worker.take(1);
+    }
+}
+
+/// unc: the releaser dies at each step, and so does who adopts what it could not try, and cannot try it either.
+#[test]
+fn what_was_not_tried_is_not_counted() {
+    let model = Model::named("what_was_not_tried_is_not_counted").mortals(2);
+    model
+        .reaches(&["adopted", "came again", "came again uncounted", "died unread", "third attempt"])
+        .check(|run| {
+            let (segment, writer) = filled(Shape { records: 4, ..SHAPE }, 2);
+            let [a, c, last] = [(); 3].map(|()| Worker::new(run, &segment, 0));
+            let a = a.dies(0, cannot_try);
+            let c = c.dies(1, |worker| {
+                if worker.adopt()
+                    && let Some(claim) = worker.claim(1)
+                {
+                    worker.read(&claim, claim.start);
+                    worker.uncount(&claim, claim.attempts);
+                    // Tried now, and in vain.
+                    if let Some(claim) = worker.claim(1) {
+                        worker.read(&claim, claim.start);
+                    }
+                    worker.take(1);
+                }
+            });
+            a.join().unwrap();
+            c.join().unwrap();
+            last.settle(writer.tail());
+        });
+}

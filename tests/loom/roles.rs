@@ -210,6 +210,12 @@ impl<'p> Consumer<'p> {
         Some(claim)
     }
 
+    /// As `Batch::uncount`, of a claim of which nothing is acked.
+    pub(super) fn uncount(&mut self, claim: &Claim) {
+        self.member.uncount(self.process.view(), claim.attempts as u8);
+        self.process.segment.ledger.uncounted(self.member.group, claim.start);
+    }
+
     /// Acks `claim` up to, not including, `to`.
     pub(super) fn ack(&mut self, claim: &mut Claim, to: u64) {
         let from = claim.start;
