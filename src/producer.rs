@@ -4,10 +4,11 @@ mod room;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::attach::{Attachment, Mapped};
-use crate::error::{BatchError, Full, JoinError, SendError, SystemError};
+use crate::error::{BatchError, ControlError, Full, JoinError, SendError, SystemError};
 use crate::layout::{Meta, lease_byte};
 use crate::message::{Content, OneThread, Outgoing};
 use crate::reservation::Reservation;
@@ -16,6 +17,7 @@ use crate::ring::close;
 use crate::ring::lease::try_take;
 use crate::ring::publish::Publisher;
 use crate::ring::wake;
+use crate::segment::ControlGuard;
 use crate::strategy::{Patience, WaitStrategy};
 use crate::sync::Ordering;
 use crate::wait::{Deadline, Look};
@@ -59,17 +61,16 @@ pub struct Producer<M: Content + ?Sized = [u8]> {
 }
 
 impl<M: Content + ?Sized> Producer<M> {
-    pub(crate) fn attach(mapped: &Arc<Mapped>, timeout: Duration) -> Result<Self, JoinError> {
+    /// Takes the role, waiting for it until `deadline`, and each time for the control lease at most `timeout`.
+    pub(crate) fn attach(
+        mapped: &Arc<Mapped>,
+        timeout: Duration,
+        deadline: Deadline,
+    ) -> Result<Self, JoinError> {
         let at = Attachment::new(mapped)?;
         // Under the control lease, so that a removal sees every role.
-        let control = at.control(timeout)?;
-        let system = |source| SystemError::new("take the producer's lease", source);
+        let control = take_role(&at, timeout, deadline)?;
         let words = &at.view.control().producer;
-        if !try_take(&at.leases, lease_byte::PRODUCER).map_err(system)? {
-            // Relaxed: for people to read.
-            let pid = words.identity.pid.load(Ordering::Relaxed) as u32;
-            return Err(JoinError::ProducerTaken { pid });
-        }
         // Relaxed, all of them: only the holder of the lease stores here, and people read.
         let identity = &words.identity;
         identity.pid.store(u64::from(std::process::id()), Ordering::Relaxed);
@@ -461,6 +462,41 @@ impl<M: Content + ?Sized> Drop for Producer<M> {
             crate::ring::lease::give_back(&self.at.leases, lease_byte::PRODUCER);
             // Some want to know that it is gone.
             wake::everybody(&self.at.view);
+        }
+    }
+}
+
+/// The first and the longest pause between two looks whether the role is free; a waiter of some time pauses for a
+/// sixteenth of that.
+const PAUSE_MIN: Duration = Duration::from_micros(100);
+const PAUSE_MAX: Duration = Duration::from_millis(10);
+
+/// Takes the producer's lease. Who waits for it holds nothing meanwhile, so it is in nobody's way.
+fn take_role(
+    at: &Attachment,
+    timeout: Duration,
+    deadline: Deadline,
+) -> Result<ControlGuard<'_>, JoinError> {
+    let system = |source| SystemError::new("take the producer's lease", source);
+    let since = Instant::now();
+    loop {
+        let control = at.control(timeout)?;
+        if try_take(&at.leases, lease_byte::PRODUCER).map_err(system)? {
+            return Ok(control);
+        }
+        drop(control);
+        // Looks without taking: the control lease is for those who find the role free.
+        while at.leases.is_held(lease_byte::PRODUCER).map_err(system)? {
+            let left = deadline.left();
+            if left.is_zero() {
+                // Relaxed: for people to read.
+                let pid = at.view.control().producer.identity.pid.load(Ordering::Relaxed) as u32;
+                return Err(JoinError::ProducerTaken { pid });
+            }
+            thread::sleep(left.min((since.elapsed() / 16).clamp(PAUSE_MIN, PAUSE_MAX)));
+            if at.leases.removed().map_err(system)? {
+                return Err(ControlError::Removed.into());
+            }
         }
     }
 }

@@ -31,7 +31,7 @@ impl Deadline {
         Deadline([self.0, other.0].into_iter().flatten().min())
     }
 
-    fn left(self) -> Duration {
+    pub(crate) fn left(self) -> Duration {
         self.0.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()))
     }
 }

@@ -7,10 +7,13 @@ mod common;
 use std::fs;
 use std::iter::{repeat, repeat_n};
 use std::ops::Range;
+use std::thread;
 use std::time::Duration;
 
 use common::TempName;
-use slipring::{BatchError, Consumer, Producer, Queue, RecvError, SendError};
+use slipring::{
+    BatchError, Consumer, DeadLetters, OpenOptions, Producer, Queue, RecvError, SendError,
+};
 
 /// Messages that may be sent after the removal.
 const WITHIN: u64 = 256;
@@ -200,4 +203,56 @@ fn a_renamed_queue_is_not_removed() {
     consumer.check_removed().unwrap();
     producer.close().unwrap();
     assert_eq!(Queue::<[u8]>::open(&other).unwrap().snapshot().unwrap().tail, 1000);
+}
+
+/// A queue with so many dead letters.
+fn buried(name: &TempName, letters: usize) {
+    let queue = Queue::builder(name).capacity(1024).group("g").create().unwrap();
+    queue.producer().unwrap().send_batch(repeat_n("x", letters)).unwrap();
+    let mut consumer = queue.consumer("g").unwrap();
+    let mut batch = consumer.batch(letters).unwrap();
+    while let Some(sequence) = batch.first().map(|message| message.sequence()) {
+        batch.reject(sequence).unwrap();
+    }
+}
+
+#[test]
+fn letters_do_not_go_silently_from_or_to_a_removed_queue() {
+    for victim in ["", ".dead", ".g.retry"] {
+        const LETTERS: u64 = 500;
+        let name = TempName::new("rm-letters");
+        let [dead, retry] =
+            [".dead", ".g.retry"].map(|end| TempName::exactly(format!("{}{end}", &*name)));
+        buried(&name, LETTERS as usize);
+        let letters = DeadLetters::of(&name, &OpenOptions::new()).unwrap();
+        let gone = TempName::exactly(format!("{}{victim}", &*name));
+        let fault = thread::scope(|scope| {
+            let requeues = scope.spawn(|| letters.requeue(LETTERS));
+            while Queue::<[u8]>::open(&retry).is_ok_and(|queue| queue.snapshot().unwrap().tail == 0)
+                || !retry.path().exists()
+            {
+                thread::yield_now();
+            }
+            rm(&gone);
+            requeues.join().unwrap().unwrap_err()
+        });
+        assert!(fault.done < LETTERS || victim == ".dead", "{victim:?}: {fault}");
+        assert!(fault.to_string().contains("removed"), "{victim:?}: {fault}");
+        drop((dead, retry));
+    }
+}
+
+#[test]
+fn a_letter_goes_to_the_queue_that_has_the_name() {
+    let name = TempName::new("rm-bury");
+    let dead = TempName::exactly(format!("{}.dead", &*name));
+    let queue = Queue::builder(&name).capacity(4).group("g").create().unwrap();
+    queue.producer().unwrap().send_batch(["0", "1"]).unwrap();
+    let mut consumer = queue.consumer("g").unwrap();
+    for sequence in [0, 1] {
+        consumer.batch(1).unwrap().reject(sequence).unwrap();
+        let letters = DeadLetters::of(&name, &OpenOptions::new()).unwrap();
+        assert_eq!(letters.queue().snapshot().unwrap().tail, 1);
+        rm(&dead);
+    }
 }

@@ -8,7 +8,11 @@ use super::{ControlError, NameError, SystemError};
 #[non_exhaustive]
 pub enum JoinError {
     /// Somebody else is the producer.
-    #[error("{} is the queue's producer: there can be only one; stop it first", Holder(*pid))]
+    #[error(
+        "{} is the queue's producer, and a queue has one producer at a time: wait until it is done, for example with \
+         Queue::producer_timeout",
+        Holder(*pid)
+    )]
     ProducerTaken {
         /// The holder; 0 if not known.
         pid: u32,

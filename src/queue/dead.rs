@@ -6,7 +6,10 @@ use super::undertaker::{DEAD_GROUP, letter_queue, turn};
 use super::{OpenOptions, Queue};
 use crate::attach::Attachment;
 use crate::consumer::Consumer;
-use crate::error::{BuryError, JoinError, LettersError, OpenError, RecvError, RequeueError};
+use crate::error::{
+    BuryError, ControlError, JoinError, LettersError, OpenError, RecvError, RequeueError,
+    SystemError,
+};
 use crate::group::{self, Group, Start};
 use crate::letter::{DeadLetter, default_target, retry_queue};
 use crate::observer::Observer;
@@ -73,8 +76,8 @@ impl DeadLetters {
     /// Throws the oldest `count` letters away; returns how many there were.
     ///
     /// # Errors
-    /// [`JoinError::ConsumerTaken`] if somebody else works on them. The error says how many went before
-    /// it.
+    /// [`JoinError::ConsumerTaken`] if somebody else works on them; [`RecvError::Removed`] if the dead-letter queue
+    /// was removed meanwhile. The error says how many went before it.
     pub fn purge(&self, count: u64) -> Result<u64, LettersError> {
         let mut done = 0;
         match self.purge_counting(count, &mut done) {
@@ -91,7 +94,8 @@ impl DeadLetters {
             *done += batch.len() as u64;
             batch.ack();
         }
-        Ok(())
+        // There may be a new queue of that name, and other letters in it.
+        Ok(consumer.check_removed()?)
     }
 
     /// Sends the oldest `count` letters again, each to the group that gave it up and to nobody else, while
@@ -101,7 +105,7 @@ impl DeadLetters {
     ///
     /// # Errors
     /// As for [`DeadLetters::purge`]. The letter at which it stopped stays the oldest. If this process
-    /// dies, the last one may come twice.
+    /// dies, or a queue is removed meanwhile, the last one may come twice.
     pub fn requeue(&self, count: u64) -> Result<u64, LettersError> {
         let mut done = 0;
         match self.requeue_counting(count, &mut done) {
@@ -126,7 +130,7 @@ impl DeadLetters {
             message.ack();
             *done += 1;
         }
-        Ok(())
+        Ok(consumer.check_removed()?)
     }
 
     fn consumer(&self) -> Result<Consumer, RequeueError> {
@@ -156,7 +160,7 @@ struct Way {
     queue: String,
     group: String,
     /// The group's members sleep here, though its retries are in another queue.
-    main: Queue,
+    main: Attachment,
     retries: Queue,
 }
 
@@ -176,7 +180,7 @@ impl Way {
         let retries = Way::make(&name, &main, options, &like)
             .map_err(|fault| RequeueError::Send { queue: name, source: Box::new(fault) })?;
         group::announce_retries(&at, &group, options.timeout).map_err(failed)?;
-        Ok(Way { queue, group, main, retries })
+        Ok(Way { queue, group, main: at, retries })
     }
 
     fn make(
@@ -196,14 +200,21 @@ impl Way {
 
     fn send(&self, kind: u32, letter: &[u8]) -> Result<(), RequeueError> {
         let send = || -> Result<(), BuryError> {
-            turn(&self.retries)?.try_send((kind, letter))?;
-            Ok(())
+            let mut producer = turn(&self.retries)?;
+            producer.try_send((kind, letter))?;
+            Ok(producer.check_removed()?)
         };
         send().map_err(|fault| RequeueError::Send {
             queue: self.retries.name().to_owned(),
             source: Box::new(fault),
         })?;
-        wake::everybody(self.main.mapped.view());
+        // A new queue of that name would not know of the retries.
+        let system = |source| SystemError::new("look at the queue's file", source);
+        let join = |source| RequeueError::Join { queue: self.queue.clone(), source };
+        if self.main.leases.removed().map_err(|fault| join(system(fault).into()))? {
+            return Err(join(ControlError::Removed.into()));
+        }
+        wake::everybody(&self.main.view);
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ mod undertaker;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use zerocopy::IntoBytes;
 
@@ -26,6 +26,7 @@ use crate::observer::Observer;
 use crate::producer::Producer;
 use crate::segment::{LeaseFile, Memory, QueueName, Trust, open_read_only, open_shared};
 use crate::snapshot::Snapshot;
+use crate::wait::Deadline;
 use undertaker::ToQueue;
 
 /// How long a control operation (taking or giving up a role, making or removing a group) waits for
@@ -208,13 +209,47 @@ impl<M: Content + ?Sized> Queue<M> {
         self.mapped.config.wake()
     }
 
-    /// Takes the role of the producer, after a dead one if there was one. Waits for other control
-    /// operations, at most the control timeout.
+    /// Takes the role of the producer, after a dead one if there was one. A queue has one producer at a time; this
+    /// does not wait for it (see [`Queue::producer_timeout`]), only for other control operations, at most the
+    /// control timeout.
     ///
     /// # Errors
     /// [`JoinError::ProducerTaken`] names the process that has it.
     pub fn producer(&self) -> Result<Producer<M>, JoinError> {
-        Producer::attach(&self.mapped, self.timeout)
+        self.producer_by(Deadline::after(Duration::ZERO))
+    }
+
+    /// The same, waiting at most `timeout` for the producer that there is to end. For programs that send a little
+    /// now and then from many processes: each takes the role, sends, and drops it. They get it in no certain order.
+    ///
+    /// It looks again and again, every 10 ms at last, and keeps nobody from joining or leaving meanwhile.
+    ///
+    /// # Errors
+    /// [`JoinError::ProducerTaken`] if the time is up and the role is still taken;
+    /// [`ControlError::Removed`](crate::ControlError::Removed) in a [`JoinError`] if the queue is removed meanwhile.
+    ///
+    /// ```
+    /// # let name = format!("doc-turn-{}", std::process::id());
+    /// # let queue = slipring::Queue::builder(&name).capacity(8).group("work").create()?;
+    /// use std::time::Duration;
+    /// queue.producer_timeout(Duration::from_secs(10))?.send("a job")?;
+    /// # slipring::remove(&name, false)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn producer_timeout(&self, timeout: Duration) -> Result<Producer<M>, JoinError> {
+        self.producer_by(Deadline::after(timeout))
+    }
+
+    /// The same, waiting until `deadline` at most.
+    ///
+    /// # Errors
+    /// As for [`Queue::producer_timeout`].
+    pub fn producer_deadline(&self, deadline: Instant) -> Result<Producer<M>, JoinError> {
+        self.producer_by(Deadline::at(deadline))
+    }
+
+    fn producer_by(&self, deadline: Deadline) -> Result<Producer<M>, JoinError> {
+        Producer::attach(&self.mapped, self.timeout, deadline)
     }
 
     /// Joins a group, which is made if it does not exist. Waits for other control operations, at most

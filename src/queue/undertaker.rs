@@ -1,12 +1,11 @@
 //! Sending dead letters to their queue.
 
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Queue;
 use crate::attach::Mapped;
-use crate::error::{BuryError, ControlError, JoinError};
+use crate::error::{BuryError, ControlError, JoinError, SendError};
 use crate::group::{self, Group};
 use crate::layout::{Geometry, PAYLOAD_MAX};
 use crate::letter::{DeadLetter, Undertaker};
@@ -19,7 +18,6 @@ pub(super) const DEAD_GROUP: &str = "dead";
 const CAPACITY_MAX: u64 = 1024;
 /// How long one waits for others that send to the same queue.
 const TURN_WITHIN: Duration = Duration::from_secs(1);
-const LOOK_EVERY: Duration = Duration::from_micros(200);
 
 /// Sends each letter as the queue's producer, for as long as that takes.
 #[derive(Debug)]
@@ -40,33 +38,37 @@ impl ToQueue {
     fn open(&self, target: &str) -> Result<Queue, BuryError> {
         letter_queue(target, &self.from, &self.trust, &Group::named(DEAD_GROUP))
     }
+
+    fn send(&self, queue: &Queue, kind: u32) -> Result<(), BuryError> {
+        let mut producer = turn(queue)?;
+        // Somebody may have removed it since.
+        if group::find(queue.mapped.view(), DEAD_GROUP).is_none() {
+            ensure(queue, &Group::named(DEAD_GROUP))?;
+        }
+        producer.try_send((kind, &self.buffer[..]))?;
+        // Else the message would be acked, and its letter found by nobody.
+        Ok(producer.check_removed()?)
+    }
 }
 
 impl Undertaker for ToQueue {
     fn bury(&mut self, target: &str, letter: &DeadLetter<'_>) -> Result<(), BuryError> {
-        let cached = match self.queue.take() {
-            Some(queue) => queue,
-            None => self.open(target)?,
-        };
-        let (queue, mut producer) = match turn(&cached) {
-            // Removed since the last letter: there may be a new one, or one is to be made.
-            Err(JoinError::Control(ControlError::Removed)) => {
-                let queue = self.open(target)?;
-                let producer = turn(&queue)?;
-                (queue, producer)
-            }
-            producer => {
-                let producer = producer?;
-                (cached, producer)
-            }
-        };
-        // Somebody may have removed it since.
-        if group::find(queue.mapped.view(), DEAD_GROUP).is_none() {
-            ensure(&queue, &Group::named(DEAD_GROUP))?;
-        }
         letter.write(&mut self.buffer);
-        producer.try_send((letter.kind, &self.buffer[..]))?;
-        drop(producer);
+        if let Some(queue) = self.queue.take() {
+            match self.send(&queue, letter.kind) {
+                // Removed since the last letter: there may be a new one, or one is to be made.
+                Err(
+                    BuryError::Join(JoinError::Control(ControlError::Removed))
+                    | BuryError::Send(SendError::Removed(_)),
+                ) => {}
+                sent => {
+                    self.queue = sent.is_ok().then_some(queue);
+                    return sent;
+                }
+            }
+        }
+        let queue = self.open(target)?;
+        self.send(&queue, letter.kind)?;
         self.queue = Some(queue);
         Ok(())
     }
@@ -106,13 +108,5 @@ fn ensure(queue: &Queue, group: &Group) -> Result<(), BuryError> {
 
 /// Takes the producer's role of a queue that several send to in turn.
 pub(super) fn turn(queue: &Queue) -> Result<Producer, JoinError> {
-    let since = Instant::now();
-    loop {
-        match queue.producer() {
-            Err(JoinError::ProducerTaken { .. }) if since.elapsed() < TURN_WITHIN => {
-                thread::sleep(LOOK_EVERY);
-            }
-            producer => return producer,
-        }
-    }
+    queue.producer_timeout(TURN_WITHIN)
 }
