@@ -39,6 +39,11 @@ impl Mapped {
     pub(crate) fn view(&self) -> &View {
         &self.view
     }
+
+    /// Device and inode.
+    pub(crate) fn id(&self) -> (u64, u64) {
+        self.id
+    }
 }
 
 #[cfg(feature = "async")]

@@ -1,7 +1,7 @@
 use thiserror::Error;
 
 use super::SystemError;
-use super::holder::{Continue, Holder};
+use super::holder::Holder;
 
 /// The control lease, which serialises making, joining and leaving, could not be had.
 #[derive(Debug, Error)]
@@ -10,12 +10,11 @@ pub enum ControlError {
     /// Somebody holds it for longer than the timeout.
     #[error(
         "{} has been in the middle of a control operation for over {waited_ms} ms: if it is stopped, \
-         continue it ({}) or kill it, then try again",
-        Holder(*pid),
-        Continue(*pid)
+         continue it (SIGCONT) or kill it, then try again",
+        Holder(*pid)
     )]
     Timeout {
-        /// Who holds it; 0 if not known.
+        /// Who holds it, as that process calls itself; 0 if not known.
         pid: u32,
         /// How long this call waited, in milliseconds.
         waited_ms: u64,

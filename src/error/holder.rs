@@ -35,15 +35,3 @@ impl fmt::Display for Holder {
         }
     }
 }
-
-/// The command that continues a stopped process.
-pub(super) struct Continue(pub(super) u32);
-
-impl fmt::Display for Continue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            0 => f.write_str("kill -CONT"),
-            pid => write!(f, "kill -CONT {pid}"),
-        }
-    }
-}

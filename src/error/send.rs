@@ -95,11 +95,12 @@ pub struct Full {
     pub(crate) group_len: u8,
     pub(crate) sequence: u64,
     pub(crate) pids: [u32; Full::PIDS],
-    pub(crate) members: u32,
+    pub(crate) holders: u32,
+    pub(crate) live: u32,
 }
 
 impl Full {
-    /// Members that are named; a larger group's others are counted only.
+    /// Holders that are named; others are counted only.
     pub(crate) const PIDS: usize = 4;
 
     /// Name of the group that holds the queue.
@@ -112,10 +113,17 @@ impl Full {
         self.sequence
     }
 
-    /// Pids of the group's live consumers, at most four of them. Empty: nobody reads for this group. Asked
-    /// when the queue was found full, not at every further try.
+    /// Pids of the group's live consumers that hold messages, at most four, from the one with the oldest
+    /// message on. Each is the consumer's pid in its own pid namespace: here it may be another process's
+    /// ([`Queue::pid_here`](crate::Queue::pid_here) tells). Asked when the queue was found full, not at every
+    /// further try.
     pub fn pids(&self) -> &[u32] {
-        &self.pids[..(self.members as usize).min(Full::PIDS)]
+        &self.pids[..(self.holders as usize).min(Full::PIDS)]
+    }
+
+    /// How many live consumers the group had then, with those that hold nothing.
+    pub fn consumers(&self) -> usize {
+        self.live as usize
     }
 }
 
@@ -137,10 +145,18 @@ impl fmt::Display for Full {
         }
         write!(f, "the queue is full: group {group:?} has not acked message {sequence}")?;
         match self.pids() {
-            [] => write!(f, "; it has no consumer: start one, or remove the group"),
+            [] if self.live == 0 => {
+                write!(f, "; it has no consumer: start one, or remove the group")
+            }
+            [] => write!(f, "; none of its live consumers ({}) holds it: start another", self.live),
+            [one] => write!(f, "; its consumer is process {}", Pids(vec![*one])),
             pids => {
-                let others = if self.members as usize > Full::PIDS { " and others" } else { "" };
-                write!(f, "; its consumer is process {}{others}", Pids(pids.to_vec()))
+                let others = if self.holders as usize > Full::PIDS { " and others" } else { "" };
+                let pids = Pids(pids.to_vec());
+                write!(
+                    f,
+                    "; messages are held by processes {pids}{others}, the oldest by the first"
+                )
             }
         }
     }

@@ -4,11 +4,12 @@ use super::Producer;
 use crate::attach::Attachment;
 use crate::error::{Full, SendError, SystemError, Unconfirmed};
 use crate::group::{identity_of, pid_of};
-use crate::layout::lease_byte;
+use crate::layout::{Mode, lease_byte};
 use crate::message::Content;
 use crate::ring::control;
 use crate::ring::publish::NoRoom;
 use crate::ring::wake::Place;
+use crate::seq::State;
 use crate::wait::{self, Bed, Deadline, LONG, Look};
 
 /// Messages between two looks whether the queue has its name.
@@ -149,18 +150,34 @@ impl<M: Content + ?Sized> Producer<M> {
 }
 
 fn full_by(at: &Attachment, group: Option<u8>) -> std::io::Result<Full> {
-    let mut full = Full { group: [0; _], group_len: 0, sequence: 0, pids: [0; _], members: 0 };
+    let mut full =
+        Full { group: [0; _], group_len: 0, sequence: 0, pids: [0; _], holders: 0, live: 0 };
     let Some(group) = group else { return Ok(full) };
+    let mut exclusive = false;
     if let Some(identity) = identity_of(at.view.group(group)) {
         full.group = identity.name;
         full.group_len = identity.name_len;
+        exclusive = identity.mode == Mode::Exclusive as u8;
     }
+    // The oldest claims, in their order.
+    let mut claims = [u64::MAX; Full::PIDS];
     for record in control::records_of(&at.view, group) {
-        if at.leases.is_held(lease_byte::consumer(record))? {
-            if let Some(pid) = full.pids.get_mut(full.members as usize) {
-                *pid = pid_of(&at.view, record);
-            }
-            full.members += 1;
+        if !at.leases.is_held(lease_byte::consumer(record))? {
+            continue;
+        }
+        full.live += 1;
+        let start = control::start_of(&at.view, record);
+        // The one consumer of an exclusive group claims nothing: it stands at the head.
+        if start.state == State::Idle && !exclusive {
+            continue;
+        }
+        full.holders += 1;
+        let place = claims.partition_point(|older| *older <= start.seq);
+        if place < Full::PIDS {
+            claims.copy_within(place..Full::PIDS - 1, place + 1);
+            full.pids.copy_within(place..Full::PIDS - 1, place + 1);
+            claims[place] = start.seq;
+            full.pids[place] = pid_of(&at.view, record);
         }
     }
     Ok(full)

@@ -21,11 +21,13 @@ use crate::error::{JoinError, OpenError, SystemError};
 use crate::group::{self, Group, Start};
 pub use crate::layout::WakeMode;
 use crate::layout::config::Config;
+use crate::layout::lease_byte;
 use crate::message::Content;
 use crate::observer::Observer;
 use crate::producer::Producer;
 use crate::segment::{LeaseFile, Memory, QueueName, Trust, open_read_only, open_shared};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{MemberInfo, Snapshot};
+use crate::sys::holder;
 use crate::wait::Deadline;
 use undertaker::ToQueue;
 
@@ -276,6 +278,14 @@ impl<M: Content + ?Sized> Queue<M> {
         }
         let (mapped, file) = Mapped::new(self.mapped.name.clone(), opened)?;
         Observer::new(Arc::new(mapped), file, start)
+    }
+
+    /// The pid of `member`, if that is proved to be its pid in this process's namespace: it holds the member's
+    /// lease now, says /proc. Else a signal to that pid could hit another process: the member may be in
+    /// another pid namespace or be gone, or /proc may not say (it shows other users' processes to root alone).
+    pub fn pid_here(&self, member: &MemberInfo) -> Option<u32> {
+        let lease = lease_byte::consumer(member.record);
+        holder::holds(member.pid, self.mapped.id(), lease).then_some(member.pid)
     }
 
     /// Makes a group without joining it. Messages wait for it from now on.

@@ -39,7 +39,7 @@ pub(crate) fn records_of(view: &View, group: u8) -> impl Iterator<Item = u8> {
     (0..mark).filter(move |&record| start_of(view, record).group == group)
 }
 
-fn start_of(view: &View, record: u8) -> Start {
+pub(crate) fn start_of(view: &View, record: u8) -> Start {
     // Acquire: what the record's last owner did comes with it.
     Start::unpack(view.record(record).claim.start.load(Ordering::Acquire))
 }

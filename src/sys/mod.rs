@@ -3,6 +3,7 @@
 pub(crate) mod file_size;
 pub(crate) mod fork;
 pub(crate) mod futex;
+pub(crate) mod holder;
 pub(crate) mod membarrier;
 pub(crate) mod memory;
 #[cfg(feature = "async")]

@@ -10,6 +10,7 @@
 mod common;
 
 mod bench;
+mod blocked;
 mod close;
 mod dead;
 mod demo;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use slipring::{Content, Full, GroupInfo, Mode, Producer, Queue, SendError};
+use slipring::{Content, Full, GroupInfo, MemberInfo, Mode, Producer, Queue, SendError};
 
 use crate::failure::{Failure, note};
 use crate::stop::{SLICE, Stop};
@@ -49,18 +49,25 @@ impl<'q, M: Content + ?Sized> Room<'q, M> {
         self.named = Some((full.group().to_owned(), Instant::now()));
         let groups = self.queue.snapshot().map(|snapshot| snapshot.groups).unwrap_or_default();
         let group = groups.iter().find(|info| info.name == full.group());
-        note(&explanation(self.queue.name(), full, group));
+        let here = |member: &MemberInfo| self.queue.pid_here(member);
+        note(&explanation(self.queue.name(), full, group, here));
     }
 }
 
-fn explanation(queue: &str, full: &Full, info: Option<&GroupInfo>) -> String {
+/// What to say, and what to do about it. `here` gives a consumer's pid if that is proved to be its pid in this
+/// process's namespace: only such a pid may stand in a command.
+fn explanation(
+    queue: &str,
+    full: &Full,
+    info: Option<&GroupInfo>,
+    here: impl Fn(&MemberInfo) -> Option<u32>,
+) -> String {
     let (group, sequence) = (full.group(), full.sequence());
     // A dead member's record stays until it is used again.
-    let members = info.map_or(&[][..], |info| &info.members).iter().filter(|member| member.live);
-    let mut live: Vec<u32> = members.map(|member| member.pid).collect();
-    live.dedup();
-    let shared =
-        if info.is_some_and(|info| info.mode == Some(Mode::Shared)) { " --shared" } else { "" };
+    let members = info.map_or(&[][..], |info| &info.members).iter();
+    let live: Vec<&MemberInfo> = members.filter(|member| member.live).collect();
+    let shared = info.is_some_and(|info| info.mode == Some(Mode::Shared));
+    let flag = if shared { " --shared" } else { "" };
     let mut text = format!(
         "blocked: queue {queue:?} is full, because group {group:?} has not acked message {sequence}"
     );
@@ -68,20 +75,63 @@ fn explanation(queue: &str, full: &Full, info: Option<&GroupInfo>) -> String {
         // Writing to a String does not fail.
         let _ = write!(text, "\n  {line}");
     };
-    if live.is_empty() {
-        say("it has no consumer. To free the queue, read on for it:");
-        say(&format!("slipring recv {queue} --group {group}{shared}"));
-        say("or drop the group with its messages:");
-        say(&format!("slipring group rm {queue} {group}"));
-    } else {
-        let pids: Vec<String> = live.iter().map(u32::to_string).collect();
-        let (one, pids) = (pids.len() == 1, pids.join(" "));
-        let (who, it) =
-            if one { ("consumer, process", "it") } else { ("consumers, processes", "them") };
-        let are = if one { "is" } else { "are" };
-        say(&format!("its {who} {pids}, {are} slow, or stopped (kill -CONT {pids})."));
-        say(&format!("To free the queue, end {it}, and drop the group with its messages:"));
-        say(&format!("kill {pids} && sleep 1 && slipring group rm {queue} {group}"));
+    let Some((holder, others)) = holders(&live, shared, sequence) else {
+        let receive = format!("slipring recv {queue} --group {group}{flag}");
+        if live.is_empty() {
+            say("it has no consumer. To free the queue, read on for it:");
+            say(&receive);
+            say("or drop the group with its messages:");
+            say(&format!("slipring group rm {queue} {group}"));
+        } else {
+            say(&format!(
+                "none of its live consumers ({}) holds it. Another one takes it:",
+                live.len()
+            ));
+            say(&receive);
+        }
+        return text;
+    };
+    match here(holder) {
+        Some(pid) => {
+            say(&format!("its consumer, process {pid}, is slow, or stopped (kill -CONT {pid})."));
+            if shared {
+                say("To hand its messages to another consumer of the group, end it:");
+                say(&format!("kill {pid}"));
+            } else {
+                say("To free the queue, end it, and drop the group with its messages:");
+                say(&format!("kill {pid} && sleep 1 && slipring group rm {queue} {group}"));
+            }
+        }
+        None => {
+            let pid = holder.pid;
+            say(&format!(
+                "its consumer is slow, or stopped. It is recorded as process {pid}, perhaps of"
+            ));
+            say("another pid namespace (a container): here that number may be another process's.");
+            say("Continue it or end it where it runs.");
+        }
+    }
+    if !others.is_empty() {
+        let pids: Vec<String> = others.iter().map(|member| member.pid.to_string()).collect();
+        say(&format!("Later messages are held by consumers recorded as {}.", pids.join(", ")));
     }
     text
+}
+
+/// The live consumer that holds message `sequence`, and those that hold later ones, in their order.
+fn holders<'m>(
+    live: &[&'m MemberInfo],
+    shared: bool,
+    sequence: u64,
+) -> Option<(&'m MemberInfo, Vec<&'m MemberInfo>)> {
+    if !shared {
+        // It has one consumer, and that stands at the group's head.
+        return live.first().map(|consumer| (*consumer, Vec::new()));
+    }
+    let claim = |member: &&'m MemberInfo| member.claimed.map(|(start, _)| (start, *member));
+    let mut claims: Vec<(u64, &MemberInfo)> = live.iter().filter_map(claim).collect();
+    claims.sort_by_key(|(start, member)| (*start, member.record));
+    let (first, others) = claims.split_first()?;
+    // What holds it may have gone since, or be a dead member's.
+    (first.0 <= sequence).then(|| (first.1, others.iter().map(|(_, member)| *member).collect()))
 }
