@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use common::TempName;
 use slipring::{
-    Consumer, DeadLetter, DeadLetters, Group, JoinError, OpenOptions, Queue, Reason, RecvError,
-    RejectError, RequeueError, Start, WakeMode,
+    BuryError, Consumer, DeadLetter, DeadLetters, Group, JoinError, OpenOptions, Queue, Reason,
+    RecvError, RejectError, RequeueError, Start, WakeMode,
 };
 
 fn work() -> Group {
@@ -617,4 +617,58 @@ fn the_largest_messages_can_be_given_up_as_well() {
     queue.producer().unwrap().send(&vec![7; 1 << 24]).unwrap();
     queue.consumer(work()).unwrap().recv().unwrap().reject().unwrap();
     assert_eq!(letters(&name), [(0, 1, Reason::Rejected)]);
+}
+
+#[test]
+fn letters_go_into_no_queue_that_is_there_for_something_else() {
+    let name = TempName::new("other-use");
+    let [dead, ..] = beside(&name);
+    let queue = Queue::builder(&name).capacity(8).group(work().max_attempts(0)).create().unwrap();
+    queue.producer().unwrap().send("bad").unwrap();
+    let mut member = queue.consumer(work()).unwrap();
+    let mut reject = || member.try_recv().unwrap().unwrap().reject();
+    let not_for_letters = |refused: Result<(), RejectError>| {
+        let fault = refused.unwrap_err();
+        assert!(fault.to_string().contains(&format!("{:?} carries", &*dead)), "{fault}");
+        let RejectError::DeadLetter(fault) = fault else { panic!("{fault}") };
+        assert!(matches!(fault.source, BuryError::NotForLetters { .. }), "{fault}");
+        let look = OpenOptions::new().snapshot(&dead).unwrap();
+        assert!(look.groups.iter().all(|group| group.name != "dead"));
+        slipring::remove(&dead, false).unwrap();
+        look.tail
+    };
+    let other = || Queue::builder(&dead).payload_size(512);
+    // Somebody else's messages, with and without readers; a named purpose; a type.
+    let used = other().create().unwrap();
+    used.producer().unwrap().send("other").unwrap();
+    assert_eq!(not_for_letters(reject()), 1);
+    other().group("readers").create().unwrap();
+    assert_eq!(not_for_letters(reject()), 0);
+    other().schema_name("orders").create().unwrap();
+    assert_eq!(not_for_letters(reject()), 0);
+    other().message::<Pair>().create().unwrap();
+    assert_eq!(not_for_letters(reject()), 0);
+    // One that was made beforehand may be new, or have the group.
+    other().create().unwrap();
+    reject().unwrap();
+    assert_eq!(letters(&name).len(), 1);
+    slipring::remove(&dead, false).unwrap();
+    queue.producer().unwrap().send("bad").unwrap();
+    other().schema_name("graves").group("dead").group("readers").create().unwrap();
+    reject().unwrap();
+    assert_eq!(letters(&name).len(), 1);
+}
+
+#[test]
+fn letters_are_sent_again_through_no_queue_that_is_there_for_something_else() {
+    let name = TempName::new("other-retry");
+    let [_dead, retry, ..] = beside(&name);
+    let queue = Queue::builder(&name).capacity(8).group(work()).create().unwrap();
+    queue.producer().unwrap().send("bad").unwrap();
+    queue.consumer(work()).unwrap().recv().unwrap().reject().unwrap();
+    Queue::builder(&retry).payload_size(512).group("readers").create().unwrap();
+    let fault = DeadLetters::of(&name, &options()).unwrap().requeue(9).unwrap_err();
+    assert_eq!(fault.done, 0);
+    assert!(fault.to_string().contains(&format!("{:?} carries", &*retry)), "{fault}");
+    assert_eq!(letters(&name).len(), 1);
 }

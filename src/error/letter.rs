@@ -34,6 +34,19 @@ pub enum BuryError {
         /// That of the queue the letters come from.
         need: usize,
     },
+    /// There is a queue of that name, but not for letters.
+    #[error(
+        "the queue {queue:?} carries {carries}, not dead letters: name another queue for them; or, if they are \
+         to go there, make its group {group:?}"
+    )]
+    NotForLetters {
+        /// The queue.
+        queue: String,
+        /// What it carries.
+        carries: String,
+        /// The group that keeps letters there.
+        group: String,
+    },
     /// The operating system refused something.
     #[error(transparent)]
     System(#[from] SystemError),

@@ -10,10 +10,14 @@ use crate::group::{self, Group};
 use crate::layout::{Geometry, PAYLOAD_MAX};
 use crate::letter::{DeadLetter, Undertaker};
 use crate::producer::Producer;
+use crate::ring::control;
+use crate::ring::publish::published_end;
 use crate::segment::Trust;
 
 /// The group of a dead-letter queue. With it the queue fills; without one it would overwrite.
 pub(super) const DEAD_GROUP: &str = "dead";
+/// What queues that are made for letters carry.
+const SCHEMA: &str = "dead letters";
 /// Letters that fit a queue which is made for them, if the queue they come from holds as many.
 const CAPACITY_MAX: u64 = 1024;
 /// How long one waits for others that send to the same queue.
@@ -87,15 +91,42 @@ pub(super) fn letter_queue(
         .capacity(capacity.min(CAPACITY_MAX))
         .payload_size((payload_size + DeadLetter::ENVELOPE).min(PAYLOAD_MAX))
         .group(group)
-        .schema_name("dead letters")
+        .schema_name(SCHEMA)
         .consumers_max(consumers_max)
         .wake_mode(from.view().wake())
         .permissions(from.permissions)
         .trust(trust)
         .control_timeout(TURN_WITHIN);
     let queue = wanted.open_or_create()?;
-    ensure(&queue, group)?;
-    Ok(queue)
+    match other_use(&queue, &group.name) {
+        None => {
+            ensure(&queue, group)?;
+            Ok(queue)
+        }
+        Some(carries) => {
+            let (queue, group) = (name.to_owned(), group.name.clone());
+            Err(BuryError::NotForLetters { queue, carries, group })
+        }
+    }
+}
+
+/// What a queue is for, if that is not letters. For letters is one that was made for them, one that was given
+/// their group beforehand, and one that nobody has used for anything.
+fn other_use(queue: &Queue, group: &str) -> Option<String> {
+    let (config, view) = (&queue.mapped.config, queue.mapped.view());
+    let name = config.schema_name();
+    if config.schema_hash != 0 {
+        return Some(format!("messages of type {name:?}"));
+    }
+    if name == SCHEMA || group::find(view, group).is_some() {
+        return None;
+    }
+    if !name.is_empty() {
+        return Some(format!("{name:?}"));
+    }
+    let new = control::groups(view).next().is_none()
+        && published_end(view).is_ok_and(|end| end == view.geo().base);
+    (!new).then(|| "other messages".to_owned())
 }
 
 /// Makes the group if there is none of its name: without a group a queue overwrites.
