@@ -13,6 +13,7 @@ use crate::layout::View;
 use crate::message::{Content, OneThread};
 use crate::ring::close::is_over;
 use crate::ring::observe::{Seen, Watcher, tail};
+use crate::ring::publish::published_end;
 use crate::segment::LeaseFile;
 use crate::strategy::{Patience, WaitStrategy};
 use crate::wait::{self, Deadline, Look, Poll};
@@ -56,7 +57,8 @@ impl<M: Content + ?Sized> Observer<M> {
         let oldest = tail.saturating_sub(geo.capacity).max(geo.base);
         let next = match start {
             Start::Oldest => oldest,
-            Start::Newest => tail,
+            // Not the tail alone: a producer that died may have published more than it says.
+            Start::Newest => published_end(&view).unwrap_or(tail),
             Start::Sequence(seq) => seq.max(geo.base),
         };
         let buffer = vec![0; geo.payload_size.div_ceil(size_of::<u128>())].into_boxed_slice();
@@ -92,8 +94,9 @@ impl<M: Content + ?Sized> Observer<M> {
         self.watcher.next()
     }
 
-    /// Messages that this observer did not see since it began: overwritten before it looked, or skipped
-    /// because the producer was about to overwrite them.
+    /// Messages that this observer did not see since it began: overwritten before it looked, or left out because the
+    /// producer overwrote one after the other just before it looked. What [`Observer::latest`] passes over is not
+    /// among them.
     pub fn missed(&self) -> u64 {
         self.missed
     }
@@ -109,7 +112,7 @@ impl<M: Content + ?Sized> Observer<M> {
     /// [`RecvError::Closed`] once the queue is closed and its last message was seen;
     /// [`RecvError::Removed`] once the queue has no name any more and its last message was seen.
     pub fn try_recv(&mut self) -> Result<Option<Observation<'_, M>>, RecvError> {
-        let seen = self.look(Look::Quick)?;
+        let seen = self.look(Watcher::read, Look::Quick)?;
         Ok(seen.map(|seen| self.observation(seen)))
     }
 
@@ -118,7 +121,7 @@ impl<M: Content + ?Sized> Observer<M> {
     /// # Errors
     /// As for [`Observer::try_recv`].
     pub fn recv(&mut self) -> Result<Observation<'_, M>, RecvError> {
-        self.recv_by(Deadline::NEVER)
+        self.wait(Watcher::read, Deadline::NEVER)
     }
 
     /// The next message, copied out, waiting for it at most `timeout`.
@@ -126,7 +129,7 @@ impl<M: Content + ?Sized> Observer<M> {
     /// # Errors
     /// [`RecvError::Timeout`]; else as for [`Observer::try_recv`].
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Observation<'_, M>, RecvError> {
-        self.recv_by(Deadline::after(timeout))
+        self.wait(Watcher::read, Deadline::after(timeout))
     }
 
     /// The next message, copied out, waiting for it until `deadline` at most.
@@ -134,24 +137,80 @@ impl<M: Content + ?Sized> Observer<M> {
     /// # Errors
     /// As for [`Observer::recv_timeout`].
     pub fn recv_deadline(&mut self, deadline: Instant) -> Result<Observation<'_, M>, RecvError> {
-        self.recv_by(Deadline::at(deadline))
+        self.wait(Watcher::read, Deadline::at(deadline))
     }
 
-    fn recv_by(&mut self, deadline: Deadline) -> Result<Observation<'_, M>, RecvError> {
+    /// The newest message, copied out, unless this observer has seen it. It passes over all before it, for readers that
+    /// want the state as it is now, like a display of telemetry. What it passes over is not [missed](Observer::missed).
+    /// Never blocks.
+    ///
+    /// An observer from [`Start::Newest`] on sees only what is published after it began. Begin with
+    /// [`Start::Oldest`] to have the message that is the newest already.
+    ///
+    /// ```
+    /// # use slipring::{Queue, Start};
+    /// # let name = format!("doc-latest-{}", std::process::id());
+    /// let queue = Queue::builder(&name).create()?;
+    /// let mut producer = queue.producer()?;
+    /// let mut observer = queue.observer(Start::Oldest)?;
+    /// for level in ["1", "2", "3"] {
+    ///     producer.send(level)?;
+    /// }
+    /// assert_eq!(observer.try_latest()?.map(|seen| seen.to_vec()), Some(b"3".to_vec()));
+    /// assert!(observer.try_latest()?.is_none());
+    /// assert_eq!(observer.missed(), 0);
+    /// # drop(producer);
+    /// # slipring::remove(&name, false)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Observer::try_recv`].
+    pub fn try_latest(&mut self) -> Result<Option<Observation<'_, M>>, RecvError> {
+        let seen = self.look(Watcher::read_latest, Look::Quick)?;
+        Ok(seen.map(|seen| self.observation(seen)))
+    }
+
+    /// The same, waiting for a message that this observer has not seen as long as it takes.
+    ///
+    /// # Errors
+    /// As for [`Observer::try_recv`].
+    pub fn latest(&mut self) -> Result<Observation<'_, M>, RecvError> {
+        self.wait(Watcher::read_latest, Deadline::NEVER)
+    }
+
+    /// The same, waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As for [`Observer::recv_timeout`].
+    pub fn latest_timeout(&mut self, timeout: Duration) -> Result<Observation<'_, M>, RecvError> {
+        self.wait(Watcher::read_latest, Deadline::after(timeout))
+    }
+
+    /// The same, waiting until `deadline` at most.
+    ///
+    /// # Errors
+    /// As for [`Observer::recv_timeout`].
+    pub fn latest_deadline(&mut self, deadline: Instant) -> Result<Observation<'_, M>, RecvError> {
+        self.wait(Watcher::read_latest, Deadline::at(deadline))
+    }
+
+    fn wait(&mut self, read: Read, deadline: Deadline) -> Result<Observation<'_, M>, RecvError> {
         let mut patience = self.patience;
-        let seen = wait::until(deadline, &mut patience, Poll::new(), |look| self.look(look))?;
+        let seen =
+            wait::until(deadline, &mut patience, Poll::new(), |look| self.look(read, look))?;
         self.patience = patience;
         let seen = seen.ok_or(RecvError::Timeout)?;
         Ok(self.observation(seen))
     }
 
-    fn look(&mut self, look: Look) -> Result<Option<Copied>, RecvError> {
+    fn look(&mut self, read: Read, look: Look) -> Result<Option<Copied>, RecvError> {
         if self.file.forked() {
             return Err(RecvError::Forked);
         }
         let size = self.view.geo().payload_size;
         let out = &mut zerocopy::IntoBytes::as_mut_bytes(&mut *self.buffer)[..size];
-        let missed = match self.watcher.read(&self.view, out) {
+        let missed = match read(&mut self.watcher, &self.view, out) {
             Seen::Message { seq, meta, missed } => {
                 self.missed += missed;
                 let gap = std::mem::take(&mut self.gap) + missed;
@@ -191,6 +250,9 @@ impl<M: Content + ?Sized> fmt::Debug for Observer<M> {
     }
 }
 
+/// How to look: for the next message, or for the newest.
+type Read = fn(&mut Watcher, &View, &mut [u8]) -> Seen;
+
 #[derive(Clone, Copy)]
 struct Copied {
     sequence: u64,
@@ -216,7 +278,8 @@ impl<'o, M: Content + ?Sized> Observation<'o, M> {
         self.copied.kind
     }
 
-    /// How many messages were missed between the last one that was seen and this one.
+    /// How many messages were missed between the last one that was seen and this one; without those that
+    /// [`Observer::latest`] passed over.
     pub fn missed(&self) -> u64 {
         self.copied.gap
     }

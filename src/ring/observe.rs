@@ -1,11 +1,19 @@
 //! Reading without a trace: an observer stores nothing, holds nobody up, and counts what it missed.
 
+use super::publish::published_end;
 use crate::layout::{Meta, View};
 use crate::seq::SEQ_NONE;
 use crate::sync::{Ordering, fence};
 
-/// How often one call looks for a message that is not overwritten under its hands.
-const TRIES: u32 = 24;
+/// Slots at which one call looks for a message that is not overwritten under its hands.
+const TRIES: u32 = 1024;
+
+/// How often a producer that goes on may overwrite what the observer goes to, before the observer leaves messages
+/// out that it might still have read.
+const RACES: u32 = 16;
+
+/// How often one call looks for the newest message. It is gone only if its slot is the next to be written.
+const LATEST_TRIES: u32 = 16;
 
 /// Where an observer is.
 #[derive(Debug)]
@@ -16,10 +24,10 @@ pub(crate) struct Watcher {
 /// What one look found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
-    /// A whole message; `missed` sequences before it were overwritten, or skipped to outrun the producer,
-    /// since the last one.
+    /// A whole message; `missed` sequences before it, since the last one, were overwritten, or left out to outrun the
+    /// producer.
     Message { seq: u64, meta: Meta, missed: u64 },
-    /// Nothing new; `missed` sequences were overwritten or skipped.
+    /// Nothing new; `missed` sequences were overwritten or left out.
     Nothing { missed: u64 },
 }
 
@@ -42,7 +50,8 @@ impl Watcher {
     /// Copies the next whole message to the front of `out`, which is as long as the payload size.
     pub(crate) fn read(&mut self, view: &View, out: &mut [u8]) -> Seen {
         let from = self.next;
-        for attempt in 0..TRIES {
+        let mut race = Race::default();
+        for _ in 0..TRIES {
             match look(view, self.next, out) {
                 Look::Whole(meta) => {
                     let (seq, missed) = (self.next, self.next - from);
@@ -50,20 +59,54 @@ impl Watcher {
                     return Seen::Message { seq, meta, missed };
                 }
                 Look::NotYet => break,
-                Look::Lapped => self.skip(view, attempt),
+                Look::Lapped => self.skip(view, &mut race),
             }
         }
         Seen::Nothing { missed: self.next - from }
     }
 
-    /// Goes to the oldest message that may still be there. Each further skip of one call goes twice as
-    /// far, so that a fast producer is outrun within the tries.
-    fn skip(&mut self, view: &View, attempt: u32) {
-        let tail = tail(view);
-        let oldest = tail.saturating_sub(view.geo().capacity);
-        let further = (self.next + (1 << attempt)).min(tail);
-        self.next = self.next.max(oldest).max(further);
+    /// Copies the newest message, unless this watcher is past it already. What lies between is passed over, and not
+    /// counted as missed.
+    pub(crate) fn read_latest(&mut self, view: &View, out: &mut [u8]) -> Seen {
+        for _ in 0..LATEST_TRIES {
+            // A tail that is no sequence ends at the number that no message has.
+            let end = published_end(view).unwrap_or(SEQ_NONE);
+            if end <= self.next {
+                break;
+            }
+            if let Look::Whole(meta) = look(view, end - 1, out) {
+                self.next = end;
+                return Seen::Message { seq: end - 1, meta, missed: 0 };
+            }
+        }
+        Seen::Nothing { missed: 0 }
     }
+
+    /// The message at `next` is gone: goes to the one behind it, or to the oldest that the ring can hold. Beside a
+    /// producer that stands still, only what cannot be read is left out, however many slots it has taken back.
+    /// One that goes on may overwrite each slot just before the observer looks at it: then steps double, until the
+    /// producer is outrun.
+    #[cold]
+    fn skip(&mut self, view: &View, race: &mut Race) {
+        let tail = tail(view);
+        if race.tail.replace(tail).is_some_and(|before| before != tail) {
+            race.lost += 1;
+        }
+        let oldest = tail.saturating_sub(view.geo().capacity);
+        let step = 1 << race.lost.saturating_sub(RACES).min(24);
+        // No tail that lags, or is garbled, leads back.
+        let behind = (self.next + step).min(tail).max(self.next + 1);
+        self.next = oldest.max(behind).min(SEQ_NONE);
+    }
+}
+
+/// What one call has seen of the producer.
+#[derive(Default)]
+struct Race {
+    /// Where the tail was when a message was found gone.
+    tail: Option<u64>,
+    /// How often it had moved by the next such time.
+    lost: u32,
 }
 
 /// The tail, or the last sequence if the word is none: nothing here may depend on others' honesty.

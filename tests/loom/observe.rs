@@ -109,3 +109,39 @@ fn an_observer_never_sees_a_half_written_slot() {
         watches.join().unwrap();
     });
 }
+
+/// Whoever jumps to the newest message sees whole ones, never one twice, and in the end the last.
+#[test]
+fn an_observer_jumps_to_the_newest_message() {
+    let model = Model::named("an_observer_jumps_to_the_newest_message").preemptions(3);
+    model.reaches(&["jumped", "nothing new", "lapped"]).check(|run| {
+        let segment = Segment::new(Shape { capacity: 2, ..SHAPE });
+        let (writer, watcher) = (Process::new(&segment), Process::new(&segment));
+        let writes = spawn(move || {
+            let mut producer = Producer::attach(&writer, 1).unwrap();
+            for _ in 0..3 {
+                producer.send().unwrap();
+            }
+        });
+        let notes = run.clone();
+        let watches = spawn(move || {
+            let mut observer = Observer::new(&watcher);
+            for _ in 0..2 {
+                match observer.look_for_latest() {
+                    true if observer.seen == [1] => notes.reach("jumped"),
+                    true => {}
+                    false => notes.reach("nothing new"),
+                }
+            }
+            observer.seen
+        });
+        writes.join().unwrap();
+        let seen = watches.join().unwrap();
+        let last = Process::new(&segment);
+        let mut observer = Observer::new(&last);
+        assert!(observer.look_for_latest() && observer.seen == [2]);
+        if seen == [2] {
+            run.reach("lapped");
+        }
+    });
+}

@@ -297,8 +297,7 @@ impl<'p> Observer<'p> {
         let from = self.watcher.next();
         let found = match self.watcher.read(self.process.view(), &mut bytes) {
             Seen::Message { seq, meta, missed } => {
-                let by = check(seq, meta, &bytes);
-                assert_eq!(self.process.segment.ledger.publisher(seq), Some(by));
+                self.check(seq, meta, &bytes);
                 assert_eq!(
                     seq,
                     from + missed,
@@ -316,5 +315,29 @@ impl<'p> Observer<'p> {
         };
         assert_eq!(self.watcher.next(), self.seen.len() as u64 + self.missed, "miscounted");
         found
+    }
+
+    /// Looks once for the newest message; whether there was one. What it passes over does not count.
+    pub(super) fn look_for_latest(&mut self) -> bool {
+        let mut bytes = [0; PAYLOAD];
+        let from = self.watcher.next();
+        match self.watcher.read_latest(self.process.view(), &mut bytes) {
+            Seen::Message { seq, meta, missed } => {
+                self.check(seq, meta, &bytes);
+                assert!(seq >= from && missed == 0, "message {seq} again");
+                assert_eq!(self.watcher.next(), seq + 1);
+                self.seen.push(seq);
+                true
+            }
+            Seen::Nothing { missed } => {
+                assert_eq!((self.watcher.next(), missed), (from, 0));
+                false
+            }
+        }
+    }
+
+    fn check(&self, seq: u64, meta: Meta, bytes: &[u8; PAYLOAD]) {
+        let by = check(seq, meta, bytes);
+        assert_eq!(self.process.segment.ledger.publisher(seq), Some(by));
     }
 }
