@@ -70,6 +70,8 @@ mod layout;
 mod ring;
 
 #[cfg(not(slipring_loom))]
+mod clock;
+#[cfg(not(slipring_loom))]
 mod error;
 
 #[cfg(not(slipring_loom))]
@@ -134,6 +136,7 @@ mod public {
         AsyncConsumer, AsyncProducer, Messages, OwnedMessage, Readiness,
     };
     pub use crate::batch::{Batch, Delivery, Iter, MessageInfo, Received};
+    pub use crate::clock::monotonic_ns;
     pub use crate::consumer::Consumer;
     pub use crate::error::*;
     pub use crate::group::{Group, Mode, Retention, Start};

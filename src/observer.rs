@@ -197,8 +197,7 @@ impl<M: Content + ?Sized> Observer<M> {
 
     fn wait(&mut self, read: Read, deadline: Deadline) -> Result<Observation<'_, M>, RecvError> {
         let mut patience = self.patience;
-        let seen =
-            wait::until(deadline, &mut patience, Poll::new(), |look| self.look(read, look))?;
+        let seen = wait::until(deadline, &mut patience, Poll::new(), |look| self.look(read, look))?;
         self.patience = patience;
         let seen = seen.ok_or(RecvError::Timeout)?;
         Ok(self.observation(seen))

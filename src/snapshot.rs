@@ -85,7 +85,11 @@ pub struct GroupInfo {
     pub head: u64,
     /// Messages published and not acked.
     pub depth: u64,
-    /// Of these, messages that were delivered already; in a shared group, what members hold.
+    /// Slots from the oldest message that it has not acked up to the tail: what it keeps the producer from. At least
+    /// `depth`, and more where members of a shared group have acked messages behind one that another still holds.
+    /// The producer waits once the span of any group is the capacity.
+    pub span: u64,
+    /// Messages of `depth` that were delivered already; in a shared group, what members hold.
     pub unacked: u64,
     /// Messages acked since it was made, by consumers that are gone as well, and a little behind.
     pub acked: u64,
@@ -114,7 +118,8 @@ pub struct MemberInfo {
     /// What it holds and has not acked, from the first sequence to the one behind the last. Always `None`
     /// in an exclusive group, whose head says it.
     pub claimed: Option<(u64, u64)>,
-    /// How often the first message of `claimed` was delivered.
+    /// How often the first message of `claimed` was delivered; in an exclusive group, the message at the head. 255 means
+    /// 255 or more, 0 that nothing was delivered that is not acked.
     pub attempts: u8,
     /// Messages it acked since it joined.
     pub acked: u64,
@@ -153,33 +158,36 @@ impl Snapshot {
                 String::from_utf8_lossy(identity.name()).into_owned()
             });
             let releases = known.is_some_and(|i| u64::from(i.retention) == RETENTION_RELEASE);
-            // Relaxed: as above.
-            let head = Head::unpack(group.head.load(Ordering::Relaxed)).seq;
-            let delivered = group.delivery.up_to.load(Ordering::Relaxed);
+            let mode = known.and_then(|identity| Mode::of(identity.mode.into()));
+            let (head, claims) = claims_of(view, index);
             let mut members = Vec::new();
-            for record in control::records_of(view, index) {
+            for Claim { record, held, attempts, .. } in &claims {
                 // Relaxed: as above.
-                let counters = &view.record(record).counters;
-                let (claimed, attempts) = claim_of(view, record);
+                let counters = &view.record(*record).counters;
                 members.push(MemberInfo {
-                    record,
-                    claimed,
-                    attempts,
-                    pid: pid_of(view, record),
-                    live: file.is_held(lease_byte::consumer(record)).map_err(look)?,
+                    record: *record,
+                    claimed: *held,
+                    attempts: *attempts,
+                    pid: pid_of(view, *record),
+                    live: file.is_held(lease_byte::consumer(*record)).map_err(look)?,
                     acked: counters.acked.load(Ordering::Relaxed),
                     redelivered: counters.redelivered.load(Ordering::Relaxed),
                     dead_lettered: counters.dead_lettered.load(Ordering::Relaxed),
                 });
             }
-            let mode = known.and_then(|identity| Mode::of(identity.mode.into()));
             let waiting = tail.saturating_sub(head);
-            let (depth, unacked) = if mode == Some(Mode::Exclusive) {
-                (waiting, delivered.saturating_sub(head))
+            let (depth, span, unacked) = if mode == Some(Mode::Exclusive) {
+                let (unacked, attempts) = delivered_of(view, index, head);
+                let lives = members.iter().any(|member| member.live);
+                for member in members.iter_mut().filter(|member| member.live || !lives) {
+                    member.attempts = attempts;
+                }
+                (waiting, waiting, unacked)
             } else {
-                let held = members.iter().filter_map(|member: &MemberInfo| member.claimed);
+                let held = claims.iter().filter_map(|claim| claim.held);
                 let held: u64 = held.map(|(start, end)| end - start).sum();
-                (waiting + held, held)
+                let oldest = claims.iter().filter_map(|claim| claim.gates).fold(head, u64::min);
+                (waiting + held, tail.saturating_sub(oldest), held)
             };
             // Relaxed: as above. Wrapping: anybody may have garbled them.
             let sum = |gone: &Quiet, of: fn(&MemberInfo) -> u64| {
@@ -200,6 +208,7 @@ impl Snapshot {
                 retention: if releases { Retention::Release } else { Retention::Hold },
                 head,
                 depth,
+                span,
                 unacked,
                 members,
             });
@@ -226,19 +235,88 @@ impl Snapshot {
     }
 }
 
-/// What a member of a shared group holds, and how often its first message was delivered. The words may
-/// belong to two claims: what cannot be is not shown.
-fn claim_of(view: &View, record: u8) -> (Option<(u64, u64)>, u8) {
+impl Snapshot {
+    /// Messages that wait for the group which is furthest behind: the highest [depth](GroupInfo::depth) of all
+    /// groups, 0 without any.
+    pub fn depth(&self) -> u64 {
+        self.groups.iter().map(|group| group.depth).max().unwrap_or(0)
+    }
+
+    /// Slots from the oldest message that some group has not acked up to the tail: the highest
+    /// [span](GroupInfo::span) of all groups, 0 without any. The producer has room for as many messages as this is below
+    /// the capacity.
+    pub fn span(&self) -> u64 {
+        self.groups.iter().map(|group| group.span).max().unwrap_or(0)
+    }
+}
+
+/// What a consumer record says about a shared group.
+#[derive(Clone, Copy, Debug)]
+struct Claim {
+    record: u8,
+    /// What its member holds.
+    held: Option<(u64, u64)>,
+    /// How often the first of these was delivered.
+    attempts: u8,
+    /// Where it keeps the producer, also if it only tries to claim, or died while it tried.
+    gates: Option<u64>,
+}
+
+/// Looks at a group again if its head has moved meanwhile, so often at most.
+const TRIES: u32 = 16;
+
+/// A group's head, and what its records say beside just that head, unless members are so busy that each look meets
+/// another one.
+fn claims_of(view: &View, group: u8) -> (u64, Vec<Claim>) {
+    let word = &view.group(group).head;
+    // Acquire. pair C1: before the starts, as in recovery. What it names is decided by it.
+    let mut head = word.load(Ordering::Acquire);
+    for _ in 0..TRIES {
+        let records = control::records_of(view, group);
+        let claims = records.map(|record| claim_of(view, group, record, Head::unpack(head)));
+        let claims = claims.collect();
+        // Acquire: behind the starts, all of which belong to the head if it still stands.
+        let now = word.load(Ordering::Acquire);
+        if now == head {
+            return (Head::unpack(head).seq, claims);
+        }
+        head = now;
+    }
+    let records = control::records_of(view, group);
+    let claims = records.map(|record| claim_of(view, group, record, Head::unpack(head)));
+    (Head::unpack(head).seq, claims.collect())
+}
+
+/// The words may belong to two claims: what cannot be is not shown.
+fn claim_of(view: &View, group: u8, record: u8, head: Head) -> Claim {
     let words = &view.record(record).claim;
     // Acquire: the end that belongs to it, or a later one. pair C1.
     let start = Start::unpack(words.start.load(Ordering::Acquire));
     // Relaxed, both: each figure stands for itself.
     let end = words.end.load(Ordering::Relaxed);
     let attempts = Attempts::unpack(words.attempts.load(Ordering::Relaxed));
-    let sane = start.seq < end && end - start.seq <= view.geo().capacity;
-    if start.state != State::Held || !sane {
-        return (None, 0);
+    if start.group != group || start.state == State::Idle {
+        return Claim { record, held: None, attempts: 0, gates: None };
     }
+    // A member that died between its exchange and its note of it has succeeded: the head names it.
+    let named = head == Head { seq: end, claimer: record };
+    let holds = start.state == State::Held || start.state == State::Pending && named;
+    let sane = start.seq < end && end - start.seq <= view.geo().capacity && end <= head.seq;
+    let held = (holds && sane).then_some((start.seq, end));
     let attempts = if attempts.seq == start.seq { attempts.count } else { 1 };
-    (Some((start.seq, end)), attempts)
+    let attempts = if held.is_some() { attempts } else { 0 };
+    Claim { record, held, attempts, gates: Some(start.seq) }
+}
+
+/// How many messages of an exclusive group were delivered and not acked, and how often the first of them was.
+fn delivered_of(view: &View, group: u8, head: u64) -> (u64, u8) {
+    let delivery = &view.group(group).delivery;
+    // Relaxed, both: each figure stands for itself.
+    let unacked = delivery.up_to.load(Ordering::Relaxed).saturating_sub(head);
+    let attempts = Attempts::unpack(delivery.attempts.load(Ordering::Relaxed));
+    match unacked {
+        0 => (0, 0),
+        _ if attempts.seq == head => (unacked, attempts.count),
+        _ => (unacked, 1),
+    }
 }

@@ -1,4 +1,4 @@
-//! What is seen without taking part: observers.
+//! What is seen without taking part: by observers and in snapshots, and the clock that two processes share.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
@@ -6,8 +6,9 @@ mod common;
 
 use std::time::Duration;
 
-use common::TempName;
-use slipring::{Observer, Queue, RecvError, Start};
+use common::child::{Child, role, tell};
+use common::{TempName, words};
+use slipring::{Group, GroupInfo, Observer, Queue, RecvError, Start, monotonic_ns};
 
 /// A queue without groups, of which so many messages were sent: each its sequence.
 fn sent(name: &str, capacity: u64, messages: u64) -> (Queue, slipring::Producer) {
@@ -97,12 +98,131 @@ fn messages_that_the_tail_does_not_tell_of_are_seen() {
     let (queue, producer) = sent(&name, 8, 20);
     drop(producer);
     // A producer died between a batch's stamps and its tail.
-    let file = common::words::open(&name.path());
-    common::words::set(&file, 1024, 17);
+    let file = words::open(&name.path());
+    words::set(&file, 1024, 17);
     let mut observer = queue.observer(Start::Oldest).unwrap();
     assert_eq!(see(&mut observer), (12..20).collect::<Vec<_>>());
     assert_eq!(observer.missed(), 3);
     assert!(queue.observer(Start::Newest).unwrap().try_recv().unwrap().is_none());
     let mut observer = queue.observer(Start::Oldest).unwrap();
     assert_eq!(observer.try_latest().unwrap().unwrap().sequence(), 19);
+}
+
+/// Not a test: what the processes that the tests start do.
+#[test]
+fn roles() {
+    if role().is_some() {
+        tell(monotonic_ns());
+    }
+}
+
+#[test]
+fn two_processes_read_the_same_clock() {
+    let before = monotonic_ns();
+    let other: u64 = Child::start("clock").line().unwrap().parse().unwrap();
+    let after = monotonic_ns();
+    assert!(0 < before && before <= other && other <= after, "{before} {other} {after}");
+}
+
+fn work() -> Group {
+    Group::named("work").shared()
+}
+
+fn only_group(queue: &Queue) -> GroupInfo {
+    queue.snapshot().unwrap().groups.remove(0)
+}
+
+/// The words of record 0, and of the head of group 0, as a member that died at some step of a claim left them.
+fn leave_behind(
+    queue: &Queue,
+    name: &TempName,
+    start: u64,
+    state: u64,
+    end: u64,
+    head: u64,
+    claimer: u8,
+) {
+    let file = words::open(&name.path());
+    let record = 2176 + 768 * queue.snapshot().unwrap().groups_max as u64;
+    words::set(&file, record + 8, end);
+    words::set(&file, record + 16, u64::MAX);
+    words::set(&file, record, start << 8 | state);
+    words::set(&file, 2176 + 384, head << 8 | u64::from(claimer));
+}
+
+#[test]
+fn a_member_that_died_before_its_note_is_shown_with_what_it_took() {
+    const PENDING: u64 = 1;
+    const HELD: u64 = 2;
+    let name = TempName::new("pending");
+    let queue = Queue::builder(&name).capacity(8).group(work()).create().unwrap();
+    queue.producer().unwrap().send_batch(["0", "1", "2", "3", "4"]).unwrap();
+    drop(queue.consumer(work()).unwrap());
+    let figures = |group: &GroupInfo| {
+        let member = &group.members[0];
+        (member.claimed, member.attempts, group.depth, group.unacked, group.span)
+    };
+    for state in [PENDING, HELD] {
+        leave_behind(&queue, &name, 0, state, 2, 2, 0);
+        assert_eq!(figures(&only_group(&queue)), (Some((0, 2)), 1, 5, 2, 5));
+    }
+    // It died before the exchange, and others took and acked the messages: it has nothing, but its word holds the
+    // producer until somebody looks after it.
+    leave_behind(&queue, &name, 0, PENDING, 2, 3, 1);
+    assert_eq!(figures(&only_group(&queue)), (None, 0, 2, 0, 5));
+    leave_behind(&queue, &name, 0, PENDING, 2, 0, 255);
+    assert_eq!(figures(&only_group(&queue)), (None, 0, 5, 0, 5));
+    // Nothing was stored by looking: recovery finds what there was.
+    leave_behind(&queue, &name, 0, PENDING, 2, 2, 0);
+    only_group(&queue);
+    let mut heir = queue.consumer(work()).unwrap();
+    let mut seen = Vec::new();
+    while let Some(message) = heir.try_recv().unwrap() {
+        seen.push((message.sequence(), message.attempts()));
+        message.ack();
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, [(0, 2), (1, 2), (2, 1), (3, 1), (4, 1)]);
+}
+
+#[test]
+fn the_span_of_a_group_is_what_keeps_the_producer_waiting() {
+    let name = TempName::new("span");
+    let builder = Queue::builder(&name).capacity(8).group(work());
+    let queue = builder.group(Group::named("audit")).create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    producer.send_batch(["0", "1", "2", "3", "4"]).unwrap();
+    let (mut slow, mut quick) = (queue.consumer(work()).unwrap(), queue.consumer(work()).unwrap());
+    let held = slow.recv().unwrap();
+    quick.batch(3).unwrap().ack();
+    let look = queue.snapshot().unwrap();
+    let work = &look.groups[0];
+    assert_eq!((work.depth, work.unacked, work.span), (2, 1, 5));
+    assert_eq!((look.groups[1].depth, look.groups[1].span), (5, 5));
+    queue.consumer("audit").unwrap().batch(8).unwrap().ack();
+    let look = queue.snapshot().unwrap();
+    assert_eq!((look.depth(), look.span()), (2, 5));
+    while producer.try_send("x").is_ok() {}
+    let look = queue.snapshot().unwrap();
+    assert_eq!((look.depth(), look.span()), (5, look.capacity));
+    held.ack();
+    assert_eq!(queue.snapshot().unwrap().span(), 4);
+}
+
+#[test]
+fn attempts_of_an_exclusive_consumer_are_shown() {
+    let name = TempName::new("exclusive");
+    let queue = Queue::builder(&name).capacity(8).group("g").create().unwrap();
+    queue.producer().unwrap().send_batch(["0", "1", "2"]).unwrap();
+    let mut consumer = queue.consumer("g").unwrap();
+    let attempts = || only_group(&queue).members[0].attempts;
+    assert_eq!(attempts(), 0);
+    for attempt in 1..4 {
+        drop(consumer.recv().unwrap());
+        assert_eq!(attempts(), attempt);
+    }
+    consumer.recv().unwrap().ack();
+    assert_eq!(attempts(), 0);
+    drop(consumer.batch(2).unwrap());
+    assert_eq!(attempts(), 1);
 }

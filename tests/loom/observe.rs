@@ -113,7 +113,7 @@ fn an_observer_never_sees_a_half_written_slot() {
 /// Whoever jumps to the newest message sees whole ones, never one twice, and in the end the last.
 #[test]
 fn an_observer_jumps_to_the_newest_message() {
-    let model = Model::named("an_observer_jumps_to_the_newest_message").preemptions(3);
+    let model = Model::named("an_observer_jumps_to_the_newest_message").preemptions(2);
     model.reaches(&["jumped", "nothing new", "lapped"]).check(|run| {
         let segment = Segment::new(Shape { capacity: 2, ..SHAPE });
         let (writer, watcher) = (Process::new(&segment), Process::new(&segment));

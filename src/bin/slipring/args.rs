@@ -19,6 +19,10 @@ pub(crate) use waiting::{WaitArg, WakeArg};
 const EXIT_CODES: &str = "Exit codes: 0 done, or the queue is closed, 1 failed, 2 wrong usage, 3 timed out (--timeout); \
 after Ctrl-C or SIGTERM 130 or 143, as in a shell.";
 
+const FIGURES: &str = "depth: messages that a group has not acked. span: slots from the oldest of them up to the tail; in a \
+shared group it may be more, because one message that a consumer holds keeps the slots after it. The producer waits when \
+the span of a group is the capacity. For a queue, both are those of its worst group.";
+
 /// A lock-free message queue in shared memory.
 ///
 /// One producer sends, any number of groups receive. Every group gets every message, and a message stays
@@ -47,11 +51,13 @@ pub(crate) enum Command {
     /// Watch a queue without a trace; reports on stderr what it missed
     Tail(TailArgs),
     /// List the queues of this machine
+    #[command(after_help = FIGURES)]
     Ls(ListArgs),
     /// Show a queue's state
+    #[command(after_help = FIGURES)]
     Inspect(InspectArgs),
     /// Show a queue's groups: where they stand and who reads for them
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = format!("{FIGURES}\n\n{EXIT_CODES}"))]
     Groups(GroupsArgs),
     /// Make or remove a group
     #[command(subcommand)]

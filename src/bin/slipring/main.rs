@@ -2,7 +2,6 @@
 
 mod args;
 mod bench;
-mod clock;
 mod cmd;
 mod crew;
 mod demo;

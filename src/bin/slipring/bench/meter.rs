@@ -3,8 +3,8 @@
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-use crate::clock::now;
 use crate::failure::Failure;
+use slipring::monotonic_ns as now;
 
 /// Messages between two looks at the clock, at most.
 const STEP_MAX: u64 = 64;
@@ -35,7 +35,7 @@ impl Meter {
         if count < self.look_at {
             return Ok(None);
         }
-        let time = now()?;
+        let time = now();
         self.step = step(self.step, time.saturating_sub(self.looked), self.every);
         self.look_at = count + self.step;
         self.looked = time;

@@ -10,10 +10,10 @@ use slipring::{Producer, Queue, Reservation, SendError, WaitStrategy};
 use super::message::{Head, PLAIN, TIMED, mark, write};
 use super::meter::{LONGEST, Meter, histogram, tell};
 use crate::args::{BenchRoleArgs, WaitArg};
-use crate::clock::now;
 use crate::crew::Word;
 use crate::failure::Failure;
 use crate::stop::{SLICE, Stop};
+use slipring::monotonic_ns as now;
 
 /// A sleep may take this much longer than asked; the rest is waited out awake.
 const OVERSLEEP: u64 = 100_000;
@@ -23,7 +23,7 @@ pub(crate) fn stream(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result
     let mut producer = producer(queue, args)?;
     let mut meter = Meter::new(args.time);
     Word::Ready.say()?;
-    let begin = now()?;
+    let begin = now();
     let mut last = begin;
     while last.saturating_sub(begin) < args.time {
         let mut slots = match producer.reserve_timeout(args.batch, SLICE) {
@@ -52,7 +52,7 @@ pub(crate) fn paced(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<
     let mut producer = producer(queue, args)?;
     let count = (args.rate * args.time as f64 / 1e9).ceil().max(1.0) as u64;
     Word::Ready.say()?;
-    let begin = now()?;
+    let begin = now();
     while producer.sequence() < count {
         let number = producer.sequence();
         let due = begin + (number as f64 * 1e9 / args.rate) as u64;
@@ -65,7 +65,7 @@ pub(crate) fn paced(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<
             }
             Err(fault) => return Err(fault.into()),
         };
-        let sent = now()?;
+        let sent = now();
         if sent.saturating_sub(due) > LONGEST {
             let text = "the sender is a minute behind: more is due than goes through";
             return Err(Failure::failed(text).hint("choose a lower --rate, or shorter --seconds"));
@@ -89,7 +89,7 @@ pub(crate) fn wake(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<(
     let (mut asleep, mut awake) = (histogram()?, histogram()?);
     let (mut first, mut second) = (vec![0; args.payload], vec![0; args.payload]);
     Word::Ready.say()?;
-    let begin = now()?;
+    let begin = now();
     let mut last = begin;
     while last.saturating_sub(begin) < args.time {
         let number = producer.sequence();
@@ -101,13 +101,13 @@ pub(crate) fn wake(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<(
             thread::sleep(Duration::from_micros(100));
         }
         write(&mut second, Head { number: number + 1, due: 0, sent: 0 });
-        let sent = now()?;
+        let sent = now();
         write(&mut first, Head { number, due: sent, sent });
-        let before = now()?;
+        let before = now();
         send(&mut producer, TIMED, &first, stop)?;
-        let between = now()?;
+        let between = now();
         send(&mut producer, PLAIN, &second, stop)?;
-        last = now()?;
+        last = now();
         asleep.saturating_record(between.saturating_sub(before).max(1));
         awake.saturating_record(last.saturating_sub(between).max(1));
     }
@@ -142,7 +142,7 @@ fn send(producer: &mut Producer, kind: u32, bytes: &[u8], stop: &Stop) -> Result
 
 /// Closes the queue, and says what was sent.
 fn done(producer: Producer, begin: u64, mut more: Value) -> Result<(), Failure> {
-    let end = now()?;
+    let end = now();
     let sent = producer.sequence();
     producer.close()?;
     let marks = (0..sent).fold(0, |sum: u64, number| sum.wrapping_add(mark(number)));
@@ -156,7 +156,7 @@ fn done(producer: Producer, begin: u64, mut more: Value) -> Result<(), Failure> 
 /// Waits, in the way asked for.
 fn wait_until(due: u64, how: WaitArg, stop: &Stop) -> Result<(), Failure> {
     loop {
-        let ahead = due.saturating_sub(now()?);
+        let ahead = due.saturating_sub(now());
         match how {
             _ if ahead == 0 => return Ok(()),
             WaitArg::Sleep if ahead > OVERSLEEP => {

@@ -9,10 +9,10 @@ use slipring::{Delivery, Group, Queue, RecvError, WaitStrategy};
 use super::message::{TIMED, mark, read};
 use super::meter::{Meter, histogram, tell};
 use crate::args::{BenchRole, BenchRoleArgs};
-use crate::clock::now;
 use crate::crew::Word;
 use crate::failure::Failure;
 use crate::stop::{SLICE, Stop};
+use slipring::monotonic_ns as now;
 
 pub(crate) fn run(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<(), Failure> {
     let name = args.group.as_deref().unwrap_or_default();
@@ -46,7 +46,7 @@ pub(crate) fn run(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<()
             Err(fault) => return Err(fault.into()),
         };
         if first.is_none() {
-            first = Some(now()?);
+            first = Some(now());
         }
         for message in &batch {
             seen.take(message)?;
@@ -56,7 +56,7 @@ pub(crate) fn run(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<()
             stop.check()?;
         }
     }
-    let last = now()?;
+    let last = now();
     let result = json!({
         "messages": seen.messages,
         "marks": seen.marks,
@@ -102,7 +102,7 @@ impl Seen {
             self.next = sequence + 1;
         }
         if message.kind() == TIMED {
-            let time = now()?;
+            let time = now();
             self.from_due.saturating_record(time.saturating_sub(head.due).max(1));
             self.from_sent.saturating_record(time.saturating_sub(head.sent).max(1));
         }

@@ -102,6 +102,7 @@ pub(crate) fn to_text(look: &Snapshot, holds: Option<&Holds>) -> String {
         "RETENTION",
         "HEAD",
         "DEPTH",
+        "SPAN",
         "UNACKED",
         "RETRIES",
         "ACKED",
@@ -118,6 +119,7 @@ pub(crate) fn to_text(look: &Snapshot, holds: Option<&Holds>) -> String {
             retention(group).to_owned(),
             group.head.to_string(),
             group.depth.to_string(),
+            group.span.to_string(),
             group.unacked.to_string(),
             number(retries(look, group)),
             group.acked.to_string(),
@@ -153,7 +155,7 @@ fn member_line(group: &GroupInfo, member: &MemberInfo, holds: Option<&Holds>) ->
         (Some((start, end)), _) => {
             format!(" holds {start} to {}, attempt {}", end - 1, member.attempts)
         }
-        (None, Some(head)) => format!(" at {head}"),
+        (None, Some(head)) => format!(" at {head}, attempt {}", member.attempts),
         (None, None) => String::new(),
     };
     let time = holds.and_then(|holds| holds.unchanged(&key(group, member)));
@@ -169,7 +171,8 @@ pub(crate) fn to_json(look: &Snapshot, holds: Option<&Holds>) -> Value {
         let letters = Some(group.dead_letters.clone()).filter(|queue| !queue.is_empty());
         json!({
             "name": group.name, "mode": mode(group), "retention": retention(group),
-            "head": group.head, "depth": group.depth, "unacked": group.unacked,
+            "head": group.head, "depth": group.depth, "span": group.span,
+            "unacked": group.unacked,
             "retries": retries(look, group),
             "acked": group.acked, "redelivered": group.redelivered,
             "dead_lettered": group.dead_lettered, "max_attempts": group.max_attempts,

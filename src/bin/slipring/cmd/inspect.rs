@@ -33,7 +33,8 @@ fn to_json(look: &Snapshot) -> serde_json::Value {
         "wake_mode": look.wake_mode.to_string(),
         "base": look.base,
         "tail": look.tail,
-        "depth": depth(look),
+        "depth": look.depth(),
+        "span": look.span(),
         "closed": look.closed_at.is_some(),
         "closed_at": look.closed_at,
         "producer": {
@@ -45,11 +46,6 @@ fn to_json(look: &Snapshot) -> serde_json::Value {
         },
         "groups": groups::to_json(look, None),
     })
-}
-
-/// Messages that some group has not acked.
-fn depth(look: &Snapshot) -> u64 {
-    look.groups.iter().map(|group| group.depth).max().unwrap_or(0)
 }
 
 fn to_text(look: &Snapshot) -> String {
@@ -75,7 +71,15 @@ fn to_text(look: &Snapshot) -> String {
             "tail",
             format!("{} (the next message's sequence; the first was {})", look.tail, look.base),
         ),
-        ("depth", format!("{} messages wait for some group", depth(look))),
+        ("depth", format!("{} messages wait for the group that is furthest behind", look.depth())),
+        (
+            "span",
+            format!(
+                "{} of {} slots, from the oldest unacked message on",
+                look.span(),
+                look.capacity
+            ),
+        ),
         ("producer", producer),
         ("full", format!("{} times, seen by producers", look.producer.full)),
         ("wake", look.wake_mode.to_string()),

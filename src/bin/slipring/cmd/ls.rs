@@ -15,28 +15,28 @@ pub(crate) fn run(args: &ListArgs) -> Result<(), Failure> {
     // Gone since the list was made.
     let found =
         looks.filter(|(_, look)| !matches!(look, Err(slipring::OpenError::NotFound { .. })));
-    let heading = ["NAME", "CAPACITY", "PAYLOAD", "DEPTH", "GROUPS", "PRODUCER", "BYTES"];
+    let heading = ["NAME", "CAPACITY", "PAYLOAD", "DEPTH", "SPAN", "GROUPS", "PRODUCER", "BYTES"];
     let mut table = Table::new(&heading);
     let mut list = Vec::new();
     let mut refused = Vec::new();
     for (name, look) in found {
         match look {
             Ok(look) => {
-                let depth = look.groups.iter().map(|group| group.depth).max().unwrap_or(0);
                 let producer = look.producer.live.then_some(look.producer.pid);
                 table.row(vec![
                     name.clone(),
                     look.capacity.to_string(),
                     look.payload_size.to_string(),
-                    depth.to_string(),
+                    look.depth().to_string(),
+                    look.span().to_string(),
                     look.groups.len().to_string(),
                     producer.map_or("-".to_owned(), |pid| pid.to_string()),
                     look.bytes.to_string(),
                 ]);
                 list.push(json!({
                     "name": name, "capacity": look.capacity, "payload_size": look.payload_size,
-                    "depth": depth, "groups": look.groups.len(), "producer": producer,
-                    "bytes": look.bytes,
+                    "depth": look.depth(), "span": look.span(), "groups": look.groups.len(),
+                    "producer": producer, "bytes": look.bytes,
                 }));
             }
             Err(fault) => {

@@ -9,12 +9,12 @@ use slipring::{BatchError, Producer, Queue, SendError};
 
 use super::record::{END, FULL_SPEED, PACED, Record, texts};
 use crate::args::DemoArgs;
-use crate::clock::now;
 use crate::crew::Word;
 use crate::failure::{Failure, open_failed};
 use crate::room::Room;
 use crate::stop::Stop;
 use crate::table::grouped;
+use slipring::monotonic_ns as now;
 
 const COUNT: u64 = 20_000_000;
 /// Unless a count was asked for, the full-speed phase ends after this time.
@@ -39,7 +39,7 @@ pub(crate) fn run(name: &str, load: &DemoArgs, stop: &Stop) -> Result<(), Failur
     }
     source.paced(load)?;
     let messages = source.producer.sequence();
-    source.send(END, now()?)?;
+    source.send(END, now())?;
     Word::Done(json!({ "messages": messages })).say()
 }
 
@@ -70,7 +70,7 @@ impl Source<'_> {
         let mut next = 0;
         while next < count && (load.count.is_some() || since.elapsed() < FULL_SPEED_FOR) {
             let end = count.min(next + BATCH);
-            let time = now()?;
+            let time = now();
             records.clear();
             records.extend((next..end).map(|number| self.record(number, time)));
             let mut messages = records.iter().map(|record| (FULL_SPEED, record));
@@ -95,11 +95,11 @@ impl Source<'_> {
         let rate = grouped(load.rate);
         let line = format!("paced: {} messages at {rate}/s, for the latency", grouped(count));
         Word::Phase { line, total }.say()?;
-        let since = now()?;
+        let since = now();
         for i in 0..count {
             let due = since + (i as u128 * 1_000_000_000 / u128::from(load.rate)) as u64;
             loop {
-                let ahead = due.saturating_sub(now()?);
+                let ahead = due.saturating_sub(now());
                 if ahead == 0 {
                     break;
                 } else if ahead <= OVERSLEEP {
