@@ -94,6 +94,27 @@ impl<M: Content + ?Sized> Observer<M> {
         self.watcher.next()
     }
 
+    /// Goes on at `sequence`, forwards or back, or at the queue's first if that is above it. What is passed over is not
+    /// missed; what is not there any more will be.
+    ///
+    /// ```
+    /// # use slipring::{Queue, Start};
+    /// # let name = format!("doc-seek-{}", std::process::id());
+    /// let queue = Queue::builder(&name).create()?;
+    /// queue.producer()?.send_batch(["0", "1", "2", "3"])?;
+    /// let mut observer = queue.observer(Start::Oldest)?;
+    /// observer.seek(2);
+    /// assert_eq!(&*observer.recv()?, b"2");
+    /// observer.seek(1);
+    /// assert_eq!((observer.recv()?.sequence(), observer.missed()), (1, 0));
+    /// # slipring::remove(&name, false)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn seek(&mut self, sequence: u64) {
+        self.watcher = Watcher::at(sequence.max(self.view.geo().base));
+        self.gap = 0;
+    }
+
     /// Messages that this observer did not see since it began: overwritten before it looked, or left out because the
     /// producer overwrote one after the other just before it looked. What [`Observer::latest`] passes over is not
     /// among them.

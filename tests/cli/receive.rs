@@ -1,4 +1,5 @@
 use nix::sys::signal::Signal;
+use slipring::{Group, Queue};
 
 use super::common::TempName;
 use super::tool::{Running, feed, numbers, run};
@@ -92,6 +93,36 @@ fn a_look_takes_nothing() {
     let out = run(&["recv", &name, "--group", "g", "--json", "--count", "4"]).quietly();
     assert_eq!(out.matches("\"attempts\":1").count(), 4);
     assert_eq!(run(&look).quietly(), "");
+}
+
+#[test]
+fn a_look_shows_what_members_hold_dead_or_alive_in_order_and_once() {
+    let name = TempName::new("held");
+    run(&["create", &name, "--capacity", "16", "--shared", "work"]).quietly();
+    feed(&["send", &name], numbers(0..12).as_bytes()).quietly();
+    let queue: Queue = Queue::open(&name).unwrap();
+    let member = || queue.consumer(Group::named("work").shared()).unwrap();
+    let (mut dead, mut live, mut quick) = (member(), member(), member());
+    drop(dead.batch(3).unwrap());
+    quick.batch(2).unwrap().ack();
+    let mut batch = live.batch(4).unwrap();
+    batch.ack_first();
+    drop(dead);
+    let look = ["recv", &name, "--group", "work", "--no-ack"];
+    let unacked = [numbers(0..3), numbers(6..12)].concat();
+    for _ in 0..2 {
+        assert_eq!(run(&look).quietly(), unacked);
+    }
+    assert_eq!(run(&[&look[..], &["--count", "4"]].concat()).quietly(), "0\n1\n2\n6\n");
+    let ran = run(&[&look[..], &["--timeout", "0.05"]].concat());
+    assert_eq!(ran.says(3, &[]).out, unacked);
+    // The first slots have been written again.
+    batch.ack();
+    while let Some(message) = quick.try_recv().unwrap() {
+        message.ack();
+    }
+    feed(&["send", &name], numbers(12..20).as_bytes()).quietly();
+    assert_eq!(run(&look).quietly(), numbers(12..20));
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn stands_at(group: &GroupInfo, member: &MemberInfo) -> Option<u64> {
 }
 
 /// Dead letters that were sent again and wait for the group; `None` if there never were any.
-fn retries(look: &Snapshot, group: &GroupInfo) -> Option<u64> {
+pub(super) fn retries(look: &Snapshot, group: &GroupInfo) -> Option<u64> {
     let name = format!("{}.{}.retry", look.name, group.name);
     let look = trust::options().snapshot(&name).ok()?;
     look.groups.iter().find(|found| found.name == group.name).map(|found| found.depth)

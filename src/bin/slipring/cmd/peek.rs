@@ -3,8 +3,9 @@
 //! It reads beside the group, as an observer: a consumer that only looked would keep the group's real
 //! consumer out, and its look would count as a delivery.
 
-use slipring::{Observer, RecvError, Start};
+use slipring::{GroupInfo, Observer, RecvError, Snapshot, Start};
 
+use super::groups;
 use super::recv::{Patience, for_new_groups};
 use super::snapshot;
 use super::tail::report_missed;
@@ -47,40 +48,90 @@ fn look(
         let head = group.head;
         note(&format!("note: group {name_of_group:?} exists and stands at message {head}: {rule}"));
     }
-    let observer = trust::options().observe(name, Start::Sequence(group.head));
-    let mut observer: Observer = observer.map_err(|fault| open_failed(name, fault))?;
-    let form = Form::from(args.form);
-    let mut left = args.count.unwrap_or(u64::MAX);
-    let mut patience = Patience::new(args.timeout);
+    let observer = trust::options().observe(name, Start::Newest);
+    let observer: Observer = observer.map_err(|fault| open_failed(name, fault))?;
     // Without a timeout it shows what was there when it began.
     let end = if args.timeout.is_some() { u64::MAX } else { look.tail };
-    while left > 0 && observer.position() < end {
-        stop.check()?;
-        let message = match observer.recv_timeout(patience.slice()) {
-            Ok(message) => message,
-            Err(RecvError::Timeout) => {
-                output.flush(stop)?;
-                patience.check(output)?;
-                continue;
-            }
-            Err(RecvError::Closed) => break,
-            Err(fault) => return Err(fault.into()),
-        };
-        // It may have been overtaken by the producer, and gone on further up.
-        if message.sequence() >= end {
-            break;
-        }
-        let facts = Facts { sequence: message.sequence(), kind: message.kind(), attempts: None };
-        form.append(output.buffer(), facts, &message);
-        totals.bytes += message.len() as u64;
-        totals.messages += 1;
-        left -= 1;
-        patience.renew();
-        if output.is_large() {
-            output.flush(stop)?;
-        }
+    let left = args.count.unwrap_or(u64::MAX);
+    let mut reading = Reading { observer, args, stop, output, totals, left, lost: 0 };
+    for (start, end) in unacked(&look, group, end) {
+        reading.range(start, end)?;
     }
-    output.flush(stop)?;
-    report_missed(observer.missed());
+    reading.output.flush(stop)?;
+    report_missed(reading.lost);
+    if let Some(count) = groups::retries(&look, group).filter(|count| *count > 0) {
+        let retry = format!("{name}.{name_of_group}.retry");
+        note(&format!(
+            "note: {count} dead letters that were sent again wait for the group as well:\n  \
+             slipring recv {retry} --group {name_of_group} --no-ack"
+        ));
+    }
     Ok(())
+}
+
+/// Ranges of sequences that the group has not acked, in order and each once: what members of a shared group hold, and
+/// what nobody has taken yet, up to `end`.
+fn unacked(look: &Snapshot, group: &GroupInfo, end: u64) -> Vec<(u64, u64)> {
+    let held = group.members.iter().filter_map(|member| member.claimed);
+    let held = held.map(|(start, end)| (start, end.min(look.tail)));
+    let mut ranges: Vec<_> = held.chain([(group.head, end)]).collect();
+    ranges.sort_unstable();
+    let mut next = 0;
+    for (start, end) in &mut ranges {
+        *start = next.max(*start);
+        next = next.max(*end);
+    }
+    ranges.retain(|(start, end)| start < end);
+    ranges
+}
+
+struct Reading<'a> {
+    observer: Observer,
+    args: &'a RecvArgs,
+    stop: &'a Stop,
+    output: &'a mut Output,
+    totals: &'a mut Totals,
+    /// Messages that are still to be printed.
+    left: u64,
+    /// Messages that were overwritten before they were read: the group has acked them meanwhile.
+    lost: u64,
+}
+
+impl Reading<'_> {
+    fn range(&mut self, start: u64, end: u64) -> Result<(), Failure> {
+        self.observer.seek(start);
+        let form = Form::from(self.args.form);
+        let mut patience = Patience::new(self.args.timeout);
+        let mut next = start;
+        while self.left > 0 && self.observer.position() < end {
+            self.stop.check()?;
+            let message = match self.observer.recv_timeout(patience.slice()) {
+                Ok(message) => message,
+                Err(RecvError::Timeout) => {
+                    self.output.flush(self.stop)?;
+                    patience.check(self.output)?;
+                    continue;
+                }
+                Err(RecvError::Closed) => break,
+                Err(fault) => return Err(fault.into()),
+            };
+            // It may have been overtaken by the producer, and gone on further up.
+            self.lost += message.sequence().min(end).saturating_sub(next);
+            if message.sequence() >= end {
+                break;
+            }
+            next = message.sequence() + 1;
+            let (sequence, kind) = (message.sequence(), message.kind());
+            let facts = Facts { sequence, kind, attempts: None };
+            form.append(self.output.buffer(), facts, &message);
+            self.totals.bytes += message.len() as u64;
+            self.totals.messages += 1;
+            self.left -= 1;
+            patience.renew();
+            if self.output.is_large() {
+                self.output.flush(self.stop)?;
+            }
+        }
+        Ok(())
+    }
 }
