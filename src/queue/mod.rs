@@ -13,11 +13,12 @@ use zerocopy::IntoBytes;
 
 pub use builder::Builder;
 pub use dead::DeadLetters;
+use remove::remove_trusting;
 pub use remove::{list, remove};
 
 use crate::attach::{Attachment, Mapped};
 use crate::consumer::Consumer;
-use crate::error::{JoinError, OpenError, SystemError};
+use crate::error::{JoinError, OpenError, RemoveError, SystemError};
 use crate::group::{self, Group, Start};
 pub use crate::layout::WakeMode;
 use crate::layout::config::Config;
@@ -123,6 +124,14 @@ impl OpenOptions {
     pub fn snapshot(&self, name: &str) -> Result<Snapshot, OpenError> {
         let (mapped, file) = self.open_to_look(name)?;
         Ok(Snapshot::take(&mapped, &file)?)
+    }
+
+    /// Removes the queue called `name`, as [`remove`] does, also if it belongs to a user who is allowed here.
+    ///
+    /// # Errors
+    /// As for [`remove`].
+    pub fn remove(&self, name: &str, force: bool) -> Result<(), RemoveError> {
+        remove_trusting(name, force, &self.trust)
     }
 
     fn open_to_look(&self, name: &str) -> Result<(Mapped, LeaseFile), OpenError> {

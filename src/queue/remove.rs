@@ -31,10 +31,15 @@ pub fn list() -> Result<Vec<String>, SystemError> {
 /// [`RemoveError::Unreadable`] if it cannot be opened (damaged, another version, another user's), unless
 /// `force` is set.
 pub fn remove(name: &str, force: bool) -> Result<(), RemoveError> {
+    remove_trusting(name, force, &Trust::default())
+}
+
+/// The same, for queues of other users, too.
+pub(super) fn remove_trusting(name: &str, force: bool, trust: &Trust) -> Result<(), RemoveError> {
     let name = QueueName::new(name)?;
     // A queue in the wrong hands or of another version can be removed, if the system allows it, but
     // only by force: who uses it cannot be told.
-    match open_shared(&name, &Trust::default()) {
+    match open_shared(&name, trust) {
         Ok(opened) => {
             // Where the kernel refuses, those who are overlooked below wake by the bounds of their sleeps.
             let _ = opened.prepare_to_wake();

@@ -104,7 +104,6 @@ fn finish(
     // Before the first touch: later a full file system would be a SIGBUS.
     allocate(file, plan.size).map_err(|errno| match errno {
         Errno::ENOSPC | Errno::ENOMEM => no_room(need, FreeMemory::of(&shm_dir())),
-        Errno::EFBIG => too_large(need),
         errno => SystemError::new("allocate the queue's shared memory", errno).into(),
     })?;
     plan.memory.apply(&region)?;

@@ -39,6 +39,9 @@ fn a_queue_of_another_user_is_opened_if_the_user_is_allowed() {
     allowed(&["group", "rm", &name, "h"]).quietly();
     refused(run(&["dead", "purge", "none", "--letters", &name]));
     allowed(&["dead", "purge", "none", "--letters", &name, "--count", "0"]).quietly();
+    refused(run(&["rm", &name]));
+    allowed(&["rm", &name]).quietly();
+    assert!(!name.path().exists());
 }
 
 #[test]

@@ -3,18 +3,21 @@
 use slipring::RemoveError;
 
 use crate::args::RemoveArgs;
-use crate::failure::{Failure, note};
+use crate::failure::{Failure, note, open_hint};
+use crate::trust;
 
 pub(crate) fn run(args: &RemoveArgs) -> Result<(), Failure> {
-    slipring::remove(&args.name, args.force).map_err(|fault| {
+    trust::options().remove(&args.name, args.force).map_err(|fault| {
         let name = &args.name;
-        let hint = match fault {
+        let hint = match &fault {
             RemoveError::Busy { .. } => format!(
                 "slipring rm {name} --force  (they keep their memory, and find the queue gone)"
             ),
-            RemoveError::Unreadable { .. } => format!("slipring rm {name} --force"),
+            RemoveError::Unreadable { source, .. } => {
+                open_hint(source).unwrap_or_else(|| format!("slipring rm {name} --force"))
+            }
             RemoveError::NotFound { .. } => "slipring ls  (lists those that there are)".to_owned(),
-            fault => return fault.into(),
+            _ => return fault.into(),
         };
         Failure::from(fault).hint(hint)
     })?;
