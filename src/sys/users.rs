@@ -21,7 +21,9 @@ pub(crate) fn is_one_user(file: &File, uid: u32) -> io::Result<bool> {
 fn is_ours(file: &File) -> io::Result<bool> {
     let flags = OFlag::from_bits_retain(fcntl(file, FcntlArg::F_GETFL)?);
     let ours = fcntl(file, FcntlArg::F_SETFL(flags | OFlag::O_NOATIME)).is_ok();
-    fcntl(file, FcntlArg::F_SETFL(flags))?;
+    if ours {
+        fcntl(file, FcntlArg::F_SETFL(flags))?;
+    }
     Ok(ours)
 }
 
