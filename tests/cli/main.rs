@@ -22,6 +22,8 @@ mod limits;
 mod options;
 mod policy;
 mod receive;
+mod removal;
 mod send;
 mod show;
 mod tool;
+mod turns;

@@ -93,6 +93,11 @@ impl Running {
         stdin.flush().unwrap();
     }
 
+    /// The same, but it may have ended.
+    pub(crate) fn offer(&mut self, bytes: &[u8]) {
+        let _ = self.0.stdin.as_mut().unwrap().write_all(bytes);
+    }
+
     /// Reads this many lines of its output; the rest can still be read.
     pub(crate) fn lines(&mut self, count: usize) -> Vec<String> {
         let out = self.0.stdout.as_mut().unwrap();
@@ -109,6 +114,10 @@ impl Running {
                 return line;
             }
         }
+    }
+
+    pub(crate) fn end_input(&mut self) {
+        drop(self.0.stdin.take());
     }
 
     pub(crate) fn close_output(&mut self) {

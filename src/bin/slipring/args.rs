@@ -42,7 +42,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Make a queue
     Create(CreateArgs),
-    /// Send lines (or records) as messages
+    /// Send lines (or records) as messages; waits while another process sends
     #[command(after_help = EXIT_CODES)]
     Send(SendArgs),
     /// Receive messages for a group, and ack each once it is written out
@@ -173,6 +173,10 @@ pub(crate) struct SendArgs {
     /// Most messages to publish at once, 1 to 65536; what there is goes out when the input pauses
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub(crate) batch: u64,
+    /// End with exit code 3 after waiting so many seconds at a time for another sender to be done, or for room,
+    /// e.g. 0.5 [default: never]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
     /// How to wait for room [default: sleep]
     #[arg(long, value_enum, value_name = "HOW")]
     pub(crate) wait: Option<WaitArg>,

@@ -77,13 +77,20 @@ impl Input {
 
     /// Finds up to `limit` messages. Waits for the first, but not for more of them: what is there goes
     /// out when the input pauses. None: the input has ended.
-    pub(crate) fn gather(&mut self, limit: usize, stop: &Stop) -> Result<(), Failure> {
+    ///
+    /// Calls `idle` now and then while it waits.
+    pub(crate) fn gather(
+        &mut self,
+        limit: usize,
+        stop: &Stop,
+        idle: &mut impl FnMut() -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         loop {
             self.split(limit);
             if self.messages.len() >= limit || self.ended || self.fault.is_some() {
                 return Ok(());
             }
-            match self.fill(self.messages.is_empty(), stop)? {
+            match self.fill(self.messages.is_empty(), stop, idle)? {
                 Filled::Some => {}
                 Filled::Nothing => return Ok(()),
                 Filled::End => self.finish(limit),
@@ -194,12 +201,18 @@ impl Input {
     }
 
     /// Reads a block. If `wait`, not before there is something.
-    fn fill(&mut self, wait: bool, stop: &Stop) -> Result<Filled, Failure> {
+    fn fill(
+        &mut self,
+        wait: bool,
+        stop: &Stop,
+        idle: &mut impl FnMut() -> Result<(), Failure>,
+    ) -> Result<Filled, Failure> {
         while !self.readable(if wait { SLICE.as_millis() as u16 } else { 0 })? {
             if !wait {
                 return Ok(Filled::Nothing);
             }
             stop.check()?;
+            idle()?;
         }
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
@@ -259,7 +272,7 @@ mod tests {
         let mut input = input(text, cut);
         let mut seen = Vec::new();
         loop {
-            input.gather(limit, &stop).unwrap();
+            input.gather(limit, &stop, &mut || Ok(())).unwrap();
             seen.extend(input.messages().map(|m| String::from_utf8_lossy(m).into_owned()));
             let none = input.messages().len() == 0;
             input.done();

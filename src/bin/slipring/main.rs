@@ -18,6 +18,7 @@ mod table;
 mod temporary;
 mod totals;
 mod trust;
+mod turn;
 
 use std::process::ExitCode;
 

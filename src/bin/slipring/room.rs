@@ -18,11 +18,17 @@ const AGAIN: Duration = Duration::from_secs(30);
 pub(crate) struct Room<'q, M: Content + ?Sized> {
     queue: &'q Queue<M>,
     named: Option<(String, Instant)>,
+    timeout: Option<Duration>,
 }
 
 impl<'q, M: Content + ?Sized> Room<'q, M> {
     pub(crate) fn of(queue: &'q Queue<M>) -> Room<'q, M> {
-        Room { queue, named: None }
+        Room { queue, named: None, timeout: None }
+    }
+
+    /// Each wait fails after this time.
+    pub(crate) fn within(self, timeout: Option<Duration>) -> Room<'q, M> {
+        Room { timeout, ..self }
     }
 
     /// Returns when there is room for a message.
@@ -30,9 +36,16 @@ impl<'q, M: Content + ?Sized> Room<'q, M> {
         let since = Instant::now();
         loop {
             stop.check()?;
+            let left =
+                self.timeout.map_or(SLICE, |timeout| timeout.saturating_sub(since.elapsed()));
             // A reservation that is dropped publishes nothing.
-            match producer.reserve_timeout(1, SLICE) {
+            match producer.reserve_timeout(1, left.min(SLICE)) {
                 Ok(_) => return Ok(()),
+                Err(SendError::Timeout(full))
+                    if self.timeout.is_some_and(|timeout| since.elapsed() >= timeout) =>
+                {
+                    return Err(Failure::Timeout(full.to_string()));
+                }
                 Err(SendError::Timeout(full)) if since.elapsed() >= PATIENCE => self.explain(&full),
                 Err(SendError::Timeout(_)) => {}
                 Err(fault) => return Err(fault.into()),

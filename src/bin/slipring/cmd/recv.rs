@@ -30,6 +30,8 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
     wait_as_asked(&mut consumer, args);
     explain_start(args, &consumer);
     let outcome = receive(&mut consumer, args, &stop, &mut output, &mut totals);
+    // What comes now under that name, nobody receives.
+    let outcome = outcome.and_then(|()| Ok(consumer.check_removed()?));
     totals.close(outcome, args.verbose)
 }
 

@@ -11,13 +11,14 @@ use crate::input::{Cut, Input};
 use crate::room::Room;
 use crate::stop::{SLICE, Stop};
 use crate::totals::Totals;
+use crate::turn;
 
 pub(crate) fn run(args: &SendArgs) -> Result<(), Failure> {
     let queue = super::open(&args.name, &args.open)?;
     let cut = cut(args, &queue)?;
     let input = Input::open(args.file.as_deref(), cut)?;
     let stop = Stop::on_signals()?;
-    let mut producer = queue.producer()?;
+    let mut producer = turn::producer(&queue, args.timeout, &stop)?;
     if let Some(wait) = args.wait {
         producer.set_wait_strategy(wait.into());
     }
@@ -29,13 +30,17 @@ pub(crate) fn run(args: &SendArgs) -> Result<(), Failure> {
         ));
     }
     let mut totals = Totals::new("sent");
+    let room = Room::of(&queue).within(args.timeout);
     let mut sender =
-        Sender { args, producer, room: Room::of(&queue), stop, input, totals: &mut totals };
+        Sender { args, producer, room, stop, input, totals: &mut totals, name: Name::new() };
     let mut outcome = sender.send_all();
-    let Sender { producer, stop, .. } = sender;
+    let Sender { mut producer, stop, .. } = sender;
     if args.close && outcome.is_ok() {
         // An input that ended because of the same Ctrl-C is not at its end.
         outcome = stop.check().and_then(|()| producer.close().map_err(Failure::from));
+    } else if !matches!(outcome, Err(Failure::Failed(_))) {
+        // Whatever ended it, what it sent may not be where it was to go.
+        outcome = producer.check_removed().map_err(Failure::from).and(outcome);
     }
     totals.close(outcome, args.verbose)
 }
@@ -61,6 +66,7 @@ struct Sender<'a> {
     stop: Stop,
     input: Input,
     totals: &'a mut Totals,
+    name: Name,
 }
 
 impl Sender<'_> {
@@ -68,9 +74,11 @@ impl Sender<'_> {
         let mut left = self.args.count.unwrap_or(u64::MAX);
         let mut pace = self.args.rate.map(Pace::new);
         while left > 0 {
-            let due = pace.as_mut().map_or(Ok(u64::MAX), |pace| pace.wait(&self.stop))?;
-            let limit = self.args.batch.min(left).min(due);
-            self.input.gather(limit as usize, &self.stop)?;
+            let Sender { args, producer, stop, input, name, .. } = &mut *self;
+            let mut idle = || name.look(producer);
+            let due = pace.as_mut().map_or(Ok(u64::MAX), |pace| pace.wait(stop, &mut idle))?;
+            let limit = args.batch.min(left).min(due);
+            input.gather(limit as usize, stop, &mut idle)?;
             let gathered = self.input.messages().len() as u64;
             self.publish()?;
             if let Some(fault) = self.input.fault() {
@@ -125,6 +133,28 @@ impl Sender<'_> {
     }
 }
 
+/// The queue's name, which is looked at from time to time: while nothing is sent, the producer does not.
+struct Name {
+    seen: Instant,
+}
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+impl Name {
+    fn new() -> Name {
+        Name { seen: Instant::now() }
+    }
+
+    /// Fails if the queue has lost it, when it is time to look.
+    fn look(&mut self, producer: &mut Producer) -> Result<(), Failure> {
+        if self.seen.elapsed() >= LOOK_EVERY {
+            producer.check_removed()?;
+            self.seen = Instant::now();
+        }
+        Ok(())
+    }
+}
+
 /// An even pace: each message has its time, counted from the first, so that delays do not add up.
 struct Pace {
     interval: f64,
@@ -142,9 +172,14 @@ impl Pace {
     }
 
     /// Waits for the next message's time; returns how many messages are due.
-    fn wait(&mut self, stop: &Stop) -> Result<u64, Failure> {
+    fn wait(
+        &mut self,
+        stop: &Stop,
+        idle: &mut impl FnMut() -> Result<(), Failure>,
+    ) -> Result<u64, Failure> {
         loop {
             stop.check()?;
+            idle()?;
             let ahead = self.passed as f64 * self.interval - self.since.elapsed().as_secs_f64();
             if ahead <= 0.0 {
                 if -ahead > MAKE_UP + self.interval {

@@ -1,0 +1,46 @@
+//! Waiting for the producer's role, which one process has at a time.
+
+use std::time::{Duration, Instant};
+
+use slipring::{JoinError, Producer, Queue};
+
+use crate::failure::{Failure, note};
+use crate::stop::{SLICE, Stop};
+
+/// A sender that waits longer than this says for whom.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// It says so again after this time.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// Takes the role, waiting for it `timeout` at most; without one, as long as it takes.
+pub(crate) fn producer(
+    queue: &Queue,
+    timeout: Option<Duration>,
+    stop: &Stop,
+) -> Result<Producer, Failure> {
+    let (name, since) = (queue.name(), Instant::now());
+    let mut due = PATIENCE;
+    loop {
+        stop.check()?;
+        let left = timeout.map_or(SLICE, |timeout| timeout.saturating_sub(since.elapsed()));
+        let pid = match queue.producer_timeout(left.min(SLICE)) {
+            Err(JoinError::ProducerTaken { pid, .. }) => pid,
+            taken => return Ok(taken?),
+        };
+        let waited = since.elapsed();
+        let other = if pid == 0 { String::new() } else { format!(" (process {pid})") };
+        if let Some(timeout) = timeout.filter(|timeout| waited >= *timeout) {
+            return Err(Failure::Timeout(format!(
+                "another sender{other} has had queue {name:?} for {} s, and there is one at a time",
+                timeout.as_secs_f64()
+            )));
+        }
+        if waited >= due {
+            due = waited + AGAIN;
+            note(&format!(
+                "waiting: another sender{other} has queue {name:?}, and there is one at a time (--timeout bounds \
+                 the wait)"
+            ));
+        }
+    }
+}
