@@ -7,6 +7,8 @@ use std::sync::atomic::AtomicBool;
 use signal_hook::consts::SIGXFSZ;
 use signal_hook::flag;
 
+use crate::inherited::is_ignored;
+
 /// Makes a write beyond the limit an error instead of this program's death. By a handler, which ends with
 /// an exec: commands that this program runs begin as it did. A signal that is ignored stays so.
 pub(crate) fn survive_limit() {
@@ -14,14 +16,6 @@ pub(crate) fn survive_limit() {
         // Without the handler such a write ends the program, as it ends others.
         let _ = flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
     }
-}
-
-/// Whether this process was started with the signal ignored.
-fn is_ignored(signal: i32) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 /// Whether an error says that a file would grow beyond the limit.

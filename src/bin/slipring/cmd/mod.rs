@@ -19,9 +19,11 @@ use crate::args::{Command, OpenArgs, Shape};
 use crate::bench;
 use crate::demo;
 use crate::failure::{Failure, open_failed};
+use crate::streams::Stream;
 use crate::trust;
 
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
+    check_streams(&command)?;
     match command {
         Command::Create(args) => create::run(&args),
         Command::Send(args) => send::run(&args),
@@ -37,6 +39,16 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::BenchRole(args) => bench::role::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::DemoRole(args) => demo::run_role(&args),
+    }
+}
+
+/// Fails before anything is done if a stream is missing that the command, or what it runs, works with.
+fn check_streams(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Create(_) | Command::Group(_) | Command::Rm(_) => Ok(()),
+        Command::Send(args) if args.file.is_some() => Ok(()),
+        Command::Send(_) => Stream::Input.check(),
+        _ => Stream::Output.check(),
     }
 }
 
