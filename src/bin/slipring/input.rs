@@ -1,7 +1,7 @@
 //! Messages from a file or a pipe: read in large blocks, cut into lines or records.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::ops::Range;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -11,8 +11,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::failure::{Failure, io_failed};
 use crate::stop::{SLICE, Stop};
+use crate::streams::Stream;
 
+/// Bytes that are read at once.
 const BLOCK: usize = 256 * 1024;
+/// Messages of about so many bytes are gathered at most, or one that is longer.
+const GATHERED: usize = 1 << 20;
 
 /// How the input is cut into messages.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +32,8 @@ pub(crate) enum Cut {
 pub(crate) struct Input {
     file: File,
     cut: Cut,
-    /// What was read and not taken: `buffer[start..end]`. Positions below are relative to `start`.
+    /// What was read and not taken: `buffer[start..end]`. Positions below are relative to `start`. Its
+    /// size stays the same, whatever comes in.
     buffer: Vec<u8>,
     start: usize,
     end: usize,
@@ -46,23 +51,35 @@ pub(crate) struct Input {
 }
 
 enum Filled {
-    Some,
+    /// So many bytes were read.
+    Some(usize),
+    /// There is nothing for now.
     Nothing,
+    /// What was gathered must go first.
+    Full,
     End,
 }
 
 impl Input {
     pub(crate) fn open(path: Option<&Path>, cut: Cut) -> Result<Input, Failure> {
         let file = match path {
-            None => io::stdin().as_fd().try_clone_to_owned().map(File::from),
+            None => {
+                Stream::Input.check()?;
+                io::stdin().as_fd().try_clone_to_owned().map(File::from)
+            }
             Some(path) => File::open(path),
         };
         let named = path.map_or("standard input".into(), |path| path.to_string_lossy());
         let file = file.map_err(|fault| io_failed(&format!("open {named}"), &fault))?;
+        // A message and what ends it must fit beside a whole block.
+        let longest = match cut {
+            Cut::Lines { max, .. } => max + 1,
+            Cut::Records { size } => size,
+        };
         Ok(Input {
             file,
             cut,
-            buffer: Vec::new(),
+            buffer: vec![0; longest.max(GATHERED) + BLOCK],
             start: 0,
             end: 0,
             messages: Vec::new(),
@@ -75,8 +92,9 @@ impl Input {
         })
     }
 
-    /// Finds up to `limit` messages. Waits for the first, but not for more of them: what is there goes
-    /// out when the input pauses. None: the input has ended.
+    /// Finds up to `limit` messages, and no more than the buffer holds. Waits for the first, but not for
+    /// more of them: what is there goes out when the input pauses, and also when it does not pause and a
+    /// message has no end. None: the input has ended.
     ///
     /// Calls `idle` now and then while it waits.
     pub(crate) fn gather(
@@ -85,14 +103,18 @@ impl Input {
         stop: &Stop,
         idle: &mut impl FnMut() -> Result<(), Failure>,
     ) -> Result<(), Failure> {
+        let mut read = 0;
         loop {
+            stop.check()?;
             self.split(limit);
-            if self.messages.len() >= limit || self.ended || self.fault.is_some() {
+            let some = !self.messages.is_empty();
+            let enough = self.messages.len() >= limit || some && read >= GATHERED;
+            if enough || self.ended || self.fault.is_some() {
                 return Ok(());
             }
-            match self.fill(self.messages.is_empty(), stop, idle)? {
-                Filled::Some => {}
-                Filled::Nothing => return Ok(()),
+            match self.fill(!some, stop, idle)? {
+                Filled::Some(bytes) => read += bytes,
+                Filled::Nothing | Filled::Full => return Ok(()),
                 Filled::End => self.finish(limit),
             }
         }
@@ -141,15 +163,16 @@ impl Input {
                 whole
             }
             Cut::Lines { max, truncate } => {
-                let rest = self.window().get(self.searched..).unwrap_or_default();
-                let newline = rest.iter().position(|&byte| byte == b'\n');
+                let newline = newline(self.window().get(self.searched..).unwrap_or_default());
                 let end = newline.map_or(self.window().len(), |at| self.searched + at);
                 let len = end - self.next;
                 self.searched = end;
                 if self.skipping {
-                    self.next = end + usize::from(newline.is_some());
-                    self.searched = self.next;
                     self.skipping = newline.is_none();
+                    match newline {
+                        Some(_) => self.pass(end + 1),
+                        None => self.drop_rest(),
+                    }
                     return newline.is_some();
                 }
                 if len > max && !truncate {
@@ -158,9 +181,10 @@ impl Input {
                 }
                 match newline {
                     Some(_) => self.push(len.min(max), len + 1),
-                    // The rest of the line need not be kept until its end comes.
+                    // The rest of the line is not kept until its end comes.
                     None if len > max => {
-                        self.push(max, len);
+                        self.push(max, max);
+                        self.drop_rest();
                         self.skipping = true;
                     }
                     None => return false,
@@ -173,9 +197,20 @@ impl Input {
     /// Adds a message of `len` bytes that takes `taken` bytes of the input.
     fn push(&mut self, len: usize, taken: usize) {
         self.messages.push(self.next..self.next + len);
-        self.next += taken;
-        self.searched = self.searched.max(self.next);
+        self.pass(self.next + taken);
         self.found += 1;
+    }
+
+    /// Lets the next message begin at `next`.
+    fn pass(&mut self, next: usize) {
+        self.next = next;
+        self.searched = self.searched.max(next);
+    }
+
+    /// Drops what was read from the next message on.
+    fn drop_rest(&mut self) {
+        self.end = self.start + self.next;
+        self.searched = self.next;
     }
 
     /// What is left at the end: a line without a newline, or a piece of a record.
@@ -207,6 +242,17 @@ impl Input {
         stop: &Stop,
         idle: &mut impl FnMut() -> Result<(), Failure>,
     ) -> Result<Filled, Failure> {
+        if self.messages.is_empty() {
+            self.done();
+        }
+        if self.buffer.len() - self.end < BLOCK {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+            if self.buffer.len() - self.end < BLOCK {
+                return Ok(Filled::Full);
+            }
+        }
         while !self.readable(if wait { SLICE.as_millis() as u16 } else { 0 })? {
             if !wait {
                 return Ok(Filled::Nothing);
@@ -214,25 +260,17 @@ impl Input {
             stop.check()?;
             idle()?;
         }
-        if self.start > 0 {
-            self.buffer.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
-        }
-        if self.buffer.len() - self.end < BLOCK {
-            self.buffer.resize((self.end + BLOCK).next_power_of_two(), 0);
-        }
-        let space = self.buffer.get_mut(self.end..).unwrap_or_default();
+        let space = self.buffer.get_mut(self.end..self.end + BLOCK).unwrap_or_default();
         loop {
             match self.file.read(space) {
                 Ok(0) => return Ok(Filled::End),
                 Ok(n) => {
                     self.end += n;
-                    return Ok(Filled::Some);
+                    return Ok(Filled::Some(n));
                 }
                 Err(fault) if fault.kind() == io::ErrorKind::Interrupted => stop.check()?,
                 Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {
-                    return Ok(if wait { Filled::Some } else { Filled::Nothing });
+                    return Ok(if wait { Filled::Some(0) } else { Filled::Nothing });
                 }
                 Err(fault) => return Err(io_failed("read the input", &fault)),
             }
@@ -247,6 +285,13 @@ impl Input {
             Err(errno) => Err(io_failed("wait for input", &errno.into())),
         }
     }
+}
+
+/// Where the first newline is. The standard library's search takes many bytes at a time.
+fn newline(bytes: &[u8]) -> Option<usize> {
+    let mut rest = bytes;
+    let last = rest.skip_until(b'\n').ok()?.checked_sub(1)?;
+    (bytes.get(last) == Some(&b'\n')).then_some(last)
 }
 
 fn too_long(line: u64, max: usize) -> Failure {

@@ -31,8 +31,17 @@ pub(crate) fn run(args: &SendArgs) -> Result<(), Failure> {
     }
     let mut totals = Totals::new("sent");
     let room = Room::of(&queue).within(args.timeout);
-    let mut sender =
-        Sender { args, producer, room, stop, input, totals: &mut totals, name: Name::new() };
+    let capacity = queue.capacity();
+    let mut sender = Sender {
+        args,
+        producer,
+        room,
+        capacity,
+        stop,
+        input,
+        totals: &mut totals,
+        name: Name::new(),
+    };
     let mut outcome = sender.send_all();
     let Sender { mut producer, stop, .. } = sender;
     if args.close && outcome.is_ok() {
@@ -63,6 +72,7 @@ struct Sender<'a> {
     args: &'a SendArgs,
     producer: Producer,
     room: Room<'a, [u8]>,
+    capacity: u64,
     stop: Stop,
     input: Input,
     totals: &'a mut Totals,
@@ -74,10 +84,11 @@ impl Sender<'_> {
         let mut left = self.args.count.unwrap_or(u64::MAX);
         let mut pace = self.args.rate.map(Pace::new);
         while left > 0 {
-            let Sender { args, producer, stop, input, name, .. } = &mut *self;
+            let Sender { args, producer, capacity, stop, input, name, .. } = &mut *self;
             let mut idle = || name.look(producer);
             let due = pace.as_mut().map_or(Ok(u64::MAX), |pace| pace.wait(stop, &mut idle))?;
-            let limit = args.batch.min(left).min(due);
+            // More than the ring holds would only wait here.
+            let limit = args.batch.min(*capacity).min(left).min(due);
             input.gather(limit as usize, stop, &mut idle)?;
             let gathered = self.input.messages().len() as u64;
             self.publish()?;

@@ -7,8 +7,9 @@ use std::path::Path;
 use crate::failure::{Failure, io_failed};
 
 const TEXT: usize = 80;
-/// No more of a file than this is sent.
+/// No more of a file than this is read, and no more lines of it are sent.
 const FILE_MAX: u64 = 64 << 20;
+const LINES_MAX: usize = 1 << 16;
 
 /// Kinds: the phase that a message belongs to.
 pub(crate) const FULL_SPEED: u32 = 1;
@@ -59,8 +60,20 @@ pub(crate) fn texts(path: Option<&Path>) -> Result<Vec<[u8; TEXT]>, Failure> {
     };
     let failed = |fault| io_failed(&format!("read {}", path.display()), &fault);
     let file = File::open(path).map_err(failed)?;
-    let lines: Result<Vec<_>, _> = BufReader::new(file.take(FILE_MAX)).split(b'\n').collect();
-    let texts: Vec<_> = lines.map_err(failed)?.iter().map(|line| fit(line)).collect();
+    let mut file = BufReader::new(file.take(FILE_MAX));
+    let (mut texts, mut line) = (Vec::new(), Vec::new());
+    while texts.len() < LINES_MAX {
+        line.clear();
+        // No more of a line is kept than is sent.
+        let read = (&mut file).take(TEXT as u64).read_until(b'\n', &mut line).map_err(failed)?;
+        if read == 0 {
+            break;
+        }
+        if line.pop_if(|last| *last == b'\n').is_none() {
+            file.skip_until(b'\n').map_err(failed)?;
+        }
+        texts.push(fit(&line));
+    }
     if texts.is_empty() {
         return Err(Failure::Failed(format!("{} has no lines to send", path.display())));
     }
