@@ -1,6 +1,7 @@
 //! Running the program.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
@@ -50,6 +51,44 @@ pub(crate) fn command(args: &[&str]) -> Command {
     command
 }
 
+/// What a process may have no more of.
+#[derive(Clone, Copy)]
+pub(crate) enum Limit {
+    /// Bytes of address space.
+    Memory,
+    /// Bytes of a file.
+    FileSize,
+}
+
+/// Lets it have no more than `most`.
+#[allow(unsafe_code)]
+pub(crate) fn limited(command: &mut Command, limit: Limit, most: u64) -> &mut Command {
+    let what = match limit {
+        Limit::Memory => libc::RLIMIT_AS,
+        Limit::FileSize => libc::RLIMIT_FSIZE,
+    };
+    let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+    // SAFETY: reads a limit of the closure's own.
+    let set = move || match unsafe { libc::setrlimit(what, &limit) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    };
+    // SAFETY: between fork and exec it makes one system call, with a value of its own.
+    unsafe { command.pre_exec(set) }
+}
+
+/// Starts it with a signal ignored, as nohup(1) does.
+#[allow(unsafe_code)]
+pub(crate) fn ignoring(command: &mut Command, signal: Signal) -> &mut Command {
+    // SAFETY: takes numbers only, and installs no handler.
+    let ignore = move || match unsafe { libc::signal(signal as i32, libc::SIG_IGN) } {
+        libc::SIG_ERR => Err(std::io::Error::last_os_error()),
+        _ => Ok(()),
+    };
+    // SAFETY: between fork and exec it makes one system call, with numbers only.
+    unsafe { command.pre_exec(ignore) }
+}
+
 pub(crate) fn run(args: &[&str]) -> Ran {
     command(args).output().unwrap().into()
 }
@@ -76,6 +115,11 @@ pub(crate) struct Running(Child);
 impl Running {
     pub(crate) fn start(args: &[&str]) -> Running {
         Running(command(args).stdin(Stdio::piped()).spawn().unwrap())
+    }
+
+    /// Starts a command that was made ready.
+    pub(crate) fn of(command: &mut Command) -> Running {
+        Running(command.spawn().unwrap())
     }
 
     /// With its output into a file.

@@ -23,6 +23,9 @@ const FIGURES: &str = "depth: messages that a group has not acked. span: slots f
 shared group it may be more, because one message that a consumer holds keeps the slots after it. The producer waits when \
 the span of a group is the capacity. For a queue, both are those of its worst group.";
 
+const WHOLE: &str = "Into a pipe that others write to as well, a message of up to 4096 bytes (as it is \
+printed) goes out whole; what others write may come into the middle of a longer one.";
+
 /// A lock-free message queue in shared memory.
 ///
 /// One producer sends, any number of groups receive. Every group gets every message, and a message stays
@@ -49,6 +52,7 @@ pub(crate) enum Command {
     #[command(after_help = exec::help())]
     Recv(RecvArgs),
     /// Watch a queue without a trace; reports on stderr what it missed
+    #[command(after_help = WHOLE)]
     Tail(TailArgs),
     /// List the queues of this machine
     #[command(after_help = FIGURES)]
@@ -365,7 +369,7 @@ pub(crate) struct RemoveArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// Send the lines of this file, over and over, at most 80 bytes of each [default: made-up telemetry]
+    /// Send the lines of this file, over and over, at most 65536 lines and 80 bytes of each [default: made-up telemetry]
     pub(crate) file: Option<PathBuf>,
     /// Messages of the full-speed phase [default: 20000000, or as many as go in 8 s]
     #[arg(long, value_name = "N")]

@@ -2,7 +2,7 @@
 //! output, and end when their standard input does: so none of them outlives the process that started them,
 //! however that ends.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -167,7 +167,6 @@ pub(crate) fn stop_with_parent(stop: Stop) {
     thread::spawn(move || {
         let mut rest = [0; 64];
         while matches!(std::io::stdin().read(&mut rest), Ok(n) if n > 0) {}
-        let _ = std::io::stdout().flush();
         stop.set();
     });
 }

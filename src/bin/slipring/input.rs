@@ -112,6 +112,9 @@ impl Input {
             if enough || self.ended || self.fault.is_some() {
                 return Ok(());
             }
+            if !some {
+                idle()?;
+            }
             match self.fill(!some, stop, idle)? {
                 Filled::Some(bytes) => read += bytes,
                 Filled::Nothing | Filled::Full => return Ok(()),

@@ -11,6 +11,7 @@ mod format;
 mod handover;
 mod inherited;
 mod input;
+mod mend;
 mod output;
 mod room;
 mod steady;

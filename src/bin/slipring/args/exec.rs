@@ -5,11 +5,11 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
-use super::{EXIT_CODES, seconds};
+use super::{EXIT_CODES, WHOLE, seconds};
 
 /// What stands below the help of `recv`.
 pub(super) fn help() -> String {
-    format!("{EXIT_CODES}\n\n{COMMAND}")
+    format!("{EXIT_CODES}\n{WHOLE}\n\n{COMMAND}")
 }
 
 const COMMAND: &str = "\

@@ -26,7 +26,7 @@ pub(super) fn run(args: &RecvArgs) -> Result<(), Failure> {
     let mut output = Output::stdout()?;
     let mut totals = Totals::new("received");
     let outcome = look(args, &stop, &mut output, &mut totals);
-    totals.close(outcome, args.verbose)
+    totals.close(outcome.and_then(|()| output.close()), args.verbose)
 }
 
 fn look(
@@ -123,7 +123,7 @@ impl Reading<'_> {
             next = message.sequence() + 1;
             let (sequence, kind) = (message.sequence(), message.kind());
             let facts = Facts { sequence, kind, attempts: None };
-            form.append(self.output.buffer(), facts, &message);
+            self.output.put(|buffer| form.append(buffer, facts, &message));
             self.totals.bytes += message.len() as u64;
             self.totals.messages += 1;
             self.left -= 1;

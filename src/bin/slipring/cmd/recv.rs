@@ -32,7 +32,7 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
     let outcome = receive(&mut consumer, args, &stop, &mut output, &mut totals);
     // What comes now under that name, nobody receives.
     let outcome = outcome.and_then(|()| Ok(consumer.check_removed()?));
-    totals.close(outcome, args.verbose)
+    totals.close(outcome.and_then(|()| output.close()), args.verbose)
 }
 
 /// The group to receive for, as it is to be if it does not exist yet.
@@ -101,7 +101,7 @@ fn receive(
                 kind: message.kind(),
                 attempts: Some(message.attempts()),
             };
-            form.append(output.buffer(), facts, &message);
+            output.put(|buffer| form.append(buffer, facts, &message));
             bytes += message.len() as u64;
             if output.is_large() {
                 output.flush(stop)?;

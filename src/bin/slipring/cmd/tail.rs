@@ -34,7 +34,7 @@ pub(crate) fn run(args: &TailArgs) -> Result<(), Failure> {
     if !matches!(outcome, Err(Failure::Closed)) {
         report_missed(observer.missed());
     }
-    totals.close(outcome, args.verbose)
+    totals.close(outcome.and_then(|()| output.close()), args.verbose)
 }
 
 /// The sum at the end, if anything was missed.
@@ -84,7 +84,7 @@ fn watch(
         };
         losses.add(message.missed(), message.sequence());
         let facts = Facts { sequence: message.sequence(), kind: message.kind(), attempts: None };
-        form.append(output.buffer(), facts, &message);
+        output.put(|buffer| form.append(buffer, facts, &message));
         totals.bytes += message.len() as u64;
         totals.messages += 1;
         left -= 1;

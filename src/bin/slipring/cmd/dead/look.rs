@@ -16,6 +16,9 @@ use crate::stop::{SLICE, Stop};
 use crate::table::{Table, duration};
 use crate::trust;
 
+/// Rows of a table. What comes then is aligned anew: a queue may hold millions of letters.
+const PAGE: u64 = 10_000;
+
 /// An observer of the letters, and where those end that are there now.
 type Letters = (Observer, u64);
 
@@ -47,13 +50,16 @@ fn mention_others(of: &LettersArgs) {
 }
 
 fn list_text(letters: Letters, args: &DeadListArgs) -> Result<(), Failure> {
-    let mut table = Table::new(&[
-        "LETTER", "QUEUE", "GROUP", "SEQUENCE", "ATTEMPTS", "REASON", "AGE", "KIND", "SIZE",
-    ]);
+    let heading =
+        ["LETTER", "QUEUE", "GROUP", "SEQUENCE", "ATTEMPTS", "REASON", "AGE", "KIND", "SIZE"];
+    let mut table = Table::new(&heading);
     let mut rows = 0;
     each(letters, |seen, letter| {
         if Some(rows) == args.count {
             return Ok(false);
+        }
+        if rows > 0 && rows % PAGE == 0 {
+            print(&std::mem::replace(&mut table, Table::new(&heading)).text())?;
         }
         table.row(row(seen, letter));
         rows += 1;
@@ -96,14 +102,15 @@ fn list_json(letters: Letters, args: &DeadListArgs) -> Result<(), Failure> {
         if Some(lines) == args.count {
             return Ok(false);
         }
-        append_json(output.buffer(), seen, letter);
+        output.put(|buffer| append_json(buffer, seen, letter));
         lines += 1;
         if output.is_large() {
             output.flush(&stop)?;
         }
         Ok(true)
     })?;
-    output.flush(&stop)
+    output.flush(&stop)?;
+    output.close()
 }
 
 pub(super) fn show(args: &DeadShowArgs) -> Result<(), Failure> {
@@ -120,10 +127,10 @@ pub(super) fn show(args: &DeadShowArgs) -> Result<(), Failure> {
                 .is_none_or(|sequence| (letter.queue, letter.sequence) == (queue, sequence));
             if wanted && found == 0 {
                 if args.json {
-                    append_json(output.buffer(), seen, Some(letter));
+                    output.put(|buffer| append_json(buffer, seen, Some(letter)));
                 } else {
                     describe(&name, seen, letter);
-                    output.buffer().extend_from_slice(letter.payload);
+                    output.put(|buffer| buffer.extend_from_slice(letter.payload));
                 }
             }
             found += u64::from(wanted);
@@ -136,13 +143,15 @@ pub(super) fn show(args: &DeadShowArgs) -> Result<(), Failure> {
             let text = format!("message {sequence} of {queue:?} is no dead letter in {name:?}");
             Err(Failure::failed(text).hint(command("list", queue, &name)))
         }
-        (1, _) => output.flush(&stop),
-        (many, _) => {
-            note(&format!(
-                "note: this is the oldest of {many} letters of the message:\n  {}",
-                command("list", queue, &name)
-            ));
-            output.flush(&stop)
+        (found, _) => {
+            if found > 1 {
+                note(&format!(
+                    "note: this is the oldest of {found} letters of the message:\n  {}",
+                    command("list", queue, &name)
+                ));
+            }
+            output.flush(&stop)?;
+            output.close()
         }
     }
 }
