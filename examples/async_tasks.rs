@@ -33,7 +33,7 @@ async fn work(mut consumer: AsyncConsumer) -> Result<u64, RecvError> {
                     count += 1;
                     message.ack();
                 }
-                Err(RecvError::Closed) => return Ok(count),
+                Err(RecvError::Closed { .. }) => return Ok(count),
                 Err(fault) => return Err(fault),
             },
             _ = clock.tick() => {}

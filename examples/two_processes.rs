@@ -66,7 +66,7 @@ fn consume(name: &str) -> Result<(), Box<dyn Error>> {
     loop {
         let message = match consumer.recv_timeout(PATIENCE) {
             Ok(message) => message,
-            Err(RecvError::Timeout) => return Err("the producer has fallen silent".into()),
+            Err(RecvError::Timeout { .. }) => return Err("the producer has fallen silent".into()),
             Err(fault) => return Err(fault.into()),
         };
         let end = message.kind() == END;

@@ -102,7 +102,7 @@ fn work(name: &str, number: &str) -> Result<(), Box<dyn Error>> {
         let task = match worker.recv_timeout(PATIENCE) {
             Ok(task) => task,
             // No task is left, and none can come.
-            Err(RecvError::Removed) => return Ok(()),
+            Err(RecvError::Removed { .. }) => return Ok(()),
             Err(fault) => return Err(fault.into()),
         };
         let text = str::from_utf8(&task)?.to_owned();

@@ -28,7 +28,7 @@ impl Mapped {
     #[allow(unsafe_code)]
     pub(crate) fn new(name: QueueName, opened: Opened) -> Result<(Mapped, LeaseFile), SystemError> {
         let Opened { leases, region, config, geo } = opened;
-        let look = |source| SystemError::new("look at the queue's file", source);
+        let look = |source| SystemError::new(name.shared(), "look at the queue's file", source);
         let (id, permissions) = (leases.id().map_err(look)?, leases.permissions().map_err(look)?);
         // SAFETY: the region is as long as the geometry says (checked when it was opened) and lives as
         // long as this value; its creator initialised it before it had a name.
@@ -65,25 +65,40 @@ pub(crate) struct Attachment {
 impl Attachment {
     /// Opens a description of its own; fails if the queue has lost its name.
     pub(crate) fn new(mapped: &Arc<Mapped>) -> Result<Attachment, ControlError> {
+        let queue = mapped.name.shared();
         if mapped.region.forked() {
-            return Err(ControlError::Forked);
+            return Err(ControlError::Forked { queue: queue.clone() });
         }
-        let open = |source| SystemError::new("open the queue's shared memory", source);
+        let open = |source| SystemError::new(queue, "open the queue's shared memory", source);
         let leases = match LeaseFile::open(&mapped.name.object(), true) {
             Ok(leases) => leases,
             Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => {
-                return Err(ControlError::Removed);
+                return Err(ControlError::Removed { queue: queue.clone() });
             }
             Err(fault) => return Err(open(fault).into()),
         };
         // The name may belong to a newer queue by now.
         if leases.id().map_err(open)? != mapped.id {
-            return Err(ControlError::Removed);
+            return Err(ControlError::Removed { queue: queue.clone() });
         }
         Ok(Attachment { view: *mapped.view(), leases, mapped: Arc::clone(mapped) })
     }
 
     pub(crate) fn control(&self, timeout: Duration) -> Result<ControlGuard<'_>, ControlError> {
-        ControlGuard::take(&self.view, &self.leases, timeout)
+        ControlGuard::take(&self.mapped.name, &self.view, &self.leases, timeout)
+    }
+
+    /// The queue's name, for an error.
+    pub(crate) fn queue(&self) -> &Arc<str> {
+        self.mapped.name.shared()
+    }
+
+    /// What to make of it if the system refuses `doing`.
+    pub(crate) fn system(
+        &self,
+        doing: &'static str,
+    ) -> impl Fn(std::io::Error) -> SystemError + Copy {
+        let queue = self.queue();
+        move |source| SystemError::new(queue, doing, source)
     }
 }

@@ -8,7 +8,7 @@ use std::ops::Deref;
 use std::time::{Duration, SystemTime};
 
 use crate::burial::Burial;
-use crate::error::{AckError, DeadLetterError, JoinError, RejectError, SystemError};
+use crate::error::{AckError, DeadLetterError, JoinError, RejectError};
 use crate::group::too_many_consumers;
 use crate::intake::{Guise, Intake};
 use crate::layout::{Meta, View};
@@ -62,7 +62,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
 
     /// Whether a letter comes from the group that this batch is for.
     pub(crate) fn is_for(&self, letter: &DeadLetter<'_>) -> bool {
-        letter.queue == self.burial.queue && letter.group == self.burial.group
+        letter.queue == &*self.burial.queue && letter.group == self.burial.group
     }
 
     /// Whether this is a dead letter that was sent again. It comes alone, with its first sequence and kind;
@@ -163,7 +163,8 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
             return Ok(place);
         }
         let (start, last) = (guise.sequence(start), guise.sequence(end.saturating_sub(1)));
-        Err(AckError { asked: sequence, start, last })
+        let queue = self.intake.at.queue().clone();
+        Err(AckError { queue, asked: sequence, start, last })
     }
 
     #[inline]
@@ -273,7 +274,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         let _control = at.control(timeout)?;
         let pid = std::process::id();
         let released = reader.release(&at.view, &at.leases, pid, self.claim.record as u8);
-        if released.map_err(|e| SystemError::new("take another consumer record", e))? {
+        if released.map_err(at.system("take another consumer record"))? {
             Ok(())
         } else {
             Err(too_many_consumers(at))

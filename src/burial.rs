@@ -1,6 +1,7 @@
 //! When a message is given up, and who takes it then.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::{BuryError, DeadLetterError};
 use crate::letter::{DeadLetter, Undertaker, default_target};
@@ -10,7 +11,7 @@ use crate::letter::{DeadLetter, Undertaker, default_target};
 pub(crate) struct Burial {
     /// Deliveries that a message may have; more make it a dead letter.
     pub(crate) limit: u32,
-    pub(crate) queue: String,
+    pub(crate) queue: Arc<str>,
     pub(crate) group: String,
     target: String,
     undertaker: Box<dyn Undertaker>,
@@ -18,7 +19,7 @@ pub(crate) struct Burial {
 
 impl Burial {
     pub(crate) fn new(
-        queue: &str,
+        queue: &Arc<str>,
         group: &str,
         max_attempts: u8,
         target: Option<&str>,
@@ -26,7 +27,7 @@ impl Burial {
     ) -> Burial {
         let limit = if max_attempts == 0 { u32::MAX } else { u32::from(max_attempts) };
         let target = target.map_or_else(|| default_target(queue), str::to_owned);
-        Burial { limit, queue: queue.to_owned(), group: group.to_owned(), target, undertaker }
+        Burial { limit, queue: queue.clone(), group: group.to_owned(), target, undertaker }
     }
 
     /// Puts the program's own handler in the place of the dead-letter queue.
@@ -38,8 +39,8 @@ impl Burial {
     #[cold]
     pub(crate) fn bury(&mut self, letter: &DeadLetter<'_>) -> Result<(), Box<DeadLetterError>> {
         self.undertaker.bury(&self.target, letter).map_err(|source| {
-            let (sequence, target) = (letter.sequence, self.target.clone());
-            Box::new(DeadLetterError { sequence, target, source })
+            let (queue, sequence) = (self.queue.clone(), letter.sequence);
+            Box::new(DeadLetterError { queue, sequence, target: self.target.clone(), source })
         })
     }
 }

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::attach::Mapped;
+use crate::attach::{Attachment, Mapped};
 use crate::batch::{Batch, MessageInfo, Received};
 use crate::burial::Burial;
 use crate::error::{JoinError, RecvError};
@@ -75,7 +75,7 @@ impl<M: Content + ?Sized> Consumer<M> {
     ) -> Result<Self, JoinError> {
         let (main, joined) = Intake::join(mapped, group, timeout)?;
         let target = joined.target.as_ref().map(|name| name.as_str());
-        let queue = mapped.name.as_str();
+        let queue = mapped.name.shared();
         let burial = Burial::new(queue, &group.name, joined.max_attempts, target, undertaker);
         Ok(Consumer {
             main,
@@ -152,9 +152,12 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// [`RecvError::Removed`], also if there are messages left to be received.
     pub fn check_removed(&self) -> Result<(), RecvError> {
         if self.main.at.leases.forked() {
-            return Err(RecvError::Forked);
+            return Err(RecvError::Forked { queue: self.queue() });
         }
-        if self.main.removed()? { Err(RecvError::Removed) } else { Ok(()) }
+        match self.main.removed()? {
+            true => Err(RecvError::Removed { queue: self.queue() }),
+            false => Ok(()),
+        }
     }
 
     /// Receives up to `max` messages (at least 1 is meant), if there are any. Never blocks.
@@ -169,7 +172,8 @@ impl<M: Content + ?Sized> Consumer<M> {
     pub fn try_batch(&mut self, max: usize) -> Result<Option<Batch<'_, M>>, RecvError> {
         match self.claim_at_once(max) {
             Some(claim) => Ok(Some(Batch::new(&mut self.main, &mut self.burial, claim))),
-            None => Ok(if self.find(max, Look::Quick)? { self.lend() } else { None }),
+            None if self.find(max, Look::Quick)? => self.lend().map(Some),
+            None => Ok(None),
         }
     }
 
@@ -283,8 +287,7 @@ impl<M: Content + ?Sized> Consumer<M> {
             Some(claim) => Ok(Batch::new(&mut self.main, &mut self.burial, claim)),
             None => {
                 self.wait(max, deadline)?;
-                // There always is one now.
-                self.lend().ok_or(RecvError::Timeout)
+                self.lend()
             }
         }
     }
@@ -329,7 +332,7 @@ impl<M: Content + ?Sized> Consumer<M> {
             found
         })?;
         self.patience = patience;
-        if self.keep(found) { Ok(()) } else { Err(RecvError::Timeout) }
+        if self.keep(found) { Ok(()) } else { Err(timed_out(&self.main.at)) }
     }
 
     pub(crate) fn view(&self) -> View {
@@ -361,7 +364,13 @@ impl<M: Content + ?Sized> Consumer<M> {
             return None;
         }
         self.found = Some(Found { claim, retried: self.retried });
-        self.lend()
+        self.lend().ok()
+    }
+
+    /// The queue's name, for an error.
+    #[cold]
+    fn queue(&self) -> Arc<str> {
+        self.main.at.queue().clone()
     }
 
     fn keep(&mut self, found: Option<Found>) -> bool {
@@ -370,18 +379,28 @@ impl<M: Content + ?Sized> Consumer<M> {
         any
     }
 
+    /// Lends what `found` holds; there is something in it wherever this is called.
     #[inline(always)]
-    pub(crate) fn lend(&mut self) -> Option<Batch<'_, M>> {
-        let Found { claim, retried } = self.found.take()?;
+    pub(crate) fn lend(&mut self) -> Result<Batch<'_, M>, RecvError> {
+        let Some(Found { claim, retried }) = self.found.take() else {
+            return Err(timed_out(&self.main.at));
+        };
         self.retried = retried;
-        let intake = if retried { self.retries.intake()? } else { &mut self.main };
-        Some(Batch::new(intake, &mut self.burial, claim))
+        let intake = if retried {
+            match self.retries.intake() {
+                Some(intake) => intake,
+                None => return Err(timed_out(&self.main.at)),
+            }
+        } else {
+            &mut self.main
+        };
+        Ok(Batch::new(intake, &mut self.burial, claim))
     }
 
     /// Looks wherever a message may be, and gives up those that were delivered too often.
     fn search(&mut self, max: usize, look: Look) -> Result<Option<Found>, RecvError> {
         if self.main.at.leases.forked() {
-            return Err(RecvError::Forked);
+            return Err(RecvError::Forked { queue: self.queue() });
         }
         // Before the look, which then finds what it sent last.
         let gone = self.notices_gone && look == Look::Thorough && self.main.producer_gone()?;
@@ -409,7 +428,11 @@ impl<M: Content + ?Sized> Consumer<M> {
                 None => {
                     let found = self.search_elsewhere(look)?;
                     let end = found.is_none() && gone;
-                    return if end { Err(RecvError::ProducerGone) } else { Ok(found) };
+                    return if end {
+                        Err(RecvError::ProducerGone { queue: self.queue() })
+                    } else {
+                        Ok(found)
+                    };
                 }
             }
         }
@@ -435,10 +458,10 @@ impl<M: Content + ?Sized> Consumer<M> {
             return Ok(found);
         }
         if over && !self.follows && (!self.main.has_retries() || self.retries.are_drained()) {
-            return Err(RecvError::Closed);
+            return Err(RecvError::Closed { queue: self.queue() });
         }
         if asks && self.main.removed()? {
-            return Err(RecvError::Removed);
+            return Err(RecvError::Removed { queue: self.queue() });
         }
         Ok(None)
     }
@@ -460,6 +483,11 @@ impl<M: Content + ?Sized> Consumer<M> {
         // In turn with the queue, whose messages would wait for all retries if each receive made a round.
         if std::mem::take(&mut self.retried) { Ok(None) } else { self.search_retries(true) }
     }
+}
+
+#[cold]
+fn timed_out(at: &Attachment) -> RecvError {
+    RecvError::Timeout { queue: at.queue().clone() }
 }
 
 /// A claim, and where it was made.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::attach::Attachment;
-use crate::error::{JoinError, NameError, Pids, SystemError};
+use crate::error::{JoinError, NameError, Pids};
 pub use crate::layout::Mode;
 use crate::layout::{GroupRecord, GroupState, Identity, View, lease_byte};
 use crate::letter::{default_target, retry_queue};
@@ -176,28 +176,31 @@ pub(crate) fn find(view: &View, name: &str) -> Option<u8> {
 
 /// Makes `group`, whose name was checked and is not taken. The control lease is held, or the queue has
 /// no name yet.
-pub(crate) fn make(view: &View, queue: &str, group: &Group) -> Result<u8, JoinError> {
+pub(crate) fn make(view: &View, queue: &QueueName, group: &Group) -> Result<u8, JoinError> {
     if group.dead_letters.is_none() && group.most_attempts() != 0 {
         // Now, and not when the first letter is due.
-        QueueName::new(&default_target(queue))?;
+        QueueName::new(&default_target(queue.as_str()))?;
     }
     // Acquire. pair P3. The slots below it are published.
     let tail = view.control().tail.load(Ordering::Acquire);
     if let Start::Sequence(asked) = group.start
         && asked > tail
     {
-        return Err(JoinError::AheadOfTail { asked, tail });
+        return Err(JoinError::AheadOfTail { queue: queue.shared().clone(), asked, tail });
     }
-    let own = |target: &String| target == queue || *target == retry_queue(queue, &group.name);
+    let retries = retry_queue(queue.as_str(), &group.name);
+    let own = |target: &String| target == queue.as_str() || *target == retries;
     if let Some(target) = group.dead_letters.as_ref().filter(|target| own(target)) {
-        return Err(JoinError::DeadLetterLoop { group: group.name.clone(), queue: target.clone() });
+        let (queue, group) = (queue.shared().clone(), group.name.clone());
+        return Err(JoinError::DeadLetterLoop { queue, group, target: target.clone() });
     }
-    let max = view.groups().len();
-    let index = control::free_group(view).ok_or(JoinError::TooManyGroups { max })?;
+    let too_many =
+        || JoinError::TooManyGroups { queue: queue.shared().clone(), max: view.groups().len() };
+    let index = control::free_group(view).ok_or_else(too_many)?;
     store_target(view, index, group.dead_letters.as_deref().unwrap_or(""));
     group.identity().store(&view.group(index).identity);
     control::make_group(view, index, group.start.into());
-    if QueueName::new(&retry_queue(queue, &group.name)).is_ok_and(|name| name.exists()) {
+    if QueueName::new(&retries).is_ok_and(|name| name.exists()) {
         // Of a group that had this name before.
         set_retries(view, index);
     }
@@ -235,25 +238,23 @@ pub(crate) fn target_of(view: &View, index: u8) -> Result<Option<QueueName>, Nam
 }
 
 /// Finds or makes `group`. The control lease is held. Returns its index and whether it existed.
-pub(crate) fn find_or_make(
-    view: &View,
-    queue: &str,
-    group: &Group,
-) -> Result<(u8, bool), JoinError> {
+pub(crate) fn find_or_make(at: &Attachment, group: &Group) -> Result<(u8, bool), JoinError> {
+    let view = &at.view;
     if let Some(index) = find(view, &group.name) {
-        let name = || group.name.clone();
+        let (queue, name) = (|| at.queue().clone(), || group.name.clone());
         // Half-made ones were freed when the control lease was taken; other states are not known here.
         let active = control::state(view, index) == GroupState::Active;
         let identity = identity_of(view.group(index)).filter(|_| active);
         let Some(mode) = identity.and_then(|identity| Mode::of(identity.mode.into())) else {
-            return Err(JoinError::UnknownMode { group: name() });
+            return Err(JoinError::UnknownMode { queue: queue(), group: name() });
         };
         if mode != group.mode {
-            return Err(JoinError::WrongMode { group: name(), found: mode, asked: group.mode });
+            let (found, asked) = (mode, group.mode);
+            return Err(JoinError::WrongMode { queue: queue(), group: name(), found, asked });
         }
         return Ok((index, true));
     }
-    Ok((make(view, queue, group)?, false))
+    Ok((make(view, &at.mapped.name, group)?, false))
 }
 
 pub(crate) fn pid_of(view: &View, record: u8) -> u32 {
@@ -275,10 +276,10 @@ pub(crate) fn live_pids(at: &Attachment, group: u8) -> std::io::Result<Vec<u32>>
 /// A group that is like `name` in another queue: of its mode, and with its rule for dead letters.
 pub(crate) fn like(at: &Attachment, name: &str, timeout: Duration) -> Result<Group, JoinError> {
     let _control = at.control(timeout)?;
-    let index = find(&at.view, name).ok_or_else(|| no_such_group(name))?;
+    let index = find(&at.view, name).ok_or_else(|| no_such_group(at, name))?;
     let identity = identity_of(at.view.group(index));
     let Some((identity, mode)) = identity.and_then(|i| Some((i, Mode::of(i.mode.into())?))) else {
-        return Err(JoinError::UnknownMode { group: name.to_owned() });
+        return Err(JoinError::UnknownMode { queue: at.queue().clone(), group: name.to_owned() });
     };
     let target = target_of(&at.view, index)?;
     let target = target.map_or_else(|| default_target(at.mapped.name.as_str()), QueueName::into);
@@ -293,7 +294,7 @@ pub(crate) fn announce_retries(
     timeout: Duration,
 ) -> Result<(), JoinError> {
     let _control = at.control(timeout)?;
-    let index = find(&at.view, name).ok_or_else(|| no_such_group(name))?;
+    let index = find(&at.view, name).ok_or_else(|| no_such_group(at, name))?;
     set_retries(&at.view, index);
     Ok(())
 }
@@ -303,8 +304,8 @@ fn set_retries(view: &View, index: u8) {
     view.group(index).identity.retries.store(1, Ordering::Relaxed);
 }
 
-fn no_such_group(name: &str) -> JoinError {
-    JoinError::NoSuchGroup { group: name.to_owned() }
+fn no_such_group(at: &Attachment, name: &str) -> JoinError {
+    JoinError::NoSuchGroup { queue: at.queue().clone(), group: name.to_owned() }
 }
 
 /// What to say when no record is left.
@@ -313,10 +314,11 @@ pub(crate) fn too_many_consumers(at: &Attachment) -> JoinError {
     let live = records.clone().map(|record| at.leases.is_taken(lease_byte::consumer(record)));
     match live.collect::<std::io::Result<Vec<bool>>>() {
         Ok(live) => JoinError::TooManyConsumers {
+            queue: at.queue().clone(),
             max: records.len(),
             live: live.into_iter().filter(|live| *live).count(),
         },
-        Err(source) => SystemError::new("look who consumes", source).into(),
+        Err(source) => at.system("look who consumes")(source).into(),
     }
 }
 
@@ -325,22 +327,23 @@ pub(crate) fn declare(at: &Attachment, group: &Group, timeout: Duration) -> Resu
     group.check()?;
     let _control = at.control(timeout)?;
     if find(&at.view, &group.name).is_some() {
-        return Err(JoinError::GroupExists { group: group.name.clone() });
+        let (queue, group) = (at.queue().clone(), group.name.clone());
+        return Err(JoinError::GroupExists { queue, group });
     }
-    make(&at.view, at.mapped.name.as_str(), group)?;
+    make(&at.view, &at.mapped.name, group)?;
     Ok(())
 }
 
 /// Removes the group called `name`, unless it has live members.
 pub(crate) fn remove(at: &Attachment, name: &str, timeout: Duration) -> Result<(), JoinError> {
     let _control = at.control(timeout)?;
-    let index = find(&at.view, name).ok_or_else(|| no_such_group(name))?;
-    let system = |source| SystemError::new("look who is in the group", source);
+    let index = find(&at.view, name).ok_or_else(|| no_such_group(at, name))?;
+    let system = at.system("look who is in the group");
     match control::remove_group(&at.view, &at.leases, index).map_err(system)? {
         None => Ok(()),
         Some(_) => {
             let pids = Pids(live_pids(at, index).map_err(system)?);
-            Err(JoinError::GroupBusy { group: name.to_owned(), pids })
+            Err(JoinError::GroupBusy { queue: at.queue().clone(), group: name.to_owned(), pids })
         }
     }
 }

@@ -76,14 +76,15 @@ impl Intake {
         group.check()?;
         let at = Attachment::new(mapped)?;
         let guard = at.control(timeout)?;
-        let system = |source| SystemError::new("take a consumer's lease", source);
+        let system = at.system("take a consumer's lease");
         let (view, leases) = (&at.view, &at.leases);
-        let (index, resumed) = group::find_or_make(view, at.mapped.name.as_str(), group)?;
+        let (index, resumed) = group::find_or_make(&at, group)?;
         if group.mode == Mode::Exclusive
             && let Some(record) = control::live_member(view, leases, index).map_err(system)?
         {
             let pid = group::pid_of(view, record);
-            return Err(JoinError::ConsumerTaken { group: group.name.clone(), pid });
+            let (queue, group) = (at.queue().clone(), group.name.clone());
+            return Err(JoinError::ConsumerTaken { queue, group, pid });
         }
         let identity = group::identity_of(view.group(index));
         let max_attempts = identity.map_or(0, |identity| identity.max_attempts);
@@ -98,13 +99,13 @@ impl Intake {
             return Err(group::too_many_consumers(&at));
         };
         drop(guard);
-        let mut reader = match group.mode {
-            Mode::Exclusive => Reader::Exclusive(Member::resume(view, index, record)),
-            Mode::Shared => Reader::Shared(
-                Competitor::enter(view, index, record)
-                    .map_err(|Corrupt(what)| JoinError::Corrupt { what })?,
-            ),
-        };
+        let mut reader =
+            match group.mode {
+                Mode::Exclusive => Reader::Exclusive(Member::resume(view, index, record)),
+                Mode::Shared => Reader::Shared(Competitor::enter(view, index, record).map_err(
+                    |Corrupt(what)| JoinError::Corrupt { queue: at.queue().clone(), what },
+                )?),
+            };
         if max_attempts != 0 {
             reader.set_limit(max_attempts);
         }
@@ -121,10 +122,15 @@ impl Intake {
                 Ok(Took::Claim(claim)) => return Ok(Some(claim)),
                 Ok(Took::Empty) => return Ok(None),
                 Ok(Took::Contended) => std::hint::spin_loop(),
-                Err(Corrupt(what)) => return Err(RecvError::Corrupt { what }),
+                Err(Corrupt(what)) => return Err(self.corrupt(what)),
             }
         }
-        Err(RecvError::Corrupt { what: "a group's head never stands still" })
+        Err(self.corrupt("a group's head never stands still"))
+    }
+
+    #[cold]
+    fn corrupt(&self, what: &'static str) -> RecvError {
+        RecvError::Corrupt { queue: self.at.queue().clone(), what }
     }
 
     /// Takes over what a dead member of the group holds. Returns whether there is something to take.
@@ -132,9 +138,9 @@ impl Intake {
     pub(crate) fn adopt(&mut self) -> Result<bool, RecvError> {
         let found = self.reader.adopt(&self.at.view, &self.at.leases);
         let found = found.map_err(|fault| match fault {
-            Fault::Corrupt(Corrupt(what)) => RecvError::Corrupt { what },
+            Fault::Corrupt(Corrupt(what)) => self.corrupt(what),
             Fault::System(source) => {
-                SystemError::new("look for what dead consumers held", source).into()
+                self.at.system("look for what dead consumers held")(source).into()
             }
         })?;
         if let Some(record) = self.reader.adopted() {
@@ -163,7 +169,7 @@ impl Intake {
     /// Whether the last producer went without closing the queue, and nobody has taken its place.
     pub(crate) fn producer_gone(&self) -> Result<bool, SystemError> {
         producer_gone(&self.at.view, || self.at.leases.is_held(lease_byte::PRODUCER))
-            .map_err(|source| SystemError::new("look whether there is a producer", source))
+            .map_err(self.at.system("look whether there is a producer"))
     }
 
     /// Whether the queue is closed, also if the group has not acked everything yet.
@@ -173,7 +179,7 @@ impl Intake {
 
     /// Whether the queue has lost its name.
     pub(crate) fn removed(&self) -> Result<bool, SystemError> {
-        self.at.leases.removed().map_err(|e| SystemError::new("look at the queue's file", e))
+        self.at.leases.removed().map_err(self.at.system("look at the queue's file"))
     }
 
     /// Whether the queue is closed, and the group has acked everything.
@@ -199,7 +205,7 @@ impl Intake {
         let _control = self.at.control(timeout)?;
         control::leave(view, leases, self.reader.record(), self.reader.adopted());
         if control::goes_with_last_member(view, self.reader.group()) {
-            let system = |source| SystemError::new("remove the group", source);
+            let system = self.at.system("remove the group");
             control::remove_group(view, leases, self.reader.group()).map_err(system)?;
         }
         Ok(())

@@ -220,13 +220,13 @@ impl<M: Content + ?Sized> Observer<M> {
         let mut patience = self.patience;
         let seen = wait::until(deadline, &mut patience, Poll::new(), |look| self.look(read, look))?;
         self.patience = patience;
-        let seen = seen.ok_or(RecvError::Timeout)?;
+        let seen = seen.ok_or_else(|| RecvError::Timeout { queue: self.queue() })?;
         Ok(self.observation(seen))
     }
 
     fn look(&mut self, read: Read, look: Look) -> Result<Option<Copied>, RecvError> {
         if self.file.forked() {
-            return Err(RecvError::Forked);
+            return Err(RecvError::Forked { queue: self.queue() });
         }
         let size = self.view.geo().payload_size;
         let out = &mut zerocopy::IntoBytes::as_mut_bytes(&mut *self.buffer)[..size];
@@ -241,16 +241,23 @@ impl<M: Content + ?Sized> Observer<M> {
         self.missed += missed;
         self.gap += missed;
         if !self.follows && is_over(&self.view, self.watcher.next()) {
-            return Err(RecvError::Closed);
+            return Err(RecvError::Closed { queue: self.queue() });
         }
         self.idle_looks = self.idle_looks.wrapping_add(1);
         if look == Look::Thorough || self.idle_looks.is_multiple_of(ASK_EVERY) {
-            let removed = self.file.removed();
-            if removed.map_err(|e| SystemError::new("look at the queue's file", e))? {
-                return Err(RecvError::Removed);
+            let doing = "look at the queue's file";
+            let failed = |e| SystemError::new(self.mapped.name.shared(), doing, e);
+            if self.file.removed().map_err(failed)? {
+                return Err(RecvError::Removed { queue: self.queue() });
             }
         }
         Ok(None)
+    }
+
+    /// The queue's name, for an error.
+    #[cold]
+    fn queue(&self) -> Arc<str> {
+        self.mapped.name.shared().clone()
     }
 
     fn observation(&self, copied: Copied) -> Observation<'_, M> {

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::attach::{Attachment, Mapped};
-use crate::error::{BatchError, ControlError, Full, JoinError, SendError, SystemError};
+use crate::error::{BatchError, ControlError, Holdup, JoinError, SendError};
 use crate::layout::{Meta, lease_byte};
 use crate::message::{Content, OneThread, Outgoing};
 use crate::reservation::Reservation;
@@ -55,7 +55,7 @@ pub struct Producer<M: Content + ?Sized = [u8]> {
     /// Tries since then for more room than was known.
     tries: u32,
     /// The group that held the queue at the last look, and who is in it; `None` since there was room.
-    last_full: Option<(Option<u8>, Full)>,
+    last_full: Option<(Option<u8>, Holdup)>,
     patience: Patience,
     marker: OneThread<M>,
 }
@@ -76,8 +76,8 @@ impl<M: Content + ?Sized> Producer<M> {
         identity.pid.store(u64::from(std::process::id()), Ordering::Relaxed);
         let bytes = words.counters.bytes.load(Ordering::Relaxed);
         let full = words.counters.full.load(Ordering::Relaxed);
-        let publisher =
-            Publisher::take_over(&at.view).map_err(|Corrupt(what)| JoinError::Corrupt { what })?;
+        let publisher = Publisher::take_over(&at.view)
+            .map_err(|Corrupt(what)| JoinError::Corrupt { queue: at.queue().clone(), what })?;
         close::reopen(&at.view);
         drop(control);
         let patience = Patience::here();
@@ -199,7 +199,7 @@ impl<M: Content + ?Sized> Producer<M> {
             }
             match self.room(1, Look::Quick) {
                 Ok(()) => {}
-                Err(SendError::Full(_) | SendError::Exhausted) => return Ok(sent),
+                Err(SendError::Full(_) | SendError::Exhausted { .. }) => return Ok(sent),
                 Err(source) => return Err(BatchError { sent, source }),
             }
         }
@@ -340,7 +340,7 @@ impl<M: Content + ?Sized> Producer<M> {
     /// the same.
     pub fn close(mut self) -> Result<(), SendError> {
         if self.at.leases.forked() {
-            return Err(SendError::Forked);
+            return Err(SendError::Forked { queue: self.queue() });
         }
         close::close(&self.at.view, self.publisher.tail());
         // Only now: a name that is there was there when the queue was closed.
@@ -353,14 +353,17 @@ impl<M: Content + ?Sized> Producer<M> {
     /// # Errors
     /// [`SendError::Removed`] says what was sent since the last look that found the name.
     pub fn check_removed(&mut self) -> Result<(), SendError> {
-        if self.at.leases.forked() { Err(SendError::Forked) } else { self.check_name() }
+        if self.at.leases.forked() {
+            return Err(SendError::Forked { queue: self.queue() });
+        }
+        self.check_name()
     }
 
     pub(crate) fn slots(&self, n: usize) -> Result<u64, SendError> {
         let capacity = self.at.view.geo().capacity;
         match n as u64 {
             n if n <= capacity => Ok(n),
-            _ => Err(SendError::TooMany { asked: n, capacity }),
+            _ => Err(SendError::TooMany { queue: self.queue(), asked: n, capacity }),
         }
     }
 
@@ -369,13 +372,27 @@ impl<M: Content + ?Sized> Producer<M> {
     pub(crate) fn fitting<'m>(&self, content: &'m M) -> Result<&'m [u8], SendError> {
         let bytes = content.to_payload();
         let max = self.at.view.geo().payload_size;
-        if bytes.len() > max {
-            return Err(SendError::TooLong { len: bytes.len(), max });
-        }
-        if bytes.len() != max && self.at.mapped.config.schema_hash != 0 {
-            return Err(SendError::WrongLength { len: bytes.len(), expected: max });
+        let typed = || self.at.mapped.config.schema_hash != 0;
+        if bytes.len() > max || (bytes.len() != max && typed()) {
+            return Err(self.misfit(bytes.len()));
         }
         Ok(bytes)
+    }
+
+    #[cold]
+    fn misfit(&self, len: usize) -> SendError {
+        let (queue, max) = (self.queue(), self.at.view.geo().payload_size);
+        if len > max {
+            SendError::TooLong { queue, len, max }
+        } else {
+            SendError::WrongLength { queue, len, expected: max }
+        }
+    }
+
+    /// The queue's name, for an error.
+    #[cold]
+    fn queue(&self) -> Arc<str> {
+        self.at.queue().clone()
     }
 
     #[inline]
@@ -477,7 +494,7 @@ fn take_role(
     timeout: Duration,
     deadline: Deadline,
 ) -> Result<ControlGuard<'_>, JoinError> {
-    let system = |source| SystemError::new("take the producer's lease", source);
+    let system = at.system("take the producer's lease");
     let since = Instant::now();
     loop {
         let control = at.control(timeout)?;
@@ -491,11 +508,11 @@ fn take_role(
             if left.is_zero() {
                 // Relaxed: for people to read.
                 let pid = at.view.control().producer.identity.pid.load(Ordering::Relaxed) as u32;
-                return Err(JoinError::ProducerTaken { pid });
+                return Err(JoinError::ProducerTaken { queue: at.queue().clone(), pid });
             }
             thread::sleep(left.min((since.elapsed() / 16).clamp(PAUSE_MIN, PAUSE_MAX)));
             if at.leases.removed().map_err(system)? {
-                return Err(ControlError::Removed.into());
+                return Err(ControlError::Removed { queue: at.queue().clone() }.into());
             }
         }
     }

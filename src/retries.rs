@@ -96,7 +96,7 @@ impl Retries {
         let opened = open_shared(&name, &self.trust);
         self.nothing = matches!(opened, Err(OpenError::NotFound { .. }));
         let opened = opened.ok()?;
-        opened.prepare_to_wake().ok()?;
+        opened.prepare_to_wake(&name).ok()?;
         let mapped = Arc::new(Mapped::new(name, opened).ok()?.0);
         let fits =
             !self.typed || mapped.view().geo().payload_size >= main.at.view.geo().payload_size;
@@ -141,7 +141,7 @@ fn next(
         };
         let Some(claim) = claim else {
             return match thorough && intake.removed()? {
-                true => Err(RecvError::Removed),
+                true => Err(RecvError::Removed { queue: intake.at.queue().clone() }),
                 false => Ok(None),
             };
         };

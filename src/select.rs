@@ -92,7 +92,7 @@ impl<M: Content + ?Sized> Select<M> {
     /// of a consumer, with its index: take that one out, and go on.
     pub fn try_batch(&mut self, max: usize) -> Result<Option<Selected<Batch<'_, M>>>, SelectError> {
         let found = self.look(max, Look::Quick)?;
-        Ok(found.and_then(|index| self.lend(index)))
+        found.map(|index| self.lend(index)).transpose()
     }
 
     /// Receives up to `max` messages of one queue, waiting for the first as long as it takes.
@@ -171,7 +171,7 @@ impl<M: Content + ?Sized> Select<M> {
         deadline: Deadline,
     ) -> Result<Selected<Batch<'_, M>>, SelectError> {
         if let Some(index) = self.look(max, Look::Quick)? {
-            return self.lend(index).ok_or(SelectError::Timeout);
+            return self.lend(index);
         }
         let (views, longest) = (self.consumers.iter().map(Consumer::view), Cell::new(SHORT));
         let views: Vec<_> = views.collect();
@@ -187,7 +187,7 @@ impl<M: Content + ?Sized> Select<M> {
             found
         })?;
         self.patience = patience;
-        found.and_then(|index| self.lend(index)).ok_or(SelectError::Timeout)
+        self.lend(found.ok_or(SelectError::Timeout)?)
     }
 
     /// Looks at each once, from the one behind the last that had something. The claim stays with its
@@ -204,7 +204,7 @@ impl<M: Content + ?Sized> Select<M> {
                     return Ok(Some(index));
                 }
                 // A new producer may open it again, and the others go on.
-                Err(RecvError::Closed) => closed += 1,
+                Err(RecvError::Closed { .. }) => closed += 1,
                 Err(source) => {
                     // The others have their turn before it is asked again.
                     self.next = index + 1;
@@ -219,9 +219,10 @@ impl<M: Content + ?Sized> Select<M> {
         self.consumers.iter().map(Consumer::longest_sleep).min().unwrap_or(LONG)
     }
 
-    fn lend(&mut self, index: usize) -> Option<Selected<Batch<'_, M>>> {
-        let inner = self.consumers[index].lend()?;
-        Some(Selected { index, inner })
+    fn lend(&mut self, index: usize) -> Result<Selected<Batch<'_, M>>, SelectError> {
+        let lent = self.consumers[index].lend();
+        let inner = lent.map_err(|source| SelectError::Recv { index, source })?;
+        Ok(Selected { index, inner })
     }
 }
 

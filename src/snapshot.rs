@@ -131,7 +131,8 @@ pub struct MemberInfo {
 
 impl Snapshot {
     pub(crate) fn take(mapped: &Mapped, file: &LeaseFile) -> Result<Snapshot, SystemError> {
-        let look = |source| SystemError::new("look at the queue's file", source);
+        let look =
+            |source| SystemError::new(mapped.name.shared(), "look at the queue's file", source);
         let (view, config) = (mapped.view(), &mapped.config);
         let geo = *view.geo();
         let words = view.control();

@@ -29,7 +29,7 @@ fn drain(consumer: &mut Consumer) -> (Vec<u64>, bool) {
                 message.ack();
             }
             Ok(None) => return (seen, false),
-            Err(RecvError::Closed) => return (seen, true),
+            Err(RecvError::Closed { .. }) => return (seen, true),
             Err(fault) => panic!("{fault}"),
         }
     }
@@ -41,7 +41,7 @@ fn watch(observer: &mut Observer) -> (u64, bool) {
         match observer.try_recv() {
             Ok(Some(_)) => seen += 1,
             Ok(None) => return (seen, false),
-            Err(RecvError::Closed) => return (seen, true),
+            Err(RecvError::Closed { .. }) => return (seen, true),
             Err(fault) => panic!("{fault}"),
         }
     }
@@ -49,17 +49,17 @@ fn watch(observer: &mut Observer) -> (u64, bool) {
 
 #[track_caller]
 fn is_closed<T>(received: Result<T, RecvError>) {
-    assert!(matches!(received, Err(RecvError::Closed)), "it is not closed");
+    assert!(matches!(received, Err(RecvError::Closed { .. })), "it is not closed");
 }
 
 #[track_caller]
 fn is_timeout<T>(received: Result<T, RecvError>) {
-    assert!(matches!(received, Err(RecvError::Timeout)), "it did not just wait");
+    assert!(matches!(received, Err(RecvError::Timeout { .. })), "it did not just wait");
 }
 
 #[track_caller]
 fn is_gone<T>(received: Result<T, RecvError>) {
-    assert!(matches!(received, Err(RecvError::ProducerGone)), "the producer is there");
+    assert!(matches!(received, Err(RecvError::ProducerGone { .. })), "the producer is there");
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn members_that_wait_are_told_with_the_last_ack() {
                                 message.ack();
                                 acked += 1;
                             }
-                            Err(RecvError::Closed) => return acked,
+                            Err(RecvError::Closed { .. }) => return acked,
                             Err(fault) => panic!("{fault}"),
                         }
                     }

@@ -29,7 +29,8 @@ fn receiving_ends_at_its_deadline() {
     let mut consumer = queue.consumer("g").unwrap();
     let mut observer = queue.observer(Start::Oldest).unwrap();
     let mut out = b"untouched".to_vec();
-    let timed_out = |fault: Option<RecvError>| assert!(matches!(fault, Some(RecvError::Timeout)));
+    let timed_out =
+        |fault: Option<RecvError>| assert!(matches!(fault, Some(RecvError::Timeout { .. })));
     timed_out(in_time(|| consumer.recv_deadline(soon()).err()));
     timed_out(in_time(|| consumer.batch_deadline(9, soon()).err()));
     timed_out(in_time(|| consumer.recv_copied_deadline(&mut out, soon()).err()));

@@ -25,16 +25,17 @@ fn handles_refuse_in_a_child() {
     let mut observer = queue.observer(Start::Oldest).unwrap();
     producer.send("before").unwrap();
     let status = fork(|| {
-        let forked = |fault: JoinError| matches!(fault, JoinError::Control(ControlError::Forked));
+        let forked =
+            |fault: JoinError| matches!(fault, JoinError::Control(ControlError::Forked { .. }));
         let checks = [
-            matches!(producer.try_send("x"), Err(SendError::Forked)),
-            matches!(producer.send_timeout("x", SOON), Err(SendError::Forked)),
-            producer.send_batch(["x"]).is_err_and(|e| matches!(e.source, SendError::Forked)),
-            matches!(producer.try_reserve(1), Err(SendError::Forked)),
-            matches!(consumer.try_recv(), Err(RecvError::Forked)),
-            matches!(consumer.recv_timeout(SOON), Err(RecvError::Forked)),
-            matches!(observer.try_recv(), Err(RecvError::Forked)),
-            matches!(observer.recv_timeout(SOON), Err(RecvError::Forked)),
+            matches!(producer.try_send("x"), Err(SendError::Forked { .. })),
+            matches!(producer.send_timeout("x", SOON), Err(SendError::Forked { .. })),
+            producer.send_batch(["x"]).is_err_and(|e| matches!(e.source, SendError::Forked { .. })),
+            matches!(producer.try_reserve(1), Err(SendError::Forked { .. })),
+            matches!(consumer.try_recv(), Err(RecvError::Forked { .. })),
+            matches!(consumer.recv_timeout(SOON), Err(RecvError::Forked { .. })),
+            matches!(observer.try_recv(), Err(RecvError::Forked { .. })),
+            matches!(observer.recv_timeout(SOON), Err(RecvError::Forked { .. })),
             queue.capacity() == 4 && producer.sequence() == 1 && consumer.position() == 0,
             queue.producer().is_err_and(forked),
             queue.consumer("g").is_err_and(forked),
@@ -138,10 +139,10 @@ fn a_grandchild_opens_the_queue_anew() {
         let Ok(mut consumer) = own.consumer("g") else { return 91 };
         fork(|| {
             let checks = [
-                matches!(producer.try_send("x"), Err(SendError::Forked)),
-                matches!(consumer.try_recv(), Err(RecvError::Forked)),
+                matches!(producer.try_send("x"), Err(SendError::Forked { .. })),
+                matches!(consumer.try_recv(), Err(RecvError::Forked { .. })),
                 Queue::<[u8]>::open(&name).is_ok_and(|q| q.consumer("h").is_ok()),
-                matches!(producer.close(), Err(SendError::Forked)),
+                matches!(producer.close(), Err(SendError::Forked { .. })),
             ];
             first_failure(&checks)
         })
@@ -200,7 +201,7 @@ fn a_killed_parent_frees_its_roles_though_its_child_lives() {
     let mut parent = Child::start(&format!("parent {}", &*name));
     parent.expect("forked");
     assert!(
-        matches!(queue.producer(), Err(JoinError::ProducerTaken { pid }) if pid == parent.pid())
+        matches!(queue.producer(), Err(JoinError::ProducerTaken { pid, .. }) if pid == parent.pid())
     );
     parent.kill();
     // The grandchild lives: it waits for its input, which ends when `parent` is dropped.

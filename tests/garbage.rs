@@ -74,7 +74,7 @@ fn sequence_numbers_are_used_up_not_reused() {
             }
             sent += 1;
         };
-        assert!(matches!(fault, slipring::SendError::Exhausted), "{fault}");
+        assert!(matches!(fault, slipring::SendError::Exhausted { .. }), "{fault}");
         // The last one has the number below the reserved one.
         assert_eq!(sent, left + 1);
         let fault = producer.send_batch(["x"; 3]).unwrap_err();

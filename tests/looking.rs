@@ -72,7 +72,7 @@ fn the_latest_message_is_had_without_those_before_it() {
     assert_eq!(*newest, 4u64.to_le_bytes());
     // What it has seen it does not see again, and what it passed over is not missed.
     assert!(observer.try_latest().unwrap().is_none());
-    assert!(matches!(observer.latest_timeout(Duration::ZERO), Err(RecvError::Timeout)));
+    assert!(matches!(observer.latest_timeout(Duration::ZERO), Err(RecvError::Timeout { .. })));
     assert_eq!((observer.position(), observer.missed()), (5, 0));
     for n in 5..100u64 {
         producer.send(&n.to_le_bytes()).unwrap();
@@ -87,9 +87,9 @@ fn the_latest_message_is_had_without_those_before_it() {
     producer.send(&101u64.to_le_bytes()).unwrap();
     assert_eq!(late.latest().unwrap().sequence(), 101);
     producer.close().unwrap();
-    assert!(matches!(late.try_latest(), Err(RecvError::Closed)));
+    assert!(matches!(late.try_latest(), Err(RecvError::Closed { .. })));
     assert_eq!(observer.try_latest().unwrap().unwrap().sequence(), 101);
-    assert!(matches!(observer.latest(), Err(RecvError::Closed)));
+    assert!(matches!(observer.latest(), Err(RecvError::Closed { .. })));
 }
 
 #[test]

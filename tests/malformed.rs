@@ -111,7 +111,7 @@ fn a_file_of_another_length_is_refused_with_both_lengths() {
         let header = words::bytes(&file, 0, 1024);
         file.set_len(len).unwrap();
         let fault = refusal(&name);
-        let OpenError::WrongSize { expected, found } = fault else { panic!("{len}: {fault}") };
+        let OpenError::WrongSize { expected, found, .. } = fault else { panic!("{len}: {fault}") };
         assert_eq!((expected, found), (if len < 1024 { 1024 } else { total }, len));
         file.set_len(total).unwrap();
         file.write_all_at(&header, 0).unwrap();
@@ -164,10 +164,10 @@ fn a_foreign_owner_is_refused_unless_allowed() {
     drop(small(&name));
     std::os::unix::fs::chown(name.path(), Some(12345), None).unwrap();
     let fault = Queue::<[u8]>::open(&name).unwrap_err();
-    assert!(matches!(fault, OpenError::ForeignOwner { uid: 12345 }), "{fault}");
+    assert!(matches!(fault, OpenError::ForeignOwner { uid: 12345, .. }), "{fault}");
     assert!(matches!(
         OpenOptions::new().allow_owner(12346).open::<[u8]>(&name),
-        Err(OpenError::ForeignOwner { uid: 12345 })
+        Err(OpenError::ForeignOwner { uid: 12345, .. })
     ));
     // Root may look.
     assert_eq!(OpenOptions::new().snapshot(&name).unwrap().capacity, 4);

@@ -194,7 +194,7 @@ impl World {
         let Some(consumer) = &mut cursor.consumer else { return };
         let again = cursor.head < cursor.delivered;
         let batch = match consumer.try_batch(max) {
-            Err(RecvError::Closed) => {
+            Err(RecvError::Closed { .. }) => {
                 assert!(closed && cursor.head == tail);
                 return;
             }
@@ -323,7 +323,7 @@ impl World {
         for _ in 0..times {
             let oldest = self.oldest();
             let seen = match self.observer.try_recv() {
-                Err(RecvError::Closed) => {
+                Err(RecvError::Closed { .. }) => {
                     assert!(self.producer.is_none() && self.watched == self.tail);
                     return;
                 }

@@ -34,7 +34,7 @@ fn rm(name: &TempName) {
 #[track_caller]
 fn lost(fault: Option<SendError>) -> Range<u64> {
     match fault {
-        Some(SendError::Removed(unconfirmed)) => unconfirmed.sequences(),
+        Some(SendError::Removed { unconfirmed, .. }) => unconfirmed.sequences(),
         other => panic!("{other:?}"),
     }
 }
@@ -137,8 +137,8 @@ fn a_close_says_what_went_into_a_removed_queue() {
         for _ in 0..before + after {
             consumer.recv().unwrap().ack();
         }
-        assert!(matches!(consumer.recv(), Err(RecvError::Closed)));
-        assert!(matches!(consumer.check_removed(), Err(RecvError::Removed)));
+        assert!(matches!(consumer.recv(), Err(RecvError::Closed { .. })));
+        assert!(matches!(consumer.check_removed(), Err(RecvError::Removed { .. })));
     }
 }
 
@@ -151,9 +151,9 @@ fn a_new_queue_of_that_name_is_another_one() {
     let (new_producer, mut new_consumer) = roomy(&name);
     assert_eq!(lost(producer.check_removed().err()), 0..1);
     assert_eq!(lost(producer.try_send("never").err()), 0..1);
-    assert!(matches!(consumer.check_removed(), Err(RecvError::Removed)));
+    assert!(matches!(consumer.check_removed(), Err(RecvError::Removed { .. })));
     consumer.recv().unwrap().ack();
-    assert!(matches!(consumer.recv(), Err(RecvError::Removed)));
+    assert!(matches!(consumer.recv(), Err(RecvError::Removed { .. })));
     assert!(new_consumer.try_recv().unwrap().is_none());
     new_consumer.check_removed().unwrap();
     new_producer.close().unwrap();

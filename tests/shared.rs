@@ -32,7 +32,7 @@ fn each_message_goes_to_one_member_and_every_group_sees_all() {
                                 }
                                 batch.ack();
                             }
-                            Err(RecvError::Timeout) => return seen,
+                            Err(RecvError::Timeout { .. }) => return seen,
                             Err(fault) => panic!("{fault}"),
                         }
                     }

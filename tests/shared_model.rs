@@ -114,7 +114,7 @@ fn step(queue: &Queue, member: &mut Option<Consumer>, account: &mut Account, rng
     account.settle_letters();
     let over = account.closed && account.acked.len() as u64 == account.sent;
     let batch = match received {
-        Err(RecvError::Closed) => {
+        Err(RecvError::Closed { .. }) => {
             assert!(over, "closed, though not all is acked");
             return;
         }

@@ -110,6 +110,6 @@ fn a_wait_for_the_role_ends_with_the_queue() {
         thread::sleep(SOON);
         std::fs::remove_file(name.path()).unwrap();
         let fault = waits.join().unwrap().unwrap_err();
-        assert!(matches!(fault, JoinError::Control(ControlError::Removed)), "{fault}");
+        assert!(matches!(fault, JoinError::Control(ControlError::Removed { .. })), "{fault}");
     });
 }

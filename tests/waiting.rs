@@ -75,10 +75,10 @@ fn waits_end_at_their_time_and_not_before() {
             consumer.set_wait_strategy(strategy);
             observer.set_wait_strategy(strategy);
             let since = Instant::now();
-            assert!(matches!(consumer.recv_timeout(SOON), Err(RecvError::Timeout)));
+            assert!(matches!(consumer.recv_timeout(SOON), Err(RecvError::Timeout { .. })));
             assert!(since.elapsed() >= SOON);
             let since = Instant::now();
-            assert!(matches!(observer.recv_timeout(SOON), Err(RecvError::Timeout)));
+            assert!(matches!(observer.recv_timeout(SOON), Err(RecvError::Timeout { .. })));
             assert!(since.elapsed() >= SOON);
             producer.send_batch(["a", "b"]).unwrap();
             let since = Instant::now();
@@ -110,7 +110,7 @@ fn a_queue_that_is_removed_ends_every_wait() {
             let waits = scope.spawn(move || consumer.recv().map(drop));
             thread::sleep(Duration::from_millis(2));
             slipring::remove(&name, true).unwrap();
-            assert!(matches!(waits.join().unwrap(), Err(RecvError::Removed)));
+            assert!(matches!(waits.join().unwrap(), Err(RecvError::Removed { .. })));
         });
     }
 }

@@ -77,8 +77,7 @@ impl<M: Content + ?Sized> AsyncConsumer<M> {
     /// As for [`AsyncConsumer::recv`].
     pub async fn recv_batch(&mut self, max: usize) -> Result<Batch<'_, M>, RecvError> {
         wait(Arrival { consumer: &mut self.0, max }).await?;
-        // There always is one now.
-        self.0.lend().ok_or(RecvError::Timeout)
+        self.0.lend()
     }
 
     /// The messages from here on, as a stream of copies. Each is acked when the next one is asked for.

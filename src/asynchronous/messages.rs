@@ -82,9 +82,10 @@ impl<'c, M: Content + ?Sized> Messages<'c, M> {
         if !self.waiting.look(arrival, || cx.waker().clone())? {
             return Ok(Poll::Pending);
         }
-        // There always is one now.
-        let batch = self.consumer.lend().ok_or(RecvError::Timeout)?;
-        let (message, claim) = OwnedMessage::copy(batch).ok_or(RecvError::Timeout)?;
+        let copied = OwnedMessage::copy(self.consumer.lend()?);
+        // It is not empty.
+        let queue = || self.consumer.mapped().name.shared().clone();
+        let (message, claim) = copied.ok_or_else(|| RecvError::Timeout { queue: queue() })?;
         self.unacked = Some(claim);
         Ok(Poll::Ready(message))
     }
@@ -101,7 +102,7 @@ impl<M: Content + ?Sized> Stream for Messages<'_, M> {
             Ok(polled) => polled.map(|message| Some(Ok(message))),
             Err(fault) => {
                 self.ended = true;
-                let closed = matches!(fault, RecvError::Closed);
+                let closed = matches!(fault, RecvError::Closed { .. });
                 Poll::Ready((!closed).then_some(Err(fault)))
             }
         }

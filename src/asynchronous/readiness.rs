@@ -47,7 +47,7 @@ use crate::reservation::Reservation;
 ///                 message.ack();
 ///             }
 ///             Ok(None) => ready.clear_ready(),
-///             Err(RecvError::Closed) => return Ok(()),
+///             Err(RecvError::Closed { .. }) => return Ok(()),
 ///             Err(fault) => return Err(fault.into()),
 ///         }
 ///     }
@@ -122,7 +122,7 @@ impl<M: Content + ?Sized> Readiness<Consumer<M>> {
     pub fn try_batch(&mut self, max: usize) -> Result<Option<Batch<'_, M>>, RecvError> {
         let arrival = &mut Arrival { consumer: &mut self.handle, max };
         let found = self.waiting.look(arrival, || self.signal.clear())?;
-        Ok(if found { self.handle.lend() } else { None })
+        found.then(|| self.handle.lend()).transpose()
     }
 
     /// Receives one message, if there is one; else the descriptor says when to try again. Never blocks.

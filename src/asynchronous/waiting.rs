@@ -40,7 +40,8 @@ impl Waiting {
             return Ok(true);
         }
         let (queue, word) = (Arc::clone(sought.queue()), sought.word());
-        let starting = |source| SystemError::new("start the thread that sleeps for all", source);
+        let doing = "start the thread that sleeps for all";
+        let starting = |source| SystemError::new(queue.name.shared(), doing, source);
         let driver = driver::running().map_err(starting)?;
         let look = || -> Result<_, S::Error> {
             let found = sought.look(Look::Thorough)?;

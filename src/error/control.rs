@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use super::SystemError;
@@ -9,22 +11,32 @@ use super::holder::Holder;
 pub enum ControlError {
     /// Somebody holds it for longer than the timeout.
     #[error(
-        "{} has been in the middle of a control operation for over {waited_ms} ms: if it is stopped, \
-         continue it (SIGCONT) or kill it, then try again",
+        "{} has been in the middle of a control operation on queue {queue:?} for over {waited_ms} ms: if it is \
+         stopped, continue it (SIGCONT) or kill it, then try again",
         Holder(*pid)
     )]
     Timeout {
+        /// The queue.
+        queue: Arc<str>,
         /// Who holds it, as that process calls itself; 0 if not known.
         pid: u32,
         /// How long this call waited, in milliseconds.
         waited_ms: u64,
     },
     /// The queue has lost its name.
-    #[error("the queue has been removed: open it again by its name")]
-    Removed,
+    #[error("queue {queue:?} has been removed: open it again by its name")]
+    Removed {
+        /// The queue.
+        queue: Arc<str>,
+    },
     /// The handle was made before a fork.
-    #[error("this handle belongs to the process that forked this one: open the queue again here")]
-    Forked,
+    #[error(
+        "this handle of queue {queue:?} belongs to the process that forked this one: open the queue again here"
+    )]
+    Forked {
+        /// The queue.
+        queue: Arc<str>,
+    },
     /// The lock call itself failed.
     #[error(transparent)]
     System(#[from] SystemError),

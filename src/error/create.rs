@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -32,42 +33,57 @@ pub enum CreateError {
     #[error(transparent)]
     Name(#[from] NameError),
     /// The shape is not possible.
-    #[error(transparent)]
-    Geometry(#[from] GeometryError),
+    #[error("queue {queue:?}: {source}")]
+    Geometry {
+        /// The queue.
+        queue: Arc<str>,
+        /// What is out of range.
+        r#source: GeometryError,
+    },
     /// There is one already.
-    #[error("queue {name:?} exists already: open it, or remove it first")]
+    #[error("queue {queue:?} exists already: open it, or remove it first")]
     Exists {
-        /// The name.
-        name: String,
+        /// The queue.
+        queue: Arc<str>,
     },
     /// A group that cannot be declared: more than the table holds, one twice, a start that is not there.
-    #[error("cannot declare group {group:?}: {why}")]
+    #[error("cannot declare group {group:?} of queue {queue:?}: {why}")]
     Group {
+        /// The queue.
+        queue: Arc<str>,
         /// The group.
         group: String,
         /// What is wrong with it.
         why: String,
     },
     /// The schema's name is too long.
-    #[error("schema name {name:?} is longer than {max} bytes: shorten it")]
+    #[error("schema name {name:?} of queue {queue:?} is longer than {max} bytes: shorten it")]
     SchemaName {
-        /// The name.
+        /// The queue.
+        queue: Arc<str>,
+        /// The schema's name.
         name: String,
         /// Bytes that fit.
         max: usize,
     },
     /// The owner could not use it.
-    #[error("permissions {mode:03o} do not let the owner read and write (0600): add them")]
+    #[error(
+        "permissions {mode:03o} of queue {queue:?} do not let the owner read and write (0600): add them"
+    )]
     Permissions {
+        /// The queue.
+        queue: Arc<str>,
         /// The bits asked for.
         mode: u32,
     },
     /// Not enough memory.
     #[error(
-        "the queue needs {need} bytes, but free are: file system (/dev/shm) {file_system}, machine \
+        "queue {queue:?} needs {need} bytes, but free are: file system (/dev/shm) {file_system}, machine \
          {machine}, control group {control_group}: lower the capacity or the payload size, or free memory"
     )]
     NoRoom {
+        /// The queue.
+        queue: Arc<str>,
         /// Bytes the queue takes.
         need: u64,
         /// Free in /dev/shm.
@@ -79,10 +95,12 @@ pub enum CreateError {
     },
     /// The process may not make a file of this size.
     #[error(
-        "the queue needs a file of {need} bytes, but RLIMIT_FSIZE allows this process {limit}: raise that \
+        "queue {queue:?} needs a file of {need} bytes, but RLIMIT_FSIZE allows this process {limit}: raise that \
          limit (ulimit -f), or lower the capacity or the payload size"
     )]
     FileSize {
+        /// The queue.
+        queue: Arc<str>,
         /// Bytes the queue takes.
         need: u64,
         /// Bytes that a file of this process may have.

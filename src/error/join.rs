@@ -1,7 +1,11 @@
+use std::fmt;
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use super::holder::{Holder, Pids};
 use super::{ControlError, NameError, SystemError};
+use crate::layout::Mode;
 
 /// A role (producer, consumer) could not be taken, or a group not be made or removed.
 #[derive(Debug, Error)]
@@ -9,71 +13,94 @@ use super::{ControlError, NameError, SystemError};
 pub enum JoinError {
     /// Somebody else is the producer.
     #[error(
-        "{} is the queue's producer, and a queue has one producer at a time: wait until it is done, for example with \
-         Queue::producer_timeout",
+        "{} is the producer of queue {queue:?}, and a queue has one producer at a time: wait until it is done, for \
+         example with Queue::producer_timeout",
         Holder(*pid)
     )]
     ProducerTaken {
+        /// The queue.
+        queue: Arc<str>,
         /// The holder; 0 if not known.
         pid: u32,
     },
     /// The group's one place is taken.
-    #[error("{} is the consumer of group {group:?}: use another group, or stop it first", Holder(*pid))]
+    #[error("{} is the consumer of group {group:?} of queue {queue:?}: use another group, or stop it first", Holder(*pid))]
     ConsumerTaken {
+        /// The queue.
+        queue: Arc<str>,
         /// The group.
         group: String,
         /// The holder; 0 if not known.
         pid: u32,
     },
     /// The group still has members.
-    #[error("group {group:?} has live members (processes {pids}): stop them first")]
+    #[error(
+        "group {group:?} of queue {queue:?} has live members (processes {pids}): stop them first"
+    )]
     GroupBusy {
+        /// The queue.
+        queue: Arc<str>,
         /// The group.
         group: String,
         /// Its live members.
         pids: Pids,
     },
     /// The group was made by a newer version, in a mode that this one does not know.
-    #[error("group {group:?} is of a kind that this program does not know: use a newer slipring")]
+    #[error(
+        "group {group:?} of queue {queue:?} is of a kind that this program does not know: use a newer slipring"
+    )]
     UnknownMode {
+        /// The queue.
+        queue: Arc<str>,
         /// The group.
         group: String,
     },
     /// The group is of the other mode.
-    #[error("group {group:?} is {found}, not {asked}: join it as what it is, or use another group")]
+    #[error("group {group:?} of queue {queue:?} is {found}, not {asked}: join it {}, or use another group", As(*found))]
     WrongMode {
+        /// The queue.
+        queue: Arc<str>,
         /// The group.
         group: String,
         /// What it is.
-        found: crate::layout::Mode,
+        found: Mode,
         /// What was asked for.
-        asked: crate::layout::Mode,
+        asked: Mode,
     },
     /// Its dead letters would come back to it.
     #[error(
-        "dead letters of group {group:?} cannot go to {queue:?}, where they would come from: name another queue"
+        "dead letters of group {group:?} of queue {queue:?} cannot go to {target:?}, where they would come from: name \
+         another queue"
     )]
     DeadLetterLoop {
+        /// The queue.
+        queue: Arc<str>,
         /// The group.
         group: String,
         /// The queue it named.
-        queue: String,
+        target: String,
     },
     /// The segment says something that cannot be.
-    #[error("the queue is damaged ({what}): remove it and create it again")]
+    #[error("queue {queue:?} is damaged ({what}): remove it and create it again")]
     Corrupt {
+        /// The queue.
+        queue: Arc<str>,
         /// What was seen.
         what: &'static str,
     },
     /// No such group.
-    #[error("there is no group {group:?}")]
+    #[error("there is no group {group:?} in queue {queue:?}")]
     NoSuchGroup {
+        /// The queue.
+        queue: Arc<str>,
         /// The group.
         group: String,
     },
     /// A group of that name exists.
-    #[error("group {group:?} exists already")]
+    #[error("group {group:?} of queue {queue:?} exists already")]
     GroupExists {
+        /// The queue.
+        queue: Arc<str>,
         /// The group.
         group: String,
     },
@@ -81,18 +108,24 @@ pub enum JoinError {
     #[error(transparent)]
     Name(#[from] NameError),
     /// The group table is full.
-    #[error("all {max} groups of the queue are in use: remove one, or create the queue with more")]
+    #[error(
+        "all {max} groups of queue {queue:?} are in use: remove one, or create the queue with more"
+    )]
     TooManyGroups {
+        /// The queue.
+        queue: Arc<str>,
         /// Size of the table.
         max: usize,
     },
     /// The consumer table is full. Consumers that died with messages nobody of their group has taken over
     /// yet count for the table, but not as live.
     #[error(
-        "the queue has records for {max} consumers and {live} live ones: stop one, or create the queue \
+        "queue {queue:?} has records for {max} consumers and {live} live ones: stop one, or create the queue \
          with more"
     )]
     TooManyConsumers {
+        /// The queue.
+        queue: Arc<str>,
         /// Size of the table.
         max: usize,
         /// Consumers that live.
@@ -100,9 +133,11 @@ pub enum JoinError {
     },
     /// A group cannot start at a message that is not published yet.
     #[error(
-        "sequence {asked} is not published yet (the next will be {tail}): choose one at or below it"
+        "sequence {asked} of queue {queue:?} is not published yet (the next will be {tail}): choose one at or below it"
     )]
     AheadOfTail {
+        /// The queue.
+        queue: Arc<str>,
         /// What was asked for.
         asked: u64,
         /// The next sequence to be published.
@@ -114,4 +149,16 @@ pub enum JoinError {
     /// The operating system refused something.
     #[error(transparent)]
     System(#[from] SystemError),
+}
+
+/// How to join a group of a mode.
+struct As(Mode);
+
+impl fmt::Display for As {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Mode::Shared => "as a shared one (Group::shared)",
+            Mode::Exclusive => "as an exclusive one (without Group::shared)",
+        })
+    }
 }

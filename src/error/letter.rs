@@ -1,3 +1,6 @@
+use std::fmt;
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use super::{
@@ -23,12 +26,12 @@ pub enum BuryError {
     Send(#[from] SendError),
     /// The queue for letters that come again is of another shape than the queue they come from.
     #[error(
-        "the queue {queue:?} takes messages of up to {size} bytes, and there may be some of {need}: remove \
+        "queue {queue:?} takes messages of up to {size} bytes, and there may be some of {need}: remove \
          it when it is empty; it is made again"
     )]
     TooSmall {
         /// The queue.
-        queue: String,
+        queue: Arc<str>,
         /// Its payload size.
         size: usize,
         /// That of the queue the letters come from.
@@ -36,12 +39,12 @@ pub enum BuryError {
     },
     /// There is a queue of that name, but not for letters.
     #[error(
-        "the queue {queue:?} carries {carries}, not dead letters: name another queue for them; or, if they are \
+        "queue {queue:?} carries {carries}, not dead letters: name another queue for them; or, if they are \
          to go there, make its group {group:?}"
     )]
     NotForLetters {
         /// The queue.
-        queue: String,
+        queue: Arc<str>,
         /// What it carries.
         carries: String,
         /// The group that keeps letters there.
@@ -51,23 +54,36 @@ pub enum BuryError {
     #[error(transparent)]
     System(#[from] SystemError),
     /// The program's own handler did not take it.
-    #[error("the handler for dead letters refused it: {0}")]
-    Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the handler for dead letters refused it: {}", Whole(&**.0))]
+    Refused(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// A foreign error and all its sources.
+struct Whole<'a>(&'a (dyn std::error::Error + 'static));
+
+impl fmt::Display for Whole<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut sources = std::iter::successors(self.0.source(), |fault| (*fault).source());
+        sources.try_for_each(|source| write!(f, ": {source}"))
+    }
 }
 
 /// A message could not be made a dead letter. It is not lost: it stays with its consumer.
 #[derive(Debug, Error)]
 #[error(
-    "message {sequence} cannot be put into the dead-letter queue {target:?}: {source}. It stays where it \
-     is, and comes again"
+    "message {sequence} of queue {queue:?} cannot be put into the dead-letter queue {target:?}: {source}. It stays \
+     where it is, and comes again"
 )]
 pub struct DeadLetterError {
+    /// The queue.
+    pub queue: Arc<str>,
     /// The message.
     pub sequence: u64,
     /// Where it was to go.
     pub target: String,
     /// Why it could not.
-    pub source: BuryError,
+    pub r#source: BuryError,
 }
 
 /// A message could not be rejected.
@@ -89,7 +105,7 @@ pub struct LettersError {
     /// Letters that went, from the oldest on.
     pub done: u64,
     /// Why the next one did not.
-    pub source: RequeueError,
+    pub r#source: RequeueError,
 }
 
 /// Why dead letters could not be looked at, thrown away or sent again.
@@ -97,32 +113,36 @@ pub struct LettersError {
 #[non_exhaustive]
 pub enum RequeueError {
     /// A queue could not be opened.
-    #[error("queue {queue:?}: {source}")]
+    #[error("{source}")]
     Open {
         /// The queue.
-        queue: String,
+        queue: Arc<str>,
         /// Why.
-        source: OpenError,
+        r#source: OpenError,
     },
     /// A role, or a group, could not be had.
-    #[error("queue {queue:?}: {source}")]
+    #[error("{source}")]
     Join {
         /// The queue.
-        queue: String,
+        queue: Arc<str>,
         /// Why.
-        source: JoinError,
+        r#source: JoinError,
     },
     /// The letter could not be sent to the queue of those that come again.
-    #[error("queue {queue:?}: {source}")]
+    #[error("{source}")]
     Send {
         /// The queue.
-        queue: String,
+        queue: Arc<str>,
         /// Why.
-        source: Box<BuryError>,
+        r#source: Box<BuryError>,
     },
     /// Something else was sent to the dead-letter queue.
-    #[error("message {sequence} of the dead-letter queue is no dead letter: purge it to go on")]
+    #[error(
+        "message {sequence} of the dead-letter queue {queue:?} is no dead letter: purge it to go on"
+    )]
     NotALetter {
+        /// The dead-letter queue.
+        queue: Arc<str>,
         /// Its sequence in the dead-letter queue.
         sequence: u64,
     },

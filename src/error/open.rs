@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use super::{NameError, SystemError};
@@ -10,74 +12,90 @@ pub enum OpenError {
     #[error(transparent)]
     Name(#[from] NameError),
     /// Nothing has that name.
-    #[error("there is no queue {name:?}: create it first")]
+    #[error("there is no queue {queue:?}: create it first")]
     NotFound {
-        /// The name.
-        name: String,
+        /// The queue.
+        queue: Arc<str>,
     },
     /// Something else has that name.
-    #[error("{name:?} is not a slipring queue: its first bytes are not ours; choose another name")]
+    #[error("{queue:?} is not a slipring queue: its first bytes are not ours; choose another name")]
     NotAQueue {
         /// The name.
-        name: String,
+        queue: Arc<str>,
     },
     /// A queue of another layout version.
     #[error(
-        "the queue has layout version {found}, this program understands {supported}: use programs \
+        "queue {queue:?} has layout version {found}, this program understands {supported}: use programs \
          built with the same slipring, or remove the queue and create it again"
     )]
     WrongVersion {
+        /// The queue.
+        queue: Arc<str>,
         /// The queue's version.
         found: u32,
         /// The version this program understands.
         supported: u32,
     },
     /// The queue uses something that this version does not know.
-    #[error("the queue uses {what}, which this program does not know: use a newer slipring")]
+    #[error("queue {queue:?} uses {what}, which this program does not know: use a newer slipring")]
     Unsupported {
+        /// The queue.
+        queue: Arc<str>,
         /// What it uses.
         what: String,
     },
     /// The file is shorter or longer than its header says.
     #[error(
-        "the queue's file is {found} bytes long, its header says {expected}: it is damaged; remove \
+        "the file of queue {queue:?} is {found} bytes long, its header says {expected}: it is damaged; remove \
          the queue and create it again"
     )]
     WrongSize {
+        /// The queue.
+        queue: Arc<str>,
         /// Bytes the header asks for; the header's own size if that did not fit.
         expected: u64,
         /// Bytes of the file.
         found: u64,
     },
     /// The header contradicts itself.
-    #[error("the queue's header is damaged ({what}): remove the queue and create it again")]
+    #[error(
+        "the header of queue {queue:?} is damaged ({what}): remove the queue and create it again"
+    )]
     Damaged {
+        /// The queue.
+        queue: Arc<str>,
         /// What is off.
         what: &'static str,
     },
     /// The queue holds another type of message.
     #[error(
-        "the queue holds {found}, this program expects {expected}: rebuild both sides from the same \
+        "queue {queue:?} holds {found}, this program expects {expected}: rebuild both sides from the same \
          message, or use another queue"
     )]
     WrongSchema {
+        /// The queue.
+        queue: Arc<str>,
         /// What the queue holds.
         found: String,
         /// What this handle is for.
         expected: String,
     },
     /// The queue belongs to another user.
-    #[error("the queue belongs to user {uid}: allow that user when opening, if you trust it")]
+    #[error("queue {queue:?} belongs to user {uid}: allow that user when opening, if you trust it")]
     ForeignOwner {
+        /// The queue.
+        queue: Arc<str>,
         /// The owner.
         uid: u32,
     },
     /// The queue's owner is a user that this process's user namespace does not map: it could be anybody.
     #[error(
-        "whose the queue is cannot be told: its owner is not known in this user namespace, where it is \
+        "whose queue {queue:?} is cannot be told: its owner is not known in this user namespace, where it is \
          shown as {uid}; use it from a namespace that maps its owner"
     )]
     UnknownOwner {
+        /// The queue.
+        queue: Arc<str>,
         /// What stands for all users that are not mapped.
         uid: u32,
     },

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use super::{DeadLetterError, SystemError};
@@ -7,27 +9,48 @@ use super::{DeadLetterError, SystemError};
 #[non_exhaustive]
 pub enum RecvError {
     /// Nothing came within the time given.
-    #[error("no message came within the time given")]
-    Timeout,
+    #[error("no message came from queue {queue:?} within the time given")]
+    Timeout {
+        /// The queue.
+        queue: Arc<str>,
+    },
     /// The producer has closed the queue, and all its messages are worked off. A new producer opens it
     /// again; receive again then, with the same handle.
-    #[error("the queue is closed, and all its messages are worked off")]
-    Closed,
+    #[error("queue {queue:?} is closed, and all its messages are worked off")]
+    Closed {
+        /// The queue.
+        queue: Arc<str>,
+    },
     /// There is no producer any more, and it has not closed the queue. Only for who asked to be told; see
     /// [`Consumer::notice_producer_gone`](crate::Consumer::notice_producer_gone).
-    #[error("the queue's producer is gone, and has not closed the queue: start one that goes on")]
-    ProducerGone,
+    #[error(
+        "the producer of queue {queue:?} is gone, and has not closed the queue: start one that goes on"
+    )]
+    ProducerGone {
+        /// The queue.
+        queue: Arc<str>,
+    },
     /// The queue has lost its name.
     #[error(
-        "the queue has been removed: no producer can join it any more; open it again by its name"
+        "queue {queue:?} has been removed: no producer can join it any more; open it again by its name"
     )]
-    Removed,
+    Removed {
+        /// The queue.
+        queue: Arc<str>,
+    },
     /// The handle was made before a fork.
-    #[error("this handle belongs to the process that forked this one: open the queue again here")]
-    Forked,
+    #[error(
+        "this handle of queue {queue:?} belongs to the process that forked this one: open the queue again here"
+    )]
+    Forked {
+        /// The queue.
+        queue: Arc<str>,
+    },
     /// The segment says something that cannot be.
-    #[error("the queue is damaged ({what}): remove it and create it again")]
+    #[error("queue {queue:?} is damaged ({what}): remove it and create it again")]
     Corrupt {
+        /// The queue.
+        queue: Arc<str>,
         /// What was seen.
         what: &'static str,
     },
@@ -55,14 +78,17 @@ pub enum SelectError {
         /// Its index.
         index: usize,
         /// Why.
-        source: RecvError,
+        r#source: RecvError,
     },
 }
 
 /// An ack, or a rejection, that does not lie inside its batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("sequence {asked} is not an unacked message of this batch ({start} to {last})")]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "sequence {asked} is not an unacked message of this batch of queue {queue:?} ({start} to {last})"
+)]
 pub struct AckError {
+    pub(crate) queue: Arc<str>,
     pub(crate) asked: u64,
     pub(crate) start: u64,
     pub(crate) last: u64,

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use super::{ControlError, NameError, OpenError, Pids, SystemError};
@@ -10,26 +12,26 @@ pub enum RemoveError {
     #[error(transparent)]
     Name(#[from] NameError),
     /// Nothing has that name.
-    #[error("there is no queue {name:?}")]
+    #[error("there is no queue {queue:?}")]
     NotFound {
-        /// The name.
-        name: String,
+        /// The queue.
+        queue: Arc<str>,
     },
     /// Processes use it.
-    #[error("queue {name:?} is in use by processes {pids}: stop them, or remove it by force")]
+    #[error("queue {queue:?} is in use by processes {pids}: stop them, or remove it by force")]
     Busy {
-        /// The name.
-        name: String,
+        /// The queue.
+        queue: Arc<str>,
         /// Holders of roles.
         pids: Pids,
     },
     /// It could not be opened, so who uses it cannot be told.
-    #[error("who uses {name:?} cannot be told ({source}): remove it by force if it is yours")]
+    #[error("who uses {queue:?} cannot be told ({source}): remove it by force if it is yours")]
     Unreadable {
-        /// The name.
-        name: String,
+        /// The queue.
+        queue: Arc<str>,
         /// Why it could not be opened.
-        source: OpenError,
+        r#source: OpenError,
     },
     /// The control lease could not be had.
     #[error(transparent)]

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -17,41 +18,62 @@ pub enum SendError {
     Timeout(Full),
     /// The message does not fit a slot.
     #[error(
-        "the message has {len} bytes, a slot of this queue holds {max}: split it, or create the queue with a larger payload size"
+        "the message has {len} bytes, a slot of queue {queue:?} holds {max}: split it, or create the queue with a larger payload size"
     )]
     TooLong {
+        /// The queue.
+        queue: Arc<str>,
         /// Bytes of the message.
         len: usize,
         /// Bytes of a slot.
         max: usize,
     },
     /// The queue holds typed messages, which all have one size.
-    #[error("the message has {len} bytes, the queue's messages have exactly {expected}")]
+    #[error("the message has {len} bytes, messages of queue {queue:?} have exactly {expected}")]
     WrongLength {
+        /// The queue.
+        queue: Arc<str>,
         /// Bytes of the message.
         len: usize,
         /// Bytes of the queue's message type.
         expected: usize,
     },
     /// More slots at once than the ring has.
-    #[error("{asked} messages at once do not fit a ring of {capacity}: send fewer at once")]
+    #[error(
+        "{asked} messages at once do not fit queue {queue:?}, a ring of {capacity}: send fewer at once"
+    )]
     TooMany {
+        /// The queue.
+        queue: Arc<str>,
         /// What was asked for.
         asked: usize,
         /// Capacity of the queue.
         capacity: u64,
     },
     /// All sequence numbers are used (2^56 of them).
-    #[error("the queue has used up its sequence numbers: create a new one")]
-    Exhausted,
+    #[error("queue {queue:?} has used up its sequence numbers: create a new one")]
+    Exhausted {
+        /// The queue.
+        queue: Arc<str>,
+    },
     /// The queue has lost its name.
     #[error(
-        "the queue has been removed: nobody can join it any more; {0}; open it again by its name"
+        "queue {queue:?} has been removed: nobody can join it any more; {unconfirmed}; open it again by its name"
     )]
-    Removed(Unconfirmed),
+    Removed {
+        /// The queue.
+        queue: Arc<str>,
+        /// What was sent since the last look that found the name.
+        unconfirmed: Unconfirmed,
+    },
     /// The handle was made before a fork.
-    #[error("this handle belongs to the process that forked this one: open the queue again here")]
-    Forked,
+    #[error(
+        "this handle of queue {queue:?} belongs to the process that forked this one: open the queue again here"
+    )]
+    Forked {
+        /// The queue.
+        queue: Arc<str>,
+    },
     /// The operating system refused something.
     #[error(transparent)]
     System(#[from] SystemError),
@@ -88,50 +110,70 @@ impl fmt::Display for Unconfirmed {
     }
 }
 
-/// Who keeps a full queue full. Plain data, so that a producer that polls pays no allocation for it.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// Who keeps a full queue full. Making one, and cloning it, allocates nothing: a producer may poll.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Full {
+    pub(crate) queue: Arc<str>,
+    pub(crate) holdup: Holdup,
+}
+
+/// The group that holds a queue, and who is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Holdup {
     pub(crate) group: [u8; crate::layout::GROUP_NAME_MAX],
     pub(crate) group_len: u8,
     pub(crate) sequence: u64,
-    pub(crate) pids: [u32; Full::PIDS],
-    pub(crate) holders: u32,
-    pub(crate) live: u32,
+    pub(crate) pids: [u32; Holdup::PIDS],
+    pub(crate) holders: u8,
+    pub(crate) live: u8,
+}
+
+impl Holdup {
+    /// Holders that are named; others are counted only.
+    pub(crate) const PIDS: usize = 3;
+
+    pub(crate) fn group(&self) -> &str {
+        str::from_utf8(&self.group[..usize::from(self.group_len)]).unwrap_or("")
+    }
 }
 
 impl Full {
-    /// Holders that are named; others are counted only.
-    pub(crate) const PIDS: usize = 4;
+    /// Name of the queue.
+    pub fn queue(&self) -> &str {
+        &self.queue
+    }
 
     /// Name of the group that holds the queue.
     pub fn group(&self) -> &str {
-        str::from_utf8(&self.group[..usize::from(self.group_len)]).unwrap_or("")
+        self.holdup.group()
     }
 
     /// The sequence that this group has not acked; its slot is the next one the producer needs.
     pub fn sequence(&self) -> u64 {
-        self.sequence
+        self.holdup.sequence
     }
 
-    /// Pids of the group's live consumers that hold messages, at most four, from the one with the oldest
+    /// Pids of the group's live consumers that hold messages, at most three, from the one with the oldest
     /// message on. Each is the consumer's pid in its own pid namespace: here it may be another process's
     /// ([`Queue::pid_here`](crate::Queue::pid_here) tells). Asked when the queue was found full, not at every
     /// further try.
     pub fn pids(&self) -> &[u32] {
-        &self.pids[..(self.holders as usize).min(Full::PIDS)]
+        let Holdup { pids, holders, .. } = &self.holdup;
+        &pids[..usize::from(*holders).min(Holdup::PIDS)]
     }
 
     /// How many live consumers the group had then, with those that hold nothing.
     pub fn consumers(&self) -> usize {
-        self.live as usize
+        self.holdup.live.into()
     }
 }
 
 impl fmt::Debug for Full {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Full")
+            .field("queue", &self.queue())
             .field("group", &self.group())
-            .field("sequence", &self.sequence)
+            .field("sequence", &self.sequence())
             .field("pids", &self.pids())
             .finish()
     }
@@ -139,19 +181,27 @@ impl fmt::Debug for Full {
 
 impl fmt::Display for Full {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (group, sequence) = (self.group(), self.sequence);
+        let (queue, group, sequence) = (self.queue(), self.group(), self.sequence());
         if group.is_empty() {
-            return write!(f, "the queue is full, and its groups are just changing: try again");
+            return write!(
+                f,
+                "queue {queue:?} is full, and its groups are just changing: try again"
+            );
         }
-        write!(f, "the queue is full: group {group:?} has not acked message {sequence}")?;
+        write!(f, "queue {queue:?} is full: group {group:?} has not acked message {sequence}")?;
         match self.pids() {
-            [] if self.live == 0 => {
+            [] if self.consumers() == 0 => {
                 write!(f, "; it has no consumer: start one, or remove the group")
             }
-            [] => write!(f, "; none of its live consumers ({}) holds it: start another", self.live),
+            [] => write!(
+                f,
+                "; none of its live consumers ({}) holds it: start another",
+                self.consumers()
+            ),
             [one] => write!(f, "; its consumer is process {}", Pids(vec![*one])),
             pids => {
-                let others = if self.holders as usize > Full::PIDS { " and others" } else { "" };
+                let more = usize::from(self.holdup.holders) > Holdup::PIDS;
+                let others = if more { " and others" } else { "" };
                 let pids = Pids(pids.to_vec());
                 write!(
                     f,
@@ -169,5 +219,5 @@ pub struct BatchError {
     /// Messages that were sent, from the batch's first on.
     pub sent: usize,
     /// Why the next one was not.
-    pub source: SendError,
+    pub r#source: SendError,
 }

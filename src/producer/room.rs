@@ -2,7 +2,7 @@
 
 use super::Producer;
 use crate::attach::Attachment;
-use crate::error::{Full, SendError, SystemError, Unconfirmed};
+use crate::error::{Full, Holdup, SendError, Unconfirmed};
 use crate::group::{identity_of, pid_of};
 use crate::layout::{Mode, lease_byte};
 use crate::message::Content;
@@ -79,7 +79,7 @@ impl<M: Content + ?Sized> Producer<M> {
     #[cold]
     fn find_room(&mut self, n: u64, look: Look) -> Result<(), SendError> {
         if self.at.leases.forked() {
-            return Err(SendError::Forked);
+            return Err(SendError::Forked { queue: self.queue() });
         }
         self.write_counters();
         self.tries = self.tries.wrapping_add(1);
@@ -96,7 +96,7 @@ impl<M: Content + ?Sized> Producer<M> {
                 self.bound = room.min(self.named + LOOK_EVERY);
                 Ok(())
             }
-            Err(NoRoom::Exhausted) => Err(SendError::Exhausted),
+            Err(NoRoom::Exhausted) => Err(SendError::Exhausted { queue: self.queue() }),
             Err(NoRoom::Full { .. }) if self.may_reap(look)? => self.find_room(n, Look::Quick),
             Err(NoRoom::Full { group, seq }) => {
                 self.full = self.full.wrapping_add(1);
@@ -106,12 +106,12 @@ impl<M: Content + ?Sized> Producer<M> {
     }
 
     pub(super) fn check_name(&mut self) -> Result<(), SendError> {
-        let system = |source| SystemError::new("look at the queue's file", source);
         let tail = self.publisher.tail();
-        if self.at.leases.removed().map_err(system)? {
+        if self.at.leases.removed().map_err(self.at.system("look at the queue's file"))? {
             // All that come after it look as well.
             (self.bound, self.tries) = (0, TRIES);
-            return Err(SendError::Removed(Unconfirmed { first: self.named, end: tail }));
+            let unconfirmed = Unconfirmed { first: self.named, end: tail };
+            return Err(SendError::Removed { queue: self.queue(), unconfirmed });
         }
         (self.named, self.tries) = (tail, 0);
         Ok(())
@@ -121,7 +121,7 @@ impl<M: Content + ?Sized> Producer<M> {
     /// whether any was freed.
     fn may_reap(&self, look: Look) -> Result<bool, SendError> {
         let ask = look == Look::Thorough || self.last_full.is_none();
-        let system = |source| SystemError::new("look for groups without members", source);
+        let system = self.at.system("look for groups without members");
         Ok(ask && control::reap(&self.at.view, &self.at.leases).map_err(system)?)
     }
 
@@ -135,23 +135,23 @@ impl<M: Content + ?Sized> Producer<M> {
     ) -> Result<Full, SendError> {
         // The same index may be another group's by now.
         let identity = group.and_then(|group| identity_of(self.at.view.group(group)));
-        let same = |full: &Full| identity.is_none_or(|now| now.name() == full.group().as_bytes());
+        let same =
+            |known: &Holdup| identity.is_none_or(|now| now.name() == known.group().as_bytes());
         let known = match self.last_full {
-            Some((of, full)) if of == group && same(&full) && look == Look::Quick => full,
+            Some((of, known)) if of == group && same(&known) && look == Look::Quick => known,
             _ => {
-                let system = |source| SystemError::new("look who is in the group", source);
                 self.check_name()?;
-                full_by(&self.at, group).map_err(system)?
+                holdup(&self.at, group).map_err(self.at.system("look who is in the group"))?
             }
         };
         self.last_full = Some((group, known));
-        Ok(Full { sequence, ..known })
+        Ok(Full { queue: self.queue(), holdup: Holdup { sequence, ..known } })
     }
 }
 
-fn full_by(at: &Attachment, group: Option<u8>) -> std::io::Result<Full> {
+fn holdup(at: &Attachment, group: Option<u8>) -> std::io::Result<Holdup> {
     let mut full =
-        Full { group: [0; _], group_len: 0, sequence: 0, pids: [0; _], holders: 0, live: 0 };
+        Holdup { group: [0; _], group_len: 0, sequence: 0, pids: [0; _], holders: 0, live: 0 };
     let Some(group) = group else { return Ok(full) };
     let mut exclusive = false;
     if let Some(identity) = identity_of(at.view.group(group)) {
@@ -160,22 +160,22 @@ fn full_by(at: &Attachment, group: Option<u8>) -> std::io::Result<Full> {
         exclusive = identity.mode == Mode::Exclusive as u8;
     }
     // The oldest claims, in their order.
-    let mut claims = [u64::MAX; Full::PIDS];
+    let mut claims = [u64::MAX; Holdup::PIDS];
     for record in control::records_of(&at.view, group) {
         if !at.leases.is_held(lease_byte::consumer(record))? {
             continue;
         }
-        full.live += 1;
+        full.live = full.live.saturating_add(1);
         let start = control::start_of(&at.view, record);
         // The one consumer of an exclusive group claims nothing: it stands at the head.
         if start.state == State::Idle && !exclusive {
             continue;
         }
-        full.holders += 1;
+        full.holders = full.holders.saturating_add(1);
         let place = claims.partition_point(|older| *older <= start.seq);
-        if place < Full::PIDS {
-            claims.copy_within(place..Full::PIDS - 1, place + 1);
-            full.pids.copy_within(place..Full::PIDS - 1, place + 1);
+        if place < Holdup::PIDS {
+            claims.copy_within(place..Holdup::PIDS - 1, place + 1);
+            full.pids.copy_within(place..Holdup::PIDS - 1, place + 1);
             claims[place] = start.seq;
             full.pids[place] = pid_of(&at.view, record);
         }

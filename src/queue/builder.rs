@@ -182,11 +182,13 @@ impl<M: Content + ?Sized> Builder<M> {
             self.wish.groups_max,
             self.wish.consumers_max,
             self.wish.base,
-        )?;
-        let (schema_name, schema_hash) = self.schema()?;
-        self.check_groups()?;
+        )
+        .map_err(|source| CreateError::Geometry { queue: name.shared().clone(), source })?;
+        let (schema_name, schema_hash) = self.schema(&name)?;
+        self.check_groups(&name)?;
         if self.wish.mode & 0o600 != 0o600 {
-            return Err(CreateError::Permissions { mode: self.wish.mode });
+            let (queue, mode) = (name.shared().clone(), self.wish.mode);
+            return Err(CreateError::Permissions { queue, mode });
         }
         let instance = [random(), random()];
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -203,14 +205,13 @@ impl<M: Content + ?Sized> Builder<M> {
             Plan { name: &name, size: geo.total, mode: self.wish.mode, memory: self.wish.memory };
         let (region, leases) = create(&plan, |region| {
             let view = fill(region, &config, geo);
-            self.wish.groups.iter().try_for_each(|group| {
-                match group::make(&view, name.as_str(), group) {
-                    Ok(_) => Ok(()),
-                    Err(fault) => Err(CreateError::Group {
-                        group: group.name.clone(),
-                        why: fault.to_string(),
-                    }),
-                }
+            self.wish.groups.iter().try_for_each(|group| match group::make(&view, &name, group) {
+                Ok(_) => Ok(()),
+                Err(fault) => Err(CreateError::Group {
+                    queue: name.shared().clone(),
+                    group: group.name.clone(),
+                    why: fault.to_string(),
+                }),
             })
         })?;
         let (mapped, _) = Mapped::new(name, Opened { leases, region, config, geo })?;
@@ -246,22 +247,23 @@ impl<M: Content + ?Sized> Builder<M> {
         }
     }
 
-    fn schema(&self) -> Result<(&str, u64), CreateError> {
+    fn schema(&self, queue: &QueueName) -> Result<(&str, u64), CreateError> {
         let (typed_name, hash) = M::SCHEMA.map_or(("", 0), |schema| (schema.name, schema.hash));
         let name = self.wish.schema_name.as_deref().unwrap_or(typed_name);
         if name.len() > SCHEMA_NAME_MAX {
-            let max = SCHEMA_NAME_MAX;
-            return Err(CreateError::SchemaName { name: name.to_owned(), max });
+            let (queue, max) = (queue.shared().clone(), SCHEMA_NAME_MAX);
+            return Err(CreateError::SchemaName { queue, name: name.to_owned(), max });
         }
         Ok((name, hash))
     }
 
-    fn check_groups(&self) -> Result<(), CreateError> {
+    fn check_groups(&self, queue: &QueueName) -> Result<(), CreateError> {
         for (i, group) in self.wish.groups.iter().enumerate() {
             group.check()?;
             if self.wish.groups[..i].iter().any(|other| other.name == group.name) {
                 let why = "it is declared twice".to_owned();
-                return Err(CreateError::Group { group: group.name.clone(), why });
+                let (queue, group) = (queue.shared().clone(), group.name.clone());
+                return Err(CreateError::Group { queue, group, why });
             }
         }
         Ok(())

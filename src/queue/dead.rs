@@ -8,7 +8,6 @@ use crate::attach::Attachment;
 use crate::consumer::Consumer;
 use crate::error::{
     BuryError, ControlError, JoinError, LettersError, OpenError, RecvError, RequeueError,
-    SystemError,
 };
 use crate::group::{self, Group, Start};
 use crate::letter::{DeadLetter, default_target, retry_queue};
@@ -68,8 +67,10 @@ impl DeadLetters {
     pub fn observe(&self) -> Result<(Observer, u64), RequeueError> {
         let look = self.queue.snapshot().map_err(|source| self.join_failed(source))?;
         let observer = self.queue.observer(first_letter(&look));
-        let observer = observer
-            .map_err(|source| RequeueError::Open { queue: self.queue.name().to_owned(), source })?;
+        let observer = observer.map_err(|source| RequeueError::Open {
+            queue: self.queue.mapped.name.shared().clone(),
+            source,
+        })?;
         Ok((observer, look.tail))
     }
 
@@ -120,7 +121,8 @@ impl DeadLetters {
         while *done < count {
             let Some(message) = some(consumer.try_recv())? else { break };
             let Some(letter) = DeadLetter::parse(message.kind(), &message) else {
-                return Err(RequeueError::NotALetter { sequence: message.sequence() });
+                let (queue, sequence) = (self.queue.mapped.name.shared(), message.sequence());
+                return Err(RequeueError::NotALetter { queue: queue.clone(), sequence });
             };
             let way = match &way {
                 Some(way) if way.is_for(&letter) => way,
@@ -139,7 +141,7 @@ impl DeadLetters {
     }
 
     fn join_failed(&self, source: JoinError) -> RequeueError {
-        RequeueError::Join { queue: self.queue.name().to_owned(), source }
+        RequeueError::Join { queue: self.queue.mapped.name.shared().clone(), source }
     }
 }
 
@@ -151,7 +153,7 @@ fn first_letter(look: &Snapshot) -> Start {
 
 /// What was received. Of letters there may be more at any time, though somebody has closed their queue.
 fn some<T>(received: Result<Option<T>, RecvError>) -> Result<Option<T>, RecvError> {
-    if matches!(received, Err(RecvError::Closed)) { Ok(None) } else { received }
+    if matches!(received, Err(RecvError::Closed { .. })) { Ok(None) } else { received }
 }
 
 /// From a dead-letter queue back to one group.
@@ -172,13 +174,16 @@ impl Way {
     fn open(letter: &DeadLetter<'_>, options: &OpenOptions) -> Result<Way, RequeueError> {
         let (queue, group) = (letter.queue.to_owned(), letter.group.to_owned());
         let main = options.open::<[u8]>(&queue);
-        let main = main.map_err(|source| RequeueError::Open { queue: queue.clone(), source })?;
-        let failed = |source| RequeueError::Join { queue: queue.clone(), source };
+        let main =
+            main.map_err(|source| RequeueError::Open { queue: letter.queue.into(), source })?;
+        let name = main.mapped.name.shared().clone();
+        let failed = |source| RequeueError::Join { queue: name.clone(), source };
         let at = Attachment::new(&main.mapped).map_err(|fault| failed(fault.into()))?;
         let like = group::like(&at, &group, options.timeout).map_err(failed)?;
         let name = retry_queue(&queue, &group);
-        let retries = Way::make(&name, &main, options, &like)
-            .map_err(|fault| RequeueError::Send { queue: name, source: Box::new(fault) })?;
+        let retries = Way::make(&name, &main, options, &like).map_err(|fault| {
+            RequeueError::Send { queue: name.as_str().into(), source: Box::new(fault) }
+        })?;
         group::announce_retries(&at, &group, options.timeout).map_err(failed)?;
         Ok(Way { queue, group, main: at, retries })
     }
@@ -193,7 +198,7 @@ impl Way {
         // One that was made for another queue of that name: a typed consumer would not read it.
         let (size, need) = (retries.payload_size(), main.payload_size());
         if size < need {
-            return Err(BuryError::TooSmall { queue: name.to_owned(), size, need });
+            return Err(BuryError::TooSmall { queue: name.into(), size, need });
         }
         Ok(retries)
     }
@@ -205,14 +210,15 @@ impl Way {
             Ok(producer.check_removed()?)
         };
         send().map_err(|fault| RequeueError::Send {
-            queue: self.retries.name().to_owned(),
+            queue: self.retries.mapped.name.shared().clone(),
             source: Box::new(fault),
         })?;
         // A new queue of that name would not know of the retries.
-        let system = |source| SystemError::new("look at the queue's file", source);
-        let join = |source| RequeueError::Join { queue: self.queue.clone(), source };
+        let queue = self.main.queue();
+        let system = self.main.system("look at the queue's file");
+        let join = |source| RequeueError::Join { queue: queue.clone(), source };
         if self.main.leases.removed().map_err(|fault| join(system(fault).into()))? {
-            return Err(join(ControlError::Removed.into()));
+            return Err(join(ControlError::Removed { queue: queue.clone() }.into()));
         }
         wake::everybody(&self.main.view);
         Ok(())

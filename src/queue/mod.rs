@@ -93,9 +93,9 @@ impl OpenOptions {
     pub fn open<M: Content + ?Sized>(&self, name: &str) -> Result<Queue<M>, OpenError> {
         let name = QueueName::new(name)?;
         let opened = open_shared(&name, &self.trust)?;
-        self.memory.apply(&opened.region)?;
-        opened.prepare_to_wake()?;
-        check_schema::<M>(&opened.config)?;
+        self.memory.apply(name.shared(), &opened.region)?;
+        opened.prepare_to_wake(&name)?;
+        check_schema::<M>(&name, &opened.config)?;
         let (mapped, _) = Mapped::new(name, opened)?;
         Ok(Queue::new(mapped, self.trust.clone(), self.timeout))
     }
@@ -112,7 +112,7 @@ impl OpenOptions {
     ) -> Result<Observer<M>, OpenError> {
         let name = QueueName::new(name)?;
         let opened = open_read_only(&name, &self.trust)?;
-        check_schema::<M>(&opened.config)?;
+        check_schema::<M>(&name, &opened.config)?;
         let (mapped, file) = Mapped::new(name, opened)?;
         Observer::new(Arc::new(mapped), file, start)
     }
@@ -142,7 +142,7 @@ impl OpenOptions {
 }
 
 /// Whether a queue holds what a handle for `M` expects. Bytes handles take any queue.
-fn check_schema<M: Content + ?Sized>(config: &Config) -> Result<(), OpenError> {
+fn check_schema<M: Content + ?Sized>(name: &QueueName, config: &Config) -> Result<(), OpenError> {
     let Some(schema) = M::SCHEMA else { return Ok(()) };
     if config.schema_hash == schema.hash && config.payload_size == schema.size as u64 {
         return Ok(());
@@ -152,6 +152,7 @@ fn check_schema<M: Content + ?Sized>(config: &Config) -> Result<(), OpenError> {
         hash => format!("messages {name:?} (fields {hash:016x}, {size} bytes)"),
     };
     Err(OpenError::WrongSchema {
+        queue: name.shared().clone(),
         found: show(config.schema_name(), config.schema_hash, config.payload_size),
         expected: show(schema.name, schema.hash, schema.size as u64),
     })
@@ -283,7 +284,7 @@ impl<M: Content + ?Sized> Queue<M> {
         let opened = open_read_only(&self.mapped.name, &self.trust)?;
         // All of it: what was checked when this queue was opened must still be true.
         if opened.config.as_bytes() != self.mapped.config.as_bytes() {
-            return Err(OpenError::NotFound { name: self.name().to_owned() });
+            return Err(OpenError::NotFound { queue: self.mapped.name.shared().clone() });
         }
         let (mapped, file) = Mapped::new(self.mapped.name.clone(), opened)?;
         Observer::new(Arc::new(mapped), file, start)

@@ -1,5 +1,6 @@
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::sys::mman::shm_unlink;
@@ -20,7 +21,7 @@ use crate::sync::Ordering;
 /// # Errors
 /// If /dev/shm cannot be read.
 pub fn list() -> Result<Vec<String>, SystemError> {
-    list_names().map_err(|e| SystemError::new("read /dev/shm", e))
+    list_names().map_err(|e| SystemError::of_no_queue("read /dev/shm", e))
 }
 
 /// Removes the queue called `name`: it loses its name at once, and its memory goes with the last process
@@ -37,14 +38,16 @@ pub fn remove(name: &str, force: bool) -> Result<(), RemoveError> {
 /// The same, for queues of other users, too.
 pub(super) fn remove_trusting(name: &str, force: bool, trust: &Trust) -> Result<(), RemoveError> {
     let name = QueueName::new(name)?;
+    let queue = name.shared().clone();
+    let look = |source| look(&queue, source);
     // A queue in the wrong hands or of another version can be removed, if the system allows it, but
     // only by force: who uses it cannot be told.
     match open_shared(&name, trust) {
         Ok(opened) => {
             // Where the kernel refuses, those who are overlooked below wake by the bounds of their sleeps.
-            let _ = opened.prepare_to_wake();
+            let _ = opened.prepare_to_wake(&name);
             let (mapped, leases) = Mapped::new(name, opened)?;
-            let control = ControlGuard::take(mapped.view(), &leases, CONTROL_TIMEOUT);
+            let control = ControlGuard::take(&mapped.name, mapped.view(), &leases, CONTROL_TIMEOUT);
             // Whoever is stuck in a control operation does not keep a queue that is removed by force.
             let _control = match control {
                 Err(_) if force => None,
@@ -52,26 +55,25 @@ pub(super) fn remove_trusting(name: &str, force: bool, trust: &Trust) -> Result<
             };
             let pids = role_holders(mapped.view(), &leases).map_err(look)?;
             if !force && !pids.is_empty() {
-                let name = mapped.name.as_str().to_owned();
-                return Err(RemoveError::Busy { name, pids: Pids(pids) });
+                return Err(RemoveError::Busy { queue, pids: Pids(pids) });
             }
             unlink(&mapped.name, leases.id().map_err(look)?)?;
             wake::everybody(mapped.view());
             wake::space(mapped.view());
             Ok(())
         }
-        Err(OpenError::NotFound { name }) => Err(RemoveError::NotFound { name }),
+        Err(OpenError::NotFound { queue }) => Err(RemoveError::NotFound { queue }),
         // It may not even be readable; taking a name away needs nothing but the directory.
         Err(_) if force => {
             let meta = std::fs::symlink_metadata(shm_path(&name.object())).map_err(look)?;
             unlink(&name, (meta.dev(), meta.ino()))
         }
-        Err(source) => Err(RemoveError::Unreadable { name: name.as_str().to_owned(), source }),
+        Err(source) => Err(RemoveError::Unreadable { queue, source }),
     }
 }
 
-fn look(source: io::Error) -> SystemError {
-    SystemError::new("look at the queue's file", source)
+fn look(queue: &Arc<str>, source: io::Error) -> SystemError {
+    SystemError::new(queue, "look at the queue's file", source)
 }
 
 fn role_holders(view: &View, leases: &LeaseFile) -> io::Result<Vec<u32>> {
@@ -92,15 +94,16 @@ fn role_holders(view: &View, leases: &LeaseFile) -> io::Result<Vec<u32>> {
 
 /// Takes the name away, if it still is that of the object with this device and inode.
 fn unlink(name: &QueueName, id: (u64, u64)) -> Result<(), RemoveError> {
-    let not_found = || RemoveError::NotFound { name: name.as_str().to_owned() };
+    let queue = name.shared();
+    let not_found = || RemoveError::NotFound { queue: queue.clone() };
     match std::fs::symlink_metadata(shm_path(&name.object())) {
         Ok(meta) if (meta.dev(), meta.ino()) == id => {}
         Ok(_) => return Err(not_found()),
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Err(not_found()),
-        Err(fault) => return Err(look(fault).into()),
+        Err(fault) => return Err(look(queue, fault).into()),
     }
     shm_unlink(name.object().as_str()).map_err(|errno| match errno {
         Errno::ENOENT => not_found(),
-        errno => SystemError::new("remove the queue's name", errno).into(),
+        errno => SystemError::new(queue, "remove the queue's name", errno).into(),
     })
 }

@@ -62,8 +62,8 @@ impl Undertaker for ToQueue {
             match self.send(&queue, letter.kind) {
                 // Removed since the last letter: there may be a new one, or one is to be made.
                 Err(
-                    BuryError::Join(JoinError::Control(ControlError::Removed))
-                    | BuryError::Send(SendError::Removed(_)),
+                    BuryError::Join(JoinError::Control(ControlError::Removed { .. }))
+                    | BuryError::Send(SendError::Removed { .. }),
                 ) => {}
                 sent => {
                     self.queue = sent.is_ok().then_some(queue);
@@ -104,7 +104,7 @@ pub(super) fn letter_queue(
             Ok(queue)
         }
         Some(carries) => {
-            let (queue, group) = (name.to_owned(), group.name.clone());
+            let (queue, group) = (queue.mapped.name.shared().clone(), group.name.clone());
             Err(BuryError::NotForLetters { queue, carries, group })
         }
     }

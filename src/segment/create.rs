@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, posix_fallocate, renameat2};
@@ -27,13 +28,15 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    pub(crate) fn apply(self, region: &Region) -> Result<(), SystemError> {
+    pub(crate) fn apply(self, queue: &Arc<str>, region: &Region) -> Result<(), SystemError> {
         if self.prefault {
-            region.prefault().map_err(|e| SystemError::new("prefault the queue's memory", e))?;
+            region
+                .prefault()
+                .map_err(|e| SystemError::new(queue, "prefault the queue's memory", e))?;
         }
         if self.lock {
             let doing = "lock the queue's memory (raise RLIMIT_MEMLOCK, ulimit -l)";
-            region.lock().map_err(|e| SystemError::new(doing, e))?;
+            region.lock().map_err(|e| SystemError::new(queue, doing, e))?;
         }
         Ok(())
     }
@@ -58,22 +61,23 @@ pub(crate) fn create(
 ) -> Result<(Region, LeaseFile), CreateError> {
     sweep();
     if shm_path(&plan.name.object()).exists() {
-        return Err(CreateError::Exists { name: plan.name.as_str().to_owned() });
+        return Err(CreateError::Exists { queue: plan.name.shared().clone() });
     }
+    let queue = plan.name.shared();
     let need = plan.size as u64;
     if file_size::limit().is_some_and(|limit| limit < need) {
-        return Err(too_large(need));
+        return Err(too_large(queue, need));
     }
     let free = FreeMemory::of(&shm_dir());
     if !free.fits(need) {
-        return Err(no_room(need, free));
+        return Err(no_room(queue, need, free));
     }
-    let make = |source| SystemError::new("create the queue's shared memory", source);
+    let make = |source| SystemError::new(queue, "create the queue's shared memory", source);
     for _ in 0..TRIES {
         let temporary = Temporary(Some(name::temporary(random())));
         let region = match Region::make(temporary.object(), plan.size) {
             // The limit was lowered meanwhile.
-            Err(fault) if file_size::is_beyond(&fault) => return Err(too_large(need)),
+            Err(fault) if file_size::is_beyond(&fault) => return Err(too_large(queue, need)),
             made => made.map_err(make)?,
         };
         let leases = match LeaseFile::open(temporary.object(), true) {
@@ -98,25 +102,26 @@ fn finish(
     leases: LeaseFile,
     fill: impl FnOnce(&Region) -> Result<(), CreateError>,
 ) -> Result<(Region, LeaseFile), CreateError> {
+    let queue = plan.name.shared();
     let need = plan.size as u64;
-    let system = |doing| move |source: io::Error| SystemError::new(doing, source);
+    let system = |doing| move |source: io::Error| SystemError::new(queue, doing, source);
     let file = leases.file().map_err(system("create the queue's shared memory"))?;
     // Before the first touch: later a full file system would be a SIGBUS.
     allocate(file, plan.size).map_err(|errno| match errno {
-        Errno::ENOSPC | Errno::ENOMEM => no_room(need, FreeMemory::of(&shm_dir())),
-        errno => SystemError::new("allocate the queue's shared memory", errno).into(),
+        Errno::ENOSPC | Errno::ENOMEM => no_room(queue, need, FreeMemory::of(&shm_dir())),
+        errno => SystemError::new(queue, "allocate the queue's shared memory", errno).into(),
     })?;
-    plan.memory.apply(&region)?;
+    plan.memory.apply(queue, &region)?;
     fill(&region)?;
     let mode = Mode::from_bits_truncate(plan.mode);
-    fchmod(file, mode).map_err(|e| SystemError::new("set the queue's permissions", e))?;
+    fchmod(file, mode).map_err(|e| SystemError::new(queue, "set the queue's permissions", e))?;
     let (from, to) = (shm_path(temporary.object()), shm_path(&plan.name.object()));
     match renameat2(AT_FDCWD, &from, AT_FDCWD, &to, RenameFlags::RENAME_NOREPLACE) {
         Ok(()) => temporary.0 = None,
         Err(Errno::EEXIST) => {
-            return Err(CreateError::Exists { name: plan.name.as_str().to_owned() });
+            return Err(CreateError::Exists { queue: plan.name.shared().clone() });
         }
-        Err(errno) => return Err(SystemError::new("give the queue its name", errno).into()),
+        Err(errno) => return Err(SystemError::new(queue, "give the queue its name", errno).into()),
     }
     crate::ring::lease::give_back(&leases, lease_byte::CONTROL);
     Ok((region, leases))
@@ -136,12 +141,13 @@ fn allocate(file: &File, size: usize) -> nix::Result<()> {
     Ok(())
 }
 
-fn too_large(need: u64) -> CreateError {
-    CreateError::FileSize { need, limit: file_size::limit().unwrap_or(0) }
+fn too_large(queue: &Arc<str>, need: u64) -> CreateError {
+    CreateError::FileSize { queue: queue.clone(), need, limit: file_size::limit().unwrap_or(0) }
 }
 
-fn no_room(need: u64, free: FreeMemory) -> CreateError {
+fn no_room(queue: &Arc<str>, need: u64, free: FreeMemory) -> CreateError {
     CreateError::NoRoom {
+        queue: queue.clone(),
         need,
         file_system: Free(free.file_system),
         machine: Free(free.machine),

@@ -11,6 +11,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::mman::shm_open;
 use nix::sys::stat::{Mode, fstat};
 
+use super::name::QueueName;
 use crate::error::{ControlError, SystemError};
 use crate::layout::{View, lease_byte};
 use crate::ring::control::free_half_made;
@@ -157,20 +158,24 @@ const LOOK_EVERY: Duration = Duration::from_micros(50);
 impl<'a> ControlGuard<'a> {
     /// Waits for the control lease, at most `timeout`.
     pub(crate) fn take(
+        name: &QueueName,
         view: &'a View,
         leases: &'a LeaseFile,
         timeout: Duration,
     ) -> Result<ControlGuard<'a>, ControlError> {
+        let queue = name.shared();
         if leases.forked() {
-            return Err(ControlError::Forked);
+            return Err(ControlError::Forked { queue: queue.clone() });
         }
         let since = Instant::now();
-        let system = |source| SystemError::new("lock the queue for a control operation", source);
+        let system =
+            |source| SystemError::new(queue, "lock the queue for a control operation", source);
         while !try_take(leases, lease_byte::CONTROL).map_err(system)? {
             if since.elapsed() >= timeout {
                 // Relaxed: for people to read.
                 let pid = view.control().holder.load(Ordering::Relaxed) as u32;
-                return Err(ControlError::Timeout { pid, waited_ms: timeout.as_millis() as u64 });
+                let (queue, waited_ms) = (queue.clone(), timeout.as_millis() as u64);
+                return Err(ControlError::Timeout { queue, pid, waited_ms });
             }
             std::thread::sleep(LOOK_EVERY);
         }
@@ -178,7 +183,7 @@ impl<'a> ControlGuard<'a> {
         // Relaxed: for people to read.
         view.control().holder.store(u64::from(std::process::id()), Ordering::Relaxed);
         if leases.removed().map_err(system)? {
-            return Err(ControlError::Removed);
+            return Err(ControlError::Removed { queue: queue.clone() });
         }
         free_half_made(view);
         Ok(guard)

@@ -1,6 +1,7 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::error::NameError;
 use crate::layout::config::QUEUE_NAME_MAX;
@@ -11,9 +12,9 @@ const PREFIX: &str = "slipring.";
 /// Objects that are still being made; no queue's name begins like this.
 const TEMPORARY: &str = "slipring-new.";
 
-/// A name that may be a queue's.
+/// A name that may be a queue's. Shared: every error about the queue has it, and allocates nothing for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct QueueName(String);
+pub(crate) struct QueueName(Arc<str>);
 
 /// Checks a name against the characters and length that are allowed.
 pub(crate) fn check_name(name: &str, what: &'static str, max: usize) -> Result<(), NameError> {
@@ -28,10 +29,15 @@ pub(crate) fn check_name(name: &str, what: &'static str, max: usize) -> Result<(
 impl QueueName {
     pub(crate) fn new(name: &str) -> Result<QueueName, NameError> {
         check_name(name, "queue", QUEUE_NAME_MAX)?;
-        Ok(QueueName(name.to_owned()))
+        Ok(QueueName(name.into()))
     }
 
     pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// For an error.
+    pub(crate) fn shared(&self) -> &Arc<str> {
         &self.0
     }
 
@@ -48,7 +54,7 @@ impl QueueName {
 
 impl From<QueueName> for String {
     fn from(name: QueueName) -> String {
-        name.0
+        name.0.as_ref().to_owned()
     }
 }
 
@@ -88,7 +94,7 @@ pub(crate) fn temporaries() -> io::Result<Vec<String>> {
 /// Names of all queues on this machine, sorted.
 pub(crate) fn list_names() -> io::Result<Vec<String>> {
     let names = objects(PREFIX)?;
-    let name = |object: String| QueueName::new(&object[PREFIX.len()..]).ok().map(|name| name.0);
+    let name = |object: String| QueueName::new(&object[PREFIX.len()..]).ok().map(String::from);
     Ok(names.into_iter().filter_map(name).collect())
 }
 

@@ -1,6 +1,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::Arc;
 
 use zerocopy::FromZeros;
 use zerocopy::IntoBytes;
@@ -22,15 +23,25 @@ pub(crate) struct Trust {
 impl Trust {
     /// Root may look at everybody's queues, but not take part in them unasked. An owner that may be anybody
     /// is nobody's choice.
-    fn check(&self, file: &File, owner: u32, only_look: bool) -> Result<(), OpenError> {
+    fn check(
+        &self,
+        queue: &Arc<str>,
+        file: &File,
+        owner: u32,
+        only_look: bool,
+    ) -> Result<(), OpenError> {
         let me = nix::unistd::geteuid();
         let allowed =
             owner == me.as_raw() || self.uids.contains(&owner) || (only_look && me.is_root());
-        let ask = |source| SystemError::new("find out whose the queue is", source);
+        let ask = |source| SystemError::new(queue, "find out whose the queue is", source);
         if !users::is_one_user(file, owner).map_err(ask)? {
-            return Err(OpenError::UnknownOwner { uid: owner });
+            return Err(OpenError::UnknownOwner { queue: queue.clone(), uid: owner });
         }
-        if allowed { Ok(()) } else { Err(OpenError::ForeignOwner { uid: owner }) }
+        if allowed {
+            Ok(())
+        } else {
+            Err(OpenError::ForeignOwner { queue: queue.clone(), uid: owner })
+        }
     }
 }
 
@@ -46,12 +57,11 @@ pub(crate) struct Opened {
 impl Opened {
     /// Before its first role, a process sees to it that those who are about to sleep reach it. Falling back
     /// alone would not do: they go by the queue's mode.
-    pub(crate) fn prepare_to_wake(&self) -> Result<(), SystemError> {
+    pub(crate) fn prepare_to_wake(&self, name: &QueueName) -> Result<(), SystemError> {
         let doing = "register with membarrier(2), which the queue's wake mode needs";
         match self.config.wake() {
-            WakeMode::Membarrier => {
-                membarrier::register().map_err(|fault| SystemError::new(doing, fault))
-            }
+            WakeMode::Membarrier => membarrier::register()
+                .map_err(|fault| SystemError::new(name.shared(), doing, fault)),
             WakeMode::None | WakeMode::Fence => Ok(()),
         }
     }
@@ -63,7 +73,8 @@ const TRIES: usize = 8;
 /// Opens for reading and writing.
 pub(crate) fn open_shared(name: &QueueName, trust: &Trust) -> Result<Opened, OpenError> {
     let object = name.object();
-    let map = |source| SystemError::new("map the queue's shared memory", source);
+    let queue = name.shared();
+    let map = |source| SystemError::new(queue, "map the queue's shared memory", source);
     for _ in 0..TRIES {
         let leases = open_file(name, true)?;
         let (config, geo) = read_config(name, &leases, trust, false)?;
@@ -83,7 +94,8 @@ pub(crate) fn open_shared(name: &QueueName, trust: &Trust) -> Result<Opened, Ope
 
 /// Opens for reading only: through one descriptor, which is mapped and never holds a lease.
 pub(crate) fn open_read_only(name: &QueueName, trust: &Trust) -> Result<Opened, OpenError> {
-    let map = |source| SystemError::new("map the queue's shared memory", source);
+    let queue = name.shared();
+    let map = |source| SystemError::new(queue, "map the queue's shared memory", source);
     let leases = open_file(name, false)?;
     let (config, geo) = read_config(name, &leases, trust, true)?;
     let region = Region::read_only(leases.file().map_err(map)?, geo.total).map_err(map)?;
@@ -91,9 +103,10 @@ pub(crate) fn open_read_only(name: &QueueName, trust: &Trust) -> Result<Opened, 
 }
 
 fn open_file(name: &QueueName, write: bool) -> Result<LeaseFile, OpenError> {
+    let queue = name.shared();
     LeaseFile::open(&name.object(), write).map_err(|fault| match fault.kind() {
-        io::ErrorKind::NotFound => OpenError::NotFound { name: name.as_str().to_owned() },
-        _ => SystemError::new("open the queue's shared memory", fault).into(),
+        io::ErrorKind::NotFound => OpenError::NotFound { queue: queue.clone() },
+        _ => SystemError::new(queue, "open the queue's shared memory", fault).into(),
     })
 }
 
@@ -104,37 +117,43 @@ fn read_config(
     trust: &Trust,
     only_look: bool,
 ) -> Result<(Config, Geometry), OpenError> {
-    let read = |source| SystemError::new("read the queue's header", source);
+    let queue = name.shared();
+    let read = |source| SystemError::new(queue, "read the queue's header", source);
     let file = leases.file().map_err(read)?;
     let meta = file.metadata().map_err(read)?;
-    trust.check(file, meta.uid(), only_look)?;
+    trust.check(queue, file, meta.uid(), only_look)?;
+    let wrong_size = |expected: usize| OpenError::WrongSize {
+        queue: queue.clone(),
+        expected: expected as u64,
+        found: meta.len(),
+    };
     let mut config = Config::new_zeroed();
     if !meta.is_file() {
-        return Err(OpenError::NotAQueue { name: name.as_str().to_owned() });
+        return Err(OpenError::NotAQueue { queue: queue.clone() });
     }
     let head = (meta.len() as usize).min(CONFIG_BYTES);
     file.read_exact_at(&mut config.as_mut_bytes()[..head], 0).map_err(read)?;
     if config.magic != MAGIC {
-        return Err(OpenError::NotAQueue { name: name.as_str().to_owned() });
+        return Err(OpenError::NotAQueue { queue: queue.clone() });
     }
     if meta.len() < CONFIG_BYTES as u64 {
-        return Err(OpenError::WrongSize { expected: CONFIG_BYTES as u64, found: meta.len() });
+        return Err(wrong_size(CONFIG_BYTES));
     }
+    let unsupported = |what| OpenError::Unsupported { queue: queue.clone(), what };
+    let damaged = |what| OpenError::Damaged { queue: queue.clone(), what };
     let geo = config.check().map_err(|fault| match fault {
-        ConfigFault::Magic => OpenError::NotAQueue { name: name.as_str().to_owned() },
-        ConfigFault::Version(found) => OpenError::WrongVersion { found, supported: VERSION },
-        ConfigFault::Features(bits) => {
-            OpenError::Unsupported { what: format!("feature bits {bits:#x}") }
+        ConfigFault::Magic => OpenError::NotAQueue { queue: queue.clone() },
+        ConfigFault::Version(found) => {
+            OpenError::WrongVersion { queue: queue.clone(), found, supported: VERSION }
         }
-        ConfigFault::WakeMode(mode) => OpenError::Unsupported { what: format!("wake mode {mode}") },
-        ConfigFault::SlotFormat(format) => {
-            OpenError::Unsupported { what: format!("slot format {format}") }
-        }
-        ConfigFault::Checksum => OpenError::Damaged { what: "its checksum does not match" },
-        ConfigFault::Field(what) => OpenError::Damaged { what },
+        ConfigFault::Features(bits) => unsupported(format!("feature bits {bits:#x}")),
+        ConfigFault::WakeMode(mode) => unsupported(format!("wake mode {mode}")),
+        ConfigFault::SlotFormat(format) => unsupported(format!("slot format {format}")),
+        ConfigFault::Checksum => damaged("its checksum does not match"),
+        ConfigFault::Field(what) => damaged(what),
     })?;
     if meta.len() != geo.total as u64 {
-        return Err(OpenError::WrongSize { expected: geo.total as u64, found: meta.len() });
+        return Err(wrong_size(geo.total));
     }
     Ok((config, geo))
 }

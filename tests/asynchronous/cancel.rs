@@ -99,7 +99,9 @@ fn dropped_futures_lose_no_message_and_repeat_none() {
                         see(message.sequence(), message.attempts());
                         message.ack();
                     }
-                    Err(fault) => break assert!(matches!(fault, RecvError::Closed), "{fault:?}"),
+                    Err(fault) => {
+                        break assert!(matches!(fault, RecvError::Closed { .. }), "{fault:?}");
+                    }
                 }
             }
         });

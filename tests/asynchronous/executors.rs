@@ -49,7 +49,7 @@ async fn receive(mut consumer: AsyncConsumer, received: Arc<AtomicU64>) {
                 received.fetch_add(batch.len() as u64, Ordering::Relaxed);
                 batch.ack();
             }
-            Err(RecvError::Closed) => return,
+            Err(RecvError::Closed { .. }) => return,
             Err(fault) => panic!("{fault}"),
         }
     }
@@ -115,7 +115,7 @@ fn a_removed_queue_is_an_error() {
     let mut producer = queue.producer().unwrap().into_async();
     let receives = async {
         let fault = consumer.recv().await.map(drop).unwrap_err();
-        assert!(matches!(fault, RecvError::Removed), "{fault:?}");
+        assert!(matches!(fault, RecvError::Removed { .. }), "{fault:?}");
     };
     let removes = async { slipring::remove(&name, true).unwrap() };
     futures::executor::block_on(async {
@@ -124,7 +124,7 @@ fn a_removed_queue_is_an_error() {
             Ok(_) => producer.send("z").await.unwrap_err(),
             Err(fault) => fault.source,
         };
-        assert!(matches!(fault, SendError::Removed(_)), "{fault:?}");
+        assert!(matches!(fault, SendError::Removed { .. }), "{fault:?}");
     });
 }
 

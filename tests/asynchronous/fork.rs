@@ -38,12 +38,12 @@ fn a_child_waits_with_a_thread_of_its_own() {
     let status = fork(|| {
         let Some(mut before) = waits.take() else { return 90 };
         let polled = before.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        let forked = matches!(polled, Poll::Ready(Err(RecvError::Forked)));
+        let forked = matches!(polled, Poll::Ready(Err(RecvError::Forked { .. })));
         drop(polled);
         drop(before);
         let sent = block_on(producer.send("x"));
         let own = waits_and_is_woken(&other);
-        first_failure(&[forked, matches!(sent, Err(SendError::Forked)), own == Some(true)])
+        first_failure(&[forked, matches!(sent, Err(SendError::Forked { .. })), own == Some(true)])
     });
     assert_eq!(status, 0);
     // The parent's goes on.
@@ -64,7 +64,7 @@ fn a_stream_refuses_in_a_child() {
     let status = fork(|| {
         // Its last message is not acked, and is not the child's to ack.
         let next = block_on(messages.next());
-        i32::from(!matches!(next, Some(Err(RecvError::Forked))))
+        i32::from(!matches!(next, Some(Err(RecvError::Forked { .. }))))
     });
     assert_eq!(status, 0);
     assert_eq!(block_on(messages.next()).unwrap().unwrap().sequence(), 1);

@@ -79,7 +79,7 @@ fn an_error_ends_the_stream() {
     let mut consumer = queue.consumer("g").unwrap().into_async();
     slipring::remove(&name, true).unwrap();
     let mut messages = consumer.messages();
-    assert!(matches!(block_on(messages.next()), Some(Err(RecvError::Removed))));
+    assert!(matches!(block_on(messages.next()), Some(Err(RecvError::Removed { .. }))));
     assert!(block_on(messages.next()).is_none());
 }
 

@@ -27,7 +27,7 @@ async fn receive(consumer: Readiness<Consumer>) {
                 message.ack();
             }
             Ok(None) => ready.clear_ready(),
-            Err(RecvError::Closed) => break assert_eq!(next, COUNT),
+            Err(RecvError::Closed { .. }) => break assert_eq!(next, COUNT),
             Err(fault) => panic!("{fault}"),
         }
     }
@@ -105,7 +105,7 @@ fn epoll_waits_for_several() {
                             batch.ack();
                         }
                         Ok(None) => break,
-                        Err(RecvError::Closed) => {
+                        Err(RecvError::Closed { .. }) => {
                             epoll.delete(consumers[at].as_fd()).unwrap();
                             open -= 1;
                             break;

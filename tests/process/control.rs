@@ -60,7 +60,7 @@ fn a_stopped_holder_of_the_control_lease_is_named_and_holds_up_no_message() {
     holder.stop();
     let times_out = |done: Result<(), JoinError>| {
         let fault = done.unwrap_err();
-        let JoinError::Control(ControlError::Timeout { pid, waited_ms }) = fault else {
+        let JoinError::Control(ControlError::Timeout { pid, waited_ms, .. }) = fault else {
             panic!("{fault}")
         };
         assert_eq!((pid, waited_ms), (holder.pid(), 40));

@@ -56,20 +56,20 @@ fn a_killed_producer_is_noticed_and_a_stopped_one_is_not_gone() {
         producer.kill();
         waits.map(|wait| {
             let (consumer, fault, at) = wait.join().unwrap();
-            assert!(matches!(fault, Some(RecvError::ProducerGone)), "{fault:?}");
+            assert!(matches!(fault, Some(RecvError::ProducerGone { .. })), "{fault:?}");
             assert!(at >= killed && at - killed < LONG);
             consumer
         })
     });
     // Again and again, until there is one.
     for consumer in &mut consumers {
-        assert!(matches!(consumer.recv_timeout(LONG), Err(RecvError::ProducerGone)));
+        assert!(matches!(consumer.recv_timeout(LONG), Err(RecvError::ProducerGone { .. })));
     }
     let mut next = Child::start(&format!("produce {}", &*name));
     next.expect("sent");
     for consumer in &mut consumers {
         consumer.recv_timeout(LONG).unwrap().ack();
-        assert!(matches!(consumer.recv_timeout(SHORT), Err(RecvError::Timeout)));
+        assert!(matches!(consumer.recv_timeout(SHORT), Err(RecvError::Timeout { .. })));
     }
     next.say("more");
     next.expect("sent");
@@ -77,6 +77,6 @@ fn a_killed_producer_is_noticed_and_a_stopped_one_is_not_gone() {
     // What it sent comes before the word that it is gone.
     for consumer in &mut consumers {
         consumer.recv_timeout(LONG).unwrap().ack();
-        assert!(matches!(consumer.recv_timeout(LONG), Err(RecvError::ProducerGone)));
+        assert!(matches!(consumer.recv_timeout(LONG), Err(RecvError::ProducerGone { .. })));
     }
 }

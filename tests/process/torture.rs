@@ -52,7 +52,7 @@ pub(crate) fn compete(name: &str, max: usize) {
     loop {
         let batch = match member.batch(max) {
             Ok(batch) => batch,
-            Err(RecvError::Removed) => return,
+            Err(RecvError::Removed { .. }) => return,
             Err(fault) => panic!("{fault}"),
         };
         for delivered in &batch {

@@ -38,11 +38,11 @@ pub(crate) fn run(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<()
     loop {
         let batch = match consumer.batch_timeout(args.batch, SLICE) {
             Ok(batch) => batch,
-            Err(RecvError::Timeout) => {
+            Err(RecvError::Timeout { .. }) => {
                 stop.check()?;
                 continue;
             }
-            Err(RecvError::Closed) => break,
+            Err(RecvError::Closed { .. }) => break,
             Err(fault) => return Err(fault.into()),
         };
         if first.is_none() {

@@ -140,19 +140,19 @@ impl<'a> Worker<'a> {
             let patience = if holds { Duration::ZERO } else { self.slice() };
             let message = match consumer.recv_timeout(patience) {
                 Ok(message) => message,
-                Err(RecvError::Timeout) if again => {
+                Err(RecvError::Timeout { .. }) if again => {
                     // It came through a queue of retries that cannot be read for now.
                     self.board().put_back();
                     again = false;
                     continue;
                 }
                 // It comes in turn with others.
-                Err(RecvError::Timeout) if holds => continue,
-                Err(RecvError::Timeout) => {
+                Err(RecvError::Timeout { .. }) if holds => continue,
+                Err(RecvError::Timeout { .. }) => {
                     self.check_patience()?;
                     continue;
                 }
-                Err(RecvError::Closed) => {
+                Err(RecvError::Closed { .. }) => {
                     // No job has a message: that would not be acked.
                     self.board().closed = true;
                     return Ok(());

@@ -107,12 +107,12 @@ impl Reading<'_> {
             self.stop.check()?;
             let message = match self.observer.recv_timeout(patience.slice()) {
                 Ok(message) => message,
-                Err(RecvError::Timeout) => {
+                Err(RecvError::Timeout { .. }) => {
                     self.output.flush(self.stop)?;
                     patience.check(self.output)?;
                     continue;
                 }
-                Err(RecvError::Closed) => break,
+                Err(RecvError::Closed { .. }) => break,
                 Err(fault) => return Err(fault.into()),
             };
             // It may have been overtaken by the producer, and gone on further up.

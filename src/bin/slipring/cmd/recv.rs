@@ -87,11 +87,13 @@ fn receive(
         let max = args.batch.min(left) as usize;
         let batch = match consumer.batch_timeout(max, patience.slice()) {
             Ok(batch) => batch,
-            Err(RecvError::Timeout) => {
+            Err(RecvError::Timeout { .. }) => {
                 patience.check(output)?;
                 continue;
             }
-            Err(RecvError::Closed) => return at_the_end(&args.name, totals.messages, args.count),
+            Err(RecvError::Closed { .. }) => {
+                return at_the_end(&args.name, totals.messages, args.count);
+            }
             Err(fault) => return Err(dead::receive_failed(&args.name, fault)),
         };
         let mut bytes = 0;

@@ -68,15 +68,15 @@ fn watch(
                 losses.report();
                 match observer.recv_timeout(slice) {
                     Ok(message) => message,
-                    Err(RecvError::Timeout) => {
+                    Err(RecvError::Timeout { .. }) => {
                         patience.check(output)?;
                         continue;
                     }
-                    Err(RecvError::Closed) => break,
+                    Err(RecvError::Closed { .. }) => break,
                     Err(fault) => return Err(fault.into()),
                 }
             }
-            Err(RecvError::Closed) => break,
+            Err(RecvError::Closed { .. }) => break,
             Err(fault) => {
                 output.flush(stop)?;
                 return Err(fault.into());

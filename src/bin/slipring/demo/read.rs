@@ -25,7 +25,7 @@ pub(crate) fn consume(name: &str, group: &str, stop: &Stop) -> Result<(), Failur
         findings.report()?;
         let batch = match consumer.batch_timeout(BATCH, SLICE) {
             Ok(batch) => batch,
-            Err(RecvError::Timeout) => continue,
+            Err(RecvError::Timeout { .. }) => continue,
             Err(fault) => return Err(fault.into()),
         };
         for message in &batch {
@@ -48,7 +48,7 @@ pub(crate) fn observe(name: &str, stop: &Stop) -> Result<(), Failure> {
         for _ in 0..BATCH {
             let message = match observer.recv_timeout(SLICE) {
                 Ok(message) => message,
-                Err(RecvError::Timeout) => break,
+                Err(RecvError::Timeout { .. }) => break,
                 Err(fault) => return Err(fault.into()),
             };
             findings.next += message.missed();

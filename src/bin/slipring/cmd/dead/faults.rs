@@ -30,7 +30,7 @@ pub(super) fn work_failed(of: &LettersArgs, fault: RequeueError) -> Failure {
         RequeueError::Join { source: JoinError::ConsumerTaken { .. }, .. } => {
             vec!["only one can purge or requeue at a time: try again when it is done".to_owned()]
         }
-        RequeueError::Join { queue, source: JoinError::NoSuchGroup { group } } => vec![
+        RequeueError::Join { queue, source: JoinError::NoSuchGroup { group, .. } } => vec![
             format!("slipring group add {queue} {group}  (with --shared, if it was shared)"),
             purge_one(),
         ],

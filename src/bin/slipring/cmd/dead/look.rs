@@ -166,7 +166,7 @@ fn each(
         let seen = match observer.recv_timeout(SLICE) {
             Ok(seen) => seen,
             // They went while this looked.
-            Err(RecvError::Timeout | RecvError::Closed) => break,
+            Err(RecvError::Timeout { .. } | RecvError::Closed { .. }) => break,
             Err(fault) => return Err(fault.into()),
         };
         let letter = DeadLetter::parse(seen.kind(), &seen);

@@ -1,0 +1,214 @@
+//! What errors say: which queue, and everything once.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
+
+mod common;
+
+use std::error::Error;
+use std::time::Duration;
+
+use common::TempName;
+use slipring::{
+    AckError, BuryError, DeadLetters, Group, JoinError, OpenError, OpenOptions, Queue, RecvError,
+    Select, SendError, Start,
+};
+
+const SOON: Duration = Duration::from_millis(1);
+
+slipring::message! { struct Order { id: u64 } }
+
+/// Names the queue, and says nothing twice: its sources add to what it says itself.
+#[track_caller]
+fn complete(fault: impl Error, queue: &str) {
+    let text = fault.to_string();
+    assert!(text.contains(&format!("{queue:?}")), "{text}");
+    assert_eq!(text.matches(&format!("{queue:?}")).count(), 1, "{text}");
+    let sources = std::iter::successors(fault.source(), |fault| (*fault).source());
+    for source in sources {
+        assert!(!text.contains(&source.to_string()), "{text} / {source}");
+    }
+}
+
+#[track_caller]
+fn failed<T, E>(outcome: Result<T, E>) -> E {
+    outcome.map(drop).expect_err("it should have failed")
+}
+
+#[test]
+fn a_queue_that_cannot_be_made_is_named() {
+    let name = TempName::new("unmade");
+    let create = |change: fn(slipring::Builder) -> slipring::Builder| {
+        failed(change(Queue::builder(&name)).create())
+    };
+    complete(create(|new| new.capacity(0)), &name);
+    complete(create(|new| new.payload_size(0)), &name);
+    complete(create(|new| new.schema_name(&"x".repeat(200))), &name);
+    complete(create(|new| new.permissions(0o400)), &name);
+    complete(create(|new| new.group("g").group("g")), &name);
+    complete(create(|new| new.capacity(1 << 24).payload_size(1 << 24)), &name);
+    let queue = Queue::builder(&name).create().unwrap();
+    complete(create(|new| new), &name);
+    complete(failed(Queue::builder(&name).message::<Order>().open_or_create()), &name);
+    drop(queue);
+}
+
+#[test]
+fn a_queue_that_cannot_be_opened_or_removed_is_named() {
+    let name = TempName::new("unopened");
+    complete(failed(Queue::<[u8]>::open(&name)), &name);
+    complete(failed(OpenOptions::new().snapshot(&name)), &name);
+    complete(failed(slipring::remove(&name, false)), &name);
+    std::fs::write(name.path(), "something else").unwrap();
+    complete(failed(Queue::<[u8]>::open(&name)), &name);
+    std::fs::remove_file(name.path()).unwrap();
+    // A directory: the system refuses to open it as a queue.
+    std::fs::create_dir(name.path()).unwrap();
+    let fault = failed(Queue::<[u8]>::open(&name));
+    assert!(matches!(&fault, OpenError::System(system) if system.queue() == Some(&*name)));
+    complete(fault, &name);
+    std::fs::remove_dir(name.path()).unwrap();
+    let queue = Queue::builder(&name).group("g").create().unwrap();
+    complete(failed(Queue::<Order>::open(&name)), &name);
+    let producer = queue.producer().unwrap();
+    complete(failed(slipring::remove(&name, false)), &name);
+    drop(producer);
+}
+
+#[test]
+fn a_role_that_cannot_be_had_names_its_queue() {
+    let name = TempName::new("unjoined");
+    let new = Queue::builder(&name).groups_max(2).consumers_max(1).group("g");
+    let queue = new.group(Group::named("s").shared()).create().unwrap();
+    let _producer = queue.producer().unwrap();
+    complete(failed(queue.producer()), &name);
+    let consumer = queue.consumer("g").unwrap();
+    complete(failed(queue.consumer("g")), &name);
+    complete(failed(queue.remove_group("g")), &name);
+    complete(failed(queue.remove_group("h")), &name);
+    complete(failed(queue.add_group("g")), &name);
+    complete(failed(queue.add_group("h")), &name);
+    complete(failed(queue.consumer(Group::named("s").shared())), &name);
+    drop(consumer);
+    let fault = failed(queue.consumer("s"));
+    assert!(fault.to_string().contains("is shared, not exclusive"), "{fault}");
+    assert!(fault.to_string().contains("Group::shared"), "{fault}");
+    complete(fault, &name);
+    complete(failed(queue.consumer(Group::named("g").shared())), &name);
+    queue.remove_group("g").unwrap();
+    complete(failed(queue.add_group(Group::named("g").start(Start::Sequence(1)))), &name);
+    let fault = failed(queue.add_group(Group::named("g").dead_letters_to(&*name)));
+    assert!(matches!(fault, JoinError::DeadLetterLoop { .. }), "{fault}");
+    slipring::remove(&name, true).unwrap();
+    complete(failed(queue.consumer("g")), &name);
+}
+
+#[test]
+fn a_message_that_cannot_be_sent_names_its_queue() {
+    let name = TempName::new("unsent");
+    let shape = Queue::builder(&name).capacity(2).payload_size(8).group("g");
+    let queue = shape.clone().create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    complete(failed(producer.try_send(&[0; 9])), &name);
+    complete(failed(producer.try_reserve(3)), &name);
+    let fault = failed(producer.send_batch_timeout(["a", "b", "c"], SOON));
+    assert_eq!(fault.sent, 2);
+    complete(fault, &name);
+    let fault = failed(producer.try_send("c"));
+    assert!(matches!(&fault, SendError::Full(full) if full.queue() == &*name), "{fault}");
+    complete(fault, &name);
+    complete(failed(producer.send_timeout("c", SOON)), &name);
+    slipring::remove(&name, true).unwrap();
+    complete(failed(producer.send("c")), &name);
+    drop(producer);
+    let queue = shape.base_sequence((1 << 56) - 2).create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let fault = (0..3).find_map(|_| producer.try_send("d").err()).unwrap();
+    assert!(matches!(fault, SendError::Exhausted { .. }), "{fault}");
+    complete(fault, &name);
+    drop(producer);
+    slipring::remove(&name, true).unwrap();
+    let queue = Queue::builder(&name).message::<Order>().create().unwrap();
+    drop(queue);
+    let queue: Queue = Queue::open(&name).unwrap();
+    complete(failed(queue.producer().unwrap().try_send("short")), &name);
+}
+
+#[test]
+fn what_cannot_be_received_names_its_queue() {
+    let name = TempName::new("unreceived");
+    let queue = Queue::builder(&name).group("g").create().unwrap();
+    let mut consumer = queue.consumer("g").unwrap();
+    let mut observer = queue.observer(Start::Oldest).unwrap();
+    complete(failed(consumer.recv_timeout(SOON)), &name);
+    complete(failed(observer.recv_timeout(SOON)), &name);
+    let mut producer = queue.producer().unwrap();
+    producer.send("one").unwrap();
+    let mut batch = consumer.batch(8).unwrap();
+    let fault: AckError = failed(batch.ack_through(7));
+    complete(fault, &name);
+    complete(failed(batch.reject(7)), &name);
+    batch.ack();
+    drop(producer);
+    consumer.notice_producer_gone(true);
+    let fault = failed(consumer.recv());
+    assert!(matches!(fault, RecvError::ProducerGone { .. }), "{fault}");
+    complete(fault, &name);
+    queue.producer().unwrap().close().unwrap();
+    complete(failed(consumer.recv()), &name);
+    observer.try_recv().unwrap().unwrap();
+    complete(failed(observer.recv()), &name);
+    consumer.follow(true);
+    consumer.notice_producer_gone(false);
+    let mut select = Select::new();
+    select.add(consumer);
+    slipring::remove(&name, true).unwrap();
+    complete(failed(select.recv()), &name);
+}
+
+#[test]
+fn a_letter_that_cannot_be_sent_names_both_queues() {
+    let name = TempName::new("unburied");
+    let letters = TempName::exactly(format!("{}.dead", &*name));
+    let queue = Queue::builder(&name).group(Group::named("g").shared()).create().unwrap();
+    Queue::builder(&letters).group("dead").create().unwrap();
+    queue.producer().unwrap().send("one").unwrap();
+    let mut consumer = queue.consumer(Group::named("g").shared()).unwrap();
+    // The queue for letters has no room for the envelope.
+    let fault = failed(consumer.recv().unwrap().reject());
+    complete(fault, &name);
+    let dead = DeadLetters::of(&name, &OpenOptions::new()).unwrap();
+    dead.queue().producer().unwrap().send("no letter").unwrap();
+    complete(failed(dead.requeue(1)), &letters);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("no disk")]
+    struct Handler {
+        source: std::io::Error,
+    }
+    consumer.on_dead_letter(|_| Err(Handler { source: std::io::Error::other("it burns") }));
+    let fault = failed(consumer.recv().unwrap().reject());
+    assert!(fault.to_string().contains("no disk: it burns"), "{fault}");
+    complete(fault, &name);
+    let refused = BuryError::Refused("by itself".into());
+    assert!(refused.source().is_none() && refused.to_string().ends_with("by itself"));
+}
+
+/// Every text of the library's errors is held to the rule, also of those that no test can bring about.
+#[test]
+fn every_text_of_an_error_names_its_queue() {
+    // About no queue, about several, or only the text of another error.
+    let others =
+        ["use 1 to {max}", "About(", "any queue", "all queues", "Whole(", "{source}", "{0}"];
+    let mut texts = 0;
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/error")).unwrap() {
+        let source = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        assert!(!source.contains("#[source]"), "a cause is part of the text: see src/error/mod.rs");
+        for text in source.split("#[error(").skip(1) {
+            let text = text.split(")]").next().unwrap();
+            texts += 1;
+            let named = text.contains("{queue:?}") || text == "transparent";
+            assert!(named || others.iter().any(|other| text.contains(other)), "{text}");
+        }
+    }
+    assert!(texts > 60, "only {texts} found");
+}
