@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 
 use futures::future::{join, join_all};
-use slipring::{AsyncConsumer, AsyncProducer, Group, Queue, RecvError, SendError, WakeMode};
+use slipring::{
+    AsyncConsumer, AsyncProducer, BatchError, Group, Queue, RecvError, SendError, WakeMode,
+};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::common::TempName;
@@ -125,6 +127,29 @@ fn a_removed_queue_is_an_error() {
             Err(fault) => fault.source,
         };
         assert!(matches!(fault, SendError::Removed { .. }), "{fault:?}");
+    });
+}
+
+/// Though it has room, and never waits.
+#[test]
+fn a_producer_learns_within_256_messages() {
+    let name = TempName::new("async-lost");
+    let queue: Queue = Queue::builder(&name).capacity(4096).group("g").create().unwrap();
+    let mut producer = queue.producer().unwrap().into_async();
+    std::fs::remove_file(name.path()).unwrap();
+    futures::executor::block_on(async {
+        let mut sent = 0;
+        let fault = loop {
+            match producer.send("x").await {
+                Ok(_) => sent += 1,
+                Err(fault) => break fault,
+            }
+        };
+        assert!(sent <= 256, "{sent}");
+        let SendError::Removed { unconfirmed, .. } = fault else { panic!("{fault}") };
+        assert_eq!(unconfirmed.sequences(), 0..sent);
+        let BatchError { sent: more, .. } = producer.send_batch(["x"; 9]).await.unwrap_err();
+        assert_eq!(more, 0);
     });
 }
 
