@@ -83,7 +83,7 @@ fn a_queue_in_use_is_removed_by_force_only() {
     run(&["rm", &name]).says(1, &[&pids[0], &pids[1], "--force"]);
     run(&["group", "rm", &name, "g"]).says(1, &[&pids[1]]);
     run(&["recv", &name, "--group", "g"]).says(1, &[&pids[1]]);
-    run(&["send", &name]).says(1, &[&pids[0]]);
+    run(&["send", &name, "--timeout", "0"]).says(3, &[&pids[0]]);
     run(&["rm", &name, "--force"]).quietly();
     assert!(!name.path().exists());
     reader.finish().says(1, &["removed"]);
