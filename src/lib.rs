@@ -141,7 +141,7 @@ mod public {
     pub use crate::error::*;
     pub use crate::group::{Group, Mode, Retention, Start};
     pub use crate::letter::{DeadLetter, Reason};
-    pub use crate::message::{Content, Message, Outgoing};
+    pub use crate::message::{Content, Field, Message, Outgoing};
     pub use crate::observer::{Observation, Observer};
     pub use crate::producer::Producer;
     pub use crate::queue::{Builder, DeadLetters, OpenOptions, Queue, WakeMode, list, remove};
@@ -162,7 +162,7 @@ pub use zerocopy;
 #[cfg(not(slipring_loom))]
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::message::{HASH_START, hash_field};
+    pub use crate::message::complaint;
 }
 
 // The README's examples are tested with those of the documentation.

@@ -3,12 +3,13 @@
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
+use std::fmt;
 use std::marker::PhantomData;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::layout::PAYLOAD_ALIGN;
-use crate::layout::config::{FNV_START, fnv1a};
+use crate::layout::config::{FNV_START, SCHEMA_FIELDS_MAX, fnv1a};
 
 /// A typed message. Declare one with [`message!`](crate::message!), which computes the hash.
 ///
@@ -17,9 +18,94 @@ use crate::layout::config::{FNV_START, fnv1a};
 pub trait Message: FromBytes + IntoBytes + Immutable + KnownLayout {
     /// Name of the type, for people to read.
     const NAME: &'static str;
+    /// Its fields, in their order.
+    const FIELDS: &'static [Field];
     /// Hash over the names, types and offsets of the fields; not 0. Two programs that hash differently
     /// do not open each other's queues.
-    const HASH: u64;
+    const HASH: u64 = hash_of(Self::FIELDS);
+}
+
+/// A field of a [`Message`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Field {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type, as it is written.
+    pub kind: &'static str,
+    /// Bytes from the message's start.
+    pub offset: usize,
+    /// Bytes that it takes.
+    pub size: usize,
+}
+
+impl Field {
+    /// For [`message!`](crate::message!).
+    #[doc(hidden)]
+    pub const NONE: Field = Field::new("", "", 0, 0);
+
+    /// What [`message!`](crate::message!) says of a field.
+    pub const fn new(name: &'static str, kind: &'static str, offset: usize, size: usize) -> Field {
+        Field { name, kind, offset, size }
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} @{}", self.name, self.kind, self.offset)
+    }
+}
+
+const fn hash_of(fields: &[Field]) -> u64 {
+    let (mut hash, mut i) = (FNV_START, 0);
+    while i < fields.len() {
+        // A zero byte ends each text: "ab" + "c" and "a" + "bc" differ.
+        hash = fnv1a(fnv1a(hash, fields[i].name.as_bytes()), &[0]);
+        hash = fnv1a(fnv1a(hash, fields[i].kind.as_bytes()), &[0]);
+        hash = fnv1a(hash, &(fields[i].offset as u64).to_le_bytes());
+        i += 1;
+    }
+    hash
+}
+
+/// Ends a list of fields that is longer than its place.
+const MORE: &str = "...";
+
+/// Fields as a queue keeps them: one a line, and as many as fit.
+pub(crate) fn fields_text(fields: &[Field]) -> String {
+    let mut text = String::new();
+    for (i, field) in fields.iter().enumerate() {
+        // A type that is written over several lines is kept in one.
+        let line = field.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        let rest = if i + 1 < fields.len() { MORE.len() + 1 } else { 0 };
+        if text.len() + line.len() + 1 + rest > SCHEMA_FIELDS_MAX {
+            text.push_str(MORE);
+            return text;
+        }
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}
+
+/// Where the fields of a queue and of a program part, for people to read: two texts of [`fields_text`].
+pub(crate) fn first_difference(queue: &str, program: &str) -> String {
+    let (mut there, mut here) = (queue.lines(), program.lines());
+    for number in 1.. {
+        match (there.next(), here.next()) {
+            (Some(MORE), _) | (_, Some(MORE)) => {
+                return format!("the first {} fields agree, the others are not listed", number - 1);
+            }
+            (Some(there), Some(here)) if there == here => {}
+            (Some(there), Some(here)) => {
+                return format!("field {number} is {there:?} there, {here:?} here");
+            }
+            (Some(there), None) => return format!("field {number}, {there:?}, is there only"),
+            (None, Some(here)) => return format!("field {number}, {here:?}, is here only"),
+            (None, None) => break,
+        }
+    }
+    "their fields read the same".to_owned()
 }
 
 mod sealed {
@@ -51,6 +137,7 @@ pub struct Schema {
     pub(crate) name: &'static str,
     pub(crate) hash: u64,
     pub(crate) size: usize,
+    pub(crate) fields: &'static [Field],
 }
 
 impl Content for [u8] {
@@ -81,7 +168,7 @@ impl<T: Message> Content for T {
         assert!(align_of::<T>() <= PAYLOAD_ALIGN, "a message may be aligned to 16 bytes at most");
         assert!(size_of::<T>() > 0, "a message must have at least one byte");
         assert!(T::HASH != 0, "a hash of 0 means bytes");
-        Some(Schema { name: T::NAME, hash: T::HASH, size: size_of::<T>() })
+        Some(Schema { name: T::NAME, hash: T::HASH, size: size_of::<T>(), fields: T::FIELDS })
     };
 
     fn to_payload(&self) -> &[u8] {
@@ -165,22 +252,110 @@ impl<'m> From<&'m Vec<u8>> for Outgoing<'m, [u8]> {
     }
 }
 
+/// What is wrong with a message's fields, in the text of a compile error.
 #[doc(hidden)]
-pub const fn hash_field(hash: u64, name: &str, kind: &str, offset: usize) -> u64 {
-    // A zero byte ends each text: "ab" + "c" and "a" + "bc" differ.
-    let hash = fnv1a(fnv1a(hash, name.as_bytes()), &[0]);
-    let hash = fnv1a(fnv1a(hash, kind.as_bytes()), &[0]);
-    fnv1a(hash, &(offset as u64).to_le_bytes())
+#[derive(Clone, Copy, Debug)]
+pub struct Complaint {
+    bytes: [u8; 256],
+    len: usize,
 }
 
+impl Complaint {
+    const fn and(mut self, text: &str) -> Complaint {
+        let (text, mut i) = (text.as_bytes(), 0);
+        while i < text.len() && self.len < self.bytes.len() {
+            // A name that does not fit ends early, and not within a character.
+            self.bytes[self.len] = if text[i].is_ascii() { text[i] } else { b'?' };
+            (i, self.len) = (i + 1, self.len + 1);
+        }
+        self
+    }
+
+    pub const fn text(&self) -> &str {
+        match str::from_utf8(self.bytes.split_at(self.len).0) {
+            Ok(text) => text,
+            Err(_) => "the message has padding",
+        }
+    }
+}
+
+/// Types that are often tried, by the beginning of how they are written, and what to use instead.
+const NOT_ALLOWED: &[(&str, &str)] = &[
+    ("bool", "`u8`"),
+    ("char", "`u32`"),
+    ("&", "`[u8; N]`, and the length in a field of its own; or a queue of bytes"),
+    ("*", "a sequence or an offset"),
+    ("String", "`[u8; N]`, and the length in a field of its own; or a queue of bytes"),
+    ("Vec<", "`[T; N]`, and the length in a field of its own; or a queue of bytes"),
+    ("Box<", "the value itself"),
+    ("Option<", "the value, and a flag in a `u8`"),
+];
+
+const fn begins_with(text: &str, beginning: &str) -> bool {
+    let (text, beginning, mut i) = (text.as_bytes(), beginning.as_bytes(), 0);
+    while i < beginning.len() {
+        if i >= text.len() || text[i] != beginning[i] {
+            return false;
+        }
+        i += 1;
+    }
+    // A name goes on in another name.
+    let is_name = beginning[i - 1].is_ascii_alphanumeric();
+    !is_name || i == text.len() || !(text[i].is_ascii_alphanumeric() || text[i] == b'_')
+}
+
+/// Looks for types that cannot be in a message, and for padding in one of `size` bytes.
 #[doc(hidden)]
-pub const HASH_START: u64 = FNV_START;
+pub const fn complaint(fields: &[Field], size: usize) -> Option<Complaint> {
+    let none = Complaint { bytes: [0; 256], len: 0 };
+    let (mut i, mut rule) = (0, 0);
+    while i < fields.len() {
+        let (kind, use_instead) = NOT_ALLOWED[rule];
+        if begins_with(fields[i].kind, kind) {
+            let text = none.and("the field `").and(fields[i].name).and("` cannot be a `");
+            let text = text.and(fields[i].kind).and("`, which not all bytes are a value of: use ");
+            return Some(text.and(use_instead));
+        }
+        rule = (rule + 1) % NOT_ALLOWED.len();
+        i += (rule == 0) as usize;
+    }
+    let (mut end, mut i) = (0, 0);
+    while i < fields.len() {
+        if fields[i].offset != end {
+            let text = none.and("there is padding before the field `").and(fields[i].name);
+            let text = text.and(
+                "`: put a spare field of that many bytes there (`spare: [u8; N]`), or put \
+                the fields of larger alignment first",
+            );
+            return Some(text);
+        }
+        (end, i) = (fields[i].offset + fields[i].size, i + 1);
+    }
+    if i > 0 && end != size {
+        let text = none.and("there is padding behind the last field, `").and(fields[i - 1].name);
+        return Some(text.and("`: put a spare field of that many bytes there (`spare: [u8; N]`)"));
+    }
+    None
+}
 
 /// Declares a message type: a `repr(C)` struct that can be sent through a queue as it is.
 ///
+/// It derives `Clone`, `Copy`, `Debug`, `PartialEq` and zerocopy's `FromBytes`, `IntoBytes`, `Immutable` and
+/// `KnownLayout`; attributes above the struct add more. Fields may have attributes, `#[cfg(...)]` too: one that is
+/// configured out is in neither the struct nor the hash.
+///
 /// The fields' names, types and offsets go into the queue's fingerprint, so a program with another idea
-/// of the message is turned away when it opens the queue. Types are compared by how they are written.
-/// Padding is a compile error; put spare fields in its place. Alignment is 16 at most.
+/// of the message is turned away when it opens the queue; the error names the first field that differs. Types are
+/// compared by how they are written. Alignment is 16 at most.
+///
+/// | not allowed, since not every bit pattern is a value | instead |
+/// | --- | --- |
+/// | `bool`, enums | `u8`, and a method that interprets it |
+/// | `char` | `u32` |
+/// | `&str`, `String`, `Vec`, references, `Box` | `[u8; N]`, and the length in a field of its own; or a queue of bytes |
+/// | `usize`, `isize` | `u64`, `i64` (they are taken, but of another size elsewhere) |
+/// | `Option<T>` | the value, and a flag in a `u8` |
+/// | padding, also behind the last field | a spare field of as many bytes |
 ///
 /// The zerocopy derives need to find this crate under its own name, `slipring`.
 ///
@@ -222,7 +397,7 @@ macro_rules! message {
     (
         $(#[$meta:meta])*
         $vis:vis struct $name:ident {
-            $( $(#[$field_meta:meta])* $field_vis:vis $field:ident : $type:ty ),+ $(,)?
+            $( $(#[$($attr:tt)*])* $field_vis:vis $field:ident : $type:ty ),+ $(,)?
         }
     ) => {
         $(#[$meta])*
@@ -234,23 +409,106 @@ macro_rules! message {
         #[zerocopy(crate = "slipring::zerocopy")]
         #[repr(C)]
         $vis struct $name {
-            $( $(#[$field_meta])* $field_vis $field: $type, )+
+            $( $(#[$($attr)*])* $field_vis $field: $type, )+
         }
 
-        impl $crate::Message for $name {
-            const NAME: &'static str = stringify!($name);
-            const HASH: u64 = {
-                let mut hash = $crate::__private::HASH_START;
-                $(
-                    hash = $crate::__private::hash_field(
-                        hash,
-                        stringify!($field),
-                        stringify!($type),
-                        ::core::mem::offset_of!($name, $field),
-                    );
-                )+
-                hash
+        const _: () = {
+            const COUNT: usize = {
+                let mut count = 0;
+                $( $crate::__if_configured!([$([$($attr)*])*] [] { count += 1; }); )+
+                count
             };
-        }
+            const LIST: [$crate::Field; COUNT] = {
+                let mut list = [$crate::Field::NONE; COUNT];
+                let mut next = 0;
+                $( $crate::__if_configured!([$([$($attr)*])*] [] {
+                    list[next] = $crate::Field::new(
+                        ::core::stringify!($field),
+                        ::core::stringify!($type),
+                        ::core::mem::offset_of!($name, $field),
+                        ::core::mem::size_of::<$type>(),
+                    );
+                    next += 1;
+                }); )+
+                ::core::assert!(next == COUNT);
+                list
+            };
+
+            impl $crate::Message for $name {
+                const NAME: &'static str = ::core::stringify!($name);
+                const FIELDS: &'static [$crate::Field] = &LIST;
+            }
+
+            // Beside the errors of zerocopy, which name neither the field nor what to do.
+            if let Some(complaint) =
+                $crate::__private::complaint(&LIST, ::core::mem::size_of::<$name>())
+            {
+                ::core::panic!("{}", complaint.text());
+            }
+        };
     };
+}
+
+/// Keeps `#[cfg]` of a field's attributes, and puts it before a block.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __if_configured {
+    ([] [$(#[$cfg:meta])*] $block:block) => { $(#[$cfg])* $block };
+    ([[cfg $($what:tt)*] $($rest:tt)*] [$($cfg:tt)*] $block:block) => {
+        $crate::__if_configured!([$($rest)*] [$($cfg)* #[cfg $($what)*]] $block)
+    };
+    ([[$($other:tt)*] $($rest:tt)*] [$($cfg:tt)*] $block:block) => {
+        $crate::__if_configured!([$($rest)*] [$($cfg)*] $block)
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn field(name: &'static str, offset: usize, size: usize) -> Field {
+        Field::new(name, "type", offset, size)
+    }
+
+    fn said(fields: &[Field], size: usize) -> String {
+        complaint(fields, size).map_or_else(String::new, |it| it.text().to_owned())
+    }
+
+    #[test]
+    fn the_field_beside_the_padding_is_named() {
+        assert_eq!(said(&[field("a", 0, 8), field("b", 8, 4), field("c", 12, 4)], 16), "");
+        let before = said(&[field("small", 0, 1), field("large", 8, 8)], 16);
+        assert!(before.contains("before the field `large`"), "{before}");
+        let behind = said(&[field("large", 0, 8), field("small", 8, 1)], 16);
+        assert!(behind.contains("behind the last field, `small`"), "{behind}");
+        assert!(behind.contains("spare: [u8; N]"), "{behind}");
+    }
+
+    #[test]
+    fn a_type_that_is_not_allowed_is_named_with_what_to_use() {
+        let one = |kind| said(&[field("first", 0, 4), Field::new("up", kind, 4, 4)], 8);
+        assert_eq!(one("Boolean"), "");
+        assert_eq!(one("boolean"), "");
+        let flag = one("bool");
+        assert!(
+            flag.contains("the field `up` cannot be a `bool`") && flag.ends_with("use `u8`"),
+            "{flag}"
+        );
+        assert!(one("&'static str").contains("[u8; N]"));
+        assert!(one("Option<u32>").contains("a flag in a `u8`"));
+    }
+
+    #[test]
+    fn fields_that_do_not_fit_are_left_out_whole() {
+        let many: Vec<Field> = (0..60).map(|at| field("name", at * 8, 8)).collect();
+        let text = fields_text(&many);
+        assert!(text.len() <= SCHEMA_FIELDS_MAX && text.ends_with("\n..."), "{text}");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[lines.len() - 2], many[lines.len() - 2].to_string());
+        assert_eq!(
+            first_difference(&text, &text),
+            format!("the first {} fields agree, the others are not listed", lines.len() - 1)
+        );
+        assert!(!fields_text(&many[..3]).contains(MORE));
+    }
 }

@@ -31,6 +31,9 @@ pub struct Snapshot {
     pub bytes: usize,
     /// What it carries, as its creator called it; empty if unnamed.
     pub schema_name: String,
+    /// A typed message's fields, one a line (name, type, offset); a last line `...` stands for those that did not
+    /// fit. Empty for bytes.
+    pub schema_fields: String,
     /// Hash of a typed message's fields; 0 for bytes.
     pub schema_hash: u64,
     /// Equal for queues of the same shape and message type.
@@ -221,6 +224,7 @@ impl Snapshot {
             payload_size: geo.payload_size,
             bytes: geo.total,
             schema_name: config.schema_name().to_owned(),
+            schema_fields: config.schema_fields().to_owned(),
             schema_hash: config.schema_hash,
             fingerprint: config.fingerprint,
             created_at: SystemTime::UNIX_EPOCH + Duration::from_nanos(config.created_at),

@@ -308,6 +308,11 @@ fn a_typed_queue_says_what_it_carries() {
     }
     assert_eq!(words::get(&file, 136), fnv1a(&text));
     assert_eq!(words::get(&file, 40), 16);
+    let fields = "instrument: u32 @0\nflags: u32 @4\nprice: i64 @8\n";
+    assert_eq!(words::get32(&file, 132) as usize, fields.len());
+    let mut stored = vec![0; fields.len()];
+    std::os::unix::fs::FileExt::read_exact_at(&file, &mut stored, 504).unwrap();
+    assert_eq!(stored, fields.as_bytes());
     assert_eq!(words::get32(&file, 128), 4);
     assert_eq!(words::bytes(&file, 376, 5), b"Tick\0");
 }

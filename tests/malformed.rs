@@ -63,6 +63,7 @@ fn each_header_field_that_is_off_is_named() {
         (124, u32(201), "\"queue name\""),
         (124, u32(u32::MAX), "\"queue name\""),
         (128, u32(129), "\"schema name\""),
+        (132, u32(449), "\"schema fields\""),
         (136, u64(7), "\"fingerprint\""),
         (144, u64(7), "\"fingerprint\""),
         (176, vec![0xff], "\"queue name\""),

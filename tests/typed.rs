@@ -44,10 +44,12 @@ mod others {
     }
 }
 
-fn refused<M: Message>(name: &str) {
+#[track_caller]
+fn refused<M: Message>(name: &str, says: &str) {
     let fault = Queue::<M>::open(name).map(drop).unwrap_err();
     assert!(matches!(fault, OpenError::WrongSchema { .. }), "{fault}");
-    assert!(fault.to_string().contains("\"Order\""), "{fault}");
+    assert!(fault.to_string().contains(says), "{fault}");
+    assert!(fault.to_string().contains(&format!("{name:?}")), "{fault}");
     let options = OpenOptions::new();
     let fault = options.observe::<M>(name, Start::Oldest).map(drop).unwrap_err();
     assert!(matches!(fault, OpenError::WrongSchema { .. }), "{fault}");
@@ -59,15 +61,75 @@ fn refused<M: Message>(name: &str) {
 fn only_the_same_message_opens_a_typed_queue() {
     let name = TempName::new("schema");
     drop(Queue::builder(&name).message::<Order>().capacity(2).create().unwrap());
-    refused::<others::renamed::Order>(&name);
-    refused::<others::retyped::Order>(&name);
-    refused::<others::reordered::Order>(&name);
-    refused::<others::split::Order>(&name);
-    refused::<others::longer::Order>(&name);
+    refused::<others::renamed::Order>(
+        &name,
+        r#"field 1 is "id: u64 @0" there, "key: u64 @0" here"#,
+    );
+    refused::<others::retyped::Order>(
+        &name,
+        r#"field 2 is "price: i64 @8" there, "price: u64 @8" here"#,
+    );
+    refused::<others::reordered::Order>(&name, r#"field 1 is "id: u64 @0" there"#);
+    refused::<others::split::Order>(&name, r#""price: i32 @8" here"#);
+    refused::<others::longer::Order>(&name, r#"field 3, "at: u64 @16", is here only"#);
     Queue::<others::same::Order>::open(&name).unwrap();
     let bytes = TempName::new("schema-bytes");
     Queue::builder(&bytes).payload_size(16).schema_name("Order").create().unwrap();
-    refused::<Order>(&bytes);
+    refused::<Order>(&bytes, "bytes (payload size 16)");
+}
+
+#[test]
+fn a_field_that_is_configured_out_is_no_part_of_a_message() {
+    slipring::message! {
+        /// Has what Order has.
+        struct Configured {
+            /// Its number.
+            #[allow(dead_code)]
+            id: u64,
+            #[cfg(not(test))]
+            left_out: [u8; 3],
+            #[cfg(test)]
+            #[cfg(target_os = "linux")]
+            price: i64,
+        }
+    }
+    assert_eq!(Configured::HASH, Order::HASH);
+    assert_eq!(Configured::FIELDS, Order::FIELDS);
+    assert_eq!(Configured { id: 1, price: 2 }.price, 2);
+}
+
+slipring::message! {
+    struct Many {
+        a_field_with_a_name_that_takes_a_good_deal_of_the_place_that_there_is_for_all_of_them_and_then_so: u64,
+        b_field_with_a_name_that_takes_a_good_deal_of_the_place_that_there_is_for_all_of_them_and_then_so: u64,
+        c_field_with_a_name_that_takes_a_good_deal_of_the_place_that_there_is_for_all_of_them_and_then_so: u64,
+        d_field_with_a_name_that_takes_a_good_deal_of_the_place_that_there_is_for_all_of_them_and_then_so: u64,
+        e: u64,
+        f: u64,
+    }
+}
+mod other {
+    slipring::message! {
+        pub(crate) struct Many {
+            a_field_with_a_name_that_takes_a_good_deal_of_the_place_that_there_is_for_all_of_them_and_then_so: u64,
+            b_field_with_a_name_that_takes_a_good_deal_of_the_place_that_there_is_for_all_of_them_and_then_so: u64,
+            c_field_with_a_name_that_takes_a_good_deal_of_the_place_that_there_is_for_all_of_them_and_then_so: u64,
+            d_field_with_a_name_that_takes_a_good_deal_of_the_place_that_there_is_for_all_of_them_and_then_so: u64,
+            e_field_with_a_name_that_does_not_fit: u64,
+            f: u64,
+        }
+    }
+}
+
+#[test]
+fn fields_that_have_no_place_in_the_queue_end_the_list() {
+    let name = TempName::new("many");
+    drop(Queue::builder(&name).message::<Many>().capacity(2).create().unwrap());
+    let fields = OpenOptions::new().snapshot(&name).unwrap().schema_fields;
+    assert!(fields.starts_with("a_field_") && fields.len() <= 448, "{fields}");
+    refused::<Order>(&name, "field 1 is");
+    let other = Queue::<other::Many>::open(&name).map(drop).unwrap_err();
+    assert!(other.to_string().contains("the first 4 fields agree"), "{other}");
 }
 
 #[test]

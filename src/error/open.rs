@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -69,8 +70,9 @@ pub enum OpenError {
     },
     /// The queue holds another type of message.
     #[error(
-        "queue {queue:?} holds {found}, this program expects {expected}: rebuild both sides from the same \
-         message, or use another queue"
+        "queue {queue:?} holds {found}, this program expects {expected}{}: rebuild both sides from the same \
+         message, or use another queue",
+        Beside(difference)
     )]
     WrongSchema {
         /// The queue.
@@ -79,6 +81,8 @@ pub enum OpenError {
         found: String,
         /// What this handle is for.
         expected: String,
+        /// The first field that differs; empty if the queue holds bytes.
+        difference: String,
     },
     /// The queue belongs to another user.
     #[error("queue {queue:?} belongs to user {uid}: allow that user when opening, if you trust it")]
@@ -102,4 +106,13 @@ pub enum OpenError {
     /// The operating system refused something.
     #[error(transparent)]
     System(#[from] SystemError),
+}
+
+/// What stands in brackets, if there is anything.
+struct Beside<'a>(&'a str);
+
+impl fmt::Display for Beside<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, " ({})", self.0) }
+    }
 }

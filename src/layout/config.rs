@@ -10,6 +10,8 @@ const MUST_UNDERSTAND: u64 = 0;
 /// The only slot format: stamp, meta, payload.
 const SLOT_FORMAT: u32 = 0;
 pub(crate) const SCHEMA_NAME_MAX: usize = 128;
+/// Bytes of a typed message's fields, as text.
+pub(crate) const SCHEMA_FIELDS_MAX: usize = 448;
 pub(crate) const QUEUE_NAME_MAX: usize = 200;
 
 /// See docs/layout.md. Everybody who opens copies it once and never reads it again from the segment.
@@ -36,7 +38,7 @@ pub(crate) struct Config {
     pub(crate) wake_mode: u32,
     pub(crate) name_len: u32,
     pub(crate) schema_name_len: u32,
-    pub(crate) spare: u32,
+    pub(crate) schema_fields_len: u32,
     /// Of a typed message's fields; 0 for bytes.
     pub(crate) schema_hash: u64,
     /// Of everything that decides whether two programs agree on the segment.
@@ -46,12 +48,23 @@ pub(crate) struct Config {
     pub(crate) created_at: u64,
     pub(crate) name: [u8; QUEUE_NAME_MAX],
     pub(crate) schema_name: [u8; SCHEMA_NAME_MAX],
-    pub(crate) reserved: [u8; 512],
+    /// One field a line, for people to read; as many as fit.
+    pub(crate) schema_fields: [u8; SCHEMA_FIELDS_MAX],
+    pub(crate) reserved: [u8; 64],
     /// FNV-1a over everything before it.
     pub(crate) checksum: u64,
 }
 
 const _: () = assert!(size_of::<Config>() == CONFIG_BYTES);
+
+/// What the queue carries. The texts fit their places.
+#[derive(Debug)]
+pub(crate) struct SchemaText<'a> {
+    pub(crate) name: &'a str,
+    /// Of a typed message's fields; 0 for bytes.
+    pub(crate) hash: u64,
+    pub(crate) fields: &'a str,
+}
 
 /// Why a config is not one that this version can use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,8 +96,7 @@ impl Config {
         geo: &Geometry,
         wake: WakeMode,
         name: &str,
-        schema_name: &str,
-        schema_hash: u64,
+        schema: &SchemaText<'_>,
         instance: [u64; 2],
         created_at: u64,
     ) -> Config {
@@ -108,19 +120,21 @@ impl Config {
             total: geo.total as u64,
             wake_mode: wake as u32,
             name_len: name.len() as u32,
-            schema_name_len: schema_name.len() as u32,
-            spare: 0,
-            schema_hash,
+            schema_name_len: schema.name.len() as u32,
+            schema_fields_len: schema.fields.len() as u32,
+            schema_hash: schema.hash,
             fingerprint: 0,
             instance,
             created_at,
             name: [0; QUEUE_NAME_MAX],
             schema_name: [0; SCHEMA_NAME_MAX],
-            reserved: [0; 512],
+            schema_fields: [0; SCHEMA_FIELDS_MAX],
+            reserved: [0; 64],
             checksum: 0,
         };
         config.name[..name.len()].copy_from_slice(name.as_bytes());
-        config.schema_name[..schema_name.len()].copy_from_slice(schema_name.as_bytes());
+        config.schema_name[..schema.name.len()].copy_from_slice(schema.name.as_bytes());
+        config.schema_fields[..schema.fields.len()].copy_from_slice(schema.fields.as_bytes());
         config.fingerprint = config.shape_hash();
         config.checksum = config.sum();
         config
@@ -134,6 +148,12 @@ impl Config {
     pub(crate) fn schema_name(&self) -> &str {
         let len = (self.schema_name_len as usize).min(SCHEMA_NAME_MAX);
         str::from_utf8(&self.schema_name[..len]).unwrap_or("")
+    }
+
+    /// Empty for bytes.
+    pub(crate) fn schema_fields(&self) -> &str {
+        let len = (self.schema_fields_len as usize).min(SCHEMA_FIELDS_MAX);
+        str::from_utf8(&self.schema_fields[..len]).unwrap_or("")
     }
 
     fn sum(&self) -> u64 {
@@ -210,6 +230,9 @@ impl Config {
         }
         if !text(&self.schema_name, self.schema_name_len) {
             return Err(ConfigFault::Field("schema name"));
+        }
+        if !text(&self.schema_fields, self.schema_fields_len) {
+            return Err(ConfigFault::Field("schema fields"));
         }
         Ok(geo)
     }

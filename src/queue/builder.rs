@@ -5,9 +5,9 @@ use super::{CONTROL_TIMEOUT, OpenOptions, Queue};
 use crate::attach::Mapped;
 use crate::error::{CreateError, OpenError, OpenOrCreateError};
 use crate::group::{self, Group};
-use crate::layout::config::{Config, SCHEMA_NAME_MAX};
+use crate::layout::config::{Config, SCHEMA_NAME_MAX, SchemaText};
 use crate::layout::{Geometry, View, WakeMode};
-use crate::message::{Content, Message};
+use crate::message::{Content, Message, fields_text};
 use crate::segment::{Memory, Opened, Plan, QueueName, Region, Trust, create, random};
 use crate::sys::membarrier;
 
@@ -184,7 +184,8 @@ impl<M: Content + ?Sized> Builder<M> {
             self.wish.base,
         )
         .map_err(|source| CreateError::Geometry { queue: name.shared().clone(), source })?;
-        let (schema_name, schema_hash) = self.schema(&name)?;
+        let fields = M::SCHEMA.map_or_else(String::new, |schema| fields_text(schema.fields));
+        let schema = self.schema(&name, &fields)?;
         self.check_groups(&name)?;
         if self.wish.mode & 0o600 != 0o600 {
             let (queue, mode) = (name.shared().clone(), self.wish.mode);
@@ -196,8 +197,7 @@ impl<M: Content + ?Sized> Builder<M> {
             &geo,
             self.wake(),
             &self.wish.name,
-            schema_name,
-            schema_hash,
+            &schema,
             instance,
             since_1970.as_nanos() as u64,
         );
@@ -247,14 +247,18 @@ impl<M: Content + ?Sized> Builder<M> {
         }
     }
 
-    fn schema(&self, queue: &QueueName) -> Result<(&str, u64), CreateError> {
+    fn schema<'a>(
+        &'a self,
+        queue: &QueueName,
+        fields: &'a str,
+    ) -> Result<SchemaText<'a>, CreateError> {
         let (typed_name, hash) = M::SCHEMA.map_or(("", 0), |schema| (schema.name, schema.hash));
         let name = self.wish.schema_name.as_deref().unwrap_or(typed_name);
         if name.len() > SCHEMA_NAME_MAX {
             let (queue, max) = (queue.shared().clone(), SCHEMA_NAME_MAX);
             return Err(CreateError::SchemaName { queue, name: name.to_owned(), max });
         }
-        Ok((name, hash))
+        Ok(SchemaText { name, hash, fields })
     }
 
     fn check_groups(&self, queue: &QueueName) -> Result<(), CreateError> {

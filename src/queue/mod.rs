@@ -23,7 +23,7 @@ use crate::group::{self, Group, Start};
 pub use crate::layout::WakeMode;
 use crate::layout::config::Config;
 use crate::layout::lease_byte;
-use crate::message::Content;
+use crate::message::{Content, fields_text, first_difference};
 use crate::observer::Observer;
 use crate::producer::Producer;
 use crate::segment::{LeaseFile, Memory, QueueName, Trust, open_read_only, open_shared};
@@ -151,10 +151,15 @@ fn check_schema<M: Content + ?Sized>(name: &QueueName, config: &Config) -> Resul
         0 => format!("bytes (payload size {size})"),
         hash => format!("messages {name:?} (fields {hash:016x}, {size} bytes)"),
     };
+    let difference = match config.schema_hash {
+        0 => String::new(),
+        _ => first_difference(config.schema_fields(), &fields_text(schema.fields)),
+    };
     Err(OpenError::WrongSchema {
         queue: name.shared().clone(),
         found: show(config.schema_name(), config.schema_hash, config.payload_size),
         expected: show(schema.name, schema.hash, schema.size as u64),
+        difference,
     })
 }
 

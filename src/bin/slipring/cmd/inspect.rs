@@ -25,6 +25,7 @@ fn to_json(look: &Snapshot) -> serde_json::Value {
         "payload_size": look.payload_size,
         "bytes": look.bytes,
         "schema": look.schema_name,
+        "schema_fields": look.schema_fields.lines().collect::<Vec<_>>(),
         "schema_hash": format!("{:016x}", look.schema_hash),
         "fingerprint": format!("{:016x}", look.fingerprint),
         "created_at": created.as_secs_f64(),
