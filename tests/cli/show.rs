@@ -29,6 +29,18 @@ fn a_queue_is_shown_for_people_and_for_programs() {
 }
 
 #[test]
+fn a_queue_goes_on_with_the_sequences_of_another() {
+    let name = TempName::new("base");
+    run(&["create", &name, "--group", "g", "--base", "41"]).quietly();
+    feed(&["send", &name], b"a\n").quietly();
+    let seen = run(&["recv", &name, "--group", "g", "--count", "1", "--json"]).quietly();
+    assert!(seen.contains("\"sequence\":41"), "{seen}");
+    let beyond = TempName::new("beyond");
+    run(&["create", &beyond, "--base", "72057594037927935"]).says(2, &["--base"]);
+    run(&["create", &beyond, "--base", "72057594037927934"]).quietly();
+}
+
+#[test]
 fn how_to_wait_and_to_be_woken_is_chosen_by_flags() {
     for mode in ["membarrier", "fence", "none"] {
         let name = TempName::new("wake");

@@ -96,6 +96,9 @@ pub(crate) struct CreateArgs {
     /// The same, but each message goes to one of the group's consumers; may be given repeatedly
     #[arg(long = "shared", value_name = "G")]
     pub(crate) shared: Vec<String>,
+    /// Sequence of the first message, 0 to 2^56 - 2: for a queue that goes on where another one ended
+    #[arg(long, value_name = "SEQUENCE", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..(1 << 56) - 1))]
+    pub(crate) base: u64,
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
 }

@@ -11,7 +11,7 @@ pub(crate) fn run(args: &CreateArgs) -> Result<(), Failure> {
         let flags = args.policy.given().join(" and ");
         return Err(Failure::Usage(format!("{flags}: no group is made; add --group or --shared")));
     }
-    let mut builder = builder(&args.name, args.shape);
+    let mut builder = builder(&args.name, args.shape).base_sequence(args.base);
     let exclusive = args.groups.iter().map(Group::named);
     let shared = args.shared.iter().map(|name| Group::named(name).shared());
     for group in exclusive.chain(shared) {
