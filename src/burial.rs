@@ -15,6 +15,7 @@ pub(crate) struct Burial {
     pub(crate) group: String,
     target: String,
     undertaker: Box<dyn Undertaker>,
+    notice: Notice,
 }
 
 impl Burial {
@@ -27,12 +28,18 @@ impl Burial {
     ) -> Burial {
         let limit = if max_attempts == 0 { u32::MAX } else { u32::from(max_attempts) };
         let target = target.map_or_else(|| default_target(queue), str::to_owned);
-        Burial { limit, queue: queue.clone(), group: group.to_owned(), target, undertaker }
+        let (queue, group, notice) = (queue.clone(), group.to_owned(), Notice(None));
+        Burial { limit, queue, group, target, undertaker, notice }
     }
 
     /// Puts the program's own handler in the place of the dead-letter queue.
     pub(crate) fn set_handler(&mut self, handler: Box<Handler>) {
         self.undertaker = Box::new(Own { handler });
+    }
+
+    /// Tells the program of each letter.
+    pub(crate) fn set_notice(&mut self, notice: Box<Tell>) {
+        self.notice = Notice(Some(notice));
     }
 
     /// The letter must be in good hands before its message is acked.
@@ -41,13 +48,29 @@ impl Burial {
         self.undertaker.bury(&self.target, letter).map_err(|source| {
             let (queue, sequence) = (self.queue.clone(), letter.sequence);
             Box::new(DeadLetterError { queue, sequence, target: self.target.clone(), source })
-        })
+        })?;
+        // Before the ack as well, which ends the payload.
+        if let Notice(Some(tell)) = &mut self.notice {
+            tell(letter);
+        }
+        Ok(())
     }
 }
 
 /// A program's own way with dead letters.
 pub(crate) type Handler =
     dyn FnMut(&DeadLetter<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + Send;
+
+/// What a program wants to be told.
+pub(crate) type Tell = dyn FnMut(&DeadLetter<'_>) + Send;
+
+struct Notice(Option<Box<Tell>>);
+
+impl fmt::Debug for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Notice({})", self.0.is_some())
+    }
+}
 
 struct Own {
     handler: Box<Handler>,

@@ -105,6 +105,14 @@ impl<M: Content + ?Sized> Consumer<M> {
         self.burial.set_handler(Box::new(move |letter| handler(letter).map_err(Into::into)));
     }
 
+    /// Calls `tell` with each dead letter that this consumer makes, once it is in the dead-letter queue, or taken by
+    /// the handler of [`Consumer::on_dead_letter`]: of what was rejected, of what had failed for the last time, and of
+    /// what had its last attempt before, of which a receive tells nothing else. It is called from within those calls. If
+    /// it panics, the message is not acked, and there will be a second letter of it.
+    pub fn notice_dead_letters(&mut self, tell: impl FnMut(&DeadLetter<'_>) + Send + 'static) {
+        self.burial.set_notice(Box::new(tell));
+    }
+
     /// Whether a wait is to fail with [`RecvError::ProducerGone`] when nobody has the producer's role: the last
     /// one was dropped, or died, and did not close the queue. Off by default: consumers may outlive any
     /// number of producers.

@@ -321,6 +321,38 @@ fn a_handler_takes_the_place_of_the_queue() {
 }
 
 #[test]
+fn a_consumer_tells_of_each_letter_it_makes() {
+    let name = TempName::new("notice");
+    let others = beside(&name);
+    let dead = &others[0];
+    let queue = Queue::builder(&name).capacity(8).group(work().max_attempts(1)).create().unwrap();
+    let tombs = Queue::builder(dead).capacity(1).payload_size(512).group("dead").create().unwrap();
+    queue.producer().unwrap().send_batch(["lost", "failed", "rejected", "good"]).unwrap();
+    // Its only attempt ended with somebody else, so nobody receives it any more.
+    drop(queue.consumer(work()).unwrap().recv().unwrap());
+    let mut member = queue.consumer(work()).unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&seen);
+    member.notice_dead_letters(move |letter| {
+        let payload = String::from_utf8(letter.payload.to_vec()).unwrap();
+        sink.lock().unwrap().push((letter.sequence, letter.attempts, letter.reason, payload));
+    });
+    let made = |n: u64, reason, text: &str| (n, 1, reason, text.to_owned());
+    assert!(member.recv().unwrap().fail().unwrap());
+    // What finds no room is none.
+    assert!(member.recv().unwrap().reject().is_err());
+    assert_eq!(*seen.lock().unwrap(), [made(1, Reason::MaxAttempts, "failed")]);
+    tombs.consumer("dead").unwrap().recv().unwrap().ack();
+    member.on_dead_letter(|_: &DeadLetter<'_>| Ok::<(), String>(()));
+    assert_eq!(drain(&mut member), [(3, 1, "good".to_owned())]);
+    let seen = seen.lock().unwrap();
+    assert_eq!(
+        seen[1..],
+        [made(2, Reason::MaxAttempts, "rejected"), made(0, Reason::MaxAttempts, "lost")]
+    );
+}
+
+#[test]
 fn requeued_letters_reach_the_group_that_failed_and_nobody_else() {
     let name = TempName::new("requeue");
     let others = beside(&name);

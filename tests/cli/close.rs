@@ -36,7 +36,7 @@ fn readers_end_when_a_closed_queue_is_worked_off() {
         let out = run(&args).says(1, &["closed after 1000 of 1001", "--follow"]).out;
         assert_eq!(out, numbers(0..1000));
     }
-    let args = ["recv", &name, "--group", "jobs", "--count", "1001", "--exec", "true"];
+    let args = ["recv", &name, "--group", "jobs", "--create", "--count", "1001", "--exec", "true"];
     run(&args).says(1, &["closed after 1000 of 1001"]);
 }
 

@@ -1,5 +1,7 @@
 //! `recv --exec`: a worker that runs a command for each message.
 
+mod surroundings;
+
 use std::path::Path;
 
 use nix::sys::signal::Signal;

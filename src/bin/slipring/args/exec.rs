@@ -20,6 +20,9 @@ decides:
   exit code 65  the message is bad (EX_DATAERR): it becomes a dead letter at once
   all others, and a signal: it is tried again after --retry-delay, by the same job, which takes nothing
                 else meanwhile; when the group allows no more attempts, it becomes a dead letter
+No attempt is counted if the worker was told to stop, if what it writes to is gone or full, or if the system
+refused to start the command; that is tried again for a minute before the worker ends with an error.
+--exec needs a group that exists: only with --create it makes one, which gets all messages there are.
 --count counts messages that are done or dead letters. --timeout counts no time in which a command runs
 or a message waits for another try.
 After Ctrl-C or SIGTERM running commands may end; a second one ends the worker at once. A command

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use slipring::{Consumer, Group, RecvError, Snapshot};
+use slipring::{Batch, Consumer, Group, Reason, RecvError, Snapshot};
 
 use super::{dead, exec, peek};
 use crate::args::RecvArgs;
@@ -28,6 +28,9 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
     }
     let mut consumer = queue.consumer(group(args))?;
     wait_as_asked(&mut consumer, args);
+    consumer.notice_dead_letters(|letter| {
+        note(&buried(letter.sequence, letter.attempts, letter.reason));
+    });
     explain_start(args, &consumer);
     let outcome = receive(&mut consumer, args, &stop, &mut output, &mut totals);
     // What comes now under that name, nobody receives.
@@ -72,6 +75,18 @@ pub(super) fn for_new_groups(args: &RecvArgs) -> Option<String> {
     }
 }
 
+/// What to say of a message that a receive gave up on the way.
+pub(super) fn buried(sequence: u64, attempts: u8, reason: Reason) -> String {
+    let why = match reason {
+        Reason::MaxAttempts => {
+            let times = if attempts == 1 { "time" } else { "times" };
+            format!("it was delivered {attempts} {times} and never acked")
+        }
+        reason => reason.to_string(),
+    };
+    format!("note: message {sequence}: {why}; given up: it is a dead letter now")
+}
+
 fn receive(
     consumer: &mut Consumer,
     args: &RecvArgs,
@@ -85,7 +100,7 @@ fn receive(
     while left > 0 {
         stop.check()?;
         let max = args.batch.min(left) as usize;
-        let batch = match consumer.batch_timeout(max, patience.slice()) {
+        let mut batch = match consumer.batch_timeout(max, patience.slice()) {
             Ok(batch) => batch,
             Err(RecvError::Timeout { .. }) => {
                 patience.check(output)?;
@@ -96,21 +111,14 @@ fn receive(
             }
             Err(fault) => return Err(dead::receive_failed(&args.name, fault)),
         };
-        let mut bytes = 0;
-        for message in &batch {
-            let facts = Facts {
-                sequence: message.sequence(),
-                kind: message.kind(),
-                attempts: Some(message.attempts()),
-            };
-            output.put(|buffer| form.append(buffer, facts, &message));
-            bytes += message.len() as u64;
-            if output.is_large() {
-                output.flush(stop)?;
+        let bytes = match write_out(&batch, form, output, stop) {
+            Ok(bytes) => bytes,
+            Err(fault) => {
+                // That was no fault of the messages.
+                batch.uncount();
+                return Err(fault);
             }
-        }
-        // Only what is written is done: an ack before would lose it with this process.
-        output.flush(stop)?;
+        };
         let count = batch.len() as u64;
         batch.ack();
         left -= count;
@@ -119,6 +127,31 @@ fn receive(
         patience.renew();
     }
     Ok(())
+}
+
+/// Writes all of a batch; returns its bytes. Only what is written is done: an ack before would lose it with this
+/// process.
+fn write_out(
+    batch: &Batch<'_>,
+    form: Form,
+    output: &mut Output,
+    stop: &Stop,
+) -> Result<u64, Failure> {
+    let mut bytes = 0;
+    for message in batch {
+        let facts = Facts {
+            sequence: message.sequence(),
+            kind: message.kind(),
+            attempts: Some(message.attempts()),
+        };
+        output.put(|buffer| form.append(buffer, facts, &message));
+        bytes += message.len() as u64;
+        if output.is_large() {
+            output.flush(stop)?;
+        }
+    }
+    output.flush(stop)?;
+    Ok(bytes)
 }
 
 /// Whoever starts too late, or too early, is told why it ends.

@@ -1,0 +1,138 @@
+//! What the jobs of a worker tell each other, and what is said of it.
+
+use std::time::{Duration, Instant};
+
+use crate::failure::{Failure, note};
+use crate::stop::SLICE;
+use crate::table::grouped;
+
+#[derive(Debug)]
+pub(super) struct Board {
+    /// Messages that may still be taken.
+    pub(super) left: u64,
+    /// Jobs that have a message.
+    busy: u64,
+    /// Commands that run.
+    running: u64,
+    /// When the last job was done with its message.
+    since: Instant,
+    /// Why to take no more.
+    pub(super) end: Option<Failure>,
+    /// The queue is closed and worked off.
+    pub(super) closed: bool,
+    pub(super) done: u64,
+    pub(super) retried: u64,
+    pub(super) rejected: u64,
+    pub(super) given_up: u64,
+}
+
+impl Board {
+    pub(super) fn new(count: Option<u64>) -> Board {
+        Board {
+            left: count.unwrap_or(u64::MAX),
+            busy: 0,
+            running: 0,
+            since: Instant::now(),
+            end: None,
+            closed: false,
+            done: 0,
+            retried: 0,
+            rejected: 0,
+            given_up: 0,
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.closed || self.end.is_some()
+    }
+
+    /// The first reason to end is the one that is told. Says what is still waited for.
+    pub(super) fn end(&mut self, failure: Failure) {
+        if self.is_over() {
+            return;
+        }
+        let (commands, them) = match self.running {
+            1 => ("command", "it"),
+            _ => ("commands", "them"),
+        };
+        let waits = format!("note: waiting for {} {commands}", grouped(self.running));
+        match &failure {
+            _ if self.running == 0 => {}
+            Failure::Closed => {}
+            Failure::Stopped(_) => {
+                note(&format!("{waits}; again to end at once, and leave {them}"))
+            }
+            _ => note(&format!("{waits}; no more is taken")),
+        }
+        self.end = Some(failure);
+    }
+
+    /// Counts a message that was taken, if there may be one more.
+    pub(super) fn take(&mut self) -> bool {
+        let any = self.left > 0;
+        if any {
+            self.left -= 1;
+            self.busy += 1;
+        }
+        any
+    }
+
+    pub(super) fn put_back(&mut self) {
+        self.left += 1;
+        self.rest();
+    }
+
+    pub(super) fn runs(&mut self, runs: bool) {
+        self.running = if runs { self.running + 1 } else { self.running - 1 };
+    }
+
+    pub(super) fn settle(&mut self, total: fn(&mut Board) -> &mut u64) {
+        *total(self) += 1;
+        self.rest();
+    }
+
+    /// A message was given up that no job had.
+    pub(super) fn buried(&mut self) {
+        self.given_up += 1;
+        self.left = self.left.saturating_sub(1);
+    }
+
+    fn rest(&mut self) {
+        self.busy -= 1;
+        self.since = Instant::now();
+    }
+
+    /// How long to wait for a message until signals and the other jobs are looked at again.
+    pub(super) fn slice(&self, timeout: Option<Duration>) -> Duration {
+        match timeout {
+            Some(timeout) if self.busy == 0 => {
+                timeout.saturating_sub(self.since.elapsed()).min(SLICE)
+            }
+            _ => SLICE,
+        }
+    }
+
+    /// Fails if there was no message for too long.
+    pub(super) fn check_patience(&self, timeout: Option<Duration>) -> Result<(), Failure> {
+        match timeout {
+            Some(timeout) if self.busy == 0 && self.since.elapsed() >= timeout => {
+                Err(Failure::Timeout(format!("no message came within {} s", timeout.as_secs_f64())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Messages that are done, one way or another.
+    pub(super) fn settled(&self) -> u64 {
+        self.done + self.rejected + self.given_up
+    }
+
+    pub(super) fn say_totals(&self, took: Duration) {
+        let [done, retried, rejected, given_up] =
+            [self.done, self.retried, self.rejected, self.given_up].map(grouped);
+        note(&format!(
+            "done {done}, retried {retried}, rejected {rejected}, given up {given_up}, in {:.1} s",
+            took.as_secs_f64()
+        ));
+    }
+}

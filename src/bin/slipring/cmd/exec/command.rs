@@ -1,0 +1,148 @@
+//! The command of one message: what it gets, how it ends, and what else may be to blame for that.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::statvfs::fstatvfs;
+use signal_hook::low_level::signal_name;
+use slipring::Received;
+
+use crate::args::RecvArgs;
+use crate::failure::{Failure, io_failed};
+use crate::handover::input;
+
+const SHELL: &str = "sh";
+/// Longest nap between two looks at a command that runs.
+const NAP_MAX: Duration = Duration::from_millis(20);
+const NAP_MIN: Duration = Duration::from_micros(100);
+
+/// Finds out, before any message is taken, whether there is a shell and it can read the command.
+pub(super) fn check(command: &str) -> Result<(), Failure> {
+    let read = Command::new(SHELL).args(["-n", "-c", command]).stdin(Stdio::null()).status();
+    match read.map_err(|fault| not_started(&fault))? {
+        status if status.success() => Ok(()),
+        _ => Err(Failure::Usage(format!("{SHELL} cannot read the command of --exec"))),
+    }
+}
+
+fn not_started(fault: &io::Error) -> Failure {
+    Failure::failed(format!("cannot run {SHELL} for --exec: {fault}"))
+}
+
+/// A command that could not even be started.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) failure: Failure,
+    /// The system is short of something that others may give back.
+    pub(super) passes: bool,
+}
+
+impl Refused {
+    fn new(fault: &io::Error, failure: Failure) -> Refused {
+        let errno = fault.raw_os_error().map(Errno::from_raw);
+        let short = [Errno::EAGAIN, Errno::ENOMEM, Errno::EMFILE, Errno::ENFILE];
+        Refused { failure, passes: errno.is_some_and(|errno| short.contains(&errno)) }
+    }
+}
+
+pub(super) fn start(
+    args: &RecvArgs,
+    command: &str,
+    message: &Received<'_>,
+) -> Result<Child, Refused> {
+    let input = input(message)
+        .map_err(|fault| Refused::new(&fault, io_failed("pass a message on", &fault)))?;
+    let child = Command::new(SHELL)
+        .args(["-c", command])
+        .env("SLIPRING_QUEUE", &args.name)
+        .env("SLIPRING_GROUP", &args.group)
+        .env("SLIPRING_SEQUENCE", message.sequence().to_string())
+        .env("SLIPRING_ATTEMPTS", message.attempts().to_string())
+        .env("SLIPRING_KIND", message.kind().to_string())
+        .stdin(input)
+        // Ctrl-C at a terminal is for the worker: what runs is to end by itself.
+        .process_group(0)
+        .spawn();
+    child.map_err(|fault| Refused::new(&fault, not_started(&fault)))
+}
+
+/// Waits for a command's end; calls `told` once, as soon as `stopped` says so.
+pub(super) fn wait(
+    child: &mut Child,
+    stopped: impl Fn() -> bool,
+    told: impl FnOnce(),
+) -> io::Result<ExitStatus> {
+    let began = Instant::now();
+    while !stopped() {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        thread::sleep((began.elapsed() / 32).clamp(NAP_MIN, NAP_MAX));
+    }
+    if let Some(status) = child.try_wait()? {
+        return Ok(status);
+    }
+    told();
+    child.wait()
+}
+
+/// What is wrong with the streams that commands write to, if something is: then their failures say nothing about
+/// their messages.
+pub(super) fn broken_stream() -> Option<Failure> {
+    let (stdout, stderr) = (io::stdout(), io::stderr());
+    if reader_gone(&stdout) {
+        return Some(Failure::Closed);
+    }
+    if reader_gone(&stderr) {
+        let text = "nobody reads standard error any more, which commands may write to";
+        return Some(Failure::failed(text));
+    }
+    let full = |name: &str| {
+        let text = format!("no space is left for {name}, which commands write to");
+        Failure::failed(text).hint("make space, and start it again: no attempt was counted")
+    };
+    if is_full(&stdout) {
+        return Some(full("standard output"));
+    }
+    is_full(&stderr).then(|| full("standard error"))
+}
+
+/// Whether a pipe or a socket has lost its other end. Files and terminals have none to lose.
+pub(super) fn reader_gone(stream: &impl AsFd) -> bool {
+    let mut fds = [PollFd::new(stream.as_fd(), PollFlags::empty())];
+    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|found| found > 0)
+}
+
+/// Whether a regular file is on a file system with no space left.
+fn is_full(stream: &impl AsFd) -> bool {
+    let file = stream.as_fd().try_clone_to_owned().map(File::from);
+    let plain = |file: &File| file.metadata().is_ok_and(|metadata| metadata.is_file());
+    file.is_ok_and(|file| {
+        // A file system that counts no blocks has no end that it knows of.
+        plain(&file)
+            && fstatvfs(&file).is_ok_and(|fs| fs.blocks() > 0 && fs.blocks_available() == 0)
+    })
+}
+
+pub(super) fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => match signal_name(signal) {
+            Some(name) => format!("killed by {name}"),
+            None => format!("killed by signal {signal}"),
+        },
+        (None, None) => status.to_string(),
+    }
+}
+
+/// Whether a signal has ended it, or the shell says so of what it ran.
+pub(super) fn by_signal(status: ExitStatus) -> bool {
+    status.code().is_none_or(|code| code > 128)
+}

@@ -1,0 +1,417 @@
+//! `slipring recv --exec`: a worker that runs a command for each message.
+//!
+//! Each job is a member of the group, with one message at a time. New messages are looked for by one job at
+//! a time, the one that has the turn: looking costs system calls, and there may be many jobs. A message
+//! whose command failed stays with its job: the queue hands it out again to the same member, counted. It is not
+//! counted if the command was not at fault: it could not be started, the worker was told to stop, or what the command
+//! writes to is gone.
+
+mod board;
+mod command;
+
+use std::process::ExitStatus;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use slipring::{Consumer, Queue, Reason, Received, RecvError, RejectError};
+
+use super::dead;
+use super::recv::{
+    at_the_end, buried as buried_note, explain_closed, explain_start, group, wait_as_asked,
+};
+use crate::args::RecvArgs;
+use crate::failure::{Failure, io_failed, note};
+use crate::stop::{SLICE, Stop};
+use board::Board;
+use command::{Refused, broken_stream, by_signal, describe, reader_gone};
+
+/// Exit code that says that the message is bad: EX_DATAERR of sysexits.h.
+const BAD_MESSAGE: i32 = 65;
+const DELAY_MAX: Duration = Duration::from_secs(3600);
+/// First delay after the system refused to start a command, the longest, and when a job gives in.
+const REFUSED_DELAY: Duration = Duration::from_millis(100);
+const REFUSED_DELAY_MAX: Duration = Duration::from_secs(5);
+const REFUSED_FOR: Duration = Duration::from_secs(60);
+/// Attempts from which on a message is suspected to end its worker, if it did not come back from a command that
+/// failed.
+const SUSPECT: u8 = 3;
+
+pub(super) fn run(args: &RecvArgs, command: &str) -> Result<(), Failure> {
+    if args.exec.jobs > 1 && !args.shared {
+        let text = "--jobs above 1 needs --shared: without it a group has one consumer";
+        return Err(Failure::Usage(text.to_owned()));
+    }
+    command::check(command)?;
+    let queue = super::open(&args.name, &args.open)?;
+    if !args.open.create {
+        check_group(&queue, args)?;
+    }
+    let stop = Stop::on_signals()?;
+    if !args.follow {
+        explain_closed(&queue.snapshot()?);
+    }
+    let join = |_| queue.consumer(group(args));
+    let consumers = (0..args.exec.jobs).map(join).collect::<Result<Vec<Consumer>, _>>()?;
+    let jobs: Vec<Job> = consumers.into_iter().map(|consumer| Job::new(consumer, args)).collect();
+    if let Some(first) = jobs.first() {
+        explain_start(args, &first.consumer);
+    }
+    let worker = Worker::new(args, command, stop);
+    thread::scope(|scope| {
+        for job in jobs {
+            let job = || worker.job(job);
+            if let Err(fault) = thread::Builder::new().spawn_scoped(scope, job) {
+                worker.end(io_failed("start a job", &fault));
+            }
+        }
+    });
+    worker.close()
+}
+
+/// A group that is made by mistake gets all messages that there are, and all work is done once more.
+fn check_group(queue: &Queue, args: &RecvArgs) -> Result<(), Failure> {
+    let groups = queue.snapshot()?.groups;
+    if groups.iter().any(|known| known.name == args.group) {
+        return Ok(());
+    }
+    let (name, group) = (&args.name, &args.group);
+    let known: Vec<&str> = groups.iter().map(|known| known.name.as_str()).collect();
+    let there = match &known[..] {
+        [] => "it has none".to_owned(),
+        known => format!("it has {}", known.join(", ")),
+    };
+    let shared = if args.shared { " --shared" } else { "" };
+    Err(Failure::failed(format!("queue {name:?} has no group {group:?}; {there}"))
+        .hint(format!("slipring group add {name} {group}{shared}"))
+        .hint("or add --create to this command"))
+}
+
+/// A message that became a dead letter: sequence, attempts, reason.
+type Buried = (u64, u8, Reason);
+
+/// A member of the group.
+#[derive(Debug)]
+struct Job {
+    consumer: Consumer,
+    /// What it has given up and not told yet.
+    buried: Arc<Mutex<Vec<Buried>>>,
+    /// Since when no command can be started, and how often that was tried.
+    refused: Option<(Instant, u8)>,
+}
+
+impl Job {
+    fn new(mut consumer: Consumer, args: &RecvArgs) -> Job {
+        wait_as_asked(&mut consumer, args);
+        let buried: Arc<Mutex<Vec<Buried>>> = Arc::default();
+        let list = Arc::clone(&buried);
+        consumer.notice_dead_letters(move |letter| {
+            lock(&list).push((letter.sequence, letter.attempts, letter.reason));
+        });
+        Job { consumer, buried, refused: None }
+    }
+}
+
+/// What all jobs share.
+#[derive(Debug)]
+struct Worker<'a> {
+    args: &'a RecvArgs,
+    command: &'a str,
+    stop: Stop,
+    began: Instant,
+    turn: Mutex<()>,
+    /// Held by the job that works on a suspect.
+    suspect: Mutex<()>,
+    board: Mutex<Board>,
+}
+
+/// What becomes of a job's message.
+enum Next {
+    /// It is gone.
+    Done,
+    /// It stays with the job, which tries again later.
+    Again(Duration),
+    /// It stays in the group: the job ends.
+    Left,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<'a> Worker<'a> {
+    fn new(args: &'a RecvArgs, command: &'a str, stop: Stop) -> Worker<'a> {
+        let (turn, suspect) = (Mutex::new(()), Mutex::new(()));
+        let (began, board) = (Instant::now(), Mutex::new(Board::new(args.count)));
+        Worker { args, command, stop, began, turn, suspect, board }
+    }
+
+    fn job(&self, mut job: Job) {
+        if let Err(fault) = self.work(&mut job) {
+            self.end(fault);
+        }
+    }
+
+    fn work(&self, job: &mut Job) -> Result<(), Failure> {
+        // Whether the message that comes next was taken already: its command failed.
+        let mut again = false;
+        loop {
+            // What it holds waits for this job and for no other: that needs no turn.
+            let holds = job.consumer.is_holding();
+            let turn = (!holds).then(|| lock(&self.turn));
+            if self.is_over() || !again && self.board().left == 0 {
+                return Ok(());
+            }
+            if reader_gone(&std::io::stdout()) {
+                return Err(Failure::Closed);
+            }
+            let patience = if holds { Duration::ZERO } else { self.slice() };
+            let received = job.consumer.recv_timeout(patience);
+            self.tell_buried(&job.buried);
+            let mut message = match received {
+                Ok(message) => message,
+                Err(RecvError::Timeout { .. }) if again => {
+                    // It came through a queue of retries that cannot be read for now.
+                    self.board().put_back();
+                    again = false;
+                    continue;
+                }
+                // It comes in turn with others.
+                Err(RecvError::Timeout { .. }) if holds => continue,
+                Err(RecvError::Timeout { .. }) => {
+                    self.board().check_patience(self.args.timeout)?;
+                    continue;
+                }
+                Err(RecvError::Closed { .. }) => {
+                    // No job has a message: that would not be acked.
+                    self.board().closed = true;
+                    return Ok(());
+                }
+                Err(fault) => return Err(dead::receive_failed(&self.args.name, fault)),
+            };
+            // Two that may end this process do not run at once: the other would be counted with the one.
+            let alone = if again || message.attempts() < SUSPECT {
+                None
+            } else {
+                match self.suspect.try_lock() {
+                    Ok(alone) => Some(alone),
+                    Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+                    Err(TryLockError::WouldBlock) => {
+                        message.uncount();
+                        drop((message, turn));
+                        self.pause(SLICE);
+                        continue;
+                    }
+                }
+            };
+            // Asked to stop meanwhile, or others took the last of --count: it stays in the group, untried.
+            if self.is_over() || !again && !self.board().take() {
+                message.uncount();
+                return Ok(());
+            }
+            drop(turn);
+            let next = self.work_off(message, &job.buried, &mut job.refused)?;
+            drop(alone);
+            again = match next {
+                Next::Done => false,
+                Next::Again(delay) => {
+                    self.pause(delay);
+                    true
+                }
+                Next::Left => return Ok(()),
+            };
+        }
+    }
+
+    /// Runs the command and does what its end says.
+    fn work_off(
+        &self,
+        mut message: Received<'_>,
+        buried: &Mutex<Vec<Buried>>,
+        refused: &mut Option<(Instant, u8)>,
+    ) -> Result<Next, Failure> {
+        let (sequence, attempts) = (message.sequence(), message.attempts());
+        let status = match self.run(&mut message) {
+            Ok(status) => status,
+            Err(fault) => {
+                message.uncount();
+                return self.refused(fault, refused, sequence);
+            }
+        };
+        *refused = None;
+        let tell = |what: &str| {
+            let how = describe(status);
+            note(&format!("note: message {sequence}, attempt {attempts}: {how}; {what}"));
+        };
+        if status.success() {
+            message.ack();
+            self.board().settle(|board| &mut board.done);
+            return Ok(Next::Done);
+        }
+        if status.code() == Some(BAD_MESSAGE) {
+            message.reject().map_err(|fault| self.not_buried(fault))?;
+            lock(buried).clear();
+            tell("rejected: it is a dead letter now");
+            self.board().settle(|board| &mut board.rejected);
+            return Ok(Next::Done);
+        }
+        if let Some(broken) = broken_stream() {
+            message.uncount();
+            if !matches!(broken, Failure::Closed) {
+                tell("not counted");
+            }
+            return Err(broken);
+        }
+        let delay = delay(self.args.exec.retry_delay, attempts);
+        let grace = if by_signal(status) { SLICE } else { delay.min(SLICE) };
+        if self.stops_within(grace) {
+            message.uncount();
+            tell("not counted, since this worker was told to stop");
+            return Ok(Next::Left);
+        }
+        if message.fail().map_err(|fault| self.not_buried(fault))? {
+            lock(buried).clear();
+            tell("given up: it is a dead letter now");
+            self.board().settle(|board| &mut board.given_up);
+            return Ok(Next::Done);
+        }
+        tell(&format!("again in {} s", delay.as_secs_f64()));
+        self.board().retried += 1;
+        Ok(Next::Again(delay.saturating_sub(grace)))
+    }
+
+    /// The system would not start a command: tries again for a while if that may pass.
+    fn refused(
+        &self,
+        fault: Refused,
+        refused: &mut Option<(Instant, u8)>,
+        sequence: u64,
+    ) -> Result<Next, Failure> {
+        let (since, times) = refused.unwrap_or((Instant::now(), 0));
+        let text = match fault.failure {
+            Failure::Failed(text) if fault.passes && since.elapsed() < REFUSED_FOR => text,
+            failure => return Err(failure),
+        };
+        let times = times.saturating_add(1);
+        *refused = Some((since, times));
+        let delay = delay(REFUSED_DELAY, times).min(REFUSED_DELAY_MAX);
+        let delay_s = delay.as_secs_f64();
+        note(&format!("note: message {sequence}: {text}; not counted, again in {delay_s} s"));
+        Ok(Next::Again(delay))
+    }
+
+    fn not_buried(&self, fault: RejectError) -> Failure {
+        match fault {
+            RejectError::DeadLetter(fault) => dead::receive_failed(&self.args.name, fault.into()),
+            fault => fault.into(),
+        }
+    }
+
+    /// What was given up before a job got it: its last attempt ended with whoever made it.
+    fn tell_buried(&self, buried: &Mutex<Vec<Buried>>) {
+        for letter in lock(buried).drain(..) {
+            let (sequence, attempts, reason) = letter;
+            note(&buried_note(sequence, attempts, reason));
+            self.board().buried();
+        }
+    }
+
+    fn run(&self, message: &mut Received<'_>) -> Result<ExitStatus, Refused> {
+        let mut child = command::start(self.args, self.command, message)?;
+        self.board().runs(true);
+        let stopped = || self.stop.check().is_err();
+        let told = || {
+            // First, for what ends this process by force is no attempt either then.
+            message.uncount();
+            self.is_stopped();
+        };
+        let status = command::wait(&mut child, stopped, told);
+        self.board().runs(false);
+        status.map_err(|fault| Refused {
+            failure: io_failed("wait for a command", &fault),
+            passes: false,
+        })
+    }
+
+    /// Lets time pass, unless all is over before.
+    fn pause(&self, delay: Duration) {
+        self.sleep(delay, || self.is_over());
+    }
+
+    /// Whether this worker is told to stop, now or soon: a signal to all processes of a service may reach the command
+    /// first.
+    fn stops_within(&self, grace: Duration) -> bool {
+        self.sleep(grace, || self.is_stopped());
+        self.is_stopped()
+    }
+
+    fn sleep(&self, delay: Duration, done: impl Fn() -> bool) {
+        let end = Instant::now() + delay;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() || done() {
+                return;
+            }
+            thread::sleep(left.min(SLICE / 4));
+        }
+    }
+
+    fn board(&self) -> MutexGuard<'_, Board> {
+        lock(&self.board)
+    }
+
+    /// Whether a signal has asked to stop.
+    fn is_stopped(&self) -> bool {
+        self.stop.check().map_err(|signal| self.end(signal)).is_err()
+    }
+
+    /// Whether no more is to be taken.
+    fn is_over(&self) -> bool {
+        self.is_stopped() || self.board().is_over()
+    }
+
+    fn end(&self, failure: Failure) {
+        self.board().end(failure);
+    }
+
+    fn slice(&self) -> Duration {
+        self.board().slice(self.args.timeout)
+    }
+
+    /// Says the totals, unless all went as asked; hands the outcome on.
+    fn close(self) -> Result<(), Failure> {
+        let board = self.board.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let quiet = match &board.end {
+            None => !board.closed,
+            Some(end) => matches!(end, Failure::Closed),
+        };
+        if self.args.verbose || !quiet {
+            board.say_totals(self.began.elapsed());
+        }
+        let settled = board.settled();
+        match board.end {
+            Some(fault) => Err(fault),
+            None if board.closed => at_the_end(&self.args.name, settled, self.args.count),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Doubled with each attempt after the first.
+fn delay(first: Duration, attempts: u8) -> Duration {
+    let doublings = u32::from(attempts.saturating_sub(1)).min(31);
+    first.saturating_mul(1 << doublings).min(DELAY_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_double_up_to_an_hour() {
+        let delays = [1, 2, 3, 12, 13, 33, 255].map(|n| delay(Duration::from_secs(1), n).as_secs());
+        assert_eq!(delays, [1, 2, 4, 2048, 3600, 3600, 3600]);
+        assert_eq!(delay(Duration::ZERO, 9), Duration::ZERO);
+        assert_eq!(delay(Duration::from_secs(86400), 1), DELAY_MAX);
+    }
+}
