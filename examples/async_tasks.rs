@@ -2,7 +2,7 @@
 //! `cargo run --features async --example async_tasks`
 
 use std::error::Error;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use slipring::{AsyncConsumer, Queue, RecvError};
@@ -41,8 +41,19 @@ async fn work(mut consumer: AsyncConsumer) -> Result<u64, RecvError> {
     }
 }
 
+/// Prints an error's text. A `Result` from `main` itself would print its Debug form.
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn run() -> Result<(), Box<dyn Error>> {
     if let [_, role, name] = &std::env::args().collect::<Vec<_>>()[..]
         && role == "produce"
     {

@@ -1,6 +1,7 @@
 //! Many messages at a time, in both directions, and what a partial ack means. `cargo run --example batch`
 
 use std::error::Error;
+use std::process::ExitCode;
 
 use slipring::Queue;
 
@@ -13,7 +14,18 @@ impl Drop for Cleanup {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+/// Prints an error's text. A `Result` from `main` itself would print its Debug form.
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let cleanup = Cleanup(format!("batch-{}", std::process::id()));
     let name = &cleanup.0;
     let queue = Queue::builder(name).capacity(64).payload_size(48).group("work").create()?;

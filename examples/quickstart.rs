@@ -1,6 +1,7 @@
 //! The smallest round: make a queue, send, receive, ack. `cargo run --example quickstart`
 
 use std::error::Error;
+use std::process::ExitCode;
 
 use slipring::Queue;
 
@@ -13,7 +14,18 @@ impl Drop for Cleanup {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+/// Prints an error's text. A `Result` from `main` itself would print its Debug form.
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let cleanup = Cleanup(format!("quickstart-{}", std::process::id()));
     let name = &cleanup.0;
     // The group is declared first: messages wait for it even before its consumer comes.

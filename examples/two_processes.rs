@@ -3,7 +3,7 @@
 //! Started without arguments it starts itself again as the child, and ends when both are done.
 
 use std::error::Error;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use slipring::{Queue, RecvError};
@@ -24,7 +24,18 @@ impl Drop for Cleanup {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+/// Prints an error's text. A `Result` from `main` itself would print its Debug form.
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     if let [_, role, name] = &std::env::args().collect::<Vec<_>>()[..]
         && role == "consume"
     {

@@ -2,6 +2,7 @@
 //! `cargo run --example typed`
 
 use std::error::Error;
+use std::process::ExitCode;
 
 use slipring::{OpenError, Queue};
 
@@ -36,7 +37,18 @@ impl Drop for Cleanup {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+/// Prints an error's text. A `Result` from `main` itself would print its Debug form.
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let cleanup = Cleanup(format!("typed-{}", std::process::id()));
     let name = &cleanup.0;
     let queue = Queue::builder(name).capacity(64).message::<Tick>().group("book").create()?;

@@ -6,7 +6,7 @@
 //! kills one at work, and ends when all tasks are done.
 
 use std::error::Error;
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitCode};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -37,7 +37,18 @@ impl Drop for Cleanup {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+/// Prints an error's text. A `Result` from `main` itself would print its Debug form.
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     if let [_, role, name, number] = &std::env::args().collect::<Vec<_>>()[..]
         && role == "work"
     {

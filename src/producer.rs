@@ -359,12 +359,16 @@ impl<M: Content + ?Sized> Producer<M> {
         self.check_name()
     }
 
+    #[inline]
     pub(crate) fn slots(&self, n: usize) -> Result<u64, SendError> {
+        let slots = n as u64;
+        if slots > self.at.view.geo().capacity { Err(self.too_many(n)) } else { Ok(slots) }
+    }
+
+    #[cold]
+    fn too_many(&self, asked: usize) -> SendError {
         let capacity = self.at.view.geo().capacity;
-        match n as u64 {
-            n if n <= capacity => Ok(n),
-            _ => Err(SendError::TooMany { queue: self.queue(), asked: n, capacity }),
-        }
+        SendError::TooMany { queue: self.queue(), asked, capacity }
     }
 
     /// The message's bytes, if the queue takes messages of that length.

@@ -145,7 +145,7 @@ impl<M: Content + ?Sized> Producer<M> {
             }
         };
         self.last_full = Some((group, known));
-        Ok(Full { queue: self.queue(), holdup: Holdup { sequence, ..known } })
+        Ok(Full { queue: self.at.queue().clone(), holdup: Holdup { sequence, ..known } })
     }
 }
 

@@ -22,6 +22,7 @@ mod limits;
 mod memory;
 mod options;
 mod policy;
+mod readme;
 mod receive;
 mod removal;
 mod send;
