@@ -144,7 +144,9 @@ mod public {
     pub use crate::message::{Content, Field, Message, Outgoing};
     pub use crate::observer::{Observation, Observer};
     pub use crate::producer::Producer;
-    pub use crate::queue::{Builder, DeadLetters, OpenOptions, Queue, WakeMode, list, remove};
+    pub use crate::queue::{
+        Builder, DeadLetters, Difference, OpenOptions, Queue, WakeMode, list, remove,
+    };
     pub use crate::reservation::Reservation;
     pub use crate::select::{Select, Selected};
     pub use crate::snapshot::{GroupInfo, MemberInfo, ProducerInfo, Snapshot};

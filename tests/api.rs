@@ -299,3 +299,28 @@ fn a_full_queue_names_the_group_that_has_the_place_now() {
         assert_eq!(full.group(), holder);
     }
 }
+
+#[test]
+fn a_queue_that_was_there_tells_what_it_has_otherwise() {
+    let name = TempName::new("shape");
+    let there = Queue::builder(&name).capacity(50).payload_size(8).group("g");
+    there.create().unwrap();
+    let same = there.open_or_create().unwrap();
+    assert_eq!(there.differences(&same).unwrap(), []);
+    // What was not asked for is no difference.
+    assert_eq!(Queue::builder(&name).differences(&same).unwrap(), []);
+    let other = Queue::builder(&name).capacity(128).payload_size(8).permissions(0o660);
+    let other = other.group(Group::named("g").shared()).group("h");
+    let queue = other.open_or_create().unwrap();
+    let told: Vec<String> =
+        other.differences(&queue).unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "its capacity is 64, not 128",
+            "its mode is 600, not 660",
+            "its group \"g\" is exclusive, not shared",
+            "its group \"h\" is missing, not exclusive",
+        ]
+    );
+}

@@ -100,7 +100,8 @@ impl<M: Content + ?Sized> Producer<M> {
             Err(NoRoom::Full { .. }) if self.may_reap(look)? => self.find_room(n, Look::Quick),
             Err(NoRoom::Full { group, seq }) => {
                 self.full = self.full.wrapping_add(1);
-                Err(SendError::Full(self.describe(group, seq, look)?))
+                let holdup = Holdup { sequence: seq, ..self.holder(group, look)? };
+                Err(SendError::Full(Full { queue: self.at.queue().clone(), holdup }))
             }
         }
     }
@@ -125,27 +126,24 @@ impl<M: Content + ?Sized> Producer<M> {
         Ok(ask && control::reap(&self.at.view, &self.at.leases).map_err(system)?)
     }
 
-    /// Names whoever keeps the queue full. Who of the group lives is asked again when the queue is newly
+    /// Says whoever keeps the queue full. Who of the group lives is asked again when the queue is newly
     /// full, held by another group, or a sleep is due.
-    fn describe(
-        &mut self,
-        group: Option<u8>,
-        sequence: u64,
-        look: Look,
-    ) -> Result<Full, SendError> {
+    #[inline]
+    fn holder(&mut self, group: Option<u8>, look: Look) -> Result<Holdup, SendError> {
         // The same index may be another group's by now.
         let identity = group.and_then(|group| identity_of(self.at.view.group(group)));
         let same =
             |known: &Holdup| identity.is_none_or(|now| now.name() == known.group().as_bytes());
-        let known = match self.last_full {
-            Some((of, known)) if of == group && same(&known) && look == Look::Quick => known,
+        match &self.last_full {
+            Some((of, known)) if *of == group && look == Look::Quick && same(known) => Ok(*known),
             _ => {
                 self.check_name()?;
-                holdup(&self.at, group).map_err(self.at.system("look who is in the group"))?
+                let asked = holdup(&self.at, group);
+                let known = asked.map_err(self.at.system("look who is in the group"))?;
+                self.last_full = Some((group, known));
+                Ok(known)
             }
-        };
-        self.last_full = Some((group, known));
-        Ok(Full { queue: self.at.queue().clone(), holdup: Holdup { sequence, ..known } })
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 use std::marker::PhantomData;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::difference::Difference;
 use super::{CONTROL_TIMEOUT, OpenOptions, Queue};
 use crate::attach::Mapped;
-use crate::error::{CreateError, OpenError, OpenOrCreateError};
+use crate::error::{CreateError, JoinError, OpenError, OpenOrCreateError};
 use crate::group::{self, Group};
 use crate::layout::config::{Config, SCHEMA_NAME_MAX, SchemaText};
 use crate::layout::{Geometry, View, WakeMode};
@@ -32,14 +33,15 @@ pub struct Builder<M: Content + ?Sized = [u8]> {
 #[derive(Clone, Debug)]
 struct Wish {
     name: String,
-    capacity: u64,
-    payload_size: usize,
+    // `None`: nothing was asked for, so a queue that exists has it as it likes.
+    capacity: Option<u64>,
+    payload_size: Option<usize>,
     schema_name: Option<String>,
-    mode: u32,
-    groups_max: usize,
-    consumers_max: usize,
+    mode: Option<u32>,
+    groups_max: Option<usize>,
+    consumers_max: Option<usize>,
     base: u64,
-    wake: WakeMode,
+    wake: Option<WakeMode>,
     memory: Memory,
     groups: Vec<Group>,
     trust: Trust,
@@ -56,14 +58,14 @@ impl Builder<[u8]> {
     pub(super) fn new(name: &str) -> Builder<[u8]> {
         let wish = Wish {
             name: name.to_owned(),
-            capacity: 4096,
-            payload_size: 112,
+            capacity: None,
+            payload_size: None,
             schema_name: None,
-            mode: 0o600,
-            groups_max: 16,
-            consumers_max: 64,
+            mode: None,
+            groups_max: None,
+            consumers_max: None,
             base: 0,
-            wake: WakeMode::default(),
+            wake: None,
             memory: Memory::default(),
             groups: Vec::new(),
             trust: Trust::default(),
@@ -75,13 +77,13 @@ impl Builder<[u8]> {
     /// Bytes of the longest message, 1 to 16 MiB (and 512 more, for envelopes of dead letters); 112 by default. A slot has 16 bytes more, rounded up
     /// to a multiple of 64: 48 and 112 waste nothing.
     pub fn payload_size(mut self, bytes: usize) -> Builder<[u8]> {
-        self.wish.payload_size = bytes;
+        self.wish.payload_size = Some(bytes);
         self
     }
 
     /// Makes it a queue of messages of type `M` instead of bytes: their size, and only their kind.
     pub fn message<M: Message>(self) -> Builder<M> {
-        let wish = Wish { payload_size: size_of::<M>(), ..self.wish };
+        let wish = Wish { payload_size: Some(size_of::<M>()), ..self.wish };
         Builder { wish, marker: PhantomData }
     }
 }
@@ -89,7 +91,7 @@ impl Builder<[u8]> {
 impl<M: Content + ?Sized> Builder<M> {
     /// Messages that fit, 1 to 2^24, rounded up to a power of two; 4096 by default.
     pub fn capacity(mut self, messages: u64) -> Self {
-        self.wish.capacity = messages;
+        self.wish.capacity = Some(messages);
         self
     }
 
@@ -103,20 +105,20 @@ impl<M: Content + ?Sized> Builder<M> {
     /// Permission bits, set exactly, whatever the umask; 0600 by default. Members need read and write,
     /// observers read.
     pub fn permissions(mut self, mode: u32) -> Self {
-        self.wish.mode = mode;
+        self.wish.mode = Some(mode);
         self
     }
 
     /// Most groups at a time, 1 to 63; 16 by default. The producer looks at all groups that were ever
     /// in use at once, once in a quarter of the ring.
     pub fn groups_max(mut self, groups: usize) -> Self {
-        self.wish.groups_max = groups;
+        self.wish.groups_max = Some(groups);
         self
     }
 
     /// Most consumers at a time, 1 to 255; 64 by default.
     pub fn consumers_max(mut self, consumers: usize) -> Self {
-        self.wish.consumers_max = consumers;
+        self.wish.consumers_max = Some(consumers);
         self
     }
 
@@ -129,7 +131,7 @@ impl<M: Content + ?Sized> Builder<M> {
     /// How those who wait are woken. Where the kernel refuses what [`WakeMode::Membarrier`] needs, the
     /// queue gets [`WakeMode::Fence`] instead.
     pub fn wake_mode(mut self, mode: WakeMode) -> Self {
-        self.wish.wake = mode;
+        self.wish.wake = Some(mode);
         self
     }
 
@@ -177,18 +179,19 @@ impl<M: Content + ?Sized> Builder<M> {
     pub fn create(&self) -> Result<Queue<M>, CreateError> {
         let name = QueueName::new(&self.wish.name)?;
         let geo = Geometry::new(
-            self.wish.capacity,
-            self.wish.payload_size,
-            self.wish.groups_max,
-            self.wish.consumers_max,
+            self.wish.capacity.unwrap_or(4096),
+            self.wish.payload_size.unwrap_or(112),
+            self.wish.groups_max.unwrap_or(16),
+            self.wish.consumers_max.unwrap_or(64),
             self.wish.base,
         )
         .map_err(|source| CreateError::Geometry { queue: name.shared().clone(), source })?;
         let fields = M::SCHEMA.map_or_else(String::new, |schema| fields_text(schema.fields));
         let schema = self.schema(&name, &fields)?;
         self.check_groups(&name)?;
-        if self.wish.mode & 0o600 != 0o600 {
-            let (queue, mode) = (name.shared().clone(), self.wish.mode);
+        let mode = self.wish.mode.unwrap_or(0o600);
+        if mode & 0o600 != 0o600 {
+            let queue = name.shared().clone();
             return Err(CreateError::Permissions { queue, mode });
         }
         let instance = [random(), random()];
@@ -201,8 +204,7 @@ impl<M: Content + ?Sized> Builder<M> {
             instance,
             since_1970.as_nanos() as u64,
         );
-        let plan =
-            Plan { name: &name, size: geo.total, mode: self.wish.mode, memory: self.wish.memory };
+        let plan = Plan { name: &name, size: geo.total, mode, memory: self.wish.memory };
         let (region, leases) = create(&plan, |region| {
             let view = fill(region, &config, geo);
             self.wish.groups.iter().try_for_each(|group| match group::make(&view, &name, group) {
@@ -219,7 +221,21 @@ impl<M: Content + ?Sized> Builder<M> {
     }
 
     /// Opens the queue if it exists, else makes it. A queue that exists keeps its shape: it need not
-    /// have the capacity, payload size or groups asked for here, but the message type must be the same.
+    /// have the capacity, payload size or groups asked for here, but the message type must be the same. What it has
+    /// otherwise, [`Builder::differences`] tells:
+    ///
+    /// ```
+    /// # let name = format!("doc-shape-{}", std::process::id());
+    /// # let _there = slipring::Queue::builder(&name).capacity(64).create()?;
+    /// let wanted = slipring::Queue::builder(&name).capacity(4096);
+    /// let queue = wanted.open_or_create()?;
+    /// for difference in wanted.differences(&queue)? {
+    ///     eprintln!("queue {name:?} was there: {difference}"); // its capacity is 64, not 4096
+    /// }
+    /// # assert_eq!(wanted.differences(&queue)?.len(), 1);
+    /// # slipring::remove(&name, false)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`OpenOptions::open`] and [`Builder::create`].
@@ -240,8 +256,39 @@ impl<M: Content + ?Sized> Builder<M> {
         }
     }
 
+    /// What `queue`, which may have been there already, has otherwise than was asked for here: capacity (rounded
+    /// up), payload size, sizes of the tables, wake mode, permissions, and the mode of each declared group or its
+    /// absence. What was not asked for does not count. Empty for a queue as this builder makes it.
+    ///
+    /// # Errors
+    /// As for [`Queue::snapshot`].
+    pub fn differences(&self, queue: &Queue<M>) -> Result<Vec<Difference>, JoinError> {
+        let (look, wish) = (queue.snapshot()?, &self.wish);
+        let capacity = wish.capacity.map(u64::next_power_of_two);
+        let octal = |mode: u32| format!("{mode:03o}");
+        let permissions = octal(queue.mapped.permissions);
+        let shape = [
+            Difference::of("capacity", look.capacity, capacity),
+            Difference::of("payload size", look.payload_size, wish.payload_size),
+            Difference::of("group table size", look.groups_max, wish.groups_max),
+            Difference::of("consumer table size", look.consumers_max, wish.consumers_max),
+            Difference::of("wake mode", look.wake_mode, wish.wake.map(|_| self.wake())),
+            Difference::of("mode", permissions, wish.mode.map(octal)),
+        ];
+        let groups = wish.groups.iter().map(|group| {
+            let found = look.groups.iter().find(|found| found.name == group.name);
+            let found = match found.map(|found| found.mode) {
+                Some(Some(mode)) => mode.to_string(),
+                Some(None) => "of a kind that this program does not know".to_owned(),
+                None => "missing".to_owned(),
+            };
+            Difference::of(format!("group {:?}", group.name), found, Some(group.mode.to_string()))
+        });
+        Ok(shape.into_iter().chain(groups).flatten().collect())
+    }
+
     fn wake(&self) -> WakeMode {
-        match self.wish.wake {
+        match self.wish.wake.unwrap_or_default() {
             WakeMode::Membarrier if membarrier::register().is_err() => WakeMode::Fence,
             wake => wake,
         }

@@ -2,6 +2,7 @@
 
 mod builder;
 mod dead;
+mod difference;
 mod remove;
 mod undertaker;
 
@@ -13,6 +14,7 @@ use zerocopy::IntoBytes;
 
 pub use builder::Builder;
 pub use dead::DeadLetters;
+pub use difference::Difference;
 use remove::remove_trusting;
 pub use remove::{list, remove};
 

@@ -108,3 +108,25 @@ fn waiting_in_vain_has_a_code_of_its_own() {
     assert_eq!(run(&recv).says(3, &[]).out, "one\n");
     assert_eq!(run(&["recv", &name, "--group", "g", "--count", "0"]).quietly(), "");
 }
+
+#[test]
+fn a_queue_of_another_shape_than_asked_for_is_used_with_a_word() {
+    let name = TempName::new("shape");
+    let send = |shape: &[&str]| feed(&[&["send", &name, "--create"], shape].concat(), b"x\n");
+    send(&["--capacity", "60", "--payload", "8"]).says(0, &["has no group"]);
+    let same = send(&["--capacity", "60"]);
+    assert!(!same.err.contains("keeps its shape"), "{same:?}");
+    let other = send(&["--capacity", "128", "--payload", "16", "--mode", "640"]);
+    other.says(0, &["its capacity is 64, not 128", "payload size is 8, not 16", "is 600, not 640"]);
+}
+
+#[test]
+fn a_group_of_the_other_mode_comes_with_the_flag_that_joins_it() {
+    let name = TempName::new("mode");
+    run(&["create", &name, "--group", "one", "--shared", "many"]).quietly();
+    let recv = |group: &str, flags: &[&str]| {
+        run(&[&["recv", &name, "--timeout", "0", "--group", group], flags].concat())
+    };
+    recv("many", &[]).says(1, &["is shared, not exclusive", "--shared joins it"]);
+    recv("one", &["--shared"]).says(1, &["is exclusive, not shared", "leave out --shared"]);
+}

@@ -4,8 +4,8 @@ use std::io;
 use std::process::ExitCode;
 
 use slipring::{
-    ControlError, CreateError, JoinError, OpenError, OpenOrCreateError, RecvError, RejectError,
-    RemoveError, SendError, SystemError,
+    ControlError, CreateError, JoinError, Mode, OpenError, OpenOrCreateError, RecvError,
+    RejectError, RemoveError, SendError, SystemError,
 };
 
 use crate::file_size;
@@ -113,6 +113,12 @@ impl From<JoinError> for Failure {
                 .hint("slipring create NAME --groups N makes one with room for N, 63 at most"),
             JoinError::TooManyConsumers { .. } => Failure::Failed(text)
                 .hint("slipring create NAME --consumers N makes one with room for N, 255 at most"),
+            JoinError::WrongMode { found: Mode::Shared, .. } => {
+                Failure::Failed(text).hint("--shared joins it")
+            }
+            JoinError::WrongMode { .. } => {
+                Failure::Failed(text).hint("leave out --shared to join it")
+            }
             _ => Failure::Failed(text),
         }
     }

@@ -18,7 +18,7 @@ use slipring::{Builder, Queue, Snapshot};
 use crate::args::{Command, OpenArgs, Shape};
 use crate::bench;
 use crate::demo;
-use crate::failure::{Failure, open_failed};
+use crate::failure::{Failure, note, open_failed};
 use crate::streams::Stream;
 use crate::trust;
 
@@ -79,7 +79,17 @@ fn builder(name: &str, shape: Shape) -> Builder {
 /// Opens a queue; makes it first if that was asked for.
 fn open(name: &str, args: &OpenArgs) -> Result<Queue, Failure> {
     if args.create {
-        return Ok(builder(name, args.shape).open_or_create()?);
+        let wanted = builder(name, args.shape);
+        let queue = wanted.open_or_create()?;
+        let differences = wanted.differences(&queue)?;
+        if !differences.is_empty() {
+            let texts: Vec<String> = differences.iter().map(ToString::to_string).collect();
+            note(&format!(
+                "note: queue {name:?} was there, and keeps its shape: {}",
+                texts.join(", ")
+            ));
+        }
+        return Ok(queue);
     }
     let opened = trust::options().open(name);
     if args.shape.is_given() {
