@@ -77,12 +77,14 @@ fn a_sender_that_is_told_to_stop_says_it_too() {
 
 #[test]
 fn a_receiver_that_has_what_it_was_to_get_says_that_the_queue_is_gone() {
-    for closes in [false, true] {
+    let worker = &["--exec", "cat; echo"][..];
+    for (closes, worker) in [(false, &[][..]), (true, &[]), (false, worker), (true, worker)] {
         let name = TempName::new("gone-recv");
         let queue = Queue::builder(&name).capacity(8).group("g").create().unwrap();
         let mut producer = queue.producer().unwrap();
         let count = if closes { &[][..] } else { &["--count", "2"] };
-        let mut receiver = Running::start(&[&["recv", &name, "--group", "g"], count].concat());
+        let args = [&["recv", &name, "--group", "g"], count, worker].concat();
+        let mut receiver = Running::start(&args);
         producer.send("one").unwrap();
         assert_eq!(receiver.lines(1), ["one"]);
         receiver.signal(Signal::SIGSTOP);

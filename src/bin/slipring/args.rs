@@ -209,7 +209,7 @@ pub(crate) struct FormArgs {
 pub(crate) struct RecvArgs {
     /// Name of the queue
     pub(crate) name: String,
-    /// Group to receive for; made if it does not exist
+    /// Group to receive for; made if it does not exist, with --exec only if --create is given
     #[arg(long, value_name = "G")]
     pub(crate) group: String,
     /// Share the group's messages with other consumers: each goes to one of them, and what one did not

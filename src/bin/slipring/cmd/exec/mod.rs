@@ -147,7 +147,9 @@ impl<'a> Worker<'a> {
     }
 
     fn job(&self, mut job: Job) {
-        if let Err(fault) = self.work(&mut job) {
+        // A queue that is gone is no end of what was sent.
+        let outcome = self.work(&mut job).and_then(|()| Ok(job.consumer.check_removed()?));
+        if let Err(fault) = outcome {
             self.end(fault);
         }
     }
@@ -184,6 +186,7 @@ impl<'a> Worker<'a> {
                 }
                 Err(RecvError::Closed { .. }) => {
                     // No job has a message: that would not be acked.
+                    job.consumer.check_removed()?;
                     self.board().closed = true;
                     return Ok(());
                 }
