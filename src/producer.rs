@@ -278,6 +278,7 @@ impl<M: Content + ?Sized> Producer<M> {
     ///
     /// # Errors
     /// [`SendError::TooMany`] if the ring has fewer slots; else as for [`Producer::try_send`].
+    #[inline]
     pub fn try_reserve(&mut self, n: usize) -> Result<Reservation<'_, M>, SendError> {
         let slots = self.slots(n)?;
         self.room(slots, Look::Quick)?;
