@@ -78,7 +78,7 @@ pub struct ProducerInfo {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GroupInfo {
-    /// Its name; empty if it is being made right now.
+    /// Its name; empty if it is being made, or removed, right now.
     pub name: String,
     /// Who gets its messages; `None` if this version does not know the mode.
     pub mode: Option<Mode>,

@@ -67,7 +67,7 @@ pub(crate) struct Totals {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GroupState {
     Free,
-    /// Being made: gates like an active group. Its maker holds the control lease or is dead.
+    /// Being made, or removed: gates like an active group. Whoever does that holds the control lease, or is dead.
     Joining,
     Active,
     /// Reserved for eviction.

@@ -102,7 +102,7 @@ pub(crate) fn make_group(view: &View, index: u8, position: Position) -> u64 {
     start
 }
 
-/// Frees groups whose maker died half-way: JOINING, though the control lease is ours.
+/// Frees groups whose maker, or remover, died half-way: JOINING, though the control lease is ours.
 pub(crate) fn free_half_made(view: &View) -> bool {
     let half_made = groups(view).filter(|&group| state(view, group) == GroupState::Joining);
     half_made.fold(false, |_, group| {
@@ -111,7 +111,14 @@ pub(crate) fn free_half_made(view: &View) -> bool {
     })
 }
 
+/// Frees a group that is JOINING. Nobody lives who reads for it: its records need no lease to be changed.
 fn free(view: &View, group: u8) {
+    for record in records_of(view, group) {
+        let none = Start::idle(start_of(view, record).seq, NO_GROUP);
+        // Release: as in `leave`. Before the group is free: the next group of this index must not find records of
+        // the old one.
+        view.record(record).claim.start.store(none.pack(), Ordering::Release);
+    }
     // Release. pair P6: the group's last reads come before the producer's next writes.
     view.group(group).identity.state.store(GroupState::Free as u64, Ordering::Release);
     wake::space(view);
@@ -248,18 +255,13 @@ pub(crate) fn remove_group(view: &View, leases: &impl Leases, group: u8) -> io::
             break;
         }
     }
-    let taken = || (0..u8::MAX).zip(&taken).filter(|(_, taken)| **taken).map(|(record, _)| record);
     if matches!(live, Ok(None)) {
-        for record in taken() {
-            let start = start_of(view, record);
-            let none = Start::idle(start.seq, NO_GROUP);
-            // Release: as in `leave`. Before the group is free: the next group of this index must not
-            // find records of the old one.
-            view.record(record).claim.start.store(none.pack(), Ordering::Release);
-        }
+        // Release. pair P8. A death behind this leaves a group that is as good as gone: else it would be there still,
+        // without what its records lose. Like one that is being made it holds the producer, until it is freed.
+        view.group(group).identity.state.store(GroupState::Joining as u64, Ordering::Release);
         free(view, group);
     }
-    for record in taken() {
+    for (record, _) in (0..u8::MAX).zip(&taken).filter(|(_, taken)| **taken) {
         give_back(leases, lease_byte::consumer(record));
     }
     live
