@@ -1,0 +1,117 @@
+//! What all processes of a run know, in memory that they share and that no queue is in: who has begun what, and
+//! what has returned. A call that has returned must have happened; one that has not begun must not have.
+
+#![allow(unsafe_code)]
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+
+/// Groups of the queues that are stepped through, by their names.
+pub(crate) const GROUPS: [&str; 4] = ["store", "work", "temp", "new"];
+
+/// Sequences that a run may use.
+pub(crate) const SEQUENCES: u64 = 64;
+
+#[derive(Debug)]
+pub(crate) struct Book {
+    /// The sequence behind the last message that a send has returned for, and has begun for.
+    pub(crate) sent: AtomicU64,
+    pub(crate) sending: AtomicU64,
+    /// Of the operation that the victim is killed in.
+    pub(crate) begun: AtomicU64,
+    pub(crate) done: AtomicU64,
+    /// Notes that two closures of an operation agree on.
+    pub(crate) note: AtomicU64,
+    groups: [Account; GROUPS.len()],
+}
+
+/// Bits of sequences.
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) received: AtomicU64,
+    pub(crate) acking: AtomicU64,
+    pub(crate) acked: AtomicU64,
+    /// Rejected: a letter may be there, or must be.
+    pub(crate) rejecting: AtomicU64,
+    pub(crate) rejected: AtomicU64,
+    /// The messages that the next survivor has to get: attempts at the next delivery, 0 = none.
+    expected: [AtomicU64; SEQUENCES as usize],
+}
+
+impl Book {
+    pub(crate) fn clear(&self) {
+        for word in [&self.sent, &self.sending, &self.begun, &self.done, &self.note] {
+            word.store(0, SeqCst);
+        }
+        for account in &self.groups {
+            let Account { received, acking, acked, rejecting, rejected, expected } = account;
+            for word in [received, acking, acked, rejecting, rejected].into_iter().chain(expected) {
+                word.store(0, SeqCst);
+            }
+        }
+    }
+
+    pub(crate) fn of(&self, group: &str) -> &Account {
+        let at = GROUPS.iter().position(|name| *name == group);
+        &self.groups[at.unwrap_or_else(|| panic!("no group {group:?} in the book"))]
+    }
+}
+
+/// Plain counters, which may all be zero.
+pub(crate) trait Zeroed {}
+
+impl Zeroed for Book {}
+
+/// Zeros, shared with all processes that are forked from now on. They stay.
+pub(crate) fn shared<T: Zeroed>() -> nix::Result<&'static T> {
+    let size = NonZeroUsize::new(size_of::<T>()).ok_or(nix::Error::EINVAL)?;
+    let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    // SAFETY: a new mapping, at no address in particular.
+    let at = unsafe { mmap_anonymous(None, size, access, MapFlags::MAP_SHARED) }?;
+    // SAFETY: it is large enough, page-aligned, never unmapped, and all zeros, which is a value of the type.
+    Ok(unsafe { at.cast::<T>().as_ref() })
+}
+
+impl Account {
+    pub(crate) fn expect(&self, messages: &[(u64, u8)]) {
+        self.expected.iter().for_each(|attempts| attempts.store(0, SeqCst));
+        for (seq, attempts) in messages {
+            self.expected[*seq as usize].store((*attempts).into(), SeqCst);
+        }
+    }
+
+    pub(crate) fn expected(&self) -> Vec<(u64, u8)> {
+        let all = (0..).zip(self.expected.each_ref().map(|attempts| attempts.load(SeqCst) as u8));
+        all.filter(|(_, attempts)| *attempts != 0).collect()
+    }
+}
+
+pub(crate) fn note(word: &AtomicU64, seq: u64) {
+    word.fetch_or(1 << seq, SeqCst);
+}
+
+pub(crate) fn noted(word: &AtomicU64, seq: u64) -> bool {
+    word.load(SeqCst) >> seq & 1 == 1
+}
+
+/// The message with sequence `seq`: its length, kind and bytes follow from that.
+pub(crate) fn message(seq: u64) -> (u32, Vec<u8>) {
+    let mut bytes = seq.to_le_bytes().to_vec();
+    let mut word = seq;
+    while bytes.len() < 17 + (seq % 20) as usize {
+        // A step of SplitMix64.
+        word = word.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        bytes.push((word.wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 56) as u8);
+    }
+    (seq as u32 * 7 + 1, bytes)
+}
+
+/// Whether what came under `seq` is that message, whole.
+pub(crate) fn check(seq: u64, kind: u32, bytes: &[u8]) -> Result<(), String> {
+    if (kind, bytes) == (message(seq).0, &message(seq).1[..]) {
+        return Ok(());
+    }
+    Err(format!("message {seq} is not whole: kind {kind}, bytes {bytes:?}"))
+}

@@ -1,0 +1,221 @@
+//! What a segment says, read from its bytes by docs/layout.md alone: none of the library's code is used here, so
+//! that a fault of it is none of its judge's.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use super::book::check;
+
+const TAIL: usize = 1024;
+const STATE: usize = 1808;
+const CLOSED_AT: usize = 1816;
+const GROUP: usize = 768;
+const RECORD: usize = 256;
+
+pub(crate) const PRODUCER_LEASE: u64 = 512;
+pub(crate) const CONTROL_LEASE: u64 = 513;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Image {
+    bytes: Vec<u8>,
+    pub(crate) capacity: u64,
+    pub(crate) consumers_max: usize,
+    pub(crate) groups_max: usize,
+    groups: usize,
+    consumers: usize,
+    slots: usize,
+    stride: usize,
+    /// The sequence behind the last published message, counted or not.
+    pub(crate) end: u64,
+    /// Where it is closed, if it is.
+    pub(crate) closed_at: Option<u64>,
+}
+
+/// A group that is active.
+#[derive(Clone, Debug)]
+pub(crate) struct GroupImage {
+    pub(crate) index: usize,
+    pub(crate) name: String,
+    pub(crate) shared: bool,
+    /// It goes with its last member, and has had one.
+    pub(crate) goes: bool,
+    /// Most deliveries of a message.
+    pub(crate) limit: Option<u8>,
+    pub(crate) head: u64,
+    /// The last claimer's record.
+    claimer: u8,
+    delivered: u64,
+    attempts: u64,
+}
+
+/// A message that a group has not acked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owed {
+    pub(crate) seq: u64,
+    /// The record that holds it, in a shared group.
+    pub(crate) record: Option<u8>,
+    /// Attempts that its next delivery has to show.
+    pub(crate) attempts: u8,
+}
+
+impl Image {
+    /// Reads all of `file`. A segment that is not a finished one is an error.
+    pub(crate) fn of(file: &File) -> Result<Image, String> {
+        let len = file.metadata().map_err(|e| e.to_string())?.len();
+        let mut bytes = vec![0; len as usize];
+        file.read_exact_at(&mut bytes, 0).map_err(|e| e.to_string())?;
+        if bytes.len() < 1024 || !bytes.starts_with(b"slipring") {
+            return Err("a segment with a queue's name is not finished".to_owned());
+        }
+        let mut image = Image {
+            bytes,
+            capacity: 0,
+            consumers_max: 0,
+            groups_max: 0,
+            groups: 0,
+            consumers: 0,
+            slots: 0,
+            stride: 0,
+            end: 0,
+            closed_at: None,
+        };
+        image.capacity = image.word(32);
+        image.stride = image.word(56) as usize;
+        image.groups_max = image.word(64) as u32 as usize;
+        image.consumers_max = (image.word(64) >> 32) as usize;
+        [image.groups, image.consumers, image.slots] =
+            [88, 96, 104].map(|at| image.word(at) as usize);
+        image.end = image.word(TAIL);
+        while image.stamp(image.end) == image.end + 1 {
+            image.end += 1;
+        }
+        image.closed_at = (image.word(STATE) == 1).then(|| image.word(CLOSED_AT));
+        Ok(image)
+    }
+
+    fn word(&self, at: usize) -> u64 {
+        let mut word = [0; 8];
+        word.copy_from_slice(&self.bytes[at..at + 8]);
+        u64::from_le_bytes(word)
+    }
+
+    pub(crate) fn slot_at(&self, seq: u64) -> usize {
+        self.slots + (seq & (self.capacity - 1)) as usize * self.stride
+    }
+
+    pub(crate) fn record_at(&self, record: usize) -> usize {
+        self.consumers + record * RECORD
+    }
+
+    pub(crate) fn group_at(&self, group: usize) -> usize {
+        self.groups + group * GROUP
+    }
+
+    fn stamp(&self, seq: u64) -> u64 {
+        self.word(self.slot_at(seq))
+    }
+
+    /// Whether the message is in its slot.
+    pub(crate) fn holds(&self, seq: u64) -> bool {
+        self.stamp(seq) == seq + 1
+    }
+
+    /// Whether the message is in its slot, whole.
+    pub(crate) fn check(&self, seq: u64) -> Result<(), String> {
+        if !self.holds(seq) {
+            return Err(format!("message {seq} is not in its slot: stamp {}", self.stamp(seq)));
+        }
+        let at = self.slot_at(seq);
+        let meta = self.word(at + 8);
+        let (len, kind) = (meta as usize & 0x1ff_ffff, (meta >> 32) as u32);
+        let payload = &self.bytes[at + 16..at + self.stride];
+        check(seq, kind, payload.get(..len).unwrap_or(payload))
+    }
+
+    /// All active groups. Those that are being made count as none: whoever comes next frees them.
+    pub(crate) fn groups(&self) -> Vec<GroupImage> {
+        let active = (0..self.groups_max).filter(|index| self.word(self.group_at(*index)) == 2);
+        active
+            .map(|index| {
+                let at = self.group_at(index);
+                let traits = self.word(at + 16);
+                let name = &self.bytes[at + 64..at + 64 + (traits >> 16 & 0xff) as usize];
+                let head = self.word(at + 384);
+                GroupImage {
+                    index,
+                    name: String::from_utf8_lossy(name).into_owned(),
+                    shared: traits & 0xff == 1,
+                    goes: traits >> 8 & 0xff == 1 && self.word(at + 24) & 1 == 1,
+                    limit: Some((traits >> 24) as u8).filter(|limit| !matches!(limit, 0 | 255)),
+                    head: head >> 8,
+                    claimer: head as u8,
+                    delivered: self.word(at + 512),
+                    attempts: self.word(at + 520),
+                }
+            })
+            .collect()
+    }
+
+    /// Start words of a group's records: (record, sequence, state).
+    fn records(&self, group: usize) -> impl Iterator<Item = (u8, u64, u64)> {
+        (0..self.consumers_max).filter_map(move |record| {
+            let start = self.word(self.record_at(record));
+            (start >> 2 & 0x3f == group as u64).then_some((record as u8, start >> 8, start & 3))
+        })
+    }
+
+    /// Records that are tagged with a group.
+    pub(crate) fn records_of(&self, group: &GroupImage) -> Vec<u8> {
+        self.records(group.index).map(|(record, ..)| record).collect()
+    }
+
+    /// What a group still has to get, in order of the sequences.
+    pub(crate) fn owed(&self, group: &GroupImage) -> Vec<Owed> {
+        // Before its next delivery. Without a count of its own, what was delivered was so once.
+        let next = |attempts: u64, seq: u64| match attempts >> 8 == seq {
+            true => (attempts as u8).saturating_add(1),
+            false => 2,
+        };
+        let mut owed = Vec::new();
+        for seq in group.head..self.end {
+            let attempts = match group.shared || seq >= group.delivered {
+                true => 1,
+                false => next(group.attempts, seq),
+            };
+            owed.push(Owed { seq, record: None, attempts });
+        }
+        if group.shared {
+            for (record, start, state) in self.records(group.index) {
+                let at = self.record_at(record.into());
+                let end = self.word(at + 8);
+                let claimed =
+                    state == 2 || state == 1 && (group.head, group.claimer) == (end, record);
+                for seq in (start..end).take_while(|_| claimed) {
+                    let attempts = next(self.word(at + 16), seq);
+                    owed.push(Owed { seq, record: Some(record), attempts });
+                }
+            }
+        }
+        owed.sort_by_key(|owed| owed.seq);
+        owed
+    }
+
+    /// Whether a record of the group says that its member was about to claim, and did not.
+    pub(crate) fn is_pending(&self, group: &GroupImage) -> bool {
+        let owed = self.owed(group);
+        self.records(group.index).any(|(record, _, state)| {
+            state == 1 && !owed.iter().any(|owed| owed.record == Some(record))
+        })
+    }
+
+    /// Messages that fit before the first that somebody still needs.
+    pub(crate) fn room(&self, counts: impl Fn(&GroupImage) -> bool) -> u64 {
+        let groups = self.groups();
+        let groups = groups.iter().filter(|group| counts(group));
+        let gate = groups
+            .map(|group| self.owed(group).first().map_or(self.end, |owed| owed.seq))
+            .min()
+            .unwrap_or(self.end);
+        self.capacity - (self.end - gate)
+    }
+}

@@ -1,0 +1,438 @@
+//! Operations that go beyond a queue's messages: dead letters, roles, groups, and queues.
+
+use std::sync::atomic::Ordering::SeqCst;
+
+use slipring::{DeadLetter, DeadLetters, Group, OpenOptions, Queue, RecvError};
+
+use super::book::{check, note};
+use super::bystanders::Bystander::{Member, Observer, Reader};
+use super::image::Image;
+use super::judge::{Order, Scene};
+use super::operations::{
+    Operation, PLAIN, as_consumer, as_holder, little, much, operation, orphaned, orphaned_in,
+};
+use super::party::{Outcome, alone};
+use super::shm;
+use super::stage::{CAPACITY, PATIENCE, PAYLOAD, Stage, group, text};
+
+pub(crate) fn all() -> impl Iterator<Item = Operation> {
+    [giving_up(), again(), coming(), going(), making()].into_iter().flatten()
+}
+
+fn giving_up() -> Vec<Operation> {
+    vec![
+        Operation {
+            name: "bury, the first letter",
+            prepare: much,
+            victim: |stage| as_holder(stage, "work", 2, |batch| reject_first(stage, batch)),
+            judge: buried,
+            ..PLAIN
+        },
+        Operation {
+            name: "bury, one more letter",
+            prepare: |stage| {
+                much(stage)?;
+                let mut consumer = stage.open()?.consumer(group("work")).map_err(text)?;
+                reject_first(stage, stage.take(&mut consumer, "work", 1)?)
+            },
+            with: &[Member, Observer],
+            victim: |stage| as_holder(stage, "work", 2, |batch| reject_first(stage, batch)),
+            judge: buried,
+            ..PLAIN
+        },
+        Operation {
+            name: "bury, delivered too often",
+            prepare: |stage| {
+                orphaned_in(stage, once(), 0)?;
+                // Makes the queue for letters.
+                let mut letters = Queue::builder("steps.dead").capacity(CAPACITY);
+                letters = letters.payload_size(PAYLOAD + DeadLetter::ENVELOPE).group("dead");
+                letters.create().map(drop).map_err(text)
+            },
+            with: &[Reader],
+            victim: |stage| {
+                let account = stage.account("work");
+                for seq in 4..7 {
+                    note(&account.rejecting, seq);
+                    note(&account.acking, seq);
+                }
+                as_consumer(stage, "work", |consumer| match consumer.try_recv() {
+                    Ok(None) => {
+                        (4..7).for_each(|seq| {
+                            note(&account.acked, seq);
+                            note(&account.rejected, seq);
+                        });
+                        Ok(())
+                    }
+                    other => Err(format!("there is something: {other:?}")),
+                })
+            },
+            judge: buried,
+            ..PLAIN
+        },
+    ]
+}
+
+/// A group that delivers once.
+fn once() -> Group {
+    Group::named("work").shared().max_attempts(1)
+}
+
+fn reject_first(stage: Stage, mut batch: slipring::Batch<'_>) -> Outcome {
+    let account = stage.account("work");
+    let seq = batch.first().ok_or("an empty batch")?.sequence();
+    note(&account.rejecting, seq);
+    note(&account.acking, seq);
+    batch.reject(seq).map_err(text)?;
+    note(&account.acked, seq);
+    note(&account.rejected, seq);
+    Ok(())
+}
+
+/// Each message that was given up has a letter, or two if a process died between its letter and its ack.
+fn buried(scene: &mut Scene) -> Outcome {
+    let stage = scene.stage;
+    let account = stage.account("work");
+    // Those have one, whatever comes.
+    let sure = account.rejected.load(SeqCst);
+    scene.settle()?;
+    let given_up = account.rejecting.load(SeqCst);
+    alone("who reads letters", || {
+        let dead = match letters(stage) {
+            // It is made for the first.
+            Err(_) if given_up == 0 => return Ok(()),
+            dead => dead?,
+        };
+        let mut consumer = dead.queue().consumer("dead").map_err(text)?;
+        let mut letters = [0; 64];
+        while let Some(message) = consumer.try_recv().map_err(text)? {
+            let letter = DeadLetter::parse(message.kind(), &message).ok_or("no letter")?;
+            check(letter.sequence, letter.kind, letter.payload)?;
+            if (letter.queue, letter.group) != (stage.queue, "work") {
+                return Err(format!("a letter of {} of {}", letter.group, letter.queue));
+            }
+            letters[letter.sequence as usize] += 1;
+            message.ack();
+        }
+        for (seq, count) in (0..).zip(letters) {
+            let most = match (given_up >> seq & 1 == 1, sure >> seq & 1 == 1) {
+                (false, _) => 0,
+                (true, true) => 1,
+                (true, false) => 2,
+            };
+            if count > most || count < most.min(1) {
+                return Err(format!(
+                    "there are {count} letters of {seq}, at most {most} should be"
+                ));
+            }
+        }
+        Ok(())
+    })
+}
+
+fn again() -> Vec<Operation> {
+    vec![
+        Operation {
+            name: "send letters again, for the first time",
+            prepare: one_letter,
+            victim: |stage| send_again(stage, "work"),
+            judge: sent_again,
+            ..PLAIN
+        },
+        Operation {
+            name: "send letters again",
+            prepare: |stage| {
+                one_letter(stage)?;
+                letters(stage)?.requeue(1).map_err(text)?;
+                // Which comes back, is given up once more, and is sent again.
+                let mut consumer = stage.open()?.consumer(group("work")).map_err(text)?;
+                consumer.recv_timeout(PATIENCE).map_err(text)?.reject().map_err(text)
+            },
+            victim: |stage| send_again(stage, "work"),
+            judge: sent_again,
+            ..PLAIN
+        },
+        Operation {
+            name: "throw letters away",
+            prepare: one_letter,
+            victim: |stage| {
+                let letters = letters(stage)?;
+                operation(stage, || letters.purge(1).map(drop).map_err(text))
+            },
+            judge: |scene| {
+                let (stage, done) = (scene.stage, scene.is_done());
+                scene.settle()?;
+                alone("who throws letters away", || {
+                    match letters(stage)?.purge(2).map_err(text)? {
+                        0 => Ok(()),
+                        1 if !done => Ok(()),
+                        left => Err(format!("done: {done}, and {left} letters are left")),
+                    }
+                })
+            },
+            ..PLAIN
+        },
+    ]
+}
+
+fn letters(stage: Stage) -> Result<DeadLetters, String> {
+    DeadLetters::of(stage.queue, &OpenOptions::new()).map_err(text)
+}
+
+/// All is acked, and one message given up.
+fn one_letter(stage: Stage) -> Outcome {
+    stage.make_used_by(group("work"), 11, [11, 10])?;
+    let mut consumer = stage.open()?.consumer(group("work")).map_err(text)?;
+    reject_first(stage, stage.take(&mut consumer, "work", 1)?)
+}
+
+fn send_again(stage: Stage, _group: &str) -> Outcome {
+    let letters = letters(stage)?;
+    operation(stage, || match letters.requeue(1).map_err(text)? {
+        1 => Ok(()),
+        count => Err(format!("{count} letters were sent again")),
+    })
+}
+
+/// The message comes again once, or twice if the process died in between.
+fn sent_again(scene: &mut Scene) -> Outcome {
+    let (stage, done) = (scene.stage, scene.is_done());
+    let comes = || -> Result<u64, String> {
+        let mut consumer = stage.open()?.consumer(group("work")).map_err(text)?;
+        let mut count = 0;
+        loop {
+            let message = match consumer.recv_timeout(std::time::Duration::ZERO) {
+                Ok(message) => message,
+                Err(RecvError::Timeout { .. }) => return Ok(count),
+                Err(fault) => return Err(text(fault)),
+            };
+            check(message.sequence(), message.kind(), &message)?;
+            if !message.requeued() || message.sequence() != 10 {
+                return Err(format!("message {} comes again", message.sequence()));
+            }
+            message.ack();
+            count += 1;
+        }
+    };
+    alone("who sends letters again", || {
+        let before = comes()?;
+        let left = letters(stage)?.requeue(2).map_err(text)?;
+        let after = comes()?;
+        let right = match (before, left, after) {
+            (0, 1, 1) | (1, 1, 1) => !done,
+            (1, 0, 0) => true,
+            _ => false,
+        };
+        if right {
+            return Ok(());
+        }
+        Err(format!("done: {done}; came {before}, then {left} were sent again and came {after}"))
+    })?;
+    scene.settle()
+}
+
+fn coming() -> Vec<Operation> {
+    vec![
+        Operation {
+            name: "take over from a producer",
+            prepare: |stage| {
+                little(stage)?;
+                // As if it had died behind its last two stamps.
+                tail(stage, 9)
+            },
+            with: &[Reader, Observer],
+            victim: |stage| {
+                let queue = stage.open()?;
+                operation(stage, || queue.producer().map(std::mem::forget).map_err(text))
+            },
+            ..PLAIN
+        },
+        Operation {
+            name: "take over a closed queue",
+            prepare: |stage| {
+                little(stage)?;
+                stage.open()?.producer().map_err(text)?.close().map_err(text)
+            },
+            with: &[Observer],
+            victim: |stage| {
+                let queue = stage.open()?;
+                operation(stage, || queue.producer().map(std::mem::forget).map_err(text))
+            },
+            ..PLAIN
+        },
+        Operation {
+            name: "join, exclusive, after a dead one",
+            prepare: |stage| {
+                much(stage)?;
+                let mut dying = stage.open()?.consumer("store").map_err(text)?;
+                let _held = stage.take(&mut dying, "store", 3)?;
+                std::mem::forget(dying);
+                Ok(())
+            },
+            with: &[Observer],
+            victim: |stage| join(stage, "store"),
+            ..PLAIN
+        },
+        Operation {
+            name: "join, shared",
+            prepare: |stage| orphaned(stage, 2),
+            with: &[Member],
+            victim: |stage| join(stage, "work"),
+            ..PLAIN
+        },
+        Operation {
+            name: "join, and make the group",
+            prepare: much,
+            with: &[Reader],
+            victim: |stage| join(stage, "new"),
+            ..PLAIN
+        },
+        Operation {
+            name: "join, and make a group that goes",
+            prepare: much,
+            victim: |stage| join(stage, "temp"),
+            ..PLAIN
+        },
+    ]
+}
+
+fn join(stage: Stage, name: &str) -> Outcome {
+    let queue = stage.open()?;
+    operation(stage, || queue.consumer(group(name)).map(std::mem::forget).map_err(text))
+}
+
+/// Sets the tail back.
+fn tail(stage: Stage, to: u64) -> Outcome {
+    use std::os::unix::fs::FileExt;
+    let file = shm::file_of(stage.queue).ok_or("no queue")?;
+    file.write_all_at(&to.to_le_bytes(), 1024).map_err(text)
+}
+
+fn going() -> Vec<Operation> {
+    vec![
+        Operation {
+            name: "leave, producer",
+            prepare: little,
+            with: &[Reader],
+            victim: |stage| {
+                let mut producer = stage.open()?.producer().map_err(text)?;
+                stage.send(&mut producer, 1)?;
+                operation(stage, || {
+                    drop(producer);
+                    Ok(())
+                })
+            },
+            ..PLAIN
+        },
+        Operation {
+            name: "leave, exclusive",
+            prepare: much,
+            with: &[Observer],
+            victim: |stage| {
+                let mut consumer = stage.open()?.consumer("store").map_err(text)?;
+                drop(stage.take(&mut consumer, "store", 2)?);
+                operation(stage, || consumer.leave(PATIENCE).map_err(text))
+            },
+            ..PLAIN
+        },
+        Operation {
+            name: "leave, shared, with messages",
+            prepare: much,
+            with: &[Member],
+            victim: |stage| {
+                let mut consumer = stage.open()?.consumer(group("work")).map_err(text)?;
+                drop(stage.take(&mut consumer, "work", 3)?);
+                operation(stage, || consumer.leave(PATIENCE).map_err(text))
+            },
+            ..PLAIN
+        },
+        Operation {
+            name: "leave, shared, with a dead member's",
+            prepare: |stage| orphaned(stage, 0),
+            victim: |stage| {
+                let mut consumer = stage.open()?.consumer(group("work")).map_err(text)?;
+                drop(stage.take(&mut consumer, "work", 1)?);
+                operation(stage, || {
+                    drop(consumer);
+                    Ok(())
+                })
+            },
+            ..PLAIN
+        },
+        Operation {
+            name: "leave, the last of a group that goes",
+            prepare: much,
+            victim: |stage| {
+                let consumer = stage.open()?.consumer(group("temp")).map_err(text)?;
+                operation(stage, || consumer.leave(PATIENCE).map_err(text))
+            },
+            ..PLAIN
+        },
+    ]
+}
+
+fn making() -> Vec<Operation> {
+    vec![
+        Operation {
+            name: "add a group",
+            prepare: much,
+            with: &[Reader],
+            victim: |stage| {
+                let queue = stage.open()?;
+                operation(stage, || queue.add_group("new").map_err(text))
+            },
+            ..PLAIN
+        },
+        Operation {
+            name: "remove a group",
+            prepare: |stage| orphaned(stage, 2),
+            with: &[Reader],
+            victim: |stage| {
+                let queue = stage.open()?;
+                operation(stage, || queue.remove_group("work").map_err(text))
+            },
+            judge: |scene| {
+                let there = scene.image()?.groups().iter().any(|group| group.name == "work");
+                if there && scene.is_done() {
+                    return Err("the group is there still".to_owned());
+                }
+                scene.settle()
+            },
+            ..PLAIN
+        },
+        Operation {
+            name: "remove a queue",
+            prepare: little,
+            victim: |stage| operation(stage, || slipring::remove(stage.queue, false).map_err(text)),
+            judge: |scene| match shm::file_of(scene.stage.queue) {
+                Some(_) if scene.is_done() => Err("the queue is there still".to_owned()),
+                Some(_) => scene.settle(),
+                None => made_anew(scene.stage),
+            },
+            ..PLAIN
+        },
+        Operation {
+            name: "make a queue",
+            prepare: |_| Ok(()),
+            victim: |stage| {
+                operation(stage, || stage.make(Some(group("work"))).map(std::mem::forget))
+            },
+            judge: |scene| match shm::file_of(scene.stage.queue) {
+                None if scene.is_done() => Err("the queue is not there".to_owned()),
+                None => made_anew(scene.stage),
+                Some(_) => scene.settle(),
+            },
+            orders: &[Order::Consumers],
+            ..PLAIN
+        },
+    ]
+}
+
+/// The name is free.
+fn made_anew(stage: Stage) -> Outcome {
+    alone("who makes it anew", || {
+        stage.make_used(3, 2)?;
+        let file = shm::file_of(stage.queue).ok_or("no queue")?;
+        if Image::of(&file)?.end != 3 { Err("not as it was made".to_owned()) } else { Ok(()) }
+    })
+}

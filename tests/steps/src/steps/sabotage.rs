@@ -1,0 +1,146 @@
+//! Spoils what a kill has left, as a broken queue would have: whatever the judge does not find then, it would not find
+//! in earnest.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use super::image::{GroupImage, Image};
+use super::party::Outcome;
+use super::shm;
+use super::stage::Stage;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sabotage {
+    /// The last message that `store` is owed loses its stamp.
+    Unpublish,
+    /// A byte of a message that `store` is owed is another.
+    Garble,
+    /// A byte of a message is another that all have acked, and that observers see.
+    GarbleAcked,
+    /// `store`'s head goes up by one.
+    Skip,
+    /// `store`'s head goes back by one.
+    Repeat,
+    /// What `store` was given comes again unmarked.
+    Unmark,
+    /// What a dead member of `work` held is nobody's.
+    Forget,
+    /// What a dead member of `work` held is held once more, in another record.
+    Double,
+    /// A stuck claim below all heads holds the room.
+    Hold,
+    /// Somebody keeps the producer's lease.
+    KeepProducer,
+    /// Somebody keeps the control lease.
+    KeepControl,
+    /// A group is made and forgotten.
+    LoseGroup,
+    /// A file is left.
+    Litter,
+}
+
+impl Sabotage {
+    pub(crate) const ALL: [Sabotage; 13] = [
+        Sabotage::Unpublish,
+        Sabotage::Garble,
+        Sabotage::GarbleAcked,
+        Sabotage::Skip,
+        Sabotage::Repeat,
+        Sabotage::Unmark,
+        Sabotage::Forget,
+        Sabotage::Double,
+        Sabotage::Hold,
+        Sabotage::KeepProducer,
+        Sabotage::KeepControl,
+        Sabotage::LoseGroup,
+        Sabotage::Litter,
+    ];
+
+    pub(crate) fn name(self) -> String {
+        let mut name = String::new();
+        for letter in format!("{self:?}").chars() {
+            if letter.is_uppercase() && !name.is_empty() {
+                name.push('-');
+            }
+            name.push(letter.to_ascii_lowercase());
+        }
+        name
+    }
+
+    pub(crate) fn commit(self, stage: Stage) -> Outcome {
+        let file = shm::file_of(stage.queue).ok_or("there is no queue to spoil")?;
+        let image = Image::of(&file)?;
+        let groups = image.groups();
+        let group = |name: &str| groups.iter().find(|group| group.name == name).ok_or("no group");
+        let store = group("store")?;
+        let owed = image.owed(store);
+        let last = owed.last().map(|owed| owed.seq).ok_or("store is owed nothing")?;
+        let head_at = image.group_at(store.index) as u64 + 384;
+        match self {
+            Sabotage::Unpublish => set(&file, image.slot_at(last) as u64, 0),
+            Sabotage::Garble => flip(&file, image.slot_at(last) as u64 + 16),
+            Sabotage::GarbleAcked => flip(&file, image.slot_at(owed[0].seq - 1) as u64 + 16),
+            Sabotage::Skip => set(&file, head_at, (store.head + 1) << 8 | 0xff),
+            Sabotage::Repeat => set(&file, head_at, (store.head - 1) << 8 | 0xff),
+            Sabotage::Unmark => set(&file, head_at + 128, 0),
+            Sabotage::Forget => {
+                let work = group("work")?;
+                let at = image.record_at(held_by(&image, work)?.into()) as u64;
+                set(&file, at, (work.index as u64) << 2)
+            }
+            Sabotage::Double => {
+                let work = group("work")?;
+                let from = image.record_at(held_by(&image, work)?.into()) as u64;
+                let to = image.record_at(image.consumers_max - 1) as u64;
+                let mut record = [0; 16];
+                file.read_exact_at(&mut record, from)
+                    .and_then(|()| file.write_all_at(&record, to))
+                    .map_err(|e| e.to_string())?;
+                // The record mark.
+                set(&file, 1544, image.consumers_max as u64)
+            }
+            Sabotage::Hold => {
+                let work = group("work")?;
+                let at = image.record_at(image.consumers_max - 1) as u64;
+                set(&file, 1544, image.consumers_max as u64)?;
+                let seq = owed[0].seq - 1;
+                set(&file, at, seq << 8 | (work.index as u64) << 2 | 1)?;
+                keep(file, image.consumers_max as u64 - 1)
+            }
+            Sabotage::KeepProducer => keep(file, super::image::PRODUCER_LEASE),
+            Sabotage::KeepControl => keep(file, super::image::CONTROL_LEASE),
+            Sabotage::LoseGroup => {
+                let at = image.group_at(image.groups_max - 1) as u64;
+                set(&file, at, 7)?;
+                set(&file, 1536, image.groups_max as u64)
+            }
+            Sabotage::Litter => {
+                let path = format!("{}/slipring-left", shm::SHM);
+                File::create(path).map(drop).map_err(|e| e.to_string())
+            }
+        }
+    }
+}
+
+fn held_by(image: &Image, work: &GroupImage) -> Result<u8, String> {
+    let owed = image.owed(work);
+    let held = owed.iter().find_map(|owed| owed.record);
+    held.ok_or("no member of work holds anything".to_owned())
+}
+
+fn set(file: &File, at: u64, word: u64) -> Outcome {
+    file.write_all_at(&word.to_le_bytes(), at).map_err(|e| e.to_string())
+}
+
+fn flip(file: &File, at: u64) -> Outcome {
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).map_err(|e| e.to_string())?;
+    file.write_all_at(&[byte[0] ^ 1], at).map_err(|e| e.to_string())
+}
+
+/// Locks a byte for as long as this program runs.
+fn keep(file: File, byte: u64) -> Outcome {
+    shm::lock(&file, byte)?;
+    std::mem::forget(file);
+    Ok(())
+}

@@ -1,0 +1,228 @@
+//! What the processes of a run do with a queue, and write down in the book.
+
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+use slipring::{Batch, Consumer, Group, OpenOptions, Producer, Queue, RecvError, SendError, Start};
+
+use super::book::{Account, Book, check, message, note, noted};
+use super::party::Outcome;
+
+/// What takes longer is blocked.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const CAPACITY: u64 = 8;
+pub(crate) const PAYLOAD: usize = 40;
+
+pub(crate) fn text(fault: impl std::fmt::Display) -> String {
+    fault.to_string()
+}
+
+/// A run's queue and book.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stage {
+    pub(crate) queue: &'static str,
+    pub(crate) book: &'static Book,
+}
+
+/// The groups as operations join them.
+pub(crate) fn group(name: &str) -> Group {
+    match name {
+        "work" => Group::named(name).shared().max_attempts(0),
+        "temp" => Group::named(name).retention(slipring::Retention::Release),
+        name => Group::named(name),
+    }
+}
+
+impl Stage {
+    /// Makes the queue, with groups `store` and, if `work` is given, that.
+    pub(crate) fn make(&self, work: Option<Group>) -> Result<Queue, String> {
+        let builder = Queue::builder(self.queue).capacity(CAPACITY).payload_size(PAYLOAD);
+        let mut builder = builder.groups_max(3).consumers_max(6).group("store");
+        if let Some(work) = work {
+            builder = builder.group(work);
+        }
+        builder.create().map_err(text)
+    }
+
+    /// The queue with both groups, after `sent` messages of which each group has acked the first `acked`.
+    pub(crate) fn make_used(&self, sent: u64, acked: u64) -> Outcome {
+        self.make_used_by(group("work"), sent, [acked, acked])
+    }
+
+    /// The same with another group `work`, of which `acked` counts the second.
+    pub(crate) fn make_used_by(&self, work: Group, sent: u64, acked: [u64; 2]) -> Outcome {
+        let queue = self.make(Some(work.clone()))?;
+        let mut producer = queue.producer().map_err(text)?;
+        let mut store = queue.consumer("store").map_err(text)?;
+        let mut work = queue.consumer(work).map_err(text)?;
+        for seq in 0..sent {
+            self.send(&mut producer, 1)?;
+            if seq < acked[0] {
+                self.ack_one(&mut store, "store")?;
+            }
+            if seq < acked[1] {
+                self.ack_one(&mut work, "work")?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn open(&self) -> Result<Queue, String> {
+        Queue::open(self.queue).map_err(text)
+    }
+
+    pub(crate) fn account(&self, group: &str) -> &'static Account {
+        self.book.of(group)
+    }
+
+    /// Writes down that messages up to `to` are being sent, sends, and writes down that they are.
+    pub(crate) fn sending<T>(&self, to: u64, send: impl FnOnce() -> T) -> T {
+        self.book.sending.store(to, SeqCst);
+        let sent = send();
+        self.book.sent.store(to, SeqCst);
+        sent
+    }
+
+    /// Sends so many messages, for which there is room.
+    pub(crate) fn send(&self, producer: &mut Producer, count: u64) -> Outcome {
+        for _ in 0..count {
+            let (kind, bytes) = message(producer.sequence());
+            self.sending(producer.sequence() + 1, || producer.try_send((kind, &bytes[..])))
+                .map_err(text)?;
+        }
+        Ok(())
+    }
+
+    /// Sends until the queue is full, or `most` messages. Returns how many.
+    pub(crate) fn fill(&self, producer: &mut Producer, most: u64) -> Result<u64, String> {
+        for count in 0..most {
+            let seq = producer.sequence();
+            let (kind, bytes) = message(seq);
+            self.book.sending.store(seq + 1, SeqCst);
+            match producer.try_send((kind, &bytes[..])) {
+                Ok(_) => self.book.sent.store(seq + 1, SeqCst),
+                Err(SendError::Full(_)) => return Ok(count),
+                Err(fault) => return Err(text(fault)),
+            }
+        }
+        Ok(most)
+    }
+
+    /// Checks what was received, and writes it down.
+    pub(crate) fn got(&self, group: &str, batch: &Batch<'_>) -> Outcome {
+        for message in batch {
+            check(message.sequence(), message.kind(), &message)?;
+            note(&self.account(group).received, message.sequence());
+        }
+        Ok(())
+    }
+
+    /// Receives up to `max` messages that are there.
+    pub(crate) fn take<'c>(
+        &self,
+        consumer: &'c mut Consumer,
+        group: &str,
+        max: usize,
+    ) -> Result<Batch<'c>, String> {
+        let batch = consumer.try_batch(max).map_err(text)?.ok_or("there is no message")?;
+        self.got(group, &batch)?;
+        Ok(batch)
+    }
+
+    /// Writes down that `seqs` are being acked, acks, and writes down that they are.
+    pub(crate) fn acking(&self, group: &str, seqs: &[u64], ack: impl FnOnce()) {
+        let account = self.account(group);
+        seqs.iter().for_each(|seq| note(&account.acking, *seq));
+        ack();
+        seqs.iter().for_each(|seq| note(&account.acked, *seq));
+    }
+
+    fn ack_one(&self, consumer: &mut Consumer, group: &str) -> Outcome {
+        let batch = self.take(consumer, group, 1)?;
+        let seqs: Vec<u64> = batch.iter().map(|message| message.sequence()).collect();
+        self.acking(group, &seqs, || batch.ack());
+        Ok(())
+    }
+
+    /// Receives and acks just what the book expects for `group`, in an exclusive group in order; messages from
+    /// `end` on, if there is one, may come besides. What was to be rejected is rejected again.
+    pub(crate) fn drain(
+        &self,
+        consumer: &mut Consumer,
+        name: &str,
+        end: Option<u64>,
+    ) -> Result<RecvError, String> {
+        let account = self.account(name);
+        let mut expected = account.expected();
+        loop {
+            let patience = if expected.is_empty() { Duration::ZERO } else { PATIENCE };
+            let mut batch = match consumer.batch_timeout(1, patience) {
+                Ok(batch) => batch,
+                Err(end @ (RecvError::Timeout { .. } | RecvError::Closed { .. }))
+                    if expected.is_empty() =>
+                {
+                    return Ok(end);
+                }
+                Err(fault) => return Err(format!("{name} lacks {expected:?}: {fault}")),
+            };
+            let Some(message) = batch.first() else { return Err("an empty batch".to_owned()) };
+            let (seq, attempts) = (message.sequence(), message.attempts());
+            check(seq, message.kind(), &message)?;
+            let place = expected.iter().position(|(expected, _)| *expected == seq);
+            match place.map(|place| (place, expected.remove(place).1)) {
+                Some((_, due)) if due != attempts => {
+                    return Err(format!("{name} got {seq} as attempt {attempts}, not {due}"));
+                }
+                Some((place, _)) if place != 0 && name != "work" => {
+                    return Err(format!("{name} got {seq} before {expected:?}"));
+                }
+                Some(_) => {}
+                None if end.is_some_and(|end| seq >= end) && attempts == 1 => {}
+                None => {
+                    return Err(format!(
+                        "{name} got {seq}, attempt {attempts}, which it has acked, or somebody holds; due are {expected:?}"
+                    ));
+                }
+            }
+            note(&account.received, seq);
+            if noted(&account.rejecting, seq) {
+                batch.reject(seq).map_err(text)?;
+            } else {
+                batch.ack();
+            }
+            note(&account.acking, seq);
+            note(&account.acked, seq);
+        }
+    }
+
+    /// Reads all there is from `start` on as an observer, and looks at the queue's state. `end` is where it ends.
+    pub(crate) fn observe(&self, start: Start, end: u64) -> Outcome {
+        let mut observer = OpenOptions::new().observe::<[u8]>(self.queue, start).map_err(text)?;
+        let look = OpenOptions::new().snapshot(self.queue).map_err(text)?;
+        if look.tail != end {
+            return Err(format!("a snapshot says that {} is next, and it is {end}", look.tail));
+        }
+        read_on(&mut observer)?;
+        if observer.position() != end {
+            return Err(format!("it came to {}, and the end is {end}", observer.position()));
+        }
+        Ok(())
+    }
+}
+
+/// Reads all there is: whole messages, in order.
+pub(crate) fn read_on(observer: &mut slipring::Observer) -> Outcome {
+    let mut next = 0;
+    loop {
+        let seen = match observer.try_recv() {
+            Ok(Some(seen)) => seen,
+            Ok(None) | Err(RecvError::Closed { .. }) => return Ok(()),
+            Err(fault) => return Err(text(fault)),
+        };
+        check(seen.sequence(), seen.kind(), &seen)?;
+        if seen.sequence() < next {
+            return Err(format!("{} after {next}", seen.sequence()));
+        }
+        next = seen.sequence() + 1;
+    }
+}

@@ -1,0 +1,177 @@
+//! One operation: stepped through once, then done again for each state, and killed there.
+
+use std::sync::atomic::Ordering::SeqCst;
+
+use nix::errno::Errno;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::unistd::{Pid, alarm};
+
+use super::book::{self, Book};
+use super::bystanders::Bystander;
+use super::judge::{Order, Scene, remove_all};
+use super::operations::Operation;
+use super::party::{Outcome, Party, alone};
+use super::stage::Stage;
+use super::trace::{self, Change, Walk};
+use super::{Tally, Wish, shm};
+
+/// What takes so many seconds is blocked.
+const SAFETY: u32 = 120;
+/// More violations of one operation are not worth the time.
+const ENOUGH: u64 = 10;
+
+#[derive(Clone, Copy)]
+pub(crate) struct Trial<'a> {
+    wish: &'a Wish,
+    operation: &'a Operation,
+    tally: &'a Tally,
+    stage: Stage,
+}
+
+impl<'a> Trial<'a> {
+    pub(crate) fn new(
+        wish: &'a Wish,
+        operation: &'a Operation,
+        tally: &'a Tally,
+    ) -> Result<Trial<'a>, String> {
+        let book: &'static Book =
+            book::shared().map_err(|e| format!("cannot share memory: {e}"))?;
+        Ok(Trial { wish, operation, tally, stage: Stage { queue: "steps", book } })
+    }
+
+    /// Counts into the tally, and prints what is wrong.
+    pub(crate) fn run(self) -> Outcome {
+        let walk = self.survey();
+        clean()?;
+        let walk = walk?;
+        self.tally.steps.store(walk.steps, SeqCst);
+        self.tally.states.store(walk.changes.len() as u64 + 1, SeqCst);
+        // And once more, in the last state, when the operation has returned: more is promised then.
+        for state in 0..=walk.changes.len() + 1 {
+            for (at, order) in self.operation.orders.iter().enumerate() {
+                if !self.is_asked(state, walk.changes.len() + 2, at, *order) {
+                    continue;
+                }
+                let changes = &walk.changes[..state.min(walk.changes.len())];
+                self.tally.kills.fetch_add(1, SeqCst);
+                let found = self.kill(changes, state, *order);
+                clean()?;
+                if let Err(fault) = found {
+                    self.tell(changes, state, *order, &fault);
+                    if self.tally.violations.fetch_add(1, SeqCst) + 1 == ENOUGH {
+                        println!("{}: that is enough", self.operation.name);
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_asked(&self, state: usize, states: usize, at: usize, order: Order) -> bool {
+        let Wish { every, seed, .. } = *self.wish;
+        let (every, orders) = (every.min(states), self.operation.orders.len());
+        let sampled = every == 1
+            || (state + seed).is_multiple_of(every) && (state / every + seed) % orders == at;
+        sampled
+            && self.wish.change.is_none_or(|only| only == state)
+            && self.wish.order.is_none_or(|only| only == order)
+    }
+
+    /// Steps through all of it.
+    fn survey(&self) -> Result<Walk, String> {
+        let (victim, _bystanders) = self.set_up()?;
+        trace::walk(&victim, usize::MAX)
+    }
+
+    /// All is made anew: the queue, who lives beside the victim, and the victim, at its mark.
+    fn set_up(&self) -> Result<(Party, Vec<(Bystander, Party)>), String> {
+        watch_the_clock()?;
+        self.stage.book.clear();
+        let (stage, operation) = (self.stage, self.operation);
+        alone("who prepares", || (operation.prepare)(stage))?;
+        let with = operation.with.iter();
+        let bystanders: Result<Vec<_>, String> =
+            with.map(|bystander| Ok((*bystander, bystander.start(stage)?))).collect();
+        let bystanders = bystanders?;
+        let victim = Party::start("the victim", |_| {
+            trace::let_be_traced()?;
+            (operation.victim)(stage)
+        })?;
+        trace::to_mark(&victim)?;
+        Ok((victim, bystanders))
+    }
+
+    /// Kills it behind the last of `changes`, or at its return if `state` says so, and has the judge look.
+    fn kill(&self, changes: &[Change], state: usize, order: Order) -> Outcome {
+        let (mut victim, mut bystanders) = self.set_up()?;
+        if !trace::arrive(&victim, changes)? {
+            // It went another way, since time or others did: stepped, it comes to a state of that number.
+            self.tally.strays.fetch_add(1, SeqCst);
+            drop((victim, bystanders));
+            clean()?;
+            (victim, bystanders) = self.set_up()?;
+            trace::walk(&victim, changes.len())?;
+        }
+        if state > changes.len() {
+            trace::to_end(&victim)?;
+        }
+        victim.kill()?;
+        if let Some(sabotage) = self.wish.sabotage {
+            sabotage.commit(self.stage)?;
+        }
+        let mut scene = Scene { stage: self.stage, order, bystanders };
+        (self.operation.judge)(&mut scene)?;
+        remove_all()
+    }
+
+    fn tell(&self, changes: &[Change], state: usize, order: Order, fault: &str) {
+        let (name, order) = (self.operation.name, order.name());
+        println!(
+            "VIOLATION in {name:?}, killed in state {state}, survivors: {order} first: {fault}"
+        );
+        if let Some(change) = changes.last() {
+            let Change { step, at, what, .. } = change;
+            println!("  behind instruction {step}, {}: {what:?}", trace::name_of(*at));
+        }
+        println!(
+            "  again: cargo run --release --manifest-path tests/steps/Cargo.toml -- \
+             --operation {name:?} --change {state} --order {order}"
+        );
+    }
+}
+
+/// Takes away whatever is left of the last run.
+fn clean() -> Outcome {
+    for name in shm::names()? {
+        std::fs::remove_file(format!("{}/{name}", shm::SHM)).map_err(|e| e.to_string())?;
+    }
+    Ok(())
+}
+
+/// Ends every wait of this process after a while.
+fn watch_the_clock() -> Outcome {
+    extern "C" fn nothing(_: libc::c_int) {}
+    let action = SigAction::new(SigHandler::Handler(nothing), SaFlags::empty(), SigSet::empty());
+    #[allow(unsafe_code)]
+    // SAFETY: the handler does nothing, which may be done at any time.
+    let set = unsafe { sigaction(Signal::SIGALRM, &action) };
+    set.map_err(|e| format!("cannot set a handler: {e}"))?;
+    alarm::set(SAFETY);
+    Ok(())
+}
+
+/// All processes of a job take turns: none has to be woken on another processor at each step.
+pub(crate) fn stay_on_processor(job: usize) -> Outcome {
+    let pin = || -> Result<(), Errno> {
+        let this = Pid::from_raw(0);
+        let all = sched_getaffinity(this)?;
+        let allowed: Vec<usize> =
+            (0..CpuSet::count()).filter(|cpu| all.is_set(*cpu) == Ok(true)).collect();
+        let mut one = CpuSet::new();
+        one.set(*allowed.get(job % allowed.len().max(1)).unwrap_or(&0))?;
+        sched_setaffinity(this, &one)
+    };
+    pin().map_err(|e| format!("cannot stay on a processor: {e}"))
+}
