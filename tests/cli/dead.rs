@@ -72,9 +72,9 @@ fn letters_are_listed_for_people_and_for_programs() {
     bench.reject(b"one\n\xff\xfe\nthree\n");
     let out = run(&["dead", "list", &bench.name]).quietly();
     let lines: Vec<&str> = out.lines().collect();
-    assert!(lines[0].starts_with("LETTER  QUEUE") && lines.len() == 4, "{out}");
+    assert!(lines[0].starts_with("SEQUENCE  QUEUE") && lines.len() == 4, "{out}");
     let cells: Vec<&str> = lines[2].split_whitespace().collect();
-    assert_eq!(cells[..6], ["1", &*bench.name, "work", "1", "1", "rejected"]);
+    assert_eq!(cells[..5], ["1", &*bench.name, "work", "1", "rejected"]);
     assert_eq!(cells[cells.len() - 3..], ["ago", "7", "2"]);
     let out = run(&["dead", "list", &bench.name, "--json", "--count", "2"]).quietly();
     let lines: Vec<serde_json::Value> =
@@ -109,6 +109,43 @@ fn a_letter_is_shown_as_it_was_sent() {
     let list = format!("slipring dead list {}", &*bench.name);
     run(&[&show[..], &["2"]].concat()).says(1, &["message 2", "is no dead letter", &list]);
     assert_eq!(bench.depth(), 2, "a look takes nothing");
+}
+
+#[test]
+fn a_letter_is_shown_by_the_number_that_the_list_gives_it() {
+    let bench = Bench::new("numbered", &[]);
+    feed(&["send", &bench.name], b"0\n1\n2\n").quietly();
+    let mut member = bench.member();
+    (0..2).for_each(|_| member.recv().unwrap().ack());
+    member.recv().unwrap().reject().unwrap();
+    let out = run(&["dead", "list", &bench.name]).quietly();
+    let number = out.lines().nth(1).unwrap().split_whitespace().next().unwrap();
+    assert_eq!(number, "2", "{out}");
+    let ran = run(&["dead", "show", &bench.name, number]).says(0, &["message 2 of"]);
+    assert_eq!(ran.out, "2");
+}
+
+#[test]
+fn queues_of_letters_are_called_what_they_are() {
+    let bench = Bench::new("called", &[]);
+    bench.reject(b"0\n1\n");
+    run(&["dead", "requeue", &bench.name, "--count", "1"]).quietly();
+    let name = &*bench.name;
+    let retry = format!("retry queue of group \"work\" of queue {name:?}");
+    let dead = format!("dead letters of queue {name:?}");
+    for (queue, purpose) in [(&bench.retry, &retry), (&bench.dead, &dead)] {
+        assert!(run(&["inspect", queue]).quietly().contains(purpose));
+        assert_eq!(json(&["inspect", queue, "--json"])["purpose"], **purpose);
+        let words = [purpose, "1 of group", &format!("slipring rm {} --force", &**queue)];
+        run(&["rm", queue]).says(1, &words);
+        assert!(queue.path().exists());
+    }
+    assert_eq!(json(&["inspect", name, "--json"])["purpose"], serde_json::Value::Null);
+    let left = [
+        format!("1 dead letter of it are still there: slipring rm {} --force", &*bench.dead),
+        format!("group \"work\" are still there: slipring rm {} --force", &*bench.retry),
+    ];
+    run(&["rm", name]).says(0, &[&left[0], &left[1]]);
 }
 
 #[test]
@@ -191,7 +228,8 @@ fn what_cannot_be_requeued_says_what_to_do() {
     let out = run(&["dead", "list", &bench.name]).quietly();
     assert!(out.contains("no letter"), "{out}");
     assert!(json(&["dead", "list", &bench.name, "--json"])["error"].is_string());
-    run(&["rm", &bench.name]).says(0, &[&format!("slipring rm {}", &*bench.dead)]);
+    let ran = run(&["rm", &bench.name, "--force"]);
+    ran.says(0, &[&format!("slipring rm {} --force", &*bench.dead)]);
     // Its letters are still there.
     assert_eq!(run(&["dead", "purge", &bench.name]).quietly(), "purged 1 dead letter\n");
 }

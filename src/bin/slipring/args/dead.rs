@@ -73,7 +73,7 @@ pub(crate) struct DeadListArgs {
 pub(crate) struct DeadShowArgs {
     #[command(flatten)]
     pub(crate) of: LettersArgs,
-    /// Sequence that the message had in QUEUE [default: that of the oldest letter]
+    /// Sequence that the message had in QUEUE, as `dead list` shows it [default: that of the oldest letter]
     pub(crate) sequence: Option<u64>,
     /// Print a JSON object instead
     #[arg(long)]

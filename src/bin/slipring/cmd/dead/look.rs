@@ -50,8 +50,7 @@ fn mention_others(of: &LettersArgs) {
 }
 
 fn list_text(letters: Letters, args: &DeadListArgs) -> Result<(), Failure> {
-    let heading =
-        ["LETTER", "QUEUE", "GROUP", "SEQUENCE", "ATTEMPTS", "REASON", "AGE", "KIND", "SIZE"];
+    let heading = ["SEQUENCE", "QUEUE", "GROUP", "ATTEMPTS", "REASON", "AGE", "KIND", "SIZE"];
     let mut table = Table::new(&heading);
     let mut rows = 0;
     each(letters, |seen, letter| {
@@ -73,19 +72,17 @@ fn list_text(letters: Letters, args: &DeadListArgs) -> Result<(), Failure> {
 }
 
 fn row(seen: &Observation<'_>, letter: Option<&DeadLetter<'_>>) -> Vec<String> {
-    let number = seen.sequence().to_string();
     let Some(letter) = letter else {
-        let mut cells = vec![number];
-        cells.extend(["-", "-", "-", "-", "no letter", "-"].map(str::to_owned));
+        let mut cells = ["-", "-", "-", "-", "no letter", "-"].map(str::to_owned).to_vec();
         cells.extend([seen.kind().to_string(), seen.len().to_string()]);
         return cells;
     };
     vec![
-        number,
+        // By which `dead show` finds it; its number among the letters is nobody's affair.
+        letter.sequence.to_string(),
         // Whoever may write there may have written anything.
         letter.queue.escape_debug().to_string(),
         letter.group.escape_debug().to_string(),
-        letter.sequence.to_string(),
         letter.attempts.to_string(),
         letter.reason.to_string(),
         age(letter.time),
@@ -129,7 +126,7 @@ pub(super) fn show(args: &DeadShowArgs) -> Result<(), Failure> {
                 if args.json {
                     output.put(|buffer| append_json(buffer, seen, Some(letter)));
                 } else {
-                    describe(&name, seen, letter);
+                    describe(&name, letter);
                     output.put(|buffer| buffer.extend_from_slice(letter.payload));
                 }
             }
@@ -182,11 +179,10 @@ fn age(time: SystemTime) -> String {
     format!("{} ago", duration(age.as_secs()))
 }
 
-fn describe(name: &str, seen: &Observation<'_>, letter: &DeadLetter<'_>) {
+fn describe(name: &str, letter: &DeadLetter<'_>) {
     note(&format!(
-        "letter {} of {name:?}: message {} of {:?}\n  given up by group {:?} ({}; deliveries: {}), \
+        "message {} of {:?}, a dead letter in {name:?}\n  given up by group {:?} ({}; deliveries: {}), \
          {}\n  kind {}, {} bytes",
-        seen.sequence(),
         letter.sequence,
         letter.queue,
         letter.group,
