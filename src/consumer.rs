@@ -52,6 +52,7 @@ pub struct Consumer<M: Content + ?Sized = [u8]> {
     retries: Box<Retries>,
     burial: Box<Burial>,
     round: Round,
+    made_group: bool,
     resumed: bool,
     notices_gone: bool,
     follows: bool,
@@ -82,6 +83,7 @@ impl<M: Content + ?Sized> Consumer<M> {
             retries: Box::new(Retries::new(group, trust, M::SCHEMA.is_some())),
             burial: Box::new(burial),
             round: Round::new(),
+            made_group: joined.made,
             resumed: joined.resumed,
             notices_gone: false,
             follows: false,
@@ -142,7 +144,13 @@ impl<M: Content + ?Sized> Consumer<M> {
         self.main.reader.head(&self.main.at.view)
     }
 
-    /// Whether the group existed before, so that this consumer goes on where it stopped.
+    /// Whether there was no such group, so that this consumer has made it.
+    pub fn made_group(&self) -> bool {
+        self.made_group
+    }
+
+    /// Whether somebody has read for the group before, so that this consumer goes on where it stopped. Not so for a group
+    /// that was declared, and that nobody has joined yet.
     pub fn resumed(&self) -> bool {
         self.resumed
     }

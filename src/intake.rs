@@ -59,7 +59,9 @@ impl Guise {
 /// What the group, once joined, says about itself.
 #[derive(Debug)]
 pub(crate) struct Joined {
-    /// It existed before.
+    /// It did not exist before.
+    pub(crate) made: bool,
+    /// Somebody has joined it before.
     pub(crate) resumed: bool,
     /// Deliveries after which a message is a dead letter; 0 = no limit.
     pub(crate) max_attempts: u8,
@@ -78,7 +80,8 @@ impl Intake {
         let guard = at.control(timeout)?;
         let system = at.system("take a consumer's lease");
         let (view, leases) = (&at.view, &at.leases);
-        let (index, resumed) = group::find_or_make(&at, group)?;
+        let (index, existed) = group::find_or_make(&at, group)?;
+        let (made, resumed) = (!existed, control::was_joined(view, index));
         if group.mode == Mode::Exclusive
             && let Some(record) = control::live_member(view, leases, index).map_err(system)?
         {
@@ -92,7 +95,7 @@ impl Intake {
         let pid = std::process::id();
         let taken = control::take_record(view, leases, index, pid).map_err(system)?;
         let Some(record) = taken else {
-            if !resumed {
+            if made {
                 // Nothing half-made stays behind.
                 control::remove_group(view, leases, index).map_err(system)?;
             }
@@ -111,7 +114,7 @@ impl Intake {
         }
         let (done, guise) = (Done::default(), Guise::default());
         let intake = Intake { reader, at, done, guise, left: false };
-        Ok((intake, Joined { resumed, max_attempts, target }))
+        Ok((intake, Joined { made, resumed, max_attempts, target }))
     }
 
     /// Takes up to `max` messages. A claim that the others beat every time starts over: each of them got

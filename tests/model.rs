@@ -59,6 +59,8 @@ struct Cursor {
     delivered: u64,
     /// The message that was delivered again, and how often.
     attempts: (u64, u8),
+    /// Somebody has read for it.
+    joined: bool,
     consumer: Option<Consumer>,
 }
 
@@ -250,13 +252,14 @@ impl World {
             }
             Some(cursor) => {
                 let consumer = joined.unwrap();
-                assert!(consumer.resumed());
+                assert_eq!((consumer.resumed(), consumer.made_group()), (cursor.joined, false));
                 assert_eq!(consumer.position(), cursor.head);
+                cursor.joined = true;
                 cursor.consumer = Some(consumer);
             }
             None => {
                 let consumer = joined.unwrap();
-                assert!(!consumer.resumed());
+                assert_eq!((consumer.resumed(), consumer.made_group()), (false, true));
                 let head = consumer.position();
                 let first = self.announced.saturating_sub(self.capacity);
                 match asked {
@@ -270,7 +273,8 @@ impl World {
     }
 
     fn insert(&mut self, index: usize, head: u64, consumer: Option<Consumer>) {
-        let cursor = Cursor { head, delivered: 0, attempts: (u64::MAX, 0), consumer };
+        let joined = consumer.is_some();
+        let cursor = Cursor { head, delivered: 0, attempts: (u64::MAX, 0), joined, consumer };
         self.groups.insert(index, cursor);
     }
 
@@ -294,12 +298,20 @@ impl World {
     }
 
     fn remove(&mut self, index: usize) {
-        let removed = self.queue.remove_group(&format!("g{index}"));
-        match self.groups.get(&index).map(|cursor| cursor.consumer.is_some()) {
+        let name = format!("g{index}");
+        let removed = self.queue.remove_group(&name, false);
+        match self.groups.get(&index).map(|cursor| (cursor.consumer.is_some(), cursor.head)) {
             None => assert!(matches!(removed, Err(JoinError::NoSuchGroup { .. }))),
-            Some(true) => assert!(matches!(removed, Err(JoinError::GroupBusy { .. }))),
-            Some(false) => {
-                removed.unwrap();
+            Some((true, _)) => assert!(matches!(removed, Err(JoinError::GroupBusy { .. }))),
+            Some((false, head)) => {
+                match removed {
+                    Ok(()) => assert_eq!(head, self.tail),
+                    Err(JoinError::GroupUnacked { messages, .. }) => {
+                        assert_eq!(messages, self.tail - head);
+                        self.queue.remove_group(&name, true).unwrap();
+                    }
+                    Err(fault) => panic!("{fault}"),
+                }
                 self.groups.remove(&index);
             }
         }

@@ -270,10 +270,15 @@ pub(crate) fn remove_group(view: &View, leases: &impl Leases, group: u8) -> io::
 /// Whether `group` goes with its last member, and has had one: a group that was only declared waits.
 pub(crate) fn goes_with_last_member(view: &View, group: u8) -> bool {
     let identity = &view.group(group).identity;
-    // Relaxed, both: written before the group's state, which the caller has seen (pair P8), or under the
-    // control lease, which the caller holds (pair P7).
-    let joined = identity.flags.load(Ordering::Relaxed) & FLAG_JOINED != 0;
-    joined && identity.traits.load(Ordering::Relaxed) >> 8 & 0xff == RETENTION_RELEASE
+    // Relaxed: written before the group's state, which the caller has seen (pair P8).
+    was_joined(view, group)
+        && identity.traits.load(Ordering::Relaxed) >> 8 & 0xff == RETENTION_RELEASE
+}
+
+/// Whether somebody has joined `group` since it was made.
+pub(crate) fn was_joined(view: &View, group: u8) -> bool {
+    // Relaxed: written under the control lease, which the caller holds (pair P7).
+    view.group(group).identity.flags.load(Ordering::Relaxed) & FLAG_JOINED != 0
 }
 
 /// Bit of a group's flags: somebody has joined it.

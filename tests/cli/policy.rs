@@ -50,10 +50,7 @@ fn a_group_that_exists_keeps_its_policy_and_says_so() {
     let flags = ["--max-attempts", "9", "--dead-letters", "graves", "--from", "newest"];
     let ran = run(&[&receive[..], &flags].concat()).says(
         0,
-        &[
-            "resumes at message 0",
-            "--from and --max-attempts and --dead-letters are for new groups",
-        ],
+        &["starts at message 0", "--from and --max-attempts and --dead-letters are for new groups"],
     );
     assert_eq!(ran.out, "0\n");
     let ran = run(&[&receive[..], &flags[..2]].concat());

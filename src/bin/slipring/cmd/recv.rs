@@ -54,13 +54,14 @@ pub(super) fn wait_as_asked(consumer: &mut Consumer, args: &RecvArgs) {
 /// Says where the reading begins, where that may surprise.
 pub(super) fn explain_start(args: &RecvArgs, consumer: &Consumer) {
     let (name, group, position) = (&args.name, &args.group, consumer.position());
-    if !consumer.resumed() {
+    if consumer.made_group() {
         note(&format!(
             "note: made group {group:?}, which starts at message {position}; messages wait for it \
              from now on (slipring group rm {name} {group} ends that)"
         ));
     } else if let Some(rule) = for_new_groups(args) {
-        note(&format!("note: group {group:?} exists and resumes at message {position}: {rule}"));
+        let goes_on = if consumer.resumed() { "resumes" } else { "starts" };
+        note(&format!("note: group {group:?} exists and {goes_on} at message {position}: {rule}"));
     }
 }
 
