@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::attach::Attachment;
-use crate::error::{JoinError, NameError, Pids};
+use crate::error::{JoinError, NameError, Pids, SystemError};
 pub use crate::layout::Mode;
 use crate::layout::{GroupRecord, GroupState, Identity, View, lease_byte};
 use crate::letter::{default_target, retry_queue};
@@ -334,16 +334,30 @@ pub(crate) fn declare(at: &Attachment, group: &Group, timeout: Duration) -> Resu
     Ok(())
 }
 
-/// Removes the group called `name`, unless it has live members.
-pub(crate) fn remove(at: &Attachment, name: &str, timeout: Duration) -> Result<(), JoinError> {
+/// Removes the group called `name`, unless it has live members, or has not acked `unacked` messages.
+pub(crate) fn remove(
+    at: &Attachment,
+    name: &str,
+    timeout: Duration,
+    unacked: impl FnOnce() -> Result<u64, SystemError>,
+) -> Result<(), JoinError> {
     let _control = at.control(timeout)?;
     let index = find(&at.view, name).ok_or_else(|| no_such_group(at, name))?;
     let system = at.system("look who is in the group");
+    let (queue, group) = (|| at.queue().clone(), || name.to_owned());
+    let live = || live_pids(at, index).map_err(system);
+    let busy = |pids| JoinError::GroupBusy { queue: queue(), group: group(), pids: Pids(pids) };
+    let pids = live()?;
+    if !pids.is_empty() {
+        return Err(busy(pids));
+    }
+    // Nobody can join meanwhile, so only the producer may add to it.
+    let messages = unacked()?;
+    if messages > 0 {
+        return Err(JoinError::GroupUnacked { queue: queue(), group: group(), messages });
+    }
     match control::remove_group(&at.view, &at.leases, index).map_err(system)? {
         None => Ok(()),
-        Some(_) => {
-            let pids = Pids(live_pids(at, index).map_err(system)?);
-            Err(JoinError::GroupBusy { queue: at.queue().clone(), group: name.to_owned(), pids })
-        }
+        Some(_) => Err(busy(live()?)),
     }
 }

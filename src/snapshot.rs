@@ -4,7 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::attach::Mapped;
-use crate::error::SystemError;
+use crate::error::{SystemError, Unacked};
 use crate::group::{Mode, Retention, identity_of, pid_of, target_of};
 use crate::layout::{GroupState, View, WakeMode, lease_byte};
 use crate::ring::close::closed_at;
@@ -253,6 +253,13 @@ impl Snapshot {
     pub fn span(&self) -> u64 {
         self.groups.iter().map(|group| group.span).max().unwrap_or(0)
     }
+}
+
+/// Messages that each group has not acked, without those that have acked all.
+pub(crate) fn unacked(mapped: &Mapped, file: &LeaseFile) -> Result<Unacked, SystemError> {
+    let groups = Snapshot::take(mapped, file)?.groups.into_iter();
+    let some = groups.filter(|group| group.depth > 0);
+    Ok(Unacked(some.map(|group| (group.name, group.depth)).collect()))
 }
 
 /// What a consumer record says about a shared group.

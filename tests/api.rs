@@ -92,12 +92,12 @@ fn roles_exclude_each_other_and_name_the_holder() {
     assert!(matches!(other.producer(), Err(JoinError::ProducerTaken { pid, .. }) if pid == me));
     let consumer = queue.consumer("g").unwrap();
     assert!(matches!(other.consumer("g"), Err(JoinError::ConsumerTaken { pid, .. }) if pid == me));
-    assert!(matches!(other.remove_group("g"), Err(JoinError::GroupBusy { .. })));
+    assert!(matches!(other.remove_group("g", false), Err(JoinError::GroupBusy { .. })));
     drop((producer, consumer));
     other.producer().unwrap();
     other.consumer("g").unwrap();
-    other.remove_group("g").unwrap();
-    assert!(matches!(other.remove_group("g"), Err(JoinError::NoSuchGroup { .. })));
+    other.remove_group("g", false).unwrap();
+    assert!(matches!(other.remove_group("g", false), Err(JoinError::NoSuchGroup { .. })));
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn a_full_queue_names_the_group_that_has_the_place_now() {
     producer.try_send("0").unwrap();
     for holder in ["before", "after"] {
         if holder == "after" {
-            queue.remove_group("before").unwrap();
+            queue.remove_group("before", true).unwrap();
             queue.add_group("after").unwrap();
         }
         let Err(SendError::Full(full)) = producer.try_send("1") else { panic!("there was room") };

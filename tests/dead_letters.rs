@@ -549,12 +549,12 @@ fn requeued_letters_outlive_their_group_and_its_mode() {
         consumer.recv().unwrap().ack();
         assert_eq!(requeue(&name), 1);
         drop(consumer);
-        queue.remove_group("work").unwrap();
+        queue.remove_group("work", false).unwrap();
         // Made anew, in the other mode: the letter is for it all the same.
         let mut member = queue.consumer(work().start(Start::Newest)).unwrap();
         assert_eq!(drain(&mut member), [(2 * round, 1, "a".to_owned())]);
         drop(member);
-        queue.remove_group("work").unwrap();
+        queue.remove_group("work", false).unwrap();
         consumer = queue.consumer(Group::named("work").start(Start::Newest)).unwrap();
     }
 }
@@ -569,7 +569,7 @@ fn letters_are_kept_though_their_group_was_removed() {
     producer.send("0").unwrap();
     member.recv().unwrap().reject().unwrap();
     let dead: Queue = Queue::open(&others[0]).unwrap();
-    dead.remove_group("dead").unwrap();
+    dead.remove_group("dead", true).unwrap();
     // What was there before can still be looked at.
     assert_eq!(letters(&name), [(0, 1, Reason::Rejected)]);
     for i in 1..=4 {

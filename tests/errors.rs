@@ -83,8 +83,8 @@ fn a_role_that_cannot_be_had_names_its_queue() {
     complete(failed(queue.producer()), &name);
     let consumer = queue.consumer("g").unwrap();
     complete(failed(queue.consumer("g")), &name);
-    complete(failed(queue.remove_group("g")), &name);
-    complete(failed(queue.remove_group("h")), &name);
+    complete(failed(queue.remove_group("g", false)), &name);
+    complete(failed(queue.remove_group("h", false)), &name);
     complete(failed(queue.add_group("g")), &name);
     complete(failed(queue.add_group("h")), &name);
     complete(failed(queue.consumer(Group::named("s").shared())), &name);
@@ -94,7 +94,7 @@ fn a_role_that_cannot_be_had_names_its_queue() {
     assert!(fault.to_string().contains("Group::shared"), "{fault}");
     complete(fault, &name);
     complete(failed(queue.consumer(Group::named("g").shared())), &name);
-    queue.remove_group("g").unwrap();
+    queue.remove_group("g", false).unwrap();
     complete(failed(queue.add_group(Group::named("g").start(Start::Sequence(1)))), &name);
     let fault = failed(queue.add_group(Group::named("g").dead_letters_to(&*name)));
     assert!(matches!(fault, JoinError::DeadLetterLoop { .. }), "{fault}");
@@ -120,6 +120,11 @@ fn a_message_that_cannot_be_sent_names_its_queue() {
     slipring::remove(&name, true).unwrap();
     complete(failed(producer.send("c")), &name);
     drop(producer);
+    let unread = shape.clone().create().unwrap();
+    unread.producer().unwrap().send("a").unwrap();
+    complete(failed(unread.remove_group("g", false)), &name);
+    complete(failed(slipring::remove(&name, false)), &name);
+    slipring::remove(&name, true).unwrap();
     let queue = shape.base_sequence((1 << 56) - 2).create().unwrap();
     let mut producer = queue.producer().unwrap();
     let fault = (0..3).find_map(|_| producer.try_send("d").err()).unwrap();

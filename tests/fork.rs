@@ -40,7 +40,7 @@ fn handles_refuse_in_a_child() {
             queue.producer().is_err_and(forked),
             queue.consumer("g").is_err_and(forked),
             queue.add_group("h").is_err_and(forked),
-            queue.remove_group("g").is_err_and(forked),
+            queue.remove_group("g", false).is_err_and(forked),
             queue.snapshot().is_err_and(forked),
         ];
         first_failure(&checks)

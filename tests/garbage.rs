@@ -149,7 +149,7 @@ impl Handles {
         match rng.below(16) {
             0 => drop(self.queue.snapshot()),
             1 => drop(self.queue.add_group(group)),
-            2 => drop(self.queue.remove_group(group)),
+            2 => drop(self.queue.remove_group(group, rng.below(2) == 0)),
             3 => {
                 let gone = self.producer.take();
                 if rng.below(2) == 0 {

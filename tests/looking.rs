@@ -1,4 +1,5 @@
-//! What is seen without taking part: by observers and in snapshots, and the clock that two processes share.
+//! What is seen without taking part, by observers and in snapshots; what must be seen before a queue or a group is removed;
+//! and the clock that processes share.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
@@ -8,7 +9,9 @@ use std::time::Duration;
 
 use common::child::{Child, role, tell};
 use common::{TempName, words};
-use slipring::{Group, GroupInfo, Observer, Queue, RecvError, Start, monotonic_ns};
+use slipring::{
+    Group, GroupInfo, JoinError, Observer, Queue, RecvError, RemoveError, Start, monotonic_ns,
+};
 
 /// A queue without groups, of which so many messages were sent: each its sequence.
 fn sent(name: &str, capacity: u64, messages: u64) -> (Queue, slipring::Producer) {
@@ -225,4 +228,48 @@ fn attempts_of_an_exclusive_consumer_are_shown() {
     assert_eq!(attempts(), 0);
     drop(consumer.batch(2).unwrap());
     assert_eq!(attempts(), 1);
+}
+
+#[test]
+fn messages_that_a_group_has_not_acked_are_not_removed_with_it_or_the_queue() {
+    let name = TempName::new("unacked");
+    let queue = Queue::builder(&name).capacity(8).group(work()).group("g").create().unwrap();
+    queue.producer().unwrap().send_batch(["0", "1", "2"]).unwrap();
+    let mut member = queue.consumer(work()).unwrap();
+    drop(member.batch(2).unwrap());
+    // A live member is told of first.
+    assert!(matches!(slipring::remove(&name, false), Err(RemoveError::Busy { .. })));
+    assert!(matches!(queue.remove_group("work", true), Err(JoinError::GroupBusy { .. })));
+    drop(member);
+    let Err(RemoveError::Unacked { unacked, .. }) = slipring::remove(&name, false) else {
+        panic!("it was removed")
+    };
+    assert_eq!(unacked.groups().collect::<Vec<_>>(), [("work", 3), ("g", 3)]);
+    let Err(JoinError::GroupUnacked { messages, .. }) = queue.remove_group("g", false) else {
+        panic!("it was removed")
+    };
+    assert_eq!(messages, 3);
+    queue.remove_group("g", true).unwrap();
+    let mut member = queue.consumer(work()).unwrap();
+    while let Some(message) = member.try_recv().unwrap() {
+        message.ack();
+    }
+    drop(member);
+    slipring::remove(&name, false).unwrap();
+    assert!(!name.path().exists());
+}
+
+#[test]
+fn a_group_that_nobody_has_read_for_is_not_resumed() {
+    let name = TempName::new("resumed");
+    let queue = Queue::builder(&name).capacity(8).group("g").create().unwrap();
+    queue.add_group(work()).unwrap();
+    for group in [Group::named("g"), work()] {
+        for resumed in [false, true, true] {
+            let consumer = queue.consumer(&group).unwrap();
+            assert_eq!((consumer.resumed(), consumer.made_group()), (resumed, false));
+        }
+    }
+    let consumer = queue.consumer("made").unwrap();
+    assert_eq!((consumer.resumed(), consumer.made_group()), (false, true));
 }

@@ -27,7 +27,7 @@ use crate::wait::{LONG, Look};
 /// producer.into_sync().close()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
-/// # slipring::remove(&name, false)?;
+/// # slipring::remove(&name, true)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]

@@ -45,6 +45,19 @@ pub enum JoinError {
         /// Its live members.
         pids: Pids,
     },
+    /// The group has not acked all messages. It would never get them.
+    #[error(
+        "group {group:?} of queue {queue:?} has not acked {messages} messages: receive them, or remove the group by \
+         force"
+    )]
+    GroupUnacked {
+        /// The queue.
+        queue: Arc<str>,
+        /// The group.
+        group: String,
+        /// How many.
+        messages: u64,
+    },
     /// The group was made by a newer version, in a mode that this one does not know.
     #[error(
         "group {group:?} of queue {queue:?} is of a kind that this program does not know: use a newer slipring"

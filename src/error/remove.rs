@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -25,6 +26,17 @@ pub enum RemoveError {
         /// Holders of roles.
         pids: Pids,
     },
+    /// It holds messages that groups have not acked. They would be lost.
+    #[error(
+        "queue {queue:?} holds messages that are not acked ({unacked}): let their groups receive them, or remove it \
+         by force"
+    )]
+    Unacked {
+        /// The queue.
+        queue: Arc<str>,
+        /// How many each group has not acked.
+        unacked: Unacked,
+    },
     /// It could not be opened, so who uses it cannot be told.
     #[error("who uses {queue:?} cannot be told ({source}): remove it by force if it is yours")]
     Unreadable {
@@ -39,4 +51,25 @@ pub enum RemoveError {
     /// The operating system refused something.
     #[error(transparent)]
     System(#[from] SystemError),
+}
+
+/// Groups that have not acked all messages, and how many each has not.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Unacked(pub(crate) Vec<(String, u64)>);
+
+impl Unacked {
+    /// Name and messages of each group, in the order of their records. The name is empty if the group is being made.
+    pub fn groups(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.0.iter().map(|(group, messages)| (group.as_str(), *messages))
+    }
+}
+
+impl fmt::Display for Unacked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, (group, messages)) in self.0.iter().enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            write!(f, "{comma}{messages} of group {group:?}")?;
+        }
+        Ok(())
+    }
 }

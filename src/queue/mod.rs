@@ -29,7 +29,7 @@ use crate::message::{Content, fields_text, first_difference};
 use crate::observer::Observer;
 use crate::producer::Producer;
 use crate::segment::{LeaseFile, Memory, QueueName, Trust, open_read_only, open_shared};
-use crate::snapshot::{MemberInfo, Snapshot};
+use crate::snapshot::{MemberInfo, Snapshot, unacked};
 use crate::sys::holder;
 use crate::wait::Deadline;
 use undertaker::ToQueue;
@@ -252,7 +252,7 @@ impl<M: Content + ?Sized> Queue<M> {
     /// # let queue = slipring::Queue::builder(&name).capacity(8).group("work").create()?;
     /// use std::time::Duration;
     /// queue.producer_timeout(Duration::from_secs(10))?.send("a job")?;
-    /// # slipring::remove(&name, false)?;
+    /// # slipring::remove(&name, true)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn producer_timeout(&self, timeout: Duration) -> Result<Producer<M>, JoinError> {
@@ -314,13 +314,19 @@ impl<M: Content + ?Sized> Queue<M> {
         group::declare(&at, &group.into(), self.timeout)
     }
 
-    /// Removes a group and with it its claim on messages.
+    /// Removes a group and with it its claim on messages, which it will never get then.
     ///
     /// # Errors
-    /// [`JoinError::GroupBusy`] names its live members; nothing has changed then.
-    pub fn remove_group(&self, name: &str) -> Result<(), JoinError> {
+    /// [`JoinError::GroupBusy`] names its live members, whom `force` does not remove either;
+    /// [`JoinError::GroupUnacked`] says how many messages it has not acked, unless `force` is set. Nothing has changed
+    /// then.
+    pub fn remove_group(&self, name: &str, force: bool) -> Result<(), JoinError> {
         let at = Attachment::new(&self.mapped)?;
-        group::remove(&at, name, self.timeout)
+        let depth = || -> Result<u64, SystemError> {
+            let groups = unacked(&self.mapped, &at.leases)?.0;
+            Ok(groups.iter().find(|(group, _)| group == name).map_or(0, |(_, messages)| *messages))
+        };
+        group::remove(&at, name, self.timeout, || if force { Ok(0) } else { depth() })
     }
 
     /// The queue's state at this moment.

@@ -7,13 +7,14 @@ use nix::sys::mman::shm_unlink;
 
 use super::CONTROL_TIMEOUT;
 use crate::attach::Mapped;
-use crate::error::{OpenError, Pids, RemoveError, SystemError};
+use crate::error::{OpenError, Pids, RemoveError, SystemError, Unacked};
 use crate::group::pid_of;
 use crate::layout::{View, lease_byte};
 use crate::ring::wake;
 use crate::segment::{
     ControlGuard, LeaseFile, QueueName, Trust, list_names, open_shared, shm_path,
 };
+use crate::snapshot::unacked;
 use crate::sync::Ordering;
 
 /// Names of all queues on this machine, sorted, whoever they belong to.
@@ -25,10 +26,13 @@ pub fn list() -> Result<Vec<String>, SystemError> {
 }
 
 /// Removes the queue called `name`: it loses its name at once, and its memory goes with the last process
-/// that has it mapped. Handles that are still attached get `Removed` on their slow paths.
+/// that has it mapped. Handles that are still attached get `Removed` on their slow paths. Its dead letters are in other
+/// queues, which stay.
 ///
 /// # Errors
 /// [`RemoveError::Busy`] names the processes that hold a role, unless `force` is set;
+/// [`RemoveError::Unacked`] says which groups have not acked how many messages, unless `force` is set. Messages of a queue
+/// without groups wait for nobody, and do not count;
 /// [`RemoveError::Unreadable`] if it cannot be opened (damaged, another version, another user's), unless
 /// `force` is set.
 pub fn remove(name: &str, force: bool) -> Result<(), RemoveError> {
@@ -56,6 +60,13 @@ pub(super) fn remove_trusting(name: &str, force: bool, trust: &Trust) -> Result<
             let pids = role_holders(mapped.view(), &leases).map_err(look)?;
             if !force && !pids.is_empty() {
                 return Err(RemoveError::Busy { queue, pids: Pids(pids) });
+            }
+            // Nobody has a role, nor gets one meanwhile: these figures stand.
+            if !force {
+                let unacked = unacked(&mapped, &leases)?;
+                if unacked != Unacked::default() {
+                    return Err(RemoveError::Unacked { queue, unacked });
+                }
             }
             unlink(&mapped.name, leases.id().map_err(look)?)?;
             wake::everybody(mapped.view());

@@ -36,11 +36,11 @@ fn a_queue_of_another_user_is_opened_if_the_user_is_allowed() {
     refused(run(&["group", "add", &name, "h"]));
     allowed(&["group", "add", &name, "h"]).quietly();
     refused(run(&["group", "rm", &name, "h"]));
-    allowed(&["group", "rm", &name, "h"]).quietly();
+    allowed(&["group", "rm", &name, "h", "--force"]).quietly();
     refused(run(&["dead", "purge", "none", "--letters", &name]));
     allowed(&["dead", "purge", "none", "--letters", &name, "--count", "0"]).quietly();
     refused(run(&["rm", &name]));
-    allowed(&["rm", &name]).quietly();
+    allowed(&["rm", &name, "--force"]).quietly();
     assert!(!name.path().exists());
 }
 

@@ -107,7 +107,43 @@ fn a_group_can_be_removed_once_nobody_reads() {
     let name = TempName::new("leave");
     run(&["create", &name, "--capacity", "2", "--group", "g"]).quietly();
     feed(&["send", &name], b"0\n1\n").quietly();
-    run(&["group", "rm", &name, "g"]).quietly();
+    let force = format!("slipring group rm {} g --force", &*name);
+    run(&["group", "rm", &name, "g"]).says(1, &["2 messages", &force]);
+    assert_eq!(json(&["groups", &name, "--json"])[0]["depth"], 2);
+    run(&["group", "rm", &name, "g", "--force"]).quietly();
     assert_eq!(json(&["groups", &name, "--json"]), serde_json::json!([]));
     feed(&["send", &name], b"2\n").says(0, &["warning"]);
+}
+
+#[test]
+fn messages_that_are_not_acked_go_by_force_only() {
+    let name = TempName::new("unacked");
+    run(&["create", &name, "--group", "store", "--shared", "work", "--group", "idle"]).quietly();
+    feed(&["send", &name], b"0\n1\n2\n").quietly();
+    run(&["recv", &name, "--group", "idle", "--count", "3"]).quietly();
+    run(&["recv", &name, "--group", "work", "--shared", "--count", "1", "--batch", "1"]).quietly();
+    let force = format!("slipring rm {} --force", &*name);
+    let words = ["3 of group \"store\"", "2 of group \"work\"", &force];
+    let ran = run(&["rm", &name]).says(1, &words);
+    assert!(!ran.err.contains("idle"), "{}", ran.err);
+    assert_eq!(run(&["recv", &name, "--group", "store", "--count", "3"]).quietly(), "0\n1\n2\n");
+    run(&["rm", &name]).says(1, &["2 of group \"work\""]);
+    run(&["rm", &name, "--force"]).quietly();
+    assert!(!name.path().exists());
+    // Messages that no group waits for keep nothing.
+    run(&["create", &name]).quietly();
+    feed(&["send", &name], b"0\n").says(0, &["warning"]);
+    run(&["rm", &name]).quietly();
+}
+
+#[test]
+fn a_new_group_says_where_it_starts_and_what_waits_for_it() {
+    let name = TempName::new("starts");
+    run(&["create", &name, "--capacity", "8"]).quietly();
+    feed(&["send", &name], b"0\n1\n2\n").says(0, &["warning"]);
+    let add =
+        |group: &str, from: &str| run(&["group", "add", &name, group, "--from", from]).quietly();
+    assert_eq!(add("a", "oldest"), "group \"a\" starts at message 0: 3 messages wait for it\n");
+    assert_eq!(add("b", "2"), "group \"b\" starts at message 2: 1 message waits for it\n");
+    assert_eq!(add("c", "newest"), "group \"c\" starts at message 3: 0 messages wait for it\n");
 }

@@ -43,7 +43,7 @@ fn whoever_dies_with_the_control_lease_blocks_nobody() {
     holder.kill();
     queue.producer().unwrap();
     queue.consumer("g").unwrap();
-    queue.remove_group("g").unwrap();
+    queue.remove_group("g", false).unwrap();
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_stopped_holder_of_the_control_lease_is_named_and_holds_up_no_message() {
     let since = Instant::now();
     times_out(queue.add_group("h"));
     assert!(since.elapsed() >= timeout);
-    times_out(queue.remove_group("g"));
+    times_out(queue.remove_group("g", false));
     times_out(queue.producer().map(drop));
     times_out(queue.consumer("h").map(drop));
     // Those who have their roles go on, a full queue and a dropped handle included.
@@ -129,7 +129,7 @@ fn a_process_in_another_pid_namespace_takes_part_and_is_kept_apart() {
     member.expect("joined true");
     // Its pid is that of its own namespace, so it says nothing here; the lease does.
     assert!(matches!(queue.consumer("g"), Err(JoinError::ConsumerTaken { .. })));
-    assert!(matches!(queue.remove_group("g"), Err(JoinError::GroupBusy { .. })));
+    assert!(matches!(queue.remove_group("g", false), Err(JoinError::GroupBusy { .. })));
     producer.send("across").unwrap();
     member.expect("across");
     member.kill();

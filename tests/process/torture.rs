@@ -79,7 +79,7 @@ pub(crate) fn make_and_remove(name: &str) {
         let group = Group::named(format!("side-{}", n % 3)).start(Start::Newest);
         // A predecessor may have died between making and removing.
         let _ = queue.add_group(&group);
-        queue.remove_group(&format!("side-{}", n % 3)).unwrap();
+        queue.remove_group(&format!("side-{}", n % 3), true).unwrap();
     }
 }
 

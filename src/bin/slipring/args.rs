@@ -69,7 +69,7 @@ pub(crate) enum Command {
     /// List, show, purge or requeue dead letters: messages that a group could not work off
     #[command(subcommand)]
     Dead(DeadCommand),
-    /// Remove a queue
+    /// Remove a queue that nobody uses, and whose groups have acked all messages
     Rm(RemoveArgs),
     /// See it work: a producer, consumers of two groups and an observer, each a process of its own
     Demo(DemoArgs),
@@ -313,7 +313,7 @@ pub(crate) struct GroupsArgs {
 pub(crate) enum GroupCommand {
     /// Make a group: every message waits for it from then on
     Add(GroupAddArgs),
-    /// Remove a group that nobody reads for, with its claim on messages
+    /// Remove a group that nobody reads for, and that has acked all messages
     Rm(GroupRmArgs),
 }
 
@@ -359,13 +359,16 @@ pub(crate) struct GroupRmArgs {
     pub(crate) name: String,
     /// Name of the group
     pub(crate) group: String,
+    /// Also if it has not acked all messages: it never gets them
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct RemoveArgs {
     /// Name of the queue
     pub(crate) name: String,
-    /// Also if processes use it: they find it gone
+    /// Also if processes use it, which find it gone, or if a group has not acked all messages, which are lost
     #[arg(long)]
     pub(crate) force: bool,
 }

@@ -94,7 +94,7 @@ fn explanation(
             say("it has no consumer. To free the queue, read on for it:");
             say(&receive);
             say("or drop the group with its messages:");
-            say(&format!("slipring group rm {queue} {group}"));
+            say(&format!("slipring group rm {queue} {group} --force"));
         } else {
             say(&format!(
                 "none of its live consumers ({}) holds it. Another one takes it:",
@@ -112,7 +112,7 @@ fn explanation(
                 say(&format!("kill {pid}"));
             } else {
                 say("To free the queue, end it, and drop the group with its messages:");
-                say(&format!("kill {pid} && sleep 1 && slipring group rm {queue} {group}"));
+                say(&format!("kill {pid} && sleep 1 && slipring group rm {queue} {group} --force"));
             }
         }
         None => {

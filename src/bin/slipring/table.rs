@@ -120,6 +120,11 @@ pub(crate) fn nanoseconds(count: u64) -> String {
     }
 }
 
+/// So many of something, in words.
+pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use slipring::RemoveError;
+
 /// The name of a queue that goes with this value.
 pub(crate) struct Temporary(String);
 
@@ -13,8 +15,10 @@ impl Temporary {
             let pid = name.strip_prefix(what).and_then(|rest| rest.strip_prefix('-'));
             let pid = pid.and_then(|pid| pid.parse::<u32>().ok());
             if pid.is_some_and(|pid| pid == me || !Path::new(&format!("/proc/{pid}")).exists()) {
-                // One that is in use stays.
-                let _ = slipring::remove(&name, false);
+                // One that is in use stays. What it holds, nobody will read.
+                if let Err(RemoveError::Unacked { .. }) = slipring::remove(&name, false) {
+                    let _ = slipring::remove(&name, true);
+                }
             }
         }
         Temporary(format!("{what}-{me}"))

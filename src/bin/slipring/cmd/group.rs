@@ -1,10 +1,12 @@
 //! `slipring group add` and `slipring group rm`
 
-use slipring::{Group, JoinError};
+use slipring::{Group, JoinError, Mode};
 
 use super::open_existing;
 use crate::args::{GroupAddArgs, GroupCommand, GroupRmArgs};
 use crate::failure::Failure;
+use crate::output::print;
+use crate::table::count;
 
 pub(crate) fn run(command: &GroupCommand) -> Result<(), Failure> {
     match command {
@@ -18,18 +20,32 @@ fn add(args: &GroupAddArgs) -> Result<(), Failure> {
     if args.shared {
         group = group.shared();
     }
-    Ok(open_existing(&args.name)?.add_group(args.policy.apply(group))?)
+    let queue = open_existing(&args.name)?;
+    queue.add_group(args.policy.apply(group))?;
+    let look = queue.snapshot()?;
+    // Another process may have removed it already.
+    let Some(made) = look.groups.iter().find(|group| group.name == args.group) else {
+        return Ok(());
+    };
+    let messages = count(made.depth, "message waits", "messages wait");
+    print(&format!("group {:?} starts at message {}: {messages} for it\n", args.group, made.head))
 }
 
 fn remove(args: &GroupRmArgs) -> Result<(), Failure> {
     let queue = open_existing(&args.name)?;
-    queue.remove_group(&args.group).map_err(|fault| {
-        let missing = matches!(fault, JoinError::NoSuchGroup { .. });
-        let failure = Failure::from(fault);
-        if missing {
-            failure.hint(format!("slipring groups {}  (lists those that there are)", args.name))
-        } else {
-            failure
+    let (name, group) = (&args.name, &args.group);
+    queue.remove_group(group, args.force).map_err(|fault| match fault {
+        JoinError::NoSuchGroup { .. } => Failure::from(fault)
+            .hint(format!("slipring groups {name}  (lists those that there are)")),
+        JoinError::GroupUnacked { .. } => {
+            let look = queue.snapshot().map(|look| look.groups).unwrap_or_default();
+            let shared =
+                look.iter().any(|info| info.name == *group && info.mode == Some(Mode::Shared));
+            let shared = if shared { " --shared" } else { "" };
+            Failure::from(fault)
+                .hint(format!("slipring recv {name} --group {group}{shared}  (receives them)"))
+                .hint(format!("slipring group rm {name} {group} --force  (without them)"))
         }
+        fault => fault.into(),
     })
 }

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::json;
 use slipring::Snapshot;
 
-use super::{groups, snapshot};
+use super::{groups, purpose, snapshot};
 use crate::args::InspectArgs;
 use crate::failure::Failure;
 use crate::output::print;
@@ -28,6 +28,7 @@ fn to_json(look: &Snapshot) -> serde_json::Value {
         "schema_fields": look.schema_fields.lines().collect::<Vec<_>>(),
         "schema_hash": format!("{:016x}", look.schema_hash),
         "fingerprint": format!("{:016x}", look.fingerprint),
+        "purpose": purpose(look),
         "created_at": created.as_secs_f64(),
         "groups_max": look.groups_max,
         "consumers_max": look.consumers_max,
@@ -62,8 +63,8 @@ fn to_text(look: &Snapshot) -> String {
         (false, None, 0) => "none".to_owned(),
         (false, None, pid) => format!("none; process {pid} died, the next one goes on"),
     };
-    let lines = [
-        ("queue", look.name.clone()),
+    let purpose = purpose(look).map(|purpose| ("purpose", purpose));
+    let lines = [("queue", look.name.clone())].into_iter().chain(purpose).chain([
         ("carries", carries),
         ("capacity", format!("{} messages of up to {} bytes", look.capacity, look.payload_size)),
         ("memory", format!("{} bytes ({})", look.bytes, bytes(look.bytes as f64))),
@@ -85,9 +86,8 @@ fn to_text(look: &Snapshot) -> String {
         ("full", format!("{} times, seen by producers", look.producer.full)),
         ("wake", look.wake_mode.to_string()),
         ("groups", format!("{} of {} at most", look.groups.len(), look.groups_max)),
-    ];
-    let mut text: String =
-        lines.iter().map(|(what, value)| format!("{what:<10}{value}\n")).collect();
+    ]);
+    let mut text: String = lines.map(|(what, value)| format!("{what:<10}{value}\n")).collect();
     if !look.groups.is_empty() {
         text.push('\n');
         text.push_str(&groups::to_text(look, None));

@@ -112,3 +112,20 @@ fn open_existing(name: &str) -> Result<Queue, Failure> {
 fn snapshot(name: &str) -> Result<Snapshot, Failure> {
     trust::options().snapshot(name).map_err(|fault| open_failed(name, fault))
 }
+
+/// What a queue is for that the library has made for dead letters; `None` for any other.
+fn purpose(look: &Snapshot) -> Option<String> {
+    if look.schema_name != "dead letters" {
+        return None;
+    }
+    // A name with dots can be taken apart in several ways, but the group has the same name in both queues.
+    let retries = look.groups.iter().find_map(|group| {
+        let queue = look.name.strip_suffix(&format!(".{}.retry", group.name))?;
+        Some(format!("retry queue of group {:?} of queue {queue:?}", group.name))
+    });
+    let letters = || match look.name.strip_suffix(".dead") {
+        Some(queue) => format!("dead letters of queue {queue:?}"),
+        None => "dead letters".to_owned(),
+    };
+    Some(retries.unwrap_or_else(letters))
+}

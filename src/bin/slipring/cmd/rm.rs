@@ -2,40 +2,68 @@
 
 use slipring::RemoveError;
 
+use super::{purpose, snapshot};
 use crate::args::RemoveArgs;
 use crate::failure::{Failure, note, open_hint};
+use crate::table::count;
 use crate::trust;
 
 pub(crate) fn run(args: &RemoveArgs) -> Result<(), Failure> {
-    trust::options().remove(&args.name, args.force).map_err(|fault| {
-        let name = &args.name;
-        let hint = match &fault {
-            RemoveError::Busy { .. } => format!(
-                "slipring rm {name} --force  (they keep their memory, and find the queue gone)"
-            ),
-            RemoveError::Unreadable { source, .. } => {
-                open_hint(source).unwrap_or_else(|| format!("slipring rm {name} --force"))
-            }
-            RemoveError::NotFound { .. } => "slipring ls  (lists those that there are)".to_owned(),
-            _ => return fault.into(),
-        };
-        Failure::from(fault).hint(hint)
-    })?;
-    for left in letters_left(&args.name) {
-        note(&format!("note: its dead letters are still there: slipring rm {left}"));
+    let removed = trust::options().remove(&args.name, args.force);
+    removed.map_err(|fault| failed(&args.name, fault))?;
+    let Ok(names) = slipring::list() else { return Ok(()) };
+    for left in names {
+        if let Some(what) = left_of(&args.name, &left) {
+            note(&format!("note: {what}"));
+        }
     }
     Ok(())
 }
 
-/// Queues of dead letters that were made for the queue `name`, by their names.
-fn letters_left(name: &str) -> Vec<String> {
-    let Ok(mut names) = slipring::list() else { return Vec::new() };
-    let own = |other: &str| {
-        let rest = other.strip_prefix(name).and_then(|rest| rest.strip_prefix('.'));
-        // A group's name may have dots, but then this may be another queue's.
-        let group = |rest: &str| rest.strip_suffix(".retry").is_some_and(|g| !g.contains('.'));
-        rest.is_some_and(|rest| rest == "dead" || group(rest))
+fn failed(name: &str, fault: RemoveError) -> Failure {
+    let hints = match &fault {
+        RemoveError::Busy { .. } => vec![format!(
+            "slipring rm {name} --force  (they keep their memory, and find the queue gone)"
+        )],
+        RemoveError::Unacked { .. } => {
+            let purpose = snapshot(name).ok().and_then(|look| purpose(&look));
+            let mut hints: Vec<_> =
+                purpose.map(|purpose| format!("it is the {purpose}")).into_iter().collect();
+            hints.push(format!("slipring groups {name}  (says who reads for them)"));
+            hints.push(format!("slipring rm {name} --force  (the messages are lost)"));
+            hints
+        }
+        RemoveError::Unreadable { source, .. } => {
+            vec![open_hint(source).unwrap_or_else(|| format!("slipring rm {name} --force"))]
+        }
+        RemoveError::NotFound { .. } => {
+            vec!["slipring ls  (lists those that there are)".to_owned()]
+        }
+        _ => Vec::new(),
     };
-    names.retain(|other| own(other));
-    names
+    hints.iter().fold(Failure::from(fault), Failure::hint)
+}
+
+/// What to say of the queue `left`, if it was made for dead letters of the queue `name`.
+fn left_of(name: &str, left: &str) -> Option<String> {
+    let rest = left.strip_prefix(name)?.strip_prefix('.')?;
+    // A group's name may have dots, but then this may be another queue's.
+    let group = rest.strip_suffix(".retry").filter(|group| !group.contains('.'));
+    if group.is_none() && rest != "dead" {
+        return None;
+    }
+    let waiting = trust::options().snapshot(left).map_or(0, |look| look.depth());
+    let letters = count(waiting, "dead letter", "dead letters");
+    let (what, force) = match (group, waiting) {
+        (None, 0) => ("its queue of dead letters, which is empty, is still there".to_owned(), ""),
+        (None, _) => (format!("{letters} of it are still there"), " --force"),
+        (Some(group), 0) => {
+            (format!("the retry queue of its group {group:?}, which is empty, is still there"), "")
+        }
+        (Some(group), _) => (
+            format!("{letters} in the retry queue of its group {group:?} are still there"),
+            " --force",
+        ),
+    };
+    Some(format!("{what}: slipring rm {left}{force}"))
 }
