@@ -48,6 +48,10 @@ impl Ran {
 pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_slipring"));
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // A shell without job control starts what runs in the background with these ignored, tests included.
+    for signal in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGHUP] {
+        disposed(&mut command, signal, libc::SIG_DFL);
+    }
     command
 }
 
@@ -78,15 +82,19 @@ pub(crate) fn limited(command: &mut Command, limit: Limit, most: u64) -> &mut Co
 }
 
 /// Starts it with a signal ignored, as nohup(1) does.
-#[allow(unsafe_code)]
 pub(crate) fn ignoring(command: &mut Command, signal: Signal) -> &mut Command {
+    disposed(command, signal, libc::SIG_IGN)
+}
+
+#[allow(unsafe_code)]
+fn disposed(command: &mut Command, signal: Signal, to: libc::sighandler_t) -> &mut Command {
     // SAFETY: takes numbers only, and installs no handler.
-    let ignore = move || match unsafe { libc::signal(signal as i32, libc::SIG_IGN) } {
+    let dispose = move || match unsafe { libc::signal(signal as i32, to) } {
         libc::SIG_ERR => Err(std::io::Error::last_os_error()),
         _ => Ok(()),
     };
     // SAFETY: between fork and exec it makes one system call, with numbers only.
-    unsafe { command.pre_exec(ignore) }
+    unsafe { command.pre_exec(dispose) }
 }
 
 pub(crate) fn run(args: &[&str]) -> Ran {
