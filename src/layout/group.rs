@@ -1,5 +1,5 @@
 use crate::seq::{Attempts, Head, NOBODY};
-use crate::sync::{AtomicU64, Line, Ordering, Quiet, QuietHalf, WaitWord, fence};
+use crate::sync::{AtomicU64, Line, Ordering, Quiet, QuietHalf, WaitWord, fence, order, step};
 
 /// A named reader position.
 #[repr(C)]
@@ -186,7 +186,7 @@ impl Identity {
         to.generation.store(generation, Ordering::Relaxed);
         // Release fence. pair G1 (a reader that sees new words sees the odd generation): keeps the
         // stores below behind the odd generation.
-        fence(Ordering::Release);
+        step!(fence(Ordering::Release), "identity-without-release-fence");
         let (words, _) = self.name.as_chunks::<8>();
         for (word, bytes) in to.name.iter().zip(words) {
             word.store(u64::from_le_bytes(*bytes), Ordering::Relaxed);
@@ -195,14 +195,15 @@ impl Identity {
         let traits = u64::from_le_bytes(traits);
         to.traits.store(traits, Ordering::Relaxed);
         // Release. pair G1: an even generation carries the words above.
-        to.generation.store(generation.wrapping_add(1), Ordering::Release);
+        let even = generation.wrapping_add(1);
+        to.generation.store(even, order!(Release, "identity-published-relaxed"));
     }
 
     /// Reads the identity; `None` while it is being written, so that an inspector without the control
     /// lease never reports half a name.
     pub(crate) fn load(from: &IdentityWords) -> Option<Identity> {
         // Acquire. pair G1: carries the words that were written before this generation.
-        let before = from.generation.load(Ordering::Acquire);
+        let before = from.generation.load(order!(Acquire, "identity-read-relaxed"));
         let mut name = [0; GROUP_NAME_MAX];
         let (words, _) = name.as_chunks_mut::<8>();
         for (bytes, word) in words.iter_mut().zip(&from.name) {
@@ -210,7 +211,7 @@ impl Identity {
         }
         let traits = from.traits.load(Ordering::Relaxed);
         // Acquire fence. pair G1: if a word above was new, the generation below is, too.
-        fence(Ordering::Acquire);
+        step!(fence(Ordering::Acquire), "identity-without-acquire-fence");
         let after = from.generation.load(Ordering::Relaxed);
         let name_len = ((traits >> 16) as u8).min(GROUP_NAME_MAX as u8);
         (before == after && before & 1 == 0).then_some(Identity {

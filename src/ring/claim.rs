@@ -5,7 +5,7 @@ use super::ready::{Count, Ready};
 use super::wake;
 use crate::layout::View;
 use crate::seq::{Attempts, Head, NOBODY};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, mutant, order, step};
 
 /// A consumer of an exclusive group. Invariant: it holds the lease of `record`, and I4.
 // Lines of its own: handles of two threads may lie side by side.
@@ -55,7 +55,11 @@ impl Member {
         // Acquire, though the lease has ordered all of it already. pair P2.
         let head = Head::unpack(words.head.load(Ordering::Acquire)).seq;
         // Relaxed: the last consumer's lease came to us. pair P7.
-        let delivered = words.delivery.up_to.load(Ordering::Relaxed);
+        let delivered = mutant!(
+            words.delivery.up_to.load(Ordering::Relaxed),
+            "resume-forgets-deliveries",
+            head
+        );
         let (ready, limit) = (Ready::new(), u8::MAX);
         Member { group, record, head, delivered, ready, acked: 0, redelivered: 0, limit }
     }
@@ -76,7 +80,8 @@ impl Member {
     pub(crate) fn claim(&mut self, view: &View, max: u64) -> Result<Option<Claim>, Corrupt> {
         let start = self.head;
         let again = start < self.delivered;
-        let end = match self.ready.count(view, start, if again { 1 } else { max }) {
+        let max = if mutant!(again, "redelivery-by-the-batch", false) { 1 } else { max };
+        let end = match self.ready.count(view, start, max) {
             Count::Some(count) => start + count,
             Count::None(stamp) if stamp <= start => return Ok(None),
             Count::None(_) => {
@@ -89,7 +94,10 @@ impl Member {
             self.delivered = end;
             // Relaxed: for the next consumer, which reads it under the lease (P7); stored before the
             // delivery, so that nothing is delivered again unmarked.
-            view.group(self.group).delivery.up_to.store(end, Ordering::Relaxed);
+            step!(
+                view.group(self.group).delivery.up_to.store(end, Ordering::Relaxed),
+                "delivery-not-noted"
+            );
         }
         Ok(Some(Claim { record: u32::from(self.record), start, end, last: end, attempts }))
     }
@@ -100,12 +108,17 @@ impl Member {
         // Relaxed: this member alone stores it, and the last one's lease came to us (P7).
         let seen = Attempts::unpack(word.load(Ordering::Relaxed));
         // Without a count of its own, the message was delivered once, by whoever raised `delivered`.
-        let before = if seen.seq == self.head { seen.count } else { 1 };
+        let same =
+            mutant!(seen.seq == self.head, "attempts-of-another-message", seen.seq < u64::MAX >> 8);
+        let before = if same { seen.count } else { 1 };
         let count = before.saturating_add(1);
         if before >= self.limit {
             return count;
         }
-        word.store(Attempts { seq: self.head, count }.pack(), Ordering::Relaxed);
+        step!(
+            word.store(Attempts { seq: self.head, count }.pack(), Ordering::Relaxed),
+            "attempts-not-kept"
+        );
         self.redelivered += 1;
         // Relaxed: a figure for inspectors.
         view.record(self.record).counters.redelivered.store(self.redelivered, Ordering::Relaxed);
@@ -129,8 +142,8 @@ impl Member {
         view.record(self.record).counters.acked.store(self.acked, Ordering::Relaxed);
         // Release. pair P2: all reads of the acked payloads come before it.
         let head = Head { seq: to, claimer: NOBODY }.pack();
-        view.group(self.group).head.store(head, Ordering::Release);
-        wake::acked(view, head);
+        view.group(self.group).head.store(head, order!(Release, "ack-relaxed"));
+        step!(wake::acked(view, head), "ack-wakes-nobody");
     }
 }
 
@@ -139,8 +152,9 @@ impl Member {
 pub(super) fn uncount(word: &AtomicU64, seq: u64, attempts: u8) {
     // 255 may stand for more, and one less would not be the truth.
     if attempts < u8::MAX {
-        let count = attempts.saturating_sub(1);
+        let count = mutant!(attempts.saturating_sub(1), "uncounted-forgets-the-others", 0);
+        let kept = Attempts { seq, count }.pack();
         // Relaxed: for this consumer, or for the one that gets its lease after it. pair P7.
-        word.store(Attempts { seq, count }.pack(), Ordering::Relaxed);
+        step!(word.store(kept, Ordering::Relaxed), "uncounted-not-kept");
     }
 }

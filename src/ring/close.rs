@@ -8,7 +8,7 @@ use super::gate::{Gate, scan_records};
 use super::wake;
 use crate::layout::View;
 use crate::seq::Head;
-use crate::sync::{Ordering, fence};
+use crate::sync::{Ordering, fence, mutant, order, step};
 
 /// The queue's state: more may come.
 const OPEN: u64 = 0;
@@ -19,11 +19,12 @@ const CLOSED: u64 = 1;
 /// dies in between has not closed it.
 pub(crate) fn close(view: &View, seq: u64) {
     let identity = &view.control().producer.identity;
+    let end = mutant!(seq, "close-one-early", seq.saturating_sub(1));
     // Relaxed: carried by the state, which must come behind it.
-    identity.closed_at.store(seq, Ordering::Relaxed);
+    identity.closed_at.store(end, Ordering::Relaxed);
     // Release. pair P9: whoever sees it closed knows the sequence at which.
-    identity.state.store(CLOSED, Ordering::Release);
-    wake::everybody(view);
+    identity.state.store(CLOSED, order!(Release, "close-state-relaxed"));
+    step!(wake::everybody(view), "closing-wakes-nobody");
 }
 
 /// A new producer's part: opens the queue again, if it was closed, before anything new is published. The
@@ -36,7 +37,7 @@ pub(crate) fn reopen(view: &View) {
     // Release. pair P9: whoever sees it opened by this producer knows of the epoch. And carried by the stamp or
     // tail of whatever is published next (pairs P1 and P3): who has read that takes the queue for closed only if it
     // was closed once more.
-    identity.state.store(OPEN, Ordering::Release);
+    step!(identity.state.store(OPEN, order!(Release, "reopen-relaxed")), "reopen-left-out");
 }
 
 /// Whether the last producer went without closing the queue, and nobody has taken its place. `held` asks whether
@@ -52,19 +53,19 @@ pub(crate) fn producer_gone<E>(
         return Ok(false);
     }
     // Acquire fence. pair P7: as if the lease were taken, all that its last holder did is seen below.
-    fence(Ordering::Acquire);
+    step!(fence(Ordering::Acquire), "gone-without-fence");
     if closed_at(view).is_some() {
         return Ok(false);
     }
     // Relaxed: behind the state (pair P9). If that is open because of a new producer, here is its epoch.
-    Ok(epoch.load(Ordering::Relaxed) == before)
+    Ok(mutant!(epoch.load(Ordering::Relaxed) == before, "gone-without-the-epoch", true))
 }
 
 /// The sequence at which the queue is closed, if it is.
 pub(crate) fn closed_at(view: &View) -> Option<u64> {
     let identity = &view.control().producer.identity;
     // Acquire. pair P9: its sequence, or that of a later closing.
-    let closed = identity.state.load(Ordering::Acquire) == CLOSED;
+    let closed = identity.state.load(order!(Acquire, "close-read-relaxed")) == CLOSED;
     // Relaxed: carried by the state. If it is of a later closing, or of one whose producer died half-way, it
     // is the same, or lies above all that a reader has seen who still finds the older state.
     closed.then(|| identity.closed_at.load(Ordering::Relaxed))
@@ -72,7 +73,7 @@ pub(crate) fn closed_at(view: &View) -> Option<u64> {
 
 /// Whether a reader that has seen everything below `next` has seen all there is.
 pub(crate) fn is_over(view: &View, next: u64) -> bool {
-    closed_at(view).is_some_and(|end| next >= end)
+    closed_at(view).is_some_and(|end| mutant!(next >= end, "close-without-a-sequence", true))
 }
 
 /// The sequence at which the queue is closed, if it is and `group` has acked everything. What a live member
@@ -80,7 +81,11 @@ pub(crate) fn is_over(view: &View, next: u64) -> bool {
 pub(crate) fn over_at(view: &View, group: u8) -> Option<u64> {
     // Before the state: who sees a head that messages of a later producer have moved sees its reopening.
     let head = head(view, group);
-    closed_at(view).filter(|&end| head >= end && !holds_below(view, group, end))
+    closed_at(view).filter(|&end| {
+        let seen = mutant!(head, "over-head-behind-the-state", self::head(view, group));
+        mutant!(seen >= end, "close-without-a-sequence", true)
+            && !mutant!(holds_below(view, group, end), "over-without-the-records", false)
+    })
 }
 
 /// Whether `group` has acked everything below `seq`.
@@ -91,7 +96,7 @@ pub(crate) fn has_acked(view: &View, group: u8, seq: u64) -> bool {
 
 fn head(view: &View, group: u8) -> u64 {
     // Acquire. pair C1: the starts of all that was claimed below it, in a shared group.
-    Head::unpack(view.group(group).head.load(Ordering::Acquire)).seq
+    Head::unpack(view.group(group).head.load(order!(Acquire, "over-head-relaxed"))).seq
 }
 
 /// Whether a record of `group` holds something below `seq`, which is at most a head that was read before.

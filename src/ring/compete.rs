@@ -19,9 +19,9 @@ use super::ready::{Count, Ready};
 use super::wake;
 use crate::layout::{View, lease_byte};
 use crate::seq::{Attempts, Head, Start, State};
-use crate::sync::Ordering;
 #[cfg(not(slipring_loom))]
 use crate::sync::StoreBesideExchange;
+use crate::sync::{Ordering, mutant, order, step};
 
 /// How often a claim starts over before it lets the others go first.
 const RETRIES: u32 = 64;
@@ -73,7 +73,11 @@ impl Competitor {
             redelivered: 0,
             limit: u8::MAX,
         };
-        this.holds = this.settle(view, record)?;
+        this.holds = mutant!(
+            this.settle(view, record)?,
+            "enter-trusts-the-record",
+            Self::start(view, record).1.state != State::Idle
+        );
         Ok(this)
     }
 
@@ -106,7 +110,17 @@ impl Competitor {
                 },
                 // Acquire: behind the look at stamp or tail. A head that has moved meanwhile means that
                 // they may be of the next lap, and say nothing about what is at the head now.
-                _ if view.group(self.group).head.load(Ordering::Acquire) != word => continue,
+                _ if mutant!(
+                    view.group(self.group).head.load(Ordering::Acquire) != word,
+                    "empty-after-one-look",
+                    false,
+                    "corrupt-after-one-look",
+                    matches!(count, Count::None(_))
+                        && view.group(self.group).head.load(Ordering::Acquire) != word
+                ) =>
+                {
+                    continue;
+                }
                 Count::None(_) => Ok(Took::Empty),
                 Count::TooMany => Err(TOO_MANY),
             };
@@ -136,10 +150,10 @@ impl Competitor {
     #[inline(always)]
     fn look(&mut self, view: &View, max: u64) -> (u64, u64, Count) {
         // Acquire. pair C1: the last claimer's PENDING, which was stored before its head.
-        let word = view.group(self.group).head.load(Ordering::Acquire);
+        let word = view.group(self.group).head.load(order!(Acquire, "claim-head-relaxed"));
         let head = Head::unpack(word);
         if head.claimer != self.record {
-            self.help(view, head);
+            step!(self.help(view, head), "no-help");
         }
         (word, head.seq, self.ready.count(view, head.seq, max.min(view.geo().capacity)))
     }
@@ -161,21 +175,21 @@ impl Competitor {
         me.end.store(end, Ordering::Relaxed);
         let pending = Start { seq: start, group: self.group, state: State::Pending };
         // Release. pair C2: carries the earlier acks of this member to a producer that scans.
-        me.start.store(pending.pack(), Ordering::Release);
+        me.start.store(pending.pack(), order!(Release, "pending-relaxed"));
         let retried = tried.replace(start).is_some();
         let next = Head { seq: end, claimer: self.record };
         // Release. pair C1: carries the PENDING above. Relaxed on failure: the head is loaded again.
-        let (release, relaxed) = (Ordering::Release, Ordering::Relaxed);
+        let (release, relaxed) = (order!(Release, "head-exchange-relaxed"), Ordering::Relaxed);
         view.group(self.group).head.compare_exchange(word, next.pack(), release, relaxed).ok()?;
         let held = Start { state: State::Held, ..pending };
         // Release: a plain store ends the release sequence of the PENDING, so it carries as much. The
         // one store that may meet a helper's exchange: all others come behind it, or behind recovery's,
         // and find no PENDING that a helper could have read.
         me.start.store_beside_exchange(held.pack(), Ordering::Release);
-        self.holds = true;
+        step!(self.holds = true, "claim-not-noted");
         if retried {
             // The PENDING of the try before, which held the gate, has gone up with this one.
-            wake::space(view);
+            step!(wake::space(view), "late-claim-wakes-nobody");
         }
         Some(Claim { record: u32::from(self.record), start, end, last: end, attempts: 1 })
     }
@@ -186,28 +200,29 @@ impl Competitor {
         // Acquire. pair C1: the head has brought its PENDING already; more says nothing against it.
         let word = record.claim.start.load(Ordering::Acquire);
         let start = Start::unpack(word);
-        let theirs = start.group == self.group && start.state == State::Pending;
-        if theirs && start.seq < head.seq {
+        let same_group = mutant!(start.group == self.group, "help-any-group", true);
+        let theirs = same_group && start.state == State::Pending;
+        if theirs && mutant!(start.seq < head.seq, "help-at-the-head", start.seq <= head.seq) {
             let held = Start { state: State::Held, ..start };
-            // AcqRel: part of the release sequence of the PENDING. A failure means that its owner, or
+            // AcqRel: Release as part of the PENDING's release sequence. A failure means that its owner, or
             // another helper, was faster.
-            let _ = record.claim.start.compare_exchange(
-                word,
-                held.pack(),
-                Ordering::AcqRel,
-                Ordering::Relaxed,
+            let (acq_rel, relaxed) = (Ordering::AcqRel, Ordering::Relaxed);
+            mutant!(
+                _ = record.claim.start.compare_exchange(word, held.pack(), acq_rel, relaxed),
+                "help-by-store",
+                record.claim.start.store_beside_exchange(held.pack(), Ordering::Release)
             );
         }
     }
 
     /// Takes back a PENDING whose exchange failed: it would hold the gate down.
     fn withdraw(&self, view: &View, tried: Option<u64>) {
-        if let Some(seq) = tried {
+        if let Some(seq) = mutant!(tried, "withdraw-left-out", None) {
             let idle = Start::idle(seq, self.group);
             // Release. pair C2.
             let me = &view.record(self.record).claim;
-            me.start.store(idle.pack(), Ordering::Release);
-            wake::space(view);
+            me.start.store(idle.pack(), order!(Release, "withdraw-relaxed"));
+            step!(wake::space(view), "withdraw-wakes-nobody");
         }
     }
 
@@ -220,8 +235,10 @@ impl Competitor {
         self.check_range(view, start, last)?;
         let seen = Attempts::unpack(words.attempts.load(Ordering::Relaxed));
         // Without a count of its own, the message was delivered once, by whoever claimed it.
-        let before = if seen.seq == start.seq { seen.count } else { 1 };
-        let count = before.saturating_add(1);
+        let same =
+            mutant!(seen.seq == start.seq, "orphan-counts-another", seen.seq != u64::MAX >> 8);
+        let before = if same { seen.count } else { 1 };
+        let count = mutant!(before.saturating_add(1), "orphan-not-counted", before);
         if before < self.limit {
             // Relaxed, and before the delivery: for whoever recovers the record after us. pair P7.
             words.attempts.store(Attempts { seq: start.seq, count }.pack(), Ordering::Relaxed);
@@ -247,7 +264,8 @@ impl Competitor {
     /// The delivery of the first message of `claim`, its `attempts`-th, is not to count.
     #[cold]
     pub(crate) fn uncount(&self, view: &View, claim: &Claim, attempts: u8) {
-        uncount(&view.record(claim.record as u8).claim.attempts, claim.start, attempts);
+        let record = mutant!(claim.record as u8, "uncounted-in-its-own-record", self.record);
+        uncount(&view.record(record).claim.attempts, claim.start, attempts);
     }
 
     /// Acks `claim` up to, not including, `to`.
@@ -261,9 +279,11 @@ impl Competitor {
         let state = if done { State::Idle } else { State::Held };
         let start = Start { seq: to, group: self.group, state }.pack();
         // Release. pair C2: all reads of the acked payloads come before it.
-        view.record(record).claim.start.store(start, Ordering::Release);
+        view.record(record).claim.start.store(start, order!(Release, "shared-ack-relaxed"));
         // A record that still holds something is part of the gate.
-        wake::acked(view, if done { u64::MAX } else { start });
+        let highest =
+            if mutant!(done, "last-ack-judged-by-its-end", false) { u64::MAX } else { start };
+        step!(wake::acked(view, highest), "shared-ack-wakes-nobody");
         if done && record == self.record {
             self.holds = false;
         } else if done {
@@ -276,7 +296,7 @@ impl Competitor {
     fn drop_adopted(&mut self, leases: &impl Leases, record: u8) {
         if self.adopted == Some(record) {
             self.adopted = None;
-            give_back(leases, lease_byte::consumer(record));
+            step!(give_back(leases, lease_byte::consumer(record)), "adopted-lease-kept");
         }
     }
 
@@ -302,9 +322,9 @@ impl Competitor {
         } else {
             return Ok(false);
         }
-        give_back(leases, lease_byte::consumer(record));
+        step!(give_back(leases, lease_byte::consumer(record)), "release-keeps-the-lease");
         // Dropping a lease wakes nobody.
-        wake::members(view, self.group);
+        step!(wake::members(view, self.group), "release-wakes-nobody");
         // For the others to take; this may be the only member, so not for ever.
         self.shunned = Some((record, SHUN_LOOKS));
         Ok(true)
@@ -333,10 +353,17 @@ impl Competitor {
                 continue;
             }
             let byte = lease_byte::consumer(record);
-            if self.shuns(record) || !try_take(leases, byte).map_err(Fault::System)? {
+            if self.shuns(record)
+                || !mutant!(
+                    try_take(leases, byte).map_err(Fault::System)?,
+                    "adopt-without-lease",
+                    true
+                )
+            {
                 continue;
             }
-            match self.settle(view, record) {
+            let settled = self.settle(view, record);
+            match mutant!(settled, "adopter-trusts-its-first-look", settled.and(Ok(true))) {
                 Ok(true) => {
                     self.adopted = Some(record);
                     return Ok(true);
@@ -357,17 +384,27 @@ impl Competitor {
         let words = &view.record(record).claim;
         // Acquire. pair C1. Before the start: a head that does not name the record proves that a
         // PENDING read after it never succeeded, or has been helped.
-        let head = Head::unpack(view.group(self.group).head.load(Ordering::Acquire));
+        let head = Head::unpack(
+            view.group(self.group).head.load(order!(Acquire, "recovery-head-relaxed")),
+        );
         let (word, start) = Self::start(view, record);
         // Relaxed: carried by the start word.
         let end = words.end.load(Ordering::Relaxed);
-        if start.group != self.group {
+        if mutant!(start.group != self.group, "recovery-ignores-the-group", false) {
             return Ok(false);
         }
         match start.state {
             State::Idle => Ok(false),
             State::Held => self.check_range(view, start, end).map(|()| true),
-            State::Pending if head == (Head { seq: end, claimer: record }) => {
+            State::Pending
+                if mutant!(
+                    head == (Head { seq: end, claimer: record }),
+                    "recovery-pending-is-held",
+                    true,
+                    "recovery-pending-is-none",
+                    false
+                ) =>
+            {
                 let held = Start { state: State::Held, ..start };
                 // AcqRel: Acquire and Release, as a helper, which may be at it, too. Relaxed on failure: it
                 // was faster.
@@ -382,8 +419,8 @@ impl Competitor {
             State::Pending => {
                 let idle = Start::idle(start.seq, self.group);
                 // Release. pair C2. Nobody helps a PENDING whose exchange never happened.
-                words.start.store(idle.pack(), Ordering::Release);
-                wake::space(view);
+                step!(words.start.store(idle.pack(), Ordering::Release), "recovery-leaves-pending");
+                step!(wake::space(view), "recovery-wakes-nobody");
                 Ok(false)
             }
             State::Evicted => Err(Corrupt("a consumer record is in a state of a newer version")),
@@ -400,10 +437,11 @@ pub(crate) fn pass_on(view: &View, group: u8) {
     // Acquire. pair C1. An old one costs a wake-up for nothing.
     let head = Head::unpack(words.head.load(Ordering::Acquire)).seq;
     // Acquire. pair P3. Stored before the wake-up that the caller had; of what came later others are told.
-    if view.control().tail.load(Ordering::Acquire) > head {
+    let tail = view.control().tail.load(Ordering::Acquire);
+    if mutant!(tail > head, "one-more-is-passed-on", tail == head + 1) {
         // Without a count: the publication has changed the word, and who announced itself behind that has seen it; or
         // its producer is still to wake one itself.
-        words.totals.wait.wake_one();
+        step!(words.totals.wait.wake_one(), "woken-passes-nothing-on");
     }
 }
 

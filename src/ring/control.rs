@@ -7,7 +7,7 @@ use super::lease::{Leases, give_back, try_take};
 use super::wake;
 use crate::layout::{GroupState, Totals, View, lease_byte};
 use crate::seq::{Attempts, Head, NO_GROUP, NOBODY, Start, State};
-use crate::sync::{Ordering, Quiet, fence};
+use crate::sync::{Ordering, Quiet, fence, mutant, order, step};
 
 /// Where a new group starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,8 @@ pub(crate) fn make_group(view: &View, index: u8, position: Position) -> u64 {
     // Relaxed: only the holder of the control lease stores marks.
     let mark = words.marks.groups.load(Ordering::Relaxed);
     // Release. pair P8: a producer that finds the group below the mark finds its record made.
-    words.marks.groups.store(mark.max(u64::from(index) + 1), Ordering::Release);
+    let raised = mark.max(u64::from(index) + 1);
+    step!(words.marks.groups.store(raised, Ordering::Release), "mark-never-raised");
     // Relaxed: only a first guess; it is put right below.
     let oldest = || words.limit.load(Ordering::Relaxed).saturating_sub(geo.capacity).max(geo.base);
     let guess = match position {
@@ -73,8 +74,8 @@ pub(crate) fn make_group(view: &View, index: u8, position: Position) -> u64 {
     };
     let delivery = &group.delivery;
     // Relaxed, all of them: carried by the state. Nothing was delivered or counted yet.
-    delivery.attempts.store(Attempts::NONE, Ordering::Relaxed);
-    delivery.up_to.store(0, Ordering::Relaxed);
+    step!(delivery.attempts.store(Attempts::NONE, Ordering::Relaxed), "old-attempts-count");
+    step!(delivery.up_to.store(0, Ordering::Relaxed), "old-deliveries-count");
     let Totals { acked, redelivered, dead_lettered, .. } = &*group.totals;
     for total in [acked, redelivered, dead_lettered] {
         total.store(0, Ordering::Relaxed);
@@ -83,11 +84,12 @@ pub(crate) fn make_group(view: &View, index: u8, position: Position) -> u64 {
     group.identity.retries.store(0, Ordering::Relaxed);
     group.head.store(Head { seq: guess, claimer: NOBODY }.pack(), Ordering::Relaxed);
     // Release. pair P8: whoever sees the state sees the head.
-    group.identity.state.store(GroupState::Joining as u64, Ordering::Release);
+    let joining = mutant!(GroupState::Joining, "no-joining-state", GroupState::Active);
+    group.identity.state.store(joining as u64, Ordering::Release);
     // SeqCst fence. pair P5: head and state above, limit below.
-    fence(Ordering::SeqCst);
+    step!(fence(Ordering::SeqCst), "no-joiner-fence");
     // Relaxed: the fence orders it.
-    let start = guess.max(oldest());
+    let start = mutant!(guess.max(oldest()), "limit-read-once", guess);
     if start != guess {
         // Release, as every head: a producer that sees it may overwrite what lies below. pair P2. The
         // group has read nothing yet, so no model asks for it.
@@ -97,7 +99,7 @@ pub(crate) fn make_group(view: &View, index: u8, position: Position) -> u64 {
     group.identity.state.store(GroupState::Active as u64, Ordering::Release);
     if start != guess {
         // The guess held the producer.
-        wake::space(view);
+        step!(wake::space(view), "raised-head-wakes-nobody");
     }
     start
 }
@@ -117,11 +119,13 @@ fn free(view: &View, group: u8) {
         let none = Start::idle(start_of(view, record).seq, NO_GROUP);
         // Release: as in `leave`. Before the group is free: the next group of this index must not find records of
         // the old one.
-        view.record(record).claim.start.store(none.pack(), Ordering::Release);
+        let word = &view.record(record).claim.start;
+        step!(word.store(none.pack(), Ordering::Release), "removed-groups-records-stay");
     }
     // Release. pair P6: the group's last reads come before the producer's next writes.
-    view.group(group).identity.state.store(GroupState::Free as u64, Ordering::Release);
-    wake::space(view);
+    let state = &view.group(group).identity.state;
+    state.store(GroupState::Free as u64, order!(Release, "group-freed-relaxed"));
+    step!(wake::space(view), "freed-group-wakes-nobody");
 }
 
 /// The record of a live member of `group`, if there is one.
@@ -129,7 +133,7 @@ pub(crate) fn live_member(view: &View, leases: &impl Leases, group: u8) -> io::R
     for record in records_of(view, group) {
         let byte = lease_byte::consumer(record);
         if !try_take(leases, byte)? {
-            return Ok(Some(record));
+            mutant!(return Ok(Some(record)), "live-member-not-seen", continue);
         }
         give_back(leases, byte);
     }
@@ -191,12 +195,20 @@ fn occupy(view: &View, record: u8, group: u8, pid: u32) {
     view.group(group).identity.flags.store(FLAG_JOINED, Ordering::Relaxed);
     let mark = view.control().marks.records.load(Ordering::Relaxed);
     // Release. pair P8: raised before the record's first use.
-    view.control().marks.records.store(mark.max(u64::from(record) + 1), Ordering::Release);
+    let raised = mark.max(u64::from(record) + 1);
+    step!(
+        view.control().marks.records.store(raised, Ordering::Release),
+        "record-mark-never-raised"
+    );
     if start_of(view, record).state == State::Idle {
         // Relaxed: carried by the start word. A count of another group would be taken for ours.
-        words.attempts.store(Attempts::NONE, Ordering::Relaxed);
+        step!(
+            words.attempts.store(Attempts::NONE, Ordering::Relaxed),
+            "counts-move-with-the-record"
+        );
         // Release: the record is the group's from here on.
-        words.start.store(Start::idle(0, group).pack(), Ordering::Release);
+        let idle = Start::idle(0, group).pack();
+        step!(words.start.store(idle, Ordering::Release), "record-not-tagged");
     }
 }
 
@@ -235,9 +247,10 @@ pub(crate) fn leave(view: &View, leases: &impl Leases, record: u8, adopted: Opti
         // Else the group would have a live member still, this one.
         give_back(leases, lease_byte::consumer(adopted));
     }
-    if start.state != State::Idle || adopted.is_some() {
+    if start.state != State::Idle || mutant!(adopted.is_some(), "adopter-leaves-in-silence", false)
+    {
         // Dropping a lease wakes nobody.
-        wake::members(view, start.group);
+        step!(wake::members(view, start.group), "leaver-wakes-nobody");
     }
 }
 
@@ -248,7 +261,7 @@ pub(crate) fn remove_group(view: &View, leases: &impl Leases, group: u8) -> io::
     for record in records_of(view, group) {
         match try_take(leases, lease_byte::consumer(record)) {
             Ok(true) => taken[usize::from(record)] = true,
-            Ok(false) => live = Ok(Some(record)),
+            Ok(false) => live = mutant!(Ok(Some(record)), "removal-ignores-members", Ok(None)),
             Err(fault) => live = Err(fault),
         }
         if !matches!(live, Ok(None)) {
@@ -258,7 +271,8 @@ pub(crate) fn remove_group(view: &View, leases: &impl Leases, group: u8) -> io::
     if matches!(live, Ok(None)) {
         // Release. pair P8. A death behind this leaves a group that is as good as gone: else it would be there still,
         // without what its records lose. Like one that is being made it holds the producer, until it is freed.
-        view.group(group).identity.state.store(GroupState::Joining as u64, Ordering::Release);
+        let state = &view.group(group).identity.state;
+        step!(state.store(GroupState::Joining as u64, Ordering::Release), "removal-in-place");
         free(view, group);
     }
     for (record, _) in (0..u8::MAX).zip(&taken).filter(|(_, taken)| **taken) {
@@ -291,13 +305,13 @@ pub(crate) const RETENTION_RELEASE: u64 = 1;
 /// half-made, and those without a live member that go with their last one. Only *tries* the control
 /// lease. Returns whether anything was freed.
 pub(crate) fn reap(view: &View, leases: &impl Leases) -> io::Result<bool> {
-    if !try_take(leases, lease_byte::CONTROL)? {
+    if !mutant!(try_take(leases, lease_byte::CONTROL)?, "reap-without-the-control-lease", true) {
         return Ok(false);
     }
     let holder = &view.control().holder;
     // Relaxed: for people to read.
     holder.store(u64::from(std::process::id()), Ordering::Relaxed);
-    let mut freed = free_half_made(view);
+    let mut freed = mutant!(free_half_made(view), "half-made-groups-stay", false);
     let mut fault = None;
     for group in groups(view).filter(|&group| goes_with_last_member(view, group)) {
         match remove_group(view, leases, group) {
@@ -308,6 +322,6 @@ pub(crate) fn reap(view: &View, leases: &impl Leases) -> io::Result<bool> {
     }
     // Relaxed: for people to read.
     holder.store(0, Ordering::Relaxed);
-    give_back(leases, lease_byte::CONTROL);
+    step!(give_back(leases, lease_byte::CONTROL), "reap-without-the-control-lease");
     fault.map_or(Ok(freed), Err)
 }

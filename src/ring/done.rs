@@ -1,6 +1,8 @@
 //! Messages of a claim that are acked out of order: kept by the member alone, and published as the
 //! prefix without gaps.
 
+use crate::sync::{mutant, step};
+
 /// A set of the sequences of one claim. It keeps its memory between claims.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
@@ -14,7 +16,7 @@ impl Done {
     pub(crate) fn begin(&mut self, first: u64) {
         self.first = first;
         if !self.words.is_empty() {
-            self.words.clear();
+            step!(self.words.clear(), "done-stays-with-the-member");
         }
     }
 
@@ -41,7 +43,15 @@ impl Done {
         if self.words.is_empty() {
             return start;
         }
-        (start..end).find(|&seq| !self.contains(seq)).unwrap_or(end)
+        mutant!(
+            (start..end).find(|&seq| !self.contains(seq)).unwrap_or(end),
+            "done-one-less",
+            (start..end).find(|&seq| !self.contains(seq)).unwrap_or(end).max(start + 1) - 1,
+            "done-one-more",
+            (start..end).find(|&seq| !self.contains(seq)).map_or(end, |seq| seq + 1),
+            "done-past-a-gap",
+            (start..end).rfind(|&seq| self.contains(seq)).map_or(start, |seq| seq + 1)
+        )
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::layout::{GroupState, Mode, View};
 use crate::seq::{Head, Start, State};
-use crate::sync::Ordering;
+use crate::sync::{Ordering, mutant, order};
 
 /// The lowest sequence that some group has not acked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +26,17 @@ pub(crate) fn gate(view: &View, tail: u64) -> Gate {
     let mark = view.control().marks.groups.load(Ordering::Acquire);
     for (index, group) in view.groups().iter().enumerate().take(mark as usize) {
         // Acquire. pair P6 (FREE: the last reads of the group are done) and P8 (else: its head is set).
-        let state = GroupState::unpack(group.identity.state.load(Ordering::Acquire));
-        if state == GroupState::Free {
+        let state =
+            GroupState::unpack(group.identity.state.load(order!(Acquire, "gate-state-relaxed")));
+        if mutant!(
+            state == GroupState::Free,
+            "gate-skips-joining",
+            matches!(state, GroupState::Free | GroupState::Joining)
+        ) {
             continue;
         }
         // Acquire. pair P2: reads that the group did below its head are done before we overwrite.
-        let head = Head::unpack(group.head.load(Ordering::Acquire));
+        let head = Head::unpack(group.head.load(order!(Acquire, "gate-head-relaxed")));
         // Relaxed: carried by the state.
         if Mode::of(group.identity.traits.load(Ordering::Relaxed)) != Some(Mode::Exclusive) {
             shared |= 1 << index;
@@ -56,8 +61,10 @@ pub(super) fn scan_records(view: &View, shared: u64, mut gate: Gate) -> Gate {
     for record in view.records().iter().take(mark as usize) {
         // Acquire. pair C2: reads that the member did below its start are done before we overwrite, or say
         // that the group has acked all.
-        let start = Start::unpack(record.claim.start.load(Ordering::Acquire));
-        let holds = start.state != State::Idle && shared >> start.group & 1 == 1;
+        let start = Start::unpack(record.claim.start.load(order!(Acquire, "gate-start-relaxed")));
+        let busy =
+            mutant!(start.state != State::Idle, "gate-skips-pending", start.state == State::Held);
+        let holds = busy && shared >> start.group & 1 == 1;
         if holds && start.seq < gate.seq {
             gate = Gate { seq: start.seq, group: Some(start.group) };
         }

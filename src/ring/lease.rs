@@ -3,7 +3,7 @@
 
 use std::io;
 
-use crate::sync::{Ordering, fence};
+use crate::sync::{Ordering, fence, step};
 
 /// Where leases come from: the kernel, or a stand-in for it in the models.
 pub(crate) trait Leases {
@@ -18,13 +18,13 @@ pub(crate) fn try_take(leases: &impl Leases, byte: u64) -> io::Result<bool> {
     let taken = leases.try_lock(byte)?;
     // Acquire fence. pair P7: the kernel hands locks over in order, but promises nothing to the
     // language's memory model; nothing of what follows may be read before the lock was taken.
-    fence(Ordering::Acquire);
+    step!(fence(Ordering::Acquire), "lease-without-acquire");
     Ok(taken)
 }
 
 /// Gives a lease back, after all that was done under it.
 pub(crate) fn give_back(leases: &impl Leases, byte: u64) {
     // Release fence. pair P7: nothing of what came before may be stored after the lock is free.
-    fence(Ordering::Release);
+    step!(fence(Ordering::Release), "lease-without-release");
     leases.unlock(byte);
 }

@@ -3,7 +3,7 @@
 use super::publish::published_end;
 use crate::layout::{Meta, View};
 use crate::seq::SEQ_NONE;
-use crate::sync::{Ordering, fence};
+use crate::sync::{Ordering, fence, mutant, order, step};
 
 /// Slots at which one call looks for a message that is not overwritten under its hands.
 const TRIES: u32 = 1024;
@@ -54,7 +54,12 @@ impl Watcher {
         for _ in 0..TRIES {
             match look(view, self.next, out) {
                 Look::Whole(meta) => {
-                    let (seq, missed) = (self.next, self.next - from);
+                    let seq = self.next;
+                    let missed = mutant!(
+                        seq - from,
+                        "observer-counts-one-less",
+                        (seq - from).saturating_sub(1)
+                    );
                     self.next += 1;
                     return Seen::Message { seq, meta, missed };
                 }
@@ -112,13 +117,13 @@ struct Race {
 /// The tail, or the last sequence if the word is none: nothing here may depend on others' honesty.
 pub(crate) fn tail(view: &View) -> u64 {
     // Acquire. pair P3: the slots below the tail carry at least the messages it counts.
-    view.control().tail.load(Ordering::Acquire).min(SEQ_NONE)
+    view.control().tail.load(order!(Acquire, "observer-tail-relaxed")).min(SEQ_NONE)
 }
 
 fn look(view: &View, seq: u64, out: &mut [u8]) -> Look {
     let slot = view.slot(seq);
     // Acquire. pair P1: the payload below is at least that of this stamp.
-    let mut stamp = slot.stamp.load(Ordering::Acquire);
+    let mut stamp = slot.stamp.load(order!(Acquire, "observer-stamp-relaxed"));
     if stamp <= seq {
         // A tail above the sequence means that it was published.
         if tail(view) <= seq {
@@ -126,7 +131,7 @@ fn look(view: &View, seq: u64, out: &mut [u8]) -> Look {
         }
         // Relaxed: the tail carries stamp and payload. It may have been published just after the first
         // look, and be whole; no older stamp can be seen now, so anything else is of a newer message.
-        stamp = slot.stamp.load(Ordering::Relaxed);
+        stamp = mutant!(slot.stamp.load(Ordering::Relaxed), "observer-without-second-look", 0);
     }
     if stamp != seq + 1 {
         return Look::Lapped;
@@ -137,8 +142,8 @@ fn look(view: &View, seq: u64, out: &mut [u8]) -> Look {
     slot.payload.load(&mut out[..fit]);
     // Acquire fence. pair P4: if any word above was of a newer message, the load below sees its 0 or
     // its stamp.
-    fence(Ordering::Acquire);
-    if slot.stamp.load(Ordering::Relaxed) != seq + 1 {
+    step!(fence(Ordering::Acquire), "observer-without-fence");
+    if mutant!(slot.stamp.load(Ordering::Relaxed) != seq + 1, "observer-without-check", false) {
         return Look::Lapped;
     }
     Look::Whole(meta)

@@ -10,7 +10,7 @@ use super::gate::{Gate, gate};
 use super::wake;
 use crate::layout::{Meta, Slot, View};
 use crate::seq::SEQ_NONE;
-use crate::sync::{Ordering, fence};
+use crate::sync::{Ordering, fence, mutant, order, step};
 
 /// Looks at groups that come and go before the producer reports a full queue.
 const SCANS_MAX: u32 = 8;
@@ -45,7 +45,13 @@ pub(crate) fn published_end(view: &View) -> Result<u64, Corrupt> {
     }
     for _ in 0..view.geo().capacity {
         // Acquire. pair P1: a published message stays; its producer died before the tail followed.
-        if end == SEQ_NONE || view.slot(end).stamp.load(Ordering::Acquire) != end + 1 {
+        if end == SEQ_NONE
+            || mutant!(
+                view.slot(end).stamp.load(Ordering::Acquire) != end + 1,
+                "takeover-without-walk",
+                true
+            )
+        {
             break;
         }
         end += 1;
@@ -68,13 +74,23 @@ impl Publisher {
         let words = view.control();
         let tail = published_end(view)?;
         // Release. pair P3: carries the stamps that were just seen.
-        words.tail.store(tail, Ordering::Release);
+        words.tail.store(tail, order!(Release, "takeover-tail-relaxed"));
         // Relaxed: only producers store it, and the lease has ordered them. The word stays as it is: a
         // lower one would let a group join at a slot that the dead producer had begun to overwrite.
-        let limit = words.limit.load(Ordering::Relaxed);
-        wake::take_over(view);
+        let limit = mutant!(words.limit.load(Ordering::Relaxed), "takeover-lowers-the-limit", {
+            words.limit.store(tail, Ordering::Relaxed);
+            tail
+        });
+        mutant!(
+            wake::take_over(view),
+            "takeover-wakes-nobody",
+            (),
+            "takeover-asks-first",
+            wake::data(view)
+        );
         // Nothing is verified: the dead producer may have announced without looking again.
-        Ok(Publisher { tail, verified: tail, limit, opened: tail })
+        let verified = mutant!(tail, "takeover-trusts-the-limit", limit);
+        Ok(Publisher { tail, verified, limit, opened: tail })
     }
 
     #[inline]
@@ -91,7 +107,14 @@ impl Publisher {
     /// Makes sure that `n` messages fit; `n` is at most the capacity.
     #[inline]
     pub(crate) fn room(&mut self, view: &View, n: u64) -> Result<(), NoRoom> {
-        if self.tail + n <= self.verified { Ok(()) } else { self.find_room(view, n) }
+        let fits = mutant!(
+            self.tail + n <= self.verified,
+            "room-off-by-one",
+            self.tail + n <= self.verified + 1,
+            "room-is-any-room",
+            self.tail != self.verified
+        );
+        if fits { Ok(()) } else { self.find_room(view, n) }
     }
 
     /// The gate that is worth a wake-up to a producer that asks for `n`: what it publishes then, up to a quarter
@@ -100,16 +123,19 @@ impl Publisher {
         let capacity = view.geo().capacity;
         // Never above the tail, which the gate reaches when all is acked. Not below 0 either, as long as the
         // queue is full.
-        (self.tail + n.max(capacity / 4)).saturating_sub(capacity)
+        let tail = mutant!(self.tail, "wish-one-too-high", self.tail + 1);
+        (tail + n.max(capacity / 4)).saturating_sub(capacity)
     }
 
     #[cold]
     fn find_room(&mut self, view: &View, n: u64) -> Result<(), NoRoom> {
-        let capacity = view.geo().capacity;
+        let slots = view.geo().capacity;
+        let capacity = mutant!(slots, "gate-counts-one-more", slots + 1);
         if self.tail + n > SEQ_NONE {
             return Err(NoRoom::Exhausted);
         }
-        let mut lowest = gate(view, self.tail);
+        let mut lowest =
+            mutant!(gate(view, self.tail), "no-first-scan", Gate { seq: self.tail, group: None });
         for _ in 0..SCANS_MAX {
             // Full at once: announcing more than can be used would only make "oldest" younger.
             if lowest.seq + capacity < self.tail + n {
@@ -121,13 +147,15 @@ impl Publisher {
             }
             // Else the gate has moved since it was announced: announce again.
         }
-        Err(NoRoom::Full { group: lowest.group, seq: lowest.seq })
+        let full = Err(NoRoom::Full { group: lowest.group, seq: lowest.seq });
+        mutant!(full, "room-by-a-group-that-is-gone", Ok(()))
     }
 
     /// Announces how far the producer would like to go, given the gate as seen, looks again, and goes as
     /// far as that allows. Returns the gate of the second look.
     fn announce(&mut self, view: &View, n: u64, seen: Gate) -> Gate {
-        let capacity = view.geo().capacity;
+        let slots = view.geo().capacity;
+        let capacity = mutant!(slots, "gate-counts-one-more", slots + 1);
         // A quarter of the ring at a time, so that a group that joins at the oldest message finds at
         // least three quarters of it, as long as nobody reserves more than a quarter at once.
         let reach = (self.tail + n.max(capacity / 4).max(1)).min(SEQ_NONE);
@@ -138,14 +166,15 @@ impl Publisher {
         let announced = want.max(self.limit);
         if announced != self.limit {
             // Relaxed: the fence below orders it. pair P5.
-            view.control().limit.store(announced, Ordering::Relaxed);
+            step!(view.control().limit.store(announced, Ordering::Relaxed), "limit-not-announced");
         }
         // SeqCst fence. pair P5: limit above, scan below; a joiner has head and state above its fence and
         // the limit below. One of the two sees the other.
-        fence(Ordering::SeqCst);
-        let lowest = gate(view, self.tail);
+        step!(fence(Ordering::SeqCst), "no-producer-fence");
+        let lowest = mutant!(gate(view, self.tail), "no-second-scan", seen);
         self.verified = self.verified.max(want.min(lowest.seq + capacity));
-        self.limit = self.limit.max(self.verified);
+        self.limit =
+            mutant!(self.limit.max(self.verified), "limit-falls-to-verified", self.verified);
         if self.limit < announced {
             // Relaxed: lowering what was only announced; nothing was written under it.
             view.control().limit.store(self.limit, Ordering::Relaxed);
@@ -178,16 +207,17 @@ impl Publisher {
     #[inline(never)]
     fn open_some(&mut self, view: &View, from: u64) {
         let ahead = (view.geo().capacity / OPEN_PART).clamp(1, OPEN_AHEAD);
-        let to = self.verified.min(from + ahead);
+        let to = mutant!(self.verified.min(from + ahead), "opens-beyond-the-room", from + ahead);
         for seq in from..to {
             // Release: whoever finds 0 here also sees the heads that let us write. Members that share a head
             // need that to tell an empty queue from an old look at a full one; a lone consumer does not.
-            view.slot(seq).stamp.store(0, Ordering::Release);
+            let stamp = view.slot(seq).stamp;
+            step!(stamp.store(0, order!(Release, "zero-relaxed")), "stamp-not-zeroed");
         }
         self.opened = to;
         // Release fence. pair P4: no byte of the new message may be seen before the 0, or an observer
         // would take a mixture for the old message.
-        fence(Ordering::Release);
+        step!(fence(Ordering::Release), "zero-without-fence");
     }
 
     /// Makes the message `offset` behind the tail visible. Stamps go up in order: a takeover walks them
@@ -196,12 +226,13 @@ impl Publisher {
     pub(crate) fn stamp(&self, view: &View, offset: u64) {
         let seq = self.tail + offset;
         // Release. pair P1: this is the publication; payload and meta are stored before it.
-        view.slot(seq).stamp.store(seq + 1, Ordering::Release);
+        view.slot(seq).stamp.store(seq + 1, order!(Release, "stamp-store-relaxed"));
     }
 
     /// Makes the first `n` messages behind the tail visible, and tells `each` one's sequence.
     pub(crate) fn stamp_all(&self, view: &View, n: u64, mut each: impl FnMut(u64)) {
-        for offset in 0..n {
+        for i in 0..n {
+            let offset = mutant!(i, "stamps-in-reverse", n - 1 - i);
             self.stamp(view, offset);
             each(self.tail + offset);
         }
@@ -212,7 +243,7 @@ impl Publisher {
     pub(crate) fn advance(&mut self, view: &View, n: u64) {
         self.tail += n;
         // Release. pair P3: whoever counts by the tail may read all payloads below it.
-        view.control().tail.store(self.tail, Ordering::Release);
-        wake::data(view);
+        view.control().tail.store(self.tail, order!(Release, "tail-store-relaxed"));
+        step!(wake::data(view), "publication-wakes-nobody");
     }
 }

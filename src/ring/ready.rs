@@ -8,7 +8,7 @@
 //! wait is so much farther away.
 
 use crate::layout::View;
-use crate::sync::Ordering;
+use crate::sync::{mutant, order};
 
 /// What the score of a stream is at least.
 const STREAM: u64 = if cfg!(slipring_loom) { 1 } else { 32 };
@@ -58,7 +58,7 @@ impl Ready {
                 Some(end) => end,
                 None => {
                     // Acquire. pair P1. Stamp and payload share a line: one transfer brings both.
-                    let stamp = view.slot(start).stamp.load(Ordering::Acquire);
+                    let stamp = view.slot(start).stamp.load(order!(Acquire, "claim-stamp-relaxed"));
                     if stamp != start + 1 {
                         self.score = self.score.saturating_sub(1);
                         return Count::None(stamp);
@@ -69,7 +69,7 @@ impl Ready {
             // For what is known to be there, the tail's line would be a second transfer, for nothing.
             if max > end - start {
                 // Acquire. pair P3: everything below may be read without looking at its stamp.
-                end = view.control().tail.load(Ordering::Acquire).max(end);
+                end = view.control().tail.load(order!(Acquire, "claim-tail-relaxed")).max(end);
                 if end - start > view.geo().capacity {
                     return Count::TooMany;
                 }
@@ -79,7 +79,7 @@ impl Ready {
             }
             self.end = end;
         }
-        Count::Some(max.min(self.end - start))
+        Count::Some(mutant!(max.min(self.end - start), "claim-beyond-the-tail", max))
     }
 
     /// The end of a run of messages from `start` on, if there is a stream; `None` says nothing.
@@ -96,9 +96,9 @@ impl Ready {
         let stamp = view.slot(end - 1).stamp;
         for _ in 0..LOOKS * run {
             // Acquire. pair P1: of all messages below, too, since stamps go up in order.
-            if stamp.load(Ordering::Acquire) == end {
+            if stamp.load(order!(Acquire, "run-stamp-relaxed")) == end {
                 self.stream = STREAM;
-                return Some(end);
+                return Some(mutant!(end, "run-one-too-long", end + 1));
             }
             std::hint::spin_loop();
         }

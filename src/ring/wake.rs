@@ -49,6 +49,7 @@ use super::gate::gate;
 use crate::layout::{View, WakeMode};
 use crate::seq::Head;
 use crate::sync::{AtomicU64, Ordering, WaitWord, barrier_everywhere, barrier_of_compiler, fence};
+use crate::sync::{mutant, order, step};
 
 /// Somebody sleeps at the word, or is about to.
 pub(crate) const WAITING: u32 = 1;
@@ -75,10 +76,11 @@ pub(crate) fn everybody(view: &View) {
     }
     // SeqCst fence. pair W1, with that of a joiner: a mark that is not seen below is that of a group whose consumer
     // looks behind this.
-    fence(Ordering::SeqCst);
+    step!(fence(Ordering::SeqCst), "end-without-fence");
     // Acquire. pair P8.
     let mark = view.control().marks.groups.load(Ordering::Acquire);
-    for group in (0..view.groups().len() as u8).take(mark as usize) {
+    let made = mutant!(mark, "an-end-for-the-first-group", mark.min(1));
+    for group in (0..view.groups().len() as u8).take(made as usize) {
         members(view, group);
     }
 }
@@ -91,8 +93,10 @@ pub(crate) fn members(view: &View, group: u8) {
         let word = &group.totals.wait;
         // Release. pair W1, without its fences: who announces itself before, in this word, is woken or does not fall
         // asleep; who does so later has seen what comes before this.
-        word.fetch_add(GENERATION, Ordering::Release);
-        word.wake_all();
+        step!(word.fetch_add(GENERATION, Ordering::Release), "an-end-counts-nothing");
+        mutant!(word.wake_all(), "an-end-wakes-one", {
+            word.wake_one();
+        });
     }
 }
 
@@ -116,7 +120,7 @@ fn waits(view: &View, word: &WaitWord) -> bool {
     if view.wake() == WakeMode::Membarrier {
         // SeqCst, by the barrier that a sleeper makes everywhere. pair W1: publication above, word below; the
         // sleeper has its bit above and its look below.
-        barrier_of_compiler();
+        step!(barrier_of_compiler(), "waker-without-fence");
     } else {
         std::hint::cold_path();
         if view.wake() == WakeMode::None {
@@ -134,10 +138,11 @@ fn waits(view: &View, word: &WaitWord) -> bool {
 fn rouse_data(view: &View) {
     let data = &view.control().data;
     // Acquire. pair W3: the bits of those who have set this one.
-    data.fetch_and(!WAITING, Ordering::Acquire);
+    data.fetch_and(!WAITING, order!(Acquire, "data-bit-taken-relaxed"));
     // Acquire. pair P8: the same of the groups.
     let mark = view.control().marks.groups.load(Ordering::Acquire);
-    for group in view.groups().iter().take(mark as usize) {
+    let made = mutant!(mark, "first-group-woken", mark.min(1));
+    for group in view.groups().iter().take(made as usize) {
         let word = &group.totals.wait;
         // Relaxed. pairs W1 and W3: by the fence in `waits`, and the bit above.
         let low = word.load(Ordering::Relaxed) & (WAITING | KEPT);
@@ -146,11 +151,21 @@ fn rouse_data(view: &View) {
         }
         // Release. pair W1: who announces itself later, in this word, sees what was published. Nobody else takes
         // these bits, so this takes them and counts.
-        word.fetch_add(GENERATION - low, Ordering::Release);
-        if word.wake_one() {
+        mutant!(
+            word.fetch_add(GENERATION - low, Ordering::Release),
+            "bits-for-nobody",
+            word.fetch_add(GENERATION - WAITING, Ordering::Release),
+            "generation-not-raised",
+            word.fetch_and(!low, Ordering::Release)
+        );
+        let others = mutant!(word.wake_one(), "sleepers-left-behind", {
+            word.wake_one();
+            false
+        });
+        if others {
             // Relaxed, both: for this producer, which sees its own stores (W4), and a next one begins with its own.
             // Who finds the bits of the word has seen, by the count above, what was published before.
-            data.fetch_or(WAITING, Ordering::Relaxed);
+            step!(data.fetch_or(WAITING, Ordering::Relaxed), "left-behind-without-the-data-word");
             word.fetch_or(WAITING | KEPT, Ordering::Relaxed);
         }
     }
@@ -162,14 +177,21 @@ fn rouse_space(view: &View, highest: u64) {
     // Relaxed. pair W1, like the bit: whoever the look of a sleeper missed has its fence above, behind the
     // sleeper's, so it finds what that one stored for this sleep.
     let wanted = space.wanted.load(Ordering::Relaxed);
-    if Head::unpack(highest).seq < wanted {
+    let highest = Head::unpack(highest).seq;
+    if mutant!(
+        highest < wanted,
+        "highest-must-be-more",
+        highest <= wanted,
+        "highest-compared-the-wrong-way",
+        highest > wanted
+    ) {
         return;
     }
     // SeqCst fence. pair W2: own change above, scan below; the same for whoever else raises the gate. The fence
     // in `waits` may have been one for the compiler.
-    fence(Ordering::SeqCst);
+    step!(fence(Ordering::SeqCst), "scan-without-fence");
     // Without any group there is room for all.
-    if gate(view, u64::MAX).seq >= wanted {
+    if gate(view, mutant!(u64::MAX, "no-group-no-room", 0)).seq >= wanted {
         rouse(&space.word);
     }
 }
@@ -186,7 +208,7 @@ pub(crate) fn starving(view: &View) {
     // Acquire. pair P3. An old one says that there is room where there is none.
     let tail = words.tail.load(Ordering::Acquire);
     if gate(view, u64::MAX).seq.saturating_add(view.geo().capacity) > tail {
-        rouse(&words.space.word);
+        step!(rouse(&words.space.word), "starving-wakes-nobody");
     }
 }
 
@@ -223,7 +245,7 @@ pub(crate) fn take_over(view: &View) {
     let words = view.control();
     // Relaxed: stored by the one who has to see it. What stands in the words of groups counts again, whatever
     // became of it; else the first publication finds that nobody sleeps.
-    words.data.fetch_or(WAITING, Ordering::Relaxed);
+    step!(words.data.fetch_or(WAITING, Ordering::Relaxed), "takeover-without-the-data-word");
     // Relaxed: whoever slept here is gone. Left, the bit would cost the next consumer a wake-up.
     words.space.word.fetch_and(!WAITING, Ordering::Relaxed);
 }
@@ -290,20 +312,32 @@ impl<'v> Place<'v> {
     fn announce(&mut self) -> bool {
         if let Beside::Wish(word, wanted) = self.beside {
             // Relaxed: the fence behind it orders it. pair W1.
-            word.store(wanted, Ordering::Relaxed);
+            mutant!(
+                word.store(wanted, Ordering::Relaxed),
+                "wish-never-lowered",
+                if word.load(Ordering::Relaxed) < wanted {
+                    word.store(wanted, Ordering::Relaxed);
+                }
+            );
         }
         // Acquire. pairs W1 and W4: if a waker came before, in this word, the caller's look sees what it published.
         // Before that look: a wake-up that comes in between changes the word, and the sleep does not begin.
-        let seen = self.word.fetch_or(WAITING, Ordering::Acquire);
+        let seen = self.word.fetch_or(WAITING, order!(Acquire, "announced-relaxed"));
         // Nobody has woken since the last sleep here, so the bit has been there since the barrier before that one:
         // what was published before is seen anyway, and whoever published since will change the word.
-        let mut known = self.value == Some(seen);
+        let mut known = mutant!(
+            self.value == Some(seen),
+            "barrier-once-for-all",
+            self.value.is_some(),
+            "anybodys-bit-trusted",
+            seen & WAITING != 0
+        );
         if let Beside::Data { view, .. } = self.beside {
             // Or the producer has set the bits, and sees them at each publication since.
             known |= seen & KEPT != 0;
             if !known {
                 // Release. pair W3: behind the bit that it stands for.
-                view.control().data.fetch_or(WAITING, Ordering::Release);
+                view.control().data.fetch_or(WAITING, order!(Release, "data-bit-set-relaxed"));
             }
         }
         self.value = Some(seen | WAITING);
@@ -332,7 +366,7 @@ impl Drop for Place<'_> {
             && self.woken
             && !over
         {
-            pass_on(view, group);
+            step!(pass_on(view, group), "sleeper-passes-nothing-on");
         }
     }
 }
@@ -341,7 +375,7 @@ impl Drop for Place<'_> {
 fn make_barrier(everywhere: bool) -> bool {
     if everywhere {
         // SeqCst, here and on every processor that runs a waker. pair W1: the bits above, the look below.
-        return barrier_everywhere();
+        return mutant!(barrier_everywhere(), "sleeper-without-fence", true);
     }
     // SeqCst fence. pair W1: as above.
     fence(Ordering::SeqCst);
@@ -353,7 +387,7 @@ fn make_barrier(everywhere: bool) -> bool {
 /// it. Not in mode `none`.
 pub(crate) fn announce(places: &mut [Place<'_>]) -> bool {
     let mut known = true;
-    for place in &mut *places {
+    for place in mutant!(&mut *places, "one-queue-told", &mut places[..1]) {
         known &= place.announce();
     }
     known || make_barrier(places.iter().any(|place| place.mode == WakeMode::Membarrier))
@@ -374,7 +408,14 @@ pub(crate) fn sleep<T, E>(
     }
     // Who is not heard may be overlooked by wakers.
     let longest = if heard { longest() } else { longest().min(DEAF) };
-    let woken = WaitWord::sleep(places.iter().map(|place| (place.word, place.value())), longest);
+    let woken = {
+        let places = mutant!(&*places, "asleep-at-the-first", &places[..1]);
+        // As announced: the word of now, though read with Acquire, may be that of a wake-up behind the look.
+        let seen = |place: &Place<'_>| {
+            mutant!(place.value(), "word-read-late", place.word.load(Ordering::Acquire))
+        };
+        WaitWord::sleep(places.iter().map(|place| (place.word, seen(place))), longest)
+    };
     for place in places {
         // Acquire. pair W1: what the waker published. With several places, not all need be meant.
         place.woken |= woken && place.word.load(Ordering::Acquire) != place.value();

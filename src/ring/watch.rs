@@ -25,7 +25,7 @@ use std::{ptr, slice};
 use super::compete::pass_on;
 use super::wake::{DEAF, Place, WAITING, Word, announce, rouse};
 use crate::layout::View;
-use crate::sync::{Mutex, MutexGuard, Ordering, WaitWord};
+use crate::sync::{Mutex, MutexGuard, Ordering, WaitWord, mutant, step};
 
 /// Keeps a queue mapped.
 pub(crate) trait Hold: Clone {
@@ -127,7 +127,7 @@ impl<Q: Hold, T> Watch<Q, T> {
         entries.next += 1;
         entries.waiting.insert(id, entry);
         drop(entries);
-        rouse(&self.own);
+        step!(rouse(&self.own), "entry-wakes-nobody");
         id
     }
 
@@ -138,11 +138,15 @@ impl<Q: Hold, T> Watch<Q, T> {
         let entry = self.lock().waiting.remove(&ticket.id);
         // If it was told, the lock has brought what the watch was woken for; if the watch is still to look, it leaves
         // this to whoever has an entry here.
-        let woken = entry.as_ref().is_none_or(Entry::is_woken);
+        let woken = mutant!(
+            entry.as_ref().is_none_or(Entry::is_woken),
+            "untold-passes-nothing-on",
+            entry.is_none()
+        );
         if let Some(group) = ticket.group
             && woken
         {
-            pass_on(ticket.queue.view(), group);
+            step!(pass_on(ticket.queue.view(), group), "dropped-passes-nothing-on");
         }
         entry
     }
@@ -171,12 +175,23 @@ impl<Q: Hold, T> Watch<Q, T> {
             .map(|(queue, word, value)| (queue.clone(), word, value))
             .collect();
         drop(entries);
+        let heard = mutant!(
+            &asleep[..],
+            "watch-deaf-to-entries",
+            &[],
+            "watch-hears-one-queue",
+            &asleep[..asleep.len().min(1)]
+        );
         let words: Vec<_> = std::iter::once((&self.own, own))
-            .chain(asleep.iter().map(|(queue, word, value)| (word.of(queue.view()), *value)))
+            .chain(heard.iter().map(|(queue, word, value)| {
+                let word = word.of(queue.view());
+                // As announced: the word of now, Relaxed or not, may be that of a wake-up before the sleep.
+                (word, mutant!(*value, "watch-reads-words-late", word.load(Ordering::Relaxed)))
+            }))
             .collect();
         WaitWord::sleep(words.into_iter(), longest.unwrap_or(Duration::MAX));
         for (queue, word, value) in &asleep {
-            self.pass_on(queue.view(), *word, *value);
+            step!(self.pass_on(queue.view(), *word, *value), "watch-keeps-a-wake-up");
         }
         over
     }
@@ -195,7 +210,11 @@ impl<Q: Hold, T> Watch<Q, T> {
                 && entry.at.is_some_and(|(word, _)| ptr::eq(word.of(entry.queue.view()), at))
         };
         let nobody = !self.lock().waiting.values().any(waits);
-        if nobody {
+        if mutant!(
+            nobody,
+            "watch-asks-for-members",
+            nobody && matches!(word, Word::Data { shared: true, .. })
+        ) {
             pass_on(view, group);
         }
     }

@@ -6,6 +6,7 @@
 
 #[cfg(slipring_loom)]
 mod mocked;
+pub(crate) mod mutants;
 #[cfg(not(slipring_loom))]
 mod native;
 
@@ -13,6 +14,8 @@ mod native;
 pub(crate) use mocked::*;
 #[cfg(not(slipring_loom))]
 pub(crate) use native::*;
+
+pub(crate) use mutants::{mutant, order, step};
 
 pub(crate) use std::sync::atomic::Ordering;
 
