@@ -1,5 +1,7 @@
 use crate::seq::{Attempts, Head, NOBODY};
-use crate::sync::{AtomicU64, Line, Ordering, Quiet, QuietHalf, WaitWord, fence, order, step};
+use crate::sync::{
+    AtomicU64, Line, Ordering, Quiet, QuietHalf, WaitWord, WordExt, fence, order, step,
+};
 
 /// A named reader position.
 #[repr(C)]
@@ -182,7 +184,7 @@ impl Identity {
     /// Writes the identity of a free group; the control lease is held.
     pub(crate) fn store(&self, to: &IdentityWords) {
         // Relaxed loads and stores: only the holder of the control lease writes here.
-        let generation = to.generation.load(Ordering::Relaxed) | 1;
+        let generation = to.generation.load_own(Ordering::Relaxed) | 1;
         to.generation.store(generation, Ordering::Relaxed);
         // Release fence. pair G1 (a reader that sees new words sees the odd generation): keeps the
         // stores below behind the odd generation.

@@ -8,7 +8,7 @@ use super::gate::{Gate, scan_records};
 use super::wake;
 use crate::layout::View;
 use crate::seq::Head;
-use crate::sync::{Ordering, fence, mutant, order, step};
+use crate::sync::{Ordering, WordExt, fence, mutant, order, step};
 
 /// The queue's state: more may come.
 const OPEN: u64 = 0;
@@ -32,7 +32,7 @@ pub(crate) fn close(view: &View, seq: u64) {
 pub(crate) fn reopen(view: &View) {
     let identity = &view.control().producer.identity;
     // Relaxed, both: only the holder of the lease stores here; the state carries it.
-    let epoch = identity.epoch.load(Ordering::Relaxed).wrapping_add(1);
+    let epoch = identity.epoch.load_own(Ordering::Relaxed).wrapping_add(1);
     identity.epoch.store(epoch, Ordering::Relaxed);
     // Release. pair P9: whoever sees it opened by this producer knows of the epoch. And carried by the stamp or
     // tail of whatever is published next (pairs P1 and P3): who has read that takes the queue for closed only if it
@@ -48,10 +48,11 @@ pub(crate) fn producer_gone<E>(
 ) -> Result<bool, E> {
     let epoch = &view.control().producer.identity.epoch;
     // Relaxed: an older one than there is differs below.
-    let before = epoch.load(Ordering::Relaxed);
-    if before == 0 || held()? {
+    let first = epoch.load(Ordering::Relaxed);
+    if first == 0 || held()? {
         return Ok(false);
     }
+    let before = mutant!(first, "gone-asks-before-the-epoch", epoch.load(Ordering::Relaxed));
     // Acquire fence. pair P7: as if the lease were taken, all that its last holder did is seen below.
     step!(fence(Ordering::Acquire), "gone-without-fence");
     if closed_at(view).is_some() {

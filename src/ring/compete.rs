@@ -19,9 +19,7 @@ use super::ready::{Count, Ready};
 use super::wake;
 use crate::layout::{View, lease_byte};
 use crate::seq::{Attempts, Head, Start, State};
-#[cfg(not(slipring_loom))]
-use crate::sync::StoreBesideExchange;
-use crate::sync::{Ordering, mutant, order, step};
+use crate::sync::{Ordering, WordExt, mutant, order, step};
 
 /// How often a claim starts over before it lets the others go first.
 const RETRIES: u32 = 64;

@@ -7,7 +7,7 @@ use super::lease::{Leases, give_back, try_take};
 use super::wake;
 use crate::layout::{GroupState, Totals, View, lease_byte};
 use crate::seq::{Attempts, Head, NO_GROUP, NOBODY, Start, State};
-use crate::sync::{Ordering, Quiet, fence, mutant, order, step};
+use crate::sync::{Ordering, Quiet, WordExt, fence, mutant, order, step};
 
 /// Where a new group starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub(crate) fn make_group(view: &View, index: u8, position: Position) -> u64 {
     let group = view.group(index);
     let geo = view.geo();
     // Relaxed: only the holder of the control lease stores marks.
-    let mark = words.marks.groups.load(Ordering::Relaxed);
+    let mark = words.marks.groups.load_own(Ordering::Relaxed);
     // Release. pair P8: a producer that finds the group below the mark finds its record made.
     let raised = mark.max(u64::from(index) + 1);
     step!(words.marks.groups.store(raised, Ordering::Release), "mark-never-raised");
@@ -193,7 +193,7 @@ fn occupy(view: &View, record: u8, group: u8, pid: u32) {
     words.pid.store(u64::from(pid), Ordering::Relaxed);
     words.epoch.store(words.epoch.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     view.group(group).identity.flags.store(FLAG_JOINED, Ordering::Relaxed);
-    let mark = view.control().marks.records.load(Ordering::Relaxed);
+    let mark = view.control().marks.records.load_own(Ordering::Relaxed);
     // Release. pair P8: raised before the record's first use.
     let raised = mark.max(u64::from(record) + 1);
     step!(

@@ -10,7 +10,7 @@ use super::gate::{Gate, gate};
 use super::wake;
 use crate::layout::{Meta, Slot, View};
 use crate::seq::SEQ_NONE;
-use crate::sync::{Ordering, fence, mutant, order, step};
+use crate::sync::{Ordering, WordExt, fence, mutant, order, step};
 
 /// Looks at groups that come and go before the producer reports a full queue.
 const SCANS_MAX: u32 = 8;
@@ -77,10 +77,11 @@ impl Publisher {
         words.tail.store(tail, order!(Release, "takeover-tail-relaxed"));
         // Relaxed: only producers store it, and the lease has ordered them. The word stays as it is: a
         // lower one would let a group join at a slot that the dead producer had begun to overwrite.
-        let limit = mutant!(words.limit.load(Ordering::Relaxed), "takeover-lowers-the-limit", {
-            words.limit.store(tail, Ordering::Relaxed);
-            tail
-        });
+        let limit =
+            mutant!(words.limit.load_own(Ordering::Relaxed), "takeover-lowers-the-limit", {
+                words.limit.store(tail, Ordering::Relaxed);
+                tail
+            });
         mutant!(
             wake::take_over(view),
             "takeover-wakes-nobody",

@@ -15,7 +15,7 @@ pub(crate) use loom::sync::atomic::fence;
 pub(crate) use loom::sync::{Mutex, MutexGuard};
 use loom::thread::{Thread, current, park};
 
-use super::Ordering;
+use super::{Ordering, WordExt};
 
 /// What a dying thread unwinds with.
 #[derive(Debug)]
@@ -78,14 +78,6 @@ impl AtomicU64 {
         }
     }
 
-    /// Loom lets a plain store come between the load and the store of an exchange, which the language
-    /// forbids; a swap cannot.
-    pub(crate) fn store_beside_exchange(&self, value: u64, order: Ordering) {
-        if step() {
-            self.0.swap(value, order);
-        }
-    }
-
     pub(crate) fn compare_exchange(
         &self,
         current: u64,
@@ -94,6 +86,27 @@ impl AtomicU64 {
         failure: Ordering,
     ) -> Result<u64, u64> {
         if step() { self.0.compare_exchange(current, new, success, failure) } else { Err(!current) }
+    }
+}
+
+impl WordExt for AtomicU64 {
+    /// Loom forgets that somebody has loaded a word once another one loads it, and then has no execution in which the
+    /// other one's next store comes first (tokio-rs/loom#166). An exchange it remembers.
+    ///
+    /// One with the same value takes nothing away. It reads what a load would: the last value of the one who alone
+    /// stores here. It goes on with the release sequence of the store before, and who still reads that one can go on
+    /// reading it; who is ordered behind the exchange knew all that the exchange brings. It leaves memory as it was, so
+    /// it is no point of death. Not for a word that helpers exchange: a load of that may be old.
+    fn load_own(&self, order: Ordering) -> u64 {
+        self.0.fetch_or(0, order)
+    }
+
+    /// Loom lets a plain store come between the load and the store of an exchange, which the language
+    /// forbids; a swap cannot.
+    fn store_beside_exchange(&self, value: u64, order: Ordering) {
+        if step() {
+            self.0.swap(value, order);
+        }
     }
 }
 

@@ -19,6 +19,15 @@ pub(crate) use mutants::{mutant, order, step};
 
 pub(crate) use std::sync::atomic::Ordering;
 
+/// Operations that the models have in another form, each for what loom makes of the plain one.
+pub(crate) trait WordExt {
+    /// A word that the caller alone stores, read again.
+    fn load_own(&self, order: Ordering) -> u64;
+
+    /// A plain store to a word that others may exchange at the same time.
+    fn store_beside_exchange(&self, value: u64, order: Ordering);
+}
+
 /// Half of such a word, where an alignment leaves one.
 pub(crate) use std::sync::atomic::AtomicU32 as QuietHalf;
 /// A word that decides nothing: reserved, or a figure for people to read. The same atomic everywhere;

@@ -6,7 +6,7 @@ pub(crate) use std::sync::atomic::{AtomicU64, fence};
 pub(crate) use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::Ordering;
+use super::{Ordering, WordExt};
 use crate::sys::{futex, membarrier};
 
 /// A word of a segment at which threads of any process sleep until it changes.
@@ -87,13 +87,12 @@ pub(crate) fn barrier_everywhere() -> bool {
     membarrier::everywhere().is_ok()
 }
 
-/// Plain stores to a word that others may exchange at the same time. A store is all it takes; the models
-/// put a swap in its place, since loom lets a plain store slip between the two halves of an exchange.
-pub(crate) trait StoreBesideExchange {
-    fn store_beside_exchange(&self, value: u64, order: Ordering);
-}
+impl WordExt for AtomicU64 {
+    #[inline]
+    fn load_own(&self, order: Ordering) -> u64 {
+        self.load(order)
+    }
 
-impl StoreBesideExchange for AtomicU64 {
     #[inline]
     fn store_beside_exchange(&self, value: u64, order: Ordering) {
         self.store(value, order);
