@@ -187,21 +187,24 @@ fn a_removed_queue_is_noticed() {
 
 #[test]
 fn sequences_end_before_the_reserved_one() {
-    let name = TempName::new("end");
-    let last = (1 << 56) - 2;
-    let queue = Queue::builder(&name).capacity(4).base_sequence(last - 5).group("g");
-    let queue = queue.create().unwrap();
-    let mut producer = queue.producer().unwrap();
-    let mut consumer = queue.consumer("g").unwrap();
-    for seq in last - 5..=last {
-        assert_eq!(producer.try_send("x").unwrap(), seq);
-        let message = consumer.recv().unwrap();
-        assert_eq!(message.sequence(), seq);
-        message.ack();
+    // The second one has more room ahead than there are sequences.
+    for capacity in [4, 64] {
+        let name = TempName::new("end");
+        let last = (1 << 56) - 2;
+        let queue = Queue::builder(&name).capacity(capacity).base_sequence(last - 5).group("g");
+        let queue = queue.create().unwrap();
+        let mut producer = queue.producer().unwrap();
+        let mut consumer = queue.consumer("g").unwrap();
+        for seq in last - 5..=last {
+            assert_eq!(producer.try_send("x").unwrap(), seq);
+            let message = consumer.recv().unwrap();
+            assert_eq!(message.sequence(), seq);
+            message.ack();
+        }
+        assert!(matches!(producer.try_send("x"), Err(SendError::Exhausted { .. })));
+        assert!(matches!(producer.send("x"), Err(SendError::Exhausted { .. })));
+        assert!(consumer.try_recv().unwrap().is_none());
     }
-    assert!(matches!(producer.try_send("x"), Err(SendError::Exhausted { .. })));
-    assert!(matches!(producer.send("x"), Err(SendError::Exhausted { .. })));
-    assert!(consumer.try_recv().unwrap().is_none());
 }
 
 #[test]
@@ -263,6 +266,20 @@ fn a_releasing_group_that_nobody_joined_yet_keeps_its_messages() {
     assert!(matches!(producer.try_send("2"), Err(SendError::Full(_))));
     let mut consumer = queue.consumer(&group).unwrap();
     assert_eq!(&*consumer.recv().unwrap(), b"0");
+}
+
+#[test]
+fn a_releasing_group_that_takes_an_old_ones_place_keeps_its_messages() {
+    let name = TempName::new("declared-again");
+    let group = Group::named("later").retention(Retention::Release);
+    let queue = Queue::builder(&name).capacity(2).groups_max(1).group(&group).create().unwrap();
+    // Gone with its last member.
+    drop(queue.consumer(&group).unwrap());
+    queue.add_group(&group).unwrap();
+    let mut producer = queue.producer().unwrap();
+    producer.send_batch(["0", "1"]).unwrap();
+    assert!(matches!(producer.try_send("2"), Err(SendError::Full(_))));
+    assert_eq!(&*queue.consumer(&group).unwrap().recv().unwrap(), b"0");
 }
 
 #[test]

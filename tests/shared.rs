@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::TempName;
-use slipring::{Group, JoinError, Mode, Queue, RecvError};
+use slipring::{Group, JoinError, Mode, Queue, RecvError, Retention};
 
 #[test]
 fn each_message_goes_to_one_member_and_every_group_sees_all() {
@@ -84,6 +84,22 @@ fn what_a_gone_member_held_goes_to_another_counted() {
     for _ in 0..8 {
         producer.try_send("x").unwrap();
     }
+}
+
+#[test]
+fn a_group_goes_with_a_last_member_that_had_taken_over_from_another() {
+    let name = TempName::new("orphan-last");
+    let group = || Group::named("work").shared().retention(Retention::Release);
+    let queue = Queue::builder(&name).capacity(4).create().unwrap();
+    let mut first = queue.consumer(group()).unwrap();
+    let mut second = queue.consumer(group()).unwrap();
+    queue.producer().unwrap().send("0").unwrap();
+    drop(first.batch(1).unwrap());
+    drop(first);
+    assert_eq!(second.try_recv().unwrap().unwrap().attempts(), 2);
+    assert_eq!(queue.snapshot().unwrap().groups.len(), 1);
+    drop(second);
+    assert!(queue.snapshot().unwrap().groups.is_empty());
 }
 
 #[test]

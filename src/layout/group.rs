@@ -1,6 +1,6 @@
 use crate::seq::{Attempts, Head, NOBODY};
 use crate::sync::{
-    AtomicU64, Line, Ordering, Quiet, QuietHalf, WaitWord, WordExt, fence, order, step,
+    AtomicU64, Line, Ordering, Quiet, QuietHalf, WaitWord, WordExt, fence, mutant, order, step,
 };
 
 /// A named reader position.
@@ -184,7 +184,9 @@ impl Identity {
     /// Writes the identity of a free group; the control lease is held.
     pub(crate) fn store(&self, to: &IdentityWords) {
         // Relaxed loads and stores: only the holder of the control lease writes here.
-        let generation = to.generation.load_own(Ordering::Relaxed) | 1;
+        let last = to.generation.load_own(Ordering::Relaxed);
+        // It is odd already if the last writer died.
+        let generation = mutant!(last | 1, "generation-only-raised", last.wrapping_add(1));
         to.generation.store(generation, Ordering::Relaxed);
         // Release fence. pair G1 (a reader that sees new words sees the odd generation): keeps the
         // stores below behind the odd generation.

@@ -19,10 +19,15 @@ use super::ready::{Count, Ready};
 use super::wake;
 use crate::layout::{View, lease_byte};
 use crate::seq::{Attempts, Head, Start, State};
+#[cfg(slipring_loom)]
+use crate::sync::tries;
 use crate::sync::{Ordering, WordExt, mutant, order, step};
 
-/// How often a claim starts over before it lets the others go first.
-const RETRIES: u32 = 64;
+/// How often a claim starts over before it lets the others go first. A model may say otherwise.
+#[cfg(not(slipring_loom))]
+const fn tries() -> u32 {
+    64
+}
 
 /// Looks for orphans in which a member leaves a range alone that it gave back itself.
 const SHUN_LOOKS: u32 = 3;
@@ -99,7 +104,7 @@ impl Competitor {
             return Ok(Took::Claim(self.again(view, record, start)?));
         }
         let mut tried = None;
-        for _ in 0..RETRIES {
+        for _ in 0..tries() {
             let (word, head, count) = self.look(view, max);
             let missing = match count {
                 Count::Some(count) => match self.take(view, word, head, count, &mut tried) {
@@ -125,7 +130,7 @@ impl Competitor {
             self.withdraw(view, tried);
             return missing;
         }
-        self.withdraw(view, tried);
+        step!(self.withdraw(view, tried), "contended-leaves-pending");
         Ok(Took::Contended)
     }
 
@@ -311,7 +316,7 @@ impl Competitor {
         record: u8,
     ) -> io::Result<bool> {
         if self.adopted == Some(record) {
-            self.adopted = None;
+            step!(self.adopted = None, "released-stays-adopted");
         } else if let Some(spare) = take_idle_record(view, leases, self.group, pid)? {
             self.record = spare;
             self.holds = false;
@@ -331,7 +336,7 @@ impl Competitor {
     fn shuns(&mut self, record: u8) -> bool {
         match &mut self.shunned {
             Some((shunned, looks)) if *shunned == record && *looks > 0 => {
-                *looks -= 1;
+                step!(*looks -= 1, "shuns-for-ever");
                 true
             }
             _ => false,

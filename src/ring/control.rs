@@ -80,7 +80,7 @@ pub(crate) fn make_group(view: &View, index: u8, position: Position) -> u64 {
     for total in [acked, redelivered, dead_lettered] {
         total.store(0, Ordering::Relaxed);
     }
-    group.identity.flags.store(0, Ordering::Relaxed);
+    step!(group.identity.flags.store(0, Ordering::Relaxed), "old-flags-stay");
     group.identity.retries.store(0, Ordering::Relaxed);
     group.head.store(Head { seq: guess, claimer: NOBODY }.pack(), Ordering::Relaxed);
     // Release. pair P8: whoever sees the state sees the head.
@@ -177,11 +177,11 @@ fn take_record_if(
             continue;
         }
         // Read again under the lease: its last owner is done.
-        if fits(start_of(view, record)) {
+        if mutant!(fits(start_of(view, record)), "record-not-looked-at-again", true) {
             occupy(view, record, group, pid);
             return Ok(Some(record));
         }
-        give_back(leases, byte);
+        step!(give_back(leases, byte), "unfit-record-kept");
     }
     Ok(None)
 }
@@ -208,7 +208,8 @@ fn occupy(view: &View, record: u8, group: u8, pid: u32) {
         );
         // Release: the record is the group's from here on.
         let idle = Start::idle(0, group).pack();
-        step!(words.start.store(idle, Ordering::Release), "record-not-tagged");
+        let release = order!(Release, "record-taken-relaxed");
+        step!(words.start.store(idle, release), "record-not-tagged");
     }
 }
 
@@ -240,7 +241,8 @@ pub(crate) fn leave(view: &View, leases: &impl Leases, record: u8, adopted: Opti
     // A range that is not acked stays for the other members, as after a death. Else Release: whoever
     // takes the record sees what its owner did.
     if start.state == State::Idle {
-        claim.start.store(Start::idle(start.seq, NO_GROUP).pack(), Ordering::Release);
+        let none = Start::idle(start.seq, NO_GROUP).pack();
+        claim.start.store(none, order!(Release, "record-left-relaxed"));
     }
     give_back(leases, lease_byte::consumer(record));
     if let Some(adopted) = adopted {
@@ -276,7 +278,14 @@ pub(crate) fn remove_group(view: &View, leases: &impl Leases, group: u8) -> io::
         free(view, group);
     }
     for (record, _) in (0..u8::MAX).zip(&taken).filter(|(_, taken)| **taken) {
-        give_back(leases, lease_byte::consumer(record));
+        let byte = lease_byte::consumer(record);
+        mutant!(
+            give_back(leases, byte),
+            "refused-removal-keeps-leases",
+            if matches!(live, Ok(None)) {
+                give_back(leases, byte);
+            }
+        );
     }
     live
 }

@@ -14,7 +14,13 @@ impl Done {
     /// Empties it, for a claim from `first` on.
     #[inline]
     pub(crate) fn begin(&mut self, first: u64) {
-        self.first = first;
+        mutant!(
+            self.first = first,
+            "done-keeps-its-first",
+            if !self.words.is_empty() {
+                self.first = first;
+            }
+        );
         if !self.words.is_empty() {
             step!(self.words.clear(), "done-stays-with-the-member");
         }
@@ -73,5 +79,13 @@ mod tests {
         assert_eq!(done.add(1198, 1198, 1200), 1200);
         done.begin(1200);
         assert!(!done.contains(1200));
+    }
+
+    #[test]
+    fn memory_is_that_of_a_claim_however_high_its_sequences() {
+        let mut done = Done::default();
+        done.begin(1 << 20);
+        done.add((1 << 20) + 3, 1 << 20, (1 << 20) + 9);
+        assert_eq!(done.words.len(), 1);
     }
 }

@@ -159,7 +159,8 @@ impl Publisher {
         let capacity = mutant!(slots, "gate-counts-one-more", slots + 1);
         // A quarter of the ring at a time, so that a group that joins at the oldest message finds at
         // least three quarters of it, as long as nobody reserves more than a quarter at once.
-        let reach = (self.tail + n.max(capacity / 4).max(1)).min(SEQ_NONE);
+        let reach = self.tail + n.max(capacity / 4).max(1);
+        let reach = mutant!(reach.min(SEQ_NONE), "room-beyond-the-last-sequence", reach);
         let want = reach.min(seen.seq + capacity);
         if want <= self.verified {
             return seen;
@@ -173,7 +174,9 @@ impl Publisher {
         // the limit below. One of the two sees the other.
         step!(fence(Ordering::SeqCst), "no-producer-fence");
         let lowest = mutant!(gate(view, self.tail), "no-second-scan", seen);
-        self.verified = self.verified.max(want.min(lowest.seq + capacity));
+        let verified = want.min(lowest.seq + capacity);
+        // Never lower: what a late PENDING of a claim that fails takes back may be in use already.
+        self.verified = mutant!(self.verified.max(verified), "verified-falls", verified);
         self.limit =
             mutant!(self.limit.max(self.verified), "limit-falls-to-verified", self.verified);
         if self.limit < announced {
@@ -215,7 +218,7 @@ impl Publisher {
             let stamp = view.slot(seq).stamp;
             step!(stamp.store(0, order!(Release, "zero-relaxed")), "stamp-not-zeroed");
         }
-        self.opened = to;
+        self.opened = mutant!(to, "opened-is-all-the-room", self.verified);
         // Release fence. pair P4: no byte of the new message may be seen before the 0, or an observer
         // would take a mixture for the old message.
         step!(fence(Ordering::Release), "zero-without-fence");

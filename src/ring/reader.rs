@@ -7,7 +7,7 @@ use super::compete::{Competitor, Fault, Took};
 use super::lease::Leases;
 use crate::layout::View;
 use crate::seq::Head;
-use crate::sync::Ordering;
+use crate::sync::{Ordering, mutant};
 
 /// What a consumer handle reads with.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Reader {
     pub(crate) fn adopted(&self) -> Option<u8> {
         match self {
             Reader::Exclusive(_) => None,
-            Reader::Shared(member) => member.adopted,
+            Reader::Shared(member) => mutant!(member.adopted, "adopted-is-not-known", None),
         }
     }
 

@@ -93,10 +93,23 @@ pub(crate) fn members(view: &View, group: u8) {
         let word = &group.totals.wait;
         // Release. pair W1, without its fences: who announces itself before, in this word, is woken or does not fall
         // asleep; who does so later has seen what comes before this.
-        step!(word.fetch_add(GENERATION, Ordering::Release), "an-end-counts-nothing");
-        mutant!(word.wake_all(), "an-end-wakes-one", {
-            word.wake_one();
-        });
+        step!(
+            word.fetch_add(GENERATION, Ordering::Release),
+            "an-end-counts-nothing",
+            "an-end-counts-late"
+        );
+        mutant!(
+            word.wake_all(),
+            "an-end-wakes-one",
+            {
+                word.wake_one();
+            },
+            "an-end-counts-late",
+            {
+                word.wake_all();
+                word.fetch_add(GENERATION, Ordering::Release);
+            }
+        );
     }
 }
 
@@ -388,7 +401,8 @@ fn make_barrier(everywhere: bool) -> bool {
 pub(crate) fn announce(places: &mut [Place<'_>]) -> bool {
     let mut known = true;
     for place in mutant!(&mut *places, "one-queue-told", &mut places[..1]) {
-        known &= place.announce();
+        let this = place.announce();
+        mutant!(known &= this, "one-place-known-is-all", known = this);
     }
     known || make_barrier(places.iter().any(|place| place.mode == WakeMode::Membarrier))
 }

@@ -171,7 +171,14 @@ impl<Q: Hold, T> Watch<Q, T> {
             .waiting
             .values()
             .filter_map(|entry| entry.at.map(|(word, value)| (&entry.queue, word, value)))
-            .filter(|(queue, word, _)| known.insert(&raw const *word.of(queue.view())))
+            .filter(|(queue, word, _)| {
+                let view = queue.view();
+                known.insert(mutant!(
+                    &raw const *word.of(view),
+                    "watch-hears-one-word-of-a-queue",
+                    &raw const *view.control().data
+                ))
+            })
             .map(|(queue, word, value)| (queue.clone(), word, value))
             .collect();
         drop(entries);

@@ -275,12 +275,22 @@ pub(crate) const PAYLOAD: usize = 16;
 thread_local! {
     static OBSERVED: Cell<bool> = const { Cell::new(false) };
     static OVER: Cell<bool> = const { Cell::new(false) };
+    static TRIES: Cell<u32> = const { Cell::new(64) };
 }
 
 /// Whether the barriers of all sleepers are over, so that those of the wakers are none: for wakers that begin
 /// only then, behind an edge from the sleepers.
 pub(crate) fn set_barriers_over(over: bool) {
     OVER.set(over);
+}
+
+/// How often a claim starts over. Models have fewer claims than a member that ships has tries.
+pub(crate) fn tries() -> u32 {
+    TRIES.get()
+}
+
+pub(crate) fn set_tries(tries: u32) {
+    TRIES.set(tries);
 }
 
 /// Whether observers read the segments that are made from now on.

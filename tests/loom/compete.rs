@@ -1,10 +1,12 @@
 //! Members of a shared group compete: each message goes to one of them, and none is overwritten before
 //! its ack.
 
+use std::rc::Rc;
+
 use super::explore::{Model, Run};
-use super::heap::Shape;
+use super::heap::{Process, Shape};
 use super::members::{Worker, filled};
-use crate::sync::Ordering;
+use crate::sync::{Ordering, set_tries};
 
 const SHAPE: Shape = Shape { capacity: 2, groups: 1, records: 2, observed: false, sleepers: false };
 
@@ -138,6 +140,71 @@ fn a_late_pending_does_not_take_room_back() {
     });
 }
 
+/// f1d: the same between the two scans of one search for room, and it dies there.
+#[test]
+fn a_late_pending_between_two_scans_does_not_take_room_back() {
+    let model = Model::named("a_late_pending_between_two_scans_does_not_take_room_back")
+        .mortals(1)
+        .seconds(0.8);
+    model.reaches(&["room", "full", "died unread"]).check(|run| {
+        let (segment, mut writer) = filled(SHAPE, 2);
+        let mut worker = Worker::new(run, &segment, 0);
+        let notes = run.clone();
+        let a = loom::thread::spawn(move || {
+            worker.take(2);
+            for _ in 0..2 {
+                (writer, _) = writer.send(&notes);
+            }
+            (worker, writer)
+        });
+        let b = Worker::new(run, &segment, 0).dies(0, |worker| {
+            worker.take(1);
+        });
+        b.join().unwrap();
+        let (worker, writer) = a.join().unwrap();
+        worker.settle(writer.tail());
+    });
+}
+
+/// con: a claim may start over once only: one that gives up leaves nothing behind that holds the producer.
+#[test]
+fn a_claim_that_gives_up_leaves_nothing_behind() {
+    let model = Model::named("a_claim_that_gives_up_leaves_nothing_behind").preemptions(3);
+    model.reaches(&["contended"]).check(|run| {
+        let (segment, writer) = filled(Shape { capacity: 4, ..SHAPE }, 2);
+        set_tries(1);
+        let [a, b] = [(); 2].map(|()| {
+            Worker::new(run, &segment, 0).works(|worker| {
+                worker.take(1);
+            })
+        });
+        let _a = a.join().unwrap();
+        b.join().unwrap().settle(writer.tail());
+    });
+}
+
+/// hand: a record gets another owner while the producer scans: what the last one has read is over.
+#[test]
+fn a_record_changes_hands_beside_the_producer() {
+    let model = Model::named("a_record_changes_hands_beside_the_producer");
+    model.reaches(&["room", "full"]).check(|run| {
+        let (segment, writer) = filled(Shape { records: 1, ..SHAPE }, 2);
+        let mut first = Worker::new(run, &segment, 0);
+        let leaves = loom::thread::spawn(move || {
+            assert!(first.take(1));
+            first.leave();
+        });
+        let (notes, process) = (run.clone(), Rc::new(Process::new(&segment)));
+        // In a thread of its own: what its predecessor has done must come to the producer by the record.
+        let joins = loom::thread::spawn(move || {
+            leaves.join().unwrap();
+            Worker::join(&notes, &process, 0).unwrap()
+        });
+        let writer = writer.sends(run, 1).join().unwrap();
+        joins.join().unwrap().settle(writer.tail());
+    });
+}
+
 /// hwm: a member joins with a record that was never in use; a scan that has seen its claim at the head
 /// has seen the record.
 #[test]
@@ -146,7 +213,7 @@ fn a_new_record_holds_the_producer() {
     model.reaches(&["room", "full"]).check(|run| {
         let (segment, writer) = filled(SHAPE, 2);
         let a = Worker::new(run, &segment, 0);
-        let (notes, process) = (run.clone(), std::rc::Rc::new(super::heap::Process::new(&segment)));
+        let (notes, process) = (run.clone(), Rc::new(Process::new(&segment)));
         let b = loom::thread::spawn(move || {
             let mut worker = Worker::join(&notes, &process, 0).unwrap();
             worker.take(1);

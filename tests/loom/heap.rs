@@ -15,7 +15,7 @@ use super::members::Account;
 use crate::layout::{Geometry, View, WakeMode, lease_byte};
 use crate::ring::lease::Leases;
 use crate::ring::watch::Hold;
-use crate::sync::{Ordering, PAYLOAD, set_barriers_over, set_observed};
+use crate::sync::{Ordering, PAYLOAD, set_barriers_over, set_observed, set_tries};
 
 /// Shape of a model's segment.
 #[derive(Clone, Copy)]
@@ -45,6 +45,7 @@ impl Segment {
     pub(super) fn new(shape: Shape) -> Rc<Segment> {
         set_observed(shape.observed);
         set_barriers_over(false);
+        set_tries(64);
         let geo = Geometry::new(shape.capacity, PAYLOAD, shape.groups, shape.records, 0).unwrap();
         let layout = Layout::from_size_align(geo.total, 128).unwrap();
         // SAFETY: a segment is never of size 0.

@@ -195,19 +195,23 @@ fn a_half_made_group_holds_nobody() {
     });
 }
 
+/// An identity that has nothing in common with that of another letter.
+fn identity(letter: u8, mode: u8) -> Identity {
+    Identity {
+        name: [letter; GROUP_NAME_MAX],
+        name_len: GROUP_NAME_MAX as u8,
+        mode,
+        retention: mode,
+        max_attempts: 0,
+    }
+}
+
 /// Pair G1: an inspector that takes no lease reads a group's name whole, or not at all.
 #[test]
 fn a_group_never_shows_half_a_name() {
     let model = Model::named("a_group_never_shows_half_a_name").preemptions(3);
     model.reaches(&["first", "second", "nothing"]).check(|run| {
         let segment = Segment::new(SHAPE);
-        let identity = |letter: u8, mode| Identity {
-            name: [letter; GROUP_NAME_MAX],
-            name_len: GROUP_NAME_MAX as u8,
-            mode,
-            retention: mode,
-            max_attempts: 0,
-        };
         let (first, second) = (identity(b'a', 1), identity(b'b', 2));
         first.store(&segment.view().group(0).identity);
         let writer = Process::new(&segment);
@@ -223,5 +227,35 @@ fn a_group_never_shows_half_a_name() {
         inspects.join().unwrap();
         let found = Identity::load(&segment.view().group(0).identity).unwrap();
         assert_eq!(found.name(), second.name());
+    });
+}
+
+/// The same, and who writes the name dies at each step; the next one writes another.
+#[test]
+fn a_name_that_was_half_written_is_written_again() {
+    let model = Model::named("a_name_that_was_half_written_is_written_again");
+    model.mortals(1).reaches(&["first", "second", "third", "nothing"]).check(|run| {
+        let segment = Segment::new(SHAPE);
+        let all = [identity(b'a', 1), identity(b'b', 2), identity(b'c', 3)];
+        let [first, second, third] = all;
+        first.store(&segment.view().group(0).identity);
+        let (notes, writer) = (run.clone(), Process::new(&segment));
+        let writes = spawn(move || {
+            let words = &writer.view().group(0).identity;
+            notes.mortal(0, &writer, || second.store(words));
+            third.store(words);
+        });
+        let (notes, inspector) = (run.clone(), Process::new(&segment));
+        let inspects = spawn(move || match Identity::load(&inspector.view().group(0).identity) {
+            Some(found) if found == first => notes.reach("first"),
+            Some(found) if found == second => notes.reach("second"),
+            Some(found) if found == third => notes.reach("third"),
+            Some(found) => panic!("half a name: {found:?}"),
+            None => notes.reach("nothing"),
+        });
+        writes.join().unwrap();
+        inspects.join().unwrap();
+        let found = Identity::load(&segment.view().group(0).identity);
+        assert_eq!(found, Some(third), "it can never be read");
     });
 }

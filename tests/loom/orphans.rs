@@ -10,7 +10,8 @@ use super::heap::{Process, Segment, Shape};
 use super::members::{Worker, filled, make_shared};
 use super::roles::controlled;
 use crate::layout::GroupState;
-use crate::ring::control::{remove_group, state};
+use crate::ring::control::{RETENTION_RELEASE, remove_group, state};
+use crate::sync::Ordering;
 
 const SHAPE: Shape = Shape { capacity: 4, groups: 1, records: 3, observed: false, sleepers: false };
 
@@ -348,6 +349,34 @@ fn an_index_is_used_again_after_a_death() {
         });
         a.join().unwrap();
         b.join().unwrap().settle(writer.tail());
+    });
+}
+
+/// A full producer would remove a group that goes with its last member, and finds a live one behind one that died: what
+/// that held is still for the others to take.
+#[test]
+fn a_removal_that_is_refused_leaves_the_dead_to_the_others() {
+    let model = Model::named("a_removal_that_is_refused_leaves_the_dead_to_the_others").mortals(1);
+    model.reaches(&["adopted", "came again", "room", "refused"]).check(|run| {
+        let (segment, writer) = filled(Shape { capacity: 2, records: 2, ..SHAPE }, 2);
+        let traits = &segment.view().group(0).identity.traits;
+        // Relaxed, both: before all.
+        let releases = traits.load(Ordering::Relaxed) | RETENTION_RELEASE << 8;
+        traits.store(releases, Ordering::Relaxed);
+        let [a, b] = crew(run, &segment);
+        let a = a.dies(0, |worker| {
+            worker.take(1);
+        });
+        let notes = run.clone();
+        let writes = spawn(move || {
+            writer.produce(|_, producer| {
+                notes.reach(if producer.send_or_reap().is_ok() { "room" } else { "refused" });
+            })
+        });
+        a.join().unwrap();
+        // It lives until all is settled.
+        let writer = writes.join().unwrap();
+        b.settle(writer.tail());
     });
 }
 

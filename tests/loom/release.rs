@@ -1,5 +1,7 @@
 //! A member of a shared group gives back what it has not acked, and lives on.
 
+use loom::thread::spawn;
+
 use super::explore::{Model, Run};
 use super::heap::Shape;
 use super::members::{Worker, filled};
@@ -87,6 +89,54 @@ fn releaser_and_adopter_die() {
         a.join().unwrap();
         c.join().unwrap();
         last.settle(writer.tail());
+    });
+}
+
+/// reld: the record of one that dies at that moment was idle when the releaser looked for another one: it takes a
+/// record that holds nothing, and the other one's is left to those who look for orphans.
+#[test]
+fn a_releaser_goes_on_with_a_record_that_holds_nothing() {
+    let model = Model::named("a_releaser_goes_on_with_a_record_that_holds_nothing").mortals(1);
+    model.reaches(&["adopted", "came again", "died unread"]).check(|run| {
+        let (segment, writer) = filled(Shape { records: 4, ..SHAPE }, 3);
+        let [a, mut r, last] = [(); 3].map(|()| Worker::new(run, &segment, 0));
+        let claim = r.claim(1).unwrap();
+        r.read(&claim, 0);
+        let a = a.dies(0, |worker| {
+            worker.take(1);
+        });
+        let r = spawn(move || {
+            assert!(r.release(&claim));
+            r.take(1);
+            r
+        });
+        a.join().unwrap();
+        // It lives until all is settled.
+        let _r = r.join().unwrap();
+        last.settle(writer.tail());
+    });
+}
+
+/// Who has taken over what a dead member held, and gives that back, holds it no more. As nobody else takes it, it gets
+/// it again in the end.
+#[test]
+fn what_is_taken_over_is_given_back_and_comes_again() {
+    let model = Model::named("what_is_taken_over_is_given_back_and_comes_again");
+    model.reaches(&["adopted", "third attempt"]).check(|run| {
+        let (segment, writer) = filled(SHAPE, 1);
+        let [mut a, mut b] = [(); 2].map(|()| Worker::new(run, &segment, 0));
+        let claim = a.claim(1).unwrap();
+        a.read(&claim, 0);
+        a.die();
+        assert!(b.adopt());
+        let claim = b.claim(1).unwrap();
+        b.read(&claim, 0);
+        assert!(b.release(&claim));
+        assert!(b.claim(1).is_none(), "it holds what it has given back");
+        assert!(!b.adopt(), "the others come first");
+        let again = (0..16).any(|_| b.adopt());
+        assert!(again, "what it gave back never comes again");
+        b.settle(writer.tail());
     });
 }
 

@@ -268,6 +268,43 @@ fn a_sleeper_at_two_queues_is_woken_by_either() {
     });
 }
 
+/// mqs: it goes on sleeping at both when it has found less than it wants at one: there its bit is a new one, which its
+/// waker may have overlooked.
+#[test]
+fn who_goes_on_sleeping_at_two_queues_is_woken() {
+    let model = Model::named("who_goes_on_sleeping_at_two_queues_is_woken");
+    model.reaches(&["slept again"]).check(|run| {
+        let shape = Shape { capacity: 4, ..SHAPE };
+        let ((segment, process, publisher), (other, ..)) = (alone(shape), alone(shape));
+        let (notes, (reader, member)) = (run.clone(), joined(&segment, 0));
+        let reads = spawn(move || {
+            let mut consumer = Consumer::of(&reader, member);
+            let mut places =
+                [reader.view(), other.view()].map(|view| Place::new(view, data(view, 0)));
+            let (mut left, mut sleeps) = (2, 0);
+            while left > 0 {
+                let longest = || {
+                    sleeps += 1;
+                    Duration::MAX
+                };
+                let look = || {
+                    while left > 0 && consumer.take(1) {
+                        left -= 1;
+                    }
+                    Ok::<_, ()>((left == 0).then_some(()))
+                };
+                wake::sleep(&mut places, longest, look).unwrap();
+            }
+            if sleeps > 1 {
+                notes.reach("slept again");
+            }
+        });
+        let writes = writes(run, process, publisher, 2);
+        reads.join().unwrap();
+        segment.settle(writes.join().unwrap(), &[(0, 0)]);
+    });
+}
+
 /// A consumer sleeps while the queue is closed, behind its last message or without one.
 #[test]
 fn closing_wakes_a_consumer() {

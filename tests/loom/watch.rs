@@ -169,6 +169,36 @@ fn the_watch_wakes_a_producer() {
     });
 }
 
+/// A task on either side of a queue: one waits for a message, the other one for room that a third is to make.
+#[test]
+fn the_watch_wakes_at_two_words_of_a_queue() {
+    let model = Model::named("the_watch_wakes_at_two_words_of_a_queue").seconds(5.0);
+    model.reaches(&["waited"]).check(|run| {
+        let (segment, process, publisher) = alone(Shape { capacity: 1, groups: 2, ..SHAPE });
+        let watch = Rc::new(Watch::new());
+        let watches = watches(&watch);
+        let reads = receives(run, &watch, &segment, 0, 2);
+        let (reader, member) = joined(&segment, 1);
+        let slow = spawn(move || {
+            let mut consumer = Consumer::of(&reader, member);
+            for _ in 0..2 {
+                while !consumer.take(1) {
+                    yield_now();
+                }
+            }
+        });
+        let mut producer = Producer::of(&process, publisher, 1);
+        for _ in 0..2 {
+            awaits(run, &watch, &segment, Word::Space { wanted: 0 }, || producer.send().is_ok());
+        }
+        reads.join().unwrap();
+        slow.join().unwrap();
+        end(&watch, &segment);
+        watches.join().unwrap();
+        segment.settle(producer.tail(), &[(0, 0), (1, 0)]);
+    });
+}
+
 /// Beside one that sleeps itself.
 #[test]
 fn the_watch_wakes_a_consumer_beside_one_that_sleeps() {
