@@ -33,7 +33,8 @@ Kills a process at each state of its operations that others can tell from the on
   --change N         only the state behind its change N; 0 is where it begins, one more than
                      there are is where it has returned
   --order WHO        only with these survivors first: consumers, or producer
-  --every N          only one state in N, and there one order only, by the seed
+  --every N          of operations with more than 64 states, only one state in N, and there one
+                     order only, by the seed
   --seed N           for --every; 1 unless given
   --jobs N           so many operations at a time; as many as there are processors unless given
   --sabotage NAME    spoils each state as a broken queue would: the judge has to find it
