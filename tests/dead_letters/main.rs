@@ -2,16 +2,26 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod retries;
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use common::TempName;
+use retries::requeue;
 use slipring::{
     BuryError, Consumer, DeadLetter, DeadLetters, Group, JoinError, OpenOptions, Queue, Reason,
-    RecvError, RejectError, RequeueError, Start, WakeMode,
+    RecvError, RejectError, RequeueError, WakeMode,
 };
+
+slipring::message! {
+    /// Eight bytes.
+    struct Pair {
+        left: u32,
+        right: u32,
+    }
+}
 
 fn work() -> Group {
     Group::named("work").shared()
@@ -203,24 +213,6 @@ fn what_nobody_could_try_is_no_attempt() {
 }
 
 #[test]
-fn a_retry_that_nobody_could_try_is_no_attempt() {
-    let name = TempName::new("untried-retry");
-    let _others = beside(&name);
-    let queue = Queue::builder(&name).capacity(8).group(work().max_attempts(1)).create().unwrap();
-    queue.producer().unwrap().send("job").unwrap();
-    let mut member = queue.consumer(work()).unwrap();
-    assert!(member.recv().unwrap().fail().unwrap());
-    requeue(&name);
-    for _ in 0..3 {
-        let mut message = member.recv().unwrap();
-        assert_eq!((message.requeued(), message.sequence(), message.attempts()), (true, 0, 1));
-        message.uncount();
-    }
-    member.recv().unwrap().ack();
-    assert_eq!(letters(&name), []);
-}
-
-#[test]
 fn more_attempts_than_there_are_numbers_stay_what_they_are() {
     let name = TempName::new("untried-255");
     let queue = Queue::builder(&name).capacity(8).group("audit").create().unwrap();
@@ -352,39 +344,6 @@ fn a_consumer_tells_of_each_letter_it_makes() {
     );
 }
 
-#[test]
-fn requeued_letters_reach_the_group_that_failed_and_nobody_else() {
-    let name = TempName::new("requeue");
-    let others = beside(&name);
-    let queue = Queue::builder(&name).capacity(8).group(work()).group("audit").create().unwrap();
-    let mut producer = queue.producer().unwrap();
-    producer.send_batch([(4, "bad"), (5, "good")]).unwrap();
-    let mut member = queue.consumer(work()).unwrap();
-    let mut audit = queue.consumer("audit").unwrap();
-    member.recv().unwrap().reject().unwrap();
-    assert_eq!(drain(&mut member).len(), 1);
-    assert_eq!(drain(&mut audit).len(), 2);
-    let dead = DeadLetters::of(&name, &options()).unwrap();
-    // The producer is there, and stays.
-    assert_eq!(dead.requeue(u64::MAX).unwrap(), 1);
-    assert_eq!(letters(&name), []);
-    producer.send("new").unwrap();
-    let mut seen = Vec::new();
-    while let Some(message) = member.try_recv().unwrap() {
-        let payload = String::from_utf8(message.to_vec()).unwrap();
-        seen.push((message.sequence(), message.kind(), message.attempts(), payload));
-        assert_eq!(message.requeued(), message.sequence() == 0);
-        message.ack();
-    }
-    seen.sort();
-    let text = str::to_owned;
-    assert_eq!(seen, [(0, 4, 1, text("bad")), (2, 0, 1, text("new"))]);
-    assert_eq!(drain(&mut audit), [(2, 1, text("new"))]);
-    let retries: Queue = Queue::open(&others[1]).unwrap();
-    assert_eq!(retries.snapshot().unwrap().groups[0].depth, 0);
-    assert!(Queue::<[u8]>::open(&others[2]).is_err(), "audit has nothing to read again");
-}
-
 /// Whoever could open the queue can open those of its letters, in a sandbox without membarrier(2), too.
 #[test]
 fn queues_of_letters_wake_as_the_queue_does() {
@@ -400,49 +359,6 @@ fn queues_of_letters_wake_as_the_queue_does() {
             assert_eq!(Queue::<[u8]>::open(other).unwrap().wake_mode(), mode, "{}", &**other);
         }
     }
-}
-
-#[test]
-fn a_requeued_message_that_fails_again_is_the_same_letter_again() {
-    let name = TempName::new("requeue-again");
-    let _others = beside(&name);
-    let queue = Queue::builder(&name).capacity(8).group(work().max_attempts(2)).create().unwrap();
-    queue.producer().unwrap().send_batch(["ok", "bad"]).unwrap();
-    let mut member = queue.consumer(work()).unwrap();
-    member.recv().unwrap().ack();
-    for round in 0..3 {
-        let mut attempts = Vec::new();
-        while let Some(message) = member.try_recv().unwrap() {
-            assert_eq!((message.sequence(), &*message), (1, &b"bad"[..]));
-            attempts.push(message.attempts());
-        }
-        assert_eq!(attempts, [1, 2], "round {round}");
-        assert_eq!(letters(&name), [(1, 2, Reason::MaxAttempts)]);
-        assert_eq!(DeadLetters::of(&name, &options()).unwrap().requeue(1).unwrap(), 1);
-    }
-    // In a batch, acks go by the sequence that it shows.
-    let mut batch = member.try_batch(8).unwrap().unwrap();
-    assert!(batch.requeued() && batch.ack_one(0).is_err());
-    batch.ack_through(1).unwrap();
-    assert!(batch.is_empty());
-}
-
-#[test]
-fn what_a_dead_member_held_of_a_queue_of_retries_goes_to_another() {
-    let name = TempName::new("retry-orphan");
-    let _others = beside(&name);
-    let queue = Queue::builder(&name).capacity(8).group(work()).create().unwrap();
-    queue.producer().unwrap().send("bad").unwrap();
-    let mut first = queue.consumer(work()).unwrap();
-    let mut second = queue.consumer(work()).unwrap();
-    first.recv().unwrap().reject().unwrap();
-    DeadLetters::of(&name, &options()).unwrap().requeue(1).unwrap();
-    assert_eq!(first.recv().unwrap().attempts(), 1);
-    // Not acked. Leaving gives it back.
-    drop(first);
-    let message = second.recv().unwrap();
-    assert_eq!((message.sequence(), message.attempts(), message.requeued()), (0, 2, true));
-    message.ack();
 }
 
 #[test]
@@ -498,116 +414,6 @@ fn a_queue_whose_letters_would_have_no_name_says_so_at_once() {
     let queue = Queue::builder(&name).capacity(8).create().unwrap();
     assert!(matches!(queue.add_group(work()), Err(JoinError::Name(_))));
     queue.add_group(work().max_attempts(0)).unwrap();
-}
-
-/// Requeues all letters of `queue`.
-fn requeue(queue: &str) -> u64 {
-    DeadLetters::of(queue, &options()).unwrap().requeue(u64::MAX).unwrap()
-}
-
-#[test]
-fn what_comes_again_takes_turns_with_what_is_new() {
-    let name = TempName::new("turns");
-    let _others = beside(&name);
-    let queue = Queue::builder(&name).capacity(32).group(work().max_attempts(0)).create().unwrap();
-    let mut producer = queue.producer().unwrap();
-    let mut member = queue.consumer(work()).unwrap();
-    producer.send("bad").unwrap();
-    member.recv().unwrap().reject().unwrap();
-    assert_eq!(requeue(&name), 1);
-    producer.send_batch(["good"; 8]).unwrap();
-    let mut good = 0;
-    let mut received = 0;
-    while good < 8 {
-        // Jobs so long that the member looks around at each receive.
-        std::thread::sleep(Duration::from_millis(3));
-        let message = member.try_recv().unwrap().unwrap();
-        received += 1;
-        if &*message == b"good" {
-            good += 1;
-            message.ack();
-        }
-    }
-    assert!(received <= 17, "{received} messages received until 8 good ones were");
-    assert!(member.is_holding());
-    let message = member.try_recv().unwrap().unwrap();
-    assert!(message.requeued() && message.redelivered());
-    message.ack();
-    assert!(!member.is_holding() && member.try_recv().unwrap().is_none());
-}
-
-#[test]
-fn requeued_letters_outlive_their_group_and_its_mode() {
-    let name = TempName::new("remade");
-    let _others = beside(&name);
-    let queue = Queue::builder(&name).capacity(8).group("work").create().unwrap();
-    let mut producer = queue.producer().unwrap();
-    let mut consumer = queue.consumer("work").unwrap();
-    for round in 0..2 {
-        producer.send_batch(["a", "b"]).unwrap();
-        consumer.recv().unwrap().reject().unwrap();
-        consumer.recv().unwrap().ack();
-        assert_eq!(requeue(&name), 1);
-        drop(consumer);
-        queue.remove_group("work", false).unwrap();
-        // Made anew, in the other mode: the letter is for it all the same.
-        let mut member = queue.consumer(work().start(Start::Newest)).unwrap();
-        assert_eq!(drain(&mut member), [(2 * round, 1, "a".to_owned())]);
-        drop(member);
-        queue.remove_group("work", false).unwrap();
-        consumer = queue.consumer(Group::named("work").start(Start::Newest)).unwrap();
-    }
-}
-
-#[test]
-fn letters_are_kept_though_their_group_was_removed() {
-    let name = TempName::new("no-group");
-    let others = beside(&name);
-    let queue = Queue::builder(&name).capacity(4).group(work()).create().unwrap();
-    let mut producer = queue.producer().unwrap();
-    let mut member = queue.consumer(work()).unwrap();
-    producer.send("0").unwrap();
-    member.recv().unwrap().reject().unwrap();
-    let dead: Queue = Queue::open(&others[0]).unwrap();
-    dead.remove_group("dead", true).unwrap();
-    // What was there before can still be looked at.
-    assert_eq!(letters(&name), [(0, 1, Reason::Rejected)]);
-    for i in 1..=4 {
-        producer.send("x").unwrap();
-        let rejected = member.recv().unwrap().reject();
-        // The group was made again, at the oldest letter.
-        assert_eq!(rejected.is_ok(), i < 4, "{i}");
-    }
-    assert_eq!(letters(&name).len(), 4);
-}
-
-#[test]
-fn what_is_sent_by_hand_to_be_retried_has_the_same_limit() {
-    let name = TempName::new("by-hand");
-    let others = beside(&name);
-    let queue = Queue::builder(&name).capacity(8).group(work().max_attempts(2)).create().unwrap();
-    queue.producer().unwrap().send("bad").unwrap();
-    let mut member = queue.consumer(work()).unwrap();
-    member.recv().unwrap().reject().unwrap();
-    requeue(&name);
-    drain(&mut member);
-    let retries: Queue = Queue::open(&others[1]).unwrap();
-    retries.producer().unwrap().send("by hand").unwrap();
-    let mut attempts = Vec::new();
-    while let Some(message) = member.try_recv().unwrap() {
-        assert_eq!(&*message, b"by hand");
-        attempts.push(message.attempts());
-    }
-    assert_eq!(attempts, [1, 2]);
-    assert_eq!(letters(&name).len(), 1);
-}
-
-slipring::message! {
-    /// Eight bytes.
-    struct Pair {
-        left: u32,
-        right: u32,
-    }
 }
 
 #[test]
@@ -686,23 +492,9 @@ fn letters_go_into_no_queue_that_is_there_for_something_else() {
     other().create().unwrap();
     reject().unwrap();
     assert_eq!(letters(&name).len(), 1);
-    slipring::remove(&dead, false).unwrap();
+    slipring::remove(&dead, true).unwrap();
     queue.producer().unwrap().send("bad").unwrap();
     other().schema_name("graves").group("dead").group("readers").create().unwrap();
     reject().unwrap();
-    assert_eq!(letters(&name).len(), 1);
-}
-
-#[test]
-fn letters_are_sent_again_through_no_queue_that_is_there_for_something_else() {
-    let name = TempName::new("other-retry");
-    let [_dead, retry, ..] = beside(&name);
-    let queue = Queue::builder(&name).capacity(8).group(work()).create().unwrap();
-    queue.producer().unwrap().send("bad").unwrap();
-    queue.consumer(work()).unwrap().recv().unwrap().reject().unwrap();
-    Queue::builder(&retry).payload_size(512).group("readers").create().unwrap();
-    let fault = DeadLetters::of(&name, &options()).unwrap().requeue(9).unwrap_err();
-    assert_eq!(fault.done, 0);
-    assert!(fault.to_string().contains(&format!("{:?} carries", &*retry)), "{fault}");
     assert_eq!(letters(&name).len(), 1);
 }
