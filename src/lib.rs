@@ -1,7 +1,8 @@
 //! A lock-free message queue in shared memory.
 //!
 //! Processes on one host pass messages through a fixed-size ring in a named segment: one producer, many
-//! consumers, no lock and no system call on the data path. Every group of consumers sees every message;
+//! consumers. The data path takes no lock and makes no system call while nobody sleeps, but for one look at the
+//! queue's name in 256 messages sent. Every group of consumers sees every message;
 //! inside a shared group each message goes to one member. A message stays until each group has acked it,
 //! and what a killed member had not acked goes to another at once. Observers watch read-only and slow
 //! nobody.
