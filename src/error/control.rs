@@ -11,7 +11,7 @@ use super::holder::Holder;
 pub enum ControlError {
     /// Somebody holds it for longer than the timeout.
     #[error(
-        "{} has been in the middle of a control operation on queue {queue:?} for over {waited_ms} ms: if it is \
+        "a control operation on queue {queue:?} has been in the middle for over {waited_ms} ms, by {}: if that is \
          stopped, continue it (SIGCONT) or kill it, then try again",
         Holder(*pid)
     )]

@@ -1,6 +1,7 @@
 use std::fmt;
 
-/// Pids, for people to read; 0 is shown as "unknown".
+/// Pids as they were recorded, each as its process has it in its own pid namespace, for people to read; 0 is shown as
+/// "unknown".
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Pids(pub(crate) Vec<u32>);
 
@@ -24,14 +25,15 @@ impl fmt::Display for Pids {
     }
 }
 
-/// A process that holds something, by its pid; 0 if that is not known.
+/// A process that holds something, by the pid that it recorded, which may be of another pid namespace; 0 if that is not
+/// known.
 pub(super) struct Holder(pub(super) u32);
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            0 => f.write_str("a process whose pid is not known"),
-            pid => write!(f, "process {pid}"),
+            0 => f.write_str("whose pid is not known"),
+            pid => write!(f, "recorded as process {pid}"),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::layout::Mode;
 pub enum JoinError {
     /// Somebody else is the producer.
     #[error(
-        "{} is the producer of queue {queue:?}, and a queue has one producer at a time: wait until it is done, for \
+        "queue {queue:?} has its producer, {}, and a queue has one producer at a time: wait until it is done, for \
          example with Queue::producer_timeout",
         Holder(*pid)
     )]
@@ -24,7 +24,10 @@ pub enum JoinError {
         pid: u32,
     },
     /// The group's one place is taken.
-    #[error("{} is the consumer of group {group:?} of queue {queue:?}: use another group, or stop it first", Holder(*pid))]
+    #[error(
+        "group {group:?} of queue {queue:?} has its one consumer, {}: use another group, or end that consumer first",
+        Holder(*pid)
+    )]
     ConsumerTaken {
         /// The queue.
         queue: Arc<str>,
@@ -35,7 +38,7 @@ pub enum JoinError {
     },
     /// The group still has members.
     #[error(
-        "group {group:?} of queue {queue:?} has live members (processes {pids}): stop them first"
+        "group {group:?} of queue {queue:?} has live members, recorded as processes {pids}: end them first"
     )]
     GroupBusy {
         /// The queue.

@@ -19,7 +19,9 @@ pub enum RemoveError {
         queue: Arc<str>,
     },
     /// Processes use it.
-    #[error("queue {queue:?} is in use by processes {pids}: stop them, or remove it by force")]
+    #[error(
+        "queue {queue:?} is in use, by what is recorded as processes {pids}: end them, or remove it by force"
+    )]
     Busy {
         /// The queue.
         queue: Arc<str>,

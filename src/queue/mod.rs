@@ -128,10 +128,10 @@ impl OpenOptions {
         Ok(Snapshot::take(&mapped, &file)?)
     }
 
-    /// Removes the queue called `name`, as [`remove`] does, also if it belongs to a user who is allowed here.
+    /// Removes the queue called `name`, as [`remove()`] does, also if it belongs to a user who is allowed here.
     ///
     /// # Errors
-    /// As for [`remove`].
+    /// As for [`remove()`].
     pub fn remove(&self, name: &str, force: bool) -> Result<(), RemoveError> {
         remove_trusting(name, force, &self.trust)
     }

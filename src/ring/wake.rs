@@ -107,6 +107,7 @@ pub(crate) fn members(view: &View, group: u8) {
             "an-end-counts-late",
             {
                 word.wake_all();
+                // Release, as above, and too late.
                 word.fetch_add(GENERATION, Ordering::Release);
             }
         );
