@@ -91,10 +91,16 @@ build() {
 tree=$target/tree
 copy_tree() {
     local file
+    declare -A here=()
     mkdir -p "$tree"
     while IFS= read -r -d '' file; do
-        [[ ! -f $file ]] || cmp -s "$file" "$tree/$file" || cp --parents "$file" "$tree"
+        [[ -f $file ]] || continue
+        here[$file]=yes
+        cmp -s "$file" "$tree/$file" || cp --parents "$file" "$tree"
     done < <(git ls-files -z --cached --others --exclude-standard src tests examples benches '*.toml' Cargo.lock README.md)
+    while IFS= read -r -d '' file; do
+        [[ -v here[$file] ]] || rm "$tree/$file"
+    done < <(find "$tree" -type f -printf '%P\0')
 }
 
 # Builds the models of that tree, and leaves the program at this path.
@@ -198,7 +204,7 @@ for name in "${names[@]}"; do
         [[ -v full[$test] ]] && clean+=("${full[$test]}")
     done
 done
-if ! SLIPRING_LOOM_SECONDS=1 "$tmp/models" --exact "${clean[@]}" --test-threads="$jobs" >"$tmp/run" 2>&1; then
+if ((${#clean[@]})) && ! SLIPRING_LOOM_SECONDS=1 "$tmp/models" --exact "${clean[@]}" --test-threads="$jobs" >"$tmp/run" 2>&1; then
     cat "$tmp/run"
     echo "models fail without any mutant"
     exit 1
@@ -229,7 +235,12 @@ if ((${#native[@]})); then
     for name in "${native[@]}"; do
         for target_name in $(printf '%s\n' ${killers[$name]} | sed -n 's/:.*//p' | sort -u); do
             program=$(sed -n "s/^$target_name //p" "$tmp/native")
-            launch "$name" "$program" $(printf '%s\n' ${killers[$name]} | sed -n "s/^$target_name://p")
+            mapfile -t tests < <(printf '%s\n' ${killers[$name]} | sed -n "s/^$target_name://p")
+            if "$program" --exact "${tests[@]}" >"$tmp/run" 2>&1; then
+                launch "$name" "$program" "${tests[@]}"
+            else
+                fail "$name" "fails without the mutant: ${tests[*]}"
+            fi
         done
     done
 fi
