@@ -50,6 +50,21 @@ fn a_full_queue_names_its_group_and_consumer() {
 }
 
 #[test]
+fn a_queue_that_is_full_again_names_the_consumer_that_came_meanwhile() {
+    let name = TempName::new("full-again");
+    let queue = Queue::builder(&name).capacity(2).group("slow").create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    producer.send_batch(["a", "b"]).unwrap();
+    let Err(SendError::Full(full)) = producer.try_send("c") else { panic!("there was room") };
+    assert_eq!(full.pids(), &[][..]);
+    let mut consumer = queue.consumer("slow").unwrap();
+    consumer.recv().unwrap().ack();
+    producer.try_send("c").unwrap();
+    let Err(SendError::Full(full)) = producer.try_send("d") else { panic!("there was room") };
+    assert_eq!((full.sequence(), full.pids()), (1, &[std::process::id()][..]));
+}
+
+#[test]
 fn what_is_not_acked_comes_again_one_at_a_time_and_is_counted() {
     let name = TempName::new("again");
     let queue = Queue::builder(&name).capacity(8).group("g").create().unwrap();

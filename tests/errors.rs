@@ -181,6 +181,7 @@ fn a_letter_that_cannot_be_sent_names_both_queues() {
     // The queue for letters has no room for the envelope.
     let fault = failed(consumer.recv().unwrap().reject());
     complete(fault, &name);
+    assert_eq!(consumer.try_recv().unwrap().expect("the message is still there").sequence(), 0);
     let dead = DeadLetters::of(&name, &OpenOptions::new()).unwrap();
     dead.queue().producer().unwrap().send("no letter").unwrap();
     complete(failed(dead.requeue(1)), &letters);

@@ -103,6 +103,35 @@ fn a_group_goes_with_a_last_member_that_had_taken_over_from_another() {
 }
 
 #[test]
+fn a_group_counts_each_ack_once_whatever_records_its_members_had() {
+    let name = TempName::new("counted-once");
+    let group = || Group::named("work").shared();
+    let queue = Queue::builder(&name).capacity(8).group(group()).create().unwrap();
+    let acked = || queue.snapshot().unwrap().groups[0].acked;
+    let mut producer = queue.producer().unwrap();
+    producer.send_batch(["0", "1", "2", "3", "4"]).unwrap();
+    let mut first = queue.consumer(group()).unwrap();
+    let mut batch = first.batch(3).unwrap();
+    batch.ack_first();
+    // From here on it has another record.
+    batch.release(Duration::from_secs(60)).unwrap();
+    first.recv().unwrap().ack();
+    assert_eq!(acked(), 2);
+    let mut second = queue.consumer(group()).unwrap();
+    for _ in 0..3 {
+        second.recv().unwrap().ack();
+    }
+    assert_eq!(acked(), 5);
+    // Has the record that the first one gave up.
+    let mut third = queue.consumer(group()).unwrap();
+    producer.send("5").unwrap();
+    third.recv().unwrap().ack();
+    assert_eq!(acked(), 6);
+    drop((first, second, third));
+    assert_eq!(acked(), 6);
+}
+
+#[test]
 fn a_dropped_batch_comes_again_to_the_same_member_one_at_a_time() {
     let name = TempName::new("dropped");
     let group = || Group::named("work").shared();
