@@ -15,7 +15,7 @@ use crate::layout::{Meta, View};
 use crate::letter::{DeadLetter, Reason};
 use crate::message::Content;
 use crate::ring::claim::Claim;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, mutant};
 use crate::tasks::Tasks;
 
 /// A run of messages, lent out where they lie. What is not acked when it is dropped comes again, one
@@ -172,7 +172,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         // An ack that acks nothing must not touch the record: an adopted one is given back by its last.
         if to > self.claim.start {
             let Intake { reader, at, done, .. } = &mut *self.intake;
-            let to = done.gap(to, self.claim.end);
+            let to = mutant!(done.gap(to, self.claim.end), "ack-forgets-done", to);
             reader.ack(&at.view, &at.leases, &mut self.claim, to);
         }
     }
@@ -229,7 +229,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
             _ => message.attempts(),
         };
         let (queue, group) = (self.burial.queue.clone(), self.burial.group.clone());
-        self.burial.bury(&DeadLetter {
+        let sent = self.burial.bury(&DeadLetter {
             queue: &queue,
             group: &group,
             sequence: message.sequence(),
@@ -238,7 +238,8 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
             reason,
             kind: message.kind(),
             payload: message.content().to_payload(),
-        })?;
+        });
+        mutant!(sent?, "acked-without-a-letter", drop(sent));
         self.ack_place(place);
         self.intake.count_dead_letter();
         Ok(())

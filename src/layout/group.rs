@@ -218,7 +218,8 @@ impl Identity {
         step!(fence(Ordering::Acquire), "identity-without-acquire-fence");
         let after = from.generation.load(Ordering::Relaxed);
         let name_len = ((traits >> 16) as u8).min(GROUP_NAME_MAX as u8);
-        (before == after && before & 1 == 0).then_some(Identity {
+        let whole = mutant!(before & 1 == 0, "half-written-is-whole", true);
+        (before == after && whole).then_some(Identity {
             name,
             name_len,
             mode: traits as u8,

@@ -10,6 +10,7 @@ use crate::ring::control;
 use crate::ring::publish::NoRoom;
 use crate::ring::wake::Place;
 use crate::seq::State;
+use crate::sync::{mutant, step};
 use crate::wait::{self, Bed, Deadline, LONG, Look};
 
 /// Messages between two looks whether the queue has its name.
@@ -89,11 +90,12 @@ impl<M: Content + ?Sized> Producer<M> {
         }
         match self.publisher.room(&self.at.view, n) {
             Ok(()) => {
-                self.last_full = None;
+                step!(self.last_full = None, "last-full-not-reset");
                 // Below the end of what is reserved, if that is more than may pass without a look: the next one
                 // looks then.
                 let room = self.publisher.tail() + self.publisher.known_room();
-                self.bound = room.min(self.named + LOOK_EVERY);
+                let next_look = self.named + LOOK_EVERY;
+                self.bound = mutant!(room.min(next_look), "name-never-looked-at", room);
                 Ok(())
             }
             Err(NoRoom::Exhausted) => Err(SendError::Exhausted { queue: self.queue() }),

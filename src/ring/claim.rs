@@ -94,8 +94,9 @@ impl Member {
             self.delivered = end;
             // Relaxed: for the next consumer, which reads it under the lease (P7); stored before the
             // delivery, so that nothing is delivered again unmarked.
+            let up_to = mutant!(end, "delivery-noted-short", end - 1);
             step!(
-                view.group(self.group).delivery.up_to.store(end, Ordering::Relaxed),
+                view.group(self.group).delivery.up_to.store(up_to, Ordering::Relaxed),
                 "delivery-not-noted"
             );
         }

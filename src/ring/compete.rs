@@ -144,7 +144,7 @@ impl Competitor {
         let mut tried = None;
         let claim = self.take(view, word, head, count, &mut tried);
         if claim.is_none() {
-            self.withdraw(view, tried);
+            step!(self.withdraw(view, tried), "at-once-leaves-pending");
         }
         claim
     }
@@ -276,7 +276,8 @@ impl Competitor {
     pub(crate) fn ack(&mut self, view: &View, leases: &impl Leases, claim: &mut Claim, to: u64) {
         self.acked += to - claim.start;
         claim.start = to;
-        let (record, done) = (claim.record as u8, to == claim.last);
+        let last = mutant!(claim.last, "claim-ends-its-record", claim.end);
+        let (record, done) = (claim.record as u8, to == last);
         // Relaxed: a figure for inspectors.
         view.record(self.record).counters.acked.store(self.acked, Ordering::Relaxed);
         let state = if done { State::Idle } else { State::Held };
@@ -321,7 +322,7 @@ impl Competitor {
             self.record = spare;
             self.holds = false;
             // The old record keeps what was counted in it.
-            (self.acked, self.redelivered) = (0, 0);
+            step!((self.acked, self.redelivered) = (0, 0), "released-counts-twice");
         } else {
             return Ok(false);
         }

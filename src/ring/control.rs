@@ -187,7 +187,7 @@ fn take_record_if(
 }
 
 fn occupy(view: &View, record: u8, group: u8, pid: u32) {
-    fold_counters(view, record);
+    step!(fold_counters(view, record), "counts-of-the-dead-lost");
     let words = &view.record(record).claim;
     // Relaxed, all of them: for people to read.
     words.pid.store(u64::from(pid), Ordering::Relaxed);
@@ -247,7 +247,7 @@ pub(crate) fn leave(view: &View, leases: &impl Leases, record: u8, adopted: Opti
     give_back(leases, lease_byte::consumer(record));
     if let Some(adopted) = adopted {
         // Else the group would have a live member still, this one.
-        give_back(leases, lease_byte::consumer(adopted));
+        step!(give_back(leases, lease_byte::consumer(adopted)), "leaver-keeps-the-adopted");
     }
     if start.state != State::Idle || mutant!(adopted.is_some(), "adopter-leaves-in-silence", false)
     {

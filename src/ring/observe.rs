@@ -97,7 +97,9 @@ impl Watcher {
         if race.tail.replace(tail).is_some_and(|before| before != tail) {
             race.lost += 1;
         }
-        let oldest = tail.saturating_sub(view.geo().capacity);
+        let capacity = view.geo().capacity;
+        let slots = mutant!(capacity, "observer-skips-the-oldest", capacity - 1);
+        let oldest = tail.saturating_sub(slots);
         let step = 1 << race.lost.saturating_sub(RACES).min(24);
         // No tail that lags, or is garbled, leads back.
         let behind = (self.next + step).min(tail).max(self.next + 1);

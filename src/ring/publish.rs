@@ -91,7 +91,8 @@ impl Publisher {
         );
         // Nothing is verified: the dead producer may have announced without looking again.
         let verified = mutant!(tail, "takeover-trusts-the-limit", limit);
-        Ok(Publisher { tail, verified, limit, opened: tail })
+        let opened = mutant!(tail, "takeover-trusts-the-zeros", limit);
+        Ok(Publisher { tail, verified, limit, opened })
     }
 
     #[inline]
@@ -165,7 +166,7 @@ impl Publisher {
         if want <= self.verified {
             return seen;
         }
-        let announced = want.max(self.limit);
+        let announced = mutant!(want.max(self.limit), "announced-below-the-limit", want);
         if announced != self.limit {
             // Relaxed: the fence below orders it. pair P5.
             step!(view.control().limit.store(announced, Ordering::Relaxed), "limit-not-announced");

@@ -70,7 +70,8 @@ impl Ready {
             if max > end - start {
                 // Acquire. pair P3: everything below may be read without looking at its stamp.
                 end = view.control().tail.load(order!(Acquire, "claim-tail-relaxed")).max(end);
-                if end - start > view.geo().capacity {
+                let most = view.geo().capacity;
+                if mutant!(end - start > most, "full-ring-is-damage", end - start >= most) {
                     return Count::TooMany;
                 }
             }
