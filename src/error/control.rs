@@ -11,8 +11,8 @@ use super::holder::Holder;
 pub enum ControlError {
     /// Somebody holds it for longer than the timeout.
     #[error(
-        "a control operation on queue {queue:?} has been in the middle for over {waited_ms} ms, by {}: if that is \
-         stopped, continue it (SIGCONT) or kill it, then try again",
+        "queue {queue:?} has been in the middle of a control operation for over {waited_ms} ms, by a process {}: if \
+         that is stopped, continue it (SIGCONT) or kill it, then try again",
         Holder(*pid)
     )]
     Timeout {

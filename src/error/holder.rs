@@ -33,7 +33,7 @@ impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             0 => f.write_str("whose pid is not known"),
-            pid => write!(f, "recorded as process {pid}"),
+            pid => write!(f, "recorded as {pid}"),
         }
     }
 }

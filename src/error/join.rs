@@ -13,7 +13,7 @@ use crate::layout::Mode;
 pub enum JoinError {
     /// Somebody else is the producer.
     #[error(
-        "queue {queue:?} has its producer, {}, and a queue has one producer at a time: wait until it is done, for \
+        "queue {queue:?} has its producer, a process {}, and a queue has one producer at a time: wait until it is done, for \
          example with Queue::producer_timeout",
         Holder(*pid)
     )]
@@ -25,7 +25,7 @@ pub enum JoinError {
     },
     /// The group's one place is taken.
     #[error(
-        "group {group:?} of queue {queue:?} has its one consumer, {}: use another group, or end that consumer first",
+        "group {group:?} of queue {queue:?} has its one consumer, a process {}: use another group, or end that consumer first",
         Holder(*pid)
     )]
     ConsumerTaken {

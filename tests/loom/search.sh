@@ -3,6 +3,7 @@
 #
 #   search.sh               every model, each for up to SEARCH_SECONDS
 #   search.sh FILTER...     those whose names contain one of the filters
+#   search.sh --write ...   the same, and writes the figures into docs/ordering.md
 #
 # loom 0.7.3 keeps one last access of a word for its partial-order reduction. A thread that loads a word and then
 # stores it hides the load that another thread made before (tokio-rs/loom#166 and #392, both open), so executions are
@@ -23,6 +24,12 @@ seconds=${SEARCH_SECONDS:-1200}
 jobs=${SEARCH_JOBS:-$(nproc)}
 export CARGO_TARGET_DIR=${SEARCH_TARGET:-$root/target/search}
 export RUSTFLAGS='--cfg slipring_loom'
+
+write=no
+if [[ ${1:-} == --write ]]; then
+    write=yes
+    shift
+fi
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -65,6 +72,36 @@ search() {
 }
 export -f search
 export tmp seconds
-printf '%s models, up to %s s each, %s at a time, loom: %s\n' "$(wc -l <"$tmp/names")" "$seconds" "$jobs" \
-    "$([[ ${#patch[@]} -gt 0 ]] && echo mended || echo stock)"
-xargs -a "$tmp/names" -P "$jobs" -I{} bash -c 'search {}'
+loom=$([[ ${#patch[@]} -gt 0 ]] && echo mended || echo 'as it is')
+how="loom 0.7.3, $loom; each model alone, for up to $seconds s, $jobs at a time"
+printf '%s models; %s\n' "$(wc -l <"$tmp/names")" "$how"
+status=0
+xargs -a "$tmp/names" -P "$jobs" -I{} bash -c 'search {}' | tee "$tmp/found" || status=$?
+exhausted=$(grep -c '| exhausted$' "$tmp/found" || true)
+cut=$(grep -c '| CUT' "$tmp/found" || true)
+printf '%s exhausted, %s cut\n' "$exhausted" "$cut"
+
+# Rows are found by the model's name, and keep their scenario.
+if [[ $write == yes && $status == 0 ]]; then
+    searched="Searched on $(date +%F): $how. $exhausted exhausted, $cut cut."
+    awk -v searched="$searched" '
+        function grouped(n,    rest) {
+            for (rest = ""; length(n) > 3; n = substr(n, 1, length(n) - 3)) rest = "," substr(n, length(n) - 2) rest
+            return n rest
+        }
+        NR == FNR {
+            if (split($0, cell, / \| /) == 6) {
+                sub(/^model /, "", cell[1])
+                for (i in cell) sub(/ (executions|s|searches|preemptions)$/, "", cell[i])
+                end = cell[6] == "exhausted" ? "exhausted" : "cut"
+                row[cell[1]] = cell[5] " | " cell[4] " | " grouped(cell[2]) " | " cell[3] " | " end " |"
+            }
+            next
+        }
+        /^Searched on / { $0 = searched }
+        /^\| / { split($0, cell, / \| /); name = substr(cell[1], 3); if (name in row) $0 = "| " name " | " cell[2] " | " row[name] }
+        { print }
+    ' "$tmp/found" "$root/docs/ordering.md" >"$tmp/account"
+    cp "$tmp/account" "$root/docs/ordering.md"
+fi
+exit "$status"

@@ -64,7 +64,7 @@ fn a_stopped_holder_of_the_control_lease_is_named_and_holds_up_no_message() {
             panic!("{fault}")
         };
         assert_eq!((pid, waited_ms), (holder.pid(), 40));
-        assert!(fault.to_string().contains(&format!("process {pid}:")));
+        assert!(fault.to_string().contains(&format!("recorded as {pid}:")));
     };
     let since = Instant::now();
     times_out(queue.add_group("h"));

@@ -59,7 +59,7 @@ fn a_message_that_comes_twice_is_found() {
 #[test]
 fn whoever_is_blocked_is_found() {
     is_found("keep-producer", CLAIM, "a new producer: ");
-    is_found("keep-control", ALONE, "has been in the middle");
+    is_found("keep-control", ALONE, "has been in the middle of a control operation");
     is_found("hold", CLAIM, "are live, and");
     is_found("lose-group", ALONE, "a new producer: there is room for");
 }

@@ -389,7 +389,7 @@ fn making() -> Vec<Operation> {
             with: &[Reader],
             victim: |stage| {
                 let queue = stage.open()?;
-                operation(stage, || queue.remove_group("work").map_err(text))
+                operation(stage, || queue.remove_group("work", true).map_err(text))
             },
             judge: |scene| {
                 let there = scene.image()?.groups().iter().any(|group| group.name == "work");
@@ -403,7 +403,7 @@ fn making() -> Vec<Operation> {
         Operation {
             name: "remove a queue",
             prepare: little,
-            victim: |stage| operation(stage, || slipring::remove(stage.queue, false).map_err(text)),
+            victim: |stage| operation(stage, || slipring::remove(stage.queue, true).map_err(text)),
             judge: |scene| match shm::file_of(scene.stage.queue) {
                 Some(_) if scene.is_done() => Err("the queue is there still".to_owned()),
                 Some(_) => scene.settle(),
