@@ -177,3 +177,9 @@ struct Readme;
 #[cfg(slipring_loom)]
 #[path = "../tests/loom/mod.rs"]
 mod models;
+
+// The same code under Miri, and as races of threads.
+#[cfg(test)]
+#[cfg(not(slipring_loom))]
+#[path = "../tests/miri/mod.rs"]
+mod interleaved;

@@ -1,0 +1,198 @@
+//! The ring's code as it ships, between threads that stand for processes: no stand-in but for the kernel.
+//!
+//! As ordinary tests they are races of threads. Under Miri each seed is another interleaving in which loads find old
+//! values wherever their orders allow it, and a payload that is read in place while it is written is an error:
+//!
+//!     MIRIFLAGS='-Zmiri-many-seeds=0..32 -Zmiri-preemption-rate=0.1' cargo +nightly miri test --lib -- interleaved
+//!
+//! Loom looks at all executions of small models; this looks at some of longer ones, with another model of memory. See
+//! docs/ordering.md.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
+mod heap;
+
+use std::thread::{scope, yield_now};
+
+use heap::{PAYLOAD, Process, Segment, check};
+
+use crate::layout::{Mode, lease_byte};
+use crate::ring::claim::Member;
+use crate::ring::close;
+use crate::ring::compete::{Competitor, Took};
+use crate::ring::control;
+use crate::ring::lease::give_back;
+use crate::ring::observe::{Seen, Watcher};
+
+/// Messages of a test: enough to go around the ring a few times.
+const MESSAGES: u64 = if cfg!(miri) { 12 } else { 3000 };
+
+/// Sends all there is to send, and closes the queue.
+fn send_all(segment: &Segment) {
+    let process = Process::new(segment);
+    let mut publisher = process.produce();
+    while publisher.tail() < segment.messages() {
+        process.send(&mut publisher);
+    }
+    close::close(process.view(), publisher.tail());
+}
+
+/// Takes up to two messages at a time until it is told that the queue is over.
+fn read_all(process: &Process, member: &mut Member) {
+    loop {
+        if let Some(mut claim) = member.claim(process.view(), 2).unwrap() {
+            process.read(&claim);
+            let end = claim.end;
+            process.note(&claim);
+            member.ack(process.view(), &mut claim, end);
+        } else if let Some(end) = close::over_at(process.view(), member.group) {
+            assert_eq!(end, member.head(), "told so beside messages");
+            return;
+        } else {
+            yield_now();
+        }
+    }
+}
+
+/// Publication, ack, gate, closing (P1, P2, P3, P9).
+#[test]
+fn a_lone_consumer_gets_whole_messages_in_order() {
+    let segment = Segment::new(4, 1, MESSAGES);
+    Process::new(&segment).make(Mode::Exclusive);
+    scope(|scope| {
+        scope.spawn(|| send_all(&segment));
+        scope.spawn(|| {
+            let process = Process::new(&segment);
+            let record = control::take_record(process.view(), &process, 0, 0).unwrap().unwrap();
+            let mut member = Member::resume(process.view(), 0, record);
+            read_all(&process, &mut member);
+            assert_eq!(member.head(), MESSAGES);
+        });
+    });
+    assert!(segment.is_done());
+}
+
+/// The announced limit against the new group's head (P5, P8).
+#[test]
+fn a_group_that_joins_beside_the_producer_gets_all_from_its_start_on() {
+    let segment = Segment::new(4, 1, MESSAGES);
+    scope(|scope| {
+        scope.spawn(|| send_all(&segment));
+        scope.spawn(|| {
+            let process = Process::new(&segment);
+            let start = process.make(Mode::Exclusive);
+            let record = control::take_record(process.view(), &process, 0, 0).unwrap().unwrap();
+            let mut member = Member::resume(process.view(), 0, record);
+            assert_eq!(member.head(), start);
+            read_all(&process, &mut member);
+            assert_eq!(member.head(), MESSAGES);
+        });
+    });
+}
+
+/// A member; `dies` with its first claim.
+fn compete(segment: &Segment, dies: bool) {
+    let process = Process::new(segment);
+    let view = process.view();
+    let record =
+        process.controlled(|| control::take_record(view, &process, 0, 0).unwrap().unwrap());
+    let mut member = Competitor::enter(view, 0, record).unwrap();
+    while !segment.is_done() {
+        match member.claim(view, 2).unwrap() {
+            Took::Claim(mut claim) => {
+                process.read(&claim);
+                if dies {
+                    return;
+                }
+                let end = claim.end;
+                process.note(&claim);
+                member.ack(view, &process, &mut claim, end);
+            }
+            Took::Empty if member.adopt(view, &process).unwrap() => {}
+            Took::Empty | Took::Contended => yield_now(),
+        }
+    }
+}
+
+/// Claims, their acks and the gate, and what a dead member held (C1, C2, P7).
+#[test]
+fn each_message_goes_to_one_member_and_a_dead_ones_to_another() {
+    let segment = Segment::new(4, 3, MESSAGES);
+    Process::new(&segment).make(Mode::Shared);
+    scope(|scope| {
+        scope.spawn(|| send_all(&segment));
+        for dies in [true, false, false] {
+            let segment = &segment;
+            scope.spawn(move || compete(segment, dies));
+        }
+    });
+    assert!(segment.is_done());
+}
+
+/// What the last holder of a role did comes with its lease (P3, P7).
+#[test]
+fn roles_change_hands() {
+    let segment = Segment::new(4, 1, MESSAGES);
+    Process::new(&segment).make(Mode::Exclusive);
+    let produces = || {
+        let process = Process::new(&segment);
+        loop {
+            let mut publisher = process.produce();
+            if publisher.tail() == MESSAGES {
+                return;
+            }
+            process.send(&mut publisher);
+            give_back(&process, lease_byte::PRODUCER);
+            yield_now();
+        }
+    };
+    let consumes = || {
+        let process = Process::new(&segment);
+        let view = process.view();
+        while !segment.is_done() {
+            let taken = process.controlled(|| control::take_record(view, &process, 0, 0).unwrap());
+            if let Some(record) = taken {
+                let mut member = Member::resume(view, 0, record);
+                if let Some(mut claim) = member.claim(view, 1).unwrap() {
+                    process.read(&claim);
+                    let end = claim.end;
+                    process.note(&claim);
+                    member.ack(view, &mut claim, end);
+                }
+                process.controlled(|| control::leave(view, &process, record, None));
+            }
+            yield_now();
+        }
+    };
+    scope(|scope| {
+        scope.spawn(produces);
+        scope.spawn(produces);
+        scope.spawn(consumes);
+        scope.spawn(consumes);
+    });
+}
+
+/// A message that is overwritten under an observer's hands is none (P4).
+#[test]
+fn an_observer_sees_whole_messages_or_counts_them() {
+    let segment = Segment::new(2, 1, MESSAGES);
+    scope(|scope| {
+        scope.spawn(|| send_all(&segment));
+        scope.spawn(|| {
+            let process = Process::new(&segment);
+            let (mut watcher, mut counted) = (Watcher::at(0), 0);
+            let mut bytes = [0; PAYLOAD];
+            while watcher.next() < MESSAGES {
+                counted += match watcher.read(process.view(), &mut bytes) {
+                    Seen::Message { seq, meta, missed } => {
+                        check(seq, meta, &bytes);
+                        missed + 1
+                    }
+                    Seen::Nothing { missed } => missed,
+                };
+                assert_eq!(counted, watcher.next(), "miscounted");
+                yield_now();
+            }
+        });
+    });
+}
