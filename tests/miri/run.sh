@@ -7,8 +7,8 @@ cd "$(dirname "$0")/../.."
 
 cargo +nightly miri --version >/dev/null 2>&1 || { echo "no Miri in this toolchain: nothing ran"; exit 0; }
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target/miri}
-# Without isolation: proptest looks for failures that it kept.
-MIRIFLAGS='-Zmiri-disable-isolation' cargo +nightly miri test --quiet --lib -- \
+# Without isolation: proptest reads how many cases it is to try, and looks for failures that it kept.
+PROPTEST_CASES=8 MIRIFLAGS='-Zmiri-disable-isolation' cargo +nightly miri test --quiet --lib -- \
     layout:: letter:: message:: ring:: segment::name:: seq::
 MIRIFLAGS="-Zmiri-preemption-rate=0.1 -Zmiri-many-seeds=0..${1:-8} -Zmiri-env-forward=SLIPRING_MUTANT" \
     cargo +nightly miri test --quiet --lib -- interleaved::
