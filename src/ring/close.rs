@@ -92,7 +92,8 @@ pub(crate) fn over_at(view: &View, group: u8) -> Option<u64> {
 /// Whether `group` has acked everything below `seq`.
 #[cfg(not(slipring_loom))]
 pub(crate) fn has_acked(view: &View, group: u8, seq: u64) -> bool {
-    head(view, group) >= seq && !holds_below(view, group, seq)
+    head(view, group) >= seq
+        && mutant!(!holds_below(view, group, seq), "acked-without-the-records", true)
 }
 
 fn head(view: &View, group: u8) -> u64 {

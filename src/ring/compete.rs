@@ -221,7 +221,8 @@ impl Competitor {
     /// Takes back a PENDING whose exchange failed: it would hold the gate down.
     fn withdraw(&self, view: &View, tried: Option<u64>) {
         if let Some(seq) = mutant!(tried, "withdraw-left-out", None) {
-            let idle = Start::idle(seq, self.group);
+            let tag = mutant!(self.group, "withdraw-takes-the-tag", self.group ^ 1);
+            let idle = Start::idle(seq, tag);
             // Release. pair C2.
             let me = &view.record(self.record).claim;
             me.start.store(idle.pack(), order!(Release, "withdraw-relaxed"));

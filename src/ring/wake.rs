@@ -205,7 +205,8 @@ fn rouse_space(view: &View, highest: u64) {
     // in `waits` may have been one for the compiler.
     step!(fence(Ordering::SeqCst), "scan-without-fence");
     // Without any group there is room for all.
-    if gate(view, mutant!(u64::MAX, "no-group-no-room", 0)).seq >= wanted {
+    let reached = gate(view, mutant!(u64::MAX, "no-group-no-room", 0)).seq;
+    if mutant!(reached >= wanted, "room-must-be-more", reached > wanted) {
         rouse(&space.word);
     }
 }
@@ -221,7 +222,8 @@ pub(crate) fn starving(view: &View) {
     }
     // Acquire. pair P3. An old one says that there is room where there is none.
     let tail = words.tail.load(Ordering::Acquire);
-    if gate(view, u64::MAX).seq.saturating_add(view.geo().capacity) > tail {
+    let end = gate(view, u64::MAX).seq.saturating_add(view.geo().capacity);
+    if mutant!(end > tail, "starving-asks-for-two", end > tail + 1) {
         step!(rouse(&words.space.word), "starving-wakes-nobody");
     }
 }

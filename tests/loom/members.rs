@@ -458,6 +458,8 @@ impl Worker {
         let Worker { process, member, .. } = self;
         assert_eq!(process.leases(), 1, "what was adopted is given back");
         process.segment.account.settle(member.group, tail);
+        let tag = control::start_of(process.view(), member.record).group;
+        assert_eq!(tag, member.group, "nobody can tell whose the record of a live member is");
         let gate = gate(process.view(), tail).seq;
         assert_eq!(gate, tail, "all is acked, and the producer is held");
     }
