@@ -96,6 +96,28 @@ fn the_latest_message_is_had_without_those_before_it() {
 }
 
 #[test]
+fn a_closed_queue_is_over_though_its_newest_message_was_taken_back() {
+    let name = TempName::new("latest-gone");
+    let (queue, mut producer) = sent(&name, 8, 3);
+    let mut observers = [Start::Oldest, Start::Sequence(0)].map(|at| queue.observer(at).unwrap());
+    drop(producer.try_reserve(8).unwrap());
+    for observer in &mut observers {
+        assert!(observer.try_latest().unwrap().is_none(), "it is open");
+        assert_eq!(observer.missed(), 0);
+    }
+    producer.close().unwrap();
+    for observer in &mut observers {
+        assert!(matches!(observer.try_latest(), Err(RecvError::Closed { .. })));
+        assert!(matches!(observer.latest(), Err(RecvError::Closed { .. })));
+    }
+    let mut late = queue.observer(Start::Oldest).unwrap();
+    assert!(matches!(late.try_latest(), Err(RecvError::Closed { .. })));
+    // What a later producer sends is seen.
+    queue.producer().unwrap().send(b"3").unwrap();
+    assert_eq!(late.try_latest().unwrap().unwrap().sequence(), 3);
+}
+
+#[test]
 fn messages_that_the_tail_does_not_tell_of_are_seen() {
     let name = TempName::new("lagging");
     let (queue, producer) = sent(&name, 8, 20);

@@ -73,17 +73,25 @@ impl Watcher {
     /// Copies the newest message, unless this watcher is past it already. What lies between is passed over, and not
     /// counted as missed.
     pub(crate) fn read_latest(&mut self, view: &View, out: &mut [u8]) -> Seen {
+        let mut gone = self.next;
         for _ in 0..LATEST_TRIES {
             // A tail that is no sequence ends at the number that no message has.
             let end = published_end(view).unwrap_or(SEQ_NONE);
             if end <= self.next {
                 break;
             }
-            if let Look::Whole(meta) = look(view, end - 1, out) {
-                self.next = end;
-                return Seen::Message { seq: end - 1, meta, missed: 0 };
+            match look(view, end - 1, out) {
+                Look::Whole(meta) => {
+                    self.next = end;
+                    return Seen::Message { seq: end - 1, meta, missed: 0 };
+                }
+                Look::NotYet => {}
+                Look::Lapped => gone = end,
             }
         }
+        // Slots are taken back in their order: below one that is gone nothing is left. If no message comes after it,
+        // the queue may be over here.
+        self.next = self.next.max(gone);
         Seen::Nothing { missed: 0 }
     }
 
