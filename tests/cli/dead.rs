@@ -142,10 +142,34 @@ fn queues_of_letters_are_called_what_they_are() {
     }
     assert_eq!(json(&["inspect", name, "--json"])["purpose"], serde_json::Value::Null);
     let left = [
-        format!("1 dead letter of it are still there: slipring rm {} --force", &*bench.dead),
-        format!("group \"work\" are still there: slipring rm {} --force", &*bench.retry),
+        format!(
+            "1 dead letter in its queue of dead letters is still there: slipring rm {} --force",
+            &*bench.dead
+        ),
+        format!("group \"work\" is still there: slipring rm {} --force", &*bench.retry),
     ];
     run(&["rm", name]).says(0, &[&left[0], &left[1]]);
+}
+
+#[test]
+fn what_is_not_for_letters_is_not_called_so_when_its_namesake_is_removed() {
+    let bench = Bench::new("foreign", &[]);
+    for others in [&bench.dead, &bench.retry] {
+        run(&["create", others]).quietly();
+        feed(&["send", others], b"0\n1\n2\n").says(0, &["has no group"]);
+    }
+    run(&["rm", &bench.name]).quietly();
+    // The group that letters have makes it a queue for them.
+    run(&["create", &bench.name]).quietly();
+    run(&["group", "add", &bench.dead, "dead", "--from", "newest"]).quietly();
+    let empty = format!("which is empty, is still there: slipring rm {}\n", &*bench.dead);
+    let ran = run(&["rm", &bench.name]).says(0, &[&empty]);
+    assert!(!ran.err.contains(&*bench.retry), "{}", ran.err);
+    // One that was made for letters, and has lost its group.
+    let bench = Bench::new("no-group", &[]);
+    bench.reject(b"0\n");
+    run(&["group", "rm", &bench.dead, "dead", "--force"]).quietly();
+    run(&["rm", &bench.name]).says(0, &["which has no group \"dead\", is still there"]);
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn failed(name: &str, fault: RemoveError) -> Failure {
         RemoveError::Unacked { .. } => {
             let purpose = snapshot(name).ok().and_then(|look| purpose(&look));
             let mut hints: Vec<_> =
-                purpose.map(|purpose| format!("it is the {purpose}")).into_iter().collect();
+                purpose.map(|purpose| format!("its purpose: {purpose}")).into_iter().collect();
             hints.push(format!("slipring groups {name}  (says who reads for them)"));
             hints.push(format!("slipring rm {name} --force  (the messages are lost)"));
             hints
@@ -52,18 +52,26 @@ fn left_of(name: &str, left: &str) -> Option<String> {
     if group.is_none() && rest != "dead" {
         return None;
     }
-    let waiting = trust::options().snapshot(left).map_or(0, |look| look.depth());
-    let letters = count(waiting, "dead letter", "dead letters");
-    let (what, force) = match (group, waiting) {
-        (None, 0) => ("its queue of dead letters, which is empty, is still there".to_owned(), ""),
-        (None, _) => (format!("{letters} of it are still there"), " --force"),
-        (Some(group), 0) => {
-            (format!("the retry queue of its group {group:?}, which is empty, is still there"), "")
+    let look = trust::options().snapshot(left).ok()?;
+    // Another program may have given a queue of its own such a name.
+    let reader = group.unwrap_or("dead");
+    let read = look.groups.iter().any(|found| found.name == reader);
+    if !read && purpose(&look).is_none() {
+        return None;
+    }
+    let of = match group {
+        None => "its queue of dead letters".to_owned(),
+        Some(group) => format!("the retry queue of its group {group:?}"),
+    };
+    let (what, force) = match look.depth() {
+        // Without a group nothing counts what is in it.
+        0 if !read => (format!("{of}, which has no group {reader:?}, is still there"), ""),
+        0 => (format!("{of}, which is empty, is still there"), ""),
+        waiting => {
+            let letters = count(waiting, "dead letter", "dead letters");
+            let are = if waiting == 1 { "is" } else { "are" };
+            (format!("{letters} in {of} {are} still there"), " --force")
         }
-        (Some(group), _) => (
-            format!("{letters} in the retry queue of its group {group:?} are still there"),
-            " --force",
-        ),
     };
     Some(format!("{what}: slipring rm {left}{force}"))
 }
