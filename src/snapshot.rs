@@ -121,8 +121,9 @@ pub struct MemberInfo {
     /// What it holds and has not acked, from the first sequence to the one behind the last. Always `None`
     /// in an exclusive group, whose head says it.
     pub claimed: Option<(u64, u64)>,
-    /// How often the first message of `claimed` was delivered; in an exclusive group, the message at the head. 255 means
-    /// 255 or more, 0 that nothing was delivered that is not acked.
+    /// How often the first message of `claimed` was delivered; in an exclusive group, the message at the head. 255
+    /// means 255 or more. 0 means that nothing was delivered that is not acked, or that
+    /// [`Batch::uncount`](crate::Batch::uncount) took back the only count.
     pub attempts: u8,
     /// Messages it acked since it joined.
     pub acked: u64,

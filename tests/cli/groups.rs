@@ -115,6 +115,23 @@ fn a_watcher_says_for_how_long_nothing_has_moved() {
 }
 
 #[test]
+fn what_was_delivered_and_does_not_count_is_shown_as_not_tried() {
+    let name = TempName::new("not-tried");
+    run(&["create", &name, "--shared", "work", "--group", "audit"]).quietly();
+    feed(&["send", &name], b"0\n").quietly();
+    let queue: Queue = Queue::open(&name).unwrap();
+    let mut shared = queue.consumer(Group::named("work").shared()).unwrap();
+    let mut exclusive = queue.consumer("audit").unwrap();
+    let (mut held, mut stood_at) = (shared.recv().unwrap(), exclusive.recv().unwrap());
+    held.uncount();
+    stood_at.uncount();
+    let out = run(&["groups", &name]).quietly();
+    for words in [" holds 0, not tried", " at 0, not tried"] {
+        assert!(out.contains(words), "{words:?} is not in {out}");
+    }
+}
+
+#[test]
 fn a_watcher_prints_the_table_as_often_as_it_is_told() {
     let name = TempName::new("tables");
     run(&["create", &name, "--shared", "work"]).quietly();

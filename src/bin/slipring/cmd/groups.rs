@@ -148,14 +148,19 @@ fn is_free(group: &GroupInfo, member: &MemberInfo) -> bool {
 
 fn member_line(group: &GroupInfo, member: &MemberInfo, holds: Option<&Holds>) -> String {
     let dead = if member.live { "" } else { " (dead)" };
+    let tried = match member.attempts {
+        // Its delivery does not count.
+        0 => "not tried".to_owned(),
+        n => format!("attempt {n}"),
+    };
     let what = match (member.claimed, stands_at(group, member)) {
         (Some((start, end)), _) if end - start == 1 => {
-            format!(" holds {start}, attempt {}", member.attempts)
+            format!(" holds {start}, {tried}")
         }
         (Some((start, end)), _) => {
-            format!(" holds {start} to {}, attempt {}", end - 1, member.attempts)
+            format!(" holds {start} to {}, {tried}", end - 1)
         }
-        (None, Some(head)) => format!(" at {head}, attempt {}", member.attempts),
+        (None, Some(head)) => format!(" at {head}, {tried}"),
         (None, None) => String::new(),
     };
     let time = holds.and_then(|holds| holds.unchanged(&key(group, member)));
