@@ -352,7 +352,7 @@ fn a_queue_that_was_there_tells_what_it_has_otherwise() {
             "its capacity is 64, not 128",
             "its mode is 600, not 660",
             "its group \"g\" is exclusive, not shared",
-            "its group \"h\" is missing, not exclusive",
+            "it has no group \"h\"",
         ]
     );
 }

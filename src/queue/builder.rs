@@ -74,8 +74,8 @@ impl Builder<[u8]> {
         Builder { wish, marker: PhantomData }
     }
 
-    /// Bytes of the longest message, 1 to 16 MiB (and 512 more, for envelopes of dead letters); 112 by default. A slot has 16 bytes more, rounded up
-    /// to a multiple of 64: 48 and 112 waste nothing.
+    /// Bytes of the longest message, 1 to 16 MiB (and 512 more, for envelopes of dead letters); 112 by default. A slot
+    /// has 16 bytes more, rounded up to a multiple of 64: 48 and 112 waste nothing.
     pub fn payload_size(mut self, bytes: usize) -> Builder<[u8]> {
         self.wish.payload_size = Some(bytes);
         self
@@ -276,13 +276,14 @@ impl<M: Content + ?Sized> Builder<M> {
             Difference::of("mode", permissions, wish.mode.map(octal)),
         ];
         let groups = wish.groups.iter().map(|group| {
+            let what = format!("group {:?}", group.name);
             let found = look.groups.iter().find(|found| found.name == group.name);
             let found = match found.map(|found| found.mode) {
                 Some(Some(mode)) => mode.to_string(),
                 Some(None) => "of a kind that this program does not know".to_owned(),
-                None => "missing".to_owned(),
+                None => return Some(Difference::missing(&what)),
             };
-            Difference::of(format!("group {:?}", group.name), found, Some(group.mode.to_string()))
+            Difference::of(&what, found, Some(group.mode.to_string()))
         });
         Ok(shape.into_iter().chain(groups).flatten().collect())
     }

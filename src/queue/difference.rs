@@ -6,27 +6,27 @@ use std::fmt;
 /// "its capacity is 64, not 4096".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    what: String,
-    found: String,
-    asked: String,
+    text: String,
 }
 
 impl Difference {
     /// `None` if they are the same.
     pub(super) fn of<T: PartialEq + fmt::Display>(
-        what: impl Into<String>,
+        what: &str,
         found: T,
         asked: Option<T>,
     ) -> Option<Difference> {
         let asked = asked.filter(|asked| *asked != found)?;
-        let (found, asked) = (found.to_string(), asked.to_string());
-        Some(Difference { what: what.into(), found, asked })
+        Some(Difference { text: format!("its {what} is {found}, not {asked}") })
+    }
+
+    pub(super) fn missing(what: &str) -> Difference {
+        Difference { text: format!("it has no {what}") }
     }
 }
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Difference { what, found, asked } = self;
-        write!(f, "its {what} is {found}, not {asked}")
+        f.write_str(&self.text)
     }
 }
