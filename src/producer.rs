@@ -29,9 +29,9 @@ use crate::wait::{Deadline, Look};
 /// as soon as `send` returns; messages of a batch become visible one after the other.
 ///
 /// A queue that is removed, by whatever means, fails with [`SendError::Removed`] after 256 more messages at the
-/// latest, and at once where a call waits, times out or closes the queue. The error says what was sent into it since
-/// the last look. [`Producer::check_removed`] looks when the program wants to be sure. A queue that is renamed has
-/// not been removed.
+/// latest (a reservation of more than 256 is published whole), and at once where a call waits, times out or closes the
+/// queue. The error says what was sent into it since the last look. [`Producer::check_removed`] looks when the program
+/// wants to be sure. A queue that is renamed has not been removed.
 ///
 /// When a producer is killed, the next one goes on in the same queue: what was published stays, a
 /// message that was only half written never existed.
@@ -52,7 +52,7 @@ pub struct Producer<M: Content + ?Sized = [u8]> {
     bound: u64,
     /// The tail at the last look that found the name.
     named: u64,
-    /// Tries since then for more room than was known.
+    /// Times the queue was full since then.
     tries: u32,
     /// The group that held the queue at the last look, and who is in it; `None` since there was room.
     last_full: Option<(Option<u8>, Holdup)>,
@@ -493,7 +493,7 @@ impl<M: Content + ?Sized> Drop for Producer<M> {
 const PAUSE_MIN: Duration = Duration::from_micros(100);
 const PAUSE_MAX: Duration = Duration::from_millis(10);
 
-/// Takes the producer's lease. Who waits for it holds nothing meanwhile, so it is in nobody's way.
+/// Takes the producer's lease. A producer that waits for it holds nothing meanwhile, so it is in nobody's way.
 fn take_role(
     at: &Attachment,
     timeout: Duration,

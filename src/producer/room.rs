@@ -83,7 +83,6 @@ impl<M: Content + ?Sized> Producer<M> {
             return Err(SendError::Forked { queue: self.queue() });
         }
         self.write_counters();
-        self.tries = self.tries.wrapping_add(1);
         let due = self.publisher.tail() + n > self.named + LOOK_EVERY;
         if due || look == Look::Thorough || self.tries >= TRIES {
             self.check_name()?;
@@ -102,6 +101,7 @@ impl<M: Content + ?Sized> Producer<M> {
             Err(NoRoom::Full { .. }) if self.may_reap(look)? => self.find_room(n, Look::Quick),
             Err(NoRoom::Full { group, seq }) => {
                 self.full = self.full.wrapping_add(1);
+                self.tries = self.tries.saturating_add(1);
                 let holdup = Holdup { sequence: seq, ..self.holder(group, look)? };
                 Err(SendError::Full(Full { queue: self.at.queue().clone(), holdup }))
             }
@@ -128,8 +128,8 @@ impl<M: Content + ?Sized> Producer<M> {
         Ok(ask && control::reap(&self.at.view, &self.at.leases).map_err(system)?)
     }
 
-    /// Says whoever keeps the queue full. Who of the group lives is asked again when the queue is newly
-    /// full, held by another group, or a sleep is due.
+    /// Says which group keeps the queue full. Which of its consumers live is asked again when the queue is
+    /// newly full, held by another group, or a sleep is due.
     #[inline]
     fn holder(&mut self, group: Option<u8>, look: Look) -> Result<Holdup, SendError> {
         // The same index may be another group's by now.
