@@ -262,7 +262,8 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
 
     /// Gives the messages that are not acked yet back to the group: another member gets them without
     /// waiting for this one's death. They count as delivered, worked on or not, unless [`Batch::uncount`] was
-    /// called; those that were acked behind one that was not come again, too. In an exclusive group they come again to this consumer.
+    /// called. Those that were acked after one that was not come again, too. In an exclusive group they come again to
+    /// this consumer.
     ///
     /// # Errors
     /// If there is no free consumer record to go on with, or the control lease cannot be had in time;

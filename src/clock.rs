@@ -7,9 +7,9 @@ use nix::time::{ClockId, clock_gettime};
 ///
 /// The clock starts near the boot of the machine, never goes back, is no time of day, and stands still while the
 /// machine is suspended. It is one for all processes of a host, except in a time namespace of their own
-/// (time_namespaces(7), `unshare --time`), where it may be shifted; containers have one only if asked for. A stamp means nothing on
-/// another host or after a reboot. It makes no system call where the vDSO has the clock, as on all common machines. 0 if the kernel
-/// refuses to read it, which no released Linux does.
+/// (time_namespaces(7), `unshare --time`), where it may be shifted; containers have one only if asked for. A stamp
+/// means nothing on another host or after a reboot. It makes no system call where the vDSO has the clock, as on all
+/// common machines. 0 if the kernel refuses to read it, which no released Linux does.
 ///
 /// [`Instant`](std::time::Instant) reads the same clock, but cannot be sent, and promises nothing between processes.
 ///

@@ -102,9 +102,9 @@ impl Group {
     }
 
     /// Deliveries, 1 to 254, after which a message that was never acked becomes a dead letter; 0 and 255
-    /// for no limit. A message counts as delivered once its batch was received, whether anybody has worked on it
-    /// or not; what comes again comes alone. By default 5 in a shared group and no limit in an exclusive one. Kept in the queue: a
-    /// group that exists keeps its own.
+    /// for no limit. A message counts as delivered once its batch was received, worked on or not, unless
+    /// [`Batch::uncount`](crate::Batch::uncount) takes the count back; what comes again comes alone. By default 5 in
+    /// a shared group and no limit in an exclusive one. Kept in the queue: a group that exists keeps its own.
     pub fn max_attempts(self, attempts: u8) -> Group {
         Group { max_attempts: Some(attempts), ..self }
     }

@@ -162,7 +162,8 @@ impl Full {
         &pids[..usize::from(*holders).min(Holdup::PIDS)]
     }
 
-    /// How many live consumers the group had then, with those that hold nothing.
+    /// How many live consumers the group had then, with those that hold nothing. One that works off what another
+    /// held when it died counts for that one, too.
     pub fn consumers(&self) -> usize {
         self.holdup.live.into()
     }

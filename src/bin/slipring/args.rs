@@ -16,12 +16,12 @@ pub(crate) use dead::*;
 pub(crate) use exec::ExecArgs;
 pub(crate) use waiting::{WaitArg, WakeArg};
 
-const EXIT_CODES: &str = "Exit codes: 0 done, or the queue is closed, 1 failed, 2 wrong usage, 3 timed out (--timeout); \
-after Ctrl-C or SIGTERM 130 or 143, as in a shell.";
+const EXIT_CODES: &str = "Exit codes: 0 done, or the queue is closed, 1 failed, 2 wrong usage, 3 timed out \
+(--timeout); after Ctrl-C or SIGTERM 130 or 143, as in a shell.";
 
-const FIGURES: &str = "depth: messages that a group has not acked. span: slots from the oldest of them up to the tail; in a \
-shared group it may be more, because one message that a consumer holds keeps the slots after it. The producer waits when \
-the span of a group is the capacity. For a queue, both are those of its worst group.";
+const FIGURES: &str = "depth: messages that a group has not acked. span: slots from the oldest of them up to the tail; \
+in a shared group it may be more, because one message that a consumer holds keeps the slots after it. The producer \
+waits when the span of a group is the capacity. For a queue, both are those of its worst group.";
 
 const WHOLE: &str = "Into a pipe that others write to as well, a message of up to 4096 bytes (as it is \
 printed) goes out whole; what others write may come into the middle of a longer one.";
@@ -97,7 +97,12 @@ pub(crate) struct CreateArgs {
     #[arg(long = "shared", value_name = "G")]
     pub(crate) shared: Vec<String>,
     /// Sequence of the first message, 0 to 2^56 - 2: for a queue that goes on where another one ended
-    #[arg(long, value_name = "SEQUENCE", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..(1 << 56) - 1))]
+    #[arg(
+        long,
+        value_name = "SEQUENCE",
+        default_value_t = 0,
+        value_parser = clap::value_parser!(u64).range(..(1 << 56) - 1)
+    )]
     pub(crate) base: u64,
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
@@ -381,7 +386,12 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
     /// Messages per second of the paced phase, 1 to 1000000
-    #[arg(long, value_name = "PER_SECOND", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(
+        long,
+        value_name = "PER_SECOND",
+        default_value_t = 5000,
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000)
+    )]
     pub(crate) rate: u64,
     /// Seconds of the paced phase, 0 to 86400
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]

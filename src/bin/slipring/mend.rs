@@ -37,7 +37,7 @@ pub(crate) fn half(file: &File, half: u64, end: Option<u64>) -> String {
 /// Says whether it was done.
 fn cut_off(mut file: &File, start: u64, end: u64) -> io::Result<bool> {
     let flags = OFlag::from_bits_retain(fcntl(file, FcntlArg::F_GETFL)?);
-    // Who appends expects others to append as well: without a lease their lines could be cut off.
+    // A program that appends expects others to append as well: without a lease their lines could be cut off.
     let shared = flags.contains(OFlag::O_APPEND);
     if shared && !lease(file, libc::F_WRLCK) {
         return Ok(false);

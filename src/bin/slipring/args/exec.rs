@@ -41,7 +41,13 @@ pub(crate) struct ExecArgs {
     pub(crate) command: Option<String>,
     /// Commands that --exec runs at once, 1 to 255; more than 1 needs --shared. Each takes the place of a
     /// consumer, of which a queue has 64 unless it was made with more or fewer
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "command", value_parser = clap::value_parser!(u8).range(1..))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        requires = "command",
+        value_parser = clap::value_parser!(u8).range(1..)
+    )]
     pub(crate) jobs: u8,
     /// Time until --exec tries a message again; doubled with each attempt, at most an hour
     #[arg(long, value_name = "SECONDS", default_value = "1", requires = "command", value_parser = seconds)]
