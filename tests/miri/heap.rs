@@ -25,6 +25,8 @@ pub(super) struct Segment {
     leases: Vec<AtomicU64>,
     /// How often each message was acked.
     acks: Vec<AtomicU64>,
+    /// 1 once a role has failed: the others would wait for it for ever.
+    failed: AtomicU64,
 }
 
 // SAFETY: the base is used in `drop` alone; a view may be shared, by its own word.
@@ -42,7 +44,7 @@ impl Segment {
         let view = unsafe { View::init(base, geo, WakeMode::None) };
         let words = |n: usize| (0..n).map(|_| AtomicU64::new(0)).collect();
         let (leases, acks) = (words(records + 2), words(messages as usize));
-        Segment { base, layout, view, leases, acks }
+        Segment { base, layout, view, leases, acks, failed: AtomicU64::new(0) }
     }
 
     fn lease(&self, byte: u64) -> &AtomicU64 {
@@ -52,6 +54,12 @@ impl Segment {
             lease_byte::CONTROL => records + 1,
             record => record as usize,
         }]
+    }
+
+    /// Lets the others go on. Brings nothing of what they do.
+    pub(super) fn pause(&self) {
+        assert_eq!(self.failed.load(Ordering::Relaxed), 0, "another role failed");
+        std::thread::yield_now();
     }
 
     pub(super) fn messages(&self) -> u64 {
@@ -89,7 +97,7 @@ impl<'s> Process<'s> {
     /// Waits for a lease.
     pub(super) fn wait_for(&self, byte: u64) {
         while !try_take(self, byte).unwrap() {
-            std::thread::yield_now();
+            self.segment.pause();
         }
     }
 
@@ -121,7 +129,7 @@ impl<'s> Process<'s> {
     /// Sends one message, when there is room.
     pub(super) fn send(&self, publisher: &mut Publisher) {
         while publisher.room(self.view(), 1).is_err() {
-            std::thread::yield_now();
+            self.segment.pause();
         }
         let meta = Meta { len: PAYLOAD, kind: publisher.tail() as u32 };
         publisher.fill(self.view(), 0, meta, &content(publisher.tail()));
@@ -151,6 +159,9 @@ impl<'s> Process<'s> {
 impl Drop for Process<'_> {
     /// The kernel frees the locks of a dead process, after all that it stored.
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.segment.failed.store(1, Ordering::Relaxed);
+        }
         for byte in self.held.take() {
             self.segment.lease(byte).store(0, Ordering::Release);
         }

@@ -12,7 +12,7 @@
 
 mod heap;
 
-use std::thread::{scope, yield_now};
+use std::thread::scope;
 
 use heap::{PAYLOAD, Process, Segment, check};
 
@@ -49,7 +49,7 @@ fn read_all(process: &Process, member: &mut Member) {
             assert_eq!(end, member.head(), "told so beside messages");
             return;
         } else {
-            yield_now();
+            process.segment.pause();
         }
     }
 }
@@ -109,7 +109,7 @@ fn compete(segment: &Segment, dies: bool) {
                 member.ack(view, &process, &mut claim, end);
             }
             Took::Empty if member.adopt(view, &process).unwrap() => {}
-            Took::Empty | Took::Contended => yield_now(),
+            Took::Empty | Took::Contended => process.segment.pause(),
         }
     }
 }
@@ -143,7 +143,7 @@ fn roles_change_hands() {
             }
             process.send(&mut publisher);
             give_back(&process, lease_byte::PRODUCER);
-            yield_now();
+            process.segment.pause();
         }
     };
     let consumes = || {
@@ -161,7 +161,7 @@ fn roles_change_hands() {
                 }
                 process.controlled(|| control::leave(view, &process, record, None));
             }
-            yield_now();
+            process.segment.pause();
         }
     };
     scope(|scope| {
@@ -191,7 +191,7 @@ fn an_observer_sees_whole_messages_or_counts_them() {
                     Seen::Nothing { missed } => missed,
                 };
                 assert_eq!(counted, watcher.next(), "miscounted");
-                yield_now();
+                process.segment.pause();
             }
         });
     });
