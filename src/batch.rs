@@ -249,7 +249,8 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     /// to stop, say, or something that the work needs is not there. They are still lent. If they are then dropped
     /// without an ack, or released, or this process dies, the first of them comes again with as many attempts as now,
     /// and so it may any number of times. Of a batch the others keep the one delivery that they had: they come
-    /// again one by one, each with a count of its own.
+    /// again one by one, each with a count of its own. With a [limit](crate::Group::max_attempts) of 1 that one delivery
+    /// was their last, and they are given up untried: take single messages there, not batches.
     ///
     /// At 255 attempts, which stand for any number above, nothing is taken back.
     #[cold]

@@ -1,5 +1,6 @@
 //! Dead letters: looked at, thrown away, sent again.
 
+use nix::sys::signal::Signal;
 use slipring::{Consumer, DeadLetter, Group, Queue};
 
 use super::common::TempName;
@@ -295,4 +296,30 @@ fn a_full_dead_letter_queue_ends_a_receiver_with_what_helps() {
         std::thread::yield_now();
     }
     receiver.kill();
+}
+
+#[test]
+fn what_a_receiver_did_not_write_is_no_attempt_even_if_it_has_one_only() {
+    let name = TempName::new("single-attempt");
+    let _dead = TempName::exactly(format!("{}.dead", &*name));
+    run(&["create", &name, "--shared", "w", "--max-attempts", "1"]).quietly();
+    // More than pipes hold.
+    let lines: String = (0..3000).map(|n| format!("{n:0100}\n")).collect();
+    feed(&["send", &name], lines.as_bytes()).quietly();
+    let recv = ["recv", &name, "--group", "w", "--shared"];
+    let mut reader = Running::start(&recv);
+    reader.lines(1);
+    reader.close_output();
+    reader.finish().quietly();
+    // Nobody reads when it is stopped.
+    let mut reader = Running::start(&recv);
+    reader.lines(1);
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    reader.signal(Signal::SIGTERM);
+    reader.finish().says(143, &["received"]);
+    let figure = |what: &str| json(&["groups", &name, "--json"])[0][what].as_u64().unwrap();
+    let left = figure("depth");
+    let ran = run(&[&recv[..], &["--timeout", "0.3"]].concat()).says(3, &[]);
+    assert_eq!((ran.out.lines().count() as u64, ran.err.contains("given up")), (left, false));
+    assert_eq!((left > 0, figure("depth"), figure("dead_lettered")), (true, 0, 0));
 }

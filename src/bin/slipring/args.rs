@@ -221,7 +221,7 @@ pub(crate) struct RecvArgs {
     /// ack before it died goes to another
     #[arg(long)]
     pub(crate) shared: bool,
-    /// Most messages to take, write and ack at once, 1 to 65536
+    /// Most messages to take, write and ack at once, 1 to 65536; one where a message has a single attempt
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub(crate) batch: u64,
     /// End after N messages [default: when the queue is closed]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use slipring::{Batch, Consumer, Group, Reason, RecvError, Snapshot};
+use slipring::{Batch, Consumer, Group, Queue, Reason, RecvError, Snapshot};
 
 use super::{dead, exec, peek};
 use crate::args::RecvArgs;
@@ -32,7 +32,9 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
         note(&buried(letter.sequence, letter.attempts, letter.reason));
     });
     explain_start(args, &consumer);
-    let outcome = receive(&mut consumer, args, &stop, &mut output, &mut totals);
+    // What is lent in a batch has been delivered, written or not, and may have no attempt left.
+    let batch = if max_attempts(&queue, args)? == 1 { 1 } else { args.batch };
+    let outcome = receive(&mut consumer, args, batch, &stop, &mut output, &mut totals);
     // What comes now under that name, nobody receives.
     let outcome = outcome.and_then(|()| Ok(consumer.check_removed()?));
     totals.close(outcome.and_then(|()| output.close()), args.verbose)
@@ -42,6 +44,13 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
 pub(super) fn group(args: &RecvArgs) -> Group {
     let group = Group::named(&args.group).start(args.from.unwrap_or_default());
     args.policy.apply(if args.shared { group.shared() } else { group })
+}
+
+/// Attempts that a message has in the group, which exists by now; 0 = no limit.
+pub(super) fn max_attempts(queue: &Queue, args: &RecvArgs) -> Result<u8, Failure> {
+    let groups = queue.snapshot()?.groups;
+    let group = groups.iter().find(|group| group.name == args.group);
+    Ok(group.map_or(0, |group| group.max_attempts))
 }
 
 pub(super) fn wait_as_asked(consumer: &mut Consumer, args: &RecvArgs) {
@@ -91,6 +100,7 @@ pub(super) fn buried(sequence: u64, attempts: u8, reason: Reason) -> String {
 fn receive(
     consumer: &mut Consumer,
     args: &RecvArgs,
+    batch: u64,
     stop: &Stop,
     output: &mut Output,
     totals: &mut Totals,
@@ -100,7 +110,7 @@ fn receive(
     let mut patience = Patience::new(args.timeout);
     while left > 0 {
         stop.check()?;
-        let max = args.batch.min(left) as usize;
+        let max = batch.min(left) as usize;
         let mut batch = match consumer.batch_timeout(max, patience.slice()) {
             Ok(batch) => batch,
             Err(RecvError::Timeout { .. }) => {
