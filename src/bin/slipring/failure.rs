@@ -55,7 +55,8 @@ impl Failure {
 /// A line for the person at the terminal. If nobody can be told, that is no reason to stop.
 pub(crate) fn note(line: &str) {
     use io::Write;
-    let _ = writeln!(io::stderr(), "{line}");
+    // In one write: between two, another process may write to the same place.
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// The error of a call about the queue `name`, with the command that helps.
