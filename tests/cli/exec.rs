@@ -18,10 +18,14 @@ struct Work {
 
 impl Work {
     fn of(what: &str, lines: &str) -> Work {
+        Work::with(what, lines, &[])
+    }
+
+    fn with(what: &str, lines: &str, options: &[&str]) -> Work {
         let name = TempName::new(what);
         let other = |suffix| TempName::exactly(format!("{}.{suffix}", &*name));
         let _others = [other("dead"), other("w.retry")];
-        run(&["create", &name, "--shared", "w"]).quietly();
+        run(&[&["create", &name, "--shared", "w"], options].concat()).quietly();
         feed(&["send", &name, "--kind", "7"], lines.as_bytes()).quietly();
         Work { name, _others }
     }
@@ -41,9 +45,14 @@ impl Work {
 
     /// Messages that are not done.
     fn depth(&self) -> u64 {
+        self.figure("depth")
+    }
+
+    /// What is shown of the group under this name.
+    fn figure(&self, name: &str) -> u64 {
         let groups = run(&["groups", &self.name, "--json"]).quietly();
         let groups: serde_json::Value = serde_json::from_str(&groups).unwrap();
-        groups[0]["depth"].as_u64().unwrap()
+        groups[0][name].as_u64().unwrap()
     }
 
     fn dead_letters(&self) -> DeadLetters {
@@ -219,6 +228,22 @@ fn a_second_signal_ends_the_worker_and_not_its_command() {
     while !done.exists() {
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn who_stops_a_worker_that_has_failed_is_told_what_it_waits_for() {
+    let work = Work::of("exec-stop-failed", "waits\nbad\nbad\n");
+    let dead = format!("{}.dead", &*work.name);
+    run(&["create", &dead, "--capacity", "1", "--payload", "500", "--group", "dead"]).quietly();
+    let dir = TempDir::new(&work.name);
+    let command = format!("[ $(cat) = waits ] || exit 65; {}", until(&dir.join("go")));
+    let mut worker = work.start(&command, &["--jobs", "2"]);
+    worker.wait_for("waiting for 1 command; no more is taken");
+    worker.signal(Signal::SIGTERM);
+    worker.wait_for("waiting for 1 command; again to end at once");
+    touch(&dir.join("go"));
+    let ran = worker.finish().says(1, &["done 1,", "is full"]);
+    assert!(!ran.err.contains("waiting"), "{}", ran.err);
 }
 
 #[test]

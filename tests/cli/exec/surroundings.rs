@@ -258,9 +258,10 @@ fn totals_are_told_however_it_ends() {
     work.run(&removes, &[]).says(1, &["done 1,", "removed"]);
 }
 
-#[test]
-fn a_message_that_kills_its_workers_takes_none_along() {
-    let work = Work::of("exec-poison", "good\nbad\ngood\n");
+/// Three messages of which the second kills its worker, which the others would survive.
+fn kills_its_workers(what: &str, limit: u8) {
+    let limited = ["--max-attempts", &limit.to_string()];
+    let work = Work::with(what, "good\nbad\ngood\n", &limited);
     let dir = TempDir::new(&work.name);
     // Those beside it need longer than it does, and end with their worker.
     let good = format!(
@@ -276,6 +277,32 @@ fn a_message_that_kills_its_workers_takes_none_along() {
             break;
         }
     }
-    assert_eq!(work.letters(), [(1, 5, Reason::MaxAttempts)]);
+    assert_eq!(work.letters(), [(1, limit, Reason::MaxAttempts)]);
     assert!(dir.join("0").exists() && dir.join("2").exists());
+}
+
+#[test]
+fn a_message_that_kills_its_workers_takes_none_along() {
+    kills_its_workers("exec-poison", 5);
+    kills_its_workers("exec-poison-twice", 2);
+}
+
+#[test]
+fn a_suspect_that_waits_for_another_is_not_delivered_meanwhile() {
+    let work = Work::with("exec-suspects", "a\nb\n", &["--max-attempts", "2"]);
+    let queue: Queue = Queue::open(&work.name).unwrap();
+    // As if two had died with one each.
+    let join = || queue.consumer(Group::named("w").shared()).unwrap();
+    let (mut one, mut two) = (join(), join());
+    drop((one.recv().unwrap(), two.recv().unwrap()));
+    drop((one, two));
+    let dir = TempDir::new(&work.name);
+    let command = format!("echo; {}", until(&dir.join("go")));
+    let mut worker = work.start(&command, &["--jobs", "2", "--count", "2", "--verbose"]);
+    worker.lines(1);
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    touch(&dir.join("go"));
+    worker.finish().says(0, &["done 2, retried 0"]);
+    // Once each, and again when the other was done.
+    assert_eq!((work.figure("redelivered"), work.has_letters()), (3, false));
 }

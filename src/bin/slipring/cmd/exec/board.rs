@@ -18,6 +18,8 @@ pub(super) struct Board {
     since: Instant,
     /// Why to take no more.
     pub(super) end: Option<Failure>,
+    /// Whether the one who stopped this worker knows what it waits for.
+    told_stop: bool,
     /// The queue is closed and worked off.
     pub(super) closed: bool,
     pub(super) done: u64,
@@ -34,6 +36,7 @@ impl Board {
             running: 0,
             since: Instant::now(),
             end: None,
+            told_stop: false,
             closed: false,
             done: 0,
             retried: 0,
@@ -48,9 +51,7 @@ impl Board {
 
     /// The first reason to end is the one that is told. Says what is still waited for.
     pub(super) fn end(&mut self, failure: Failure) {
-        if self.is_over() {
-            return;
-        }
+        let over = self.is_over();
         let (commands, them) = match self.running {
             1 => ("command", "it"),
             _ => ("commands", "them"),
@@ -59,12 +60,18 @@ impl Board {
         match &failure {
             _ if self.running == 0 => {}
             Failure::Closed => {}
+            Failure::Stopped(_) if self.told_stop => {}
+            // Also after another reason: a person has asked.
             Failure::Stopped(_) => {
-                note(&format!("{waits}; again to end at once, and leave {them}"))
+                note(&format!("{waits}; again to end at once, and leave {them}"));
+                self.told_stop = true;
             }
+            _ if over => {}
             _ => note(&format!("{waits}; no more is taken")),
         }
-        self.end = Some(failure);
+        if !over {
+            self.end = Some(failure);
+        }
     }
 
     /// Counts a message that was taken, if there may be one more.

@@ -18,7 +18,8 @@ use slipring::{Consumer, Queue, Reason, Received, RecvError, RejectError};
 
 use super::dead;
 use super::recv::{
-    at_the_end, buried as buried_note, explain_closed, explain_start, group, wait_as_asked,
+    at_the_end, buried as buried_note, explain_closed, explain_start, group, max_attempts,
+    wait_as_asked,
 };
 use crate::args::RecvArgs;
 use crate::failure::{Failure, io_failed, note};
@@ -34,7 +35,7 @@ const REFUSED_DELAY: Duration = Duration::from_millis(100);
 const REFUSED_DELAY_MAX: Duration = Duration::from_secs(5);
 const REFUSED_FOR: Duration = Duration::from_secs(60);
 /// Attempts from which on a message is suspected to end its worker, if it did not come back from a command that
-/// failed.
+/// failed. If the group allows fewer, its last one.
 const SUSPECT: u8 = 3;
 
 pub(super) fn run(args: &RecvArgs, command: &str) -> Result<(), Failure> {
@@ -57,7 +58,7 @@ pub(super) fn run(args: &RecvArgs, command: &str) -> Result<(), Failure> {
     if let Some(first) = jobs.first() {
         explain_start(args, &first.consumer);
     }
-    let worker = Worker::new(args, command, stop);
+    let worker = Worker::new(args, command, stop, max_attempts(&queue, args)?);
     thread::scope(|scope| {
         for job in jobs {
             let job = || worker.job(job);
@@ -120,6 +121,8 @@ struct Worker<'a> {
     stop: Stop,
     began: Instant,
     turn: Mutex<()>,
+    /// Attempts from which on a message is a suspect.
+    suspect_from: u8,
     /// Held by the job that works on a suspect.
     suspect: Mutex<()>,
     board: Mutex<Board>,
@@ -140,10 +143,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl<'a> Worker<'a> {
-    fn new(args: &'a RecvArgs, command: &'a str, stop: Stop) -> Worker<'a> {
+    fn new(args: &'a RecvArgs, command: &'a str, stop: Stop, limit: u8) -> Worker<'a> {
+        // With a single attempt nothing comes back.
+        let suspect_from = if limit > 1 { limit.min(SUSPECT) } else { SUSPECT };
         let (turn, suspect) = (Mutex::new(()), Mutex::new(()));
         let (began, board) = (Instant::now(), Mutex::new(Board::new(args.count)));
-        Worker { args, command, stop, began, turn, suspect, board }
+        Worker { args, command, stop, began, turn, suspect_from, suspect, board }
     }
 
     fn job(&self, mut job: Job) {
@@ -193,7 +198,7 @@ impl<'a> Worker<'a> {
                 Err(fault) => return Err(dead::receive_failed(&self.args.name, fault)),
             };
             // Two that may end this process do not run at once: the other would be counted with the one.
-            let alone = if again || message.attempts() < SUSPECT {
+            let alone = if again || message.attempts() < self.suspect_from {
                 None
             } else {
                 match self.suspect.try_lock() {
@@ -202,7 +207,8 @@ impl<'a> Worker<'a> {
                     Err(TryLockError::WouldBlock) => {
                         message.uncount();
                         drop((message, turn));
-                        self.pause(SLICE);
+                        // Each look at it is a delivery.
+                        self.sleep(DELAY_MAX, || self.is_over() || !self.has_suspect());
                         continue;
                     }
                 }
@@ -357,6 +363,11 @@ impl<'a> Worker<'a> {
             }
             thread::sleep(left.min(SLICE / 4));
         }
+    }
+
+    /// Whether a job works on a suspect.
+    fn has_suspect(&self) -> bool {
+        matches!(self.suspect.try_lock(), Err(TryLockError::WouldBlock))
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {
