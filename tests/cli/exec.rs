@@ -87,7 +87,7 @@ fn touch(file: &Path) {
 fn the_message_is_on_stdin_and_what_is_known_of_it_in_the_environment() {
     let work = Work::of("exec-env", "one\ntwo\n");
     let tell = "cat; echo \" $SLIPRING_QUEUE $SLIPRING_GROUP $SLIPRING_SEQUENCE $SLIPRING_ATTEMPTS $SLIPRING_KIND\"";
-    let out = work.run(tell, &["--count", "2"]).quietly();
+    let out = work.run(tell, &["--count", "2"]).with_totals_only();
     let name = &*work.name;
     assert_eq!(out, format!("one {name} w 0 1 7\ntwo {name} w 1 1 7\n"));
     assert_eq!(work.depth(), 0);
@@ -100,8 +100,8 @@ fn a_command_need_not_read_its_message() {
     feed(&["send", &name], &[b'x'; 1_000_000]).quietly();
     feed(&["send", &name], &[b'x'; 1_000_000]).quietly();
     let exec = |command| run(&["recv", &name, "--group", "g", "--count", "1", "--exec", command]);
-    assert_eq!(exec(":").quietly(), "");
-    assert_eq!(exec("wc -c").quietly().trim(), "1000000");
+    assert_eq!(exec(":").with_totals_only(), "");
+    assert_eq!(exec("wc -c").with_totals_only().trim(), "1000000");
 }
 
 #[test]
@@ -169,10 +169,10 @@ fn jobs_run_at_once() {
     // Each of the first three ends only once all three have begun.
     let all: Vec<String> = (0..3).map(|n| until(&dir.join(n.to_string()))).collect();
     let command = format!("touch {}/$SLIPRING_SEQUENCE; {}", dir.display(), all.join("; "));
-    work.run(&command, &["--jobs", "3", "--count", "3"]).quietly();
+    work.run(&command, &["--jobs", "3", "--count", "3"]).with_totals_only();
     assert_eq!(work.depth(), 1);
     // There is work for one of them only.
-    work.run(":", &["--jobs", "3", "--count", "1"]).quietly();
+    work.run(":", &["--jobs", "3", "--count", "1"]).with_totals_only();
     assert_eq!(work.depth(), 0);
 }
 
@@ -186,7 +186,7 @@ fn a_killed_worker_leaves_its_message_to_another() {
     let second = work.start(&command, &["--count", "1"]);
     first.kill();
     touch(&dir.join("go"));
-    assert_eq!(second.finish().quietly(), "2\n");
+    assert_eq!(second.finish().with_totals_only(), "2\n");
     assert_eq!(work.depth(), 0);
 }
 
@@ -253,7 +253,7 @@ fn a_signal_ends_the_wait_for_another_try() {
     worker.wait_for("again in 3600 s");
     worker.signal(Signal::SIGTERM);
     worker.finish().says(143, &["done 0, retried 1"]);
-    assert_eq!(work.run("echo $SLIPRING_ATTEMPTS", &["--count", "1"]).quietly(), "2\n");
+    assert_eq!(work.run("echo $SLIPRING_ATTEMPTS", &["--count", "1"]).with_totals_only(), "2\n");
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn without_a_shell_no_message_is_taken() {
     let ran: Ran = command(&work.args("cat", &[])).env("PATH", "/").output().unwrap().into();
     ran.says(1, &["cannot run sh"]);
     work.run("if", &[]).says(2, &["cannot read the command"]);
-    assert_eq!(work.run("echo $SLIPRING_ATTEMPTS", &["--count", "1"]).quietly(), "1\n");
+    assert_eq!(work.run("echo $SLIPRING_ATTEMPTS", &["--count", "1"]).with_totals_only(), "1\n");
 }
 
 #[test]

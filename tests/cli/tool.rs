@@ -34,6 +34,14 @@ impl Ran {
         self.out
     }
 
+    /// It is a worker that did what it was asked, and said nothing but its totals.
+    #[track_caller]
+    pub(crate) fn with_totals_only(self) -> String {
+        let totals = self.err.starts_with("done ") && self.err.lines().count() == 1;
+        assert!(self.code == Some(0) && totals, "{self:?}");
+        self.out
+    }
+
     /// It ended with this code, and said all of this on stderr.
     #[track_caller]
     pub(crate) fn says(self, code: i32, words: &[&str]) -> Ran {

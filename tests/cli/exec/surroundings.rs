@@ -18,7 +18,7 @@ impl Work {
     /// All that is left is done now, and each message comes with these attempts.
     fn comes_with(&self, attempts: &[u8]) {
         let count = attempts.len().to_string();
-        let out = self.run("echo $SLIPRING_ATTEMPTS", &["--count", &count]).quietly();
+        let out = self.run("echo $SLIPRING_ATTEMPTS", &["--count", &count]).with_totals_only();
         let lines: String = attempts.iter().map(|n| format!("{n}\n")).collect();
         assert_eq!((out, self.depth()), (lines, 0));
         assert!(!self.has_letters());

@@ -392,14 +392,10 @@ impl<'a> Worker<'a> {
         self.board().slice(self.args.timeout)
     }
 
-    /// Says the totals, unless all went as asked; hands the outcome on.
+    /// Says the totals, unless the reader of the output has gone; hands the outcome on.
     fn close(self) -> Result<(), Failure> {
         let board = self.board.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let quiet = match &board.end {
-            None => !board.closed,
-            Some(end) => matches!(end, Failure::Closed),
-        };
-        if self.args.verbose || !quiet {
+        if self.args.verbose || !matches!(board.end, Some(Failure::Closed)) {
             board.say_totals(self.began.elapsed());
         }
         let settled = board.settled();
