@@ -88,7 +88,8 @@ fn settle(run: &Run, segment: &Rc<Segment>, group: u8) {
 /// s4: a producer dies while it sends messages one by one.
 #[test]
 fn a_producers_death_leaves_whole_messages() {
-    let model = Model::named("a_producers_death_leaves_whole_messages").preemptions(3).mortals(1);
+    let model = Model::named("a_producers_death_leaves_whole_messages").preemptions(3);
+    let model = model.mortals(1).seconds(6.0);
     model.reaches(&["taken over", "stopped early"]).check(|run| {
         let (segment, group) = with_group(SHAPE);
         publish(&segment, 1);
@@ -207,7 +208,8 @@ fn settle_joined(segment: &Rc<Segment>, (group, first): (u8, u64)) {
 /// another one takes over.
 #[test]
 fn a_group_joins_while_producers_change() {
-    let model = Model::named("a_group_joins_while_producers_change").preemptions(3).mortals(1);
+    let model = Model::named("a_group_joins_while_producers_change").preemptions(3);
+    let model = model.mortals(1).seconds(8.0);
     model.reaches(&["taken over", "joined at 0", "joined above 0"]).check(|run| {
         let segment = Segment::new(SHAPE);
         publish(&segment, 2);
@@ -225,7 +227,8 @@ fn a_group_joins_while_producers_change() {
 /// s4m: two producers die one after the other in the slow path or in a slot while a group joins.
 #[test]
 fn a_group_joins_while_two_producers_die() {
-    let model = Model::named("a_group_joins_while_two_producers_die").preemptions(3).mortals(2);
+    let model = Model::named("a_group_joins_while_two_producers_die").preemptions(3);
+    let model = model.mortals(2).seconds(0.5);
     model.reaches(&["joined at 0", "joined above 0"]).check(|run| {
         let segment = Segment::new(SHAPE);
         publish(&segment, 2);
@@ -250,7 +253,8 @@ fn a_group_joins_while_two_producers_die() {
 /// joins.
 #[test]
 fn a_group_joins_while_a_reservation_dies() {
-    let model = Model::named("a_group_joins_while_a_reservation_dies").mortals(1);
+    let model = Model::named("a_group_joins_while_a_reservation_dies");
+    let model = model.mortals(1).seconds(5.0);
     model.reaches(&["taken over", "joined at 0", "joined above 0"]).check(|run| {
         let segment = Segment::new(SHAPE);
         publish(&segment, 2);
