@@ -2,10 +2,7 @@
 //!
 //! Processes on one host pass messages through a fixed-size ring in a named segment: one producer, many
 //! consumers. The data path takes no lock and makes no system call while nobody sleeps, but for one look at the
-//! queue's name in 256 messages sent. Every group of consumers sees every message;
-//! inside a shared group each message goes to one member. A message stays until each group has acked it,
-//! and what a killed member had not acked goes to another at once. Observers watch read-only and slow
-//! nobody.
+//! queue's name in 256 messages sent.
 //!
 //! ```
 //! use slipring::Queue;
@@ -25,22 +22,60 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Trade-offs
+//! # Concepts
 //!
-//! - **Lossless for groups.** A producer never overwrites what a group has not acked: the slowest group
-//!   holds the queue. Observers are the lossy way to read; they count what they missed.
-//! - **At least once.** A consumer that dies before its ack leaves the message to the group's next one, or
-//!   to another member. What is delivered too often, or rejected, becomes a [`DeadLetter`].
-//! - **Order.** A group sees messages in the order they were sent. What comes again to a member of a shared
-//!   group comes late.
-//! - **Crash, not reboot.** The queue outlives every process, and dies with the machine.
-//! - **Trust.** Whoever may write the segment may garble messages, but cannot make another process read
-//!   or write outside it.
+//! ```text
+//!                      tail                      slots (capacity 8)
+//!   producer ──────────┐                ┌────┬────┬────┬────┬────┬────┬────┬────┐
+//!   writes a slot,     ▼                │ 16 │ 17 │ 18 │ 11 │ 12 │ 13 │ 14 │ 15 │  sequence
+//!   stamps it,        19                └────┴────┴────┴────┴────┴────┴────┴────┘
+//!   moves the tail                                       ▲              ▲
+//!                                                        │              │
+//!   gate = lowest head = 12              head of "store" 12             │
+//!   room up to gate + capacity = 20                  head of "audit"   15
+//! ```
+//!
+//! In the order in which a program meets them:
+//!
+//! 1. **Queue** ([`Queue`], [`Builder`], [`OpenOptions`]): a named ring of slots in shared memory, and the tables of its
+//!    groups and consumers. It outlives every process, and dies with the machine. A message is bytes, or a type that
+//!    [`message!`] declares ([`Message`]); each has a *sequence*, its number in the queue, and a *kind*, a number that
+//!    its sender may give it.
+//! 2. **Producer** ([`Producer`]): the one handle that sends. The role is free when its holder is gone, by whatever
+//!    cause; the next producer goes on with the next sequence. It copies messages in, or writes them in place
+//!    ([`Reservation`]). A full queue makes it wait, and says for which group.
+//! 3. **Consumer** ([`Consumer`], [`Select`] for several queues): receives for a group. A received message
+//!    ([`Received`]) lies in its slot until the consumer *acks* it. Dropped without an ack, it comes again, with a
+//!    count of *attempts*; delivered as often as its group allows, or rejected, it becomes a [`DeadLetter`].
+//! 4. **Batch** ([`Batch`], [`Delivery`]): up to n messages in one atomic step, acked together, one by one or in any
+//!    order; several threads may work on one ([`Tasks`]).
+//! 5. **Group** ([`Group`], [`Start`], [`Retention`]): a named position in the queue. Every group sees every message,
+//!    and the slowest holds the producer back: nothing is overwritten that a group has not acked. An *exclusive* group
+//!    has one consumer at a time; in a *shared* one each message goes to one of several members, and what a dead member
+//!    held goes to another at once.
+//! 6. **Observer** ([`Observer`], [`Observation`]): watches from a read-only mapping, slows nobody, and counts what it
+//!    missed. [`Snapshot`] tells what the groups and their consumers hold.
+//! 7. **Waiting** ([`WaitStrategy`]): each call that may wait has four forms: `try_` (not now is an error: empty, or
+//!    full), the plain one (as long as it takes), `_timeout` and `_deadline`. With the feature `async` there are
+//!    futures, a stream and a readiness handle, bound to no runtime: see `Consumer::into_async`.
+//!
+//! # Guarantees
+//!
+//! - **At least once.** A consumer that dies before its ack leaves the message to the group's next one, or to another
+//!   member.
+//! - **Order.** A group sees messages in the order they were sent. What comes again to a member of a shared group
+//!   comes late.
+//! - **Crash, not reboot.** SIGKILL of any process at any moment loses nothing that was published, and blocks nobody.
+//! - **Trust.** What another process stores in the segment cannot make yours read or write outside it, hang or panic,
+//!   as long as it uses the messages as bytes. It can garble, lose and repeat messages, and change one *while you
+//!   borrow it*: what was checked may not be what is used then, and unsafe code that trusts a check of borrowed bytes
+//!   (the standard library's `str` is such code) is not safe from that. Where the writer is not trusted, take a copy and
+//!   check that: [`Consumer::recv_copied`]; an [`Observation`] is one already. `docs/design.md` has the whole list.
 //! - **Linux, 64 bits, little-endian.**
 //!
 //! # Features
 //!
-//! - `async`: futures, a stream and a readiness handle, bound to no runtime; see `Consumer::into_async`.
+//! - `async`: see above.
 //! - `cli`: the `slipring` program.
 //!
 //! # How it works
@@ -50,8 +85,7 @@
 //! below the lowest head plus the capacity, and looks at the heads only once in a quarter of the ring. The
 //! head of a shared group is the next sequence to be taken; what its members hold stands in their records.
 //! A role belongs to whoever holds a lock on one byte of the segment's file; the kernel drops it when
-//! the holder is gone, by whatever cause. `docs/design.md` has the protocol, `docs/ordering.md` what each
-//! atomic operation is for.
+//! the holder is gone. `docs/design.md` has the protocol, `docs/ordering.md` what each atomic operation is for.
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
 compile_error!(

@@ -11,9 +11,7 @@ use crate::sync::Ordering;
 /// nothing.
 ///
 /// Lengths and kinds start at 0 (a typed message always has its full length); the bytes start as
-/// whatever the slots last held. The writes are plain ones. An observer that reads a slot meanwhile
-/// throws away what it saw, but by the letter of the memory model that is a race; senders that want to
-/// stay within it use [`Producer::send`], which copies word by word.
+/// whatever the slots last held. An observer that reads a slot meanwhile throws away what it saw.
 #[derive(Debug)]
 #[must_use = "a reservation that is dropped publishes nothing: call publish"]
 pub struct Reservation<'p, M: Content + ?Sized = [u8]> {
@@ -55,8 +53,8 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
             return None;
         }
         let slot = self.producer.at.view.slot(self.producer.publisher.tail() + index as u64);
-        // SAFETY: this is the producer, borrowed exclusively; room was found for the slot (I2), and
-        // `open` has set its stamp to 0.
+        // SAFETY: this is the producer, borrowed exclusively; room was found for the slot (I2), and `open` has set
+        // its stamp to 0. Observers have mappings of their own (docs/design.md, Writing in place beside observers).
         Some(unsafe { slot.payload.bytes_mut() })
     }
 

@@ -133,8 +133,8 @@ impl Payload {
     #[inline]
     fn word(&self, i: usize) -> &AtomicU64 {
         // SAFETY: the callers keep i below area / 8 rounded up, which the type's invariant covers; the
-        // area is aligned to 16; words that an observer may read are only written as words or through
-        // `bytes_mut`, whose documentation says what that means for observers.
+        // area is aligned to 16. Through this mapping, plain writes (`bytes_mut`) exclude all other accesses;
+        // observers have another mapping (docs/design.md, Writing in place beside observers).
         unsafe { AtomicU64::from_ptr(self.at.cast::<u64>().wrapping_add(i)) }
     }
 
@@ -200,8 +200,8 @@ impl Payload {
     /// The whole area, for writing in place.
     ///
     /// # Safety
-    /// The caller is the producer, the slot lies below its limit and its stamp is 0. Observers may look
-    /// at the words meanwhile; they throw away what they read, since the stamp tells them.
+    /// The caller is the producer, the slot lies below its limit and its stamp is 0. Observers, which look through
+    /// other mappings, throw away what they read meanwhile, since the stamp tells them.
     #[inline]
     pub(crate) unsafe fn bytes_mut<'a>(self) -> &'a mut [u8] {
         // SAFETY: by the type's invariant the area is mapped; by the caller's word no consumer holds it.
