@@ -36,7 +36,8 @@ pub struct Snapshot {
     pub schema_fields: String,
     /// Hash of a typed message's fields; 0 for bytes.
     pub schema_hash: u64,
-    /// Equal for queues of the same shape and message type.
+    /// Of all that decides how the queue is read and waited at: equal for queues of the same shape, message type,
+    /// first sequence and wake mode.
     pub fingerprint: u64,
     /// When it was made.
     pub created_at: SystemTime,

@@ -108,7 +108,7 @@ fn only_closing_closes() {
     is_timeout(consumer.recv_timeout(SHORT));
     assert_eq!(queue.snapshot().unwrap().closed_at, None);
     // As if a producer had died in between.
-    words::set(&words::open(&name.path()), 1816, 1);
+    words::set(&words::open(&name.path()), words::CLOSED_AT, 1);
     assert_eq!(drain(&mut consumer), (vec![], false));
     queue.producer().unwrap().close().unwrap();
     is_closed(consumer.try_recv());
@@ -362,8 +362,8 @@ fn garbage_in_the_closing_sequence_loses_nothing() {
     for (state, at, over) in
         [(1, 0, true), (1, u64::MAX, false), (2, 0, false), (u64::MAX, 0, false), (1, 2, true)]
     {
-        words::set(&file, 1808, state);
-        words::set(&file, 1816, at);
+        words::set(&file, words::STATE, state);
+        words::set(&file, words::CLOSED_AT, at);
         let (seen, closed) = watch(&mut queue.observer(Start::Oldest).unwrap());
         assert_eq!((seen, closed), (2, over), "{state} {at}");
         for group in [Group::named("g"), work()] {

@@ -74,7 +74,11 @@ fn handles_that_are_dropped_in_a_child_cost_the_parent_nothing() {
     assert_eq!(status, 0);
     assert!(words::lease_is_held(&file, 512), "the producer's lease");
     assert!(words::lease_is_held(&file, 0), "the consumer's lease");
-    assert_eq!(words::get(&file, 1792), u64::from(std::process::id()), "the producer's pid");
+    assert_eq!(
+        words::get(&file, words::PRODUCER_PID),
+        u64::from(std::process::id()),
+        "the producer's pid"
+    );
     (producer, consumer) = (p.take().unwrap(), c.take().unwrap());
     producer.send("y").unwrap();
     consumer.batch(2).unwrap().ack();

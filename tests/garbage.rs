@@ -18,11 +18,11 @@ fn a_tail_that_cannot_be_never_lends_out_more_than_the_ring() {
     let queue = Queue::builder(&name).capacity(4).group("g").create().unwrap();
     queue.producer().unwrap().send("x").unwrap();
     let mut consumer = queue.consumer("g").unwrap();
-    words::set(&words::open(&name.path()), 1024, 1 << 40);
+    words::set(&words::open(&name.path()), words::TAIL, 1 << 40);
     for _ in 0..3 {
         assert!(matches!(consumer.try_batch(99), Err(RecvError::Corrupt { .. })));
     }
-    words::set(&words::open(&name.path()), 1024, 1);
+    words::set(&words::open(&name.path()), words::TAIL, 1);
     assert_eq!(consumer.try_batch(99).unwrap().unwrap().len(), 1);
 }
 
@@ -46,7 +46,7 @@ fn an_observer_survives_any_tail() {
         let name = TempName::new("any-tail");
         let queue = Queue::builder(&name).capacity(4).create().unwrap();
         let mut before = queue.observer(Start::Oldest).unwrap();
-        words::set(&words::open(&name.path()), 1024, tail);
+        words::set(&words::open(&name.path()), words::TAIL, tail);
         let mut after = queue.observer(Start::Newest).unwrap();
         for _ in 0..40 {
             assert!(before.try_recv().unwrap().is_none());
@@ -63,8 +63,8 @@ fn sequence_numbers_are_used_up_not_reused() {
         let queue = Queue::builder(&name).capacity(16).create().unwrap();
         // As if that many messages had been sent.
         let file = words::open(&name.path());
-        words::set(&file, 1024, NONE - 1 - left);
-        words::set(&file, 1152, NONE - 1 - left);
+        words::set(&file, words::TAIL, NONE - 1 - left);
+        words::set(&file, words::LIMIT, NONE - 1 - left);
         let mut producer = queue.producer().unwrap();
         let mut sent = 0;
         let fault = loop {
@@ -84,8 +84,7 @@ fn sequence_numbers_are_used_up_not_reused() {
 
 #[test]
 fn a_producer_survives_any_words_it_takes_over() {
-    // Tail, limit, payload bytes counted, times full.
-    for at in [1024, 1152, 1920, 1928] {
+    for at in [words::TAIL, words::LIMIT, words::PAYLOAD_BYTES, words::TIMES_FULL] {
         let name = TempName::new("take-over");
         let queue = Queue::builder(&name).capacity(2).group("g").create().unwrap();
         let file = words::open(&name.path());
@@ -244,11 +243,16 @@ fn garbage_in_shared_words_is_survived() {
             if rng.below(3) == 0 {
                 // Words that decide more are hit more often: the control block's and the heads.
                 let at = match rng.below(4) {
-                    0 => 1024 + 128 * rng.below(8) + 8 * rng.below(4),
+                    0 => words::HEADER + 128 * rng.below(8) + 8 * rng.below(4),
                     // Start, end and attempts of consumer records.
-                    3 => 2176 + 768 * 3 + 256 * rng.below(4) + 8 * rng.below(3),
-                    1 => 2176 + 768 * rng.below(3) + 128 * (rng.below(4) + 2) + 8 * rng.below(2),
-                    _ => 1024 + 8 * rng.below(words_in_file - 128),
+                    3 => words::GROUPS + words::GROUP * 3 + 256 * rng.below(4) + 8 * rng.below(3),
+                    1 => {
+                        words::GROUPS
+                            + words::GROUP * rng.below(3)
+                            + 128 * (rng.below(4) + 2)
+                            + 8 * rng.below(2)
+                    }
+                    _ => words::HEADER + 8 * rng.below(words_in_file - words::HEADER / 8),
                 };
                 let word = hostile(&mut rng, words::get(&file, at));
                 words::set(&file, at, word);

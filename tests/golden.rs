@@ -57,9 +57,10 @@ fn every_byte_of_a_segment_is_where_it_was() {
     consumer.recv().unwrap().ack();
 
     let file = words::open(&name.path());
-    let mut image = Image(vec![0; 4992]);
+    let mut image = Image(vec![0; 6016]);
     // Config.
     image.put(0, b"slipring");
+    image.u32(8, 1);
     image.u64(32, 4);
     image.u64(40, 50);
     image.u64(48, 16);
@@ -67,16 +68,17 @@ fn every_byte_of_a_segment_is_where_it_was() {
     image.u32(64, 2);
     image.u32(68, 3);
     image.u64(72, 1000);
-    image.u64(80, 1024);
-    image.u64(88, 2176);
-    image.u64(96, 3712);
-    image.u64(104, 4480);
-    image.u64(112, 4992);
+    image.u64(80, 2048);
+    image.u64(88, 3200);
+    image.u64(96, 4736);
+    image.u64(104, 5504);
+    image.u64(112, 6016);
     image.u32(120, 2);
     image.u32(124, name.len() as u32);
     image.u32(128, 4);
-    let shape = [0u64, 0, 0, 4, 50, 16, 128, 2, 3, 0];
-    image.u64(144, fnv1a(&shape.map(u64::to_le_bytes).concat()));
+    // Version to "must understand", capacity to wake mode, schema hash, cells and streams.
+    let deciding = [8..24, 32..124, 136..144, 952..992].map(|fields| &image.0[fields]).concat();
+    image.u64(144, fnv1a(&deciding));
     for (at, len) in [(152, 16), (168, 8)] {
         // Instance and time differ from queue to queue.
         let own = words::bytes(&file, at, len);
@@ -85,61 +87,61 @@ fn every_byte_of_a_segment_is_where_it_was() {
     }
     image.put(176, name.as_bytes());
     image.put(376, b"text");
-    let sum = fnv1a(&image.0[..1016]);
-    image.u64(1016, sum);
+    let sum = fnv1a(&image.0[..2040]);
+    image.u64(2040, sum);
     // Control: tail, limit, marks of groups and records, producer's pid, epoch and bytes so far.
     let pid = u64::from(std::process::id());
-    image.u64(1024, 1003);
-    image.u64(1152, 1003);
-    image.u64(1536, 2);
-    image.u64(1544, 2);
-    image.u64(1792, pid);
-    image.u64(1800, 1);
-    image.u64(1920, 5 + 6);
+    image.u64(2048, 1003);
+    image.u64(2176, 1003);
+    image.u64(2560, 2);
+    image.u64(2568, 2);
+    image.u64(2816, pid);
+    image.u64(2824, 1);
+    image.u64(2944, 5 + 6);
     // Groups: state, generation, traits, flags, name, head, delivered up to, attempts.
-    image.u64(2176, 2);
-    image.u64(2184, 2);
-    image.u64(2192, 5 << 16);
-    image.u64(2200, 1);
-    image.put(2240, b"audit");
-    image.u64(2560, 1002 << 8 | 255);
-    image.u64(2688, 1003);
-    image.u64(2696, 1001 << 8 | 2);
+    image.u64(3200, 2);
+    image.u64(3208, 2);
+    image.u64(3216, 5 << 16);
+    image.u64(3224, 1);
+    image.put(3264, b"audit");
+    image.u64(3584, 1002 << 8 | 255);
+    image.u64(3712, 1003);
+    image.u64(3720, 1001 << 8 | 2);
     // The producer woke those who might sleep, here and below.
-    image.u32(2840, 4);
-    image.u64(2944, 2);
-    image.u64(2952, 2);
-    image.u64(2960, 5 << 16 | 1 << 8);
-    image.u64(2968, 1);
-    image.put(3008, b"brief");
-    image.u64(3328, 1000 << 8 | 255);
-    image.u64(3464, u64::MAX);
-    image.u32(3608, 4);
+    image.u32(3864, 4);
+    image.u64(3968, 2);
+    image.u64(3976, 2);
+    image.u64(3984, 5 << 16 | 1 << 8);
+    image.u64(3992, 1);
+    image.put(4032, b"brief");
+    image.u64(4352, 1000 << 8 | 255);
+    image.u64(4488, u64::MAX);
+    image.u32(4632, 4);
     // Consumer records: start, attempts, pid, epoch, acked, redelivered.
-    image.u64(3712, 0);
-    image.u64(3728, u64::MAX);
-    image.u64(3736, pid);
-    image.u64(3744, 1);
-    image.u64(3840, 2);
-    image.u64(3848, 1);
-    image.u64(3968, 1 << 2);
-    image.u64(3984, u64::MAX);
-    image.u64(3992, pid);
-    image.u64(4000, 1);
-    image.u64(4224, 63 << 2);
-    image.u64(4240, u64::MAX);
+    image.u64(4736, 0);
+    image.u64(4752, u64::MAX);
+    image.u64(4760, pid);
+    image.u64(4768, 1);
+    image.u64(4864, 2);
+    image.u64(4872, 1);
+    image.u64(4992, 1 << 2);
+    image.u64(5008, u64::MAX);
+    image.u64(5016, pid);
+    image.u64(5024, 1);
+    image.u64(5248, 63 << 2);
+    image.u64(5264, u64::MAX);
     // Slots: stamp, length and kind, payload. 1000 & 3 is 0.
     for (at, stamp, meta, payload) in [
-        (4480, 1001, 5 | 7 << 32, &b"first"[..]),
-        (4608, 1002, 6, b"second"),
-        (4736, 1003, 50 | u64::from(u32::MAX) << 32, &long),
+        (5504, 1001, 5 | 7 << 32, &b"first"[..]),
+        (5632, 1002, 6, b"second"),
+        (5760, 1003, 50 | u64::from(u32::MAX) << 32, &long),
     ] {
         image.u64(at, stamp);
         image.u64(at + 8, meta);
         image.put(at + 16, payload);
     }
-    image.assert_is(&words::bytes(&file, 0, 4992));
-    assert_eq!(file.metadata().unwrap().len(), 4992);
+    image.assert_is(&words::bytes(&file, 0, 6016));
+    assert_eq!(file.metadata().unwrap().len(), 6016);
 
     // Leases: records 0 and 1, producer 512; nobody is in a control operation.
     let held: Vec<u64> = (0..1024).filter(|byte| words::lease_is_held(&file, *byte)).collect();
@@ -147,15 +149,15 @@ fn every_byte_of_a_segment_is_where_it_was() {
 
     // Whoever leaves says so.
     drop((consumer, producer));
-    assert_eq!(words::get(&file, 3712), 63 << 2);
-    assert_eq!(words::get(&file, 1792), 0);
-    assert_eq!(words::get(&file, 1920), 5 + 6 + 50);
+    assert_eq!(words::get(&file, 4736), 63 << 2);
+    assert_eq!(words::get(&file, 2816), 0);
+    assert_eq!(words::get(&file, 2944), 5 + 6 + 50);
 
     // State, and the sequence at which it was closed.
     queue.producer().unwrap().close().unwrap();
-    assert_eq!((words::get(&file, 1808), words::get(&file, 1816)), (1, 1003));
+    assert_eq!((words::get(&file, 2832), words::get(&file, 2840)), (1, 1003));
     drop(queue.producer().unwrap());
-    assert_eq!(words::get(&file, 1808), 0);
+    assert_eq!(words::get(&file, 2832), 0);
 }
 
 #[test]
@@ -177,18 +179,18 @@ fn a_full_queue_is_counted_and_a_slot_is_taken_again() {
     let queue = shape.group("g").create().unwrap();
     let file = words::open(&name.path());
     // Control, one group, one record, two slots of 64 bytes.
-    let slots = 1024 + 1152 + 768 + 256;
+    let slots = 2048 + 1152 + 768 + 256;
     assert_eq!(file.metadata().unwrap().len(), slots + 128);
     let mut producer = queue.producer().unwrap();
     producer.send("12345678").unwrap();
     producer.send("b").unwrap();
     producer.try_send("c").unwrap_err();
     producer.try_send("c").unwrap_err();
-    assert_eq!(words::get(&file, 1152), 2, "the limit");
+    assert_eq!(words::get(&file, 2176), 2, "the limit");
     queue.consumer("g").unwrap().recv().unwrap().ack();
     producer.try_send("c").unwrap();
-    assert_eq!(words::get(&file, 1928), 2, "times full");
-    assert_eq!(words::get(&file, 1024), 3, "the tail");
+    assert_eq!(words::get(&file, 2952), 2, "times full");
+    assert_eq!(words::get(&file, 2048), 3, "the tail");
     assert_eq!(words::get(&file, slots), 3, "the stamp of sequence 2");
     // Bytes behind the message are zero up to a whole word.
     assert_eq!(words::bytes(&file, slots + 16, 8), b"c\0\0\0\0\0\0\0");
@@ -196,16 +198,16 @@ fn a_full_queue_is_counted_and_a_slot_is_taken_again() {
     assert!(reservation.is_err());
     if queue.wake_mode() != WakeMode::None {
         // It looks for a while before it sleeps, and on a busy machine may never come to that.
-        while words::get32(&file, 1408) & 1 == 0 {
+        while words::get32(&file, 2432) & 1 == 0 {
             producer.send_timeout("d", Duration::from_millis(20)).unwrap_err();
         }
-        assert_eq!(words::get(&file, 1416), 3 + 1 - 2, "the gate that it wants");
+        assert_eq!(words::get(&file, 2440), 3 + 1 - 2, "the gate that it wants");
     }
     queue.consumer("g").unwrap().recv().unwrap().ack();
     let reservation = producer.try_reserve(1).unwrap();
     assert_eq!(words::get(&file, slots + 64), 0, "a slot that is being written has no stamp");
     drop(reservation);
-    assert_eq!(words::get(&file, 1024), 3);
+    assert_eq!(words::get(&file, 2048), 3);
 }
 
 #[test]
@@ -217,7 +219,7 @@ fn what_a_shared_group_and_its_members_say_is_where_it_was() {
     let shape = shape.group(group().max_attempts(7).dead_letters_to(&*dead));
     let queue = shape.create().unwrap();
     let file = words::open(&name.path());
-    let (group_at, record_at) = (2176, |record: u64| 2176 + 768 + 256 * record);
+    let (group_at, record_at) = (3200, |record: u64| 3200 + 768 + 256 * record);
     let mut producer = queue.producer().unwrap();
     producer.send_batch(["a", "b", "c", "d", "e", "f"]).unwrap();
     let mut first = queue.consumer(group()).unwrap();
@@ -317,11 +319,11 @@ fn a_typed_queue_says_what_it_carries() {
     assert_eq!(words::bytes(&file, 376, 5), b"Tick\0");
 }
 
-const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/v0.segment");
+const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/v1.segment");
 
 /// Makes the fixture. Only for a new layout version; a fixture that exists is never made anew.
 fn write_fixture() {
-    let name = TempName::exactly("fixture-v0");
+    let name = TempName::exactly("fixture-v1");
     let shape = Queue::builder(&name).capacity(4).payload_size(16).groups_max(2).consumers_max(2);
     // A mode that every kernel has.
     let shape = shape.wake_mode(WakeMode::Fence);
@@ -346,7 +348,7 @@ fn a_stored_segment_of_this_layout_version_is_still_understood() {
         write_fixture();
     }
     let stored = std::fs::read(FIXTURE).unwrap();
-    assert_eq!(stored.len(), 4480);
+    assert_eq!(stored.len(), 5504);
     let name = TempName::new("stored");
     let mut options = std::fs::OpenOptions::new();
     let mut file = options.write(true).create_new(true).mode(0o600).open(name.path()).unwrap();
@@ -354,7 +356,7 @@ fn a_stored_segment_of_this_layout_version_is_still_understood() {
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 
     let snapshot = OpenOptions::new().snapshot(&name).unwrap();
-    assert_eq!((snapshot.version, snapshot.capacity, snapshot.payload_size), (0, 4, 16));
+    assert_eq!((snapshot.version, snapshot.capacity, snapshot.payload_size), (1, 4, 16));
     assert_eq!((snapshot.schema_name.as_str(), snapshot.tail), ("stored", 3));
     assert_eq!((snapshot.producer.epoch, snapshot.producer.live), (1, false));
     let groups: Vec<_> =

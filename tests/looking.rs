@@ -124,7 +124,7 @@ fn messages_that_the_tail_does_not_tell_of_are_seen() {
     drop(producer);
     // A producer died between a batch's stamps and its tail.
     let file = words::open(&name.path());
-    words::set(&file, 1024, 17);
+    words::set(&file, words::TAIL, 17);
     let mut observer = queue.observer(Start::Oldest).unwrap();
     assert_eq!(see(&mut observer), (12..20).collect::<Vec<_>>());
     assert_eq!(observer.missed(), 3);
@@ -168,11 +168,11 @@ fn leave_behind(
     claimer: u8,
 ) {
     let file = words::open(&name.path());
-    let record = 2176 + 768 * queue.snapshot().unwrap().groups_max as u64;
+    let record = words::GROUPS + words::GROUP * queue.snapshot().unwrap().groups_max as u64;
     words::set(&file, record + 8, end);
     words::set(&file, record + 16, u64::MAX);
     words::set(&file, record, start << 8 | state);
-    words::set(&file, 2176 + 384, head << 8 | u64::from(claimer));
+    words::set(&file, words::GROUPS + 384, head << 8 | u64::from(claimer));
 }
 
 #[test]

@@ -32,10 +32,17 @@ fn each_header_field_that_is_off_is_named() {
     let u64 = |n: u64| n.to_le_bytes().to_vec();
     let cases: Vec<(u64, Vec<u8>, &str)> = vec![
         (0, b"slipping".to_vec(), "NotAQueue"),
-        (8, u32(1), "found: 1, supported: 0 }"),
-        (1016, u64(0), "its checksum does not match"),
+        (8, u32(0), "found: 0, supported: 1 }"),
+        (2040, u64(0), "its checksum does not match"),
         (12, u32(1), "slot format 1"),
-        (16, u64(1 << 63), "feature bits 0x8000000000000000"),
+        (12, u32(2), "slot format 2"),
+        (16, u64(1), "\"messages in flight beside the ring (feature bit 0)\""),
+        (
+            16,
+            u64(6),
+            "\"sources of messages (feature bit 1), times of publication (feature bit 2)\"",
+        ),
+        (16, u64(1 << 63), "\"feature bit 63\""),
         (32, u64(0), "\"capacity\""),
         (32, u64(3), "\"capacity\""),
         (32, u64(u64::MAX), "\"capacity\""),
@@ -64,9 +71,16 @@ fn each_header_field_that_is_off_is_named() {
         (124, u32(u32::MAX), "\"queue name\""),
         (128, u32(129), "\"schema name\""),
         (132, u32(449), "\"schema fields\""),
+        (72, u64(7), "\"fingerprint\""),
+        (120, u32(0), "\"fingerprint\""),
         (136, u64(7), "\"fingerprint\""),
         (144, u64(7), "\"fingerprint\""),
         (176, vec![0xff], "\"queue name\""),
+        (952, u64(1), "\"number of cells\""),
+        (960, u64(64), "\"cell stride\""),
+        (968, u64(1 << 20), "\"cells offset\""),
+        (976, u64(1), "\"number of streams\""),
+        (984, u64(1 << 20), "\"stream table offset\""),
     ];
     for (i, (at, bytes, says)) in cases.into_iter().enumerate() {
         let name = TempName::new("header");
@@ -92,7 +106,7 @@ fn any_bit_of_the_header_that_flips_is_noticed() {
     let file = words::open(&name.path());
     let mut rng = Rng::new();
     for _ in 0..300 {
-        let at = rng.below(128) * 8;
+        let at = rng.below(words::HEADER / 8) * 8;
         let word = words::get(&file, at);
         words::set(&file, at, word ^ 1 << rng.below(64));
         refusal(&name);
@@ -107,13 +121,18 @@ fn a_file_of_another_length_is_refused_with_both_lengths() {
     drop(small(&name));
     let file = words::open(&name.path());
     let total = file.metadata().unwrap().len();
-    for len in [8, 1023, 1024, 1025, total - 1, total + 1, total + 4096] {
+    for len in
+        [8, words::HEADER - 1, words::HEADER, words::HEADER + 1, total - 1, total + 1, total + 4096]
+    {
         // Shortened, what lies behind reads as zeros later: the header is written anew each time.
-        let header = words::bytes(&file, 0, 1024);
+        let header = words::bytes(&file, 0, words::HEADER as usize);
         file.set_len(len).unwrap();
         let fault = refusal(&name);
         let OpenError::WrongSize { expected, found, .. } = fault else { panic!("{len}: {fault}") };
-        assert_eq!((expected, found), (if len < 1024 { 1024 } else { total }, len));
+        assert_eq!(
+            (expected, found),
+            (if len < words::HEADER { words::HEADER } else { total }, len)
+        );
         file.set_len(total).unwrap();
         file.write_all_at(&header, 0).unwrap();
     }

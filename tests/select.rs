@@ -90,7 +90,7 @@ fn a_wait_ends_at_its_timeout_and_not_before() {
 }
 
 /// Bit 0: some consumer sleeps.
-const DATA: u64 = 1280;
+const DATA: u64 = words::DATA;
 
 #[test]
 fn who_waits_sleeps_at_every_queue_and_each_producer_wakes_it() {

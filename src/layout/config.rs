@@ -1,12 +1,18 @@
 //! The part of a segment that its creator writes once.
 
+use std::fmt;
+use std::mem::offset_of;
+
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::{CONFIG_BYTES, Geometry, VERSION, WakeMode};
 
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"slipring");
-/// Feature bits that a reader must understand; none yet.
+/// Feature bits that this version understands; none yet.
 const MUST_UNDERSTAND: u64 = 0;
+/// What bits of a later version mean, from bit 0 on, for those who must refuse them.
+const LATER_FEATURES: [&str; 3] =
+    ["messages in flight beside the ring", "sources of messages", "times of publication"];
 /// The only slot format: stamp, meta, payload.
 const SLOT_FORMAT: u32 = 0;
 pub(crate) const SCHEMA_NAME_MAX: usize = 128;
@@ -50,7 +56,16 @@ pub(crate) struct Config {
     pub(crate) schema_name: [u8; SCHEMA_NAME_MAX],
     /// One field a line, for people to read; as many as fit.
     pub(crate) schema_fields: [u8; SCHEMA_FIELDS_MAX],
-    pub(crate) reserved: [u8; 64],
+    /// Reserved from here on. Messages in flight beside the ring: how many, how far apart, and where.
+    pub(crate) cells: u64,
+    pub(crate) cell_stride: u64,
+    pub(crate) cells_at: u64,
+    /// The table of sources.
+    pub(crate) streams: u64,
+    pub(crate) streams_at: u64,
+    /// Which boot of the machine the queue was created in.
+    pub(crate) boot_id: [u64; 2],
+    pub(crate) reserved: [u8; 1032],
     /// FNV-1a over everything before it.
     pub(crate) checksum: u64,
 }
@@ -71,11 +86,29 @@ pub(crate) struct SchemaText<'a> {
 pub(crate) enum ConfigFault {
     Magic,
     Version(u32),
-    Features(u64),
+    Features(Features),
     Checksum,
     WakeMode(u32),
     SlotFormat(u32),
     Field(&'static str),
+}
+
+/// Bits of "must understand" that are not known here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Features(u64);
+
+impl fmt::Display for Features {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bits = (0..u64::BITS as usize).filter(|bit| self.0 >> bit & 1 == 1);
+        for (i, bit) in bits.enumerate() {
+            f.write_str(if i == 0 { "" } else { ", " })?;
+            match LATER_FEATURES.get(bit) {
+                Some(name) => write!(f, "{name} (feature bit {bit})")?,
+                None => write!(f, "feature bit {bit}")?,
+            }
+        }
+        Ok(())
+    }
 }
 
 /// FNV-1a, 64 bits (Fowler, Noll, Vo; draft-eastlake-fnv).
@@ -129,7 +162,13 @@ impl Config {
             name: [0; QUEUE_NAME_MAX],
             schema_name: [0; SCHEMA_NAME_MAX],
             schema_fields: [0; SCHEMA_FIELDS_MAX],
-            reserved: [0; 64],
+            cells: 0,
+            cell_stride: 0,
+            cells_at: 0,
+            streams: 0,
+            streams_at: 0,
+            boot_id: [0; 2],
+            reserved: [0; 1032],
             checksum: 0,
         };
         config.name[..name.len()].copy_from_slice(name.as_bytes());
@@ -161,20 +200,16 @@ impl Config {
         fnv1a(FNV_START, &bytes[..CONFIG_BYTES - size_of::<u64>()])
     }
 
+    /// Over the bytes of all fields that decide something, in their order.
     fn shape_hash(&self) -> u64 {
-        let numbers = [
-            u64::from(self.version),
-            u64::from(self.slot_format),
-            self.must_understand,
-            self.capacity,
-            self.payload_size,
-            self.payload_offset,
-            self.stride,
-            u64::from(self.groups_max),
-            u64::from(self.consumers_max),
-            self.schema_hash,
+        let deciding = [
+            offset_of!(Config, version)..offset_of!(Config, may_ignore),
+            offset_of!(Config, capacity)..offset_of!(Config, name_len),
+            offset_of!(Config, schema_hash)..offset_of!(Config, fingerprint),
+            offset_of!(Config, cells)..offset_of!(Config, boot_id),
         ];
-        numbers.iter().fold(FNV_START, |hash, n| fnv1a(hash, &n.to_le_bytes()))
+        let bytes = self.as_bytes();
+        deciding.into_iter().fold(FNV_START, |hash, fields| fnv1a(hash, &bytes[fields]))
     }
 
     /// Checks every field against what this version would have written, and says which one is off.
@@ -189,8 +224,9 @@ impl Config {
         if self.checksum != self.sum() {
             return Err(ConfigFault::Checksum);
         }
-        if self.must_understand & !MUST_UNDERSTAND != 0 {
-            return Err(ConfigFault::Features(self.must_understand & !MUST_UNDERSTAND));
+        let unknown = self.must_understand & !MUST_UNDERSTAND;
+        if unknown != 0 {
+            return Err(ConfigFault::Features(Features(unknown)));
         }
         if self.slot_format != SLOT_FORMAT {
             return Err(ConfigFault::SlotFormat(self.slot_format));
@@ -217,6 +253,12 @@ impl Config {
             ("consumer table offset", self.consumers, geo.consumers as u64),
             ("slots offset", self.slots, geo.slots as u64),
             ("total size", self.total, geo.total as u64),
+            // Without their feature bits.
+            ("number of cells", self.cells, 0),
+            ("cell stride", self.cell_stride, 0),
+            ("cells offset", self.cells_at, 0),
+            ("number of streams", self.streams, 0),
+            ("stream table offset", self.streams_at, 0),
             ("fingerprint", self.fingerprint, self.shape_hash()),
         ];
         if let Some((field, ..)) = figures.iter().find(|(_, found, want)| found != want) {

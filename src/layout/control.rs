@@ -39,8 +39,8 @@ pub(crate) struct Marks {
 pub(crate) struct ProducerRecord {
     pub(crate) identity: Line<ProducerIdentity>,
     pub(crate) counters: Line<ProducerCounters>,
-    /// Reserved: two alternating cells for a bridge's position in its source.
-    pub(crate) source: Line<[Quiet; 16]>,
+    /// Reserved: eight pairs, a tail and the time at which it was that.
+    pub(crate) pace: Line<[Quiet; 16]>,
 }
 
 #[repr(C)]
@@ -61,6 +61,10 @@ pub(crate) struct ProducerCounters {
     pub(crate) bytes: Quiet,
     /// Times the queue was found full.
     pub(crate) full: Quiet,
+    /// Reserved: nanoseconds for which it waited for room, up to its last wait.
+    pub(crate) blocked: Quiet,
+    /// Reserved: when it began to wait; 0 = it does not.
+    pub(crate) blocked_since: Quiet,
 }
 
 fn zero() -> Quiet {
@@ -102,8 +106,13 @@ impl Control {
                     state: AtomicU64::new(0),
                     closed_at: AtomicU64::new(0),
                 }),
-                counters: Line(ProducerCounters { bytes: zero(), full: zero() }),
-                source: Line(std::array::from_fn(|_| zero())),
+                counters: Line(ProducerCounters {
+                    bytes: zero(),
+                    full: zero(),
+                    blocked: zero(),
+                    blocked_since: zero(),
+                }),
+                pace: Line(std::array::from_fn(|_| zero())),
             },
         }
     }

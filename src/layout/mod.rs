@@ -34,10 +34,10 @@ pub(crate) use view::View;
 pub use wake::WakeMode;
 
 /// Bytes in front of the first shared word.
-pub(crate) const CONFIG_BYTES: usize = 1024;
-/// The layout's version: 0 until it is declared stable.
+pub(crate) const CONFIG_BYTES: usize = 2048;
+/// The layout's version.
 #[cfg(not(slipring_loom))]
-pub(crate) const VERSION: u32 = 0;
+pub(crate) const VERSION: u32 = 1;
 
 /// Most groups and consumer records a segment can hold (a start word has 6 bits for the group, a head 8
 /// for the claimer; the last value of each means none).

@@ -1,5 +1,5 @@
-//! The consumer's side: claim a run of messages, then ack it. No lifetimes here; the handles above lend
-//! the messages out.
+//! The consumer of an exclusive group: it claims a run of messages, then acks it. And what a claim is, in shared
+//! groups (`compete`), too. No lifetimes here; the handles above lend the messages out.
 
 use super::ready::{Count, Ready};
 use super::wake;

@@ -38,7 +38,7 @@ pub(crate) struct Publisher {
 /// Where the published messages end. Usually that is the tail; a producer that died after a stamp and
 /// before its tail left messages behind it, and the next one goes on after them.
 pub(crate) fn published_end(view: &View) -> Result<u64, Corrupt> {
-    // Acquire, though a taken lease has ordered it already. pair P3.
+    // Acquire. pair P3: the stamps below. For a takeover the lease has brought them; others look without one.
     let mut end = view.control().tail.load(Ordering::Acquire);
     if end > SEQ_NONE {
         return Err(Corrupt("the tail is not a sequence"));

@@ -146,7 +146,7 @@ fn read_config(
         ConfigFault::Version(found) => {
             OpenError::WrongVersion { queue: queue.clone(), found, supported: VERSION }
         }
-        ConfigFault::Features(bits) => unsupported(format!("feature bits {bits:#x}")),
+        ConfigFault::Features(bits) => unsupported(bits.to_string()),
         ConfigFault::WakeMode(mode) => unsupported(format!("wake mode {mode}")),
         ConfigFault::SlotFormat(format) => unsupported(format!("slot format {format}")),
         ConfigFault::Checksum => damaged("its checksum does not match"),

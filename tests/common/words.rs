@@ -6,6 +6,24 @@ use std::path::Path;
 
 use nix::fcntl::{FcntlArg, fcntl};
 
+/// Where docs/layout.md has the words that tests look at or change. tests/golden.rs has its own numbers.
+pub(crate) const HEADER: u64 = 2048;
+pub(crate) const TAIL: u64 = 2048;
+pub(crate) const LIMIT: u64 = 2176;
+pub(crate) const DATA: u64 = 2304;
+pub(crate) const SPACE: u64 = 2432;
+pub(crate) const WANTED: u64 = 2440;
+pub(crate) const GROUP_MARK: u64 = 2560;
+pub(crate) const HOLDER: u64 = 2688;
+pub(crate) const PRODUCER_PID: u64 = 2816;
+pub(crate) const STATE: u64 = 2832;
+pub(crate) const CLOSED_AT: u64 = 2840;
+pub(crate) const PAYLOAD_BYTES: u64 = 2944;
+pub(crate) const TIMES_FULL: u64 = 2952;
+pub(crate) const GROUPS: u64 = 3200;
+/// Bytes of a group record.
+pub(crate) const GROUP: u64 = 768;
+
 pub(crate) fn open(path: &Path) -> File {
     OpenOptions::new().read(true).write(true).open(path).unwrap()
 }
@@ -41,8 +59,8 @@ pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
 
 /// Puts the header's checksum right after a change.
 pub(crate) fn seal(file: &File) {
-    let sum = fnv1a(&bytes(file, 0, 1016));
-    set(file, 1016, sum);
+    let sum = fnv1a(&bytes(file, 0, HEADER as usize - 8));
+    set(file, HEADER - 8, sum);
 }
 
 fn lock(byte: u64) -> libc::flock {

@@ -7,15 +7,14 @@ use crate::common::child::{Child, hear, tell};
 use crate::common::{TempName, words};
 use crate::stream::LONG;
 
-/// Byte of the control lease, and the word that names its holder.
+/// Byte of the control lease.
 const CONTROL: u64 = 513;
-const HOLDER: u64 = 1664;
 
 /// Role: holds the lease of `byte`, as whoever is in the middle of an operation does.
 pub(crate) fn hold(name: &str, byte: u64) {
     let file = words::open(format!("/dev/shm/slipring.{name}").as_ref());
     words::take_lease(&file, byte);
-    words::set(&file, HOLDER, u64::from(std::process::id()));
+    words::set(&file, words::HOLDER, u64::from(std::process::id()));
     tell("held");
     hear();
 }
@@ -98,9 +97,9 @@ fn a_group_that_its_maker_left_half_made_goes_away() {
     let file = words::open(&name.path());
     let half_made = || {
         // Group mark, the group's state JOINING, its head 0; nobody holds the control lease.
-        words::set(&file, 1536, 1);
-        words::set(&file, 2176, 1);
-        words::set(&file, 2176 + 384, 255);
+        words::set(&file, words::GROUP_MARK, 1);
+        words::set(&file, words::GROUPS, 1);
+        words::set(&file, words::GROUPS + 384, 255);
     };
     let mut producer = queue.producer().unwrap();
     half_made();
@@ -108,7 +107,7 @@ fn a_group_that_its_maker_left_half_made_goes_away() {
         // A full producer frees it, since nobody else may come by.
         producer.send_timeout("x", LONG).unwrap();
     }
-    assert_eq!(words::get(&file, 2176), 0);
+    assert_eq!(words::get(&file, words::GROUPS), 0);
     half_made();
     // So does whoever takes the control lease: the table has one place only.
     queue.add_group("g").unwrap();

@@ -109,7 +109,7 @@ fn a_producer_that_died_between_stamp_and_tail_loses_nothing() {
         // As if it had died with that many messages stamped but not counted, the last of them not even
         // stamped. Slots have 64 bytes behind the tables.
         let slots = file.metadata().unwrap().len() - 8 * 64;
-        words::set(&file, 1024, next + sent - lag);
+        words::set(&file, words::TAIL, next + sent - lag);
         next += sent - half_written;
         for number in next..next + half_written {
             words::set(&file, slots + number % 8 * 64, 0);

@@ -11,15 +11,15 @@ use crate::common::{TempName, words};
 use crate::stream::LONG;
 
 /// Bit 0: some consumer sleeps.
-const DATA: u64 = 1280;
+const DATA: u64 = words::DATA;
 /// Where the words lie that the consumers of the first group, and the producer, sleep at. Bit 0: somebody does; from bit
 /// 2 on they count wake-ups, but those by consumers.
-const WAIT: u64 = 2176 + 664;
-const SPACE: u64 = 1408;
+const WAIT: u64 = words::GROUPS + 664;
+const SPACE: u64 = words::SPACE;
 /// Bit 1: the producer itself has set bit 0, for those who sleep on.
 const LEFT_ASLEEP: u32 = 3;
 /// The gate that the producer wants, told before it sleeps.
-const WANTED: u64 = 1416;
+const WANTED: u64 = words::WANTED;
 
 /// Both modes in which anybody sleeps.
 const MODES: [WakeMode; 2] = [WakeMode::Membarrier, WakeMode::Fence];

@@ -6,9 +6,12 @@ use std::os::unix::fs::FileExt;
 
 use super::book::check;
 
-const TAIL: usize = 1024;
-const STATE: usize = 1808;
-const CLOSED_AT: usize = 1816;
+const CONFIG: usize = 2048;
+pub(crate) const TAIL: usize = 2048;
+pub(crate) const GROUP_MARK: u64 = 2560;
+pub(crate) const RECORD_MARK: u64 = 2568;
+const STATE: usize = 2832;
+const CLOSED_AT: usize = 2840;
 const GROUP: usize = 768;
 const RECORD: usize = 256;
 
@@ -64,7 +67,7 @@ impl Image {
         let len = file.metadata().map_err(|e| e.to_string())?.len();
         let mut bytes = vec![0; len as usize];
         file.read_exact_at(&mut bytes, 0).map_err(|e| e.to_string())?;
-        if bytes.len() < 1024 || !bytes.starts_with(b"slipring") {
+        if bytes.len() < CONFIG || !bytes.starts_with(b"slipring") {
             return Err("a segment with a queue's name is not finished".to_owned());
         }
         let mut image = Image {

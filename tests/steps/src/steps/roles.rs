@@ -6,7 +6,7 @@ use slipring::{DeadLetter, DeadLetters, Group, OpenOptions, Queue, RecvError};
 
 use super::book::{check, note};
 use super::bystanders::Bystander::{Member, Observer, Reader};
-use super::image::Image;
+use super::image::{Image, TAIL};
 use super::judge::{Order, Scene};
 use super::operations::{
     Operation, PLAIN, as_consumer, as_holder, little, much, operation, orphaned, orphaned_in,
@@ -305,7 +305,7 @@ fn join(stage: Stage, name: &str) -> Outcome {
 fn tail(stage: Stage, to: u64) -> Outcome {
     use std::os::unix::fs::FileExt;
     let file = shm::file_of(stage.queue).ok_or("no queue")?;
-    file.write_all_at(&to.to_le_bytes(), 1024).map_err(text)
+    file.write_all_at(&to.to_le_bytes(), TAIL as u64).map_err(text)
 }
 
 fn going() -> Vec<Operation> {

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use super::image::{GroupImage, Image};
+use super::image::{GROUP_MARK, GroupImage, Image, RECORD_MARK};
 use super::party::Outcome;
 use super::shm;
 use super::stage::Stage;
@@ -96,13 +96,12 @@ impl Sabotage {
                 file.read_exact_at(&mut record, from)
                     .and_then(|()| file.write_all_at(&record, to))
                     .map_err(|e| e.to_string())?;
-                // The record mark.
-                set(&file, 1544, image.consumers_max as u64)
+                set(&file, RECORD_MARK, image.consumers_max as u64)
             }
             Sabotage::Hold => {
                 let work = group("work")?;
                 let at = image.record_at(image.consumers_max - 1) as u64;
-                set(&file, 1544, image.consumers_max as u64)?;
+                set(&file, RECORD_MARK, image.consumers_max as u64)?;
                 let seq = owed[0].seq - 1;
                 set(&file, at, seq << 8 | (work.index as u64) << 2 | 1)?;
                 keep(file, image.consumers_max as u64 - 1)
@@ -112,7 +111,7 @@ impl Sabotage {
             Sabotage::LoseGroup => {
                 let at = image.group_at(image.groups_max - 1) as u64;
                 set(&file, at, 7)?;
-                set(&file, 1536, image.groups_max as u64)
+                set(&file, GROUP_MARK, image.groups_max as u64)
             }
             Sabotage::Litter => {
                 let path = format!("{}/slipring-left", shm::SHM);
