@@ -85,6 +85,8 @@ pub struct GroupInfo {
     pub mode: Option<Mode>,
     /// What becomes of it without members.
     pub retention: Retention,
+    /// The sequence that it started at: messages below are none of its own.
+    pub began: u64,
     /// The next sequence it has to ack; in a shared group, the next to be taken by a member.
     pub head: u64,
     /// Messages published and not acked.
@@ -212,6 +214,7 @@ impl Snapshot {
                 name,
                 mode,
                 retention: if releases { Retention::Release } else { Retention::Hold },
+                began: known.map_or(head, |_| control::began(view, index)),
                 head,
                 depth,
                 span,

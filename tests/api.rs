@@ -356,3 +356,21 @@ fn a_queue_that_was_there_tells_what_it_has_otherwise() {
         ]
     );
 }
+
+#[test]
+fn a_group_says_where_it_began_however_far_it_is() {
+    let name = TempName::new("began");
+    let shape = Queue::builder(&name).capacity(4).base_sequence(100).group("all");
+    let queue = shape.create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    producer.send_batch(["a", "b", "c"]).unwrap();
+    queue.add_group(Group::named("new").start(Start::Newest)).unwrap();
+    queue.add_group(Group::named("asked").start(Start::Sequence(101))).unwrap();
+    let mut all = queue.consumer("all").unwrap();
+    for _ in 0..2 {
+        all.recv().unwrap().ack();
+    }
+    let groups = queue.snapshot().unwrap().groups;
+    let began: Vec<_> = groups.iter().map(|g| (g.name.as_str(), g.began, g.head)).collect();
+    assert_eq!(began, [("all", 100, 102), ("new", 103, 103), ("asked", 101, 101)]);
+}

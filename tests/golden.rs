@@ -98,11 +98,12 @@ fn every_byte_of_a_segment_is_where_it_was() {
     image.u64(2816, pid);
     image.u64(2824, 1);
     image.u64(2944, 5 + 6);
-    // Groups: state, generation, traits, flags, name, head, delivered up to, attempts.
+    // Groups: state, generation, traits, flags, began, name, head, delivered up to, attempts.
     image.u64(3200, 2);
     image.u64(3208, 2);
     image.u64(3216, 5 << 16);
     image.u64(3224, 1);
+    image.u64(3256, 1000);
     image.put(3264, b"audit");
     image.u64(3584, 1002 << 8 | 255);
     image.u64(3712, 1003);
@@ -113,6 +114,7 @@ fn every_byte_of_a_segment_is_where_it_was() {
     image.u64(3976, 2);
     image.u64(3984, 5 << 16 | 1 << 8);
     image.u64(3992, 1);
+    image.u64(4024, 1000);
     image.put(4032, b"brief");
     image.u64(4352, 1000 << 8 | 255);
     image.u64(4488, u64::MAX);

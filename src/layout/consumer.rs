@@ -20,7 +20,7 @@ pub(crate) struct ClaimWords {
     pub(crate) pid: Quiet,
     /// Raised by 1 whenever the record is taken.
     pub(crate) epoch: Quiet,
-    /// Reserved.
+    /// Reserved: when its owner began the claim that it is copying.
     pub(crate) claimed_at: Quiet,
 }
 
@@ -30,6 +30,8 @@ pub(crate) struct ConsumerCounters {
     pub(crate) acked: Quiet,
     pub(crate) redelivered: Quiet,
     pub(crate) dead_lettered: Quiet,
+    /// Reserved: 1 while its owner may have cells.
+    pub(crate) holds: AtomicU64,
 }
 
 impl ConsumerRecord {
@@ -52,6 +54,7 @@ impl ConsumerRecord {
                 acked: zero(),
                 redelivered: zero(),
                 dead_lettered: zero(),
+                holds: AtomicU64::new(0),
             }),
         }
     }

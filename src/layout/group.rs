@@ -28,9 +28,12 @@ pub(crate) struct IdentityWords {
     pub(crate) flags: AtomicU64,
     /// 1 once there is a queue of dead letters that come again; members look there, too.
     pub(crate) retries: Quiet,
-    /// Reserved: nanoseconds.
-    pub(crate) ack_timeout: Quiet,
-    pub(crate) spare: [Quiet; 2],
+    /// Reserved: nanoseconds; 0 = none.
+    pub(crate) ack_timeout: AtomicU64,
+    /// Reserved: bits 0..32 the group's first cell, 32..64 how many it has.
+    pub(crate) extent: AtomicU64,
+    /// The sequence that it started at.
+    pub(crate) began: AtomicU64,
     pub(crate) name: [AtomicU64; NAME_WORDS],
 }
 
@@ -46,8 +49,8 @@ pub(crate) struct Delivery {
     pub(crate) up_to: AtomicU64,
     /// See [`Attempts`]; about the message at the head.
     pub(crate) attempts: AtomicU64,
-    /// Reserved.
-    pub(crate) spare: Quiet,
+    /// Reserved: when cells are to be looked at.
+    pub(crate) next_due: AtomicU64,
     /// Reserved: where an orphaned range may be found.
     pub(crate) orphan: Quiet,
 }
@@ -61,8 +64,8 @@ pub(crate) struct Totals {
     /// Where the group's consumers sleep: bit 0 = somebody does, bit 1 = the producer has left others asleep, rest =
     /// how often some were woken. Here, where nobody who is busy writes: a producer that wakes reads it of all groups.
     pub(crate) wait: WaitWord,
-    /// Reserved. A field, so that no byte of the record is padding.
-    gap: QuietHalf,
+    /// Reserved: where members sleep until a cell is empty.
+    room: QuietHalf,
 }
 
 /// Life of a group's index.
@@ -142,8 +145,9 @@ impl GroupRecord {
                 traits: word(),
                 flags: word(),
                 retries: zero(),
-                ack_timeout: zero(),
-                spare: std::array::from_fn(|_| zero()),
+                ack_timeout: word(),
+                extent: word(),
+                began: word(),
                 name: std::array::from_fn(|_| word()),
             }),
             dead_letters: std::array::from_fn(|_| Line(std::array::from_fn(|_| zero()))),
@@ -151,7 +155,7 @@ impl GroupRecord {
             delivery: Line(Delivery {
                 up_to: word(),
                 attempts: AtomicU64::new(Attempts::NONE),
-                spare: zero(),
+                next_due: word(),
                 orphan: zero(),
             }),
             totals: Line(Totals {
@@ -159,7 +163,7 @@ impl GroupRecord {
                 redelivered: zero(),
                 dead_lettered: zero(),
                 wait: WaitWord::new(),
-                gap: QuietHalf::new(0),
+                room: QuietHalf::new(0),
             }),
         }
     }

@@ -23,6 +23,12 @@ pub(crate) fn state(view: &View, group: u8) -> GroupState {
     GroupState::unpack(view.group(group).identity.state.load(Ordering::Acquire))
 }
 
+/// The sequence at which a group began whose state was seen ACTIVE.
+pub(crate) fn began(view: &View, group: u8) -> u64 {
+    // Relaxed: carried by the state. pair P8.
+    view.group(group).identity.began.load(Ordering::Relaxed)
+}
+
 /// Indexes of groups that are not free.
 pub(crate) fn groups(view: &View) -> impl Iterator<Item = u8> {
     // Acquire. pair P8.
@@ -90,6 +96,9 @@ pub(crate) fn make_group(view: &View, index: u8, position: Position) -> u64 {
     step!(fence(Ordering::SeqCst), "no-joiner-fence");
     // Relaxed: the fence orders it.
     let start = mutant!(guess.max(oldest()), "limit-read-once", guess);
+    // Relaxed: carried by the state below. Every head of the group is at least this.
+    let began = mutant!(start, "began-at-the-guess", guess);
+    group.identity.began.store(began, Ordering::Relaxed);
     if start != guess {
         // Release, as every head: a producer that sees it may overwrite what lies below. pair P2. The
         // group has read nothing yet, so no model asks for it.

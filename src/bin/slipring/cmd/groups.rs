@@ -176,7 +176,7 @@ pub(crate) fn to_json(look: &Snapshot, holds: Option<&Holds>) -> Value {
         let letters = Some(group.dead_letters.clone()).filter(|queue| !queue.is_empty());
         json!({
             "name": group.name, "mode": mode(group), "retention": retention(group),
-            "head": group.head, "depth": group.depth, "span": group.span,
+            "began": group.began, "head": group.head, "depth": group.depth, "span": group.span,
             "unacked": group.unacked,
             "retries": retries(look, group),
             "acked": group.acked, "redelivered": group.redelivered,
