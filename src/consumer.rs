@@ -19,8 +19,8 @@ use crate::ring::claim::Claim;
 use crate::ring::reader::Reader;
 use crate::ring::wake::{Place, Word};
 use crate::segment::Trust;
-use crate::strategy::{Patience, WaitStrategy};
-use crate::wait::{self, Bed, Deadline, LONG, Look, SHORT};
+use crate::strategy::{Interrupt, Patience, WaitStrategy};
+use crate::wait::{self, Bed, Deadline, LONG, Look, SHORT, Waited};
 
 /// Quick looks at an empty queue ask the system once in so many times whether it still has its name.
 const ASK_EVERY: u32 = 4096;
@@ -73,6 +73,7 @@ impl<M: Content + ?Sized> Consumer<M> {
         timeout: Duration,
         trust: &Trust,
         undertaker: Box<dyn Undertaker>,
+        interrupt: Interrupt,
     ) -> Result<Self, JoinError> {
         let (main, joined) = Intake::join(mapped, group, timeout)?;
         let target = joined.target.as_ref().map(|name| name.as_str());
@@ -87,7 +88,7 @@ impl<M: Content + ?Sized> Consumer<M> {
             resumed: joined.resumed,
             notices_gone: false,
             follows: false,
-            patience: Patience::here(),
+            patience: Patience::here(interrupt),
             empty_looks: 0,
             found: None,
             retried: false,
@@ -135,7 +136,13 @@ impl<M: Content + ?Sized> Consumer<M> {
 
     /// Sets how to wait for messages.
     pub fn set_wait_strategy(&mut self, strategy: WaitStrategy) {
-        self.patience = Patience::of(strategy);
+        self.patience.set_strategy(strategy);
+    }
+
+    /// Sets what is asked in waits of this consumer, in the place of what it has from its [`Queue`](crate::Queue); see
+    /// [`Queue::set_interrupt`](crate::Queue::set_interrupt).
+    pub fn set_interrupt(&mut self, interrupt: impl Fn() -> bool + Send + Sync + 'static) {
+        self.patience.interrupt = Interrupt::new(interrupt);
     }
 
     /// Where this group's reading stands: the next sequence to be acked, or, in a shared group, to be
@@ -331,7 +338,7 @@ impl<M: Content + ?Sized> Consumer<M> {
     fn wait(&mut self, max: usize, deadline: impl Fn() -> Deadline) -> Result<(), RecvError> {
         let (view, longest) = (self.view(), Cell::new(SHORT));
         let bed = Bed::new([Place::new(&view, self.word())], || longest.get());
-        let mut patience = self.patience;
+        let mut patience = self.patience.clone();
         let mut quick = 0;
         let found = wait::until(deadline(), &mut patience, bed, |look| {
             // Most looks are for the next message alone.
@@ -348,7 +355,14 @@ impl<M: Content + ?Sized> Consumer<M> {
             found
         })?;
         self.patience = patience;
-        if self.keep(found) { Ok(()) } else { Err(timed_out(&self.main.at)) }
+        match found {
+            Waited::Found(found) => {
+                self.found = Some(found);
+                Ok(())
+            }
+            Waited::TimedOut => Err(timed_out(&self.main.at)),
+            Waited::Interrupted => Err(RecvError::Interrupted { queue: self.queue() }),
+        }
     }
 
     pub(crate) fn view(&self) -> View {

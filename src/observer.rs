@@ -15,8 +15,8 @@ use crate::ring::close::is_over;
 use crate::ring::observe::{Seen, Watcher, tail};
 use crate::ring::publish::published_end;
 use crate::segment::LeaseFile;
-use crate::strategy::{Patience, WaitStrategy};
-use crate::wait::{self, Deadline, Look, Poll};
+use crate::strategy::{Interrupt, Patience, WaitStrategy};
+use crate::wait::{self, Deadline, Look, Poll, Waited};
 
 /// Quick looks at an idle queue ask the system once in so many times whether it still has its name.
 const ASK_EVERY: u32 = 4096;
@@ -50,6 +50,7 @@ impl<M: Content + ?Sized> Observer<M> {
         mapped: Arc<Mapped>,
         file: LeaseFile,
         start: Start,
+        interrupt: Interrupt,
     ) -> Result<Self, OpenError> {
         let view = *mapped.view();
         let geo = *view.geo();
@@ -72,7 +73,7 @@ impl<M: Content + ?Sized> Observer<M> {
             missed: 0,
             idle_looks: 0,
             follows: false,
-            patience: Patience::here(),
+            patience: Patience::here(interrupt),
             mapped,
             marker: PhantomData,
         })
@@ -86,7 +87,13 @@ impl<M: Content + ?Sized> Observer<M> {
 
     /// Sets how to wait for messages. Nobody wakes an observer: one that sleeps looks once in a millisecond.
     pub fn set_wait_strategy(&mut self, strategy: WaitStrategy) {
-        self.patience = Patience::of(strategy);
+        self.patience.set_strategy(strategy);
+    }
+
+    /// Sets what is asked in waits of this observer, in the place of what it has from its [`Queue`](crate::Queue); see
+    /// [`Queue::set_interrupt`](crate::Queue::set_interrupt).
+    pub fn set_interrupt(&mut self, interrupt: impl Fn() -> bool + Send + Sync + 'static) {
+        self.patience.interrupt = Interrupt::new(interrupt);
     }
 
     /// The next sequence to look at.
@@ -217,11 +224,14 @@ impl<M: Content + ?Sized> Observer<M> {
     }
 
     fn wait(&mut self, read: Read, deadline: Deadline) -> Result<Observation<'_, M>, RecvError> {
-        let mut patience = self.patience;
+        let mut patience = self.patience.clone();
         let seen = wait::until(deadline, &mut patience, Poll::new(), |look| self.look(read, look))?;
         self.patience = patience;
-        let seen = seen.ok_or_else(|| RecvError::Timeout { queue: self.queue() })?;
-        Ok(self.observation(seen))
+        match seen {
+            Waited::Found(seen) => Ok(self.observation(seen)),
+            Waited::TimedOut => Err(RecvError::Timeout { queue: self.queue() }),
+            Waited::Interrupted => Err(RecvError::Interrupted { queue: self.queue() }),
+        }
     }
 
     fn look(&mut self, read: Read, look: Look) -> Result<Option<Copied>, RecvError> {

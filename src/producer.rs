@@ -18,7 +18,7 @@ use crate::ring::lease::try_take;
 use crate::ring::publish::Publisher;
 use crate::ring::wake;
 use crate::segment::ControlGuard;
-use crate::strategy::{Patience, WaitStrategy};
+use crate::strategy::{Interrupt, Patience, WaitStrategy};
 use crate::sync::Ordering;
 use crate::wait::{Deadline, Look};
 
@@ -66,10 +66,11 @@ impl<M: Content + ?Sized> Producer<M> {
         mapped: &Arc<Mapped>,
         timeout: Duration,
         deadline: Deadline,
+        interrupt: Interrupt,
     ) -> Result<Self, JoinError> {
         let at = Attachment::new(mapped)?;
         // Under the control lease, so that a removal sees every role.
-        let control = take_role(&at, timeout, deadline)?;
+        let control = take_role(&at, timeout, deadline, &interrupt)?;
         let words = &at.view.control().producer;
         // Relaxed, all of them: only the holder of the lease stores here, and people read.
         let identity = &words.identity;
@@ -80,7 +81,7 @@ impl<M: Content + ?Sized> Producer<M> {
             .map_err(|Corrupt(what)| JoinError::Corrupt { queue: at.queue().clone(), what })?;
         close::reopen(&at.view);
         drop(control);
-        let patience = Patience::here();
+        let patience = Patience::here(interrupt);
         let (bound, named) = (publisher.tail(), publisher.tail());
         Ok(Producer {
             publisher,
@@ -98,7 +99,13 @@ impl<M: Content + ?Sized> Producer<M> {
 
     /// Sets how to wait for room.
     pub fn set_wait_strategy(&mut self, strategy: WaitStrategy) {
-        self.patience = Patience::of(strategy);
+        self.patience.set_strategy(strategy);
+    }
+
+    /// Sets what is asked in waits of this producer, in the place of what it has from its [`Queue`](crate::Queue); see
+    /// [`Queue::set_interrupt`](crate::Queue::set_interrupt).
+    pub fn set_interrupt(&mut self, interrupt: impl Fn() -> bool + Send + Sync + 'static) {
+        self.patience.interrupt = Interrupt::new(interrupt);
     }
 
     /// The sequence that the next message will get.
@@ -494,11 +501,12 @@ const PAUSE_MIN: Duration = Duration::from_micros(100);
 const PAUSE_MAX: Duration = Duration::from_millis(10);
 
 /// Takes the producer's lease. A producer that waits for it holds nothing meanwhile, so it is in nobody's way.
-fn take_role(
-    at: &Attachment,
+fn take_role<'a>(
+    at: &'a Attachment,
     timeout: Duration,
     deadline: Deadline,
-) -> Result<ControlGuard<'_>, JoinError> {
+    interrupt: &Interrupt,
+) -> Result<ControlGuard<'a>, JoinError> {
     let system = at.system("take the producer's lease");
     let since = Instant::now();
     loop {
@@ -514,6 +522,9 @@ fn take_role(
                 // Relaxed: for people to read.
                 let pid = at.view.control().producer.identity.pid.load(Ordering::Relaxed) as u32;
                 return Err(JoinError::ProducerTaken { queue: at.queue().clone(), pid });
+            }
+            if interrupt.is_on() {
+                return Err(JoinError::Interrupted { queue: at.queue().clone() });
             }
             thread::sleep(left.min((since.elapsed() / 16).clamp(PAUSE_MIN, PAUSE_MAX)));
             if at.leases.removed().map_err(system)? {

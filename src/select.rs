@@ -10,8 +10,8 @@ use crate::consumer::Consumer;
 use crate::error::{RecvError, SelectError};
 use crate::message::Content;
 use crate::ring::wake::Place;
-use crate::strategy::{Patience, WaitStrategy};
-use crate::wait::{self, Bed, Deadline, LONG, Look, SHORT};
+use crate::strategy::{Interrupt, Patience, WaitStrategy};
+use crate::wait::{self, Bed, Deadline, LONG, Look, SHORT, Waited};
 
 /// Consumers of several queues, read in turn: whichever has something. What a queue with one producer needs
 /// where there are several: a queue for each, and one reader.
@@ -61,7 +61,7 @@ impl<M: Content + ?Sized> Default for Select<M> {
 impl<M: Content + ?Sized> Select<M> {
     /// With no consumer yet: whatever waits then waits in vain.
     pub fn new() -> Select<M> {
-        Select { consumers: Vec::new(), next: 0, patience: Patience::here() }
+        Select { consumers: Vec::new(), next: 0, patience: Patience::here(Interrupt::default()) }
     }
 
     /// Adds a consumer; returns its index.
@@ -77,7 +77,13 @@ impl<M: Content + ?Sized> Select<M> {
 
     /// Sets how to wait for messages. The consumers' own strategies do not count here.
     pub fn set_wait_strategy(&mut self, strategy: WaitStrategy) {
-        self.patience = Patience::of(strategy);
+        self.patience.set_strategy(strategy);
+    }
+
+    /// Sets what is asked in waits; see [`Queue::set_interrupt`](crate::Queue::set_interrupt). What the queues and the
+    /// consumers have does not count here.
+    pub fn set_interrupt(&mut self, interrupt: impl Fn() -> bool + Send + Sync + 'static) {
+        self.patience.interrupt = Interrupt::new(interrupt);
     }
 
     /// The consumers, by their indexes.
@@ -178,7 +184,7 @@ impl<M: Content + ?Sized> Select<M> {
         let words = self.consumers.iter().map(Consumer::word);
         let places = views.iter().zip(words).map(|(view, word)| Place::new(view, word));
         let bed = Bed::new(places.collect::<Vec<_>>(), || longest.get());
-        let mut patience = self.patience;
+        let mut patience = self.patience.clone();
         let found = wait::until(deadline, &mut patience, bed, |look| {
             let found = self.look(max, look);
             if look == Look::Thorough {
@@ -187,7 +193,11 @@ impl<M: Content + ?Sized> Select<M> {
             found
         })?;
         self.patience = patience;
-        self.lend(found.ok_or(SelectError::Timeout)?)
+        match found {
+            Waited::Found(index) => self.lend(index),
+            Waited::TimedOut => Err(SelectError::Timeout),
+            Waited::Interrupted => Err(SelectError::Interrupted),
+        }
     }
 
     /// Looks at each once, from the one behind the last that had something. The claim stays with its

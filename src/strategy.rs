@@ -1,5 +1,8 @@
 //! How long to stay awake while there is nothing to do.
 
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::unistd::{SysconfVar, sysconf};
@@ -82,39 +85,68 @@ impl Default for WaitStrategy {
     }
 }
 
-/// The strategy of a handle. A wait that begins where the last one ended asleep, in vain, does not stay awake once more:
+/// What a program wants to be asked in its waits: whether to give this one up.
+#[derive(Clone, Default)]
+pub(crate) struct Interrupt(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
+
+impl Interrupt {
+    pub(crate) fn new(ask: impl Fn() -> bool + Send + Sync + 'static) -> Interrupt {
+        Interrupt(Some(Arc::new(ask)))
+    }
+
+    /// Asks.
+    pub(crate) fn is_on(&self) -> bool {
+        self.0.as_ref().is_some_and(|ask| ask())
+    }
+}
+
+// A wait that it ends by a panic has changed nothing, and the closure is the program's affair.
+impl UnwindSafe for Interrupt {}
+impl RefUnwindSafe for Interrupt {}
+
+impl fmt::Debug for Interrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Interrupt({})", self.0.is_some())
+    }
+}
+
+/// How a handle waits. A wait that begins where the last one ended asleep, in vain, does not stay awake once more:
 /// else who looks with timeouts, to see to other things in between, would never be idle.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Patience {
     strategy: WaitStrategy,
-    in_vain: bool,
+    pub(crate) in_vain: bool,
+    pub(crate) interrupt: Interrupt,
 }
 
 impl Patience {
     /// The default; without the spins on a machine with one processor. Those that this thread may run on say nothing: who
     /// pins a thread to one has the other side run on another.
-    pub(crate) fn here() -> Patience {
+    pub(crate) fn here(interrupt: Interrupt) -> Patience {
         let strategy = WaitStrategy::default();
-        match sysconf(SysconfVar::_NPROCESSORS_ONLN) {
-            Ok(Some(1)) => Patience::of(strategy.spins(0)),
-            _ => Patience::of(strategy),
-        }
+        let strategy = match sysconf(SysconfVar::_NPROCESSORS_ONLN) {
+            Ok(Some(1)) => strategy.spins(0),
+            _ => strategy,
+        };
+        Patience { strategy, in_vain: false, interrupt }
     }
 
-    pub(crate) fn of(strategy: WaitStrategy) -> Patience {
-        Patience { strategy, in_vain: false }
+    pub(crate) fn set_strategy(&mut self, strategy: WaitStrategy) {
+        (self.strategy, self.in_vain) = (strategy, false);
     }
 
     /// For the next wait.
-    pub(crate) fn strategy(self) -> WaitStrategy {
+    pub(crate) fn strategy(&self) -> WaitStrategy {
         match self.strategy.then {
             Then::Sleep if self.in_vain => self.strategy.spins(0).yields(Duration::ZERO),
             _ => self.strategy,
         }
     }
+}
 
-    /// It has stayed awake, or would have, and found something or not.
-    pub(crate) fn learn(&mut self, found: bool) {
-        self.in_vain = !found;
+#[cfg(test)]
+impl Patience {
+    pub(crate) fn of(strategy: WaitStrategy) -> Patience {
+        Patience { strategy, in_vain: false, interrupt: Interrupt::default() }
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::Backoff;
 
 use crate::ring::wake::{self, Place};
-use crate::strategy::{Patience, Then};
+use crate::strategy::{Patience, Then, WaitStrategy};
 
 /// When a wait ends for want of success; `None` = never.
 #[derive(Clone, Copy, Debug)]
@@ -123,14 +123,51 @@ impl<'v, P: AsMut<[Place<'v>]>, F: Fn() -> Duration> Rest for Bed<P, F> {
     }
 }
 
-/// Looks until there is something, or the deadline has passed (`Ok(None)`): at least once.
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited<T> {
+    Found(T),
+    TimedOut,
+    /// The program wanted it.
+    Interrupted,
+}
+
+/// Why looking came to an end.
+enum Stop<E> {
+    Interrupted,
+    Failed(E),
+}
+
+/// Looks until there is something, the deadline has passed, or the program wants to go on without: at least once. The
+/// program is asked where a thorough look has found nothing, so before each sleep and after it.
 pub(crate) fn until<T, E>(
     deadline: Deadline,
     patience: &mut Patience,
+    rest: impl Rest,
+    mut look: impl FnMut(Look) -> Result<Option<T>, E>,
+) -> Result<Waited<T>, E> {
+    let strategy = patience.strategy();
+    let Patience { in_vain, interrupt, .. } = patience;
+    let look = |how| match look(how) {
+        Ok(None) if how == Look::Thorough && interrupt.is_on() => Err(Stop::Interrupted),
+        looked => looked.map_err(Stop::Failed),
+    };
+    match look_until(deadline, strategy, in_vain, rest, look) {
+        Ok(Some(found)) => Ok(Waited::Found(found)),
+        Ok(None) => Ok(Waited::TimedOut),
+        Err(Stop::Interrupted) => Ok(Waited::Interrupted),
+        Err(Stop::Failed(fault)) => Err(fault),
+    }
+}
+
+/// `in_vain`: it has stayed awake, or would have, and found nothing.
+fn look_until<T, E>(
+    deadline: Deadline,
+    strategy: WaitStrategy,
+    in_vain: &mut bool,
     mut rest: impl Rest,
     mut look: impl FnMut(Look) -> Result<Option<T>, E>,
 ) -> Result<Option<T>, E> {
-    let strategy = patience.strategy();
     let (spins, forever) = (u64::from(strategy.spins), u64::MAX);
     let mut found = stay_awake(deadline, spins, ROW, std::hint::spin_loop, &mut look)?;
     if found.is_none() && strategy.then == Then::Spin {
@@ -152,17 +189,18 @@ pub(crate) fn until<T, E>(
         found = stay_awake(end, forever, 1, thread::yield_now, &mut look)?;
     }
     if found.is_some() {
-        patience.learn(true);
+        *in_vain = false;
         return Ok(found);
     }
     loop {
         if deadline.left().is_zero() {
             return look(Look::Thorough);
         }
-        let found = rest.rest(deadline, || look(Look::Thorough))?;
-        patience.learn(found.is_some());
-        if found.is_some() {
-            return Ok(found);
+        let found = rest.rest(deadline, || look(Look::Thorough));
+        *in_vain = !matches!(found, Ok(Some(_)));
+        match found {
+            Ok(None) => {}
+            found => return found,
         }
     }
 }
@@ -203,8 +241,11 @@ fn stay_awake<T, E>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
-    use crate::strategy::WaitStrategy;
+    use crate::strategy::Interrupt;
 
     fn strategies() -> impl Iterator<Item = WaitStrategy> {
         let all = [WaitStrategy::spin(), WaitStrategy::spin_then_yield(), WaitStrategy::default()];
@@ -220,7 +261,7 @@ mod tests {
             let past = Deadline::after(Duration::ZERO);
             let found =
                 until(past, &mut Patience::of(strategy), Poll::new(), |_| Ok::<_, ()>(Some(7)));
-            assert_eq!(found, Ok(Some(7)), "{strategy:?}");
+            assert_eq!(found, Ok(Waited::Found(7)), "{strategy:?}");
         }
     }
 
@@ -230,12 +271,12 @@ mod tests {
             let since = Instant::now();
             let timeout = Duration::from_millis(5);
             let mut last = None;
-            let found: Result<Option<()>, ()> =
+            let found: Result<Waited<()>, ()> =
                 until(Deadline::after(timeout), &mut Patience::of(strategy), Poll::new(), |how| {
                     last = Some((how, since.elapsed() >= timeout));
                     Ok(None)
                 });
-            assert_eq!(found, Ok(None));
+            assert_eq!(found, Ok(Waited::TimedOut));
             assert!(since.elapsed() >= timeout, "{strategy:?}");
             assert_eq!(last, Some((Look::Thorough, true)), "{strategy:?}");
         }
@@ -247,7 +288,7 @@ mod tests {
             let found = until(Deadline::NEVER, &mut Patience::of(strategy), Poll::new(), |how| {
                 Ok::<_, ()>((how == Look::Thorough).then_some(()))
             });
-            assert_eq!(found, Ok(Some(())), "{strategy:?}");
+            assert_eq!(found, Ok(Waited::Found(())), "{strategy:?}");
         }
     }
 
@@ -268,7 +309,7 @@ mod tests {
             let soon = Deadline::after(Duration::from_millis(5));
             let found =
                 until(soon, &mut Patience::of(strategy), Asleep, |_| Ok::<Option<()>, ()>(None));
-            assert_eq!(found, Ok(None));
+            assert_eq!(found, Ok(Waited::TimedOut));
         }
     }
 
@@ -299,10 +340,39 @@ mod tests {
                 looks += u32::from(how == Look::Quick);
                 Ok::<_, ()>((how == Look::Thorough).then_some(()))
             });
-            assert_eq!(found, Ok(Some(())));
+            assert_eq!(found, Ok(Waited::Found(())));
             looks
         };
         assert_eq!(looks_before_it_sleeps(), 0);
         assert!(looks_before_it_sleeps() >= 64, "something was there in between");
+    }
+
+    #[test]
+    fn an_interrupt_ends_a_wait_however_it_waits() {
+        for strategy in strategies() {
+            let asked = Arc::new(AtomicU32::new(0));
+            let count = Arc::clone(&asked);
+            let mut patience = Patience::of(strategy);
+            patience.interrupt =
+                Interrupt::new(move || count.fetch_add(1, Ordering::Relaxed) + 1 >= 3);
+            let found =
+                until(Deadline::NEVER, &mut patience, Poll::new(), |_| Ok::<Option<()>, ()>(None));
+            assert_eq!(found, Ok(Waited::Interrupted), "{strategy:?}");
+            assert_eq!(asked.load(Ordering::Relaxed), 3, "{strategy:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_there_comes_before_an_interrupt() {
+        for strategy in strategies() {
+            let mut patience = Patience::of(strategy);
+            patience.interrupt = Interrupt::new(|| true);
+            let mut looks = 0;
+            let found = until(Deadline::NEVER, &mut patience, Poll::new(), |how| {
+                looks += u32::from(how == Look::Thorough);
+                Ok::<_, ()>((looks > 0).then_some(()))
+            });
+            assert_eq!(found, Ok(Waited::Found(())), "{strategy:?}");
+        }
     }
 }

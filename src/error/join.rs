@@ -23,6 +23,15 @@ pub enum JoinError {
         /// The holder; 0 if not known.
         pid: u32,
     },
+    /// The program ended the wait for the producer's role; see
+    /// [`Queue::set_interrupt`](crate::Queue::set_interrupt).
+    #[error(
+        "the wait for the producer's role of queue {queue:?} was interrupted: the role is still taken"
+    )]
+    Interrupted {
+        /// The queue.
+        queue: Arc<str>,
+    },
     /// The group's one place is taken.
     #[error(
         "group {group:?} of queue {queue:?} has its one consumer, a process {}: use another group, or end that consumer first",

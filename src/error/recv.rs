@@ -14,6 +14,14 @@ pub enum RecvError {
         /// The queue.
         queue: Arc<str>,
     },
+    /// The program ended the wait; see [`Queue::set_interrupt`](crate::Queue::set_interrupt).
+    #[error(
+        "the wait for a message of queue {queue:?} was interrupted: nothing was received; receive again to go on"
+    )]
+    Interrupted {
+        /// The queue.
+        queue: Arc<str>,
+    },
     /// The producer has closed the queue, and all its messages are worked off. A new producer opens it
     /// again; receive again then, with the same handle.
     #[error("queue {queue:?} is closed, and all its messages are worked off")]
@@ -69,6 +77,11 @@ pub enum SelectError {
     /// Nothing came within the time given.
     #[error("no message came to any queue within the time given")]
     Timeout,
+    /// The program ended the wait; see [`Select::set_interrupt`](crate::Select::set_interrupt).
+    #[error(
+        "the wait for a message of any queue was interrupted: nothing was received; receive again to go on"
+    )]
+    Interrupted,
     /// All queues are closed, and the messages of each are worked off. New producers open them again.
     #[error("all queues are closed, and their messages are worked off")]
     Closed,

@@ -16,6 +16,14 @@ pub enum SendError {
     /// No room within the time given.
     #[error("timed out: {0}")]
     Timeout(Full),
+    /// The program ended the wait; see [`Queue::set_interrupt`](crate::Queue::set_interrupt).
+    #[error(
+        "the wait for room in queue {queue:?} was interrupted: the message was not sent; send it again to go on"
+    )]
+    Interrupted {
+        /// The queue.
+        queue: Arc<str>,
+    },
     /// The message does not fit a slot.
     #[error(
         "the message has {len} bytes, a slot of queue {queue:?} holds {max}: split it, or create the queue with a larger payload size"

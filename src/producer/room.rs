@@ -11,7 +11,7 @@ use crate::ring::publish::NoRoom;
 use crate::ring::wake::Place;
 use crate::seq::State;
 use crate::sync::{mutant, step};
-use crate::wait::{self, Bed, Deadline, LONG, Look};
+use crate::wait::{self, Bed, Deadline, LONG, Look, Waited};
 
 /// Messages between two looks whether the queue has its name.
 const LOOK_EVERY: u64 = 256;
@@ -53,7 +53,7 @@ impl<M: Content + ?Sized> Producer<M> {
         // Less than what is worth a wake-up, but enough, is found at the bound of the sleep.
         let room = Place::space(&view, self.publisher.wanted(&view, n));
         let bed = Bed::new([room], || LONG);
-        let mut patience = self.patience;
+        let mut patience = self.patience.clone();
         let found = wait::until(deadline, &mut patience, bed, |look| match self.room(n, look) {
             Ok(()) => Ok(Some(())),
             Err(SendError::Full(full)) => {
@@ -64,7 +64,8 @@ impl<M: Content + ?Sized> Producer<M> {
         })?;
         self.patience = patience;
         match (found, last) {
-            (None, Some(full)) => Err(SendError::Timeout(full)),
+            (Waited::TimedOut, Some(full)) => Err(SendError::Timeout(full)),
+            (Waited::Interrupted, _) => Err(SendError::Interrupted { queue: self.queue() }),
             _ => Ok(()),
         }
     }

@@ -14,6 +14,7 @@ use crate::letter::{DeadLetter, default_target, retry_queue};
 use crate::observer::Observer;
 use crate::ring::wake;
 use crate::snapshot::Snapshot;
+use crate::strategy::Interrupt;
 
 /// The dead letters of a queue.
 ///
@@ -50,7 +51,8 @@ impl DeadLetters {
     pub fn look(name: &str, options: &OpenOptions) -> Result<(Observer, u64), OpenError> {
         let (mapped, file) = options.open_to_look(name)?;
         let look = Snapshot::take(&mapped, &file)?;
-        let observer = Observer::new(Arc::new(mapped), file, first_letter(&look))?;
+        let observer =
+            Observer::new(Arc::new(mapped), file, first_letter(&look), Interrupt::default())?;
         Ok((observer, look.tail))
     }
 

@@ -30,6 +30,7 @@ use crate::observer::Observer;
 use crate::producer::Producer;
 use crate::segment::{LeaseFile, Memory, QueueName, Trust, open_read_only, open_shared};
 use crate::snapshot::{MemberInfo, Snapshot, unacked};
+use crate::strategy::Interrupt;
 use crate::sys::holder;
 use crate::wait::Deadline;
 use undertaker::ToQueue;
@@ -116,7 +117,7 @@ impl OpenOptions {
         let opened = open_read_only(&name, &self.trust)?;
         check_schema::<M>(&name, &opened.config)?;
         let (mapped, file) = Mapped::new(name, opened)?;
-        Observer::new(Arc::new(mapped), file, start)
+        Observer::new(Arc::new(mapped), file, start, Interrupt::default())
     }
 
     /// Looks at the state of the queue called `name`, read-only. Root may look at everybody's queues.
@@ -174,6 +175,7 @@ pub struct Queue<M: Content + ?Sized = [u8]> {
     mapped: Arc<Mapped>,
     trust: Trust,
     timeout: Duration,
+    interrupt: Interrupt,
     marker: PhantomData<fn(&M)>,
 }
 
@@ -183,6 +185,7 @@ impl<M: Content + ?Sized> Clone for Queue<M> {
             mapped: Arc::clone(&self.mapped),
             trust: self.trust.clone(),
             timeout: self.timeout,
+            interrupt: self.interrupt.clone(),
             marker: PhantomData,
         }
     }
@@ -197,7 +200,8 @@ impl Queue<[u8]> {
 
 impl<M: Content + ?Sized> Queue<M> {
     fn new(mapped: Mapped, trust: Trust, timeout: Duration) -> Queue<M> {
-        Queue { mapped: Arc::new(mapped), trust, timeout, marker: PhantomData }
+        let interrupt = Interrupt::default();
+        Queue { mapped: Arc::new(mapped), trust, timeout, interrupt, marker: PhantomData }
     }
 
     /// Opens the queue called `name`. See [`OpenOptions`] for more.
@@ -226,6 +230,51 @@ impl<M: Content + ?Sized> Queue<M> {
     /// How those who wait are woken.
     pub fn wake_mode(&self) -> WakeMode {
         self.mapped.config.wake()
+    }
+
+    /// Sets what is asked in waits whether to give this one up, by handles that are made from this queue (or a clone of
+    /// it) from now on, and by waits for the producer's role. A program uses it to end its waits when it is told to stop, by
+    /// a signal say; without one, a wait goes on after a signal's handler has returned.
+    ///
+    /// A wait asks where it has looked and found nothing: before it sleeps and after it, and once in a millisecond
+    /// while it stays awake. If the answer is `true`, it ends with `Interrupted`
+    /// ([`RecvError::Interrupted`](crate::RecvError::Interrupted),
+    /// [`SendError::Interrupted`](crate::SendError::Interrupted) and others of that name). Nothing is received or sent
+    /// then, and nothing is lost: the same call can be made again. What is there is received, and what there is room for
+    /// is sent, whatever the answer: a program that wants to stop beside a stream looks at its flag itself.
+    ///
+    /// A signal ends the sleep of the thread in which its handler runs, and the wait asks at once. If the handler
+    /// runs in another thread, or between the question and the sleep, the wait asks when it wakes: after 100 ms at the
+    /// latest. So it is with a [`Select`](crate::Select) and a handler that has SA_RESTART. Not asked are futures, which end when they are dropped, and the waits for other control operations and
+    /// for a turn at the dead-letter queue, which end within some seconds.
+    ///
+    /// The closure is called in the thread that waits, and often, so it should be quick: load an atomic, say. If it
+    /// panics, so does the wait; nothing is received or sent then either.
+    ///
+    /// ```
+    /// # let name = format!("doc-interrupt-{}", std::process::id());
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    /// use slipring::{Queue, RecvError};
+    ///
+    /// // Set by a handler of SIGINT: signal_hook::flag::register(SIGINT, stop.clone()), for example.
+    /// let stop = Arc::new(AtomicBool::new(false));
+    /// let mut queue = Queue::builder(&name).capacity(8).group("work").create()?;
+    /// let asked = stop.clone();
+    /// queue.set_interrupt(move || asked.load(Ordering::Relaxed));
+    /// let mut consumer = queue.consumer("work")?;
+    /// # stop.store(true, Ordering::Relaxed);
+    /// match consumer.recv() {
+    ///     Ok(message) => message.ack(),
+    ///     Err(RecvError::Interrupted { .. }) => println!("told to stop"),
+    ///     Err(error) => return Err(error.into()),
+    /// }
+    /// # drop(consumer);
+    /// # slipring::remove(&name, false)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_interrupt(&mut self, interrupt: impl Fn() -> bool + Send + Sync + 'static) {
+        self.interrupt = Interrupt::new(interrupt);
     }
 
     /// Takes the role of the producer, after a dead one if there was one. A queue has one producer at a time; this
@@ -268,7 +317,7 @@ impl<M: Content + ?Sized> Queue<M> {
     }
 
     fn producer_by(&self, deadline: Deadline) -> Result<Producer<M>, JoinError> {
-        Producer::attach(&self.mapped, self.timeout, deadline)
+        Producer::attach(&self.mapped, self.timeout, deadline, self.interrupt.clone())
     }
 
     /// Joins a group, which is made if it does not exist. Waits for other control operations, at most
@@ -280,7 +329,8 @@ impl<M: Content + ?Sized> Queue<M> {
     pub fn consumer(&self, group: impl Into<Group>) -> Result<Consumer<M>, JoinError> {
         let undertaker = ToQueue::new(&self.mapped, &self.trust);
         let (group, undertaker) = (group.into(), Box::new(undertaker));
-        Consumer::join(&self.mapped, &group, self.timeout, &self.trust, undertaker)
+        let interrupt = self.interrupt.clone();
+        Consumer::join(&self.mapped, &group, self.timeout, &self.trust, undertaker, interrupt)
     }
 
     /// Watches the queue from `start` on, through a read-only mapping of its own.
@@ -294,7 +344,7 @@ impl<M: Content + ?Sized> Queue<M> {
             return Err(OpenError::NotFound { queue: self.mapped.name.shared().clone() });
         }
         let (mapped, file) = Mapped::new(self.mapped.name.clone(), opened)?;
-        Observer::new(Arc::new(mapped), file, start)
+        Observer::new(Arc::new(mapped), file, start, self.interrupt.clone())
     }
 
     /// The pid of `member`, if that is proved to be its pid in this process's namespace: it holds the member's
