@@ -17,6 +17,9 @@ use crate::stop::Stop;
 /// How long a process that was asked to end may take.
 const END_WITHIN: Duration = Duration::from_secs(2);
 
+/// How long to listen until a signal is looked for, and what is shown brought up to date.
+const LISTEN_FOR: Duration = Duration::from_millis(100);
+
 /// What a process says.
 #[derive(Debug)]
 pub(crate) enum Word {
@@ -114,14 +117,10 @@ impl Crew {
         Ok(())
     }
 
-    /// The next word of any of them, if one comes in time.
-    pub(crate) fn listen(
-        &mut self,
-        timeout: Duration,
-        stop: &Stop,
-    ) -> Result<Option<(usize, Word)>, Failure> {
+    /// The next word of any of them, if one comes soon.
+    pub(crate) fn listen(&mut self, stop: &Stop) -> Result<Option<(usize, Word)>, Failure> {
         stop.check()?;
-        let (who, word) = match self.words.recv_timeout(timeout) {
+        let (who, word) = match self.words.recv_timeout(LISTEN_FOR) {
             Ok(heard) => heard,
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(None),
         };

@@ -10,11 +10,13 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::failure::{Failure, io_failed};
-use crate::stop::{SLICE, Stop};
+use crate::stop::Stop;
 use crate::streams::Stream;
 
 /// Bytes that are read at once.
 const BLOCK: usize = 256 * 1024;
+/// Milliseconds after which one that waits is called idle, and looks for a signal that came just before the wait.
+const IDLE_EVERY: u16 = 100;
 /// Messages of about so many bytes are gathered at most, or one that is longer.
 const GATHERED: usize = 1 << 20;
 
@@ -256,7 +258,7 @@ impl Input {
                 return Ok(Filled::Full);
             }
         }
-        while !self.readable(if wait { SLICE.as_millis() as u16 } else { 0 })? {
+        while !self.readable(if wait { IDLE_EVERY } else { 0 })? {
             if !wait {
                 return Ok(Filled::Nothing);
             }

@@ -3,14 +3,14 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::PollFlags;
 use nix::unistd::close;
 
 use crate::failure::{Failure, io_failed};
 use crate::mend;
-use crate::stop::{SLICE, Stop};
+use crate::stop::{Stop, poll_for};
 use crate::streams::Stream;
 
 const DOING: &str = "write to standard output";
@@ -63,9 +63,7 @@ impl Output {
         let mut short = None;
         while written < self.buffer.len() {
             if !self.is_plain {
-                while !self.ready(PollFlags::POLLOUT, SLICE.as_millis() as u16) {
-                    stop.check()?;
-                }
+                stop.poll(self.file.as_fd(), PollFlags::POLLOUT)?;
             }
             let step = self.step(written);
             match (&self.file).write(step) {
@@ -119,18 +117,20 @@ impl Output {
 
     /// Whether whoever read the output has gone. Only a pipe can tell.
     pub(crate) fn reader_gone(&self) -> bool {
-        !self.is_plain && self.ready(PollFlags::empty(), 0)
+        !self.is_plain && poll_for(self.file.as_fd(), PollFlags::empty(), Duration::ZERO)
     }
 
-    /// Whether one of `events`, or an error, is there; waits at most so many milliseconds.
-    fn ready(&self, events: PollFlags, milliseconds: u16) -> bool {
-        let mut fds = [PollFd::new(self.file.as_fd(), events)];
-        match poll(&mut fds, PollTimeout::from(milliseconds)) {
-            Ok(found) => found > 0,
-            Err(Errno::EINTR) => false,
-            // The write will say what is wrong.
-            Err(_) => !events.is_empty(),
-        }
+    /// Whether somebody has asked to stop, or whoever read the output has gone; to be asked by a queue's waits.
+    pub(crate) fn asked(
+        &self,
+        stop: &Stop,
+    ) -> Result<impl Fn() -> bool + Send + Sync + use<>, Failure> {
+        let copy =
+            self.file.try_clone().map_err(|fault| io_failed("watch standard output", &fault))?;
+        let output =
+            Output { file: copy, is_plain: self.is_plain, buffer: Vec::new(), ends: Vec::new() };
+        let stopped = stop.asked();
+        Ok(move || stopped() || output.reader_gone())
     }
 }
 

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use slipring::{Content, Full, GroupInfo, MemberInfo, Mode, Producer, Queue, SendError};
 
 use crate::failure::{Failure, note};
-use crate::stop::{SLICE, Stop};
+use crate::stop::Stop;
 
-/// A sender that waits longer than this says why.
+/// A sender that waits longer than this says why, and looks so often whether it is another group by now.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The same group is not named again within this time.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -31,16 +31,17 @@ impl<'q, M: Content + ?Sized> Room<'q, M> {
         Room { timeout, ..self }
     }
 
-    /// Returns when there is room for a message.
+    /// Returns when there is room for a message. The producer's waits ask `stop`.
     pub(crate) fn wait(&mut self, producer: &mut Producer<M>, stop: &Stop) -> Result<(), Failure> {
         let since = Instant::now();
         loop {
             stop.check()?;
             let left =
-                self.timeout.map_or(SLICE, |timeout| timeout.saturating_sub(since.elapsed()));
+                self.timeout.map_or(PATIENCE, |timeout| timeout.saturating_sub(since.elapsed()));
             // A reservation that is dropped publishes nothing.
-            match producer.reserve_timeout(1, left.min(SLICE)) {
+            match producer.reserve_timeout(1, left.min(PATIENCE)) {
                 Ok(_) => return Ok(()),
+                Err(SendError::Interrupted { .. }) => return Err(stop.ended()),
                 Err(SendError::Timeout(full))
                     if self.timeout.is_some_and(|timeout| since.elapsed() >= timeout) =>
                 {

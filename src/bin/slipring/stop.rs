@@ -1,18 +1,22 @@
 //! Ctrl-C and SIGTERM.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::failure::{Failure, io_failed};
 use crate::inherited::is_ignored;
 
-/// Waits are cut into slices of this length, between which the signal is looked for.
-pub(crate) const SLICE: Duration = Duration::from_millis(100);
+/// A signal ends a sleep. One that comes just before it is found after this time.
+const LATEST: Duration = Duration::from_millis(100);
 
 static WATCHED: OnceLock<Stop> = OnceLock::new();
 
@@ -54,8 +58,50 @@ impl Stop {
         }
     }
 
+    /// Whether somebody has asked to stop; to be asked by a queue's waits.
+    pub(crate) fn asked(&self) -> impl Fn() -> bool + Send + Sync + use<> {
+        let stop = self.clone();
+        move || stop.check().is_err()
+    }
+
+    /// Lets time pass; fails as soon as somebody asks to stop.
+    pub(crate) fn sleep(&self, time: Duration) -> Result<(), Failure> {
+        let since = Instant::now();
+        loop {
+            self.check()?;
+            match time.checked_sub(since.elapsed()) {
+                Some(left) if !left.is_zero() => thread::sleep(left.min(LATEST)),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Waits until one of `events`, or an error, is there at `stream`.
+    pub(crate) fn poll(&self, stream: BorrowedFd<'_>, events: PollFlags) -> Result<(), Failure> {
+        while !poll_for(stream, events, LATEST) {
+            self.check()?;
+        }
+        Ok(())
+    }
+
+    /// Why a queue's wait ended before its time, if whoever reads the output may have gone as well.
+    pub(crate) fn ended(&self) -> Failure {
+        self.check().err().unwrap_or(Failure::Closed)
+    }
+
     /// Asks to stop, as a SIGTERM would.
     pub(crate) fn set(&self) {
         self.0.store(SIGTERM as usize, Ordering::Relaxed);
+    }
+}
+
+/// Whether one of `events`, or an error, is there; waits at most so long.
+pub(crate) fn poll_for(stream: BorrowedFd<'_>, events: PollFlags, longest: Duration) -> bool {
+    let mut fds = [PollFd::new(stream, events)];
+    match poll(&mut fds, PollTimeout::try_from(longest).unwrap_or(PollTimeout::MAX)) {
+        Ok(found) => found > 0,
+        Err(Errno::EINTR) => false,
+        // The next read or write will say what is wrong.
+        Err(_) => !events.is_empty(),
     }
 }

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 use slipring::{JoinError, Producer, Queue};
 
 use crate::failure::{Failure, note};
-use crate::stop::{SLICE, Stop};
+use crate::stop::Stop;
 
 /// A sender that waits longer than this says for whom.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// It says so again after this time.
 const AGAIN: Duration = Duration::from_secs(30);
 
-/// Takes the role, waiting for it `timeout` at most; without one, as long as it takes.
+/// Takes the role, waiting for it `timeout` at most; without one, as long as it takes. The queue's waits ask `stop`.
 pub(crate) fn producer(
     queue: &Queue,
     timeout: Option<Duration>,
@@ -22,9 +22,10 @@ pub(crate) fn producer(
     let mut due = PATIENCE;
     loop {
         stop.check()?;
-        let left = timeout.map_or(SLICE, |timeout| timeout.saturating_sub(since.elapsed()));
-        let pid = match queue.producer_timeout(left.min(SLICE)) {
+        let left = timeout.map_or(due, |timeout| timeout.min(due)).saturating_sub(since.elapsed());
+        let pid = match queue.producer_timeout(left) {
             Err(JoinError::ProducerTaken { pid, .. }) => pid,
+            Err(JoinError::Interrupted { .. }) => return Err(stop.ended()),
             taken => return Ok(taken?),
         };
         let waited = since.elapsed();

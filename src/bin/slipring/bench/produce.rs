@@ -12,7 +12,7 @@ use super::meter::{LONGEST, Meter, histogram, tell};
 use crate::args::{BenchRoleArgs, WaitArg};
 use crate::crew::Word;
 use crate::failure::Failure;
-use crate::stop::{SLICE, Stop};
+use crate::stop::Stop;
 use slipring::monotonic_ns as now;
 
 /// A sleep may take this much longer than asked; the rest is waited out awake.
@@ -26,12 +26,9 @@ pub(crate) fn stream(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result
     let begin = now();
     let mut last = begin;
     while last.saturating_sub(begin) < args.time {
-        let mut slots = match producer.reserve_timeout(args.batch, SLICE) {
+        let mut slots = match producer.reserve(args.batch) {
             Ok(slots) => slots,
-            Err(SendError::Timeout(_)) => {
-                stop.check()?;
-                continue;
-            }
+            Err(SendError::Interrupted { .. }) => return Err(stop.ended()),
             Err(fault) => return Err(fault.into()),
         };
         let first = slots.sequence();
@@ -57,12 +54,9 @@ pub(crate) fn paced(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<
         let number = producer.sequence();
         let due = begin + (number as f64 * 1e9 / args.rate) as u64;
         wait_until(due, args.wait, stop)?;
-        let mut slot = match producer.reserve_timeout(1, SLICE) {
+        let mut slot = match producer.reserve(1) {
             Ok(slot) => slot,
-            Err(SendError::Timeout(_)) => {
-                stop.check()?;
-                continue;
-            }
+            Err(SendError::Interrupted { .. }) => return Err(stop.ended()),
             Err(fault) => return Err(fault.into()),
         };
         let sent = now();
@@ -95,7 +89,7 @@ pub(crate) fn wake(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<(
         let number = producer.sequence();
         // Consumers that look by the clock must not find each message at the same point of their interval.
         let pause = args.pause + mark(number) % args.pause.max(1);
-        pass(Duration::from_nanos(pause), stop)?;
+        stop.sleep(Duration::from_nanos(pause))?;
         while !all_sleep(&consumers)? {
             stop.check()?;
             thread::sleep(Duration::from_micros(100));
@@ -131,12 +125,10 @@ fn put(slots: &mut Reservation<'_>, i: usize, payload: usize, head: Head) {
 }
 
 fn send(producer: &mut Producer, kind: u32, bytes: &[u8], stop: &Stop) -> Result<(), Failure> {
-    loop {
-        match producer.send_timeout((kind, bytes), SLICE) {
-            Ok(_) => return Ok(()),
-            Err(SendError::Timeout(_)) => stop.check()?,
-            Err(fault) => return Err(fault.into()),
-        }
+    match producer.send((kind, bytes)) {
+        Ok(_) => Ok(()),
+        Err(SendError::Interrupted { .. }) => Err(stop.ended()),
+        Err(fault) => Err(fault.into()),
     }
 }
 
@@ -160,25 +152,13 @@ fn wait_until(due: u64, how: WaitArg, stop: &Stop) -> Result<(), Failure> {
         match how {
             _ if ahead == 0 => return Ok(()),
             WaitArg::Sleep if ahead > OVERSLEEP => {
-                pass(Duration::from_nanos(ahead - OVERSLEEP), stop)?;
+                stop.sleep(Duration::from_nanos(ahead - OVERSLEEP))?;
             }
             WaitArg::Spin => std::hint::spin_loop(),
             WaitArg::Sleep | WaitArg::Yield => thread::yield_now(),
         }
         stop.check()?;
     }
-}
-
-/// Lets so much time pass.
-fn pass(mut time: Duration, stop: &Stop) -> Result<(), Failure> {
-    while time > SLICE {
-        stop.check()?;
-        thread::sleep(SLICE);
-        time = time.saturating_sub(SLICE);
-    }
-    stop.check()?;
-    thread::sleep(time);
-    Ok(())
 }
 
 fn all_sleep(pids: &[u32]) -> Result<bool, Failure> {

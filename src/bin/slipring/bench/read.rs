@@ -11,7 +11,7 @@ use super::meter::{Meter, histogram, tell};
 use crate::args::{BenchRole, BenchRoleArgs};
 use crate::crew::Word;
 use crate::failure::Failure;
-use crate::stop::{SLICE, Stop};
+use crate::stop::Stop;
 use slipring::monotonic_ns as now;
 
 pub(crate) fn run(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<(), Failure> {
@@ -36,12 +36,9 @@ pub(crate) fn run(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<()
     let mut first = None;
     Word::Ready.say()?;
     loop {
-        let batch = match consumer.batch_timeout(args.batch, SLICE) {
+        let batch = match consumer.batch(args.batch) {
             Ok(batch) => batch,
-            Err(RecvError::Timeout { .. }) => {
-                stop.check()?;
-                continue;
-            }
+            Err(RecvError::Interrupted { .. }) => return Err(stop.ended()),
             Err(RecvError::Closed { .. }) => break,
             Err(fault) => return Err(fault.into()),
         };

@@ -18,7 +18,8 @@ pub(crate) fn run(args: &BenchRoleArgs) -> Result<(), Failure> {
     let stop = Stop::on_signals()?;
     crew::stop_with_parent(stop.clone());
     let opened = OpenOptions::new().prefault(true).open(&args.name);
-    let queue: Queue = opened.map_err(|fault| open_failed(&args.name, fault))?;
+    let mut queue: Queue = opened.map_err(|fault| open_failed(&args.name, fault))?;
+    queue.set_interrupt(stop.asked());
     match args.role {
         BenchRole::Stream => produce::stream(&queue, args, &stop),
         BenchRole::Paced => produce::paced(&queue, args, &stop),

@@ -12,7 +12,7 @@ use super::{meter, role};
 use crate::args::{BenchArgs, BenchRole, BenchWaitArgs, WaitArg, WakeArg};
 use crate::crew::{Crew, Word};
 use crate::failure::Failure;
-use crate::stop::{SLICE, Stop};
+use crate::stop::Stop;
 use crate::temporary::Temporary;
 
 /// What is to run.
@@ -202,14 +202,14 @@ impl<'a> Stage<'a> {
         }
         let mut ready = 0;
         while ready < crew.len() {
-            ready += usize::from(matches!(crew.listen(SLICE, &self.stop)?, Some((_, Word::Ready))));
+            ready += usize::from(matches!(crew.listen(&self.stop)?, Some((_, Word::Ready))));
         }
         start(&mut crew, "producer", &self.role(plan.producer, name, plan, 0))?;
         let (begin, before) = (Instant::now(), self.bar.position());
         let mut results: Vec<Option<Said>> = Vec::new();
         results.resize_with(crew.len(), || None);
         while results.iter().any(Option::is_none) {
-            if let Some((who, Word::Done(result))) = crew.listen(SLICE, &self.stop)?
+            if let Some((who, Word::Done(result))) = crew.listen(&self.stop)?
                 && let Some(place) = results.get_mut(who)
             {
                 *place = Some(Said(result));

@@ -1,6 +1,5 @@
 //! `slipring groups`
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -11,7 +10,7 @@ use crate::args::GroupsArgs;
 use crate::failure::{Failure, note};
 use crate::output::print;
 use crate::steady::Steady;
-use crate::stop::{SLICE, Stop};
+use crate::stop::Stop;
 use crate::table::{Table, duration};
 use crate::trust;
 
@@ -42,7 +41,7 @@ fn watch(args: &GroupsArgs, every: Duration) -> Result<(), Failure> {
     let mut holds = Holds::new();
     for turn in 0..args.count.unwrap_or(u64::MAX) {
         if turn > 0 {
-            sleep(every, &stop)?;
+            stop.sleep(every)?;
         }
         let look = snapshot(&args.name)?;
         holds.look(Instant::now(), look.groups.iter().flat_map(held));
@@ -57,17 +56,6 @@ fn watch(args: &GroupsArgs, every: Duration) -> Result<(), Failure> {
         print(&format!("{gap}{}", to_text(&look, Some(&holds))))?;
     }
     Ok(())
-}
-
-fn sleep(time: Duration, stop: &Stop) -> Result<(), Failure> {
-    let since = Instant::now();
-    loop {
-        stop.check()?;
-        match time.checked_sub(since.elapsed()) {
-            Some(left) if !left.is_zero() => thread::sleep(left.min(SLICE)),
-            _ => return Ok(()),
-        }
-    }
 }
 
 fn key(group: &GroupInfo, member: &MemberInfo) -> (String, u8, u32) {

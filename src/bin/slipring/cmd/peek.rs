@@ -6,7 +6,7 @@
 use slipring::{GroupInfo, Observer, RecvError, Snapshot, Start};
 
 use super::groups;
-use super::recv::{Patience, for_new_groups};
+use super::recv::{for_new_groups, none_came};
 use super::snapshot;
 use super::tail::report_missed;
 use crate::args::RecvArgs;
@@ -49,7 +49,8 @@ fn look(
         note(&format!("note: group {name_of_group:?} exists and stands at message {head}: {rule}"));
     }
     let observer = trust::options().observe(name, Start::Newest);
-    let observer: Observer = observer.map_err(|fault| open_failed(name, fault))?;
+    let mut observer: Observer = observer.map_err(|fault| open_failed(name, fault))?;
+    observer.set_interrupt(output.asked(stop)?);
     // Without a timeout it shows what was there when it began.
     let end = if args.timeout.is_some() { u64::MAX } else { look.tail };
     let left = args.count.unwrap_or(u64::MAX);
@@ -101,16 +102,25 @@ impl Reading<'_> {
     fn range(&mut self, start: u64, end: u64) -> Result<(), Failure> {
         self.observer.seek(start);
         let form = Form::from(self.args.form);
-        let mut patience = Patience::new(self.args.timeout);
         let mut next = start;
         while self.left > 0 && self.observer.position() < end {
             self.stop.check()?;
-            let message = match self.observer.recv_timeout(patience.slice()) {
-                Ok(message) => message,
-                Err(RecvError::Timeout { .. }) => {
+            let message = match self.observer.try_recv() {
+                Ok(Some(message)) => message,
+                Ok(None) => {
+                    // What is there is shown before the wait.
                     self.output.flush(self.stop)?;
-                    patience.check(self.output)?;
-                    continue;
+                    let received = match self.args.timeout {
+                        Some(timeout) => self.observer.recv_timeout(timeout),
+                        None => self.observer.recv(),
+                    };
+                    match received {
+                        Ok(message) => message,
+                        Err(RecvError::Timeout { .. }) => return Err(none_came(self.args.timeout)),
+                        Err(RecvError::Interrupted { .. }) => return Err(self.stop.ended()),
+                        Err(RecvError::Closed { .. }) => break,
+                        Err(fault) => return Err(fault.into()),
+                    }
                 }
                 Err(RecvError::Closed { .. }) => break,
                 Err(fault) => return Err(fault.into()),
@@ -127,7 +137,6 @@ impl Reading<'_> {
             self.totals.bytes += message.len() as u64;
             self.totals.messages += 1;
             self.left -= 1;
-            patience.renew();
             if self.output.is_large() {
                 self.output.flush(self.stop)?;
             }

@@ -1,6 +1,6 @@
 //! `slipring recv`
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use slipring::{Batch, Consumer, Group, Queue, Reason, RecvError, Snapshot};
 
@@ -9,7 +9,7 @@ use crate::args::RecvArgs;
 use crate::failure::{Failure, note};
 use crate::format::{Facts, Form};
 use crate::output::Output;
-use crate::stop::{SLICE, Stop};
+use crate::stop::Stop;
 use crate::totals::Totals;
 
 pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
@@ -28,6 +28,7 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
     }
     let mut consumer = queue.consumer(group(args))?;
     wait_as_asked(&mut consumer, args);
+    consumer.set_interrupt(output.asked(&stop)?);
     consumer.notice_dead_letters(|letter| {
         note(&buried(letter.sequence, letter.attempts, letter.reason));
     });
@@ -107,16 +108,17 @@ fn receive(
 ) -> Result<(), Failure> {
     let form = Form::from(args.form);
     let mut left = args.count.unwrap_or(u64::MAX);
-    let mut patience = Patience::new(args.timeout);
     while left > 0 {
         stop.check()?;
         let max = batch.min(left) as usize;
-        let mut batch = match consumer.batch_timeout(max, patience.slice()) {
+        let received = match args.timeout {
+            Some(timeout) => consumer.batch_timeout(max, timeout),
+            None => consumer.batch(max),
+        };
+        let mut batch = match received {
             Ok(batch) => batch,
-            Err(RecvError::Timeout { .. }) => {
-                patience.check(output)?;
-                continue;
-            }
+            Err(RecvError::Timeout { .. }) => return Err(none_came(args.timeout)),
+            Err(RecvError::Interrupted { .. }) => return Err(stop.ended()),
             Err(RecvError::Closed { .. }) => {
                 return at_the_end(&args.name, totals.messages, args.count);
             }
@@ -135,7 +137,6 @@ fn receive(
         left -= count;
         totals.messages += count;
         totals.bytes += bytes;
-        patience.renew();
     }
     Ok(())
 }
@@ -186,41 +187,8 @@ pub(super) fn at_the_end(name: &str, got: u64, count: Option<u64>) -> Result<(),
     }
 }
 
-/// How long to wait for a message.
-#[derive(Debug)]
-pub(crate) struct Patience {
-    timeout: Option<Duration>,
-    since: Instant,
-}
-
-impl Patience {
-    pub(crate) fn new(timeout: Option<Duration>) -> Patience {
-        Patience { timeout, since: Instant::now() }
-    }
-
-    /// How long to wait until signals, the reader of the output and the time are looked at again.
-    pub(crate) fn slice(&self) -> Duration {
-        self.timeout
-            .map_or(SLICE, |timeout| timeout.saturating_sub(self.since.elapsed()).min(SLICE))
-    }
-
-    /// Fails if it is used up, or if nobody reads the output any more.
-    pub(crate) fn check(&self, output: &Output) -> Result<(), Failure> {
-        if output.reader_gone() {
-            return Err(Failure::Closed);
-        }
-        match self.timeout {
-            Some(timeout) if self.since.elapsed() >= timeout => {
-                Err(Failure::Timeout(format!("no message came within {} s", timeout.as_secs_f64())))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// A message has come.
-    pub(crate) fn renew(&mut self) {
-        if self.timeout.is_some() {
-            self.since = Instant::now();
-        }
-    }
+/// What to say when the time is up.
+pub(super) fn none_came(timeout: Option<Duration>) -> Failure {
+    let seconds = timeout.unwrap_or_default().as_secs_f64();
+    Failure::Timeout(format!("no message came within {seconds} s"))
 }

@@ -1,6 +1,5 @@
 //! `slipring send`
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use slipring::{BatchError, Producer, Queue, SendError};
@@ -9,15 +8,16 @@ use crate::args::SendArgs;
 use crate::failure::{Failure, note};
 use crate::input::{Cut, Input};
 use crate::room::Room;
-use crate::stop::{SLICE, Stop};
+use crate::stop::Stop;
 use crate::totals::Totals;
 use crate::turn;
 
 pub(crate) fn run(args: &SendArgs) -> Result<(), Failure> {
-    let queue = super::open(&args.name, &args.open)?;
+    let mut queue = super::open(&args.name, &args.open)?;
     let cut = cut(args, &queue)?;
     let input = Input::open(args.file.as_deref(), cut)?;
     let stop = Stop::on_signals()?;
+    queue.set_interrupt(stop.asked());
     let mut producer = turn::producer(&queue, args.timeout, &stop)?;
     if let Some(wait) = args.wait {
         producer.set_wait_strategy(wait.into());
@@ -200,7 +200,7 @@ impl Pace {
                 }
                 return Ok((-ahead / self.interval) as u64 + 1);
             }
-            thread::sleep(Duration::from_secs_f64(ahead.min(SLICE.as_secs_f64())));
+            stop.sleep(Duration::from_secs_f64(ahead.min(LOOK_EVERY.as_secs_f64())))?;
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use slipring::{Observer, RecvError};
 
-use super::recv::{Patience, at_the_end, explain_closed};
+use super::recv::{at_the_end, explain_closed, none_came};
 use super::snapshot;
 use crate::args::TailArgs;
 use crate::failure::{Failure, note, open_failed};
@@ -29,6 +29,7 @@ pub(crate) fn run(args: &TailArgs) -> Result<(), Failure> {
     }
     let stop = Stop::on_signals()?;
     let mut output = Output::stdout()?;
+    observer.set_interrupt(output.asked(&stop)?);
     let mut totals = Totals::new("saw");
     let outcome = watch(&mut observer, args, &stop, &mut output, &mut totals);
     if !matches!(outcome, Err(Failure::Closed)) {
@@ -55,23 +56,23 @@ fn watch(
 ) -> Result<(), Failure> {
     let form = Form::from(args.form);
     let mut left = args.count.unwrap_or(u64::MAX);
-    let mut patience = Patience::new(args.timeout);
     let mut losses = Losses::default();
     while left > 0 {
         stop.check()?;
-        let slice = patience.slice();
         let message = match observer.try_recv() {
             Ok(Some(message)) => message,
             Ok(None) => {
                 // Nothing more right now: what is there is shown before the wait.
                 output.flush(stop)?;
                 losses.report();
-                match observer.recv_timeout(slice) {
+                let received = match args.timeout {
+                    Some(timeout) => observer.recv_timeout(timeout),
+                    None => observer.recv(),
+                };
+                match received {
                     Ok(message) => message,
-                    Err(RecvError::Timeout { .. }) => {
-                        patience.check(output)?;
-                        continue;
-                    }
+                    Err(RecvError::Timeout { .. }) => return Err(none_came(args.timeout)),
+                    Err(RecvError::Interrupted { .. }) => return Err(stop.ended()),
                     Err(RecvError::Closed { .. }) => break,
                     Err(fault) => return Err(fault.into()),
                 }
@@ -88,7 +89,6 @@ fn watch(
         totals.bytes += message.len() as u64;
         totals.messages += 1;
         left -= 1;
-        patience.renew();
         if output.is_large() {
             output.flush(stop)?;
         }

@@ -16,7 +16,7 @@ use crate::args::{DemoArgs, DemoRoleArgs, Role};
 use crate::crew::{self, Crew, Word};
 use crate::failure::{Failure, io_failed};
 use crate::output::print;
-use crate::stop::{SLICE, Stop};
+use crate::stop::Stop;
 use crate::temporary::Temporary;
 use progress::Progress;
 use record::Record;
@@ -66,13 +66,13 @@ fn conduct(name: &str, args: &DemoArgs, bytes: usize, stop: &Stop) -> Result<(),
     let progress = Progress::new(&crew.labels());
     let mut ready = 0;
     while ready < crew.len() {
-        ready += usize::from(matches!(crew.listen(SLICE, stop)?, Some((_, Word::Ready))));
+        ready += usize::from(matches!(crew.listen(stop)?, Some((_, Word::Ready))));
     }
     start_producer(&mut crew, name, args)?;
     progress.add(PRODUCER);
     let mut results: Vec<Option<Value>> = vec![None; crew.len()];
     while results.iter().any(Option::is_none) {
-        match crew.listen(SLICE, stop)? {
+        match crew.listen(stop)? {
             None | Some((_, Word::Ready)) => {}
             Some((who, Word::Count(count))) => progress.count(who, count),
             Some((_, Word::Phase { line, total })) => progress.phase(&line, total),

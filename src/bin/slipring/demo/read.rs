@@ -9,7 +9,7 @@ use slipring::{OpenOptions, Queue, RecvError, Start};
 use super::record::{END, FULL_SPEED, PACED, Record};
 use crate::crew::Word;
 use crate::failure::{Failure, open_failed};
-use crate::stop::{SLICE, Stop};
+use crate::stop::Stop;
 use slipring::monotonic_ns as now;
 
 const BATCH: usize = 256;
@@ -23,7 +23,7 @@ pub(crate) fn consume(name: &str, group: &str, stop: &Stop) -> Result<(), Failur
     while !findings.ended {
         stop.check()?;
         findings.report()?;
-        let batch = match consumer.batch_timeout(BATCH, SLICE) {
+        let batch = match consumer.batch_timeout(BATCH, REPORT_EVERY) {
             Ok(batch) => batch,
             Err(RecvError::Timeout { .. }) => continue,
             Err(fault) => return Err(fault.into()),
@@ -46,7 +46,7 @@ pub(crate) fn observe(name: &str, stop: &Stop) -> Result<(), Failure> {
         stop.check()?;
         findings.report()?;
         for _ in 0..BATCH {
-            let message = match observer.recv_timeout(SLICE) {
+            let message = match observer.recv_timeout(REPORT_EVERY) {
                 Ok(message) => message,
                 Err(RecvError::Timeout { .. }) => break,
                 Err(fault) => return Err(fault.into()),

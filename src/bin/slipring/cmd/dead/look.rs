@@ -1,7 +1,7 @@
 //! `slipring dead list` and `slipring dead show`: without a trace.
 
 use std::io::Write;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use slipring::{DeadLetter, DeadLetters, Observation, Observer, RecvError};
@@ -12,12 +12,15 @@ use crate::args::{DeadListArgs, DeadShowArgs, LettersArgs};
 use crate::failure::{Failure, note};
 use crate::format::append_payload;
 use crate::output::{Output, print};
-use crate::stop::{SLICE, Stop};
+use crate::stop::Stop;
 use crate::table::{Table, duration};
 use crate::trust;
 
 /// Rows of a table. What comes then is aligned anew: a queue may hold millions of letters.
 const PAGE: u64 = 10_000;
+
+/// How long to look for a letter that is there. It may be overwritten just before each look.
+const WITHIN: Duration = Duration::from_millis(100);
 
 /// An observer of the letters, and where those end that are there now.
 type Letters = (Observer, u64);
@@ -160,7 +163,7 @@ fn each(
     mut look: impl FnMut(&Observation<'_>, Option<&DeadLetter<'_>>) -> Result<bool, Failure>,
 ) -> Result<(), Failure> {
     while observer.position() < end {
-        let seen = match observer.recv_timeout(SLICE) {
+        let seen = match observer.recv_timeout(WITHIN) {
             Ok(seen) => seen,
             // They went while this looked.
             Err(RecvError::Timeout { .. } | RecvError::Closed { .. }) => break,

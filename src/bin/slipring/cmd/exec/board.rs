@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, note};
-use crate::stop::SLICE;
 use crate::table::grouped;
 
 #[derive(Debug)]
@@ -109,14 +108,15 @@ impl Board {
         self.since = Instant::now();
     }
 
-    /// How long to wait for a message until signals and the other jobs are looked at again.
-    pub(super) fn slice(&self, timeout: Option<Duration>) -> Duration {
-        match timeout {
-            Some(timeout) if self.busy == 0 => {
-                timeout.saturating_sub(self.since.elapsed()).min(SLICE)
-            }
-            _ => SLICE,
-        }
+    /// Whether there is no reason to wait for another message.
+    pub(super) fn takes_no_more(&self) -> bool {
+        self.is_over() || self.left == 0
+    }
+
+    /// How long to wait for a message before asking again whether there was none for too long.
+    pub(super) fn patience(&self, timeout: Option<Duration>) -> Option<Duration> {
+        let waited = if self.busy == 0 { self.since.elapsed() } else { Duration::ZERO };
+        timeout.map(|timeout| timeout.saturating_sub(waited))
     }
 
     /// Fails if there was no message for too long.

@@ -23,7 +23,7 @@ use super::recv::{
 };
 use crate::args::RecvArgs;
 use crate::failure::{Failure, io_failed, note};
-use crate::stop::{SLICE, Stop};
+use crate::stop::Stop;
 use board::Board;
 use command::{Refused, broken_stream, by_signal, describe, reader_gone};
 
@@ -34,6 +34,10 @@ const DELAY_MAX: Duration = Duration::from_secs(3600);
 const REFUSED_DELAY: Duration = Duration::from_millis(100);
 const REFUSED_DELAY_MAX: Duration = Duration::from_secs(5);
 const REFUSED_FOR: Duration = Duration::from_secs(60);
+/// How long a command's end waits for word that this worker is to stop as well.
+const GRACE: Duration = Duration::from_millis(100);
+/// One that lets time pass looks so often whether all is over.
+const LOOK_EVERY: Duration = Duration::from_millis(25);
 /// Attempts from which on a message is suspected to end its worker, if it did not come back from a command that
 /// failed. If the group allows fewer, its last one.
 const SUSPECT: u8 = 3;
@@ -54,11 +58,13 @@ pub(super) fn run(args: &RecvArgs, command: &str) -> Result<(), Failure> {
     }
     let join = |_| queue.consumer(group(args));
     let consumers = (0..args.exec.jobs).map(join).collect::<Result<Vec<Consumer>, _>>()?;
-    let jobs: Vec<Job> = consumers.into_iter().map(|consumer| Job::new(consumer, args)).collect();
+    let board = Arc::new(Mutex::new(Board::new(args.count)));
+    let job = |consumer| Job::new(consumer, args, &stop, &board);
+    let jobs: Vec<Job> = consumers.into_iter().map(job).collect();
     if let Some(first) = jobs.first() {
         explain_start(args, &first.consumer);
     }
-    let worker = Worker::new(args, command, stop, max_attempts(&queue, args)?);
+    let worker = Worker::new(args, command, stop, max_attempts(&queue, args)?, board);
     thread::scope(|scope| {
         for job in jobs {
             let job = || worker.job(job);
@@ -102,12 +108,18 @@ struct Job {
 }
 
 impl Job {
-    fn new(mut consumer: Consumer, args: &RecvArgs) -> Job {
+    fn new(mut consumer: Consumer, args: &RecvArgs, stop: &Stop, board: &Arc<Mutex<Board>>) -> Job {
         wait_as_asked(&mut consumer, args);
         let buried: Arc<Mutex<Vec<Buried>>> = Arc::default();
         let list = Arc::clone(&buried);
         consumer.notice_dead_letters(move |letter| {
             lock(&list).push((letter.sequence, letter.attempts, letter.reason));
+        });
+        let (stopped, board, untold) = (stop.asked(), Arc::clone(board), Arc::clone(&buried));
+        consumer.set_interrupt(move || {
+            // What was given up is told, and may be the last of --count.
+            let ended = || lock(&board).takes_no_more() || !lock(&untold).is_empty();
+            stopped() || reader_gone(&std::io::stdout()) || ended()
         });
         Job { consumer, buried, refused: None }
     }
@@ -125,7 +137,7 @@ struct Worker<'a> {
     suspect_from: u8,
     /// Held by the job that works on a suspect.
     suspect: Mutex<()>,
-    board: Mutex<Board>,
+    board: Arc<Mutex<Board>>,
 }
 
 /// What becomes of a job's message.
@@ -143,11 +155,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl<'a> Worker<'a> {
-    fn new(args: &'a RecvArgs, command: &'a str, stop: Stop, limit: u8) -> Worker<'a> {
+    fn new(
+        args: &'a RecvArgs,
+        command: &'a str,
+        stop: Stop,
+        limit: u8,
+        board: Arc<Mutex<Board>>,
+    ) -> Worker<'a> {
         // With a single attempt nothing comes back.
         let suspect_from = if limit > 1 { limit.min(SUSPECT) } else { SUSPECT };
         let (turn, suspect) = (Mutex::new(()), Mutex::new(()));
-        let (began, board) = (Instant::now(), Mutex::new(Board::new(args.count)));
+        let began = Instant::now();
         Worker { args, command, stop, began, turn, suspect_from, suspect, board }
     }
 
@@ -172,12 +190,16 @@ impl<'a> Worker<'a> {
             if reader_gone(&std::io::stdout()) {
                 return Err(Failure::Closed);
             }
-            let patience = if holds { Duration::ZERO } else { self.slice() };
-            let received = job.consumer.recv_timeout(patience);
+            let patience =
+                if holds { Some(Duration::ZERO) } else { self.board().patience(self.args.timeout) };
+            let received = match patience {
+                Some(patience) => job.consumer.recv_timeout(patience),
+                None => job.consumer.recv(),
+            };
             self.tell_buried(&job.buried);
             let mut message = match received {
                 Ok(message) => message,
-                Err(RecvError::Timeout { .. }) if again => {
+                Err(RecvError::Timeout { .. } | RecvError::Interrupted { .. }) if again => {
                     // It came through a queue of retries that cannot be read for now.
                     self.board().put_back();
                     again = false;
@@ -185,6 +207,8 @@ impl<'a> Worker<'a> {
                 }
                 // It comes in turn with others.
                 Err(RecvError::Timeout { .. }) if holds => continue,
+                // Why is found above.
+                Err(RecvError::Interrupted { .. }) => continue,
                 Err(RecvError::Timeout { .. }) => {
                     self.board().check_patience(self.args.timeout)?;
                     continue;
@@ -272,7 +296,7 @@ impl<'a> Worker<'a> {
             return Err(broken);
         }
         let delay = delay(self.args.exec.retry_delay, attempts);
-        let grace = if by_signal(status) { SLICE } else { delay.min(SLICE) };
+        let grace = if by_signal(status) { GRACE } else { delay.min(GRACE) };
         if self.stops_within(grace) {
             message.uncount();
             tell("not counted, since this worker was told to stop");
@@ -361,7 +385,7 @@ impl<'a> Worker<'a> {
             if left.is_zero() || done() {
                 return;
             }
-            thread::sleep(left.min(SLICE / 4));
+            thread::sleep(left.min(LOOK_EVERY));
         }
     }
 
@@ -388,18 +412,14 @@ impl<'a> Worker<'a> {
         self.board().end(failure);
     }
 
-    fn slice(&self) -> Duration {
-        self.board().slice(self.args.timeout)
-    }
-
     /// Says the totals, unless the reader of the output has gone; hands the outcome on.
     fn close(self) -> Result<(), Failure> {
-        let board = self.board.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut board = self.board();
         if self.args.verbose || !matches!(board.end, Some(Failure::Closed)) {
             board.say_totals(self.began.elapsed());
         }
         let settled = board.settled();
-        match board.end {
+        match board.end.take() {
             Some(fault) => Err(fault),
             None if board.closed => at_the_end(&self.args.name, settled, self.args.count),
             None => Ok(()),
