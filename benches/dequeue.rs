@@ -9,17 +9,17 @@ mod common;
 
 use common::{BATCHES, Ends, PAYLOAD, PAYLOADS, criterion, kinds, sum, taking, throughput};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use slipring::Consumer;
+use slipring::{Consumer, RecvError};
 
 /// One batch of `n`; the sum of its words.
 #[inline(never)]
 fn dequeue(consumer: &mut Consumer, n: usize) -> u64 {
-    let batch = consumer.try_batch(n).unwrap().expect("the ring is ready");
+    let batch = consumer.try_recv_batch(n).unwrap();
     let mut total = 0u64;
     for message in &batch {
         total = total.wrapping_add(sum(&message));
     }
-    batch.ack();
+    batch.ack().unwrap();
     total
 }
 
@@ -27,14 +27,14 @@ fn dequeue(consumer: &mut Consumer, n: usize) -> u64 {
 fn check(ends: &mut Ends, n: usize) {
     ends.fill();
     for expected in ends.messages.chunks(n) {
-        let batch = ends.consumer.try_batch(n).unwrap().expect("the ring is ready");
+        let batch = ends.consumer.try_recv_batch(n).unwrap();
         assert_eq!(batch.len(), n);
         for (message, expected) in batch.iter().zip(expected) {
             assert_eq!(*message, expected[..]);
         }
-        batch.ack();
+        batch.ack().unwrap();
     }
-    assert!(ends.consumer.try_batch(n).unwrap().is_none());
+    assert!(matches!(ends.consumer.try_recv_batch(n), Err(RecvError::Empty)));
 }
 
 fn by_batch(criterion: &mut Criterion) {

@@ -46,10 +46,10 @@ impl FanOut {
     fn ack(&mut self, count: u64) {
         for consumer in &mut self.consumers {
             let mut came = 0;
-            while let Some(batch) = consumer.try_batch(256).unwrap() {
+            while let Ok(batch) = consumer.try_recv_batch(256) {
                 assert!(batch.iter().all(|message| *message == [7; PAYLOAD]));
                 came += batch.len() as u64;
-                batch.ack();
+                batch.ack().unwrap();
             }
             assert_eq!(came, count);
         }

@@ -8,13 +8,13 @@ mod common;
 
 use common::{Ends, PAYLOADS, criterion, kinds, sum, taking, throughput};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use slipring::Consumer;
+use slipring::{Consumer, RecvError};
 
 #[inline(never)]
 fn receive(consumer: &mut Consumer) -> u64 {
-    let message = consumer.try_recv().unwrap().expect("the ring is ready");
+    let message = consumer.try_recv().unwrap();
     let sum = sum(&message);
-    message.ack();
+    message.ack().unwrap();
     sum
 }
 
@@ -22,11 +22,11 @@ fn receive(consumer: &mut Consumer) -> u64 {
 fn check(ends: &mut Ends) {
     ends.fill();
     for expected in &ends.messages {
-        let message = ends.consumer.try_recv().unwrap().expect("the ring is ready");
+        let message = ends.consumer.try_recv().unwrap();
         assert_eq!(*message, expected[..]);
-        message.ack();
+        message.ack().unwrap();
     }
-    assert!(ends.consumer.try_recv().unwrap().is_none());
+    assert!(matches!(ends.consumer.try_recv(), Err(RecvError::Empty)));
 }
 
 fn by_payload(criterion: &mut Criterion) {

@@ -16,7 +16,7 @@ struct Cleanup(String);
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
-        let _ = slipring::remove(&self.0, true);
+        let _ = slipring::force_remove(&self.0);
     }
 }
 
@@ -31,7 +31,7 @@ async fn work(mut consumer: AsyncConsumer) -> Result<u64, RecvError> {
                 Ok(message) => {
                     assert_eq!(*message, u64::to_le_bytes(count));
                     count += 1;
-                    message.ack();
+                    message.ack()?;
                 }
                 Err(RecvError::Closed { .. }) => return Ok(count),
                 Err(fault) => return Err(fault),
@@ -81,7 +81,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
 }
 
 async fn produce(name: &str) -> Result<(), Box<dyn Error>> {
-    let queue: Queue = Queue::open(name)?;
+    let queue = Queue::open(name)?;
     let mut producer = queue.producer()?.into_async();
     for i in 0..EACH {
         producer.send(&i.to_le_bytes()).await?;

@@ -3,14 +3,14 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use slipring::Queue;
+use slipring::{Queue, RecvError};
 
 /// A queue outlives its processes; this removes it on every way out.
 struct Cleanup(String);
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
-        let _ = slipring::remove(&self.0, true);
+        let _ = slipring::force_remove(&self.0);
     }
 }
 
@@ -45,7 +45,7 @@ fn run() -> Result<(), Box<dyn Error>> {
 
     // A batch takes what is there, up to the number asked for: it does not wait for more.
     let mut consumer = queue.consumer("work")?;
-    let mut batch = consumer.batch(32)?;
+    let mut batch = consumer.recv_batch(32)?;
     assert_eq!(batch.len(), 5);
     for message in &batch {
         println!("{}: {}", message.sequence(), str::from_utf8(&message)?);
@@ -58,16 +58,16 @@ fn run() -> Result<(), Box<dyn Error>> {
 
     // What was not acked comes again, first things first. One message at a time, so that a message that
     // kills its consumer is the one whose attempts go up.
-    let again = consumer.batch(32)?;
+    let again = consumer.recv_batch(32)?;
     assert_eq!(again.len(), 1);
     let message = again.first().ok_or("a batch has at least one message")?;
     println!("{} again, attempt {}", message.sequence(), message.attempts());
     assert!(message.redelivered() && message.sequence() == 3 && message.attempts() == 2);
-    again.ack();
+    again.ack()?;
 
     let last = consumer.recv()?;
     assert!(last.redelivered() && &*last == b"job 4");
-    last.ack();
-    assert!(consumer.try_batch(32)?.is_none());
+    last.ack()?;
+    assert!(matches!(consumer.try_recv_batch(32), Err(RecvError::Empty)));
     Ok(())
 }

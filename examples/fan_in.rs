@@ -17,7 +17,7 @@ struct Cleanup(String);
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
-        let _ = slipring::remove(&self.0, true);
+        let _ = slipring::force_remove(&self.0);
     }
 }
 
@@ -52,7 +52,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let mut counts = BTreeMap::new();
     let mut done = 0;
     while done < PRODUCERS {
-        let batch = select.batch(64)?;
+        let batch = select.recv_batch(64)?;
         for message in batch.iter() {
             if message.kind() == LAST {
                 done += 1;
@@ -63,7 +63,7 @@ fn run() -> Result<(), Box<dyn Error>> {
                 *count += 1;
             }
         }
-        batch.ack();
+        batch.ack()?;
     }
     for mut child in children {
         assert!(child.wait()?.success());
@@ -76,7 +76,7 @@ fn run() -> Result<(), Box<dyn Error>> {
 }
 
 fn produce(name: &str) -> Result<(), Box<dyn Error>> {
-    let queue: Queue = Queue::open(name)?;
+    let queue = Queue::open(name)?;
     let mut producer = queue.producer()?;
     for i in 0..EACH {
         producer.send(&i.to_le_bytes())?;

@@ -3,14 +3,14 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use slipring::Queue;
+use slipring::{Queue, RecvError};
 
 /// A queue outlives its processes; this removes it on every way out.
 struct Cleanup(String);
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
-        let _ = slipring::remove(&self.0, true);
+        let _ = slipring::force_remove(&self.0);
     }
 }
 
@@ -39,7 +39,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     println!("message {}: {}", message.sequence(), str::from_utf8(&message)?);
     assert_eq!((message.sequence(), &*message), (sequence, &b"hello"[..]));
     // Until here it was this consumer's to lose: without the ack it would come again.
-    message.ack();
-    assert!(consumer.try_recv()?.is_none());
+    message.ack()?;
+    assert!(matches!(consumer.try_recv(), Err(RecvError::Empty)));
     Ok(())
 }

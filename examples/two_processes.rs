@@ -20,7 +20,7 @@ struct Cleanup(String);
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
-        let _ = slipring::remove(&self.0, true);
+        let _ = slipring::force_remove(&self.0);
     }
 }
 
@@ -71,7 +71,7 @@ fn send_all(queue: &Queue) -> Result<(), Box<dyn Error>> {
 }
 
 fn consume(name: &str) -> Result<(), Box<dyn Error>> {
-    let queue: Queue = Queue::open(name)?;
+    let queue = Queue::open(name)?;
     let mut consumer = queue.consumer("sums")?;
     let (mut count, mut sum) = (0, 0);
     loop {
@@ -85,7 +85,7 @@ fn consume(name: &str) -> Result<(), Box<dyn Error>> {
             sum += u64::from_le_bytes((*message).try_into()?);
             count += 1;
         }
-        message.ack();
+        message.ack()?;
         if end {
             break;
         }

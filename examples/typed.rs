@@ -33,7 +33,7 @@ struct Cleanup(String);
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
-        let _ = slipring::remove(&self.0, true);
+        let _ = slipring::force_remove(&self.0);
     }
 }
 
@@ -61,16 +61,16 @@ fn run() -> Result<(), Box<dyn Error>> {
     let message = consumer.recv()?;
     println!("instrument {} at {} x {}", message.instrument, message.price, message.volume);
     assert_eq!(*message, tick);
-    message.ack();
+    message.ack()?;
 
     // Names, types and offsets of the fields are part of the queue: nobody misreads it by accident.
-    match Queue::<older::Tick>::open(name) {
+    match Queue::open_typed::<older::Tick>(name) {
         Err(fault @ OpenError::WrongSchema { .. }) => println!("the older program: {fault}"),
         Err(fault) => return Err(fault.into()),
         Ok(_) => return Err("the older program was let in".into()),
     }
     // Tools that only move bytes may open any queue.
-    let bytes: Queue = Queue::open(name)?;
+    let bytes = Queue::open(name)?;
     assert_eq!(bytes.payload_size(), size_of::<Tick>());
     Ok(())
 }

@@ -33,7 +33,7 @@ struct Cleanup(String);
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
-        let _ = slipring::remove(&self.0, true);
+        let _ = slipring::force_remove(&self.0);
     }
 }
 
@@ -106,7 +106,7 @@ fn wait_for<T>(
 }
 
 fn work(name: &str, number: &str) -> Result<(), Box<dyn Error>> {
-    let queue: Queue = Queue::open(name)?;
+    let queue = Queue::open(name)?;
     let mut worker = queue.consumer(workers())?;
     loop {
         // One at a time: a long task holds up no other.
@@ -121,7 +121,7 @@ fn work(name: &str, number: &str) -> Result<(), Box<dyn Error>> {
         let dots = text.matches('.').count() as u32;
         sleep(dot() * dots);
         // Only now it is done: up to here, the death of this process gives it to another worker.
-        task.ack();
+        task.ack()?;
         println!("worker {number}: done with {text:?}");
     }
 }

@@ -5,10 +5,10 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::burial::Burial;
-use crate::error::{AckError, DeadLetterError, JoinError, RejectError};
+use crate::error::{AckError, DeadLetterError, JoinError, NotInBatch, RecvError, RejectError};
 use crate::group::too_many_consumers;
 use crate::intake::{Guise, Intake};
 use crate::layout::{Meta, View};
@@ -28,12 +28,12 @@ use crate::tasks::Tasks;
 /// # producer.send("one")?;
 /// # producer.send("two")?;
 /// # let mut consumer = queue.consumer("work")?;
-/// let mut batch = consumer.batch(32)?;
+/// let mut batch = consumer.recv_batch(32)?;
 /// while let Some(message) = batch.first() {
 ///     println!("{}: {:?}", message.sequence(), &*message);
-///     batch.ack_first();
+///     batch.ack_first()?;
 /// }
-/// # drop(batch); drop((consumer, producer)); slipring::remove(&name, false)?;
+/// # drop(batch); drop((consumer, producer)); slipring::remove(&name)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "a batch that is dropped without an ack comes again"]
@@ -138,16 +138,20 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     }
 
     /// Acks the first message; none if there is none left.
+    ///
+    /// # Errors
+    /// See [`AckError`]: this ack never fails today.
     #[inline]
-    pub fn ack_first(&mut self) {
+    pub fn ack_first(&mut self) -> Result<(), AckError> {
         let to = (self.claim.start + 1).min(self.claim.end);
         self.ack_to(to);
+        Ok(())
     }
 
     /// Acks all messages up to and including `sequence`.
     ///
     /// # Errors
-    /// If `sequence` is not an unacked message of this batch. Nothing is acked then.
+    /// [`AckError::NotInBatch`] if `sequence` is not an unacked message of this batch. Nothing is acked then.
     pub fn ack_through(&mut self, sequence: u64) -> Result<(), AckError> {
         let to = self.place_of(sequence)? + 1;
         self.ack_to(to);
@@ -157,14 +161,19 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     /// Where an unacked message lies in the ring.
     fn place_of(&self, sequence: u64) -> Result<u64, AckError> {
         let Claim { start, end, .. } = self.claim;
-        let guise = self.intake.guise;
-        let place = sequence.wrapping_sub(guise.shift);
+        let place = sequence.wrapping_sub(self.intake.guise.shift);
         if (start..end).contains(&place) && !self.intake.done.contains(place) {
             return Ok(place);
         }
-        let (start, last) = (guise.sequence(start), guise.sequence(end.saturating_sub(1)));
+        Err(self.not_in_batch(sequence))
+    }
+
+    #[cold]
+    fn not_in_batch(&self, sequence: u64) -> AckError {
+        let guise = self.intake.guise;
+        let batch = guise.sequence(self.claim.start)..guise.sequence(self.claim.end);
         let queue = self.intake.at.queue().clone();
-        Err(AckError { queue, asked: sequence, start, last })
+        AckError::NotInBatch(Box::new(NotInBatch { queue, sequence, batch }))
     }
 
     #[inline]
@@ -182,7 +191,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     /// consumer dies, it comes again.
     ///
     /// # Errors
-    /// If `sequence` is not an unacked message of this batch. Nothing is acked then.
+    /// [`AckError::NotInBatch`] if `sequence` is not an unacked message of this batch. Nothing is acked then.
     pub fn ack_one(&mut self, sequence: u64) -> Result<(), AckError> {
         let place = self.place_of(sequence)?;
         self.ack_place(place);
@@ -264,17 +273,18 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     /// Gives the messages that are not acked yet back to the group: another member gets them without
     /// waiting for this one's death. They count as delivered, worked on or not, unless [`Batch::uncount`] was
     /// called. Those that were acked after one that was not come again, too. In an exclusive group they come again to
-    /// this consumer.
+    /// this consumer. Waits for other control operations, at most the control timeout of the queue that the consumer
+    /// comes from ([`OpenOptions::control_timeout`](crate::OpenOptions::control_timeout)).
     ///
     /// # Errors
-    /// If there is no free consumer record to go on with, or the control lease cannot be had in time;
+    /// If there is no free consumer record to go on with, or the control lease cannot be had in that time;
     /// the messages then stay with this member and come again.
-    pub fn release(self, timeout: Duration) -> Result<(), JoinError> {
+    pub fn release(self) -> Result<(), JoinError> {
         if self.is_empty() {
             return Ok(());
         }
-        let Intake { reader, at, .. } = self.intake;
-        let _control = at.control(timeout)?;
+        let Intake { reader, at, control_timeout, .. } = self.intake;
+        let _control = at.control(*control_timeout)?;
         let pid = std::process::id();
         let released = reader.release(&at.view, &at.leases, pid, self.claim.record as u8);
         if released.map_err(at.system("take another consumer record"))? {
@@ -285,14 +295,18 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     }
 
     /// Acks all messages.
+    ///
+    /// # Errors
+    /// See [`AckError`]: this ack never fails today.
     #[inline(always)]
-    pub fn ack(mut self) {
+    pub fn ack(mut self) -> Result<(), AckError> {
         let to = self.claim.end;
         // As in `ack_to`.
         if to > self.claim.start {
             let Intake { reader, at, .. } = &mut *self.intake;
             reader.ack(&at.view, &at.leases, &mut self.claim, to);
         }
+        Ok(())
     }
 }
 
@@ -462,16 +476,19 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
     }
 
     /// Acks it: it is done, its slot may be reused.
+    ///
+    /// # Errors
+    /// See [`AckError`]: this ack never fails today.
     #[inline]
-    pub fn ack(self) {
-        self.batch.ack();
+    pub fn ack(self) -> Result<(), AckError> {
+        self.batch.ack()
     }
 
-    pub(crate) fn copy_and_ack(self, out: &mut M::Owned) -> MessageInfo {
+    pub(crate) fn copy_and_ack(self, out: &mut M::Owned) -> Result<MessageInfo, RecvError> {
         self.copy_to(out);
         let info = self.info;
-        self.ack();
-        info
+        self.ack()?;
+        Ok(info)
     }
 
     /// Gives it up: it becomes a dead letter; see [`Batch::reject`].

@@ -24,8 +24,8 @@ use nix::time::{ClockId, clock_gettime};
 /// let sent = u64::from_le_bytes((*message).try_into()?);
 /// let latency = monotonic_ns() - sent;
 /// # let _ = latency;
-/// # message.ack(); drop(consumer);
-/// # slipring::remove(&name, false)?;
+/// # message.ack()?; drop(consumer);
+/// # slipring::remove(&name)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[inline]

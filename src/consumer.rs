@@ -81,7 +81,7 @@ impl<M: Content + ?Sized> Consumer<M> {
         let burial = Burial::new(queue, &group.name, joined.max_attempts, target, undertaker);
         Ok(Consumer {
             main,
-            retries: Box::new(Retries::new(group, trust, M::SCHEMA.is_some())),
+            retries: Box::new(Retries::new(group, trust, M::SCHEMA.is_some(), timeout)),
             burial: Box::new(burial),
             round: Round::new(),
             made_group: joined.made,
@@ -124,13 +124,13 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// first. What another member of the group still works on does not count, though it comes again if that
     /// member dies. Once a producer is there again they wait as before. A queue that never had one waits for
     /// its first.
-    pub fn notice_producer_gone(&mut self, on: bool) {
+    pub fn set_notice_producer_gone(&mut self, on: bool) {
         self.notices_gone = on;
     }
 
     /// Whether to wait on where the queue is closed, for the producer that opens it again, instead of failing with
     /// [`RecvError::Closed`]. Off by default.
-    pub fn follow(&mut self, on: bool) {
+    pub fn set_follow(&mut self, on: bool) {
         self.follows = on;
     }
 
@@ -186,33 +186,34 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// Receives up to `max` messages (at least 1 is meant), if there are any. Never blocks.
     ///
     /// # Errors
+    /// [`RecvError::Empty`] if there is no message now; making and dropping it costs nothing, so a program may poll.
     /// [`RecvError::Closed`] once the queue is closed and the group has acked everything (see
     /// [`Producer::close`](crate::Producer::close));
     /// [`RecvError::Removed`] once the queue has no name any more and all its messages are read;
     /// [`RecvError::DeadLetter`] if a message that was delivered too often cannot be given up;
     /// [`RecvError::Corrupt`] if the queue's words contradict each other.
     #[inline(always)]
-    pub fn try_batch(&mut self, max: usize) -> Result<Option<Batch<'_, M>>, RecvError> {
+    pub fn try_recv_batch(&mut self, max: usize) -> Result<Batch<'_, M>, RecvError> {
         match self.claim_at_once(max) {
-            Some(claim) => Ok(Some(Batch::new(&mut self.main, &mut self.burial, claim))),
-            None if self.find(max, Look::Quick)? => self.lend().map(Some),
-            None => Ok(None),
+            Some(claim) => Ok(Batch::new(&mut self.main, &mut self.burial, claim)),
+            None if self.find(max, Look::Quick)? => self.lend(),
+            None => Err(RecvError::Empty),
         }
     }
 
     /// Receives up to `max` messages, waiting for the first as long as it takes.
     ///
     /// # Errors
-    /// As for [`Consumer::try_batch`].
-    pub fn batch(&mut self, max: usize) -> Result<Batch<'_, M>, RecvError> {
+    /// As for [`Consumer::try_recv_batch`], but never [`RecvError::Empty`].
+    pub fn recv_batch(&mut self, max: usize) -> Result<Batch<'_, M>, RecvError> {
         self.batch_by(max, || Deadline::NEVER)
     }
 
     /// Receives up to `max` messages, waiting for the first at most `timeout`.
     ///
     /// # Errors
-    /// [`RecvError::Timeout`]; else as for [`Consumer::try_batch`].
-    pub fn batch_timeout(
+    /// [`RecvError::Timeout`]; else as for [`Consumer::recv_batch`].
+    pub fn recv_batch_timeout(
         &mut self,
         max: usize,
         timeout: Duration,
@@ -223,8 +224,8 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// Receives up to `max` messages, waiting for the first until `deadline` at most.
     ///
     /// # Errors
-    /// As for [`Consumer::batch_timeout`].
-    pub fn batch_deadline(
+    /// As for [`Consumer::recv_batch_timeout`].
+    pub fn recv_batch_deadline(
         &mut self,
         max: usize,
         deadline: Instant,
@@ -235,26 +236,26 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// Receives one message, if there is one. Never blocks.
     ///
     /// # Errors
-    /// As for [`Consumer::try_batch`].
+    /// As for [`Consumer::try_recv_batch`].
     #[inline(always)]
-    pub fn try_recv(&mut self) -> Result<Option<Received<'_, M>>, RecvError> {
-        Ok(self.try_batch(1)?.map(Received::new))
+    pub fn try_recv(&mut self) -> Result<Received<'_, M>, RecvError> {
+        Ok(Received::new(self.try_recv_batch(1)?))
     }
 
     /// Receives one message, waiting for it as long as it takes.
     ///
     /// # Errors
-    /// As for [`Consumer::try_batch`].
+    /// As for [`Consumer::recv_batch`].
     pub fn recv(&mut self) -> Result<Received<'_, M>, RecvError> {
-        Ok(Received::new(self.batch(1)?))
+        Ok(Received::new(self.recv_batch(1)?))
     }
 
     /// Receives one message, waiting for it at most `timeout`.
     ///
     /// # Errors
-    /// [`RecvError::Timeout`]; else as for [`Consumer::try_batch`].
+    /// [`RecvError::Timeout`]; else as for [`Consumer::recv_batch`].
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Received<'_, M>, RecvError> {
-        Ok(Received::new(self.batch_timeout(1, timeout)?))
+        Ok(Received::new(self.recv_batch_timeout(1, timeout)?))
     }
 
     /// Receives one message, waiting for it until `deadline` at most.
@@ -262,19 +263,19 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// # Errors
     /// As for [`Consumer::recv_timeout`].
     pub fn recv_deadline(&mut self, deadline: Instant) -> Result<Received<'_, M>, RecvError> {
-        Ok(Received::new(self.batch_deadline(1, deadline)?))
+        Ok(Received::new(self.recv_batch_deadline(1, deadline)?))
     }
 
     /// Receives one message into `out`, waiting for it at most `timeout`, and acks it.
     ///
     /// # Errors
-    /// [`RecvError::Timeout`]; else as for [`Consumer::try_batch`]. `out` is untouched then.
+    /// [`RecvError::Timeout`]; else as for [`Consumer::recv_batch`]. `out` is untouched then.
     pub fn recv_copied(
         &mut self,
         out: &mut M::Owned,
         timeout: Duration,
     ) -> Result<MessageInfo, RecvError> {
-        Ok(self.recv_timeout(timeout)?.copy_and_ack(out))
+        self.recv_timeout(timeout)?.copy_and_ack(out)
     }
 
     /// The same, waiting for it until `deadline` at most.
@@ -286,18 +287,19 @@ impl<M: Content + ?Sized> Consumer<M> {
         out: &mut M::Owned,
         deadline: Instant,
     ) -> Result<MessageInfo, RecvError> {
-        Ok(self.recv_deadline(deadline)?.copy_and_ack(out))
+        self.recv_deadline(deadline)?.copy_and_ack(out)
     }
 
     /// Leaves the group. What was not acked stays for its next consumer; a group that goes with its last
-    /// member goes.
+    /// member goes. Waits for other control operations, at most the control timeout of the queue that this consumer comes
+    /// from ([`OpenOptions::control_timeout`](crate::OpenOptions::control_timeout)).
     ///
     /// # Errors
-    /// If the control lease cannot be had within `timeout`. The consumer is gone all the same, and is
+    /// If the control lease cannot be had in that time. The consumer is gone all the same, and is
     /// found so by its lease.
-    pub fn leave(mut self, timeout: Duration) -> Result<(), JoinError> {
+    pub fn leave(mut self) -> Result<(), JoinError> {
         self.main.left = true;
-        self.main.leave_within(timeout)
+        self.main.leave_within(self.main.control_timeout)
     }
 
     #[inline(always)]
@@ -413,13 +415,13 @@ impl<M: Content + ?Sized> Consumer<M> {
     #[inline(always)]
     pub(crate) fn lend(&mut self) -> Result<Batch<'_, M>, RecvError> {
         let Some(Found { claim, retried }) = self.found.take() else {
-            return Err(timed_out(&self.main.at));
+            return Err(RecvError::Empty);
         };
         self.retried = retried;
         let intake = if retried {
             match self.retries.intake() {
                 Some(intake) => intake,
-                None => return Err(timed_out(&self.main.at)),
+                None => return Err(RecvError::Empty),
             }
         } else {
             &mut self.main

@@ -31,6 +31,8 @@ pub(crate) struct Intake {
     pub(crate) done: Done,
     /// How what lies in the ring is shown.
     pub(crate) guise: Guise,
+    /// How long leaving and releasing wait for other control operations.
+    pub(crate) control_timeout: Duration,
     pub(crate) left: bool,
 }
 
@@ -113,7 +115,7 @@ impl Intake {
             reader.set_limit(max_attempts);
         }
         let (done, guise) = (Done::default(), Guise::default());
-        let intake = Intake { reader, at, done, guise, left: false };
+        let intake = Intake { reader, at, done, guise, control_timeout: timeout, left: false };
         Ok((intake, Joined { made, resumed, max_attempts, target }))
     }
 

@@ -16,9 +16,9 @@
 //! let mut consumer = queue.consumer("audit")?;
 //! let message = consumer.recv()?;
 //! assert_eq!(&*message, b"hello");
-//! message.ack();
+//! message.ack()?;
 //! # drop((consumer, producer));
-//! slipring::remove(&name, false)?;
+//! slipring::remove(&name)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -180,7 +180,7 @@ mod public {
     pub use crate::observer::{Observation, Observer};
     pub use crate::producer::Producer;
     pub use crate::queue::{
-        Builder, DeadLetters, Difference, OpenOptions, Queue, WakeMode, list, remove,
+        Builder, DeadLetters, Difference, OpenOptions, Queue, WakeMode, force_remove, list, remove,
     };
     pub use crate::reservation::Reservation;
     pub use crate::select::{Select, Selected};

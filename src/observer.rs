@@ -81,7 +81,7 @@ impl<M: Content + ?Sized> Observer<M> {
 
     /// Whether to wait on where the queue is closed, for the producer that opens it again, instead of failing with
     /// [`RecvError::Closed`]. Off by default.
-    pub fn follow(&mut self, on: bool) {
+    pub fn set_follow(&mut self, on: bool) {
         self.follows = on;
     }
 
@@ -114,7 +114,7 @@ impl<M: Content + ?Sized> Observer<M> {
     /// assert_eq!(&*observer.recv()?, b"2");
     /// observer.seek(1);
     /// assert_eq!((observer.recv()?.sequence(), observer.missed()), (1, 0));
-    /// # slipring::remove(&name, false)?;
+    /// # slipring::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn seek(&mut self, sequence: u64) {
@@ -137,17 +137,18 @@ impl<M: Content + ?Sized> Observer<M> {
     /// The next message, copied out, if there is one. Never blocks.
     ///
     /// # Errors
+    /// [`RecvError::Empty`] if there is none now; making and dropping it costs nothing, so a program may poll.
     /// [`RecvError::Closed`] once the queue is closed and its last message was seen;
     /// [`RecvError::Removed`] once the queue has no name any more and its last message was seen.
-    pub fn try_recv(&mut self) -> Result<Option<Observation<'_, M>>, RecvError> {
-        let seen = self.look(Watcher::read, Look::Quick)?;
-        Ok(seen.map(|seen| self.observation(seen)))
+    pub fn try_recv(&mut self) -> Result<Observation<'_, M>, RecvError> {
+        let seen = self.look(Watcher::read, Look::Quick)?.ok_or(RecvError::Empty)?;
+        Ok(self.observation(seen))
     }
 
     /// The next message, copied out, waiting for it as long as it takes.
     ///
     /// # Errors
-    /// As for [`Observer::try_recv`].
+    /// As for [`Observer::try_recv`], but never [`RecvError::Empty`].
     pub fn recv(&mut self) -> Result<Observation<'_, M>, RecvError> {
         self.wait(Watcher::read, Deadline::NEVER)
     }
@@ -155,7 +156,7 @@ impl<M: Content + ?Sized> Observer<M> {
     /// The next message, copied out, waiting for it at most `timeout`.
     ///
     /// # Errors
-    /// [`RecvError::Timeout`]; else as for [`Observer::try_recv`].
+    /// [`RecvError::Timeout`]; else as for [`Observer::recv`].
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Observation<'_, M>, RecvError> {
         self.wait(Watcher::read, Deadline::after(timeout))
     }
@@ -176,7 +177,7 @@ impl<M: Content + ?Sized> Observer<M> {
     /// [`Start::Oldest`] to have the message that is the newest already.
     ///
     /// ```
-    /// # use slipring::{Queue, Start};
+    /// # use slipring::{Queue, RecvError, Start};
     /// # let name = format!("doc-latest-{}", std::process::id());
     /// let queue = Queue::builder(&name).create()?;
     /// let mut producer = queue.producer()?;
@@ -184,25 +185,25 @@ impl<M: Content + ?Sized> Observer<M> {
     /// for level in ["1", "2", "3"] {
     ///     producer.send(level)?;
     /// }
-    /// assert_eq!(observer.try_latest()?.map(|seen| seen.to_vec()), Some(b"3".to_vec()));
-    /// assert!(observer.try_latest()?.is_none());
+    /// assert_eq!(&*observer.try_latest()?, b"3");
+    /// assert!(matches!(observer.try_latest(), Err(RecvError::Empty)));
     /// assert_eq!(observer.missed(), 0);
     /// # drop(producer);
-    /// # slipring::remove(&name, false)?;
+    /// # slipring::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     /// As for [`Observer::try_recv`].
-    pub fn try_latest(&mut self) -> Result<Option<Observation<'_, M>>, RecvError> {
-        let seen = self.look(Watcher::read_latest, Look::Quick)?;
-        Ok(seen.map(|seen| self.observation(seen)))
+    pub fn try_latest(&mut self) -> Result<Observation<'_, M>, RecvError> {
+        let seen = self.look(Watcher::read_latest, Look::Quick)?.ok_or(RecvError::Empty)?;
+        Ok(self.observation(seen))
     }
 
     /// The same, waiting for a message that this observer has not seen as long as it takes.
     ///
     /// # Errors
-    /// As for [`Observer::try_recv`].
+    /// As for [`Observer::recv`].
     pub fn latest(&mut self) -> Result<Observation<'_, M>, RecvError> {
         self.wait(Watcher::read_latest, Deadline::NEVER)
     }

@@ -31,6 +31,8 @@ pub(crate) struct Retries {
     trust: Trust,
     /// Messages are read in place as a type, so all of one must be there.
     typed: bool,
+    /// That of the queue, for who holds a retry.
+    control_timeout: Duration,
     intake: Option<Intake>,
     failed: Option<Instant>,
     /// When it could not be joined, there was nothing in it for the group either.
@@ -38,10 +40,18 @@ pub(crate) struct Retries {
 }
 
 impl Retries {
-    pub(crate) fn new(group: &Group, trust: &Trust, typed: bool) -> Retries {
+    pub(crate) fn new(group: &Group, trust: &Trust, typed: bool, timeout: Duration) -> Retries {
         // It holds, whatever the group itself does: letters are not to go with their last reader.
         let group = group.clone().start(Start::Oldest).retention(Retention::Hold);
-        Retries { group, trust: trust.clone(), typed, intake: None, failed: None, nothing: false }
+        Retries {
+            group,
+            trust: trust.clone(),
+            typed,
+            control_timeout: timeout,
+            intake: None,
+            failed: None,
+            nothing: false,
+        }
     }
 
     pub(crate) fn holds(&self) -> bool {
@@ -108,6 +118,7 @@ impl Retries {
         };
         // The rule is that of the queue the messages come from.
         intake.reader.set_limit(u8::try_from(burial.limit).unwrap_or(u8::MAX));
+        intake.control_timeout = self.control_timeout;
         Some(intake)
     }
 
@@ -155,7 +166,7 @@ fn next(
         if let Some(letter) = DeadLetter::parse(message.kind(), message.content()) {
             // A name with dots in it can stand for more than one queue and group.
             if !batch.is_for(&letter) {
-                batch.ack();
+                batch.ack()?;
                 continue;
             }
             let shift = letter.sequence.wrapping_sub(message.sequence());

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::batch::{Batch, Received};
 use crate::consumer::Consumer;
-use crate::error::{RecvError, SelectError};
+use crate::error::{AckError, RecvError, SelectError};
 use crate::message::Content;
 use crate::ring::wake::Place;
 use crate::strategy::{Interrupt, Patience, WaitStrategy};
@@ -38,10 +38,10 @@ use crate::wait::{self, Bed, Deadline, LONG, Look, SHORT, Waited};
 /// for _ in 0..2 {
 ///     let message = select.recv()?;
 ///     println!("from {}: {:?}", message.index(), &**message);
-///     message.ack();
+///     message.ack()?;
 /// }
 /// # drop((select, producers));
-/// # for name in &names { slipring::remove(name, false)?; }
+/// # for name in &names { slipring::remove(name)?; }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -94,26 +94,27 @@ impl<M: Content + ?Sized> Select<M> {
     /// Receives up to `max` messages of one queue, if any has some. Never blocks.
     ///
     /// # Errors
+    /// [`SelectError::Empty`] if no queue has a message now;
     /// [`SelectError::Closed`] once all queues are closed and worked off; [`SelectError::Recv`] for any other error
     /// of a consumer, with its index: take that one out, and go on.
-    pub fn try_batch(&mut self, max: usize) -> Result<Option<Selected<Batch<'_, M>>>, SelectError> {
+    pub fn try_recv_batch(&mut self, max: usize) -> Result<Selected<Batch<'_, M>>, SelectError> {
         let found = self.look(max, Look::Quick)?;
-        found.map(|index| self.lend(index)).transpose()
+        self.lend(found.ok_or(SelectError::Empty)?)
     }
 
     /// Receives up to `max` messages of one queue, waiting for the first as long as it takes.
     ///
     /// # Errors
-    /// As for [`Select::try_batch`].
-    pub fn batch(&mut self, max: usize) -> Result<Selected<Batch<'_, M>>, SelectError> {
+    /// As for [`Select::try_recv_batch`], but never [`SelectError::Empty`].
+    pub fn recv_batch(&mut self, max: usize) -> Result<Selected<Batch<'_, M>>, SelectError> {
         self.batch_by(max, Deadline::NEVER)
     }
 
     /// Receives up to `max` messages of one queue, waiting for the first at most `timeout`.
     ///
     /// # Errors
-    /// [`SelectError::Timeout`]; else as for [`Select::try_batch`].
-    pub fn batch_timeout(
+    /// [`SelectError::Timeout`]; else as for [`Select::recv_batch`].
+    pub fn recv_batch_timeout(
         &mut self,
         max: usize,
         timeout: Duration,
@@ -124,8 +125,8 @@ impl<M: Content + ?Sized> Select<M> {
     /// Receives up to `max` messages of one queue, waiting for the first until `deadline` at most.
     ///
     /// # Errors
-    /// As for [`Select::batch_timeout`].
-    pub fn batch_deadline(
+    /// As for [`Select::recv_batch_timeout`].
+    pub fn recv_batch_deadline(
         &mut self,
         max: usize,
         deadline: Instant,
@@ -136,39 +137,39 @@ impl<M: Content + ?Sized> Select<M> {
     /// Receives one message, if any queue has one. Never blocks.
     ///
     /// # Errors
-    /// As for [`Select::try_batch`].
-    pub fn try_recv(&mut self) -> Result<Option<Selected<Received<'_, M>>>, SelectError> {
-        Ok(self.try_batch(1)?.map(Selected::received))
+    /// As for [`Select::try_recv_batch`].
+    pub fn try_recv(&mut self) -> Result<Selected<Received<'_, M>>, SelectError> {
+        Ok(self.try_recv_batch(1)?.received())
     }
 
     /// Receives one message, waiting for it as long as it takes.
     ///
     /// # Errors
-    /// As for [`Select::try_batch`].
+    /// As for [`Select::recv_batch`].
     pub fn recv(&mut self) -> Result<Selected<Received<'_, M>>, SelectError> {
-        Ok(self.batch(1)?.received())
+        Ok(self.recv_batch(1)?.received())
     }
 
     /// Receives one message, waiting for it at most `timeout`.
     ///
     /// # Errors
-    /// [`SelectError::Timeout`]; else as for [`Select::try_batch`].
+    /// [`SelectError::Timeout`]; else as for [`Select::recv_batch`].
     pub fn recv_timeout(
         &mut self,
         timeout: Duration,
     ) -> Result<Selected<Received<'_, M>>, SelectError> {
-        Ok(self.batch_timeout(1, timeout)?.received())
+        Ok(self.recv_batch_timeout(1, timeout)?.received())
     }
 
     /// Receives one message, waiting for it until `deadline` at most.
     ///
     /// # Errors
-    /// As for [`Select::batch_timeout`].
+    /// As for [`Select::recv_batch_timeout`].
     pub fn recv_deadline(
         &mut self,
         deadline: Instant,
     ) -> Result<Selected<Received<'_, M>>, SelectError> {
-        Ok(self.batch_deadline(1, deadline)?.received())
+        Ok(self.recv_batch_deadline(1, deadline)?.received())
     }
 
     fn batch_by(
@@ -257,8 +258,11 @@ impl<T> Selected<T> {
 
 impl<'c, M: Content + ?Sized> Selected<Batch<'c, M>> {
     /// Acks all of the batch.
-    pub fn ack(self) {
-        self.inner.ack();
+    ///
+    /// # Errors
+    /// As for [`Batch::ack`].
+    pub fn ack(self) -> Result<(), AckError> {
+        self.inner.ack()
     }
 
     fn received(self) -> Selected<Received<'c, M>> {
@@ -268,8 +272,11 @@ impl<'c, M: Content + ?Sized> Selected<Batch<'c, M>> {
 
 impl<M: Content + ?Sized> Selected<Received<'_, M>> {
     /// Acks the message.
-    pub fn ack(self) {
-        self.inner.ack();
+    ///
+    /// # Errors
+    /// As for [`Received::ack`].
+    pub fn ack(self) -> Result<(), AckError> {
+        self.inner.ack()
     }
 }
 

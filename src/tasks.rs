@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::batch::{Batch, MessageInfo};
-use crate::error::RejectError;
+use crate::error::{AckError, RejectError};
 use crate::intake::Guise;
 use crate::layout::View;
 use crate::message::Content;
@@ -20,20 +20,22 @@ use crate::message::Content;
 /// # let mut producer = queue.producer()?;
 /// # producer.send_batch(["one", "two", "three"])?;
 /// # let mut consumer = queue.consumer("work")?;
-/// let mut batch = consumer.batch(32)?;
+/// let mut batch = consumer.recv_batch(32)?;
 /// let tasks = batch.tasks();
 /// std::thread::scope(|scope| {
 ///     for _ in 0..4 {
 ///         scope.spawn(|| {
 ///             while let Some(task) = tasks.take() {
 ///                 println!("{}: {:?}", task.sequence(), &*task);
-///                 task.ack();
+///                 if let Err(fault) = task.ack() {
+///                     eprintln!("{fault}");
+///                 }
 ///             }
 ///         });
 ///     }
 /// });
 /// # assert!(batch.is_empty());
-/// # drop(batch); drop((consumer, producer)); slipring::remove(&name, false)?;
+/// # drop(batch); drop((consumer, producer)); slipring::remove(&name)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Tasks<'b, 'c, M: Content + ?Sized = [u8]> {
@@ -86,7 +88,7 @@ impl<M: Content + ?Sized> fmt::Debug for Tasks<'_, '_, M> {
 /// ```compile_fail,E0505
 /// fn after_the_ack(task: slipring::Task<'_, '_, '_>) -> u8 {
 ///     let bytes: &[u8] = &task;
-///     task.ack();
+///     let _ = task.ack();
 ///     bytes[0]
 /// }
 /// ```
@@ -122,9 +124,13 @@ impl<M: Content + ?Sized> Task<'_, '_, '_, M> {
 
     /// Acks it. Its slot is free for reuse once all before it in the batch are acked, too; see
     /// [`Batch::ack_one`].
-    pub fn ack(self) {
+    ///
+    /// # Errors
+    /// See [`AckError`]: this ack never fails today.
+    pub fn ack(self) -> Result<(), AckError> {
         let Task { tasks, place, .. } = self;
         tasks.lock().batch.ack_place(place);
+        Ok(())
     }
 
     /// Gives it up: it becomes a dead letter; see [`Batch::reject`].

@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::TempName;
+use common::{TempName, there};
 use slipring::{Group, JoinError, Queue, RecvError, Retention, SendError, Start};
 
 #[test]
@@ -19,16 +19,16 @@ fn messages_arrive_in_order_with_their_kinds() {
             let seq = producer.try_send((i, text.as_bytes())).unwrap();
             assert_eq!(seq, u64::from(round * 4 + i));
         }
-        let batch = consumer.try_batch(100).unwrap().unwrap();
+        let batch = consumer.try_recv_batch(100).unwrap();
         assert_eq!(batch.len(), 4);
         for (i, message) in (0u32..).zip(&batch) {
             assert_eq!(message.kind(), i);
             assert_eq!(&*message, format!("{}", round * 4 + i).as_bytes());
             assert!(!message.redelivered());
         }
-        batch.ack();
+        batch.ack().unwrap();
     }
-    assert!(consumer.try_batch(1).unwrap().is_none());
+    assert!(there(consumer.try_recv_batch(1)).is_none());
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn a_full_queue_names_its_group_and_consumer() {
         panic!("there was room")
     };
     assert_eq!(full.pids(), [std::process::id()]);
-    consumer.recv().unwrap().ack();
+    consumer.recv().unwrap().ack().unwrap();
     assert_eq!(producer.try_send("c").unwrap(), 2);
 }
 
@@ -58,7 +58,7 @@ fn a_queue_that_is_full_again_names_the_consumer_that_came_meanwhile() {
     let Err(SendError::Full(full)) = producer.try_send("c") else { panic!("there was room") };
     assert_eq!(full.pids(), &[][..]);
     let mut consumer = queue.consumer("slow").unwrap();
-    consumer.recv().unwrap().ack();
+    consumer.recv().unwrap().ack().unwrap();
     producer.try_send("c").unwrap();
     let Err(SendError::Full(full)) = producer.try_send("d") else { panic!("there was room") };
     assert_eq!((full.sequence(), full.pids()), (1, &[std::process::id()][..]));
@@ -71,8 +71,8 @@ fn what_is_not_acked_comes_again_one_at_a_time_and_is_counted() {
     let mut producer = queue.producer().unwrap();
     producer.send_batch(["0", "1", "2", "3"]).unwrap();
     let mut consumer = queue.consumer("g").unwrap();
-    let mut batch = consumer.batch(3).unwrap();
-    batch.ack_first();
+    let mut batch = consumer.recv_batch(3).unwrap();
+    batch.ack_first().unwrap();
     drop(batch);
     for (attempt, handle) in [(2, 0), (3, 1)] {
         if handle == 1 {
@@ -80,7 +80,7 @@ fn what_is_not_acked_comes_again_one_at_a_time_and_is_counted() {
             consumer = queue.consumer("g").unwrap();
             assert!(consumer.resumed());
         }
-        let batch = consumer.batch(10).unwrap();
+        let batch = consumer.recv_batch(10).unwrap();
         assert_eq!(batch.len(), 1);
         let message = batch.first().unwrap();
         assert_eq!((message.sequence(), message.attempts()), (1, attempt));
@@ -90,7 +90,7 @@ fn what_is_not_acked_comes_again_one_at_a_time_and_is_counted() {
         .map(|_| {
             let message = consumer.recv().unwrap();
             let seen = (message.sequence(), message.attempts());
-            message.ack();
+            message.ack().unwrap();
             seen
         })
         .collect();
@@ -101,18 +101,18 @@ fn what_is_not_acked_comes_again_one_at_a_time_and_is_counted() {
 fn roles_exclude_each_other_and_name_the_holder() {
     let name = TempName::new("roles");
     let queue = Queue::builder(&name).capacity(2).create().unwrap();
-    let other: Queue = Queue::open(&name).unwrap();
+    let other = Queue::open(&name).unwrap();
     let producer = queue.producer().unwrap();
     let me = std::process::id();
     assert!(matches!(other.producer(), Err(JoinError::ProducerTaken { pid, .. }) if pid == me));
     let consumer = queue.consumer("g").unwrap();
     assert!(matches!(other.consumer("g"), Err(JoinError::ConsumerTaken { pid, .. }) if pid == me));
-    assert!(matches!(other.remove_group("g", false), Err(JoinError::GroupBusy { .. })));
+    assert!(matches!(other.remove_group("g"), Err(JoinError::GroupBusy { .. })));
     drop((producer, consumer));
     other.producer().unwrap();
     other.consumer("g").unwrap();
-    other.remove_group("g", false).unwrap();
-    assert!(matches!(other.remove_group("g", false), Err(JoinError::NoSuchGroup { .. })));
+    other.remove_group("g").unwrap();
+    assert!(matches!(other.remove_group("g"), Err(JoinError::NoSuchGroup { .. })));
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn an_observer_counts_exactly_what_it_missed() {
             producer.send("x").unwrap();
         }
         let mut missed = 0;
-        while let Some(message) = observer.try_recv().unwrap() {
+        while let Some(message) = there(observer.try_recv()) {
             seen += 1;
             missed += message.missed();
         }
@@ -156,7 +156,7 @@ fn a_reservation_publishes_only_when_told() {
     let mut reservation = producer.try_reserve(3).unwrap();
     reservation.bytes_mut(0).unwrap()[..2].copy_from_slice(b"no");
     drop(reservation);
-    assert!(consumer.try_recv().unwrap().is_none());
+    assert!(there(consumer.try_recv()).is_none());
     let mut reservation = producer.try_reserve(3).unwrap();
     for i in 0..3 {
         reservation.bytes_mut(i).unwrap()[0] = i as u8;
@@ -164,10 +164,10 @@ fn a_reservation_publishes_only_when_told() {
     }
     assert!(!reservation.set_len(0, 9) && reservation.bytes_mut(3).is_none());
     assert_eq!(reservation.publish_first(2), 0);
-    let batch = consumer.try_batch(9).unwrap().unwrap();
+    let batch = consumer.try_recv_batch(9).unwrap();
     let seen: Vec<_> = batch.iter().map(|m| (m.kind(), m.to_vec())).collect();
     assert_eq!(seen, [(7, vec![0]), (7, vec![1])]);
-    batch.ack();
+    batch.ack().unwrap();
     assert!(matches!(producer.try_reserve(5), Err(SendError::TooMany { capacity: 4, .. })));
 }
 
@@ -192,10 +192,10 @@ fn a_removed_queue_is_noticed() {
     let mut producer = queue.producer().unwrap();
     let mut consumer = queue.consumer("g").unwrap();
     producer.try_send("last").unwrap();
-    assert!(slipring::remove(&name, false).is_err());
-    slipring::remove(&name, true).unwrap();
+    assert!(slipring::remove(&name).is_err());
+    slipring::force_remove(&name).unwrap();
     assert!(matches!(producer.send("never"), Err(SendError::Removed { .. })));
-    consumer.recv().unwrap().ack();
+    consumer.recv().unwrap().ack().unwrap();
     assert!(matches!(consumer.recv(), Err(RecvError::Removed { .. })));
     assert!(queue.producer().is_err());
 }
@@ -214,11 +214,11 @@ fn sequences_end_before_the_reserved_one() {
             assert_eq!(producer.try_send("x").unwrap(), seq);
             let message = consumer.recv().unwrap();
             assert_eq!(message.sequence(), seq);
-            message.ack();
+            message.ack().unwrap();
         }
         assert!(matches!(producer.try_send("x"), Err(SendError::Exhausted { .. })));
         assert!(matches!(producer.send("x"), Err(SendError::Exhausted { .. })));
-        assert!(consumer.try_recv().unwrap().is_none());
+        assert!(there(consumer.try_recv()).is_none());
     }
 }
 
@@ -256,7 +256,7 @@ fn messages_sent_before_the_callers_iterator_panics_stay_sent() {
     assert!(caught.is_err());
     assert_eq!(producer.try_send("1").unwrap(), 1);
     let mut consumer = queue.consumer("g").unwrap();
-    let batch = consumer.batch(9).unwrap();
+    let batch = consumer.recv_batch(9).unwrap();
     let seen: Vec<_> = batch.iter().map(|message| message.to_vec()).collect();
     assert_eq!(seen, [b"0", b"1"]);
 }
@@ -267,7 +267,7 @@ fn an_observer_may_be_told_to_wait_for_the_end_of_all_sequences() {
     let queue = Queue::builder(&name).capacity(4).create().unwrap();
     queue.producer().unwrap().send("x").unwrap();
     let mut observer = queue.observer(Start::Sequence(u64::MAX)).unwrap();
-    assert!(observer.try_recv().unwrap().is_none());
+    assert!(there(observer.try_recv()).is_none());
     assert_eq!(observer.missed(), 0);
 }
 
@@ -303,7 +303,7 @@ fn a_pipe_in_the_place_of_a_queue_is_refused_at_once() {
     let made = std::process::Command::new("mkfifo").arg(name.path()).status().unwrap();
     assert!(made.success());
     let refused = |error| matches!(error, slipring::OpenError::NotAQueue { .. });
-    assert!(refused(Queue::<[u8]>::open(&name).unwrap_err()));
+    assert!(refused(Queue::open(&name).unwrap_err()));
     assert!(refused(slipring::OpenOptions::new().snapshot(&name).unwrap_err()));
 }
 
@@ -324,7 +324,7 @@ fn a_full_queue_names_the_group_that_has_the_place_now() {
     producer.try_send("0").unwrap();
     for holder in ["before", "after"] {
         if holder == "after" {
-            queue.remove_group("before", true).unwrap();
+            queue.force_remove_group("before").unwrap();
             queue.add_group("after").unwrap();
         }
         let Err(SendError::Full(full)) = producer.try_send("1") else { panic!("there was room") };
@@ -368,7 +368,7 @@ fn a_group_says_where_it_began_however_far_it_is() {
     queue.add_group(Group::named("asked").start(Start::Sequence(101))).unwrap();
     let mut all = queue.consumer("all").unwrap();
     for _ in 0..2 {
-        all.recv().unwrap().ack();
+        all.recv().unwrap().ack().unwrap();
     }
     let groups = queue.snapshot().unwrap().groups;
     let began: Vec<_> = groups.iter().map(|g| (g.name.as_str(), g.began, g.head)).collect();

@@ -7,7 +7,7 @@ mod common;
 use std::thread;
 use std::time::Duration;
 
-use common::{TempName, words};
+use common::{TempName, there, words};
 use slipring::{
     Consumer, DeadLetters, Group, Observer, OpenOptions, Queue, RecvError, SendError, Start,
 };
@@ -24,11 +24,11 @@ fn drain(consumer: &mut Consumer) -> (Vec<u64>, bool) {
     let mut seen = Vec::new();
     loop {
         match consumer.try_recv() {
-            Ok(Some(message)) => {
+            Ok(message) => {
                 seen.push(message.sequence());
-                message.ack();
+                message.ack().unwrap();
             }
-            Ok(None) => return (seen, false),
+            Err(RecvError::Empty) => return (seen, false),
             Err(RecvError::Closed { .. }) => return (seen, true),
             Err(fault) => panic!("{fault}"),
         }
@@ -39,8 +39,8 @@ fn watch(observer: &mut Observer) -> (u64, bool) {
     let mut seen = 0;
     loop {
         match observer.try_recv() {
-            Ok(Some(_)) => seen += 1,
-            Ok(None) => return (seen, false),
+            Ok(_) => seen += 1,
+            Err(RecvError::Empty) => return (seen, false),
             Err(RecvError::Closed { .. }) => return (seen, true),
             Err(fault) => panic!("{fault}"),
         }
@@ -73,13 +73,13 @@ fn everybody_reads_to_the_end_and_is_told_then() {
     assert_eq!(drain(&mut consumer), (vec![0, 1, 2, 3], false));
     producer.send("4").unwrap();
     producer.close().unwrap();
-    assert_eq!(consumer.batch(9).unwrap().len(), 1);
+    assert_eq!(consumer.recv_batch(9).unwrap().len(), 1);
     // Not acked: it is not over yet.
-    let batch = consumer.batch(9).unwrap();
+    let batch = consumer.recv_batch(9).unwrap();
     assert_eq!(batch.first().unwrap().attempts(), 2);
-    batch.ack();
-    is_closed(consumer.try_batch(1));
-    is_closed(consumer.batch(1));
+    batch.ack().unwrap();
+    is_closed(consumer.try_recv_batch(1));
+    is_closed(consumer.recv_batch(1));
     is_closed(consumer.recv());
     is_closed(consumer.recv_timeout(LONG));
     is_closed(consumer.recv_copied(&mut Vec::new(), LONG));
@@ -159,7 +159,7 @@ fn a_member_is_not_told_while_another_has_work() {
     producer.close().unwrap();
     let mut busy = queue.consumer(work()).unwrap();
     let mut idle = queue.consumer(work()).unwrap();
-    let mut batch = busy.batch(2).unwrap();
+    let mut batch = busy.recv_batch(2).unwrap();
     assert_eq!(drain(&mut idle), (vec![2], false));
     batch.ack_one(1).unwrap();
     assert_eq!(drain(&mut idle), (vec![], false));
@@ -169,7 +169,7 @@ fn a_member_is_not_told_while_another_has_work() {
     drop(busy);
     assert_eq!(idle.recv_timeout(LONG).unwrap().sequence(), 0);
     let mut third = queue.consumer(work()).unwrap();
-    assert!(third.try_recv().unwrap().is_none(), "the other one holds it again");
+    assert!(there(third.try_recv()).is_none(), "the other one holds it again");
     assert_eq!(drain(&mut idle), (vec![0, 1], true));
     is_closed(third.recv());
 }
@@ -190,7 +190,7 @@ fn members_that_wait_are_told_with_the_last_ack() {
                         match member.recv() {
                             Ok(message) => {
                                 std::thread::sleep(Duration::from_millis(1));
-                                message.ack();
+                                message.ack().unwrap();
                                 acked += 1;
                             }
                             Err(RecvError::Closed { .. }) => return acked,
@@ -219,7 +219,7 @@ fn one_group_does_not_wait_for_another() {
     let mut slow = queue.consumer(&other).unwrap();
     let held = slow.recv().unwrap();
     assert_eq!(drain(&mut queue.consumer(work()).unwrap()), (vec![0], true));
-    held.ack();
+    held.ack().unwrap();
     is_closed(slow.recv());
 }
 
@@ -262,15 +262,15 @@ fn retries_come_before_the_end() {
         let again = member.recv().unwrap();
         assert!(again.requeued() && again.sequence() == 1);
         if let Ok(mut other) = queue.consumer(&group) {
-            assert!(other.try_recv().unwrap().is_none(), "a retry is at work");
+            assert!(there(other.try_recv()).is_none(), "a retry is at work");
         }
-        again.ack();
+        again.ack().unwrap();
         is_closed(member.recv());
         // Without the queue of retries there are none.
-        slipring::remove(&retries, true).unwrap();
+        slipring::force_remove(&retries).unwrap();
         is_closed(member.recv());
         // Letters may come at any time: that somebody closes their queue changes nothing.
-        Queue::<[u8]>::open(&dead).unwrap().producer().unwrap().close().unwrap();
+        Queue::open(&dead).unwrap().producer().unwrap().close().unwrap();
         assert_eq!(letters.purge(u64::MAX).unwrap(), 0);
         assert_eq!(letters.requeue(u64::MAX).unwrap(), 0);
     }
@@ -289,9 +289,9 @@ fn retries_that_cannot_be_read_hold_the_end_back() {
     member.recv().unwrap().reject().unwrap();
     DeadLetters::of(&name, &OpenOptions::new()).unwrap().requeue(1).unwrap();
     // Somebody reads them by hand.
-    let mut other = Queue::<[u8]>::open(&retries).unwrap().consumer("work").unwrap();
+    let mut other = Queue::open(&retries).unwrap().consumer("work").unwrap();
     assert_eq!(drain(&mut member), (vec![], false));
-    other.recv().unwrap().ack();
+    other.recv().unwrap().ack().unwrap();
     is_closed(member.recv_timeout(LONG));
 }
 
@@ -303,12 +303,12 @@ fn who_follows_waits_for_the_next_producer() {
     producer.send("last").unwrap();
     producer.close().unwrap();
     let mut consumers = [queue.consumer("g").unwrap(), queue.consumer(work()).unwrap()];
-    let mut observer = OpenOptions::new().observe::<[u8]>(&name, Start::Oldest).unwrap();
-    observer.follow(true);
+    let mut observer = OpenOptions::new().observe(&name, Start::Oldest).unwrap();
+    observer.set_follow(true);
     assert_eq!(watch(&mut observer), (1, false));
     is_timeout(observer.recv_timeout(SHORT));
     for consumer in &mut consumers {
-        consumer.follow(true);
+        consumer.set_follow(true);
         assert_eq!(drain(consumer), (vec![0], false));
         is_timeout(consumer.recv_timeout(SHORT));
     }
@@ -317,7 +317,7 @@ fn who_follows_waits_for_the_next_producer() {
             scope.spawn(|| {
                 let message = consumer.recv().unwrap();
                 let sequence = message.sequence();
-                message.ack();
+                message.ack().unwrap();
                 sequence
             })
         });
@@ -329,11 +329,11 @@ fn who_follows_waits_for_the_next_producer() {
     });
     for consumer in &mut consumers {
         is_timeout(consumer.recv_timeout(SHORT));
-        consumer.follow(false);
+        consumer.set_follow(false);
         is_closed(consumer.recv());
     }
     assert_eq!(watch(&mut observer), (1, false));
-    observer.follow(false);
+    observer.set_follow(false);
     is_closed(observer.recv());
 }
 
@@ -369,7 +369,7 @@ fn garbage_in_the_closing_sequence_loses_nothing() {
         for group in [Group::named("g"), work()] {
             let mut consumer = queue.consumer(group).unwrap();
             drop(consumer.recv().unwrap());
-            assert!(consumer.try_batch(9).unwrap().is_some());
+            assert!(there(consumer.try_recv_batch(9)).is_some());
         }
     }
     assert_eq!(drain(&mut queue.consumer("g").unwrap()), (vec![0, 1], true));
@@ -396,22 +396,22 @@ fn a_consumer_may_ask_to_be_told_that_the_producer_is_gone() {
     let queue = Queue::builder(&name).capacity(8).group(work()).create().unwrap();
     let mut asks = queue.consumer(work()).unwrap();
     let mut waits = queue.consumer(work()).unwrap();
-    asks.notice_producer_gone(true);
+    asks.set_notice_producer_gone(true);
     // There never was one: it may still come.
     is_timeout(asks.recv_timeout(SHORT));
     let mut producer = queue.producer().unwrap();
     producer.send_batch(["0", "1"]).unwrap();
-    asks.recv().unwrap().ack();
-    waits.recv().unwrap().ack();
+    asks.recv().unwrap().ack().unwrap();
+    waits.recv().unwrap().ack().unwrap();
     is_timeout(asks.recv_timeout(SHORT));
     producer.send("2").unwrap();
     drop(producer);
-    asks.recv().unwrap().ack();
+    asks.recv().unwrap().ack().unwrap();
     is_gone(asks.recv());
     is_gone(asks.recv_timeout(LONG));
     is_gone(asks.recv_deadline(std::time::Instant::now() + LONG));
     // Only waits tell it, and only to who asked.
-    assert!(asks.try_recv().unwrap().is_none());
+    assert!(there(asks.try_recv()).is_none());
     is_timeout(waits.recv_timeout(SHORT));
     // One that is there again, and closes: the others' work is still to be waited for.
     let mut producer = queue.producer().unwrap();
@@ -420,10 +420,10 @@ fn a_consumer_may_ask_to_be_told_that_the_producer_is_gone() {
     producer.close().unwrap();
     let held = waits.recv().unwrap();
     is_timeout(asks.recv_timeout(SHORT));
-    held.ack();
+    held.ack().unwrap();
     is_closed(asks.recv());
     drop(queue.producer().unwrap());
     is_gone(asks.recv());
-    asks.notice_producer_gone(false);
+    asks.set_notice_producer_gone(false);
     is_timeout(asks.recv_timeout(SHORT));
 }

@@ -4,7 +4,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::TempName;
+use common::{TempName, there};
 use slipring::{BatchError, Producer, Queue, RecvError, SendError, Start};
 
 const SHORT: Duration = Duration::from_millis(20);
@@ -32,7 +32,7 @@ fn receiving_ends_at_its_deadline() {
     let timed_out =
         |fault: Option<RecvError>| assert!(matches!(fault, Some(RecvError::Timeout { .. })));
     timed_out(in_time(|| consumer.recv_deadline(soon()).err()));
-    timed_out(in_time(|| consumer.batch_deadline(9, soon()).err()));
+    timed_out(in_time(|| consumer.recv_batch_deadline(9, soon()).err()));
     timed_out(in_time(|| consumer.recv_copied_deadline(&mut out, soon()).err()));
     timed_out(in_time(|| consumer.recv_copied(&mut out, SHORT).err()));
     timed_out(in_time(|| observer.recv_deadline(soon()).err()));
@@ -40,10 +40,10 @@ fn receiving_ends_at_its_deadline() {
     // What is there comes, whatever the time.
     let past = Instant::now();
     queue.producer().unwrap().send_batch(["0", "1", "2", "3"]).unwrap();
-    consumer.recv_deadline(past).unwrap().ack();
+    consumer.recv_deadline(past).unwrap().ack().unwrap();
     assert_eq!(consumer.recv_copied_deadline(&mut out, past).unwrap().sequence, 1);
     assert_eq!(out, b"1");
-    assert_eq!(consumer.batch_deadline(9, past).unwrap().len(), 2);
+    assert_eq!(consumer.recv_batch_deadline(9, past).unwrap().len(), 2);
     assert_eq!(&*observer.recv_deadline(past).unwrap(), b"0");
     assert_eq!(&*observer.recv_deadline(Instant::now() + LONG).unwrap(), b"1");
 }
@@ -62,7 +62,7 @@ fn sending_ends_at_its_deadline() {
     producer.send_batch_deadline(["1", "2", "3"], past).unwrap();
     full(in_time(|| producer.send_deadline("4", soon()).err()));
     full(producer.send_deadline("4", past).err());
-    consumer.batch(2).unwrap().ack();
+    consumer.recv_batch(2).unwrap().ack().unwrap();
     assert_eq!(producer.sequence(), 4);
 }
 
@@ -84,10 +84,10 @@ fn a_batch_that_does_not_fit_in_time_says_how_much_of_it_did() {
         for _ in 0..3 {
             let message = consumer.recv().unwrap();
             assert_eq!(u64::from(message[0]), message.sequence());
-            message.ack();
+            message.ack().unwrap();
         }
     }
-    assert!(rest.is_empty() && consumer.try_recv().unwrap().is_none());
+    assert!(rest.is_empty() && there(consumer.try_recv()).is_none());
     assert_eq!(producer.send_batch_timeout(std::iter::empty::<&str>(), SHORT).unwrap(), 0);
 }
 
@@ -115,7 +115,7 @@ fn a_batch_waits_once_for_all_its_messages() {
         let reads = scope.spawn(move || {
             let mut read = 0;
             while let Ok(message) = consumer.recv() {
-                message.ack();
+                message.ack().unwrap();
                 read += 1;
                 std::thread::sleep(SHORT);
             }

@@ -55,22 +55,22 @@ fn a_queue_that_cannot_be_made_is_named() {
 #[test]
 fn a_queue_that_cannot_be_opened_or_removed_is_named() {
     let name = TempName::new("unopened");
-    complete(failed(Queue::<[u8]>::open(&name)), &name);
+    complete(failed(Queue::open(&name)), &name);
     complete(failed(OpenOptions::new().snapshot(&name)), &name);
-    complete(failed(slipring::remove(&name, false)), &name);
+    complete(failed(slipring::remove(&name)), &name);
     std::fs::write(name.path(), "something else").unwrap();
-    complete(failed(Queue::<[u8]>::open(&name)), &name);
+    complete(failed(Queue::open(&name)), &name);
     std::fs::remove_file(name.path()).unwrap();
     // A directory: the system refuses to open it as a queue.
     std::fs::create_dir(name.path()).unwrap();
-    let fault = failed(Queue::<[u8]>::open(&name));
+    let fault = failed(Queue::open(&name));
     assert!(matches!(&fault, OpenError::System(system) if system.queue() == Some(&*name)));
     complete(fault, &name);
     std::fs::remove_dir(name.path()).unwrap();
     let queue = Queue::builder(&name).group("g").create().unwrap();
-    complete(failed(Queue::<Order>::open(&name)), &name);
+    complete(failed(Queue::open_typed::<Order>(&name)), &name);
     let producer = queue.producer().unwrap();
-    complete(failed(slipring::remove(&name, false)), &name);
+    complete(failed(slipring::remove(&name)), &name);
     drop(producer);
 }
 
@@ -83,8 +83,8 @@ fn a_role_that_cannot_be_had_names_its_queue() {
     complete(failed(queue.producer()), &name);
     let consumer = queue.consumer("g").unwrap();
     complete(failed(queue.consumer("g")), &name);
-    complete(failed(queue.remove_group("g", false)), &name);
-    complete(failed(queue.remove_group("h", false)), &name);
+    complete(failed(queue.remove_group("g")), &name);
+    complete(failed(queue.remove_group("h")), &name);
     complete(failed(queue.add_group("g")), &name);
     complete(failed(queue.add_group("h")), &name);
     complete(failed(queue.consumer(Group::named("s").shared())), &name);
@@ -94,11 +94,11 @@ fn a_role_that_cannot_be_had_names_its_queue() {
     assert!(fault.to_string().contains("Group::shared"), "{fault}");
     complete(fault, &name);
     complete(failed(queue.consumer(Group::named("g").shared())), &name);
-    queue.remove_group("g", false).unwrap();
+    queue.remove_group("g").unwrap();
     complete(failed(queue.add_group(Group::named("g").start(Start::Sequence(1)))), &name);
     let fault = failed(queue.add_group(Group::named("g").dead_letters_to(&*name)));
     assert!(matches!(fault, JoinError::DeadLetterLoop { .. }), "{fault}");
-    slipring::remove(&name, true).unwrap();
+    slipring::force_remove(&name).unwrap();
     complete(failed(queue.consumer("g")), &name);
 }
 
@@ -117,24 +117,24 @@ fn a_message_that_cannot_be_sent_names_its_queue() {
     assert!(matches!(&fault, SendError::Full(full) if full.queue() == &*name), "{fault}");
     complete(fault, &name);
     complete(failed(producer.send_timeout("c", SOON)), &name);
-    slipring::remove(&name, true).unwrap();
+    slipring::force_remove(&name).unwrap();
     complete(failed(producer.send("c")), &name);
     drop(producer);
     let unread = shape.clone().create().unwrap();
     unread.producer().unwrap().send("a").unwrap();
-    complete(failed(unread.remove_group("g", false)), &name);
-    complete(failed(slipring::remove(&name, false)), &name);
-    slipring::remove(&name, true).unwrap();
+    complete(failed(unread.remove_group("g")), &name);
+    complete(failed(slipring::remove(&name)), &name);
+    slipring::force_remove(&name).unwrap();
     let queue = shape.base_sequence((1 << 56) - 2).create().unwrap();
     let mut producer = queue.producer().unwrap();
     let fault = (0..3).find_map(|_| producer.try_send("d").err()).unwrap();
     assert!(matches!(fault, SendError::Exhausted { .. }), "{fault}");
     complete(fault, &name);
     drop(producer);
-    slipring::remove(&name, true).unwrap();
+    slipring::force_remove(&name).unwrap();
     let queue = Queue::builder(&name).message::<Order>().create().unwrap();
     drop(queue);
-    let queue: Queue = Queue::open(&name).unwrap();
+    let queue = Queue::open(&name).unwrap();
     complete(failed(queue.producer().unwrap().try_send("short")), &name);
 }
 
@@ -148,25 +148,35 @@ fn what_cannot_be_received_names_its_queue() {
     complete(failed(observer.recv_timeout(SOON)), &name);
     let mut producer = queue.producer().unwrap();
     producer.send("one").unwrap();
-    let mut batch = consumer.batch(8).unwrap();
-    let fault: AckError = failed(batch.ack_through(7));
+    let mut batch = consumer.recv_batch(8).unwrap();
+    let fault = failed(batch.ack_through(7));
+    assert_eq!((fault.queue(), fault.sequence()), (&*name, 7));
+    let AckError::NotInBatch(outside) = &fault else { panic!("{fault}") };
+    assert_eq!((outside.queue(), outside.sequence(), outside.batch()), (&*name, 7, 0..1));
+    assert!(fault.to_string().ends_with("(0 to 0)"), "{fault}");
     complete(fault, &name);
     complete(failed(batch.reject(7)), &name);
-    batch.ack();
+    batch.ack_first().unwrap();
+    let fault = failed(batch.ack_one(0));
+    assert!(fault.to_string().ends_with("(all of it is acked)"), "{fault}");
+    complete(fault, &name);
+    // Every ack makes one.
+    assert_eq!(size_of::<Result<(), AckError>>(), size_of::<usize>());
+    batch.ack().unwrap();
     drop(producer);
-    consumer.notice_producer_gone(true);
+    consumer.set_notice_producer_gone(true);
     let fault = failed(consumer.recv());
     assert!(matches!(fault, RecvError::ProducerGone { .. }), "{fault}");
     complete(fault, &name);
     queue.producer().unwrap().close().unwrap();
     complete(failed(consumer.recv()), &name);
-    observer.try_recv().unwrap().unwrap();
+    observer.try_recv().unwrap();
     complete(failed(observer.recv()), &name);
-    consumer.follow(true);
-    consumer.notice_producer_gone(false);
+    consumer.set_follow(true);
+    consumer.set_notice_producer_gone(false);
     let mut select = Select::new();
     select.add(consumer);
-    slipring::remove(&name, true).unwrap();
+    slipring::force_remove(&name).unwrap();
     complete(failed(select.recv()), &name);
 }
 
@@ -181,7 +191,7 @@ fn a_letter_that_cannot_be_sent_names_both_queues() {
     // The queue for letters has no room for the envelope.
     let fault = failed(consumer.recv().unwrap().reject());
     complete(fault, &name);
-    assert_eq!(consumer.try_recv().unwrap().expect("the message is still there").sequence(), 0);
+    assert_eq!(consumer.try_recv().unwrap().sequence(), 0);
     let dead = DeadLetters::of(&name, &OpenOptions::new()).unwrap();
     dead.queue().producer().unwrap().send("no letter").unwrap();
     complete(failed(dead.requeue(1)), &letters);
@@ -203,8 +213,16 @@ fn a_letter_that_cannot_be_sent_names_both_queues() {
 #[test]
 fn every_text_of_an_error_names_its_queue() {
     // About no queue, about several, or only the text of another error.
-    let others =
-        ["use 1 to {max}", "About(", "any queue", "all queues", "Whole(", "{source}", "{0}"];
+    let others = [
+        "use 1 to {max}",
+        "About(",
+        "any queue",
+        "all queues",
+        "no message now",
+        "Whole(",
+        "{source}",
+        "{0}",
+    ];
     let mut texts = 0;
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/error")).unwrap() {
         let source = std::fs::read_to_string(entry.unwrap().path()).unwrap();

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::child::{Child, hear, role, tell};
 use common::fork::{first_failure, fork, status_of};
-use common::{TempName, words};
+use common::{TempName, there, words};
 use slipring::{ControlError, JoinError, Queue, RecvError, SendError, Start};
 
 const SOON: Duration = Duration::from_millis(1);
@@ -40,7 +40,7 @@ fn handles_refuse_in_a_child() {
             queue.producer().is_err_and(forked),
             queue.consumer("g").is_err_and(forked),
             queue.add_group("h").is_err_and(forked),
-            queue.remove_group("g", false).is_err_and(forked),
+            queue.remove_group("g").is_err_and(forked),
             queue.snapshot().is_err_and(forked),
         ];
         first_failure(&checks)
@@ -81,8 +81,8 @@ fn handles_that_are_dropped_in_a_child_cost_the_parent_nothing() {
     );
     (producer, consumer) = (p.take().unwrap(), c.take().unwrap());
     producer.send("y").unwrap();
-    consumer.batch(2).unwrap().ack();
-    let again: Queue = Queue::open(&name).unwrap();
+    consumer.recv_batch(2).unwrap().ack().unwrap();
+    let again = Queue::open(&name).unwrap();
     assert!(matches!(again.producer(), Err(JoinError::ProducerTaken { .. })));
     drop((producer, consumer));
     again.producer().unwrap();
@@ -96,14 +96,14 @@ fn messages_that_are_lent_out_may_be_dropped_in_a_child() {
     let mut producer = queue.producer().unwrap();
     let mut consumer = queue.consumer("g").unwrap();
     producer.send_batch(["x", "y"]).unwrap();
-    let batch = &mut consumer.try_batch(2).unwrap();
+    let batch = &mut there(consumer.try_recv_batch(2));
     let reservation = &mut producer.try_reserve(1).ok();
     let status = fork(|| {
         let _ = (batch.take(), reservation.take());
         0
     });
     assert_eq!(status, 0);
-    batch.take().unwrap().ack();
+    batch.take().unwrap().ack().unwrap();
     assert_eq!(reservation.take().unwrap().publish(), 2);
 }
 
@@ -114,11 +114,11 @@ fn a_child_opens_the_queue_anew() {
     let consumer = queue.consumer("g").unwrap();
     let status = fork(|| {
         let checks = || -> Option<[bool; 4]> {
-            let own: Queue = Queue::open(&name).ok()?;
+            let own = Queue::open(&name).ok()?;
             let mut producer = own.producer().ok()?;
             let sent = producer.send("from the child").ok()?;
             let mut observer = own.observer(Start::Oldest).ok()?;
-            let seen = observer.try_recv().ok()??.len();
+            let seen = observer.try_recv().ok()?.len();
             let taken = matches!(own.consumer("g"), Err(JoinError::ConsumerTaken { .. }));
             let other = own.consumer("h").is_ok();
             Some([sent == 0, seen == 14, taken, other])
@@ -139,13 +139,13 @@ fn a_grandchild_opens_the_queue_anew() {
     let queue = Queue::builder(&name).capacity(4).create().unwrap();
     let mut producer = queue.producer().unwrap();
     let status = fork(|| {
-        let Ok(own) = Queue::<[u8]>::open(&name) else { return 90 };
+        let Ok(own) = Queue::open(&name) else { return 90 };
         let Ok(mut consumer) = own.consumer("g") else { return 91 };
         fork(|| {
             let checks = [
                 matches!(producer.try_send("x"), Err(SendError::Forked { .. })),
                 matches!(consumer.try_recv(), Err(RecvError::Forked { .. })),
-                Queue::<[u8]>::open(&name).is_ok_and(|q| q.consumer("h").is_ok()),
+                Queue::open(&name).is_ok_and(|q| q.consumer("h").is_ok()),
                 matches!(producer.close(), Err(SendError::Forked { .. })),
             ];
             first_failure(&checks)
@@ -183,7 +183,7 @@ fn a_handle_that_is_dropped_frees_its_role_though_a_process_is_being_spawned() {
 
 /// A process that takes all roles and forks; its child then outlives it.
 fn parent_that_dies(name: &str) {
-    let queue: Queue = Queue::open(name).unwrap();
+    let queue = Queue::open(name).unwrap();
     let _producer = queue.producer().unwrap();
     let _consumer = queue.consumer("g").unwrap();
     let _observer = queue.observer(Start::Oldest).unwrap();
@@ -211,7 +211,7 @@ fn a_killed_parent_frees_its_roles_though_its_child_lives() {
     // The grandchild lives: it waits for its input, which ends when `parent` is dropped.
     queue.producer().unwrap();
     queue.consumer("g").unwrap();
-    slipring::remove(&name, false).unwrap();
+    slipring::remove(&name).unwrap();
     parent.say("end");
 }
 

@@ -7,7 +7,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Rng, TempName, words};
+use common::{Rng, TempName, there, words};
 use slipring::{
     Consumer, DeadLetter, Group, Observer, Producer, Queue, RecvError, Retention, Start,
 };
@@ -20,10 +20,10 @@ fn a_tail_that_cannot_be_never_lends_out_more_than_the_ring() {
     let mut consumer = queue.consumer("g").unwrap();
     words::set(&words::open(&name.path()), words::TAIL, 1 << 40);
     for _ in 0..3 {
-        assert!(matches!(consumer.try_batch(99), Err(RecvError::Corrupt { .. })));
+        assert!(matches!(consumer.try_recv_batch(99), Err(RecvError::Corrupt { .. })));
     }
     words::set(&words::open(&name.path()), words::TAIL, 1);
-    assert_eq!(consumer.try_batch(99).unwrap().unwrap().len(), 1);
+    assert_eq!(consumer.try_recv_batch(99).unwrap().len(), 1);
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn an_observer_may_ask_for_any_sequence() {
     for seq in [u64::MAX, u64::MAX - 1, 1 << 56, (1 << 56) - 1, 1 << 40] {
         let mut observer = queue.observer(Start::Sequence(seq)).unwrap();
         for _ in 0..3 {
-            assert!(observer.try_recv().unwrap().is_none());
+            assert!(there(observer.try_recv()).is_none());
         }
         assert_eq!(observer.missed(), 0);
     }
@@ -49,8 +49,8 @@ fn an_observer_survives_any_tail() {
         words::set(&words::open(&name.path()), words::TAIL, tail);
         let mut after = queue.observer(Start::Newest).unwrap();
         for _ in 0..40 {
-            assert!(before.try_recv().unwrap().is_none());
-            assert!(after.try_recv().unwrap().is_none());
+            assert!(there(before.try_recv()).is_none());
+            assert!(there(after.try_recv()).is_none());
         }
     }
 }
@@ -131,7 +131,7 @@ fn hostile(rng: &mut Rng, old: u64) -> u64 {
 
 fn use_up(observer: &mut Observer) -> u64 {
     let seen = observer.try_recv();
-    seen.ok().flatten().map_or(0, |message| message.len() as u64 + message.missed())
+    seen.map_or(0, |message| message.len() as u64 + message.missed())
 }
 
 /// Dead letters go nowhere: the name of their queue may be garbage, too.
@@ -148,7 +148,8 @@ impl Handles {
         match rng.below(16) {
             0 => drop(self.queue.snapshot()),
             1 => drop(self.queue.add_group(group)),
-            2 => drop(self.queue.remove_group(group, rng.below(2) == 0)),
+            2 if rng.below(2) == 0 => drop(self.queue.force_remove_group(group)),
+            2 => drop(self.queue.remove_group(group)),
             3 => {
                 let gone = self.producer.take();
                 if rng.below(2) == 0 {
@@ -160,7 +161,7 @@ impl Handles {
             }
             4 if !self.consumers.is_empty() => {
                 let gone = rng.below(self.consumers.len() as u64) as usize;
-                drop(self.consumers.swap_remove(gone).leave(SHORT));
+                drop(self.consumers.swap_remove(gone).leave());
             }
             4 | 5 => {
                 let start = [Start::Oldest, Start::Newest, Start::Sequence(rng.next())];
@@ -201,7 +202,7 @@ impl Handles {
                     return;
                 }
                 let max = [1, 3, usize::MAX][rng.below(3) as usize];
-                if let Ok(Some(mut batch)) = consumer.try_batch(max) {
+                if let Ok(mut batch) = consumer.try_recv_batch(max) {
                     let read: u64 = batch.iter().flat_map(|m| m.to_vec()).map(u64::from).sum();
                     std::hint::black_box(read);
                     assert!(batch.len() <= 8);
@@ -211,11 +212,11 @@ impl Handles {
                             1 => drop(
                                 batch.first().map(|m| m.sequence()).map(|seq| batch.reject(seq)),
                             ),
-                            _ => batch.ack_first(),
+                            _ => batch.ack_first().unwrap(),
                         }
                     }
                     if rng.below(4) == 0 {
-                        drop(batch.release(SHORT));
+                        drop(batch.release());
                     }
                 }
             }

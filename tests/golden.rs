@@ -51,10 +51,10 @@ fn every_byte_of_a_segment_is_where_it_was() {
     producer.send((7, &b"first"[..])).unwrap();
     producer.send("second").unwrap();
     producer.send((u32::MAX, &long[..])).unwrap();
-    let mut batch = consumer.batch(3).unwrap();
-    batch.ack_first();
+    let mut batch = consumer.recv_batch(3).unwrap();
+    batch.ack_first().unwrap();
     drop(batch);
-    consumer.recv().unwrap().ack();
+    consumer.recv().unwrap().ack().unwrap();
 
     let file = words::open(&name.path());
     let mut image = Image(vec![0; 6016]);
@@ -170,7 +170,7 @@ fn a_queue_says_how_those_who_wait_are_woken() {
         let fallback = mode == WakeMode::Membarrier && queue.wake_mode() == WakeMode::Fence;
         let number = if fallback { 2 } else { number };
         assert_eq!(words::get32(&words::open(&name.path()), 120), number);
-        assert_eq!(Queue::<[u8]>::open(&name).unwrap().wake_mode(), queue.wake_mode());
+        assert_eq!(Queue::open(&name).unwrap().wake_mode(), queue.wake_mode());
     }
 }
 
@@ -189,7 +189,7 @@ fn a_full_queue_is_counted_and_a_slot_is_taken_again() {
     producer.try_send("c").unwrap_err();
     producer.try_send("c").unwrap_err();
     assert_eq!(words::get(&file, 2176), 2, "the limit");
-    queue.consumer("g").unwrap().recv().unwrap().ack();
+    queue.consumer("g").unwrap().recv().unwrap().ack().unwrap();
     producer.try_send("c").unwrap();
     assert_eq!(words::get(&file, 2952), 2, "times full");
     assert_eq!(words::get(&file, 2048), 3, "the tail");
@@ -205,7 +205,7 @@ fn a_full_queue_is_counted_and_a_slot_is_taken_again() {
         }
         assert_eq!(words::get(&file, 2440), 3 + 1 - 2, "the gate that it wants");
     }
-    queue.consumer("g").unwrap().recv().unwrap().ack();
+    queue.consumer("g").unwrap().recv().unwrap().ack().unwrap();
     let reservation = producer.try_reserve(1).unwrap();
     assert_eq!(words::get(&file, slots + 64), 0, "a slot that is being written has no stamp");
     drop(reservation);
@@ -230,21 +230,21 @@ fn what_a_shared_group_and_its_members_say_is_where_it_was() {
     assert_eq!(words::get(&file, group_at + 16), 1 | name_len << 16 | 7 << 24, "traits");
     assert_eq!(words::get(&file, group_at + 128), dead.len() as u64);
     assert_eq!(words::bytes(&file, group_at + 136, dead.len()), dead.as_bytes());
-    let mut batch = first.batch(3).unwrap();
-    batch.ack_first();
-    let mut rejecting = second.batch(2).unwrap();
+    let mut batch = first.recv_batch(3).unwrap();
+    batch.ack_first().unwrap();
+    let mut rejecting = second.recv_batch(2).unwrap();
     assert_eq!(words::get(&file, group_at + 384), 5 << 8 | 1, "the head names its last claimer");
     assert_eq!(words::get(&file, record_at(0)), 1 << 8 | 2, "holds from 1 on");
     assert_eq!(words::get(&file, record_at(0) + 8), 3, "up to, not including, 3");
     drop(batch);
-    drop(first.batch(3).unwrap());
+    drop(first.recv_batch(3).unwrap());
     assert_eq!(
         words::get(&file, record_at(0) + 16),
         1 << 8 | 2,
         "message 1 has its second delivery"
     );
     rejecting.reject(3).unwrap();
-    rejecting.ack();
+    rejecting.ack().unwrap();
     assert_eq!(words::get(&file, record_at(1)), 5 << 8, "idle, of group 0");
     let counters = |at: u64| [0, 8, 16].map(|word| words::get(&file, at + word));
     assert_eq!(counters(record_at(1) + 128), [2, 0, 1], "acked, redelivered, dead-lettered");
@@ -270,7 +270,7 @@ fn a_dead_letter_has_its_envelope_behind_the_payload() {
     let queue = Queue::builder(&name).capacity(4).payload_size(10).group(group()).create().unwrap();
     queue.producer().unwrap().send((9, "payload")).unwrap();
     queue.consumer(group()).unwrap().recv().unwrap().reject().unwrap();
-    let letters: Queue = Queue::open(&dead).unwrap();
+    let letters = Queue::open(&dead).unwrap();
     assert_eq!(letters.payload_size(), 10 + 296);
     let mut consumer = letters.consumer("dead").unwrap();
     let letter = consumer.recv().unwrap();
@@ -335,8 +335,8 @@ fn write_fixture() {
         producer.send((number as u32 + 10, &message(number, 16)[..])).unwrap();
     }
     let mut consumer = queue.consumer("half").unwrap();
-    let mut batch = consumer.batch(2).unwrap();
-    batch.ack_first();
+    let mut batch = consumer.recv_batch(2).unwrap();
+    batch.ack_first().unwrap();
     drop(batch);
     drop((producer, consumer));
     std::fs::copy(name.path(), FIXTURE).unwrap();
@@ -365,10 +365,10 @@ fn a_stored_segment_of_this_layout_version_is_still_understood() {
         snapshot.groups.iter().map(|g| (g.name.as_str(), g.head, g.depth, g.unacked)).collect();
     assert_eq!(groups, [("half", 1, 2, 1), ("unread", 0, 3, 0)]);
 
-    let queue: Queue = Queue::open(&name).unwrap();
+    let queue = Queue::open(&name).unwrap();
     let mut observer = queue.observer(Start::Oldest).unwrap();
     for number in 0..3 {
-        let seen = observer.try_recv().unwrap().unwrap();
+        let seen = observer.try_recv().unwrap();
         assert_eq!((seen.sequence(), u64::from(seen.kind())), (number, number + 10));
         assert_eq!(*seen, *message(number, 16));
     }
@@ -378,8 +378,8 @@ fn a_stored_segment_of_this_layout_version_is_still_understood() {
         let received = half.recv().unwrap();
         assert_eq!((received.sequence(), received.attempts()), (number, attempts));
         assert_eq!(*received, *message(number, 16));
-        received.ack();
+        received.ack().unwrap();
     }
-    assert_eq!(queue.consumer("unread").unwrap().batch(9).unwrap().len(), 3);
+    assert_eq!(queue.consumer("unread").unwrap().recv_batch(9).unwrap().len(), 3);
     assert_eq!(queue.producer().unwrap().send("x").unwrap(), 3);
 }

@@ -117,15 +117,15 @@ fn every_wait(mode: WakeMode, strategy: WaitStrategy, group: &Group) {
     let fault = signalled(move || waiting.producer_timeout(LONG).map(drop).unwrap_err());
     assert!(matches!(fault, JoinError::Interrupted { .. }), "{fault:?}");
     // All that was sent comes, for the first time, and what was interrupted can be done again.
-    let batch = consumer.batch(9).unwrap();
+    let batch = consumer.recv_batch(9).unwrap();
     let seen: Vec<_> = batch.iter().map(|m| (m.sequence(), m[0], m.attempts())).collect();
     assert_eq!(seen, [(0, 0, 1), (1, 1, 1), (2, 2, 1), (3, 3, 1)]);
-    batch.ack();
+    batch.ack().unwrap();
     assert_eq!(&*observer.recv().unwrap(), [0]);
     producer.send(&[4]).unwrap();
     let message = consumer.recv().unwrap();
     assert_eq!((message[0], message.attempts()), (4, 1));
-    message.ack();
+    message.ack().unwrap();
     let mut select = Select::new();
     select.add(consumer);
     select.set_wait_strategy(strategy);
@@ -150,7 +150,7 @@ fn what_is_there_is_received_and_sent_whatever_the_answer() {
     for n in 0..20 {
         assert_eq!(producer.send("x").unwrap(), n);
         assert_eq!(consumer.recv().unwrap().sequence(), n);
-        consumer.recv().unwrap().ack();
+        consumer.recv().unwrap().ack().unwrap();
         assert_eq!(observer.recv().unwrap().sequence(), n);
     }
     let fault = consumer.recv().map(drop).unwrap_err();

@@ -8,7 +8,7 @@ mod common;
 use std::time::Duration;
 
 use common::child::{Child, role, tell};
-use common::{TempName, words};
+use common::{TempName, there, words};
 use slipring::{
     Group, GroupInfo, JoinError, Observer, Queue, RecvError, RemoveError, Start, monotonic_ns,
 };
@@ -26,7 +26,7 @@ fn sent(name: &str, capacity: u64, messages: u64) -> (Queue, slipring::Producer)
 /// Sequences of all that can be seen now; each is the content, too.
 fn see(observer: &mut Observer) -> Vec<u64> {
     let mut seen = Vec::new();
-    while let Some(message) = observer.try_recv().unwrap() {
+    while let Some(message) = there(observer.try_recv()) {
         assert_eq!(*message, message.sequence().to_le_bytes());
         seen.push(message.sequence());
     }
@@ -69,12 +69,12 @@ fn the_latest_message_is_had_without_those_before_it() {
     let name = TempName::new("latest");
     let (queue, mut producer) = sent(&name, 8, 5);
     let mut observer = queue.observer(Start::Oldest).unwrap();
-    assert_eq!(observer.try_recv().unwrap().unwrap().sequence(), 0);
-    let newest = observer.try_latest().unwrap().unwrap();
+    assert_eq!(observer.try_recv().unwrap().sequence(), 0);
+    let newest = observer.try_latest().unwrap();
     assert_eq!((newest.sequence(), newest.missed()), (4, 0));
     assert_eq!(*newest, 4u64.to_le_bytes());
     // What it has seen it does not see again, and what it passed over is not missed.
-    assert!(observer.try_latest().unwrap().is_none());
+    assert!(there(observer.try_latest()).is_none());
     assert!(matches!(observer.latest_timeout(Duration::ZERO), Err(RecvError::Timeout { .. })));
     assert_eq!((observer.position(), observer.missed()), (5, 0));
     for n in 5..100u64 {
@@ -86,12 +86,12 @@ fn the_latest_message_is_had_without_those_before_it() {
     producer.send(&100u64.to_le_bytes()).unwrap();
     assert_eq!((see(&mut observer), observer.missed()), (vec![100], 0));
     let mut late = queue.observer(Start::Newest).unwrap();
-    assert!(late.try_latest().unwrap().is_none());
+    assert!(there(late.try_latest()).is_none());
     producer.send(&101u64.to_le_bytes()).unwrap();
     assert_eq!(late.latest().unwrap().sequence(), 101);
     producer.close().unwrap();
     assert!(matches!(late.try_latest(), Err(RecvError::Closed { .. })));
-    assert_eq!(observer.try_latest().unwrap().unwrap().sequence(), 101);
+    assert_eq!(observer.try_latest().unwrap().sequence(), 101);
     assert!(matches!(observer.latest(), Err(RecvError::Closed { .. })));
 }
 
@@ -102,7 +102,7 @@ fn a_closed_queue_is_over_though_its_newest_message_was_taken_back() {
     let mut observers = [Start::Oldest, Start::Sequence(0)].map(|at| queue.observer(at).unwrap());
     drop(producer.try_reserve(8).unwrap());
     for observer in &mut observers {
-        assert!(observer.try_latest().unwrap().is_none(), "it is open");
+        assert!(there(observer.try_latest()).is_none(), "it is open");
         assert_eq!(observer.missed(), 0);
     }
     producer.close().unwrap();
@@ -114,7 +114,7 @@ fn a_closed_queue_is_over_though_its_newest_message_was_taken_back() {
     assert!(matches!(late.try_latest(), Err(RecvError::Closed { .. })));
     // What a later producer sends is seen.
     queue.producer().unwrap().send(b"3").unwrap();
-    assert_eq!(late.try_latest().unwrap().unwrap().sequence(), 3);
+    assert_eq!(late.try_latest().unwrap().sequence(), 3);
 }
 
 #[test]
@@ -128,9 +128,9 @@ fn messages_that_the_tail_does_not_tell_of_are_seen() {
     let mut observer = queue.observer(Start::Oldest).unwrap();
     assert_eq!(see(&mut observer), (12..20).collect::<Vec<_>>());
     assert_eq!(observer.missed(), 3);
-    assert!(queue.observer(Start::Newest).unwrap().try_recv().unwrap().is_none());
+    assert!(there(queue.observer(Start::Newest).unwrap().try_recv()).is_none());
     let mut observer = queue.observer(Start::Oldest).unwrap();
-    assert_eq!(observer.try_latest().unwrap().unwrap().sequence(), 19);
+    assert_eq!(observer.try_latest().unwrap().sequence(), 19);
 }
 
 /// Not a test: what the processes that the tests start do.
@@ -202,9 +202,9 @@ fn a_member_that_died_before_its_note_is_shown_with_what_it_took() {
     only_group(&queue);
     let mut heir = queue.consumer(work()).unwrap();
     let mut seen = Vec::new();
-    while let Some(message) = heir.try_recv().unwrap() {
+    while let Some(message) = there(heir.try_recv()) {
         seen.push((message.sequence(), message.attempts()));
-        message.ack();
+        message.ack().unwrap();
     }
     seen.sort_unstable();
     assert_eq!(seen, [(0, 2), (1, 2), (2, 1), (3, 1), (4, 1)]);
@@ -219,18 +219,18 @@ fn the_span_of_a_group_is_what_keeps_the_producer_waiting() {
     producer.send_batch(["0", "1", "2", "3", "4"]).unwrap();
     let (mut slow, mut quick) = (queue.consumer(work()).unwrap(), queue.consumer(work()).unwrap());
     let held = slow.recv().unwrap();
-    quick.batch(3).unwrap().ack();
+    quick.recv_batch(3).unwrap().ack().unwrap();
     let look = queue.snapshot().unwrap();
     let work = &look.groups[0];
     assert_eq!((work.depth, work.unacked, work.span), (2, 1, 5));
     assert_eq!((look.groups[1].depth, look.groups[1].span), (5, 5));
-    queue.consumer("audit").unwrap().batch(8).unwrap().ack();
+    queue.consumer("audit").unwrap().recv_batch(8).unwrap().ack().unwrap();
     let look = queue.snapshot().unwrap();
     assert_eq!((look.depth(), look.span()), (2, 5));
     while producer.try_send("x").is_ok() {}
     let look = queue.snapshot().unwrap();
     assert_eq!((look.depth(), look.span()), (5, look.capacity));
-    held.ack();
+    held.ack().unwrap();
     assert_eq!(queue.snapshot().unwrap().span(), 4);
 }
 
@@ -246,9 +246,9 @@ fn attempts_of_an_exclusive_consumer_are_shown() {
         drop(consumer.recv().unwrap());
         assert_eq!(attempts(), attempt);
     }
-    consumer.recv().unwrap().ack();
+    consumer.recv().unwrap().ack().unwrap();
     assert_eq!(attempts(), 0);
-    drop(consumer.batch(2).unwrap());
+    drop(consumer.recv_batch(2).unwrap());
     assert_eq!(attempts(), 1);
 }
 
@@ -258,26 +258,26 @@ fn messages_that_a_group_has_not_acked_are_not_removed_with_it_or_the_queue() {
     let queue = Queue::builder(&name).capacity(8).group(work()).group("g").create().unwrap();
     queue.producer().unwrap().send_batch(["0", "1", "2"]).unwrap();
     let mut member = queue.consumer(work()).unwrap();
-    drop(member.batch(2).unwrap());
+    drop(member.recv_batch(2).unwrap());
     // A live member is told of first.
-    assert!(matches!(slipring::remove(&name, false), Err(RemoveError::Busy { .. })));
-    assert!(matches!(queue.remove_group("work", true), Err(JoinError::GroupBusy { .. })));
+    assert!(matches!(slipring::remove(&name), Err(RemoveError::Busy { .. })));
+    assert!(matches!(queue.force_remove_group("work"), Err(JoinError::GroupBusy { .. })));
     drop(member);
-    let Err(RemoveError::Unacked { unacked, .. }) = slipring::remove(&name, false) else {
+    let Err(RemoveError::Unacked { unacked, .. }) = slipring::remove(&name) else {
         panic!("it was removed")
     };
     assert_eq!(unacked.groups().collect::<Vec<_>>(), [("work", 3), ("g", 3)]);
-    let Err(JoinError::GroupUnacked { messages, .. }) = queue.remove_group("g", false) else {
+    let Err(JoinError::GroupUnacked { messages, .. }) = queue.remove_group("g") else {
         panic!("it was removed")
     };
     assert_eq!(messages, 3);
-    queue.remove_group("g", true).unwrap();
+    queue.force_remove_group("g").unwrap();
     let mut member = queue.consumer(work()).unwrap();
-    while let Some(message) = member.try_recv().unwrap() {
-        message.ack();
+    while let Some(message) = there(member.try_recv()) {
+        message.ack().unwrap();
     }
     drop(member);
-    slipring::remove(&name, false).unwrap();
+    slipring::remove(&name).unwrap();
     assert!(!name.path().exists());
 }
 

@@ -17,8 +17,8 @@ fn small(name: &str) -> Queue {
 /// Opens in every way; all must fail alike. Returns the failure.
 fn refusal(name: &str) -> OpenError {
     let all = OpenOptions::new();
-    let open = Queue::<[u8]>::open(name).map(drop).unwrap_err();
-    let observe = all.observe::<[u8]>(name, Start::Oldest).map(drop).unwrap_err();
+    let open = Queue::open(name).map(drop).unwrap_err();
+    let observe = all.observe(name, Start::Oldest).map(drop).unwrap_err();
     let snapshot = all.snapshot(name).map(drop).unwrap_err();
     assert_eq!(open.to_string(), observe.to_string());
     assert_eq!(open.to_string(), snapshot.to_string());
@@ -93,8 +93,8 @@ fn each_header_field_that_is_off_is_named() {
         let fault = format!("{:?}", refusal(&name));
         assert!(fault.contains(says), "offset {at}: {fault}");
         assert!(slipring::list().unwrap().contains(&name.to_string()));
-        assert!(matches!(slipring::remove(&name, false), Err(RemoveError::Unreadable { .. })));
-        slipring::remove(&name, true).unwrap();
+        assert!(matches!(slipring::remove(&name), Err(RemoveError::Unreadable { .. })));
+        slipring::force_remove(&name).unwrap();
         assert!(!name.path().exists());
     }
 }
@@ -112,7 +112,7 @@ fn any_bit_of_the_header_that_flips_is_noticed() {
         refusal(&name);
         words::set(&file, at, word);
     }
-    Queue::<[u8]>::open(&name).unwrap();
+    Queue::open(&name).unwrap();
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_file_of_another_length_is_refused_with_both_lengths() {
         file.set_len(total).unwrap();
         file.write_all_at(&header, 0).unwrap();
     }
-    Queue::<[u8]>::open(&name).unwrap();
+    Queue::open(&name).unwrap();
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn what_is_not_a_queue_is_not_opened() {
     let name = TempName::new("text");
     std::fs::write(name.path(), "a text\n".repeat(1000)).unwrap();
     assert!(matches!(refusal(&name), OpenError::NotAQueue { .. }));
-    assert!(matches!(slipring::remove(&name, false), Err(RemoveError::Unreadable { .. })));
+    assert!(matches!(slipring::remove(&name), Err(RemoveError::Unreadable { .. })));
     assert!(matches!(Queue::builder(&name).create(), Err(slipring::CreateError::Exists { .. })));
 
     let pipe = TempName::new("pipe");
@@ -158,7 +158,7 @@ fn what_is_not_a_queue_is_not_opened() {
 
     let directory = TempName::new("directory");
     std::fs::create_dir(directory.path()).unwrap();
-    assert!(Queue::<[u8]>::open(&directory).is_err());
+    assert!(Queue::open(&directory).is_err());
     assert!(OpenOptions::new().snapshot(&directory).is_err());
 
     // A link could lead to a file that somebody else chose.
@@ -183,17 +183,17 @@ fn a_foreign_owner_is_refused_unless_allowed() {
     let name = TempName::new("owner");
     drop(small(&name));
     std::os::unix::fs::chown(name.path(), Some(12345), None).unwrap();
-    let fault = Queue::<[u8]>::open(&name).unwrap_err();
+    let fault = Queue::open(&name).unwrap_err();
     assert!(matches!(fault, OpenError::ForeignOwner { uid: 12345, .. }), "{fault}");
     assert!(matches!(
-        OpenOptions::new().allow_owner(12346).open::<[u8]>(&name),
+        OpenOptions::new().allow_owner(12346).open(&name),
         Err(OpenError::ForeignOwner { uid: 12345, .. })
     ));
     // Root may look.
     assert_eq!(OpenOptions::new().snapshot(&name).unwrap().capacity, 4);
-    OpenOptions::new().observe::<[u8]>(&name, Start::Oldest).unwrap();
-    let queue = OpenOptions::new().allow_owner(12345).open::<[u8]>(&name).unwrap();
+    OpenOptions::new().observe(&name, Start::Oldest).unwrap();
+    let queue = OpenOptions::new().allow_owner(12345).open(&name).unwrap();
     queue.producer().unwrap().try_send("x").unwrap();
-    queue.consumer("g").unwrap().try_recv().unwrap().unwrap().ack();
-    queue.observer(Start::Oldest).unwrap().try_recv().unwrap().unwrap();
+    queue.consumer("g").unwrap().try_recv().unwrap().ack().unwrap();
+    queue.observer(Start::Oldest).unwrap().try_recv().unwrap();
 }

@@ -54,7 +54,7 @@ fn fill_the_file_system() {
     // What was allocated stays usable to its last byte, though nothing else is free.
     let free = 1024 - 513;
     std::fs::write("/dev/shm/rest", vec![1; free << 10]).unwrap_err();
-    let queue: Queue = Queue::open("first").unwrap();
+    let queue = Queue::open("first").unwrap();
     let mut producer = queue.producer().unwrap();
     for _ in 0..600 {
         producer.send(&[1; 1000]).unwrap();
@@ -85,9 +85,9 @@ fn protections(path: &Path) -> Vec<String> {
 fn an_observer_cannot_write() {
     let name = TempName::new("read-only");
     drop(Queue::builder(&name).capacity(2).create().unwrap());
-    let observer = OpenOptions::new().observe::<[u8]>(&name, Start::Oldest).unwrap();
+    let observer = OpenOptions::new().observe(&name, Start::Oldest).unwrap();
     assert_eq!(protections(&name.path()), ["r--s"]);
-    let queue = Queue::<[u8]>::open(&name).unwrap();
+    let queue = Queue::open(&name).unwrap();
     let second = queue.observer(Start::Oldest).unwrap();
     let mut all = protections(&name.path());
     all.sort();
@@ -139,8 +139,8 @@ fn memory_is_brought_in_and_kept_in() {
     // A child that forks without any handler running finds nothing there ("dc": do not copy).
     let flags = own.lines().find(|line| line.starts_with("VmFlags:")).unwrap();
     assert!(flags.split_whitespace().any(|flag| flag == "dc"), "{flags}");
-    OpenOptions::new().prefault(true).open::<[u8]>(&name).unwrap();
-    match OpenOptions::new().mlock(true).open::<[u8]>(&name) {
+    OpenOptions::new().prefault(true).open(&name).unwrap();
+    match OpenOptions::new().mlock(true).open(&name) {
         Ok(_) => {}
         Err(fault) => assert!(fault.to_string().contains("RLIMIT_MEMLOCK"), "{fault}"),
     }
@@ -159,7 +159,7 @@ fn lock_in_vain() {
     assert!(fault.to_string().contains("RLIMIT_MEMLOCK, ulimit -l"), "{fault}");
     assert_eq!(left_over(&name), [""; 0]);
     drop(Queue::builder(&name).create().unwrap());
-    assert!(OpenOptions::new().mlock(true).open::<[u8]>(&name).is_err());
+    assert!(OpenOptions::new().mlock(true).open(&name).is_err());
     tell("done");
 }
 

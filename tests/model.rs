@@ -6,7 +6,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{TempName, message};
+use common::{TempName, message, there};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use slipring::{
@@ -195,12 +195,12 @@ impl World {
         let Some(cursor) = self.groups.get_mut(&index) else { return };
         let Some(consumer) = &mut cursor.consumer else { return };
         let again = cursor.head < cursor.delivered;
-        let batch = match consumer.try_batch(max) {
+        let batch = match consumer.try_recv_batch(max) {
             Err(RecvError::Closed { .. }) => {
                 assert!(closed && cursor.head == tail);
                 return;
             }
-            received => received.unwrap(),
+            received => there(received),
         };
         let Some(mut batch) = batch else {
             assert!(!closed && cursor.head == tail);
@@ -224,7 +224,7 @@ impl World {
         if ack % 2 == 0 && ack > 0 {
             batch.ack_through(cursor.head + ack as u64 - 1).unwrap();
         } else {
-            (0..ack).for_each(|_| batch.ack_first());
+            (0..ack).for_each(|_| batch.ack_first().unwrap());
         }
         let outside = batch.ack_through(cursor.head + 100);
         assert!(outside.is_err());
@@ -299,7 +299,7 @@ impl World {
 
     fn remove(&mut self, index: usize) {
         let name = format!("g{index}");
-        let removed = self.queue.remove_group(&name, false);
+        let removed = self.queue.remove_group(&name);
         match self.groups.get(&index).map(|cursor| (cursor.consumer.is_some(), cursor.head)) {
             None => assert!(matches!(removed, Err(JoinError::NoSuchGroup { .. }))),
             Some((true, _)) => assert!(matches!(removed, Err(JoinError::GroupBusy { .. }))),
@@ -308,7 +308,7 @@ impl World {
                     Ok(()) => assert_eq!(head, self.tail),
                     Err(JoinError::GroupUnacked { messages, .. }) => {
                         assert_eq!(messages, self.tail - head);
-                        self.queue.remove_group(&name, true).unwrap();
+                        self.queue.force_remove_group(&name).unwrap();
                     }
                     Err(fault) => panic!("{fault}"),
                 }
@@ -339,7 +339,7 @@ impl World {
                     assert!(self.producer.is_none() && self.watched == self.tail);
                     return;
                 }
-                seen => seen.unwrap(),
+                seen => there(seen),
             };
             let Some(seen) = seen else {
                 assert!(self.producer.is_some() && self.watched == self.tail);

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::thread;
 use std::time::Duration;
 
-use common::TempName;
+use common::{TempName, there};
 use slipring::{
     BatchError, Consumer, DeadLetters, OpenOptions, Producer, Queue, RecvError, SendError,
 };
@@ -135,7 +135,7 @@ fn a_close_says_what_went_into_a_removed_queue() {
         assert_eq!(lost(Some(fault)), before as u64..(before + after) as u64);
         // Who was there has lost nothing, and finds the end.
         for _ in 0..before + after {
-            consumer.recv().unwrap().ack();
+            consumer.recv().unwrap().ack().unwrap();
         }
         assert!(matches!(consumer.recv(), Err(RecvError::Closed { .. })));
         assert!(matches!(consumer.check_removed(), Err(RecvError::Removed { .. })));
@@ -147,14 +147,14 @@ fn a_new_queue_of_that_name_is_another_one() {
     let name = TempName::new("rm-new");
     let (mut producer, mut consumer) = roomy(&name);
     producer.send("old").unwrap();
-    slipring::remove(&name, true).unwrap();
+    slipring::force_remove(&name).unwrap();
     let (new_producer, mut new_consumer) = roomy(&name);
     assert_eq!(lost(producer.check_removed().err()), 0..1);
     assert_eq!(lost(producer.try_send("never").err()), 0..1);
     assert!(matches!(consumer.check_removed(), Err(RecvError::Removed { .. })));
-    consumer.recv().unwrap().ack();
+    consumer.recv().unwrap().ack().unwrap();
     assert!(matches!(consumer.recv(), Err(RecvError::Removed { .. })));
-    assert!(new_consumer.try_recv().unwrap().is_none());
+    assert!(there(new_consumer.try_recv()).is_none());
     new_consumer.check_removed().unwrap();
     new_producer.close().unwrap();
 }
@@ -202,7 +202,7 @@ fn a_renamed_queue_is_not_removed() {
     producer.check_removed().unwrap();
     consumer.check_removed().unwrap();
     producer.close().unwrap();
-    assert_eq!(Queue::<[u8]>::open(&other).unwrap().snapshot().unwrap().tail, 1000);
+    assert_eq!(Queue::open(&other).unwrap().snapshot().unwrap().tail, 1000);
 }
 
 /// A queue with so many dead letters.
@@ -210,7 +210,7 @@ fn buried(name: &TempName, letters: usize) {
     let queue = Queue::builder(name).capacity(1024).group("g").create().unwrap();
     queue.producer().unwrap().send_batch(repeat_n("x", letters)).unwrap();
     let mut consumer = queue.consumer("g").unwrap();
-    let mut batch = consumer.batch(letters).unwrap();
+    let mut batch = consumer.recv_batch(letters).unwrap();
     while let Some(sequence) = batch.first().map(|message| message.sequence()) {
         batch.reject(sequence).unwrap();
     }
@@ -228,7 +228,7 @@ fn letters_do_not_go_silently_from_or_to_a_removed_queue() {
         let gone = TempName::exactly(format!("{}{victim}", &*name));
         let fault = thread::scope(|scope| {
             let requeues = scope.spawn(|| letters.requeue(LETTERS));
-            while Queue::<[u8]>::open(&retry).is_ok_and(|queue| queue.snapshot().unwrap().tail == 0)
+            while Queue::open(&retry).is_ok_and(|queue| queue.snapshot().unwrap().tail == 0)
                 || !retry.path().exists()
             {
                 thread::yield_now();
@@ -250,7 +250,7 @@ fn a_letter_goes_to_the_queue_that_has_the_name() {
     queue.producer().unwrap().send_batch(["0", "1"]).unwrap();
     let mut consumer = queue.consumer("g").unwrap();
     for sequence in [0, 1] {
-        consumer.batch(1).unwrap().reject(sequence).unwrap();
+        consumer.recv_batch(1).unwrap().reject(sequence).unwrap();
         let letters = DeadLetters::of(&name, &OpenOptions::new()).unwrap();
         assert_eq!(letters.queue().snapshot().unwrap().tail, 1);
         rm(&dead);

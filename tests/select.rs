@@ -33,9 +33,9 @@ fn a_full_queue_keeps_no_other_waiting() {
     producers[0].send("a").unwrap();
     producers[2].send("b").unwrap();
     let mut order = Vec::new();
-    while let Some(message) = select.try_recv().unwrap() {
+    while let Ok(message) = select.try_recv() {
         order.push(message.index());
-        message.ack();
+        message.ack().unwrap();
     }
     assert_eq!(order[..4], [0, 1, 2, 1]);
     assert_eq!(order.len(), 18);
@@ -55,13 +55,13 @@ fn several_producers_fan_in_and_each_ones_order_stays() {
         }
         let mut next = [0u64; 4];
         while next.iter().sum::<u64>() < 4 * EACH {
-            let batch = select.batch(7).unwrap();
+            let batch = select.recv_batch(7).unwrap();
             for message in batch.iter() {
                 let number = u64::from_le_bytes((*message).try_into().unwrap());
                 assert_eq!(number, next[batch.index()]);
                 next[batch.index()] += 1;
             }
-            batch.ack();
+            batch.ack().unwrap();
         }
         assert_eq!(next, [EACH; 4]);
     });
@@ -77,7 +77,7 @@ fn a_wait_ends_at_its_timeout_and_not_before() {
     let deadline = Instant::now() + timeout;
     assert!(matches!(select.recv_deadline(deadline), Err(SelectError::Timeout)));
     assert!(Instant::now() >= deadline);
-    assert!(select.try_recv().unwrap().is_none());
+    assert!(matches!(select.try_recv(), Err(SelectError::Empty)));
     thread::scope(|scope| {
         scope.spawn(|| {
             thread::sleep(Duration::from_millis(10));
@@ -85,7 +85,7 @@ fn a_wait_ends_at_its_timeout_and_not_before() {
         });
         let message = select.recv().unwrap();
         assert_eq!((message.index(), &**message), (1, &b"late"[..]));
-        message.ack();
+        message.ack().unwrap();
     });
 }
 
@@ -103,7 +103,7 @@ fn who_waits_sleeps_at_every_queue_and_each_producer_wakes_it() {
             let waits = scope.spawn(|| {
                 let message = select.recv().unwrap();
                 let index = message.index();
-                message.ack();
+                message.ack().unwrap();
                 index
             });
             while !files.iter().all(asleep) {
@@ -119,14 +119,14 @@ fn who_waits_sleeps_at_every_queue_and_each_producer_wakes_it() {
 #[test]
 fn one_that_cannot_go_on_is_named_and_the_others_go_on() {
     let (names, mut producers, mut select) = bench("named", 3);
-    slipring::remove(&names[1], true).unwrap();
+    slipring::force_remove(&names[1]).unwrap();
     producers[2].send("x").unwrap();
     let mut seen = Vec::new();
     let fault = loop {
         match select.recv_timeout(Duration::from_secs(60)) {
             Ok(message) => {
                 seen.push(message.index());
-                message.ack();
+                message.ack().unwrap();
             }
             Err(fault) => break fault,
         }
@@ -138,7 +138,7 @@ fn one_that_cannot_go_on_is_named_and_the_others_go_on() {
     producers[2].send("y").unwrap();
     let message = select.recv().unwrap();
     assert_eq!(message.index(), 1, "it has moved up");
-    message.ack();
+    message.ack().unwrap();
     assert_eq!(select.consumers().len(), 2);
 }
 
@@ -150,9 +150,9 @@ fn a_closed_queue_keeps_no_other_from_waiting_and_all_are_the_end() {
     producers.into_iter().for_each(|producer| producer.close().unwrap());
     let message = select.recv().unwrap();
     assert_eq!((message.index(), &**message), (0, &b"last"[..]));
-    message.ack();
+    message.ack().unwrap();
     // Two are over: it waits for the third.
-    assert!(select.try_recv().unwrap().is_none());
+    assert!(matches!(select.try_recv(), Err(SelectError::Empty)));
     let timeout = Duration::from_millis(20);
     assert!(matches!(select.recv_timeout(timeout), Err(SelectError::Timeout)));
     open[0].send("more").unwrap();
@@ -160,17 +160,17 @@ fn a_closed_queue_keeps_no_other_from_waiting_and_all_are_the_end() {
     // Not acked, so it is not over.
     let message = select.recv().unwrap();
     assert_eq!((message.index(), message.attempts()), (2, 2));
-    message.ack();
+    message.ack().unwrap();
     open.pop().unwrap().close().unwrap();
     assert!(matches!(select.recv(), Err(SelectError::Closed)));
     assert!(matches!(select.try_recv(), Err(SelectError::Closed)));
     // A new producer opens its queue again.
-    let queue: Queue = Queue::open(&names[1]).unwrap();
+    let queue = Queue::open(&names[1]).unwrap();
     queue.producer().unwrap().send("again").unwrap();
     let message = select.recv().unwrap();
     assert_eq!(message.index(), 1);
-    message.ack();
-    assert!(select.try_recv().unwrap().is_none());
+    message.ack().unwrap();
+    assert!(matches!(select.try_recv(), Err(SelectError::Empty)));
 }
 
 #[test]

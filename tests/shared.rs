@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::TempName;
+use common::{TempName, there};
 use slipring::{Group, JoinError, Mode, Queue, RecvError, Retention};
 
 #[test]
@@ -21,7 +21,7 @@ fn each_message_goes_to_one_member_and_every_group_sees_all() {
                 scope.spawn(move || {
                     let mut seen = Vec::new();
                     loop {
-                        match member.batch_timeout(1 + n, Duration::from_millis(500)) {
+                        match member.recv_batch_timeout(1 + n, Duration::from_millis(500)) {
                             Ok(batch) => {
                                 for message in &batch {
                                     assert!(!message.redelivered());
@@ -30,7 +30,7 @@ fn each_message_goes_to_one_member_and_every_group_sees_all() {
                                     assert_eq!(value, message.sequence());
                                     seen.push(value);
                                 }
-                                batch.ack();
+                                batch.ack().unwrap();
                             }
                             Err(RecvError::Timeout { .. }) => return seen,
                             Err(fault) => panic!("{fault}"),
@@ -44,7 +44,7 @@ fn each_message_goes_to_one_member_and_every_group_sees_all() {
             for seq in 0..N {
                 let message = audit.recv().unwrap();
                 assert_eq!(message.sequence(), seq);
-                message.ack();
+                message.ack().unwrap();
             }
         });
         let mut producer = queue.producer().unwrap();
@@ -70,14 +70,14 @@ fn what_a_gone_member_held_goes_to_another_counted() {
     producer.send_batch(["0", "1", "2", "3"]).unwrap();
     let mut first = queue.consumer(group()).unwrap();
     let mut second = queue.consumer(group()).unwrap();
-    let mut batch = first.batch(3).unwrap();
-    batch.ack_first();
+    let mut batch = first.recv_batch(3).unwrap();
+    batch.ack_first().unwrap();
     drop(batch);
     drop(first);
     let mut seen = Vec::new();
-    while let Some(message) = second.try_recv().unwrap() {
+    while let Some(message) = there(second.try_recv()) {
         seen.push((message.sequence(), message.attempts()));
-        message.ack();
+        message.ack().unwrap();
     }
     assert_eq!(seen, [(3, 1), (1, 2), (2, 2)]);
     // All acked: the whole ring is free again.
@@ -94,9 +94,9 @@ fn a_group_goes_with_a_last_member_that_had_taken_over_from_another() {
     let mut first = queue.consumer(group()).unwrap();
     let mut second = queue.consumer(group()).unwrap();
     queue.producer().unwrap().send("0").unwrap();
-    drop(first.batch(1).unwrap());
+    drop(first.recv_batch(1).unwrap());
     drop(first);
-    assert_eq!(second.try_recv().unwrap().unwrap().attempts(), 2);
+    assert_eq!(second.try_recv().unwrap().attempts(), 2);
     assert_eq!(queue.snapshot().unwrap().groups.len(), 1);
     drop(second);
     assert!(queue.snapshot().unwrap().groups.is_empty());
@@ -111,21 +111,21 @@ fn a_group_counts_each_ack_once_whatever_records_its_members_had() {
     let mut producer = queue.producer().unwrap();
     producer.send_batch(["0", "1", "2", "3", "4"]).unwrap();
     let mut first = queue.consumer(group()).unwrap();
-    let mut batch = first.batch(3).unwrap();
-    batch.ack_first();
+    let mut batch = first.recv_batch(3).unwrap();
+    batch.ack_first().unwrap();
     // From here on it has another record.
-    batch.release(Duration::from_secs(60)).unwrap();
-    first.recv().unwrap().ack();
+    batch.release().unwrap();
+    first.recv().unwrap().ack().unwrap();
     assert_eq!(acked(), 2);
     let mut second = queue.consumer(group()).unwrap();
     for _ in 0..3 {
-        second.recv().unwrap().ack();
+        second.recv().unwrap().ack().unwrap();
     }
     assert_eq!(acked(), 5);
     // Has the record that the first one gave up.
     let mut third = queue.consumer(group()).unwrap();
     producer.send("5").unwrap();
-    third.recv().unwrap().ack();
+    third.recv().unwrap().ack().unwrap();
     assert_eq!(acked(), 6);
     drop((first, second, third));
     assert_eq!(acked(), 6);
@@ -138,15 +138,15 @@ fn a_dropped_batch_comes_again_to_the_same_member_one_at_a_time() {
     let queue = Queue::builder(&name).capacity(8).group(group()).create().unwrap();
     queue.producer().unwrap().send_batch(["0", "1"]).unwrap();
     let mut member = queue.consumer(group()).unwrap();
-    drop(member.batch(2).unwrap());
-    drop(member.batch(2).unwrap());
+    drop(member.recv_batch(2).unwrap());
+    drop(member.recv_batch(2).unwrap());
     let seen: Vec<_> = (0..2)
         .map(|_| {
-            let batch = member.batch(2).unwrap();
+            let batch = member.recv_batch(2).unwrap();
             assert_eq!(batch.len(), 1);
             let message = batch.first().unwrap();
             let seen = (message.sequence(), message.attempts());
-            batch.ack();
+            batch.ack().unwrap();
             seen
         })
         .collect();
@@ -173,7 +173,7 @@ fn acks_out_of_order_free_the_prefix() {
     let mut producer = queue.producer().unwrap();
     producer.send_batch(["0", "1", "2", "3"]).unwrap();
     let mut member = queue.consumer(group()).unwrap();
-    let mut batch = member.batch(4).unwrap();
+    let mut batch = member.recv_batch(4).unwrap();
     batch.ack_one(2).unwrap();
     batch.ack_one(1).unwrap();
     assert!(batch.ack_one(1).is_err() && batch.ack_one(4).is_err());
@@ -186,8 +186,8 @@ fn acks_out_of_order_free_the_prefix() {
     assert_eq!(batch.first().unwrap().sequence(), 3);
     batch.ack_one(3).unwrap();
     // Acks nothing, and touches nothing.
-    batch.ack();
-    assert_eq!(member.batch(1).unwrap().first().unwrap().sequence(), 4);
+    batch.ack().unwrap();
+    assert_eq!(member.recv_batch(1).unwrap().first().unwrap().sequence(), 4);
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn threads_share_a_batch_and_ack_as_they_finish() {
     let mut producer = queue.producer().unwrap();
     producer.send_batch((0..64u8).map(|i| [i]).collect::<Vec<_>>().iter()).unwrap();
     let mut member = queue.consumer(group()).unwrap();
-    let mut batch = member.batch(64).unwrap();
+    let mut batch = member.recv_batch(64).unwrap();
     batch.ack_one(3).unwrap();
     let tasks = batch.tasks();
     let seen = std::sync::Mutex::new(Vec::new());
@@ -214,7 +214,7 @@ fn threads_share_a_batch_and_ack_as_they_finish() {
                     seen.lock().unwrap().push(this.sequence());
                     // Left in the batch.
                     if this.sequence() != 40 {
-                        this.ack();
+                        this.ack().unwrap();
                     }
                     task = tasks.take();
                 }
@@ -227,7 +227,7 @@ fn threads_share_a_batch_and_ack_as_they_finish() {
     assert_eq!(seen, (0..64).filter(|seq| *seq != 3).collect::<Vec<_>>());
     assert_eq!(batch.first().unwrap().sequence(), 40);
     assert_eq!(producer.try_send_batch(&mut std::iter::repeat("x")).unwrap(), 40);
-    batch.ack_first();
+    batch.ack_first().unwrap();
     assert!(batch.is_empty(), "all behind it were acked before");
 }
 
@@ -239,22 +239,22 @@ fn what_a_live_member_gives_back_goes_to_another() {
     queue.producer().unwrap().send_batch(["0", "1", "2"]).unwrap();
     let mut first = queue.consumer(group()).unwrap();
     let mut second = queue.consumer(group()).unwrap();
-    let mut batch = first.batch(2).unwrap();
-    batch.ack_first();
-    batch.release(Duration::from_secs(5)).unwrap();
+    let mut batch = first.recv_batch(2).unwrap();
+    batch.ack_first().unwrap();
+    batch.release().unwrap();
     // The one that gave it back takes what is new.
-    assert_eq!(first.batch(1).unwrap().first().unwrap().sequence(), 2);
+    assert_eq!(first.recv_batch(1).unwrap().first().unwrap().sequence(), 2);
     let message = second.recv().unwrap();
     assert_eq!((message.sequence(), message.attempts()), (1, 2));
     // Adopted and given back again: a lone member gets it in the end.
     drop(message);
-    second.batch(1).unwrap().release(Duration::from_secs(5)).unwrap();
+    second.recv_batch(1).unwrap().release().unwrap();
     drop(first);
     let seen: Vec<_> = (0..2)
         .map(|_| {
             let message = second.recv().unwrap();
             let seen = message.sequence();
-            message.ack();
+            message.ack().unwrap();
             seen
         })
         .collect();

@@ -7,9 +7,8 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use common::{Rng, TempName};
+use common::{Rng, TempName, there};
 use slipring::{Batch, Consumer, DeadLetter, Group, JoinError, Queue, Reason, RecvError};
 
 const CAPACITY: u64 = 8;
@@ -109,7 +108,7 @@ fn step(queue: &Queue, member: &mut Option<Consumer>, account: &mut Account, rng
         *member = None;
         return;
     }
-    let received = consumer.try_batch(1 + rng.below(4) as usize);
+    let received = consumer.try_recv_batch(1 + rng.below(4) as usize);
     // Some may have been given up on the way.
     account.settle_letters();
     let over = account.closed && account.acked.len() as u64 == account.sent;
@@ -118,7 +117,7 @@ fn step(queue: &Queue, member: &mut Option<Consumer>, account: &mut Account, rng
             assert!(over, "closed, though not all is acked");
             return;
         }
-        received => received.unwrap(),
+        received => there(received),
     };
     assert!(!over, "nobody was told that it is over");
     let Some(mut batch) = batch else { return };
@@ -134,11 +133,11 @@ fn step(queue: &Queue, member: &mut Option<Consumer>, account: &mut Account, rng
     match rng.below(3) {
         0 => {
             let rest: Vec<u64> = batch.iter().map(|message| message.sequence()).collect();
-            batch.ack();
+            batch.ack().unwrap();
             rest.into_iter().for_each(|seq| account.done(seq));
         }
         // Back to the group; if there is no record to go on with, it stays.
-        1 => drop(batch.release(Duration::from_secs(60))),
+        1 => drop(batch.release()),
         _ => drop(batch),
     }
 }
@@ -182,12 +181,12 @@ fn whatever_members_do_each_message_is_done_once_and_counted() {
         let mut producer = producer.unwrap_or_else(|| queue.producer().unwrap());
         let mut last = join(&queue, &account).unwrap();
         loop {
-            let batch = last.try_batch(9).unwrap();
+            let batch = there(last.try_recv_batch(9));
             account.settle_letters();
             let Some(batch) = batch else { break };
             account.delivered(&batch);
             let all: Vec<u64> = batch.iter().map(|message| message.sequence()).collect();
-            batch.ack();
+            batch.ack().unwrap();
             all.into_iter().for_each(|seq| account.done(seq));
         }
         assert!(account.acked.iter().copied().eq(0..account.sent), "round {round}");

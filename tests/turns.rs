@@ -68,9 +68,9 @@ fn all_who_wait_get_their_turn() {
     let mut consumer = queue.consumer("g").unwrap();
     let mut seen: Vec<u64> = (0..SENDERS)
         .map(|_| {
-            let message = consumer.try_recv().unwrap().unwrap();
+            let message = consumer.try_recv().unwrap();
             let number = u64::from_le_bytes(message[..].try_into().unwrap());
-            message.ack();
+            message.ack().unwrap();
             number
         })
         .collect();
@@ -94,7 +94,7 @@ fn who_waits_keeps_nobody_from_joining() {
         while since.elapsed() < SOON * 10 {
             other.add_group("late").unwrap();
             drop(other.consumer("late").unwrap());
-            other.remove_group("late", true).unwrap();
+            other.force_remove_group("late").unwrap();
         }
         drop(held);
     });

@@ -6,7 +6,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::TempName;
+use common::{TempName, there};
 use slipring::{
     Consumer, Message, Observer, OpenError, OpenOptions, Producer, Queue, RecvError, SendError,
     Start,
@@ -46,12 +46,12 @@ mod others {
 
 #[track_caller]
 fn refused<M: Message>(name: &str, says: &str) {
-    let fault = Queue::<M>::open(name).map(drop).unwrap_err();
+    let fault = Queue::open_typed::<M>(name).map(drop).unwrap_err();
     assert!(matches!(fault, OpenError::WrongSchema { .. }), "{fault}");
     assert!(fault.to_string().contains(says), "{fault}");
     assert!(fault.to_string().contains(&format!("{name:?}")), "{fault}");
     let options = OpenOptions::new();
-    let fault = options.observe::<M>(name, Start::Oldest).map(drop).unwrap_err();
+    let fault = options.observe_typed::<M>(name, Start::Oldest).map(drop).unwrap_err();
     assert!(matches!(fault, OpenError::WrongSchema { .. }), "{fault}");
     let builder = Queue::builder(name).message::<M>();
     assert!(builder.open_or_create().is_err());
@@ -72,7 +72,7 @@ fn only_the_same_message_opens_a_typed_queue() {
     refused::<others::reordered::Order>(&name, r#"field 1 is "id: u64 @0" there"#);
     refused::<others::split::Order>(&name, r#""price: i32 @8" here"#);
     refused::<others::longer::Order>(&name, r#"field 3, "at: u64 @16", is here only"#);
-    Queue::<others::same::Order>::open(&name).unwrap();
+    Queue::open_typed::<others::same::Order>(&name).unwrap();
     let bytes = TempName::new("schema-bytes");
     Queue::builder(&bytes).payload_size(16).schema_name("Order").create().unwrap();
     refused::<Order>(&bytes, "bytes (payload size 16)");
@@ -128,7 +128,7 @@ fn fields_that_have_no_place_in_the_queue_end_the_list() {
     let fields = OpenOptions::new().snapshot(&name).unwrap().schema_fields;
     assert!(fields.starts_with("a_field_") && fields.len() <= 448, "{fields}");
     refused::<Order>(&name, "field 1 is");
-    let other = Queue::<other::Many>::open(&name).map(drop).unwrap_err();
+    let other = Queue::open_typed::<other::Many>(&name).map(drop).unwrap_err();
     assert!(other.to_string().contains("the first 4 fields agree"), "{other}");
 }
 
@@ -148,15 +148,15 @@ fn typed_messages_arrive_whole_by_every_way_of_sending() {
     assert!(slots.message_mut(2).is_none());
     slots.publish();
     for order in &orders {
-        assert_eq!(*observer.try_recv().unwrap().unwrap(), *order);
+        assert_eq!(*observer.try_recv().unwrap(), *order);
     }
     let mut copied = Order { id: 99, price: 99 };
     let info = consumer.recv_copied(&mut copied, SOON).unwrap();
     assert_eq!((copied, info.sequence, info.kind, info.attempts), (orders[0], 0, 3, 1));
-    let batch = consumer.try_batch(9).unwrap().unwrap();
+    let batch = consumer.try_recv_batch(9).unwrap();
     let seen: Vec<Order> = batch.iter().map(|message| *message).collect();
     assert_eq!(seen, orders[1..]);
-    batch.ack();
+    batch.ack().unwrap();
     assert!(matches!(consumer.recv_copied(&mut copied, SOON), Err(RecvError::Timeout { .. })));
     assert_eq!(copied, orders[0]);
 }
@@ -182,7 +182,7 @@ fn bytes_are_copied_with_their_length() {
 fn a_bytes_handle_on_a_typed_queue_keeps_to_its_length() {
     let name = TempName::new("typed-bytes");
     let typed = Queue::builder(&name).message::<Order>().capacity(8).group("g").create().unwrap();
-    let bytes: Queue = Queue::open(&name).unwrap();
+    let bytes = Queue::open(&name).unwrap();
     let mut producer = bytes.producer().unwrap();
     for len in [0, 1, 15] {
         let fault = producer.try_send(&vec![0; len]).unwrap_err();
@@ -197,11 +197,11 @@ fn a_bytes_handle_on_a_typed_queue_keeps_to_its_length() {
     slots.publish();
     let mut consumer = typed.consumer("g").unwrap();
     for byte in [1, 2] {
-        let received = consumer.try_recv().unwrap().unwrap();
+        let received = consumer.try_recv().unwrap();
         assert_eq!(received.id, u64::from_le_bytes([byte; 8]));
-        received.ack();
+        received.ack().unwrap();
     }
-    assert!(consumer.try_recv().unwrap().is_none());
+    assert!(there(consumer.try_recv()).is_none());
 }
 
 slipring::message! {
@@ -221,7 +221,7 @@ fn messages_are_aligned_to_sixteen_wherever_they_are_read() {
         let received = consumer.recv().unwrap();
         assert!(std::ptr::from_ref(&*received).is_aligned());
         assert_eq!(received.wide, u128::MAX - i);
-        received.ack();
+        received.ack().unwrap();
         let observed = observer.recv().unwrap();
         assert!(std::ptr::from_ref(observed.content()).is_aligned());
         assert_eq!(observed.odd, [i as u8; 16]);

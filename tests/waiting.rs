@@ -7,7 +7,7 @@ mod common;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::TempName;
+use common::{TempName, there};
 use slipring::{
     Group, OpenOptions, Queue, RecvError, Select, SelectError, SendError, Start, WaitStrategy,
     WakeMode,
@@ -57,7 +57,7 @@ fn messages_and_room_are_seen_however_one_waits() {
                 for i in 0..COUNT {
                     let message = consumer.recv().unwrap();
                     assert_eq!(*message, i.to_le_bytes());
-                    message.ack();
+                    message.ack().unwrap();
                 }
             });
         }
@@ -69,7 +69,7 @@ fn waits_end_at_their_time_and_not_before() {
     for (name, queue, group) in queues("timeouts") {
         let (mut producer, mut consumer) =
             (queue.producer().unwrap(), queue.consumer(&group).unwrap());
-        let mut observer = OpenOptions::new().observe::<[u8]>(&name, Start::Newest).unwrap();
+        let mut observer = OpenOptions::new().observe(&name, Start::Newest).unwrap();
         for strategy in strategies() {
             producer.set_wait_strategy(strategy);
             consumer.set_wait_strategy(strategy);
@@ -84,8 +84,8 @@ fn waits_end_at_their_time_and_not_before() {
             let since = Instant::now();
             assert!(matches!(producer.send_timeout("c", SOON), Err(SendError::Timeout(_))));
             assert!(since.elapsed() >= SOON);
-            consumer.batch(2).unwrap().ack();
-            while observer.try_recv().unwrap().is_some() {}
+            consumer.recv_batch(2).unwrap().ack().unwrap();
+            while there(observer.try_recv()).is_some() {}
         }
         let mut select = Select::new();
         select.add(consumer);
@@ -109,7 +109,7 @@ fn a_queue_that_is_removed_ends_every_wait() {
         thread::scope(|scope| {
             let waits = scope.spawn(move || consumer.recv().map(drop));
             thread::sleep(Duration::from_millis(2));
-            slipring::remove(&name, true).unwrap();
+            slipring::force_remove(&name).unwrap();
             assert!(matches!(waits.join().unwrap(), Err(RecvError::Removed { .. })));
         });
     }

@@ -53,7 +53,7 @@ impl Temp {
 
 impl Drop for Temp {
     fn drop(&mut self) {
-        let _ = slipring::remove(&self.0, true);
+        let _ = slipring::force_remove(&self.0);
     }
 }
 
@@ -89,12 +89,12 @@ pub(crate) fn drain<'m>(
     expected: impl Fn(usize) -> &'m [u8],
 ) {
     let mut came = 0;
-    while let Some(batch) = consumer.try_batch(256).unwrap() {
+    while let Ok(batch) = consumer.try_recv_batch(256) {
         for delivery in &batch {
             assert_eq!(*delivery, *expected(came));
             came += 1;
         }
-        batch.ack();
+        batch.ack().unwrap();
     }
     assert_eq!(came, count);
 }

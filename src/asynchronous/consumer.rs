@@ -40,11 +40,11 @@ use crate::wait::Look;
 /// producer.send("hello").await?;
 /// let message = consumer.recv().await?;
 /// assert_eq!(&*message, b"hello");
-/// message.ack();
+/// message.ack()?;
 /// # drop((consumer, producer));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
-/// # slipring::remove(&name, false)?;
+/// # slipring::remove(&name)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]

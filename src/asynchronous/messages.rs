@@ -11,7 +11,7 @@ use super::consumer::{Arrival, AsyncConsumer};
 use super::waiting::Waiting;
 use crate::batch::{Batch, MessageInfo, Received};
 use crate::consumer::Consumer;
-use crate::error::RecvError;
+use crate::error::{AckError, RecvError};
 use crate::message::Content;
 use crate::ring::claim::Claim;
 
@@ -43,7 +43,7 @@ use crate::ring::claim::Claim;
 /// # drop(consumer);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
-/// # slipring::remove(&name, false)?;
+/// # slipring::remove(&name)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -62,11 +62,12 @@ impl<'c, M: Content + ?Sized> Messages<'c, M> {
         Messages { consumer, waiting: Waiting::default(), unacked: None, ended: false }
     }
 
-    /// Acks the message that was given out last, without asking for another.
-    pub fn ack(&mut self) {
-        if let Some(message) = self.unacked() {
-            message.ack();
-        }
+    /// Acks the message that was given out last, without asking for another; none if it is acked already.
+    ///
+    /// # Errors
+    /// See [`AckError`]: this ack never fails today.
+    pub fn ack(&mut self) -> Result<(), AckError> {
+        self.unacked().map_or(Ok(()), Received::ack)
     }
 
     /// The message that was given out last, in place, unless it is acked: to be acked, or to be rejected. Dropped, it
@@ -77,15 +78,13 @@ impl<'c, M: Content + ?Sized> Messages<'c, M> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Result<Poll<OwnedMessage<M>>, RecvError> {
-        self.ack();
+        self.ack()?;
         let arrival = &mut Arrival { consumer: &mut *self.consumer, max: 1 };
         if !self.waiting.look(arrival, || cx.waker().clone())? {
             return Ok(Poll::Pending);
         }
         let copied = OwnedMessage::copy(self.consumer.lend()?);
-        // It is not empty.
-        let queue = || self.consumer.mapped().name.shared().clone();
-        let (message, claim) = copied.ok_or_else(|| RecvError::Timeout { queue: queue() })?;
+        let (message, claim) = copied.ok_or(RecvError::Empty)?;
         self.unacked = Some(claim);
         Ok(Poll::Ready(message))
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::waiting::{Sought, wait};
 use crate::attach::Mapped;
-use crate::error::{BatchError, SendError};
+use crate::error::{BatchError, Full, SendError};
 use crate::message::{Content, Outgoing};
 use crate::producer::Producer;
 use crate::reservation::Reservation;
@@ -27,7 +27,7 @@ use crate::wait::{LONG, Look};
 /// producer.into_sync().close()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
-/// # slipring::remove(&name, true)?;
+/// # slipring::force_remove(&name)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl<M: Content + ?Sized> AsyncProducer<M> {
     {
         let message = message.into();
         self.0.fitting(message.content)?;
-        wait(Room { producer: &mut self.0, slots: 1 }).await?;
+        wait(Room::of(&mut self.0, 1)).await?;
         self.0.try_send(message)
     }
 
@@ -75,7 +75,7 @@ impl<M: Content + ?Sized> AsyncProducer<M> {
         let mut sent = 0;
         while messages.peek().is_some() {
             let failed = |source| BatchError { sent, source };
-            wait(Room { producer: &mut self.0, slots: 1 }).await.map_err(failed)?;
+            wait(Room::of(&mut self.0, 1)).await.map_err(failed)?;
             let more = self.0.try_send_batch(&mut messages);
             sent += more.map_err(|error| BatchError { sent: sent + error.sent, ..error })?;
         }
@@ -88,7 +88,7 @@ impl<M: Content + ?Sized> AsyncProducer<M> {
     /// [`SendError::TooMany`] if the ring has fewer slots; else as for [`AsyncProducer::send`].
     pub async fn reserve(&mut self, n: usize) -> Result<Reservation<'_, M>, SendError> {
         let slots = self.0.slots(n)?;
-        wait(Room { producer: &mut self.0, slots }).await?;
+        wait(Room::of(&mut self.0, slots)).await?;
         self.0.try_reserve(n)
     }
 
@@ -111,8 +111,16 @@ impl<M: Content + ?Sized> AsyncProducer<M> {
 /// Room for so many messages.
 #[derive(Debug)]
 pub(super) struct Room<'p, M: Content + ?Sized> {
-    pub(super) producer: &'p mut Producer<M>,
-    pub(super) slots: u64,
+    producer: &'p mut Producer<M>,
+    slots: u64,
+    /// What the last look said where there was none.
+    pub(super) full: Option<Full>,
+}
+
+impl<'p, M: Content + ?Sized> Room<'p, M> {
+    pub(super) fn of(producer: &'p mut Producer<M>, slots: u64) -> Self {
+        Room { producer, slots, full: None }
+    }
 }
 
 impl<M: Content + ?Sized> Sought for Room<'_, M> {
@@ -121,7 +129,10 @@ impl<M: Content + ?Sized> Sought for Room<'_, M> {
     fn look(&mut self, look: Look) -> Result<bool, SendError> {
         match self.producer.room(self.slots, look) {
             Ok(()) => Ok(true),
-            Err(SendError::Full(_)) => Ok(false),
+            Err(SendError::Full(full)) => {
+                self.full = Some(full);
+                Ok(false)
+            }
             Err(fault) => Err(fault),
         }
     }

@@ -20,9 +20,9 @@ use crate::reservation::Reservation;
 /// A consumer or producer for epoll(7), and for what is built on it; made by [`Consumer::with_readiness`] and
 /// [`Producer::with_readiness`].
 ///
-/// It goes by the rules of a non-blocking socket. Try first; when there is nothing (`None`), wait until its descriptor,
-/// an eventfd(2), is readable, and try again. It is readable from the start, and stays so until a try says
-/// `None`; so it serves both level-triggered and edge-triggered. It also becomes readable now and then with
+/// It goes by the rules of a non-blocking socket. Try first; when there is nothing ([`RecvError::Empty`],
+/// [`SendError::Full`]), wait until its descriptor, an eventfd(2), is readable, and try again. It is readable from the
+/// start, and stays so until a try says that there is nothing; so it serves both level-triggered and edge-triggered. It also becomes readable now and then with
 /// nothing there, at least every 100 ms: some things are found by looking only, such as what a killed member of the
 /// group has left. A try that fails does not say when to try again. As long as a consumer that was told is not tried, other
 /// members of its group may sleep beside the message that it was told of, for 100 ms at most.
@@ -42,11 +42,11 @@ use crate::reservation::Reservation;
 ///     loop {
 ///         let mut ready = consumer.readable_mut().await?;
 ///         match ready.get_inner_mut().try_recv() {
-///             Ok(Some(message)) => {
+///             Ok(message) => {
 ///                 println!("{:?}", &*message);
-///                 message.ack();
+///                 message.ack()?;
 ///             }
-///             Ok(None) => ready.clear_ready(),
+///             Err(RecvError::Empty) => ready.clear_ready(),
 ///             Err(RecvError::Closed { .. }) => return Ok(()),
 ///             Err(fault) => return Err(fault.into()),
 ///         }
@@ -59,7 +59,7 @@ use crate::reservation::Reservation;
 /// # let consumer = queue.consumer("work")?;
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
 /// # runtime.block_on(receive(consumer))?;
-/// # slipring::remove(&name, false)?;
+/// # slipring::remove(&name)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -117,20 +117,22 @@ impl<M: Content + ?Sized> Readiness<Consumer<M>> {
     /// Receives up to `max` messages, if there are any; else the descriptor says when to try again. Never blocks.
     ///
     /// # Errors
-    /// As for [`Consumer::try_batch`]; [`RecvError::System`] also if the thread that sleeps for all handles cannot
+    /// As for [`Consumer::try_recv_batch`]; [`RecvError::System`] also if the thread that sleeps for all handles cannot
     /// be started.
-    pub fn try_batch(&mut self, max: usize) -> Result<Option<Batch<'_, M>>, RecvError> {
+    pub fn try_recv_batch(&mut self, max: usize) -> Result<Batch<'_, M>, RecvError> {
         let arrival = &mut Arrival { consumer: &mut self.handle, max };
-        let found = self.waiting.look(arrival, || self.signal.clear())?;
-        found.then(|| self.handle.lend()).transpose()
+        match self.waiting.look(arrival, || self.signal.clear())? {
+            true => self.handle.lend(),
+            false => Err(RecvError::Empty),
+        }
     }
 
     /// Receives one message, if there is one; else the descriptor says when to try again. Never blocks.
     ///
     /// # Errors
-    /// As for [`Readiness::try_batch`].
-    pub fn try_recv(&mut self) -> Result<Option<Received<'_, M>>, RecvError> {
-        Ok(self.try_batch(1)?.map(Received::new))
+    /// As for [`Readiness::try_recv_batch`].
+    pub fn try_recv(&mut self) -> Result<Received<'_, M>, RecvError> {
+        Ok(Received::new(self.try_recv_batch(1)?))
     }
 }
 
@@ -139,21 +141,16 @@ impl<M: Content + ?Sized> Readiness<Producer<M>> {
     /// Never blocks.
     ///
     /// # Errors
-    /// As for [`Producer::try_send`], but never [`SendError::Full`]; [`SendError::System`] also if the thread that
-    /// sleeps for all handles cannot be started.
-    pub fn try_send<'m>(
-        &mut self,
-        message: impl Into<Outgoing<'m, M>>,
-    ) -> Result<Option<u64>, SendError>
+    /// As for [`Producer::try_send`]; [`SendError::System`] also if the thread that sleeps for all handles cannot be
+    /// started.
+    pub fn try_send<'m>(&mut self, message: impl Into<Outgoing<'m, M>>) -> Result<u64, SendError>
     where
         M: 'm,
     {
         let message = message.into();
         self.handle.fitting(message.content)?;
-        if !self.room(1)? {
-            return Ok(None);
-        }
-        self.handle.try_send(message).map(Some)
+        self.room(1)?;
+        self.handle.try_send(message)
     }
 
     /// Takes `n` slots to write in place, if there is room for all of them; else the descriptor says when to try
@@ -161,17 +158,19 @@ impl<M: Content + ?Sized> Readiness<Producer<M>> {
     ///
     /// # Errors
     /// [`SendError::TooMany`] if the ring has fewer slots; else as for [`Readiness::try_send`].
-    pub fn try_reserve(&mut self, n: usize) -> Result<Option<Reservation<'_, M>>, SendError> {
+    pub fn try_reserve(&mut self, n: usize) -> Result<Reservation<'_, M>, SendError> {
         let slots = self.handle.slots(n)?;
-        if !self.room(slots)? {
-            return Ok(None);
-        }
-        self.handle.try_reserve(n).map(Some)
+        self.room(slots)?;
+        self.handle.try_reserve(n)
     }
 
-    fn room(&mut self, slots: u64) -> Result<bool, SendError> {
-        let room = &mut Room { producer: &mut self.handle, slots };
-        self.waiting.look(room, || self.signal.clear())
+    fn room(&mut self, slots: u64) -> Result<(), SendError> {
+        let mut room = Room::of(&mut self.handle, slots);
+        let found = self.waiting.look(&mut room, || self.signal.clear())?;
+        match room.full {
+            Some(full) if !found => Err(SendError::Full(full)),
+            _ => Ok(()),
+        }
     }
 }
 

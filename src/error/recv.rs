@@ -1,3 +1,5 @@
+use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -8,6 +10,9 @@ use super::{DeadLetterError, SystemError};
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RecvError {
+    /// There is no message now, and the call was one that does not wait. Try again later.
+    #[error("there is no message now")]
+    Empty,
     /// Nothing came within the time given.
     #[error("no message came from queue {queue:?} within the time given")]
     Timeout {
@@ -30,7 +35,7 @@ pub enum RecvError {
         queue: Arc<str>,
     },
     /// There is no producer any more, and it has not closed the queue. Only for who asked to be told; see
-    /// [`Consumer::notice_producer_gone`](crate::Consumer::notice_producer_gone).
+    /// [`Consumer::set_notice_producer_gone`](crate::Consumer::set_notice_producer_gone).
     #[error(
         "the producer of queue {queue:?} is gone, and has not closed the queue: start one that goes on"
     )]
@@ -65,6 +70,10 @@ pub enum RecvError {
     /// A message that is to become a dead letter could not; it stays with this consumer and comes again.
     #[error(transparent)]
     DeadLetter(#[from] Box<DeadLetterError>),
+    /// A message was received, and could not be acked; only from calls that ack by themselves. None of them fails so
+    /// today: see [`AckError`].
+    #[error(transparent)]
+    Ack(#[from] AckError),
     /// The operating system refused something.
     #[error(transparent)]
     System(#[from] SystemError),
@@ -74,6 +83,9 @@ pub enum RecvError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SelectError {
+    /// No queue has a message now, and the call was one that does not wait. Try again later.
+    #[error("there is no message in any queue now")]
+    Empty,
     /// Nothing came within the time given.
     #[error("no message came to any queue within the time given")]
     Timeout,
@@ -95,14 +107,73 @@ pub enum SelectError {
     },
 }
 
-/// An ack, or a rejection, that does not lie inside its batch.
+/// Messages could not be acked, or rejected. Nothing has changed then.
+///
+/// Every ack returns this, in every kind of group, so that a program need not ask which kind it works for. Today only an
+/// ack or a rejection by sequence can fail, by [`AckError::NotInBatch`]; other acks always succeed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error(
-    "sequence {asked} is not an unacked message of this batch of queue {queue:?} ({start} to {last})"
-)]
-pub struct AckError {
-    pub(crate) queue: Arc<str>,
-    pub(crate) asked: u64,
-    pub(crate) start: u64,
-    pub(crate) last: u64,
+#[non_exhaustive]
+pub enum AckError {
+    /// The sequence is not one of an unacked message of the batch.
+    // Boxed: a result of an ack is a pointer, and null when all is well.
+    #[error(transparent)]
+    NotInBatch(Box<NotInBatch>),
 }
+
+impl AckError {
+    /// Name of the queue.
+    pub fn queue(&self) -> &str {
+        match self {
+            AckError::NotInBatch(fault) => fault.queue(),
+        }
+    }
+
+    /// The sequence that was not acked.
+    pub fn sequence(&self) -> u64 {
+        match self {
+            AckError::NotInBatch(fault) => fault.sequence(),
+        }
+    }
+}
+
+/// An ack, or a rejection, that does not lie inside its batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotInBatch {
+    pub(crate) queue: Arc<str>,
+    pub(crate) sequence: u64,
+    pub(crate) batch: Range<u64>,
+}
+
+impl NotInBatch {
+    /// Name of the queue.
+    pub fn queue(&self) -> &str {
+        &self.queue
+    }
+
+    /// The sequence that was asked for.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Where the batch's messages lie, from the first that is not acked on; empty if all are acked. Some of them may
+    /// have been acked out of order.
+    pub fn batch(&self) -> Range<u64> {
+        self.batch.clone()
+    }
+}
+
+impl fmt::Display for NotInBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let NotInBatch { queue, sequence, batch } = self;
+        write!(
+            f,
+            "sequence {sequence} is not an unacked message of this batch of queue {queue:?}"
+        )?;
+        match batch.is_empty() {
+            true => write!(f, " (all of it is acked)"),
+            false => write!(f, " ({} to {})", batch.start, batch.end.wrapping_sub(1)),
+        }
+    }
+}
+
+impl std::error::Error for NotInBatch {}

@@ -21,7 +21,7 @@ use crate::sys::membarrier;
 ///     .payload_size(256)
 ///     .group("audit")
 ///     .create()?;
-/// # slipring::remove(&name, false)?;
+/// # slipring::remove(&name)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -233,7 +233,7 @@ impl<M: Content + ?Sized> Builder<M> {
     ///     eprintln!("queue {name:?} was there: {difference}"); // its capacity is 64, not 4096
     /// }
     /// # assert_eq!(wanted.differences(&queue)?.len(), 1);
-    /// # slipring::remove(&name, false)?;
+    /// # slipring::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -244,7 +244,7 @@ impl<M: Content + ?Sized> Builder<M> {
         options.trust = self.wish.trust.clone();
         options = options.prefault(self.wish.memory.prefault).mlock(self.wish.memory.lock);
         loop {
-            match options.open(&self.wish.name) {
+            match options.open_typed(&self.wish.name) {
                 Err(OpenError::NotFound { .. }) => {}
                 opened => return Ok(opened?),
             }

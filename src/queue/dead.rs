@@ -93,9 +93,10 @@ impl DeadLetters {
         let mut consumer = self.consumer()?;
         while *done < count {
             let max = (count - *done).min(256) as usize;
-            let Some(batch) = some(consumer.try_batch(max))? else { break };
-            *done += batch.len() as u64;
-            batch.ack();
+            let Some(batch) = some(consumer.try_recv_batch(max))? else { break };
+            let letters = batch.len() as u64;
+            batch.ack().map_err(RecvError::from)?;
+            *done += letters;
         }
         // There may be a new queue of that name, and other letters in it.
         Ok(consumer.check_removed()?)
@@ -131,7 +132,7 @@ impl DeadLetters {
                 _ => &*way.insert(Way::open(&letter, &self.options)?),
             };
             way.send(letter.kind, &message)?;
-            message.ack();
+            message.ack().map_err(RecvError::from)?;
             *done += 1;
         }
         Ok(consumer.check_removed()?)
@@ -154,8 +155,11 @@ fn first_letter(look: &Snapshot) -> Start {
 }
 
 /// What was received. Of letters there may be more at any time, though somebody has closed their queue.
-fn some<T>(received: Result<Option<T>, RecvError>) -> Result<Option<T>, RecvError> {
-    if matches!(received, Err(RecvError::Closed { .. })) { Ok(None) } else { received }
+fn some<T>(received: Result<T, RecvError>) -> Result<Option<T>, RecvError> {
+    match received {
+        Err(RecvError::Empty | RecvError::Closed { .. }) => Ok(None),
+        received => received.map(Some),
+    }
 }
 
 /// From a dead-letter queue back to one group.
@@ -175,7 +179,7 @@ impl Way {
 
     fn open(letter: &DeadLetter<'_>, options: &OpenOptions) -> Result<Way, RequeueError> {
         let (queue, group) = (letter.queue.to_owned(), letter.group.to_owned());
-        let main = options.open::<[u8]>(&queue);
+        let main = options.open(&queue);
         let main =
             main.map_err(|source| RequeueError::Open { queue: letter.queue.into(), source })?;
         let name = main.mapped.name.shared().clone();

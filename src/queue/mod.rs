@@ -16,7 +16,7 @@ pub use builder::Builder;
 pub use dead::DeadLetters;
 pub use difference::Difference;
 use remove::remove_trusting;
-pub use remove::{list, remove};
+pub use remove::{force_remove, list, remove};
 
 use crate::attach::{Attachment, Mapped};
 use crate::consumer::Consumer;
@@ -42,7 +42,7 @@ pub(crate) const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How to open a queue that exists.
 ///
 /// ```no_run
-/// let queue = slipring::OpenOptions::new().allow_owner(1000).open::<[u8]>("ticks")?;
+/// let queue = slipring::OpenOptions::new().allow_owner(1000).open("ticks")?;
 /// # let _ = queue;
 /// # Ok::<(), slipring::OpenError>(())
 /// ```
@@ -89,11 +89,19 @@ impl OpenOptions {
         self
     }
 
-    /// Opens the queue called `name` for taking part in it.
+    /// Opens the queue called `name` for taking part in it, with messages as bytes. Any queue can be opened so.
     ///
     /// # Errors
     /// [`OpenError`] has one variant for each thing that can be wrong with it.
-    pub fn open<M: Content + ?Sized>(&self, name: &str) -> Result<Queue<M>, OpenError> {
+    pub fn open(&self, name: &str) -> Result<Queue, OpenError> {
+        self.open_typed(name)
+    }
+
+    /// The same, with messages of type `M` (or bytes, if `M` is `[u8]`).
+    ///
+    /// # Errors
+    /// As for [`OpenOptions::open`]; [`OpenError::WrongSchema`] if the queue carries something else.
+    pub fn open_typed<M: Content + ?Sized>(&self, name: &str) -> Result<Queue<M>, OpenError> {
         let name = QueueName::new(name)?;
         let opened = open_shared(&name, &self.trust)?;
         self.memory.apply(name.shared(), &opened.region)?;
@@ -103,12 +111,20 @@ impl OpenOptions {
         Ok(Queue::new(mapped, self.trust.clone(), self.timeout))
     }
 
-    /// Opens the queue called `name` for watching: its memory is mapped read-only. Read permission is
-    /// enough; root may watch everybody's queues.
+    /// Opens the queue called `name` for watching from `start` on, with messages as bytes: its memory is mapped read-only.
+    /// Read permission is enough; root may watch everybody's queues.
     ///
     /// # Errors
     /// As for [`OpenOptions::open`].
-    pub fn observe<M: Content + ?Sized>(
+    pub fn observe(&self, name: &str, start: Start) -> Result<Observer, OpenError> {
+        self.observe_typed(name, start)
+    }
+
+    /// The same, with messages of type `M` (or bytes, if `M` is `[u8]`).
+    ///
+    /// # Errors
+    /// As for [`OpenOptions::open_typed`].
+    pub fn observe_typed<M: Content + ?Sized>(
         &self,
         name: &str,
         start: Start,
@@ -133,8 +149,17 @@ impl OpenOptions {
     ///
     /// # Errors
     /// As for [`remove()`].
-    pub fn remove(&self, name: &str, force: bool) -> Result<(), RemoveError> {
-        remove_trusting(name, force, &self.trust)
+    pub fn remove(&self, name: &str) -> Result<(), RemoveError> {
+        remove_trusting(name, false, &self.trust)
+    }
+
+    /// Removes the queue called `name`, whoever uses it and whatever is in it, as [`force_remove()`] does, also if it
+    /// belongs to a user who is allowed here.
+    ///
+    /// # Errors
+    /// As for [`force_remove()`].
+    pub fn force_remove(&self, name: &str) -> Result<(), RemoveError> {
+        remove_trusting(name, true, &self.trust)
     }
 
     fn open_to_look(&self, name: &str) -> Result<(Mapped, LeaseFile), OpenError> {
@@ -196,20 +221,42 @@ impl Queue<[u8]> {
     pub fn builder(name: &str) -> Builder<[u8]> {
         Builder::new(name)
     }
+
+    /// Opens the queue called `name`, with messages as bytes. Any queue can be opened so. See [`OpenOptions`] for more.
+    ///
+    /// # Errors
+    /// [`OpenError`] has one variant for each thing that can be wrong with it.
+    pub fn open(name: &str) -> Result<Queue, OpenError> {
+        OpenOptions::new().open(name)
+    }
+
+    /// Opens the queue called `name`, with messages of type `M` (or bytes, if `M` is `[u8]`).
+    ///
+    /// ```
+    /// # let name = format!("doc-open-typed-{}", std::process::id());
+    /// slipring::message! {
+    ///     struct Tick {
+    ///         price: u64,
+    ///     }
+    /// }
+    /// # let queue = slipring::Queue::builder(&name).message::<Tick>().create()?;
+    /// let queue = slipring::Queue::open_typed::<Tick>(&name)?;
+    /// queue.producer()?.send(&Tick { price: 12 })?;
+    /// # slipring::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Queue::open`]; [`OpenError::WrongSchema`] if the queue carries something else.
+    pub fn open_typed<M: Content + ?Sized>(name: &str) -> Result<Queue<M>, OpenError> {
+        OpenOptions::new().open_typed(name)
+    }
 }
 
 impl<M: Content + ?Sized> Queue<M> {
     fn new(mapped: Mapped, trust: Trust, timeout: Duration) -> Queue<M> {
         let interrupt = Interrupt::default();
         Queue { mapped: Arc::new(mapped), trust, timeout, interrupt, marker: PhantomData }
-    }
-
-    /// Opens the queue called `name`. See [`OpenOptions`] for more.
-    ///
-    /// # Errors
-    /// [`OpenError`] has one variant for each thing that can be wrong with it.
-    pub fn open(name: &str) -> Result<Queue<M>, OpenError> {
-        OpenOptions::new().open(name)
     }
 
     /// Its name.
@@ -270,7 +317,7 @@ impl<M: Content + ?Sized> Queue<M> {
     ///     Err(error) => return Err(error.into()),
     /// }
     /// # drop(consumer);
-    /// # slipring::remove(&name, false)?;
+    /// # slipring::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set_interrupt(&mut self, interrupt: impl Fn() -> bool + Send + Sync + 'static) {
@@ -301,7 +348,7 @@ impl<M: Content + ?Sized> Queue<M> {
     /// # let queue = slipring::Queue::builder(&name).capacity(8).group("work").create()?;
     /// use std::time::Duration;
     /// queue.producer_timeout(Duration::from_secs(10))?.send("a job")?;
-    /// # slipring::remove(&name, true)?;
+    /// # slipring::force_remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn producer_timeout(&self, timeout: Duration) -> Result<Producer<M>, JoinError> {
@@ -364,19 +411,26 @@ impl<M: Content + ?Sized> Queue<M> {
         group::declare(&at, &group.into(), self.timeout)
     }
 
-    /// Removes a group and with it its claim on messages, which it will never get then.
+    /// Removes a group that has acked everything.
     ///
     /// # Errors
-    /// [`JoinError::GroupBusy`] names its live members, whom `force` does not remove either;
-    /// [`JoinError::GroupUnacked`] says how many messages it has not acked, unless `force` is set. Nothing has changed
-    /// then.
-    pub fn remove_group(&self, name: &str, force: bool) -> Result<(), JoinError> {
+    /// [`JoinError::GroupBusy`] names its live members;
+    /// [`JoinError::GroupUnacked`] says how many messages it has not acked. Nothing has changed then.
+    pub fn remove_group(&self, name: &str) -> Result<(), JoinError> {
         let at = Attachment::new(&self.mapped)?;
-        let depth = || -> Result<u64, SystemError> {
+        group::remove(&at, name, self.timeout, || {
             let groups = unacked(&self.mapped, &at.leases)?.0;
             Ok(groups.iter().find(|(group, _)| group == name).map_or(0, |(_, messages)| *messages))
-        };
-        group::remove(&at, name, self.timeout, || if force { Ok(0) } else { depth() })
+        })
+    }
+
+    /// Removes a group and with it its claim on messages that it has not acked, which it will never get then.
+    ///
+    /// # Errors
+    /// [`JoinError::GroupBusy`] names its live members, whom this does not remove either. Nothing has changed then.
+    pub fn force_remove_group(&self, name: &str) -> Result<(), JoinError> {
+        let at = Attachment::new(&self.mapped)?;
+        group::remove(&at, name, self.timeout, || Ok(0))
     }
 
     /// The queue's state at this moment.

@@ -30,13 +30,22 @@ pub fn list() -> Result<Vec<String>, SystemError> {
 /// queues, which stay.
 ///
 /// # Errors
-/// [`RemoveError::Busy`] names the processes that hold a role, unless `force` is set;
-/// [`RemoveError::Unacked`] says which groups have not acked how many messages, unless `force` is set. Messages of a queue
+/// [`RemoveError::Busy`] names the processes that hold a role;
+/// [`RemoveError::Unacked`] says which groups have not acked how many messages. Messages of a queue
 /// without groups wait for nobody, and do not count;
-/// [`RemoveError::Unreadable`] if it cannot be opened (damaged, another version, another user's), unless
-/// `force` is set.
-pub fn remove(name: &str, force: bool) -> Result<(), RemoveError> {
-    remove_trusting(name, force, &Trust::default())
+/// [`RemoveError::Unreadable`] if it cannot be opened (damaged, another version, another user's).
+/// [`force_remove`] removes it all the same.
+pub fn remove(name: &str) -> Result<(), RemoveError> {
+    remove_trusting(name, false, &Trust::default())
+}
+
+/// Removes the queue called `name`, whoever uses it, whatever is in it, and also if it cannot be opened: as [`remove()`]
+/// otherwise. Messages that groups have not acked are lost.
+///
+/// # Errors
+/// [`RemoveError::NotFound`] if there is none; [`RemoveError::System`] if the system does not let this user remove it.
+pub fn force_remove(name: &str) -> Result<(), RemoveError> {
+    remove_trusting(name, true, &Trust::default())
 }
 
 /// The same, for queues of other users, too.

@@ -73,19 +73,19 @@ fn dropped_futures_lose_no_message_and_repeat_none() {
                     let message = message.unwrap();
                     assert_eq!(*message, message.sequence().to_le_bytes());
                     see(message.sequence(), message.attempts());
-                    message.ack();
+                    message.ack().unwrap();
                 }),
                 4 => poll_up_to(polls, consumer.recv_batch(3)).map(|batch| {
                     let batch = batch.unwrap();
                     batch.iter().for_each(|message| see(message.sequence(), message.attempts()));
-                    batch.ack();
+                    batch.ack().unwrap();
                 }),
                 _ => {
                     let mut messages = consumer.messages();
                     poll_up_to(polls, messages.next()).map(|message| {
                         let message = message.unwrap().unwrap();
                         see(message.sequence(), message.attempts());
-                        messages.ack();
+                        messages.ack().unwrap();
                     })
                 }
             };
@@ -97,7 +97,7 @@ fn dropped_futures_lose_no_message_and_repeat_none() {
                 match consumer.recv().await {
                     Ok(message) => {
                         see(message.sequence(), message.attempts());
-                        message.ack();
+                        message.ack().unwrap();
                     }
                     Err(fault) => {
                         break assert!(matches!(fault, RecvError::Closed { .. }), "{fault:?}");
@@ -139,7 +139,7 @@ fn futures_dropped_while_messages_come_lose_none() {
                 let message = message.unwrap();
                 assert_eq!((message.sequence(), message.attempts()), (next, 1));
                 assert_eq!(*message, next.to_le_bytes());
-                message.ack();
+                message.ack().unwrap();
                 next += 1;
             }
             None => dropped += 1,
@@ -184,8 +184,8 @@ fn a_waker_that_panics_stops_nobody_else() {
     let bomb = Waker::from(Arc::new(Bomb));
     let mut waits = pin!(bombed.recv());
     assert!(waits.as_mut().poll(&mut Context::from_waker(&bomb)).is_pending());
-    let receives = async { consumer.recv().await.unwrap().ack() };
+    let receives = async { consumer.recv().await.unwrap().ack().unwrap() };
     let sends = async { producer.send("x").unwrap() };
     futures::executor::block_on(futures::future::join(receives, sends));
-    futures::executor::block_on(waits).unwrap().ack();
+    futures::executor::block_on(waits).unwrap().ack().unwrap();
 }

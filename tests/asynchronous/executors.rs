@@ -49,7 +49,7 @@ async fn receive(mut consumer: AsyncConsumer, received: Arc<AtomicU64>) {
                 // Held over an await: what does so must be `Send`, too.
                 yield_now().await;
                 received.fetch_add(batch.len() as u64, Ordering::Relaxed);
-                batch.ack();
+                batch.ack().unwrap();
             }
             Err(RecvError::Closed { .. }) => return,
             Err(fault) => panic!("{fault}"),
@@ -119,7 +119,7 @@ fn a_removed_queue_is_an_error() {
         let fault = consumer.recv().await.map(drop).unwrap_err();
         assert!(matches!(fault, RecvError::Removed { .. }), "{fault:?}");
     };
-    let removes = async { slipring::remove(&name, true).unwrap() };
+    let removes = async { slipring::force_remove(&name).unwrap() };
     futures::executor::block_on(async {
         join(receives, removes).await;
         let fault = match producer.send_batch(["x", "y"]).await {
@@ -180,7 +180,7 @@ fn batches_and_reservations_wait_for_room() {
             let message = consumer.recv().await.unwrap();
             assert_eq!(message.sequence(), n);
             yield_now().await;
-            message.ack();
+            message.ack().unwrap();
         }
     };
     futures::executor::block_on(join(sends, receives));

@@ -20,7 +20,7 @@ fn waits_and_is_woken(name: &str) -> Option<bool> {
     let pending = polled.is_pending();
     drop(polled);
     let sends = std::thread::spawn(move || producer.send("x").is_ok());
-    block_on(receives).ok()?.ack();
+    block_on(receives).ok()?.ack().unwrap();
     Some(pending && sends.join().ok()?)
 }
 
@@ -48,7 +48,7 @@ fn a_child_waits_with_a_thread_of_its_own() {
     assert_eq!(status, 0);
     // The parent's goes on.
     let sends = async { producer.send("x").await.unwrap() };
-    let receives = async { waits.take().unwrap().await.unwrap().ack() };
+    let receives = async { waits.take().unwrap().await.unwrap().ack().unwrap() };
     block_on(futures::future::join(receives, sends));
 }
 

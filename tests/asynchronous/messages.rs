@@ -4,7 +4,7 @@ use futures::executor::block_on;
 use futures::stream::{FusedStream, StreamExt};
 use slipring::{Group, Queue, RecvError, message};
 
-use crate::common::TempName;
+use crate::common::{TempName, there};
 
 message! {
     struct Reading {
@@ -47,8 +47,8 @@ fn a_dropped_stream_leaves_its_last_message_unless_that_is_acked() {
     let again = block_on(messages.next()).unwrap().unwrap();
     assert_eq!((again.sequence(), again.attempts()), (1, 2));
     assert!(again.redelivered());
-    messages.ack();
-    messages.ack();
+    messages.ack().unwrap();
+    messages.ack().unwrap();
     let next = block_on(consumer.recv()).unwrap();
     assert_eq!((next.sequence(), next.attempts()), (2, 1));
 }
@@ -68,8 +68,8 @@ fn the_last_message_of_a_stream_can_be_rejected() {
     assert!(messages.unacked().is_none());
     let good = block_on(messages.next()).unwrap().unwrap();
     assert_eq!((good.sequence(), good.attempts()), (1, 1));
-    let dead: Queue = Queue::open(&dead).unwrap();
-    assert!(dead.consumer("dead").unwrap().try_recv().unwrap().is_some());
+    let dead = Queue::open(&dead).unwrap();
+    assert!(there(dead.consumer("dead").unwrap().try_recv()).is_some());
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn an_error_ends_the_stream() {
     let name = TempName::new("stream-removed");
     let queue: Queue = Queue::builder(&name).capacity(8).group("g").create().unwrap();
     let mut consumer = queue.consumer("g").unwrap().into_async();
-    slipring::remove(&name, true).unwrap();
+    slipring::force_remove(&name).unwrap();
     let mut messages = consumer.messages();
     assert!(matches!(block_on(messages.next()), Some(Err(RecvError::Removed { .. }))));
     assert!(block_on(messages.next()).is_none());

@@ -19,7 +19,7 @@ fn shared() -> Group {
 
 /// Role: takes a message and keeps it.
 pub(crate) fn hold(name: &str) {
-    let queue: Queue = Queue::open(name).unwrap();
+    let queue = Queue::open(name).unwrap();
     let mut member = queue.consumer(shared()).unwrap().into_async();
     let _message = block_on(member.recv()).unwrap();
     tell("holds");
@@ -40,18 +40,18 @@ fn what_a_killed_member_held_comes_to_one_that_awaits() {
     child.kill();
     let message = block_on(receives).unwrap();
     assert_eq!((message.sequence(), message.attempts()), (0, 2));
-    message.ack();
+    message.ack().unwrap();
 }
 
 /// Role: awaits a message at each of three queues.
 pub(crate) fn idle(name: &str) {
     let consumers = (0..3).map(|n| {
-        let queue: Queue = Queue::open(&format!("{name}-{n}")).unwrap();
+        let queue = Queue::open(&format!("{name}-{n}")).unwrap();
         queue.consumer("g").unwrap().into_async()
     });
     let mut consumers: Vec<_> = consumers.collect();
     let waits = consumers.iter_mut().map(|consumer| async {
-        consumer.recv().await.unwrap().ack();
+        consumer.recv().await.unwrap().ack().unwrap();
     });
     block_on(join_all(waits));
     tell("received");
@@ -96,12 +96,12 @@ pub(crate) fn without_waitv(name: &str) {
     if !filter(Filter::Without(libc::SYS_futex_waitv)) {
         return tell("no filter");
     }
-    let queue: Queue = Queue::open(name).unwrap();
+    let queue = Queue::open(name).unwrap();
     let mut consumer = queue.consumer("g").unwrap().into_async();
     let mut receives = pin!(consumer.recv());
     assert!(block_on(poll_immediate(receives.as_mut())).is_none());
     tell("waits");
-    block_on(receives).unwrap().ack();
+    block_on(receives).unwrap().ack().unwrap();
     tell("received");
 }
 
@@ -121,7 +121,7 @@ fn without_a_sleep_at_several_words_messages_come_all_the_same() {
 
 /// Role: awaits where no thread can be started.
 pub(crate) fn without_thread(name: &str) {
-    let queue: Queue = Queue::open(name).unwrap();
+    let queue = Queue::open(name).unwrap();
     let mut consumer = queue.consumer("g").unwrap().into_async();
     let mut producer = queue.producer().unwrap();
     // Both that the C library may use.
@@ -134,7 +134,7 @@ pub(crate) fn without_thread(name: &str) {
     tell(fault);
     // What is there is received all the same.
     producer.send("x").unwrap();
-    block_on(consumer.recv()).unwrap().ack();
+    block_on(consumer.recv()).unwrap().ack().unwrap();
 }
 
 #[test]

@@ -5,11 +5,11 @@
 use std::os::fd::AsFd;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use slipring::{Consumer, Producer, Queue, Readiness, RecvError};
+use slipring::{Consumer, Producer, Queue, Readiness, RecvError, SendError};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::common::TempName;
+use crate::common::{TempName, there};
 
 const COUNT: u64 = 5000;
 
@@ -21,12 +21,12 @@ async fn receive(consumer: Readiness<Consumer>) {
     loop {
         let mut ready = consumer.readable_mut().await.unwrap();
         match ready.get_inner_mut().try_recv() {
-            Ok(Some(message)) => {
+            Ok(message) => {
                 assert_eq!((message.sequence(), message.attempts()), (next, 1));
                 next += 1;
-                message.ack();
+                message.ack().unwrap();
             }
-            Ok(None) => ready.clear_ready(),
+            Err(RecvError::Empty) => ready.clear_ready(),
             Err(RecvError::Closed { .. }) => break assert_eq!(next, COUNT),
             Err(fault) => panic!("{fault}"),
         }
@@ -42,15 +42,19 @@ async fn send(producer: Readiness<Producer>) {
         let mut ready = producer.readable_mut().await.unwrap();
         let producer = ready.get_inner_mut();
         let sent = match next % 2 {
-            0 => producer.try_send(&next.to_le_bytes()).unwrap(),
-            _ => producer.try_reserve(1).unwrap().map(|slots| slots.publish()),
+            0 => producer.try_send(&next.to_le_bytes()),
+            _ => producer.try_reserve(1).map(|slots| slots.publish()),
         };
         match sent {
-            Some(sequence) => {
+            Ok(sequence) => {
                 assert_eq!(sequence, next);
                 next += 1;
             }
-            None => ready.clear_ready(),
+            Err(SendError::Full(full)) => {
+                assert_eq!((full.group(), full.sequence()), ("g", next - 8));
+                ready.clear_ready();
+            }
+            Err(fault) => panic!("{fault}"),
         }
     }
     producer.into_inner().into_inner().close().unwrap();
@@ -99,12 +103,12 @@ fn epoll_waits_for_several() {
             for event in &events[..ready] {
                 let at = event.data() as usize;
                 loop {
-                    match consumers[at].try_batch(4) {
-                        Ok(Some(batch)) => {
+                    match consumers[at].try_recv_batch(4) {
+                        Ok(batch) => {
                             counts[at] += batch.len() as u64;
-                            batch.ack();
+                            batch.ack().unwrap();
                         }
-                        Ok(None) => break,
+                        Err(RecvError::Empty) => break,
                         Err(RecvError::Closed { .. }) => {
                             epoll.delete(consumers[at].as_fd()).unwrap();
                             open -= 1;
@@ -131,13 +135,13 @@ fn the_descriptor_is_readable_until_a_try_finds_nothing() {
     let mut events = [EpollEvent::empty()];
     let mut wait = |timeout| epoll.wait(&mut events, timeout).unwrap();
     assert_eq!(wait(EpollTimeout::NONE), 1);
-    assert!(consumer.try_recv().unwrap().is_none());
+    assert!(there(consumer.try_recv()).is_none());
     producer.send_batch(["a", "b"]).unwrap();
     for _ in 0..2 {
         assert_eq!(wait(EpollTimeout::NONE), 1);
-        consumer.try_recv().unwrap().unwrap().ack();
+        consumer.try_recv().unwrap().ack().unwrap();
     }
     assert_eq!(wait(EpollTimeout::ZERO), 1);
-    assert!(consumer.try_recv().unwrap().is_none());
+    assert!(there(consumer.try_recv()).is_none());
     assert_eq!(consumer.into_inner().position(), 2);
 }

@@ -84,7 +84,7 @@ impl Drop for Holder {
 fn of_a_shared_group_the_holder_at_the_gate_is_named_and_idle_members_are_not() {
     let name = TempName::new("gate");
     run(&["create", &name, "--capacity", "4", "--shared", "g"]).quietly();
-    let queue: Queue = Queue::open(&name).unwrap();
+    let queue = Queue::open(&name).unwrap();
     let _idle = queue.consumer(Group::named("g").shared()).unwrap();
     // The second in the table has the oldest message.
     let hold = ["recv", &name, "--group", "g", "--shared", "--exec", "echo; sleep 600"];
@@ -121,7 +121,7 @@ fn of_a_shared_group_the_holder_at_the_gate_is_named_and_idle_members_are_not() 
 fn where_nobody_holds_anything_another_consumer_is_what_helps() {
     let name = TempName::new("nobody-holds");
     run(&["create", &name, "--capacity", "2", "--shared", "g"]).quietly();
-    let queue: Queue = Queue::open(&name).unwrap();
+    let queue = Queue::open(&name).unwrap();
     let _idle = queue.consumer(Group::named("g").shared()).unwrap();
     let text = explanation(&name, "slipring recv");
     assert!(text.contains("none of its live consumers (1) holds it"), "{text}");

@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 use slipring::{Consumer, DeadLetter, Group, Queue};
 
-use super::common::TempName;
+use super::common::{TempName, there};
 use super::tool::{Running, feed, json, run};
 
 /// A queue with a shared group `work`, and the queues that come to be beside it.
@@ -23,7 +23,7 @@ impl Bench {
     }
 
     fn member(&self) -> Consumer {
-        let queue: Queue = Queue::open(&self.name).unwrap();
+        let queue = Queue::open(&self.name).unwrap();
         queue.consumer(Group::named("work").shared()).unwrap()
     }
 
@@ -31,7 +31,7 @@ impl Bench {
     fn reject(&self, lines: &[u8]) {
         feed(&["send", &self.name, "--kind", "7"], lines).quietly();
         let mut member = self.member();
-        while let Some(message) = member.try_recv().unwrap() {
+        while let Some(message) = there(member.try_recv()) {
             message.reject().unwrap();
         }
     }
@@ -117,7 +117,7 @@ fn a_letter_is_shown_by_the_number_that_the_list_gives_it() {
     let bench = Bench::new("numbered", &[]);
     feed(&["send", &bench.name], b"0\n1\n2\n").quietly();
     let mut member = bench.member();
-    (0..2).for_each(|_| member.recv().unwrap().ack());
+    (0..2).for_each(|_| member.recv().unwrap().ack().unwrap());
     member.recv().unwrap().reject().unwrap();
     let out = run(&["dead", "list", &bench.name]).quietly();
     let number = out.lines().nth(1).unwrap().split_whitespace().next().unwrap();
@@ -213,7 +213,7 @@ fn requeued_letters_come_again_and_groups_show_that_they_wait() {
 fn who_works_on_the_letters_is_named() {
     let bench = Bench::new("taken", &[]);
     bench.reject(b"0\n");
-    let dead: Queue = Queue::open(&bench.dead).unwrap();
+    let dead = Queue::open(&bench.dead).unwrap();
     let busy = dead.consumer("dead").unwrap();
     let pid = std::process::id().to_string();
     for (command, did) in [("purge", "purged 0"), ("requeue", "requeued 0")] {

@@ -65,7 +65,7 @@ impl Work {
         let (mut observer, end) = dead.observe().unwrap();
         let mut found = Vec::new();
         while observer.position() < end {
-            let seen = observer.try_recv().unwrap().unwrap();
+            let seen = observer.try_recv().unwrap();
             let letter = DeadLetter::parse(seen.kind(), &seen).unwrap();
             found.push((letter.sequence, letter.attempts, letter.reason));
         }
@@ -307,9 +307,9 @@ fn more_jobs_than_places_are_told_both_numbers() {
 #[test]
 fn jobs_work_off_what_one_of_them_took_over() {
     let work = Work::of("taken-over", &"x\n".repeat(20));
-    let queue: Queue = Queue::open(&work.name).unwrap();
+    let queue = Queue::open(&work.name).unwrap();
     let mut member = queue.consumer(Group::named("w").shared()).unwrap();
-    assert_eq!(member.batch(20).unwrap().len(), 20);
+    assert_eq!(member.recv_batch(20).unwrap().len(), 20);
     // As if it had died with all of them.
     drop(member);
     let ran = work.run("true", &["--jobs", "4", "--count", "20", "--timeout", "2", "--verbose"]);

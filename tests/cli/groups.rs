@@ -18,10 +18,10 @@ fn members_show_what_they_hold() {
     let name = TempName::new("holds");
     run(&["create", &name, "--shared", "work", "--group", "audit"]).quietly();
     feed(&["send", &name], b"0\n1\n2\n3\n").quietly();
-    let queue: Queue = Queue::open(&name).unwrap();
+    let queue = Queue::open(&name).unwrap();
     let mut member = queue.consumer(Group::named("work").shared()).unwrap();
-    member.recv().unwrap().ack();
-    let batch = member.batch(2).unwrap();
+    member.recv().unwrap().ack().unwrap();
+    let batch = member.recv_batch(2).unwrap();
     let pid = std::process::id();
     let out = run(&["groups", &name]).quietly();
     for words in [&format!("  process {pid} holds 1 to 2, attempt 1; acked 1\n"), "no consumer"] {
@@ -53,7 +53,7 @@ fn whoever_takes_a_dead_members_range_is_shown_with_it() {
     run(&["create", &name, "--payload", "200000", "--capacity", "4", "--shared", "work"]).quietly();
     // More than a pipe holds.
     feed(&["send", &name], &[b'x'; 200_000]).quietly();
-    let queue: Queue = Queue::open(&name).unwrap();
+    let queue = Queue::open(&name).unwrap();
     let mut member = queue.consumer(Group::named("work").shared()).unwrap();
     drop(member.recv().unwrap());
     drop(member);
@@ -83,7 +83,7 @@ fn a_watcher_says_for_how_long_nothing_has_moved() {
     let name = TempName::new("watch");
     run(&["create", &name, "--shared", "work", "--group", "audit"]).quietly();
     feed(&["send", &name], b"0\n1\n").quietly();
-    let queue: Queue = Queue::open(&name).unwrap();
+    let queue = Queue::open(&name).unwrap();
     let mut member = queue.consumer(Group::named("work").shared()).unwrap();
     let mut idle = queue.consumer("audit").unwrap();
     let message = member.recv().unwrap();
@@ -99,13 +99,13 @@ fn a_watcher_says_for_how_long_nothing_has_moved() {
     assert_eq!(unchanged("audit"), None);
     let later = unchanged("work").unwrap();
     assert!(later >= first + 100, "{later}");
-    message.ack();
+    message.ack().unwrap();
     let taken = member.recv().unwrap();
     let mut now = later;
     while now >= later {
         now = unchanged("work").unwrap();
     }
-    taken.ack();
+    taken.ack().unwrap();
     while unchanged("work").is_some() {}
     // One that was delivered and not acked stands at the head.
     drop(idle.recv().unwrap());
@@ -119,7 +119,7 @@ fn what_was_delivered_and_does_not_count_is_shown_as_not_tried() {
     let name = TempName::new("not-tried");
     run(&["create", &name, "--shared", "work", "--group", "audit"]).quietly();
     feed(&["send", &name], b"0\n").quietly();
-    let queue: Queue = Queue::open(&name).unwrap();
+    let queue = Queue::open(&name).unwrap();
     let mut shared = queue.consumer(Group::named("work").shared()).unwrap();
     let mut exclusive = queue.consumer("audit").unwrap();
     let (mut held, mut stood_at) = (shared.recv().unwrap(), exclusive.recv().unwrap());
@@ -136,7 +136,7 @@ fn a_watcher_prints_the_table_as_often_as_it_is_told() {
     let name = TempName::new("tables");
     run(&["create", &name, "--shared", "work"]).quietly();
     feed(&["send", &name], b"0\n").quietly();
-    let queue: Queue = Queue::open(&name).unwrap();
+    let queue = Queue::open(&name).unwrap();
     let mut member = queue.consumer(Group::named("work").shared()).unwrap();
     let message = member.recv().unwrap();
     let out = run(&["groups", &name, "--watch", "--count", "3"]).quietly();

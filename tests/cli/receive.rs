@@ -1,7 +1,7 @@
 use nix::sys::signal::Signal;
 use slipring::{Group, Queue};
 
-use super::common::TempName;
+use super::common::{TempName, there};
 use super::tool::{Running, feed, numbers, run};
 
 fn head(name: &str, group: &str) -> u64 {
@@ -100,13 +100,13 @@ fn a_look_shows_what_members_hold_dead_or_alive_in_order_and_once() {
     let name = TempName::new("held");
     run(&["create", &name, "--capacity", "16", "--shared", "work"]).quietly();
     feed(&["send", &name], numbers(0..12).as_bytes()).quietly();
-    let queue: Queue = Queue::open(&name).unwrap();
+    let queue = Queue::open(&name).unwrap();
     let member = || queue.consumer(Group::named("work").shared()).unwrap();
     let (mut dead, mut live, mut quick) = (member(), member(), member());
-    drop(dead.batch(3).unwrap());
-    quick.batch(2).unwrap().ack();
-    let mut batch = live.batch(4).unwrap();
-    batch.ack_first();
+    drop(dead.recv_batch(3).unwrap());
+    quick.recv_batch(2).unwrap().ack().unwrap();
+    let mut batch = live.recv_batch(4).unwrap();
+    batch.ack_first().unwrap();
     drop(dead);
     let look = ["recv", &name, "--group", "work", "--no-ack"];
     let unacked = [numbers(0..3), numbers(6..12)].concat();
@@ -117,9 +117,9 @@ fn a_look_shows_what_members_hold_dead_or_alive_in_order_and_once() {
     let ran = run(&[&look[..], &["--timeout", "0.05"]].concat());
     assert_eq!(ran.says(3, &[]).out, unacked);
     // The first slots have been written again.
-    batch.ack();
-    while let Some(message) = quick.try_recv().unwrap() {
-        message.ack();
+    batch.ack().unwrap();
+    while let Some(message) = there(quick.try_recv()) {
+        message.ack().unwrap();
     }
     feed(&["send", &name], numbers(12..20).as_bytes()).quietly();
     assert_eq!(run(&look).quietly(), numbers(12..20));

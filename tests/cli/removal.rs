@@ -13,7 +13,7 @@ fn sender(name: &TempName, flags: &[&str]) -> Running {
     run(&["create", name, "--capacity", "4096", "--group", "g"]).quietly();
     let mut sender = Running::start(&[&["send", name], flags].concat());
     sender.write(b"0\n");
-    let queue: Queue = Queue::open(name).unwrap();
+    let queue = Queue::open(name).unwrap();
     while queue.snapshot().unwrap().tail == 0 {
         std::thread::yield_now();
     }
@@ -60,7 +60,7 @@ fn nothing_goes_silently_into_a_queue_that_was_replaced() {
     // The first, and those between two looks.
     let sent = ran.err.split("sent ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
     assert!(sent.parse::<u64>().unwrap() <= 1 + 256, "{}", ran.err);
-    let new: Queue = Queue::open(&name).unwrap();
+    let new = Queue::open(&name).unwrap();
     assert_eq!(new.snapshot().unwrap().tail, 0);
 }
 

@@ -11,6 +11,8 @@ pub(crate) mod words;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use slipring::RecvError;
+
 /// A queue name that no other test uses; the queue goes away when this is dropped, also by a panic.
 pub(crate) struct TempName(String);
 
@@ -49,6 +51,14 @@ impl Drop for TempName {
     fn drop(&mut self) {
         let path = self.path();
         let _ = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir(&path));
+    }
+}
+
+/// What came, if there was something now; any other fault fails the test.
+pub(crate) fn there<T>(received: Result<T, RecvError>) -> Option<T> {
+    match received {
+        Err(RecvError::Empty) => None,
+        received => Some(received.unwrap()),
     }
 }
 

@@ -8,7 +8,7 @@ mod retries;
 
 use std::sync::{Arc, Mutex};
 
-use common::TempName;
+use common::{TempName, there};
 use retries::requeue;
 use slipring::{
     BuryError, Consumer, DeadLetter, DeadLetters, Group, JoinError, OpenOptions, Queue, Reason,
@@ -43,7 +43,7 @@ fn letters(queue: &str) -> Vec<(u64, u8, Reason)> {
     let (mut observer, end) = dead.observe().unwrap();
     let mut found = Vec::new();
     while observer.position() < end {
-        let seen = observer.try_recv().unwrap().unwrap();
+        let seen = observer.try_recv().unwrap();
         let letter = DeadLetter::parse(seen.kind(), &seen).unwrap();
         assert_eq!(letter.queue, queue);
         found.push((letter.sequence, letter.attempts, letter.reason));
@@ -54,10 +54,10 @@ fn letters(queue: &str) -> Vec<(u64, u8, Reason)> {
 /// Everything there is for a consumer, acked.
 fn drain(consumer: &mut Consumer) -> Vec<(u64, u8, String)> {
     let mut seen = Vec::new();
-    while let Some(message) = consumer.try_recv().unwrap() {
+    while let Some(message) = there(consumer.try_recv()) {
         let text = String::from_utf8(message.to_vec()).unwrap();
         seen.push((message.sequence(), message.attempts(), text));
-        message.ack();
+        message.ack().unwrap();
     }
     seen
 }
@@ -71,10 +71,10 @@ fn a_message_is_delivered_as_often_as_its_group_allows() {
     producer.send_batch(["poison", "good"]).unwrap();
     let mut member = queue.consumer(work()).unwrap();
     let mut deliveries = Vec::new();
-    while let Some(message) = member.try_recv().unwrap() {
+    while let Some(message) = there(member.try_recv()) {
         deliveries.push((message.sequence(), message.attempts()));
         if &*message == b"good" {
-            message.ack();
+            message.ack().unwrap();
         }
     }
     assert_eq!(deliveries, [(0, 1), (0, 2), (1, 1)]);
@@ -95,13 +95,13 @@ fn five_attempts_are_the_default_of_shared_groups_and_exclusive_ones_have_no_lim
     queue.producer().unwrap().send("poison").unwrap();
     let mut member = queue.consumer(work()).unwrap();
     let mut deliveries = 0;
-    while member.try_recv().unwrap().is_some() {
+    while there(member.try_recv()).is_some() {
         deliveries += 1;
     }
     assert_eq!(deliveries, 5);
     let mut consumer = queue.consumer("audit").unwrap();
     for attempts in 1..=20 {
-        assert_eq!(consumer.try_recv().unwrap().unwrap().attempts(), attempts);
+        assert_eq!(consumer.try_recv().unwrap().attempts(), attempts);
     }
 }
 
@@ -113,16 +113,16 @@ fn a_rejected_message_is_a_letter_with_its_kind_and_payload() {
     let queue = Queue::builder(&name).capacity(8).payload_size(5).group(work()).create().unwrap();
     queue.producer().unwrap().send_batch([(1, "a"), (2, "bcdef"), (3, "g")]).unwrap();
     let mut member = queue.consumer(work()).unwrap();
-    let mut batch = member.batch(8).unwrap();
+    let mut batch = member.recv_batch(8).unwrap();
     batch.reject(1).unwrap();
     assert!(matches!(batch.reject(1), Err(RejectError::Ack(_))));
     assert!(matches!(batch.reject(7), Err(RejectError::Ack(_))));
     batch.ack_one(0).unwrap();
     assert_eq!(batch.first().unwrap().sequence(), 2);
-    batch.ack();
-    let queue: Queue = Queue::open(dead).unwrap();
+    batch.ack().unwrap();
+    let queue = Queue::open(dead).unwrap();
     let mut consumer = queue.consumer("dead").unwrap();
-    let message = consumer.try_recv().unwrap().unwrap();
+    let message = consumer.try_recv().unwrap();
     let letter = DeadLetter::parse(message.kind(), &message).unwrap();
     assert_eq!((letter.queue, letter.group, letter.sequence), (&*name, "work", 1));
     assert_eq!((letter.kind, letter.payload, letter.attempts), (2, &b"bcdef"[..], 1));
@@ -188,19 +188,19 @@ fn what_nobody_could_try_is_no_attempt() {
         assert_eq!(message.attempts(), 2);
         // It may be done all the same.
         message.uncount();
-        message.ack();
+        message.ack().unwrap();
     }
     producer.send_batch(["second", "third"]).unwrap();
     for group in [work(), Group::named("audit")] {
         let mut consumer = queue.consumer(&group).unwrap();
         // Of a batch the first is taken back; the other one was delivered.
-        let mut batch = consumer.batch(2).unwrap();
+        let mut batch = consumer.recv_batch(2).unwrap();
         batch.uncount();
         drop(batch);
         let left: Vec<_> = drain(&mut consumer).into_iter().map(|(seq, n, _)| (seq, n)).collect();
         assert_eq!(left, [(1, 1), (2, 2)]);
     }
-    assert!(Queue::<[u8]>::open(&format!("{}.dead", &*name)).is_err(), "nothing was given up");
+    assert!(Queue::open(&format!("{}.dead", &*name)).is_err(), "nothing was given up");
     // The last attempt, and what was adopted from somebody who has gone, too.
     producer.send("last").unwrap();
     let mut member = queue.consumer(work()).unwrap();
@@ -242,26 +242,26 @@ fn three_times_the_capacity_in_letters_is_an_error_and_none_is_lost() {
     let mut member = queue.consumer(work()).unwrap();
     let mut grave = tombs.consumer("dead").unwrap();
     let (mut buried, mut refused) = (Vec::new(), 0);
-    while let Some(message) = member.try_recv().unwrap() {
+    while let Some(message) = there(member.try_recv()) {
         match message.reject() {
             Ok(()) => {}
             Err(RejectError::DeadLetter(fault)) => {
                 let text = fault.to_string();
                 assert!(text.contains("is full") && text.contains("message"), "{text}");
                 refused += 1;
-                let mut batch = grave.try_batch(8).unwrap().unwrap();
+                let mut batch = grave.try_recv_batch(8).unwrap();
                 while let Some(message) = batch.first() {
                     let letter = DeadLetter::parse(message.kind(), &message).unwrap();
                     buried.push(letter.sequence);
-                    batch.ack_first();
+                    batch.ack_first().unwrap();
                 }
             }
             Err(fault) => panic!("{fault}"),
         }
     }
-    while let Some(message) = grave.try_recv().unwrap() {
+    while let Some(message) = there(grave.try_recv()) {
         buried.push(DeadLetter::parse(message.kind(), &message).unwrap().sequence);
-        message.ack();
+        message.ack().unwrap();
     }
     assert_eq!(buried, (0..24).collect::<Vec<_>>());
     assert_eq!(refused, 2);
@@ -276,15 +276,15 @@ fn a_worn_out_message_that_cannot_be_buried_stays_and_says_so() {
     let tombs = Queue::builder(dead).capacity(1).payload_size(4).group("dead").create().unwrap();
     queue.producer().unwrap().send_batch(["poison", "good"]).unwrap();
     let mut member = queue.consumer(work()).unwrap();
-    drop(member.try_recv().unwrap().unwrap());
+    drop(member.try_recv().unwrap());
     for _ in 0..3 {
         let fault = member.try_recv().unwrap_err();
         assert!(matches!(fault, RecvError::DeadLetter(_)), "{fault}");
         assert!(fault.to_string().contains(&**dead), "{fault}");
     }
     drop(tombs);
-    slipring::remove(dead, false).unwrap();
-    let message = member.try_recv().unwrap().unwrap();
+    slipring::remove(dead).unwrap();
+    let message = member.try_recv().unwrap();
     assert_eq!((&*message, message.attempts()), (&b"good"[..], 1));
     assert_eq!(letters(&name), [(0, 1, Reason::MaxAttempts)]);
 }
@@ -309,7 +309,7 @@ fn a_handler_takes_the_place_of_the_queue() {
     member.recv().unwrap().reject().unwrap();
     assert_eq!(*seen.lock().unwrap(), [(0, b"a".to_vec()), (0, b"a".to_vec())]);
     assert_eq!(drain(&mut member), [(1, 1, "b".to_owned())]);
-    assert!(Queue::<[u8]>::open(dead).is_err());
+    assert!(Queue::open(dead).is_err());
 }
 
 #[test]
@@ -334,7 +334,7 @@ fn a_consumer_tells_of_each_letter_it_makes() {
     // What finds no room is none.
     assert!(member.recv().unwrap().reject().is_err());
     assert_eq!(*seen.lock().unwrap(), [made(1, Reason::MaxAttempts, "failed")]);
-    tombs.consumer("dead").unwrap().recv().unwrap().ack();
+    tombs.consumer("dead").unwrap().recv().unwrap().ack().unwrap();
     member.on_dead_letter(|_: &DeadLetter<'_>| Ok::<(), String>(()));
     assert_eq!(drain(&mut member), [(3, 1, "good".to_owned())]);
     let seen = seen.lock().unwrap();
@@ -356,7 +356,7 @@ fn queues_of_letters_wake_as_the_queue_does() {
         queue.consumer(work()).unwrap().recv().unwrap().reject().unwrap();
         assert_eq!(DeadLetters::of(&name, &options()).unwrap().requeue(u64::MAX).unwrap(), 1);
         for other in &others[..2] {
-            assert_eq!(Queue::<[u8]>::open(other).unwrap().wake_mode(), mode, "{}", &**other);
+            assert_eq!(Queue::open(other).unwrap().wake_mode(), mode, "{}", &**other);
         }
     }
 }
@@ -376,7 +376,7 @@ fn letters_can_be_thrown_away_and_what_is_none_is_named() {
     let dead = DeadLetters::of(&name, &options()).unwrap();
     assert_eq!(dead.purge(2).unwrap(), 2);
     assert_eq!(letters(&name), [(2, 1, Reason::Rejected)]);
-    let tombs: Queue = Queue::open(dead_name).unwrap();
+    let tombs = Queue::open(dead_name).unwrap();
     tombs.producer().unwrap().send("no letter").unwrap();
     let fault = dead.requeue(u64::MAX).unwrap_err();
     assert!(matches!(fault.source, RequeueError::NotALetter { sequence: 3, .. }), "{fault}");
@@ -401,7 +401,7 @@ fn a_group_may_name_its_own_queue_for_dead_letters() {
     queue.producer().unwrap().send("bad").unwrap();
     let mut member = queue.consumer(work()).unwrap();
     drop(member.recv().unwrap());
-    assert!(member.try_recv().unwrap().is_none());
+    assert!(there(member.try_recv()).is_none());
     let dead = DeadLetters::open(&target, &options()).unwrap();
     assert_eq!(dead.purge(9).unwrap(), 1);
     let group = &queue.snapshot().unwrap().groups[0];
@@ -427,12 +427,12 @@ fn a_typed_consumer_is_not_shown_what_is_not_of_its_type() {
     let mut member = queue.consumer(work()).unwrap();
     member.recv().unwrap().reject().unwrap();
     requeue(&name);
-    let retries: Queue = Queue::open(&others[1]).unwrap();
+    let retries = Queue::open(&others[1]).unwrap();
     retries.producer().unwrap().send("no").unwrap();
-    let message = member.try_recv().unwrap().unwrap();
+    let message = member.try_recv().unwrap();
     assert_eq!((&*message, message.sequence()), (&pair, 0));
-    message.ack();
-    assert!(member.try_recv().unwrap().is_none());
+    message.ack().unwrap();
+    assert!(there(member.try_recv()).is_none());
     assert_eq!(letters(&name).len(), 1, "what was none of its type");
 }
 
@@ -466,7 +466,7 @@ fn letters_go_into_no_queue_that_is_there_for_something_else() {
     let queue = Queue::builder(&name).capacity(8).group(work().max_attempts(0)).create().unwrap();
     queue.producer().unwrap().send("bad").unwrap();
     let mut member = queue.consumer(work()).unwrap();
-    let mut reject = || member.try_recv().unwrap().unwrap().reject();
+    let mut reject = || member.try_recv().unwrap().reject();
     let not_for_letters = |refused: Result<(), RejectError>| {
         let fault = refused.unwrap_err();
         assert!(fault.to_string().contains(&format!("{:?} carries", &*dead)), "{fault}");
@@ -474,7 +474,7 @@ fn letters_go_into_no_queue_that_is_there_for_something_else() {
         assert!(matches!(fault.source, BuryError::NotForLetters { .. }), "{fault}");
         let look = OpenOptions::new().snapshot(&dead).unwrap();
         assert!(look.groups.iter().all(|group| group.name != "dead"));
-        slipring::remove(&dead, false).unwrap();
+        slipring::remove(&dead).unwrap();
         look.tail
     };
     let other = || Queue::builder(&dead).payload_size(512);
@@ -492,7 +492,7 @@ fn letters_go_into_no_queue_that_is_there_for_something_else() {
     other().create().unwrap();
     reject().unwrap();
     assert_eq!(letters(&name).len(), 1);
-    slipring::remove(&dead, true).unwrap();
+    slipring::force_remove(&dead).unwrap();
     queue.producer().unwrap().send("bad").unwrap();
     other().schema_name("graves").group("dead").group("readers").create().unwrap();
     reject().unwrap();

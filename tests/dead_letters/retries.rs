@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use slipring::{DeadLetters, Group, Queue, Reason, Start};
 
-use super::common::TempName;
+use super::common::{TempName, there};
 use super::{beside, drain, letters, options, work};
 
 #[test]
@@ -21,7 +21,7 @@ fn a_retry_that_nobody_could_try_is_no_attempt() {
         assert_eq!((message.requeued(), message.sequence(), message.attempts()), (true, 0, 1));
         message.uncount();
     }
-    member.recv().unwrap().ack();
+    member.recv().unwrap().ack().unwrap();
     assert_eq!(letters(&name), []);
 }
 
@@ -43,19 +43,19 @@ fn requeued_letters_reach_the_group_that_failed_and_nobody_else() {
     assert_eq!(letters(&name), []);
     producer.send("new").unwrap();
     let mut seen = Vec::new();
-    while let Some(message) = member.try_recv().unwrap() {
+    while let Some(message) = there(member.try_recv()) {
         let payload = String::from_utf8(message.to_vec()).unwrap();
         seen.push((message.sequence(), message.kind(), message.attempts(), payload));
         assert_eq!(message.requeued(), message.sequence() == 0);
-        message.ack();
+        message.ack().unwrap();
     }
     seen.sort();
     let text = str::to_owned;
     assert_eq!(seen, [(0, 4, 1, text("bad")), (2, 0, 1, text("new"))]);
     assert_eq!(drain(&mut audit), [(2, 1, text("new"))]);
-    let retries: Queue = Queue::open(&others[1]).unwrap();
+    let retries = Queue::open(&others[1]).unwrap();
     assert_eq!(retries.snapshot().unwrap().groups[0].depth, 0);
-    assert!(Queue::<[u8]>::open(&others[2]).is_err(), "audit has nothing to read again");
+    assert!(Queue::open(&others[2]).is_err(), "audit has nothing to read again");
 }
 
 #[test]
@@ -65,10 +65,10 @@ fn a_requeued_message_that_fails_again_is_the_same_letter_again() {
     let queue = Queue::builder(&name).capacity(8).group(work().max_attempts(2)).create().unwrap();
     queue.producer().unwrap().send_batch(["ok", "bad"]).unwrap();
     let mut member = queue.consumer(work()).unwrap();
-    member.recv().unwrap().ack();
+    member.recv().unwrap().ack().unwrap();
     for round in 0..3 {
         let mut attempts = Vec::new();
-        while let Some(message) = member.try_recv().unwrap() {
+        while let Some(message) = there(member.try_recv()) {
             assert_eq!((message.sequence(), &*message), (1, &b"bad"[..]));
             attempts.push(message.attempts());
         }
@@ -77,7 +77,7 @@ fn a_requeued_message_that_fails_again_is_the_same_letter_again() {
         assert_eq!(DeadLetters::of(&name, &options()).unwrap().requeue(1).unwrap(), 1);
     }
     // In a batch, acks go by the sequence that it shows.
-    let mut batch = member.try_batch(8).unwrap().unwrap();
+    let mut batch = member.try_recv_batch(8).unwrap();
     assert!(batch.requeued() && batch.ack_one(0).is_err());
     batch.ack_through(1).unwrap();
     assert!(batch.is_empty());
@@ -98,7 +98,7 @@ fn what_a_dead_member_held_of_a_queue_of_retries_goes_to_another() {
     drop(first);
     let message = second.recv().unwrap();
     assert_eq!((message.sequence(), message.attempts(), message.requeued()), (0, 2, true));
-    message.ack();
+    message.ack().unwrap();
 }
 
 /// Requeues all letters of `queue`.
@@ -122,19 +122,19 @@ fn what_comes_again_takes_turns_with_what_is_new() {
     while good < 8 {
         // Jobs so long that the member looks around at each receive.
         std::thread::sleep(Duration::from_millis(3));
-        let message = member.try_recv().unwrap().unwrap();
+        let message = member.try_recv().unwrap();
         received += 1;
         if &*message == b"good" {
             good += 1;
-            message.ack();
+            message.ack().unwrap();
         }
     }
     assert!(received <= 17, "{received} messages received until 8 good ones were");
     assert!(member.is_holding());
-    let message = member.try_recv().unwrap().unwrap();
+    let message = member.try_recv().unwrap();
     assert!(message.requeued() && message.redelivered());
-    message.ack();
-    assert!(!member.is_holding() && member.try_recv().unwrap().is_none());
+    message.ack().unwrap();
+    assert!(!member.is_holding() && there(member.try_recv()).is_none());
 }
 
 #[test]
@@ -147,15 +147,15 @@ fn requeued_letters_outlive_their_group_and_its_mode() {
     for round in 0..2 {
         producer.send_batch(["a", "b"]).unwrap();
         consumer.recv().unwrap().reject().unwrap();
-        consumer.recv().unwrap().ack();
+        consumer.recv().unwrap().ack().unwrap();
         assert_eq!(requeue(&name), 1);
         drop(consumer);
-        queue.remove_group("work", false).unwrap();
+        queue.remove_group("work").unwrap();
         // Made anew, in the other mode: the letter is for it all the same.
         let mut member = queue.consumer(work().start(Start::Newest)).unwrap();
         assert_eq!(drain(&mut member), [(2 * round, 1, "a".to_owned())]);
         drop(member);
-        queue.remove_group("work", false).unwrap();
+        queue.remove_group("work").unwrap();
         consumer = queue.consumer(Group::named("work").start(Start::Newest)).unwrap();
     }
 }
@@ -169,8 +169,8 @@ fn letters_are_kept_though_their_group_was_removed() {
     let mut member = queue.consumer(work()).unwrap();
     producer.send("0").unwrap();
     member.recv().unwrap().reject().unwrap();
-    let dead: Queue = Queue::open(&others[0]).unwrap();
-    dead.remove_group("dead", true).unwrap();
+    let dead = Queue::open(&others[0]).unwrap();
+    dead.force_remove_group("dead").unwrap();
     // What was there before can still be looked at.
     assert_eq!(letters(&name), [(0, 1, Reason::Rejected)]);
     for i in 1..=4 {
@@ -192,10 +192,10 @@ fn what_is_sent_by_hand_to_be_retried_has_the_same_limit() {
     member.recv().unwrap().reject().unwrap();
     requeue(&name);
     drain(&mut member);
-    let retries: Queue = Queue::open(&others[1]).unwrap();
+    let retries = Queue::open(&others[1]).unwrap();
     retries.producer().unwrap().send("by hand").unwrap();
     let mut attempts = Vec::new();
-    while let Some(message) = member.try_recv().unwrap() {
+    while let Some(message) = there(member.try_recv()) {
         assert_eq!(&*message, b"by hand");
         attempts.push(message.attempts());
     }

@@ -264,7 +264,7 @@ impl Worker {
         Worker::join(run, &Rc::new(Process::new(segment)), group).unwrap()
     }
 
-    /// From now on it claims as `Consumer::try_batch` does: on the shortest way first.
+    /// From now on it claims as `Consumer::try_recv_batch` does: on the shortest way first.
     pub(super) fn at_once(mut self) -> Worker {
         self.at_once = true;
         self

@@ -1,10 +1,10 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use slipring::{ControlError, JoinError, OpenOptions, Queue, Start};
+use slipring::{ControlError, DeadLetters, Group, JoinError, OpenOptions, Queue, Start};
 
 use crate::common::child::{Child, hear, tell};
-use crate::common::{TempName, words};
+use crate::common::{TempName, there, words};
 use crate::stream::LONG;
 
 /// Byte of the control lease.
@@ -21,7 +21,7 @@ pub(crate) fn hold(name: &str, byte: u64) {
 
 /// Role: reads for `group`, and tells what it is refused.
 pub(crate) fn member(name: &str, group: &str) {
-    let queue: Queue = Queue::open(name).unwrap();
+    let queue = Queue::open(name).unwrap();
     let mut consumer = queue.consumer(group).unwrap();
     let refused = matches!(queue.producer(), Err(JoinError::ProducerTaken { .. }));
     tell(format_args!("joined {refused}"));
@@ -35,14 +35,14 @@ fn whoever_dies_with_the_control_lease_blocks_nobody() {
     let name = TempName::new("kill-control");
     Queue::builder(&name).capacity(4).create().unwrap();
     let at_once = OpenOptions::new().control_timeout(Duration::ZERO);
-    let queue = at_once.open::<[u8]>(&name).unwrap();
+    let queue = at_once.open(&name).unwrap();
     let mut holder = Child::start(&format!("hold {} {CONTROL}", &*name));
     holder.expect("held");
     assert!(matches!(queue.producer(), Err(JoinError::Control(ControlError::Timeout { .. }))));
     holder.kill();
     queue.producer().unwrap();
     queue.consumer("g").unwrap();
-    queue.remove_group("g", false).unwrap();
+    queue.remove_group("g").unwrap();
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn a_stopped_holder_of_the_control_lease_is_named_and_holds_up_no_message() {
     let name = TempName::new("stop-control");
     Queue::builder(&name).capacity(4).create().unwrap();
     let timeout = Duration::from_millis(40);
-    let queue = OpenOptions::new().control_timeout(timeout).open::<[u8]>(&name).unwrap();
+    let queue = OpenOptions::new().control_timeout(timeout).open(&name).unwrap();
     let mut producer = queue.producer().unwrap();
     let mut consumer = queue.consumer("g").unwrap();
     let mut observer = queue.observer(Start::Oldest).unwrap();
@@ -68,7 +68,7 @@ fn a_stopped_holder_of_the_control_lease_is_named_and_holds_up_no_message() {
     let since = Instant::now();
     times_out(queue.add_group("h"));
     assert!(since.elapsed() >= timeout);
-    times_out(queue.remove_group("g", false));
+    times_out(queue.remove_group("g"));
     times_out(queue.producer().map(drop));
     times_out(queue.consumer("h").map(drop));
     // Those who have their roles go on, a full queue and a dropped handle included.
@@ -77,16 +77,58 @@ fn a_stopped_holder_of_the_control_lease_is_named_and_holds_up_no_message() {
             assert_eq!(producer.send("x").unwrap(), round * 4 + i);
         }
         assert!(producer.try_send("x").is_err());
-        assert_eq!(consumer.batch(9).unwrap().len(), 4);
-        while consumer.try_recv().unwrap().map(|received| received.ack()).is_some() {}
+        assert_eq!(consumer.recv_batch(9).unwrap().len(), 4);
+        while there(consumer.try_recv()).map(|received| received.ack().unwrap()).is_some() {}
         assert_eq!(observer.recv().unwrap().sequence(), round * 4);
-        while observer.try_recv().unwrap().is_some() {}
+        while there(observer.try_recv()).is_some() {}
     }
     assert_eq!(queue.snapshot().unwrap().tail, 40);
     drop(consumer);
     holder.kill();
     // It could not say that it left, and is found gone all the same.
     assert_eq!(queue.consumer("g").unwrap().position(), 40);
+}
+
+/// Also of one that was sent again, and lies in a queue of its own.
+#[test]
+fn leaving_and_releasing_wait_as_long_as_the_control_timeout() {
+    let name = TempName::new("leave-control");
+    let retry = TempName::exactly(format!("{}.work.retry", &*name));
+    let _dead = TempName::exactly(format!("{}.dead", &*name));
+    let work = || Group::named("work").shared();
+    Queue::builder(&name).capacity(4).group(work()).create().unwrap();
+    let options = OpenOptions::new().control_timeout(Duration::from_millis(40));
+    let queue = options.open(&name).unwrap();
+    let mut producer = queue.producer().unwrap();
+    let mut member = queue.consumer(work()).unwrap();
+    producer.send("job").unwrap();
+    member.recv().unwrap().reject().unwrap();
+    DeadLetters::of(&name, &options).unwrap().requeue(1).unwrap();
+    let times_out = |of: &TempName, released: Result<(), JoinError>| {
+        let fault = released.unwrap_err();
+        let JoinError::Control(ControlError::Timeout { queue, waited_ms, .. }) = fault else {
+            panic!("{fault}")
+        };
+        assert_eq!((&*queue, waited_ms), (&**of, 40));
+    };
+    let held = |name: &TempName| {
+        let mut holder = Child::start(&format!("hold {} {CONTROL}", &**name));
+        holder.expect("held");
+        holder
+    };
+    let again = member.recv_batch(1).unwrap();
+    assert!(again.requeued());
+    let holder = held(&retry);
+    times_out(&retry, again.release());
+    drop(holder);
+    member.recv().unwrap().ack().unwrap();
+    producer.send("job").unwrap();
+    let holder = held(&name);
+    times_out(&name, member.recv_batch(1).unwrap().release());
+    times_out(&name, member.leave());
+    drop(holder);
+    // What it held is there for the next.
+    assert!(queue.consumer(work()).unwrap().recv().unwrap().redelivered());
 }
 
 #[test]
@@ -128,7 +170,7 @@ fn a_process_in_another_pid_namespace_takes_part_and_is_kept_apart() {
     member.expect("joined true");
     // Its pid is that of its own namespace, so it says nothing here; the lease does.
     assert!(matches!(queue.consumer("g"), Err(JoinError::ConsumerTaken { .. })));
-    assert!(matches!(queue.remove_group("g", false), Err(JoinError::GroupBusy { .. })));
+    assert!(matches!(queue.remove_group("g"), Err(JoinError::GroupBusy { .. })));
     producer.send("across").unwrap();
     member.expect("across");
     member.kill();
@@ -142,5 +184,5 @@ fn a_process_in_another_pid_namespace_takes_part_and_is_kept_apart() {
     };
     let received = consumer.recv().unwrap();
     assert!(received.redelivered());
-    received.ack();
+    received.ack().unwrap();
 }

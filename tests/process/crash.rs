@@ -3,7 +3,7 @@ use std::thread;
 use slipring::{Queue, RecvError, Start};
 
 use crate::common::child::{Child, hear, tell};
-use crate::common::{Rng, TempName, message, words};
+use crate::common::{Rng, TempName, message, there, words};
 use crate::stream::LONG;
 
 const MAX: usize = 40;
@@ -11,7 +11,7 @@ const LAST: u32 = 99;
 
 /// Role: sends until it is killed, in every way there is, and tells each sequence that is out.
 pub(crate) fn send_told(name: &str, seed: u64) {
-    let queue: Queue = Queue::open(name).unwrap();
+    let queue = Queue::open(name).unwrap();
     let mut producer = queue.producer().unwrap();
     tell(format_args!("from {}", producer.sequence()));
     for way in seed.. {
@@ -48,11 +48,11 @@ fn a_killed_producer_loses_nothing_and_no_reader_notices() {
             assert_eq!(received.sequence(), number);
             assert!(!received.redelivered());
             if received.kind() == LAST {
-                received.ack();
+                received.ack().unwrap();
                 return number;
             }
             assert_eq!(*received, *message(number, MAX));
-            received.ack();
+            received.ack().unwrap();
         }
         unreachable!()
     });
@@ -121,22 +121,22 @@ fn a_producer_that_died_between_stamp_and_tail_loses_nothing() {
             next += 1;
         }
         while consumer.position() < next {
-            let received = consumer.try_recv().unwrap().unwrap();
+            let received = consumer.try_recv().unwrap();
             assert_eq!(*received, *message(received.sequence(), MAX));
-            received.ack();
+            received.ack().unwrap();
         }
-        assert!(consumer.try_recv().unwrap().is_none());
+        assert!(there(consumer.try_recv()).is_none());
     }
 }
 
 /// Role: receives in batches, tells each message before it acks it, until the number `last`.
 pub(crate) fn receive_told(name: &str, last: u64) {
-    let queue: Queue = Queue::open(name).unwrap();
+    let queue = Queue::open(name).unwrap();
     let mut consumer = queue.consumer("g").unwrap();
     tell(format_args!("from {}", consumer.position()));
     let mut since_asked = 0;
     loop {
-        let mut batch = consumer.batch_timeout(BATCH, LONG).unwrap();
+        let mut batch = consumer.recv_batch_timeout(BATCH, LONG).unwrap();
         while let Some(received) = batch.first() {
             let seq = received.sequence();
             assert_eq!(*received, *message(seq, MAX));
@@ -147,7 +147,7 @@ pub(crate) fn receive_told(name: &str, last: u64) {
                 since_asked = 0;
             }
             if batch.len() == 1 || !seq.is_multiple_of(5) {
-                batch.ack_first();
+                batch.ack_first().unwrap();
             } else {
                 batch.ack_through(seq + 1).unwrap();
             }
@@ -219,15 +219,15 @@ fn a_killed_consumer_leaves_everything_unacked_to_the_next_one() {
     let mut producer = sender.join().unwrap();
     let mut consumer = queue.consumer("g").unwrap();
     // The last one may have been killed between its last word and its ack.
-    while let Some(received) = consumer.try_recv().unwrap() {
+    while let Some(received) = there(consumer.try_recv()) {
         assert!(received.redelivered());
-        received.ack();
+        received.ack().unwrap();
     }
     assert_eq!(consumer.position(), LAST + 1);
     producer.send("end").unwrap();
     let end = consumer.recv().unwrap();
     assert!(!end.redelivered());
-    end.ack();
+    end.ack().unwrap();
     assert!(matches!(
         consumer.recv_timeout(std::time::Duration::ZERO),
         Err(RecvError::Timeout { .. })

@@ -53,7 +53,7 @@ pub(crate) fn create_again_and_again(name: &str) {
         let queue = Queue::builder(name).capacity(4096).payload_size(4000).prefault(true);
         drop(queue.open_or_create().unwrap());
         tell("created");
-        slipring::remove(name, true).unwrap();
+        slipring::force_remove(name).unwrap();
     }
 }
 
@@ -115,6 +115,6 @@ fn one_of_many_creators_of_one_name_wins() {
             made.sum()
         });
         assert_eq!(made, 1);
-        Queue::<[u8]>::open(&name).unwrap();
+        Queue::open(&name).unwrap();
     }
 }

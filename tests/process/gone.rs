@@ -13,7 +13,7 @@ const SHORT: Duration = Duration::from_millis(30);
 
 /// Role: sends a message, and then one for each line it hears.
 pub(crate) fn produce(name: &str) {
-    let queue: Queue = Queue::open(name).unwrap();
+    let queue = Queue::open(name).unwrap();
     let mut producer = queue.producer().unwrap();
     loop {
         producer.send("x").unwrap();
@@ -31,7 +31,7 @@ fn a_killed_producer_is_noticed_and_a_stopped_one_is_not_gone() {
     let queue = Queue::builder(&name).capacity(4).group("g").group(&shared).create().unwrap();
     let consumers = [Group::named("g"), shared].map(|group| {
         let mut consumer = queue.consumer(group).unwrap();
-        consumer.notice_producer_gone(true);
+        consumer.set_notice_producer_gone(true);
         consumer
     });
     let mut producer = Child::start(&format!("produce {}", &*name));
@@ -41,7 +41,7 @@ fn a_killed_producer_is_noticed_and_a_stopped_one_is_not_gone() {
         let waits = consumers.map(|mut consumer| {
             let started = started.clone();
             scope.spawn(move || {
-                consumer.recv().unwrap().ack();
+                consumer.recv().unwrap().ack().unwrap();
                 started.send(()).unwrap();
                 let fault = consumer.recv().err();
                 (consumer, fault, Instant::now())
@@ -68,7 +68,7 @@ fn a_killed_producer_is_noticed_and_a_stopped_one_is_not_gone() {
     let mut next = Child::start(&format!("produce {}", &*name));
     next.expect("sent");
     for consumer in &mut consumers {
-        consumer.recv_timeout(LONG).unwrap().ack();
+        consumer.recv_timeout(LONG).unwrap().ack().unwrap();
         assert!(matches!(consumer.recv_timeout(SHORT), Err(RecvError::Timeout { .. })));
     }
     next.say("more");
@@ -76,7 +76,7 @@ fn a_killed_producer_is_noticed_and_a_stopped_one_is_not_gone() {
     next.kill();
     // What it sent comes before the word that it is gone.
     for consumer in &mut consumers {
-        consumer.recv_timeout(LONG).unwrap().ack();
+        consumer.recv_timeout(LONG).unwrap().ack().unwrap();
         assert!(matches!(consumer.recv_timeout(LONG), Err(RecvError::ProducerGone { .. })));
     }
 }

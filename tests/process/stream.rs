@@ -11,7 +11,7 @@ pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 /// Role: sends messages up to `count`, one by one and in batches.
 pub(crate) fn send(name: &str, count: u64) {
-    let queue: Queue = Queue::open(name).unwrap();
+    let queue = Queue::open(name).unwrap();
     let mut producer = queue.producer().unwrap();
     let mut rng = Rng::new();
     tell("ready");
@@ -33,13 +33,13 @@ pub(crate) fn send(name: &str, count: u64) {
 
 /// Role: receives `count` messages for `group` and checks every one.
 pub(crate) fn receive(name: &str, group: &str, count: u64) {
-    let queue: Queue = Queue::open(name).unwrap();
+    let queue = Queue::open(name).unwrap();
     let mut consumer = queue.consumer(group).unwrap();
     let mut rng = Rng::new();
     tell("ready");
     let mut next = 0;
     while next < count {
-        let mut batch = consumer.batch_timeout(1 + rng.below(80) as usize, LONG).unwrap();
+        let mut batch = consumer.recv_batch_timeout(1 + rng.below(80) as usize, LONG).unwrap();
         while let Some(received) = batch.first() {
             assert_eq!(received.sequence(), next);
             assert_eq!(*received, *message(next, MAX));
@@ -49,7 +49,7 @@ pub(crate) fn receive(name: &str, group: &str, count: u64) {
                 let seq = received.sequence();
                 batch.ack_through(seq).unwrap();
             } else {
-                batch.ack_first();
+                batch.ack_first().unwrap();
             }
         }
     }

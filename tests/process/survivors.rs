@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use slipring::{Consumer, Group, Queue, WakeMode};
 
-use crate::common::TempName;
 use crate::common::child::{Child, hear, tell};
+use crate::common::{TempName, there};
 use crate::stream::LONG;
 
 fn shared() -> Group {
@@ -16,7 +16,7 @@ fn shared() -> Group {
 
 /// Role: takes one message and keeps it.
 pub(crate) fn keep(name: &str) {
-    let queue: Queue = Queue::open(name).unwrap();
+    let queue = Queue::open(name).unwrap();
     let mut member = queue.consumer(shared()).unwrap();
     tell("joined");
     let message = member.recv_timeout(LONG).unwrap();
@@ -27,7 +27,7 @@ pub(crate) fn keep(name: &str) {
 fn receive(member: &mut Consumer) -> (u64, u8) {
     let message = member.recv_timeout(LONG).unwrap();
     let got = (message.sequence(), message.attempts());
-    message.ack();
+    message.ack().unwrap();
     got
 }
 
@@ -66,7 +66,7 @@ fn sleeps_beside_a_death(mode: WakeMode, rounds: u64) {
             (sleeper, at - killed)
         });
         waits.push(slept);
-        assert!(member.try_recv().unwrap().is_none());
+        assert!(there(member.try_recv()).is_none());
         sleeper = member;
     }
     waits.sort();
@@ -100,11 +100,11 @@ fn members_in_two_pid_namespaces_compete_and_recover_each_others_messages() {
     kept.sort();
     assert_eq!(kept, ["0 1", "1 1"]);
     let mut member = queue.consumer(shared()).unwrap();
-    assert!(member.try_recv().unwrap().is_none(), "both live");
+    assert!(there(member.try_recv()).is_none(), "both live");
     first.kill();
     let (seq, attempts) = receive(&mut member);
     assert_eq!(attempts, 2);
-    assert!(member.try_recv().unwrap().is_none(), "the other still lives");
+    assert!(there(member.try_recv()).is_none(), "the other still lives");
     second.kill();
     assert_eq!(receive(&mut member), (1 - seq, 2));
     let group = &queue.snapshot().unwrap().groups[0];

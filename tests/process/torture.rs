@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use slipring::{Group, JoinError, Queue, RecvError, Start};
 
 use crate::common::child::{Child, tell};
-use crate::common::{Rng, TempName, message};
+use crate::common::{Rng, TempName, message, there};
 use crate::stream::LONG;
 
 const MAX: usize = 24;
@@ -34,7 +34,7 @@ fn patiently<T>(mut join: impl FnMut() -> Result<T, JoinError>) -> T {
 
 /// Role: sends until it is killed, one by one and in batches.
 pub(crate) fn send_for_ever(name: &str) {
-    let queue: Queue = Queue::open(name).unwrap();
+    let queue = Queue::open(name).unwrap();
     let mut producer = patiently(|| queue.producer());
     for way in 0u64.. {
         let next = producer.sequence();
@@ -47,10 +47,10 @@ pub(crate) fn send_for_ever(name: &str) {
 /// Role: takes up to `max` messages at a time until the queue is removed; tells each before its ack, with
 /// its attempts.
 pub(crate) fn compete(name: &str, max: usize) {
-    let queue: Queue = Queue::open(name).unwrap();
+    let queue = Queue::open(name).unwrap();
     let mut member = queue.consumer(shared()).unwrap();
     loop {
-        let batch = match member.batch(max) {
+        let batch = match member.recv_batch(max) {
             Ok(batch) => batch,
             Err(RecvError::Removed { .. }) => return,
             Err(fault) => panic!("{fault}"),
@@ -59,27 +59,27 @@ pub(crate) fn compete(name: &str, max: usize) {
             assert_eq!(*delivered, *message(delivered.sequence(), MAX));
             tell(format_args!("{} {}", delivered.sequence(), delivered.attempts()));
         }
-        batch.ack();
+        batch.ack().unwrap();
     }
 }
 
 /// Role: joins the group and leaves it, for ever; what it takes meanwhile it gives back.
 pub(crate) fn come_and_go(name: &str) {
-    let queue: Queue = Queue::open(name).unwrap();
+    let queue = Queue::open(name).unwrap();
     loop {
         let mut member = queue.consumer(shared()).unwrap();
-        let _dropped = member.try_batch(2).unwrap();
+        let _dropped = there(member.try_recv_batch(2));
     }
 }
 
 /// Role: makes and removes groups of its own, for ever.
 pub(crate) fn make_and_remove(name: &str) {
-    let queue: Queue = Queue::open(name).unwrap();
+    let queue = Queue::open(name).unwrap();
     for n in 0u64.. {
         let group = Group::named(format!("side-{}", n % 3)).start(Start::Newest);
         // A predecessor may have died between making and removing.
         let _ = queue.add_group(&group);
-        queue.remove_group(&format!("side-{}", n % 3), true).unwrap();
+        queue.force_remove_group(&format!("side-{}", n % 3)).unwrap();
     }
 }
 
@@ -159,7 +159,7 @@ fn killed_members_messages_go_to_others_and_to_nobody_twice() {
         assert!(since.elapsed() < LONG, "not all acked: {group:?}");
         thread::sleep(Duration::from_millis(5));
     };
-    slipring::remove(&name, true).unwrap();
+    slipring::force_remove(&name).unwrap();
     for (_, member) in members {
         member.finish();
     }

@@ -29,7 +29,7 @@ pub(crate) fn without_membarrier(name: &str) {
     if !filter(Filter::Without(libc::SYS_membarrier)) {
         return tell("no filter");
     }
-    let fault = Queue::<[u8]>::open(name).map(drop).unwrap_err();
+    let fault = Queue::open(name).map(drop).unwrap_err();
     assert!(matches!(fault, OpenError::System(_)), "{fault:?}");
     tell(fault);
     // Who only looks wakes nobody.
@@ -37,7 +37,7 @@ pub(crate) fn without_membarrier(name: &str) {
     let other = TempName::new("fallback");
     let queue = Queue::builder(&other).create().unwrap();
     tell(queue.wake_mode());
-    assert_eq!(Queue::<[u8]>::open(&other).unwrap().wake_mode(), WakeMode::Fence);
+    assert_eq!(Queue::open(&other).unwrap().wake_mode(), WakeMode::Fence);
 }
 
 #[test]
@@ -66,18 +66,18 @@ fn shared() -> Group {
 
 /// Role: joins, and takes `count` messages.
 pub(crate) fn take(name: &str, count: u64) {
-    let queue: Queue = Queue::open(name).unwrap();
+    let queue = Queue::open(name).unwrap();
     let mut member = queue.consumer(shared()).unwrap();
     tell("joined");
     for _ in 0..count {
-        member.recv().unwrap().ack();
+        member.recv().unwrap().ack().unwrap();
     }
     tell("taken");
 }
 
 /// Role: sends `count` messages.
 pub(crate) fn give(name: &str, count: u64) {
-    let queue: Queue = Queue::open(name).unwrap();
+    let queue = Queue::open(name).unwrap();
     let mut producer = queue.producer().unwrap();
     tell("attached");
     for _ in 0..count {
@@ -88,11 +88,11 @@ pub(crate) fn give(name: &str, count: u64) {
 
 /// Role: joins an exclusive group, and takes `count` messages, each in its time.
 pub(crate) fn take_slowly(name: &str, count: u64) {
-    let queue: Queue = Queue::open(name).unwrap();
+    let queue = Queue::open(name).unwrap();
     let mut consumer = queue.consumer("slow").unwrap();
     tell("joined");
     for _ in 0..count {
-        consumer.recv().unwrap().ack();
+        consumer.recv().unwrap().ack().unwrap();
         std::thread::sleep(Duration::from_micros(500));
     }
     tell("taken");
@@ -101,7 +101,7 @@ pub(crate) fn take_slowly(name: &str, count: u64) {
 /// Role: sends one message, and then `count` more without a system call: the first one kills it. Fewer than lie
 /// between two looks at the queue's name, 256.
 pub(crate) fn give_silently(name: &str, count: u64) {
-    let queue: Queue = Queue::open(name).unwrap();
+    let queue = Queue::open(name).unwrap();
     let mut producer = queue.producer().unwrap();
     producer.send("x").unwrap();
     if !filter(Filter::Only(libc::SYS_write)) {

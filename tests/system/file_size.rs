@@ -39,7 +39,7 @@ fn a_letter_that_needs_such_a_queue_leaves_its_message_where_it_is() {
     let group = || Group::named("g").shared();
     let status = fork(|| {
         limit_files();
-        let queue: Queue = Queue::open(&name).unwrap();
+        let queue = Queue::open(&name).unwrap();
         let mut member = queue.consumer(group()).unwrap();
         let refused = member.recv().unwrap().reject();
         let Err(RejectError::DeadLetter(fault)) = refused else { return 1 };

@@ -48,11 +48,11 @@ fn who_is_unknown_is_not_taken_for_this_user() {
         // Both this process and the queue's owner are shown as the overflow uid.
         let me = nix::unistd::geteuid().as_raw();
         first_failure(&[
-            is_unknown(Queue::<[u8]>::open(&name)),
+            is_unknown(Queue::open(&name)),
             // Allowing that uid would allow everybody.
-            is_unknown(OpenOptions::new().allow_owner(me).open::<[u8]>(&name)),
+            is_unknown(OpenOptions::new().allow_owner(me).open(&name)),
             is_unknown(OpenOptions::new().snapshot(&name)),
-            is_unknown(OpenOptions::new().observe::<[u8]>(&name, Start::Oldest)),
+            is_unknown(OpenOptions::new().observe(&name, Start::Oldest)),
         ])
     });
     assert!(outcome.is_none_or(|status| status == 0), "{outcome:?}");
@@ -63,7 +63,7 @@ fn one_s_own_queues_are_one_s_own_in_a_namespace_that_knows_nobody() {
     let name = make("own-unmapped");
     let me = nix::unistd::geteuid().as_raw();
     let outcome = in_user_namespace(me, || {
-        let Ok(queue) = Queue::<[u8]>::open(&name) else { return 1 };
+        let Ok(queue) = Queue::open(&name) else { return 1 };
         let received = queue.consumer("g").map(|mut consumer| match consumer.recv() {
             Ok(message) => &*message == b"one",
             Err(_) => false,

@@ -12,7 +12,7 @@ use std::iter::repeat_n;
 use gungraun::{library_benchmark, library_benchmark_group, main};
 use instructions::MESSAGES;
 use slipring::zerocopy::IntoBytes;
-use slipring::{Consumer, Content, Group, Observer, Producer, Queue, SendError, Start};
+use slipring::{Consumer, Content, Group, Observer, Producer, Queue, RecvError, SendError, Start};
 
 slipring::message! {
     struct Msg {
@@ -29,7 +29,7 @@ struct Temp(String);
 
 impl Drop for Temp {
     fn drop(&mut self) {
-        let _ = slipring::remove(&self.0, true);
+        let _ = slipring::force_remove(&self.0);
     }
 }
 
@@ -48,14 +48,14 @@ impl<M: Content + ?Sized> Ends<M> {
         let temp = Temp(format!("instructions-{}", std::process::id()));
         let builder = Queue::builder(&temp.0).capacity(CAPACITY as u64).message::<Msg>();
         builder.group(group.clone()).create().unwrap();
-        let queue: Queue<M> = Queue::open(&temp.0).unwrap();
+        let queue = Queue::open_typed::<M>(&temp.0).unwrap();
         let (producer, consumer) = (queue.producer().unwrap(), queue.consumer(group).unwrap());
         let observer = queue.observer(Start::Newest).unwrap();
         let ends = Ends { producer, consumer, observer, message, _temp: temp };
         let mut ends = ends.filled(CAPACITY);
         for _ in 0..CAPACITY {
-            ends.consumer.try_recv().unwrap().unwrap().ack();
-            ends.observer.try_recv().unwrap().unwrap();
+            ends.consumer.try_recv().unwrap().ack().unwrap();
+            ends.observer.try_recv().unwrap();
         }
         ends
     }
@@ -65,7 +65,7 @@ impl<M: Content + ?Sized> Ends<M> {
         const BEFORE: usize = 512;
         let mut ends = self.filled(BEFORE + MESSAGES);
         for _ in 0..BEFORE {
-            ends.consumer.try_recv().unwrap().unwrap().ack();
+            ends.consumer.try_recv().unwrap().ack().unwrap();
         }
         ends
     }
@@ -161,9 +161,9 @@ fn send_full(mut ends: Ends<Msg>) -> Ends<Msg> {
 #[bench::bytes(setup = bytes_ready)]
 fn recv_ack<M: Content + ?Sized>(mut ends: Ends<M>) -> Ends<M> {
     for _ in 0..MESSAGES {
-        let message = ends.consumer.try_recv().unwrap().unwrap();
+        let message = ends.consumer.try_recv().unwrap();
         black_box(&*message);
-        message.ack();
+        message.ack().unwrap();
     }
     ends
 }
@@ -174,7 +174,7 @@ fn recv_ack<M: Content + ?Sized>(mut ends: Ends<M>) -> Ends<M> {
 #[bench::shared(setup = shared)]
 fn recv_empty(mut ends: Ends<Msg>) -> Ends<Msg> {
     for _ in 0..MESSAGES {
-        assert!(ends.consumer.try_recv().unwrap().is_none());
+        assert!(matches!(ends.consumer.try_recv(), Err(RecvError::Empty)));
     }
     ends
 }
@@ -185,11 +185,11 @@ fn recv_empty(mut ends: Ends<Msg>) -> Ends<Msg> {
 #[bench::bytes(setup = bytes_ready)]
 fn batch_ack<M: Content + ?Sized>(mut ends: Ends<M>) -> Ends<M> {
     for _ in 0..MESSAGES / BATCH {
-        let batch = ends.consumer.try_batch(BATCH).unwrap().unwrap();
+        let batch = ends.consumer.try_recv_batch(BATCH).unwrap();
         for message in &batch {
             black_box(&*message);
         }
-        batch.ack();
+        batch.ack().unwrap();
     }
     ends
 }
@@ -198,7 +198,7 @@ fn batch_ack<M: Content + ?Sized>(mut ends: Ends<M>) -> Ends<M> {
 #[bench::typed(setup = typed_ready)]
 fn observe(mut ends: Ends<Msg>) -> Ends<Msg> {
     for _ in 0..MESSAGES {
-        black_box(ends.observer.try_recv().unwrap().unwrap());
+        black_box(ends.observer.try_recv().unwrap());
     }
     ends
 }

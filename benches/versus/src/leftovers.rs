@@ -63,7 +63,7 @@ impl TempQueue {
 
 impl Drop for TempQueue {
     fn drop(&mut self) {
-        let _ = slipring::remove(&self.0, true);
+        let _ = slipring::force_remove(&self.0);
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use slipring::{
-    ControlError, CreateError, JoinError, Mode, OpenError, OpenOrCreateError, RecvError,
+    AckError, ControlError, CreateError, JoinError, Mode, OpenError, OpenOrCreateError, RecvError,
     RejectError, RemoveError, SendError, SystemError,
 };
 
@@ -134,7 +134,7 @@ macro_rules! from_other {
         }
     )+};
 }
-from_other!(ControlError, RecvError, RejectError, SendError, SystemError);
+from_other!(AckError, ControlError, RecvError, RejectError, SendError, SystemError);
 
 impl From<OpenOrCreateError> for Failure {
     fn from(fault: OpenOrCreateError) -> Failure {

@@ -16,8 +16,8 @@ impl Temporary {
             let pid = pid.and_then(|pid| pid.parse::<u32>().ok());
             if pid.is_some_and(|pid| pid == me || !Path::new(&format!("/proc/{pid}")).exists()) {
                 // One that is in use stays. What it holds, nobody will read.
-                if let Err(RemoveError::Unacked { .. }) = slipring::remove(&name, false) {
-                    let _ = slipring::remove(&name, true);
+                if let Err(RemoveError::Unacked { .. }) = slipring::remove(&name) {
+                    let _ = slipring::force_remove(&name);
                 }
             }
         }
@@ -31,6 +31,6 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        let _ = slipring::remove(&self.0, true);
+        let _ = slipring::force_remove(&self.0);
     }
 }

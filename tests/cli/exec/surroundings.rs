@@ -218,7 +218,7 @@ fn what_had_its_last_attempt_before_is_told_and_counted() {
     run(&["create", &name, "--shared", "w", "--max-attempts", "1"]).quietly();
     let lose_one = || {
         feed(&["send", &name], b"lost").quietly();
-        let queue: Queue = Queue::open(&name).unwrap();
+        let queue = Queue::open(&name).unwrap();
         drop(queue.consumer(Group::named("w").shared()).unwrap().recv().unwrap());
     };
     let recv = ["recv", &name, "--group", "w", "--shared", "--timeout", "0.3"];
@@ -290,7 +290,7 @@ fn a_message_that_kills_its_workers_takes_none_along() {
 #[test]
 fn a_suspect_that_waits_for_another_is_not_delivered_meanwhile() {
     let work = Work::with("exec-suspects", "a\nb\n", &["--max-attempts", "2"]);
-    let queue: Queue = Queue::open(&work.name).unwrap();
+    let queue = Queue::open(&work.name).unwrap();
     // As if two had died with one each.
     let join = || queue.consumer(Group::named("w").shared()).unwrap();
     let (mut one, mut two) = (join(), join());

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use slipring::{Consumer, Content, Group, OpenOptions, Producer, Queue, WaitStrategy, WakeMode};
+use slipring::{
+    Consumer, Content, Group, OpenOptions, Producer, Queue, RecvError, WaitStrategy, WakeMode,
+};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::leftovers::{self, TempQueue};
@@ -23,7 +25,7 @@ pub(crate) struct Waiting;
 /// The same, asleep whenever there is nothing.
 pub(crate) struct Asleep<const FENCE: bool>;
 
-/// `try_send_batch` and `try_batch` of 32.
+/// `try_send_batch` and `try_recv_batch` of 32.
 pub(crate) struct Batches<const SHARED: bool>;
 
 /// 32 messages written in place.
@@ -69,7 +71,7 @@ fn group(shared: bool) -> Group {
 }
 
 fn open<M: Content + ?Sized>(name: &str) -> Queue<M> {
-    OpenOptions::new().prefault(true).open(name).expect("the queue is there")
+    OpenOptions::new().prefault(true).open_typed(name).expect("the queue is there")
 }
 
 pub(crate) fn producer<M: Content + ?Sized>(name: &str) -> Producer<M> {
@@ -207,12 +209,13 @@ impl Take for One<Consumer<Msg>> {
     fn take(&mut self, from: u64, n: u64) {
         let mut expected = InOrder::expect(from, n);
         while expected.left() > 0 {
-            match self.end.try_recv().expect("the queue is whole") {
-                Some(msg) => {
+            match self.end.try_recv() {
+                Ok(msg) => {
                     expected.see(&msg);
-                    msg.ack();
+                    msg.ack().expect("it is in its batch");
                 }
-                None => self.spin.again(),
+                Err(RecvError::Empty) => self.spin.again(),
+                Err(fault) => panic!("{fault}"),
             }
         }
     }
@@ -235,12 +238,13 @@ impl Take for One<Consumer> {
     fn take(&mut self, from: u64, n: u64) {
         let mut expected = InOrder::expect(from, n);
         while expected.left() > 0 {
-            match self.end.try_recv().expect("the queue is whole") {
-                Some(msg) => {
+            match self.end.try_recv() {
+                Ok(msg) => {
                     expected.see(Msg::ref_from_bytes(&msg).expect("48 aligned bytes"));
-                    msg.ack();
+                    msg.ack().expect("it is in its batch");
                 }
-                None => self.spin.again(),
+                Err(RecvError::Empty) => self.spin.again(),
+                Err(fault) => panic!("{fault}"),
             }
         }
     }
@@ -262,7 +266,7 @@ impl Take for Blocking<Consumer<Msg>> {
         while expected.left() > 0 {
             let msg = self.0.end.recv().expect("the queue is whole");
             expected.see(&msg);
-            msg.ack();
+            msg.ack().expect("it is in its batch");
         }
     }
 }
@@ -292,14 +296,15 @@ impl Take for Batch<Consumer<Msg>> {
         let mut expected = InOrder::expect(from, n);
         while expected.left() > 0 {
             let size = BATCH.min(expected.left() as usize);
-            match consumer.try_batch(size).expect("the queue is whole") {
-                Some(batch) => {
+            match consumer.try_recv_batch(size) {
+                Ok(batch) => {
                     for msg in &batch {
                         expected.see(&msg);
                     }
-                    batch.ack();
+                    batch.ack().expect("it is in its batch");
                 }
-                None => spin.again(),
+                Err(RecvError::Empty) => spin.again(),
+                Err(fault) => panic!("{fault}"),
             }
         }
     }
@@ -308,11 +313,11 @@ impl Take for Batch<Consumer<Msg>> {
 impl Drain for Batch<Consumer<Msg>> {
     fn drain(&mut self) -> Tally {
         let mut tally = Tally::default();
-        while let Some(batch) = self.0.end.try_batch(BATCH).expect("the queue is whole") {
+        while let Ok(batch) = self.0.end.try_recv_batch(BATCH) {
             for msg in &batch {
                 tally.see(&msg);
             }
-            batch.ack();
+            batch.ack().expect("it is in its batch");
         }
         tally
     }

@@ -43,7 +43,7 @@ impl Large {
 /// To give the role back is not on the clock.
 fn attach(name: &str, role: Role) -> Duration {
     let start = Instant::now();
-    let queue: Queue<Msg> = Queue::open(name).expect("the queue is there");
+    let queue = Queue::open_typed::<Msg>(name).expect("the queue is there");
     match role {
         Role::Producer => {
             let producer: Producer<Msg> = queue.producer().expect("the role is free");

@@ -36,11 +36,11 @@ fn ring(
     let start = Instant::now();
     let mut expected = InOrder::expect(from, RING);
     while expected.left() > 0 {
-        let batch = consumer.try_batch(size).expect("the queue is whole").expect("it is filled");
+        let batch = consumer.try_recv_batch(size).expect("it is filled");
         for msg in &batch {
             expected.see(&msg);
         }
-        batch.ack();
+        batch.ack().expect("it is in its batch");
     }
     start.elapsed()
 }

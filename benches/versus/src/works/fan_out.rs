@@ -20,9 +20,8 @@ pub(crate) fn slice(groups: usize, steps: Steps) -> Result<f64, NotRun> {
         let builder = Queue::builder(queue.name()).capacity(CAPACITY as u64).message::<Msg>();
         let builder = names.iter().fold(builder.prefault(true), |it, name| it.group(name.as_str()));
         builder.create().expect("a queue");
-        let open = || -> Queue<Msg> {
-            OpenOptions::new().prefault(true).open(queue.name()).expect("the queue is there")
-        };
+        let options = OpenOptions::new().prefault(true);
+        let open = || options.open_typed::<Msg>(queue.name()).expect("the queue is there");
         let mut producer = open().producer().expect("the role is free");
         let join = |name: &String| open().consumer(name.as_str()).expect("the role is free");
         let mut consumers: Vec<Consumer<Msg>> = names.iter().map(join).collect();
@@ -45,9 +44,9 @@ fn half(producer: &mut Producer<Msg>, consumers: &mut [Consumer<Msg>], from: u64
     for consumer in consumers {
         let mut expected = InOrder::expect(from, HALF);
         while expected.left() > 0 {
-            let batch = consumer.try_batch(256).expect("the queue is whole").expect("it is filled");
+            let batch = consumer.try_recv_batch(256).expect("it is filled");
             batch.iter().for_each(|msg| expected.see(&msg));
-            batch.ack();
+            batch.ack().expect("it is in its batch");
         }
     }
     time

@@ -36,7 +36,7 @@ pub(crate) fn run(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<()
     let mut first = None;
     Word::Ready.say()?;
     loop {
-        let batch = match consumer.batch(args.batch) {
+        let batch = match consumer.recv_batch(args.batch) {
             Ok(batch) => batch,
             Err(RecvError::Interrupted { .. }) => return Err(stop.ended()),
             Err(RecvError::Closed { .. }) => break,
@@ -48,7 +48,7 @@ pub(crate) fn run(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<()
         for message in &batch {
             seen.take(message)?;
         }
-        batch.ack();
+        batch.ack()?;
         if meter.look(seen.messages)?.is_some() {
             stop.check()?;
         }

@@ -34,7 +34,11 @@ fn add(args: &GroupAddArgs) -> Result<(), Failure> {
 fn remove(args: &GroupRmArgs) -> Result<(), Failure> {
     let queue = open_existing(&args.name)?;
     let (name, group) = (&args.name, &args.group);
-    queue.remove_group(group, args.force).map_err(|fault| match fault {
+    let removed = match args.force {
+        true => queue.force_remove_group(group),
+        false => queue.remove_group(group),
+    };
+    removed.map_err(|fault| match fault {
         JoinError::NoSuchGroup { .. } => Failure::from(fault)
             .hint(format!("slipring groups {name}  (lists those that there are)")),
         JoinError::GroupUnacked { .. } => {

@@ -106,8 +106,8 @@ impl Reading<'_> {
         while self.left > 0 && self.observer.position() < end {
             self.stop.check()?;
             let message = match self.observer.try_recv() {
-                Ok(Some(message)) => message,
-                Ok(None) => {
+                Ok(message) => message,
+                Err(RecvError::Empty) => {
                     // What is there is shown before the wait.
                     self.output.flush(self.stop)?;
                     let received = match self.args.timeout {

@@ -55,7 +55,7 @@ pub(super) fn max_attempts(queue: &Queue, args: &RecvArgs) -> Result<u8, Failure
 }
 
 pub(super) fn wait_as_asked(consumer: &mut Consumer, args: &RecvArgs) {
-    consumer.follow(args.follow);
+    consumer.set_follow(args.follow);
     if let Some(wait) = args.wait {
         consumer.set_wait_strategy(wait.into());
     }
@@ -112,8 +112,8 @@ fn receive(
         stop.check()?;
         let max = batch.min(left) as usize;
         let received = match args.timeout {
-            Some(timeout) => consumer.batch_timeout(max, timeout),
-            None => consumer.batch(max),
+            Some(timeout) => consumer.recv_batch_timeout(max, timeout),
+            None => consumer.recv_batch(max),
         };
         let mut batch = match received {
             Ok(batch) => batch,
@@ -133,7 +133,7 @@ fn receive(
             }
         };
         let count = batch.len() as u64;
-        batch.ack();
+        batch.ack()?;
         left -= count;
         totals.messages += count;
         totals.bytes += bytes;

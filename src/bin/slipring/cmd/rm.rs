@@ -9,7 +9,11 @@ use crate::table::count;
 use crate::trust;
 
 pub(crate) fn run(args: &RemoveArgs) -> Result<(), Failure> {
-    let removed = trust::options().remove(&args.name, args.force);
+    let options = trust::options();
+    let removed = match args.force {
+        true => options.force_remove(&args.name),
+        false => options.remove(&args.name),
+    };
     removed.map_err(|fault| failed(&args.name, fault))?;
     let Ok(names) = slipring::list() else { return Ok(()) };
     for left in names {

@@ -20,7 +20,7 @@ const REPORT_EVERY: Duration = Duration::from_millis(500);
 pub(crate) fn run(args: &TailArgs) -> Result<(), Failure> {
     let observer = trust::options().observe(&args.name, args.from);
     let mut observer = observer.map_err(|fault| open_failed(&args.name, fault))?;
-    observer.follow(args.follow);
+    observer.set_follow(args.follow);
     if !args.follow {
         explain_closed(&snapshot(&args.name)?);
     }
@@ -60,8 +60,8 @@ fn watch(
     while left > 0 {
         stop.check()?;
         let message = match observer.try_recv() {
-            Ok(Some(message)) => message,
-            Ok(None) => {
+            Ok(message) => message,
+            Err(RecvError::Empty) => {
                 // Nothing more right now: what is there is shown before the wait.
                 output.flush(stop)?;
                 losses.report();

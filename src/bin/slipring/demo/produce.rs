@@ -25,7 +25,7 @@ const REPORT_EVERY: Duration = Duration::from_millis(100);
 const OVERSLEEP: u64 = 100_000;
 
 pub(crate) fn run(name: &str, load: &DemoArgs, stop: &Stop) -> Result<(), Failure> {
-    let mut queue: Queue<Record> = Queue::open(name).map_err(|fault| open_failed(name, fault))?;
+    let mut queue = Queue::open_typed::<Record>(name).map_err(|fault| open_failed(name, fault))?;
     queue.set_interrupt(stop.asked());
     let texts = texts(load.file.as_deref().map(Path::new))?;
     let producer = queue.producer()?;

@@ -16,14 +16,14 @@ const BATCH: usize = 256;
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 
 pub(crate) fn consume(name: &str, group: &str, stop: &Stop) -> Result<(), Failure> {
-    let queue: Queue<Record> = Queue::open(name).map_err(|fault| open_failed(name, fault))?;
+    let queue = Queue::open_typed::<Record>(name).map_err(|fault| open_failed(name, fault))?;
     let mut consumer = queue.consumer(group)?;
     let mut findings = Findings::new(consumer.position())?;
     Word::Ready.say()?;
     while !findings.ended {
         stop.check()?;
         findings.report()?;
-        let batch = match consumer.batch_timeout(BATCH, REPORT_EVERY) {
+        let batch = match consumer.recv_batch_timeout(BATCH, REPORT_EVERY) {
             Ok(batch) => batch,
             Err(RecvError::Timeout { .. }) => continue,
             Err(fault) => return Err(fault.into()),
@@ -32,13 +32,13 @@ pub(crate) fn consume(name: &str, group: &str, stop: &Stop) -> Result<(), Failur
             findings.again += u64::from(message.redelivered());
             findings.add(message.sequence(), message.kind(), &message)?;
         }
-        batch.ack();
+        batch.ack()?;
     }
     Word::Done(findings.result(0)).say()
 }
 
 pub(crate) fn observe(name: &str, stop: &Stop) -> Result<(), Failure> {
-    let observer = OpenOptions::new().observe::<Record>(name, Start::Oldest);
+    let observer = OpenOptions::new().observe_typed::<Record>(name, Start::Oldest);
     let mut observer = observer.map_err(|fault| open_failed(name, fault))?;
     let mut findings = Findings::new(observer.position())?;
     Word::Ready.say()?;

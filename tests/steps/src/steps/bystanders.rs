@@ -84,14 +84,13 @@ fn hold(stage: Stage, cue: &mut Cue, name: &str, count: usize) -> Outcome {
         check(message.sequence(), message.kind(), &message)?;
     }
     let seqs: Vec<u64> = batch.iter().map(|message| message.sequence()).collect();
-    stage.acking(name, &seqs, || batch.ack());
+    stage.acking(name, &seqs, || batch.ack())?;
     stage.drain(&mut consumer, name, None).map(|_| ())
 }
 
 fn observer(stage: Stage, cue: &mut Cue) -> Outcome {
-    let mut observer =
-        OpenOptions::new().observe::<[u8]>(stage.queue, Start::Oldest).map_err(text)?;
-    let seen = observer.try_recv().map_err(text)?.ok_or("there is no message")?;
+    let mut observer = OpenOptions::new().observe(stage.queue, Start::Oldest).map_err(text)?;
+    let seen = observer.try_recv().map_err(text)?;
     check(seen.sequence(), seen.kind(), &seen)?;
     cue.ready()?;
     read_on(&mut observer)?;
@@ -114,7 +113,7 @@ fn sleeper(stage: Stage, cue: &mut Cue) -> Outcome {
                     return Err(format!("got {seq}, attempt {attempts}, and {next} was due"));
                 }
                 note(&stage.account("store").acking, next);
-                message.ack();
+                message.ack().map_err(text)?;
                 note(&stage.account("store").acked, next);
                 next += 1;
                 since = Instant::now();

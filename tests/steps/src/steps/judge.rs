@@ -292,7 +292,7 @@ impl Scene {
                 }
             }
             for made in there..groups {
-                queue.remove_group(&format!("more-{made}"), true).map_err(text)?;
+                queue.force_remove_group(&format!("more-{made}")).map_err(text)?;
             }
             if there == groups {
                 return Ok(());
@@ -301,7 +301,7 @@ impl Scene {
                 .map(|_| queue.consumer(slipring::Group::named("more").shared()))
                 .collect();
             all.map_err(text)?;
-            queue.remove_group("more", true).map_err(text)
+            queue.force_remove_group("more").map_err(text)
         })
     }
 }
@@ -316,7 +316,7 @@ fn newcomer(stage: Stage, name: &str, flows: Option<u64>, closed: bool) -> Outco
     if !closed && !matches!(end, RecvError::Timeout { .. }) {
         return Err(format!("the queue is open, and {name} hears: {end}"));
     }
-    consumer.leave(PATIENCE).map_err(text)
+    consumer.leave().map_err(text)
 }
 
 /// As it was made.
@@ -334,14 +334,14 @@ fn group_of(stage: Stage, name: &str) -> Result<slipring::Group, String> {
 pub(crate) fn remove_all() -> Outcome {
     alone("whoever removes the queues", || {
         for queue in slipring::list().map_err(text)? {
-            slipring::remove(&queue, true).map_err(text)?;
+            slipring::force_remove(&queue).map_err(text)?;
         }
         if shm::names()?.is_empty() {
             return Ok(());
         }
         // Whoever creates one sweeps what a dead creator has left.
         Queue::builder("sweep").capacity(1).create().map_err(text)?;
-        slipring::remove("sweep", true).map_err(text)
+        slipring::force_remove("sweep").map_err(text)
     })?;
     match &shm::names()?[..] {
         [] => Ok(()),

@@ -11,7 +11,7 @@ use super::bystanders::Bystander::{self, Member, Observer, Reader, Sender, Sleep
 use super::image::Image;
 use super::judge::{Order, Scene};
 use super::party::Outcome;
-use super::stage::{CAPACITY, PATIENCE, Stage, group, text};
+use super::stage::{CAPACITY, Stage, group, text};
 use super::trace::mark;
 use super::{roles, shm};
 
@@ -214,14 +214,13 @@ fn sending() -> Vec<Operation> {
 /// In order.
 pub(crate) fn ack_all(stage: Stage, name: &str, mut batch: Batch<'_>) -> Outcome {
     let first = batch.first().ok_or("an empty batch")?.sequence();
-    stage.acking(name, &[first], || batch.ack_first());
+    stage.acking(name, &[first], || batch.ack_first())?;
     if batch.len() > 2 {
         let next = [first + 1, first + 2];
-        stage.acking(name, &next, || batch.ack_through(next[1]).expect("they are in it"));
+        stage.acking(name, &next, || batch.ack_through(next[1]))?;
     }
     let rest: Vec<u64> = batch.iter().map(|message| message.sequence()).collect();
-    stage.acking(name, &rest, || batch.ack());
-    Ok(())
+    stage.acking(name, &rest, || batch.ack())
 }
 
 /// The third, the first, the second: then all three are done.
@@ -231,7 +230,7 @@ fn ack_mixed(stage: Stage, name: &str, mut batch: Batch<'_>) -> Outcome {
     note(&stage.account(name).acking, first + 2);
     batch.ack_one(first + 2).map_err(text)?;
     for (seq, done) in [(first, &[first][..]), (first + 1, &[first + 1, first + 2])] {
-        stage.acking(name, done, || batch.ack_one(seq).expect("it is in it"));
+        stage.acking(name, done, || batch.ack_one(seq))?;
     }
     Ok(())
 }
@@ -394,18 +393,14 @@ fn recovering() -> Vec<Operation> {
             name: "release",
             prepare: much,
             with: &[Member, Observer],
-            victim: |stage| {
-                as_holder(stage, "work", 3, |batch| batch.release(PATIENCE).map_err(text))
-            },
+            victim: |stage| as_holder(stage, "work", 3, |batch| batch.release().map_err(text)),
             ..PLAIN
         },
         Operation {
             name: "release, the producer waits",
             prepare: much,
             with: &[Sender],
-            victim: |stage| {
-                as_holder(stage, "work", 3, |batch| batch.release(PATIENCE).map_err(text))
-            },
+            victim: |stage| as_holder(stage, "work", 3, |batch| batch.release().map_err(text)),
             orders: &[Order::Consumers],
             ..PLAIN
         },
@@ -440,7 +435,7 @@ fn recovering() -> Vec<Operation> {
             victim: |stage| {
                 as_consumer(stage, "work", |consumer| {
                     let batch = stage.take(consumer, "work", 1)?;
-                    batch.release(PATIENCE).map_err(text)
+                    batch.release().map_err(text)
                 })
             },
             ..PLAIN
@@ -485,9 +480,9 @@ fn recovering() -> Vec<Operation> {
                 died_claiming(stage, 6, 8)
             },
             victim: |stage| {
-                as_consumer(stage, "work", |consumer| {
-                    let found = consumer.try_recv().map_err(text)?;
-                    if found.is_some() { Err("there is a message".to_owned()) } else { Ok(()) }
+                as_consumer(stage, "work", |consumer| match consumer.try_recv() {
+                    Err(RecvError::Empty) => Ok(()),
+                    other => Err(format!("there is something: {other:?}")),
                 })
             },
             ..PLAIN
@@ -498,7 +493,10 @@ fn recovering() -> Vec<Operation> {
 /// Receives and acks what there is, one by one.
 fn work_off(stage: Stage, consumer: &mut Consumer) -> Outcome {
     loop {
-        let Some(batch) = consumer.try_batch(1).map_err(text)? else { return Ok(()) };
+        let batch = match consumer.try_recv_batch(1) {
+            Err(RecvError::Empty) => return Ok(()),
+            received => received.map_err(text)?,
+        };
         stage.got("work", &batch)?;
         ack_all(stage, "work", batch)?;
     }

@@ -57,7 +57,7 @@ fn giving_up() -> Vec<Operation> {
                     note(&account.acking, seq);
                 }
                 as_consumer(stage, "work", |consumer| match consumer.try_recv() {
-                    Ok(None) => {
+                    Err(RecvError::Empty) => {
                         (4..7).for_each(|seq| {
                             note(&account.acked, seq);
                             note(&account.rejected, seq);
@@ -105,14 +105,18 @@ fn buried(scene: &mut Scene) -> Outcome {
         };
         let mut consumer = dead.queue().consumer("dead").map_err(text)?;
         let mut letters = [0; 64];
-        while let Some(message) = consumer.try_recv().map_err(text)? {
+        loop {
+            let message = match consumer.try_recv() {
+                Err(RecvError::Empty) => break,
+                received => received.map_err(text)?,
+            };
             let letter = DeadLetter::parse(message.kind(), &message).ok_or("no letter")?;
             check(letter.sequence, letter.kind, letter.payload)?;
             if (letter.queue, letter.group) != (stage.queue, "work") {
                 return Err(format!("a letter of {} of {}", letter.group, letter.queue));
             }
             letters[letter.sequence as usize] += 1;
-            message.ack();
+            message.ack().map_err(text)?;
         }
         for (seq, count) in (0..).zip(letters) {
             let most = match (given_up >> seq & 1 == 1, sure >> seq & 1 == 1) {
@@ -210,7 +214,7 @@ fn sent_again(scene: &mut Scene) -> Outcome {
             if !message.requeued() || message.sequence() != 10 {
                 return Err(format!("message {} comes again", message.sequence()));
             }
-            message.ack();
+            message.ack().map_err(text)?;
             count += 1;
         }
     };
@@ -331,7 +335,7 @@ fn going() -> Vec<Operation> {
             victim: |stage| {
                 let mut consumer = stage.open()?.consumer("store").map_err(text)?;
                 drop(stage.take(&mut consumer, "store", 2)?);
-                operation(stage, || consumer.leave(PATIENCE).map_err(text))
+                operation(stage, || consumer.leave().map_err(text))
             },
             ..PLAIN
         },
@@ -342,7 +346,7 @@ fn going() -> Vec<Operation> {
             victim: |stage| {
                 let mut consumer = stage.open()?.consumer(group("work")).map_err(text)?;
                 drop(stage.take(&mut consumer, "work", 3)?);
-                operation(stage, || consumer.leave(PATIENCE).map_err(text))
+                operation(stage, || consumer.leave().map_err(text))
             },
             ..PLAIN
         },
@@ -364,7 +368,7 @@ fn going() -> Vec<Operation> {
             prepare: much,
             victim: |stage| {
                 let consumer = stage.open()?.consumer(group("temp")).map_err(text)?;
-                operation(stage, || consumer.leave(PATIENCE).map_err(text))
+                operation(stage, || consumer.leave().map_err(text))
             },
             ..PLAIN
         },
@@ -389,7 +393,7 @@ fn making() -> Vec<Operation> {
             with: &[Reader],
             victim: |stage| {
                 let queue = stage.open()?;
-                operation(stage, || queue.remove_group("work", true).map_err(text))
+                operation(stage, || queue.force_remove_group("work").map_err(text))
             },
             judge: |scene| {
                 let there = scene.image()?.groups().iter().any(|group| group.name == "work");
@@ -403,7 +407,7 @@ fn making() -> Vec<Operation> {
         Operation {
             name: "remove a queue",
             prepare: little,
-            victim: |stage| operation(stage, || slipring::remove(stage.queue, true).map_err(text)),
+            victim: |stage| operation(stage, || slipring::force_remove(stage.queue).map_err(text)),
             judge: |scene| match shm::file_of(scene.stage.queue) {
                 Some(_) if scene.is_done() => Err("the queue is there still".to_owned()),
                 Some(_) => scene.settle(),

@@ -3,7 +3,9 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use slipring::{Batch, Consumer, Group, OpenOptions, Producer, Queue, RecvError, SendError, Start};
+use slipring::{
+    AckError, Batch, Consumer, Group, OpenOptions, Producer, Queue, RecvError, SendError, Start,
+};
 
 use super::book::{Account, Book, check, message, note, noted};
 use super::party::Outcome;
@@ -68,7 +70,7 @@ impl Stage {
     }
 
     pub(crate) fn open(&self) -> Result<Queue, String> {
-        Queue::open(self.queue).map_err(text)
+        OpenOptions::new().control_timeout(PATIENCE).open(self.queue).map_err(text)
     }
 
     pub(crate) fn account(&self, group: &str) -> &'static Account {
@@ -124,24 +126,29 @@ impl Stage {
         group: &str,
         max: usize,
     ) -> Result<Batch<'c>, String> {
-        let batch = consumer.try_batch(max).map_err(text)?.ok_or("there is no message")?;
+        let batch = consumer.try_recv_batch(max).map_err(text)?;
         self.got(group, &batch)?;
         Ok(batch)
     }
 
     /// Writes down that `seqs` are being acked, acks, and writes down that they are.
-    pub(crate) fn acking(&self, group: &str, seqs: &[u64], ack: impl FnOnce()) {
+    pub(crate) fn acking(
+        &self,
+        group: &str,
+        seqs: &[u64],
+        ack: impl FnOnce() -> Result<(), AckError>,
+    ) -> Outcome {
         let account = self.account(group);
         seqs.iter().for_each(|seq| note(&account.acking, *seq));
-        ack();
+        ack().map_err(text)?;
         seqs.iter().for_each(|seq| note(&account.acked, *seq));
+        Ok(())
     }
 
     fn ack_one(&self, consumer: &mut Consumer, group: &str) -> Outcome {
         let batch = self.take(consumer, group, 1)?;
         let seqs: Vec<u64> = batch.iter().map(|message| message.sequence()).collect();
-        self.acking(group, &seqs, || batch.ack());
-        Ok(())
+        self.acking(group, &seqs, || batch.ack())
     }
 
     /// Receives and acks just what the book expects for `group`, in an exclusive group in order; messages from
@@ -156,7 +163,7 @@ impl Stage {
         let mut expected = account.expected();
         loop {
             let patience = if expected.is_empty() { Duration::ZERO } else { PATIENCE };
-            let mut batch = match consumer.batch_timeout(1, patience) {
+            let mut batch = match consumer.recv_batch_timeout(1, patience) {
                 Ok(batch) => batch,
                 Err(end @ (RecvError::Timeout { .. } | RecvError::Closed { .. }))
                     if expected.is_empty() =>
@@ -188,7 +195,7 @@ impl Stage {
             if noted(&account.rejecting, seq) {
                 batch.reject(seq).map_err(text)?;
             } else {
-                batch.ack();
+                batch.ack().map_err(text)?;
             }
             note(&account.acking, seq);
             note(&account.acked, seq);
@@ -197,7 +204,7 @@ impl Stage {
 
     /// Reads all there is from `start` on as an observer, and looks at the queue's state. `end` is where it ends.
     pub(crate) fn observe(&self, start: Start, end: u64) -> Outcome {
-        let mut observer = OpenOptions::new().observe::<[u8]>(self.queue, start).map_err(text)?;
+        let mut observer = OpenOptions::new().observe(self.queue, start).map_err(text)?;
         let look = OpenOptions::new().snapshot(self.queue).map_err(text)?;
         if look.tail != end {
             return Err(format!("a snapshot says that {} is next, and it is {end}", look.tail));
@@ -215,8 +222,8 @@ pub(crate) fn read_on(observer: &mut slipring::Observer) -> Outcome {
     let mut next = 0;
     loop {
         let seen = match observer.try_recv() {
-            Ok(Some(seen)) => seen,
-            Ok(None) | Err(RecvError::Closed { .. }) => return Ok(()),
+            Ok(seen) => seen,
+            Err(RecvError::Empty | RecvError::Closed { .. }) => return Ok(()),
             Err(fault) => return Err(text(fault)),
         };
         check(seen.sequence(), seen.kind(), &seen)?;

@@ -277,7 +277,7 @@ impl<'a> Worker<'a> {
             note(&format!("note: message {sequence}, attempt {attempts}: {how}; {what}"));
         };
         if status.success() {
-            message.ack();
+            message.ack()?;
             self.board().settle(|board| &mut board.done);
             return Ok(Next::Done);
         }
