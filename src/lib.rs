@@ -1,8 +1,8 @@
 //! A lock-free message queue in shared memory.
 //!
 //! Processes on one host pass messages through a fixed-size ring in a named segment: one producer, many
-//! consumers. The data path takes no lock and makes no system call while nobody sleeps, but for one look at the
-//! queue's name in 256 messages sent.
+//! consumers. The data path takes no lock and makes no system call while nobody sleeps, but for the producer's look at
+//! the queue's name once in some milliseconds.
 //!
 //! ```
 //! use slipring::Queue;

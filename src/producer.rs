@@ -1,5 +1,8 @@
 //! The handle that publishes.
 
+#![allow(unsafe_code)]
+
+mod batch;
 mod room;
 
 use std::marker::PhantomData;
@@ -8,14 +11,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::attach::{Attachment, Mapped};
-use crate::error::{BatchError, ControlError, Holdup, JoinError, SendError};
+use crate::clock::coarse_ns;
+use crate::error::{ControlError, Holdup, JoinError, SendError};
+use crate::layout::config::Config;
 use crate::layout::{Meta, lease_byte};
 use crate::message::{Content, OneThread, Outgoing};
 use crate::reservation::Reservation;
 use crate::ring::claim::Corrupt;
 use crate::ring::close;
 use crate::ring::lease::try_take;
-use crate::ring::publish::Publisher;
+use crate::ring::publish::{Publisher, stamp};
 use crate::ring::wake;
 use crate::segment::ControlGuard;
 use crate::strategy::{Interrupt, Patience, WaitStrategy};
@@ -25,12 +30,12 @@ use crate::wait::{Deadline, Look};
 /// The queue's producer: there is one at a time. `Send`, not `Sync`.
 ///
 /// Sending takes no lock and allocates nothing. As long as there is room and no consumer sleeps it makes one
-/// system call per 256 messages: the look whether the queue still has its name. A message is visible to all groups
+/// system call in some milliseconds: the look whether the queue still has its name. A message is visible to all groups
 /// as soon as `send` returns; messages of a batch become visible one after the other.
 ///
-/// A queue that is removed, by whatever means, fails with [`SendError::Removed`] after 256 more messages at the
-/// latest (a reservation of more than 256 is published whole), and at once where a call waits, times out or closes the
-/// queue. The error says what was sent into it since the last look. [`Producer::check_removed`] looks when the program
+/// A queue that is removed, by whatever means, fails with [`SendError::Removed`] after 256 more messages, if the last
+/// look was about 10 ms ago or more, else once it was (a reservation of more than 256 is published whole); and at once
+/// where a call waits, times out or closes the queue. The error says what was sent into it since the last look. [`Producer::check_removed`] looks when the program
 /// wants to be sure. A queue that is renamed has not been removed.
 ///
 /// When a producer is killed, the next one goes on in the same queue: what was published stays, a
@@ -44,14 +49,18 @@ use crate::wait::{Deadline, Look};
 pub struct Producer<M: Content + ?Sized = [u8]> {
     pub(crate) publisher: Publisher,
     pub(crate) at: Attachment,
+    lengths: Lengths,
     /// Payload bytes published and times the queue was full, written out on the slow path. They go on
     /// from what the segment says, so they wrap.
     bytes: u64,
     full: u64,
     /// Below it there is room, and no look at the name is due.
     bound: u64,
-    /// The tail at the last look that found the name.
+    /// The tail at the last look that found the name, and when that was.
     named: u64,
+    looked_at: u64,
+    /// From this sequence on, whether another one is due is to be asked.
+    asks_at: u64,
     /// Times the queue was full since then.
     tries: u32,
     /// The group that held the queue at the last look, and who is in it; `None` since there was room.
@@ -83,13 +92,17 @@ impl<M: Content + ?Sized> Producer<M> {
         drop(control);
         let patience = Patience::here(interrupt);
         let (bound, named) = (publisher.tail(), publisher.tail());
+        let lengths = Lengths::of(&mapped.config);
         Ok(Producer {
             publisher,
             at,
+            lengths,
             bytes,
             full,
             bound,
             named,
+            looked_at: coarse_ns(),
+            asks_at: bound,
             tries: 0,
             last_full: None,
             patience,
@@ -180,105 +193,6 @@ impl<M: Content + ?Sized> Producer<M> {
         let bytes = self.fitting(message.content)?;
         self.wait_for_room(1, deadline)?;
         Ok(self.publish_one(message.kind, bytes))
-    }
-
-    /// Sends messages until the iterator ends or the queue is full, whichever comes first; returns how
-    /// many. It takes no message from the iterator that it does not send. Never blocks.
-    ///
-    /// # Errors
-    /// [`SendError::Full`] if there was no room for even one. [`BatchError`] says how many were sent
-    /// before the one that failed, or before the queue was found removed.
-    pub fn try_send_batch<'m, I>(&mut self, messages: &mut I) -> Result<usize, BatchError>
-    where
-        I: Iterator,
-        I::Item: Into<Outgoing<'m, M>>,
-        M: 'm,
-    {
-        self.room(1, Look::Quick).map_err(|source| BatchError { sent: 0, source })?;
-        let mut sent = 0;
-        loop {
-            match self.publish_run(messages) {
-                Ok(0) => return Ok(sent),
-                Ok(n) => sent += n,
-                Err(BatchError { sent: n, source }) => {
-                    return Err(BatchError { sent: sent + n, source });
-                }
-            }
-            match self.room(1, Look::Quick) {
-                Ok(()) => {}
-                Err(SendError::Full(_) | SendError::Exhausted { .. }) => return Ok(sent),
-                Err(source) => return Err(BatchError { sent, source }),
-            }
-        }
-    }
-
-    /// Sends all messages, waiting for room as often as it takes; returns how many.
-    ///
-    /// # Errors
-    /// [`BatchError`] says how many were sent before the one that failed.
-    pub fn send_batch<'m, I>(&mut self, messages: I) -> Result<usize, BatchError>
-    where
-        I: IntoIterator,
-        I::Item: Into<Outgoing<'m, M>>,
-        M: 'm,
-    {
-        self.send_batch_by(messages, Deadline::NEVER)
-    }
-
-    /// Sends all messages, waiting for room at most `timeout` altogether; returns how many.
-    ///
-    /// # Errors
-    /// [`SendError::Timeout`] in a [`BatchError`], which says how many were sent before the time was up. One
-    /// message more may have been taken from the iterator.
-    pub fn send_batch_timeout<'m, I>(
-        &mut self,
-        messages: I,
-        timeout: Duration,
-    ) -> Result<usize, BatchError>
-    where
-        I: IntoIterator,
-        I::Item: Into<Outgoing<'m, M>>,
-        M: 'm,
-    {
-        self.send_batch_by(messages, Deadline::after(timeout))
-    }
-
-    /// Sends all messages, waiting for room until `deadline` at most; returns how many.
-    ///
-    /// # Errors
-    /// As for [`Producer::send_batch_timeout`].
-    pub fn send_batch_deadline<'m, I>(
-        &mut self,
-        messages: I,
-        deadline: Instant,
-    ) -> Result<usize, BatchError>
-    where
-        I: IntoIterator,
-        I::Item: Into<Outgoing<'m, M>>,
-        M: 'm,
-    {
-        self.send_batch_by(messages, Deadline::at(deadline))
-    }
-
-    fn send_batch_by<'m, I>(&mut self, messages: I, deadline: Deadline) -> Result<usize, BatchError>
-    where
-        I: IntoIterator,
-        I::Item: Into<Outgoing<'m, M>>,
-        M: 'm,
-    {
-        let mut messages = messages.into_iter().fuse().peekable();
-        let mut sent = 0;
-        // Looks before it waits: the last message may have taken the last slot.
-        while messages.peek().is_some() {
-            self.wait_for_room(1, || deadline).map_err(|source| BatchError { sent, source })?;
-            match self.publish_run(&mut messages) {
-                Ok(n) => sent += n,
-                Err(BatchError { sent: n, source }) => {
-                    return Err(BatchError { sent: sent + n, source });
-                }
-            }
-        }
-        Ok(sent)
     }
 
     /// Takes `n` slots to write in place, if there is room for all of them. Never blocks.
@@ -380,15 +294,10 @@ impl<M: Content + ?Sized> Producer<M> {
     }
 
     /// The message's bytes, if the queue takes messages of that length.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fitting<'m>(&self, content: &'m M) -> Result<&'m [u8], SendError> {
         let bytes = content.to_payload();
-        let max = self.at.view.geo().payload_size;
-        let typed = || self.at.mapped.config.schema_hash != 0;
-        if bytes.len() > max || (bytes.len() != max && typed()) {
-            return Err(self.misfit(bytes.len()));
-        }
-        Ok(bytes)
+        if self.lengths.take::<M>(bytes.len()) { Ok(bytes) } else { Err(self.misfit(bytes.len())) }
     }
 
     #[cold]
@@ -407,38 +316,16 @@ impl<M: Content + ?Sized> Producer<M> {
         self.at.queue().clone()
     }
 
-    #[inline]
+    #[inline(always)]
     fn publish_one(&mut self, kind: u32, bytes: &[u8]) -> u64 {
         let seq = self.publisher.tail();
         let view = &self.at.view;
-        self.publisher.fill(view, 0, Meta { len: bytes.len(), kind }, bytes);
-        self.publisher.stamp(view, 0);
+        // SAFETY: the caller has asked `fitting`.
+        let slot = unsafe { self.publisher.fill(view, 0, Meta { len: bytes.len(), kind }, bytes) };
+        stamp(&slot, seq);
         self.publisher.advance(view, 1);
         self.count_bytes(bytes.len() as u64);
         seq
-    }
-
-    /// Sends what is known to fit, up to the first that somebody sleeps for, and moves the tail once.
-    fn publish_run<'m, I>(&mut self, messages: &mut I) -> Result<usize, BatchError>
-    where
-        I: Iterator,
-        I::Item: Into<Outgoing<'m, M>>,
-        M: 'm,
-    {
-        let mut run = Run { producer: self, stamped: 0 };
-        while run.producer.is_open(run.stamped) {
-            let Some(message) = messages.next() else { break };
-            let Outgoing { kind, content } = message.into();
-            match run.producer.fitting(content) {
-                Ok(bytes) => run.push(kind, bytes),
-                Err(source) => return Err(BatchError { sent: run.stamped as usize, source }),
-            }
-            if wake::data_waits(&run.producer.at.view) {
-                // The end of the run wakes, and the next message may be long in coming.
-                break;
-            }
-        }
-        Ok(run.stamped as usize)
     }
 
     pub(crate) fn count_bytes(&mut self, bytes: u64) {
@@ -454,30 +341,24 @@ impl<M: Content + ?Sized> Producer<M> {
     }
 }
 
-/// Messages of a batch that are stamped, so visible already. Dropping it moves the tail past them, also
-/// when the caller's iterator panics: their slots must not be written again.
-struct Run<'p, M: Content + ?Sized> {
-    producer: &'p mut Producer<M>,
-    stamped: u64,
+/// Lengths of the messages that a queue takes.
+#[derive(Clone, Copy, Debug)]
+struct Lengths {
+    least: usize,
+    most: usize,
 }
 
-impl<M: Content + ?Sized> Run<'_, M> {
-    #[inline]
-    fn push(&mut self, kind: u32, bytes: &[u8]) {
-        let Producer { publisher, at, .. } = &mut *self.producer;
-        publisher.fill(&at.view, self.stamped, Meta { len: bytes.len(), kind }, bytes);
-        publisher.stamp(&at.view, self.stamped);
-        self.stamped += 1;
-        self.producer.count_bytes(bytes.len() as u64);
+impl Lengths {
+    fn of(config: &Config) -> Lengths {
+        let most = config.payload_size as usize;
+        let least = if config.schema_hash == 0 { 0 } else { most };
+        Lengths { least, most }
     }
-}
 
-impl<M: Content + ?Sized> Drop for Run<'_, M> {
-    fn drop(&mut self) {
-        if self.stamped > 0 {
-            let Producer { publisher, at, .. } = &mut *self.producer;
-            publisher.advance(&at.view, self.stamped);
-        }
+    #[inline(always)]
+    fn take<M: Content + ?Sized>(self, len: usize) -> bool {
+        // A typed handle was made for a queue of its type.
+        M::SCHEMA.is_some() || len.wrapping_sub(self.least) <= self.most - self.least
     }
 }
 

@@ -2,9 +2,10 @@
 
 #![allow(unsafe_code)]
 
-use crate::layout::Meta;
+use crate::layout::{Meta, View};
 use crate::message::{Content, Message};
 use crate::producer::Producer;
+use crate::ring::publish::stamp;
 use crate::sync::Ordering;
 
 /// Slots behind the queue's tail, to be written in place and then published. Dropping it publishes
@@ -16,21 +17,22 @@ use crate::sync::Ordering;
 #[must_use = "a reservation that is dropped publishes nothing: call publish"]
 pub struct Reservation<'p, M: Content + ?Sized = [u8]> {
     producer: &'p mut Producer<M>,
+    /// A copy: for all that the compiler knows, a store to a slot changes what a handle holds.
+    view: View,
+    first: u64,
     slots: u64,
+    /// Whether the slots' lengths and kinds are stored; else all have those that they start with.
+    stored: bool,
 }
 
 impl<'p, M: Content + ?Sized> Reservation<'p, M> {
     /// Room for `slots` was found.
+    #[inline]
     pub(crate) fn open(producer: &'p mut Producer<M>, slots: u64) -> Self {
-        // A queue of typed messages has messages of one length only.
-        let typed = producer.at.mapped.config.schema_hash != 0;
-        let len = if typed { producer.at.view.geo().payload_size } else { 0 };
-        for offset in 0..slots {
-            let slot = producer.publisher.open(&producer.at.view, offset);
-            // Relaxed: published by the stamp. pair P1.
-            slot.meta.store(Meta { len, kind: 0 }.pack(), Ordering::Relaxed);
-        }
-        Reservation { producer, slots }
+        let Producer { publisher, at, .. } = &mut *producer;
+        publisher.open_next(&at.view, slots);
+        let (view, first) = (at.view, publisher.tail());
+        Reservation { producer, view, first, slots, stored: false }
     }
 
     /// How many slots it has.
@@ -45,14 +47,22 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
 
     /// The sequence that the first slot will have.
     pub fn sequence(&self) -> u64 {
-        self.producer.publisher.tail()
+        self.first
     }
 
+    /// Length and kind that a slot starts with. A queue of typed messages has messages of one length only.
+    fn first_meta(&self) -> Meta {
+        let Producer { at, .. } = &*self.producer;
+        let typed = M::SCHEMA.is_some() || at.mapped.config.schema_hash != 0;
+        Meta { len: if typed { at.view.geo().payload_size } else { 0 }, kind: 0 }
+    }
+
+    #[inline]
     fn area(&mut self, index: usize) -> Option<&mut [u8]> {
         if index as u64 >= self.slots {
             return None;
         }
-        let slot = self.producer.at.view.slot(self.producer.publisher.tail() + index as u64);
+        let slot = self.view.slot(self.first + index as u64);
         // SAFETY: this is the producer, borrowed exclusively; room was found for the slot (I2), and `open` has set
         // its stamp to 0. Observers have mappings of their own (docs/design.md, Writing in place beside observers).
         Some(unsafe { slot.payload.bytes_mut() })
@@ -62,7 +72,16 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
         if index as u64 >= self.slots {
             return false;
         }
-        let slot = self.producer.at.view.slot(self.producer.publisher.tail() + index as u64);
+        let first = self.first_meta().pack();
+        let Producer { publisher, at, .. } = &*self.producer;
+        if !self.stored {
+            // Relaxed: published by the stamp. pair P1.
+            publisher.each_behind(&at.view, self.slots, |_, slot| {
+                slot.meta.store(first, Ordering::Relaxed)
+            });
+            self.stored = true;
+        }
+        let slot = at.view.slot(publisher.tail() + index as u64);
         // Relaxed: only the producer stores it; published by the stamp. pair P1.
         let mut meta = Meta::unpack(slot.meta.load(Ordering::Relaxed));
         change(&mut meta);
@@ -76,6 +95,7 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
     }
 
     /// Publishes all slots; returns the sequence of the first.
+    #[inline]
     pub fn publish(self) -> u64 {
         let slots = self.len();
         self.publish_first(slots)
@@ -83,21 +103,33 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
 
     /// Publishes the first `count` slots (at most all) and gives the others back; returns the sequence
     /// of the first.
+    #[inline]
     pub fn publish_first(self, count: usize) -> u64 {
         let count = (count as u64).min(self.slots);
+        let first = self.first_meta();
         let Producer { publisher, at, .. } = &mut *self.producer;
-        let first = publisher.tail();
-        let mut bytes = 0;
-        publisher.stamp_all(&at.view, count, |seq| {
-            // Relaxed: stored by this handle.
-            let meta = at.view.slot(seq).meta.load(Ordering::Relaxed);
-            bytes += Meta::unpack(meta).len as u64;
-        });
+        let view = self.view;
+        let mut bytes = count * first.len as u64;
+        if self.stored {
+            bytes = 0;
+            publisher.each_behind(&view, count, |seq, slot| {
+                // Relaxed: stored by this handle.
+                bytes += Meta::unpack(slot.meta.load(Ordering::Relaxed)).len as u64;
+                stamp(&slot, seq);
+            });
+        } else {
+            let meta = first.pack();
+            publisher.each_behind(&view, count, |seq, slot| {
+                // Relaxed: published by the stamp. pair P1.
+                slot.meta.store(meta, Ordering::Relaxed);
+                stamp(&slot, seq);
+            });
+        }
         if count > 0 {
             publisher.advance(&at.view, count);
         }
         self.producer.count_bytes(bytes);
-        first
+        self.first
     }
 }
 
@@ -122,6 +154,7 @@ impl Reservation<'_, [u8]> {
 impl<M: Message> Reservation<'_, M> {
     /// The message in slot `index`, or `None` if there is no such slot. It starts as whatever the slot
     /// last held.
+    #[inline]
     pub fn message_mut(&mut self, index: usize) -> Option<&mut M> {
         let area = self.area(index)?;
         debug_assert!(area.len() >= size_of::<M>() && area.as_ptr().cast::<M>().is_aligned());

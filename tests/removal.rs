@@ -26,9 +26,10 @@ fn roomy(name: &TempName) -> (Producer, Consumer) {
     (queue.producer().unwrap(), queue.consumer("g").unwrap())
 }
 
-/// As `rm` does it: no handle is told.
+/// As `rm` does it: no handle is told. Long enough ago that the next question about the name is answered by a look.
 fn rm(name: &TempName) {
     fs::remove_file(name.path()).unwrap();
+    thread::sleep(Duration::from_millis(30));
 }
 
 #[track_caller]

@@ -230,3 +230,11 @@ pub struct BatchError {
     /// Why the next one was not.
     pub r#source: SendError,
 }
+
+impl BatchError {
+    /// The same, after `before` messages more.
+    #[cold]
+    pub(crate) fn behind(self, before: usize) -> BatchError {
+        BatchError { sent: before + self.sent, ..self }
+    }
+}

@@ -1,7 +1,10 @@
 //! How a producer comes by room.
 
+use std::time::Duration;
+
 use super::Producer;
 use crate::attach::Attachment;
+use crate::clock::coarse_ns;
 use crate::error::{Full, Holdup, SendError, Unconfirmed};
 use crate::group::{identity_of, pid_of};
 use crate::layout::{Mode, lease_byte};
@@ -13,8 +16,10 @@ use crate::seq::State;
 use crate::sync::{mutant, step};
 use crate::wait::{self, Bed, Deadline, LONG, Look, Waited};
 
-/// Messages between two looks whether the queue has its name.
-const LOOK_EVERY: u64 = 256;
+/// Messages between two questions whether a look at the queue's name is due, and how old the last one is then at least:
+/// a look is a system call, and a stream sends 256 messages in the time that one takes.
+const ASK_EVERY: u64 = 256;
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Tries for room between two of them, where the queue is full.
 const TRIES: u32 = 64;
 
@@ -84,9 +89,11 @@ impl<M: Content + ?Sized> Producer<M> {
             return Err(SendError::Forked { queue: self.queue() });
         }
         self.write_counters();
-        let due = self.publisher.tail() + n > self.named + LOOK_EVERY;
-        if due || look == Look::Thorough || self.tries >= TRIES {
+        let asks = self.publisher.tail() + n > self.asks_at;
+        if look == Look::Thorough || self.tries >= TRIES || (asks && self.name_is_old()) {
             self.check_name()?;
+        } else if asks {
+            self.asks_at = self.publisher.tail() + ASK_EVERY;
         }
         match self.publisher.room(&self.at.view, n) {
             Ok(()) => {
@@ -94,8 +101,7 @@ impl<M: Content + ?Sized> Producer<M> {
                 // Below the end of what is reserved, if that is more than may pass without a look: the next one
                 // looks then.
                 let room = self.publisher.tail() + self.publisher.known_room();
-                let next_look = self.named + LOOK_EVERY;
-                self.bound = mutant!(room.min(next_look), "name-never-looked-at", room);
+                self.bound = mutant!(room.min(self.asks_at), "name-never-looked-at", room);
                 Ok(())
             }
             Err(NoRoom::Exhausted) => Err(SendError::Exhausted { queue: self.queue() }),
@@ -113,12 +119,17 @@ impl<M: Content + ?Sized> Producer<M> {
         let tail = self.publisher.tail();
         if self.at.leases.removed().map_err(self.at.system("look at the queue's file"))? {
             // All that come after it look as well.
-            (self.bound, self.tries) = (0, TRIES);
+            (self.bound, self.asks_at, self.tries) = (0, 0, TRIES);
             let unconfirmed = Unconfirmed { first: self.named, end: tail };
             return Err(SendError::Removed { queue: self.queue(), unconfirmed });
         }
-        (self.named, self.tries) = (tail, 0);
+        (self.named, self.asks_at, self.tries) = (tail, tail + ASK_EVERY, 0);
+        self.looked_at = coarse_ns();
         Ok(())
+    }
+
+    fn name_is_old(&self) -> bool {
+        coarse_ns().wrapping_sub(self.looked_at) >= LOOK_EVERY.as_nanos() as u64
     }
 
     /// Frees groups that nobody will ever ack for, when it is time to ask the system about them. Returns

@@ -207,8 +207,8 @@ impl Competitor {
         let theirs = same_group && start.state == State::Pending;
         if theirs && mutant!(start.seq < head.seq, "help-at-the-head", start.seq <= head.seq) {
             let held = Start { state: State::Held, ..start };
-            // AcqRel: more than is asked for. Any exchange goes on with the release sequence of the PENDING (C2).
-            // A failure means that its owner, or another helper, was faster.
+            // It fails if its owner, or another helper, was faster.
+            // AcqRel: more than is asked for, as any exchange goes on with what the PENDING's Release began (C2).
             let (acq_rel, relaxed) = (Ordering::AcqRel, Ordering::Relaxed);
             mutant!(
                 _ = record.claim.start.compare_exchange(word, held.pack(), acq_rel, relaxed),

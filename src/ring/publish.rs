@@ -5,6 +5,8 @@
 //! right now: either its fence comes first, and the scan behind ours sees its head; or ours comes first,
 //! and it sees the limit we announced and starts above what we may overwrite (P5).
 
+#![allow(unsafe_code)]
+
 use super::claim::Corrupt;
 use super::gate::{Gate, gate};
 use super::wake;
@@ -187,68 +189,112 @@ impl Publisher {
         lowest
     }
 
-    /// Writes message `offset` behind the tail; room for it was found. Not visible yet.
+    /// Below it, slots are taken back already: they may be written.
     #[inline]
-    pub(crate) fn fill(&mut self, view: &View, offset: u64, meta: Meta, bytes: &[u8]) {
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened
+    }
+
+    /// Writes message `offset` behind the tail; room for it was found. Not visible yet.
+    ///
+    /// # Safety
+    /// The message fits a slot.
+    #[inline(always)]
+    pub(crate) unsafe fn fill<'v>(
+        &mut self,
+        view: &'v View,
+        offset: u64,
+        meta: Meta,
+        bytes: &[u8],
+    ) -> Slot<'v> {
         let slot = self.open(view, offset);
-        // Relaxed: published by the stamp. pair P1.
-        slot.meta.store(meta.pack(), Ordering::Relaxed);
-        slot.payload.store(bytes);
+        // SAFETY: this is the producer (I1), and the slot was taken back; the message fits, by the caller's word.
+        unsafe { fill(&slot, meta, bytes) };
+        slot
     }
 
     /// Takes the slot `offset` behind the tail back from the message that was there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn open<'v>(&mut self, view: &'v View, offset: u64) -> Slot<'v> {
         let seq = self.tail + offset;
         debug_assert!(seq < self.verified, "I2");
         if seq >= self.opened {
-            self.open_some(view, seq);
+            self.open_ahead(view, seq);
         }
         view.slot(seq)
+    }
+
+    /// Takes the next `n` slots back, for which room was found.
+    #[inline]
+    pub(crate) fn open_next(&mut self, view: &View, n: u64) {
+        let (from, to) = (self.opened.max(self.tail), self.tail + n);
+        debug_assert!(to <= self.verified, "I2");
+        if from < to {
+            self.open_through(view, from, to);
+        }
     }
 
     /// Several at a time: a slot's line is in the reader's cache, and those of one after the other are fetched at
     /// once only if few stores lie between them.
     #[inline(never)]
-    fn open_some(&mut self, view: &View, from: u64) {
+    pub(crate) fn open_ahead(&mut self, view: &View, from: u64) {
         let ahead = (view.geo().capacity / OPEN_PART).clamp(1, OPEN_AHEAD);
         let to = mutant!(self.verified.min(from + ahead), "opens-beyond-the-room", from + ahead);
-        for seq in from..to {
+        self.open_through(view, from, to);
+    }
+
+    /// Takes the slots of `from..to` back, for which room was found.
+    pub(crate) fn open_through(&mut self, view: &View, from: u64, to: u64) {
+        // A copy: for all that the compiler knows, a store to a slot changes what is borrowed.
+        let ring = *view;
+        ring.each_slot(from, to, |_, slot| {
             // Release: whoever finds 0 here also sees the heads that let us write. Members that share a head
             // need that to tell an empty queue from an old look at a full one; a lone consumer does not.
-            let stamp = view.slot(seq).stamp;
-            step!(stamp.store(0, order!(Release, "zero-relaxed")), "stamp-not-zeroed");
-        }
+            step!(slot.stamp.store(0, order!(Release, "zero-relaxed")), "stamp-not-zeroed");
+        });
         self.opened = mutant!(to, "opened-is-all-the-room", self.verified);
         // Release fence. pair P4: no byte of the new message may be seen before the 0, or an observer
         // would take a mixture for the old message.
         step!(fence(Ordering::Release), "zero-without-fence");
     }
 
-    /// Makes the message `offset` behind the tail visible. Stamps go up in order: a takeover walks them
-    /// until the first that is missing.
-    #[inline]
-    pub(crate) fn stamp(&self, view: &View, offset: u64) {
-        let seq = self.tail + offset;
-        // Release. pair P1: this is the publication; payload and meta are stored before it.
-        view.slot(seq).stamp.store(seq + 1, order!(Release, "stamp-store-relaxed"));
-    }
-
-    /// Makes the first `n` messages behind the tail visible, and tells `each` one's sequence.
-    pub(crate) fn stamp_all(&self, view: &View, n: u64, mut each: impl FnMut(u64)) {
-        for i in 0..n {
-            let offset = mutant!(i, "stamps-in-reverse", n - 1 - i);
-            self.stamp(view, offset);
-            each(self.tail + offset);
-        }
+    /// Calls `each` with the first `n` slots behind the tail, in the order in which it is to stamp them: a takeover
+    /// walks them until the first stamp that is missing.
+    #[inline(always)]
+    pub(crate) fn each_behind(&self, view: &View, n: u64, each: impl FnMut(u64, Slot<'_>)) {
+        let (from, to) = (self.tail, self.tail + n);
+        mutant!(view.each_slot(from, to, each), "stamps-in-reverse", {
+            let mut each = each;
+            (from..to).rev().for_each(|seq| each(seq, view.slot(seq)));
+        });
     }
 
     /// Moves the tail past `n` stamped messages, and wakes those who wait for them.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn advance(&mut self, view: &View, n: u64) {
-        self.tail += n;
+        let tail = self.tail + n;
+        self.tail = tail;
         // Release. pair P3: whoever counts by the tail may read all payloads below it.
-        view.control().tail.store(self.tail, order!(Release, "tail-store-relaxed"));
+        view.control().tail.store(tail, order!(Release, "tail-store-relaxed"));
         step!(wake::data(view), "publication-wakes-nobody");
     }
+}
+
+/// Writes a message into a slot.
+///
+/// # Safety
+/// The caller is the producer and has taken the slot back (`open`, `open_through`); the message fits.
+#[inline(always)]
+pub(crate) unsafe fn fill(slot: &Slot<'_>, meta: Meta, bytes: &[u8]) {
+    // Relaxed: published by the stamp. pair P1.
+    slot.meta.store(meta.pack(), Ordering::Relaxed);
+    // SAFETY: by the caller's word.
+    unsafe { slot.payload.store(bytes) };
+}
+
+/// Makes the message in `slot` visible.
+#[inline(always)]
+pub(crate) fn stamp(slot: &Slot<'_>, seq: u64) {
+    // Release. pair P1: this is the publication; payload and meta are stored before it.
+    slot.stamp.store(seq + 1, order!(Release, "stamp-store-relaxed"));
 }

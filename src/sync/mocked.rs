@@ -340,7 +340,9 @@ impl Payload {
         unsafe { &*self.0 }
     }
 
-    pub(crate) fn store(self, bytes: &[u8]) {
+    /// # Safety
+    /// As in `native`; here, loom checks it.
+    pub(crate) unsafe fn store(self, bytes: &[u8]) {
         let mut value = [0; PAYLOAD];
         value.copy_from_slice(bytes);
         match self.backing() {

@@ -137,6 +137,8 @@ fn a_producer_learns_within_256_messages() {
     let queue: Queue = Queue::builder(&name).capacity(4096).group("g").create().unwrap();
     let mut producer = queue.producer().unwrap().into_async();
     std::fs::remove_file(name.path()).unwrap();
+    // The last look at the name is old.
+    std::thread::sleep(std::time::Duration::from_millis(30));
     futures::executor::block_on(async {
         let mut sent = 0;
         let fault = loop {

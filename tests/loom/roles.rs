@@ -9,7 +9,7 @@ use crate::ring::close;
 use crate::ring::control::{self, Position};
 use crate::ring::lease::{give_back, try_take};
 use crate::ring::observe::{Seen, Watcher};
-use crate::ring::publish::{NoRoom, Publisher};
+use crate::ring::publish::{NoRoom, Publisher, stamp};
 use crate::sync::{Ordering, PAYLOAD};
 
 /// The content of message `seq` as producer `by` writes it: two equal words.
@@ -72,11 +72,13 @@ impl<'p> Producer<'p> {
 
     fn fill(&mut self, offset: u64) {
         let bytes = content(self.tail() + offset, self.id);
-        self.publisher.fill(self.process.view(), offset, meta(self.id), &bytes);
+        // SAFETY: as long as a payload of the models.
+        unsafe { self.publisher.fill(self.process.view(), offset, meta(self.id), &bytes) };
     }
 
     fn stamp(&self, offset: u64) {
-        self.publisher.stamp(self.process.view(), offset);
+        let seq = self.tail() + offset;
+        stamp(&self.process.view().slot(seq), seq);
         self.process.segment.ledger.published(self.tail() + offset, self.id);
     }
 
@@ -100,13 +102,11 @@ impl<'p> Producer<'p> {
     pub(super) fn reserve(&mut self, n: u64) -> Result<(), NoRoom> {
         let view = self.process.view();
         self.room(n)?;
-        for offset in 0..n {
-            let slot = self.publisher.open(view, offset);
-            slot.meta.store(meta(self.id).pack(), Ordering::Relaxed);
-        }
+        self.publisher.open_next(view, n);
         for offset in 0..n {
             let seq = self.tail() + offset;
-            view.slot(seq).payload.store(&content(seq, self.id));
+            // SAFETY: this is the producer, and the slot was taken back.
+            unsafe { view.slot(seq).payload.store(&content(seq, self.id)) };
         }
         Ok(())
     }
@@ -115,7 +115,11 @@ impl<'p> Producer<'p> {
     pub(super) fn publish(&mut self, n: u64) {
         let ledger = &self.process.segment.ledger;
         let (first, id) = (self.tail(), self.id);
-        self.publisher.stamp_all(self.process.view(), n, |seq| ledger.published(seq, id));
+        self.publisher.each_behind(self.process.view(), n, |seq, slot| {
+            slot.meta.store(meta(id).pack(), Ordering::Relaxed);
+            stamp(&slot, seq);
+            ledger.published(seq, id);
+        });
         assert_eq!(self.tail(), first);
         self.publisher.advance(self.process.view(), n);
     }

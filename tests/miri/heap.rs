@@ -11,7 +11,7 @@ use crate::layout::{GROUP_NAME_MAX, Geometry, Identity, Meta, Mode, View, WakeMo
 use crate::ring::claim::Claim;
 use crate::ring::control::{self, Position};
 use crate::ring::lease::{Leases, give_back, try_take};
-use crate::ring::publish::Publisher;
+use crate::ring::publish::{Publisher, stamp};
 use crate::sync::{AtomicU64, Ordering};
 
 pub(super) const PAYLOAD: usize = 16;
@@ -132,8 +132,10 @@ impl<'s> Process<'s> {
             self.segment.pause();
         }
         let meta = Meta { len: PAYLOAD, kind: publisher.tail() as u32 };
-        publisher.fill(self.view(), 0, meta, &content(publisher.tail()));
-        publisher.stamp(self.view(), 0);
+        let seq = publisher.tail();
+        // SAFETY: as long as a slot's payload.
+        let slot = unsafe { publisher.fill(self.view(), 0, meta, &content(seq)) };
+        stamp(&slot, seq);
         publisher.advance(self.view(), 1);
     }
 

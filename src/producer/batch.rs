@@ -1,0 +1,318 @@
+//! Sending many messages at once.
+
+#![allow(unsafe_code)]
+
+use std::time::{Duration, Instant};
+
+use super::Producer;
+use crate::error::{BatchError, SendError};
+use crate::layout::{Meta, View};
+use crate::message::{Content, Outgoing};
+use crate::ring::publish::{fill, stamp};
+use crate::ring::wake;
+use crate::wait::{Deadline, Look};
+
+/// Most messages, and bytes, of a run whose end alone moves the tail and looks for sleepers.
+const RUN: usize = 32;
+const RUN_BYTES: u64 = 4096;
+
+impl<M: Content + ?Sized> Producer<M> {
+    /// Sends messages until the iterator ends or the queue is full, whichever comes first; returns how
+    /// many. It takes no message from the iterator that it does not send. Never blocks.
+    ///
+    /// # Errors
+    /// [`SendError::Full`] if there was no room for even one. [`BatchError`] says how many were sent
+    /// before the one that failed, or before the queue was found removed.
+    pub fn try_send_batch<'m, I>(&mut self, messages: &mut I) -> Result<usize, BatchError>
+    where
+        I: Iterator,
+        I::Item: Into<Outgoing<'m, M>>,
+        M: 'm,
+    {
+        self.room(1, Look::Quick).map_err(|source| BatchError { sent: 0, source })?;
+        let mut sent = 0;
+        loop {
+            match self.publish_run(messages) {
+                Ok(0) => return Ok(sent),
+                Ok(n) => sent += n,
+                Err(fault) => return Err(fault.behind(sent)),
+            }
+            match self.room(1, Look::Quick) {
+                Ok(()) => {}
+                Err(SendError::Full(_) | SendError::Exhausted { .. }) => return Ok(sent),
+                Err(source) => return Err(BatchError { sent, source }),
+            }
+        }
+    }
+
+    /// Sends all messages, waiting for room as often as it takes; returns how many.
+    ///
+    /// # Errors
+    /// [`BatchError`] says how many were sent before the one that failed.
+    pub fn send_batch<'m, I>(&mut self, messages: I) -> Result<usize, BatchError>
+    where
+        I: IntoIterator,
+        I::Item: Into<Outgoing<'m, M>>,
+        M: 'm,
+    {
+        self.send_batch_by(messages, Deadline::NEVER)
+    }
+
+    /// Sends all messages, waiting for room at most `timeout` altogether; returns how many.
+    ///
+    /// # Errors
+    /// [`SendError::Timeout`] in a [`BatchError`], which says how many were sent before the time was up. One
+    /// message more may have been taken from the iterator.
+    pub fn send_batch_timeout<'m, I>(
+        &mut self,
+        messages: I,
+        timeout: Duration,
+    ) -> Result<usize, BatchError>
+    where
+        I: IntoIterator,
+        I::Item: Into<Outgoing<'m, M>>,
+        M: 'm,
+    {
+        self.send_batch_by(messages, Deadline::after(timeout))
+    }
+
+    /// Sends all messages, waiting for room until `deadline` at most; returns how many.
+    ///
+    /// # Errors
+    /// As for [`Producer::send_batch_timeout`].
+    pub fn send_batch_deadline<'m, I>(
+        &mut self,
+        messages: I,
+        deadline: Instant,
+    ) -> Result<usize, BatchError>
+    where
+        I: IntoIterator,
+        I::Item: Into<Outgoing<'m, M>>,
+        M: 'm,
+    {
+        self.send_batch_by(messages, Deadline::at(deadline))
+    }
+
+    /// Sends the messages of a slice until all are sent or the queue is full, whichever comes first; returns how many.
+    /// Faster than [`Producer::try_send_batch`]: it moves the tail, and looks for consumers that sleep, once for
+    /// up to 32 messages or 4 KiB. Never blocks.
+    ///
+    /// # Errors
+    /// As for [`Producer::try_send_batch`].
+    pub fn try_send_slice<'m, T>(&mut self, messages: &'m [T]) -> Result<usize, BatchError>
+    where
+        &'m T: Into<Outgoing<'m, M>>,
+        M: 'm,
+    {
+        self.room(1, Look::Quick).map_err(|source| BatchError { sent: 0, source })?;
+        let mut sent = 0;
+        while sent < messages.len() {
+            match self.room(1, Look::Quick) {
+                Ok(()) => {}
+                Err(SendError::Full(_) | SendError::Exhausted { .. }) => break,
+                Err(source) => return Err(BatchError { sent, source }),
+            }
+            sent += self.publish_slice(&messages[sent..]).map_err(|fault| fault.behind(sent))?;
+        }
+        Ok(sent)
+    }
+
+    /// Sends the messages of a slice, waiting for room as often as it takes; returns how many. Faster than
+    /// [`Producer::send_batch`]: see [`Producer::try_send_slice`].
+    ///
+    /// # Errors
+    /// As for [`Producer::send_batch`].
+    pub fn send_slice<'m, T>(&mut self, messages: &'m [T]) -> Result<usize, BatchError>
+    where
+        &'m T: Into<Outgoing<'m, M>>,
+        M: 'm,
+    {
+        self.send_slice_by(messages, Deadline::NEVER)
+    }
+
+    /// Sends the messages of a slice, waiting for room at most `timeout` altogether; returns how many.
+    ///
+    /// # Errors
+    /// As for [`Producer::send_batch_timeout`].
+    pub fn send_slice_timeout<'m, T>(
+        &mut self,
+        messages: &'m [T],
+        timeout: Duration,
+    ) -> Result<usize, BatchError>
+    where
+        &'m T: Into<Outgoing<'m, M>>,
+        M: 'm,
+    {
+        self.send_slice_by(messages, Deadline::after(timeout))
+    }
+
+    /// Sends the messages of a slice, waiting for room until `deadline` at most; returns how many.
+    ///
+    /// # Errors
+    /// As for [`Producer::send_batch_timeout`].
+    pub fn send_slice_deadline<'m, T>(
+        &mut self,
+        messages: &'m [T],
+        deadline: Instant,
+    ) -> Result<usize, BatchError>
+    where
+        &'m T: Into<Outgoing<'m, M>>,
+        M: 'm,
+    {
+        self.send_slice_by(messages, Deadline::at(deadline))
+    }
+
+    fn send_slice_by<'m, T>(
+        &mut self,
+        messages: &'m [T],
+        deadline: Deadline,
+    ) -> Result<usize, BatchError>
+    where
+        &'m T: Into<Outgoing<'m, M>>,
+        M: 'm,
+    {
+        let mut sent = 0;
+        while sent < messages.len() {
+            self.wait_for_room(1, || deadline).map_err(|source| BatchError { sent, source })?;
+            sent += self.publish_slice(&messages[sent..]).map_err(|fault| fault.behind(sent))?;
+        }
+        Ok(sent)
+    }
+
+    fn send_batch_by<'m, I>(&mut self, messages: I, deadline: Deadline) -> Result<usize, BatchError>
+    where
+        I: IntoIterator,
+        I::Item: Into<Outgoing<'m, M>>,
+        M: 'm,
+    {
+        let mut messages = messages.into_iter().fuse().peekable();
+        let mut sent = 0;
+        // Looks before it waits: the last message may have taken the last slot.
+        while messages.peek().is_some() {
+            self.wait_for_room(1, || deadline).map_err(|source| BatchError { sent, source })?;
+            match self.publish_run(&mut messages) {
+                Ok(n) => sent += n,
+                Err(fault) => return Err(fault.behind(sent)),
+            }
+        }
+        Ok(sent)
+    }
+
+    /// Sends what is known to fit, up to the first that somebody sleeps for, and moves the tail once.
+    fn publish_run<'m, I>(&mut self, messages: &mut I) -> Result<usize, BatchError>
+    where
+        I: Iterator,
+        I::Item: Into<Outgoing<'m, M>>,
+        M: 'm,
+    {
+        let mut run = Run::new(self);
+        let (view, lengths) = (run.view, run.producer.lengths);
+        let (bound, mut opened) = (run.producer.bound, run.producer.publisher.opened());
+        loop {
+            // No message is taken from the iterator that has no room, and no slot is taken back for none.
+            if run.next >= bound {
+                break;
+            }
+            let Some(message) = messages.next() else { break };
+            if run.next >= opened {
+                opened = Run::open(run.producer, run.next);
+            }
+            let Outgoing { kind, content } = message.into();
+            let bytes = content.to_payload();
+            if !lengths.take::<M>(bytes.len()) {
+                return Err(run.misfit(bytes.len()));
+            }
+            run.push(kind, bytes);
+            if wake::data_waits(&view) {
+                // The end of the run wakes, and the next message may be long in coming.
+                break;
+            }
+        }
+        Ok(run.sent())
+    }
+
+    /// Sends the first of `messages`, as many as are worth moving the tail and looking for sleepers once. There is room
+    /// for one at least.
+    fn publish_slice<'m, T>(&mut self, messages: &'m [T]) -> Result<usize, BatchError>
+    where
+        &'m T: Into<Outgoing<'m, M>>,
+        M: 'm,
+    {
+        let room = self.bound.saturating_sub(self.publisher.tail());
+        let n = room.min(messages.len().min(RUN) as u64);
+        self.publisher.open_next(&self.at.view, n);
+        let lengths = self.lengths;
+        let mut run = Run::new(self);
+        for message in &messages[..n as usize] {
+            let Outgoing { kind, content } = message.into();
+            let bytes = content.to_payload();
+            if !lengths.take::<M>(bytes.len()) {
+                return Err(run.misfit(bytes.len()));
+            }
+            run.push(kind, bytes);
+            if run.bytes >= RUN_BYTES {
+                break;
+            }
+        }
+        Ok(run.sent())
+    }
+}
+
+/// Messages of a batch that are stamped, so visible already. Dropping it moves the tail past them, also
+/// when the caller's iterator panics: their slots must not be written again.
+// With copies of what the loop needs: a store to the ring could change what a handle holds, for all that the compiler
+// knows.
+struct Run<'p, M: Content + ?Sized> {
+    producer: &'p mut Producer<M>,
+    view: View,
+    next: u64,
+    bytes: u64,
+}
+
+impl<'p, M: Content + ?Sized> Run<'p, M> {
+    #[inline(always)]
+    fn new(producer: &'p mut Producer<M>) -> Run<'p, M> {
+        let (view, next) = (producer.at.view, producer.publisher.tail());
+        Run { producer, view, next, bytes: 0 }
+    }
+
+    /// Takes slots from `next` on back, for which there is room; returns where they end.
+    #[inline(never)]
+    fn open(producer: &mut Producer<M>, next: u64) -> u64 {
+        let Producer { publisher, at, .. } = &mut *producer;
+        publisher.open_ahead(&at.view, next);
+        publisher.opened()
+    }
+
+    #[inline(always)]
+    fn push(&mut self, kind: u32, bytes: &[u8]) {
+        let slot = self.view.slot(self.next);
+        // SAFETY: the slot was taken back, and the message's length was looked at.
+        unsafe { fill(&slot, Meta { len: bytes.len(), kind }, bytes) };
+        stamp(&slot, self.next);
+        self.next += 1;
+        self.bytes += bytes.len() as u64;
+    }
+
+    #[inline(always)]
+    fn sent(&self) -> usize {
+        (self.next - self.producer.publisher.tail()) as usize
+    }
+
+    #[cold]
+    fn misfit(&self, len: usize) -> BatchError {
+        BatchError { sent: self.sent(), source: self.producer.misfit(len) }
+    }
+}
+
+impl<M: Content + ?Sized> Drop for Run<'_, M> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let n = self.sent() as u64;
+        if n > 0 {
+            let Producer { publisher, at, .. } = &mut *self.producer;
+            publisher.advance(&at.view, n);
+            self.producer.count_bytes(self.bytes);
+        }
+    }
+}
