@@ -90,7 +90,10 @@ impl<M: Content + ?Sized> Producer<M> {
         }
         self.write_counters();
         let asks = self.publisher.tail() + n > self.asks_at;
-        if look == Look::Thorough || self.tries >= TRIES || (asks && self.name_is_old()) {
+        if look == Look::Thorough
+            || self.tries >= TRIES
+            || (asks && (n > ASK_EVERY || self.name_is_old()))
+        {
             self.check_name()?;
         } else if asks {
             self.asks_at = self.publisher.tail() + ASK_EVERY;
