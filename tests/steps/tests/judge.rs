@@ -16,6 +16,9 @@ const CLAIM: [&str; 4] = ["--operation", "claim, shared", "--change", "4"];
 /// The consumer of `store` has died with what it had claimed, and nobody lives but an observer.
 const ALONE: [&str; 4] = ["--operation", "ack, exclusive", "--change", "0"];
 
+/// A member of `work` has died before it left, and has counted what it acked.
+const LEAVER: [&str; 4] = ["--operation", "leave, shared, and what it counted", "--change", "0"];
+
 #[track_caller]
 fn is_found(act: &str, state: [&str; 4], finds: &str) {
     for order in ["consumers", "producer"] {
@@ -29,7 +32,7 @@ fn is_found(act: &str, state: [&str; 4], finds: &str) {
 
 #[test]
 fn what_nobody_has_spoilt_is_right() {
-    for state in [CLAIM, ALONE] {
+    for state in [CLAIM, ALONE, LEAVER] {
         let (out, text) = steps(&state);
         assert!(out.status.success(), "{text}{out:?}");
         assert!(text.contains("| 2 | 0 |"), "two kills, no violation:\n{text}");
@@ -62,6 +65,11 @@ fn whoever_is_blocked_is_found() {
     is_found("keep-control", ALONE, "has been in the middle of a control operation");
     is_found("hold", CLAIM, "are live, and");
     is_found("lose-group", ALONE, "a new producer: there is room for");
+}
+
+#[test]
+fn a_wrong_count_is_found() {
+    is_found("miscount", LEAVER, "were acked or came again, and");
 }
 
 #[test]

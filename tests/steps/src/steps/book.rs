@@ -36,6 +36,8 @@ pub(crate) struct Account {
     /// Rejected: a letter may be there, or must be.
     pub(crate) rejecting: AtomicU64,
     pub(crate) rejected: AtomicU64,
+    /// The count of a delivery is being taken back, or is.
+    pub(crate) uncounting: AtomicU64,
     /// The messages that the next survivor has to get: attempts at the next delivery, 0 = none.
     expected: [AtomicU64; SEQUENCES as usize],
 }
@@ -46,8 +48,10 @@ impl Book {
             word.store(0, SeqCst);
         }
         for account in &self.groups {
-            let Account { received, acking, acked, rejecting, rejected, expected } = account;
-            for word in [received, acking, acked, rejecting, rejected].into_iter().chain(expected) {
+            let Account { received, acking, acked, rejecting, rejected, uncounting, expected } =
+                account;
+            let bits = [received, acking, acked, rejecting, rejected, uncounting];
+            for word in bits.into_iter().chain(expected) {
                 word.store(0, SeqCst);
             }
         }

@@ -203,6 +203,18 @@ impl Image {
         owed
     }
 
+    /// Messages acked, and delivered again, as the group and its records have counted them.
+    pub(crate) fn counted(&self, group: &GroupImage) -> [u64; 2] {
+        let at = self.group_at(group.index);
+        self.records_of(group).into_iter().fold(
+            [self.word(at + 640), self.word(at + 648)],
+            |[acked, again], record| {
+                let at = self.record_at(record.into());
+                [acked + self.word(at + 128), again + self.word(at + 136)]
+            },
+        )
+    }
+
     /// Whether a record of the group says that its member was about to claim, and did not.
     pub(crate) fn is_pending(&self, group: &GroupImage) -> bool {
         let owed = self.owed(group);

@@ -12,7 +12,7 @@ use super::bystanders::Bystander;
 use super::image::{GroupImage, Image, Owed};
 use super::party::{Outcome, Party, alone};
 use super::shm;
-use super::stage::{CAPACITY, PATIENCE, Stage, group, text};
+use super::stage::{CAPACITY, PATIENCE, Stage, text};
 
 /// Who goes on first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,14 @@ impl Scene {
     /// Whether the operation had come to its end.
     pub(crate) fn is_done(&self) -> bool {
         self.stage.book.done.load(SeqCst) == 1
+    }
+
+    /// Messages that a group has acked, and that came to it again, as counted.
+    pub(crate) fn counted(&self, name: &str) -> Result<[u64; 2], String> {
+        let image = self.image()?;
+        let groups = image.groups();
+        let group = groups.iter().find(|group| group.name == name).ok_or("no group")?;
+        Ok(image.counted(group))
     }
 
     fn has(&self, kind: Bystander) -> bool {
@@ -134,7 +142,11 @@ impl Scene {
                     [_] if noted(&account.acked, seq) => {
                         return Err(format!("{name} has acked {seq}, and it comes again"));
                     }
-                    [owed] if noted(&account.received, seq) && owed.attempts == 1 => {
+                    [owed]
+                        if noted(&account.received, seq)
+                            && !noted(&account.uncounting, seq)
+                            && owed.attempts == 1 =>
+                    {
                         return Err(format!("{name} was given {seq}, and it comes again unmarked"));
                     }
                     [] | [_] => {}
@@ -327,7 +339,8 @@ fn group_of(stage: Stage, name: &str) -> Result<slipring::Group, String> {
         .groups
         .iter()
         .any(|group| group.name == name && group.mode == Some(slipring::Mode::Shared));
-    Ok(if shared { slipring::Group::named(name).shared() } else { group(name) })
+    let named = slipring::Group::named(name);
+    Ok(if shared { named.shared() } else { named })
 }
 
 /// Removes all queues. Then nothing may be left.

@@ -6,6 +6,7 @@ mod image;
 mod judge;
 mod operations;
 mod party;
+mod records;
 mod roles;
 mod sabotage;
 mod shm;
@@ -67,7 +68,7 @@ pub(crate) struct Tally {
     pub(crate) failures: AtomicU64,
 }
 
-const OPERATIONS_MAX: usize = 64;
+const OPERATIONS_MAX: usize = 128;
 
 /// In memory that all jobs share.
 #[derive(Debug)]

@@ -4,16 +4,19 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use slipring::{Batch, Consumer, Group, Producer, RecvError, SendError, WaitStrategy};
+use slipring::{
+    Batch, Consumer, Group, Producer, Queue, RecvError, Select, SelectError, SendError, Start,
+    WaitStrategy,
+};
 
 use super::book::{message, note};
 use super::bystanders::Bystander::{self, Member, Observer, Reader, Sender, Sleeper};
 use super::image::Image;
 use super::judge::{Order, Scene};
 use super::party::Outcome;
-use super::stage::{CAPACITY, Stage, group, text};
+use super::stage::{CAPACITY, Stage, group, read_on, text};
 use super::trace::mark;
-use super::{roles, shm};
+use super::{records, roles, shm};
 
 /// An operation, and what is around it.
 #[derive(Clone, Copy)]
@@ -26,6 +29,8 @@ pub(crate) struct Operation {
     pub(crate) victim: fn(Stage) -> Outcome,
     pub(crate) judge: fn(&mut Scene) -> Outcome,
     pub(crate) orders: &'static [Order],
+    /// Whether others can tell that it was done.
+    pub(crate) shows: bool,
 }
 
 pub(crate) const PLAIN: Operation = Operation {
@@ -35,11 +40,12 @@ pub(crate) const PLAIN: Operation = Operation {
     victim: |_| Ok(()),
     judge: Scene::settle,
     orders: &Order::ALL,
+    shows: true,
 };
 
 pub(crate) fn all() -> Vec<Operation> {
     let parts = [sending(), receiving(), recovering()];
-    parts.into_iter().flatten().chain(roles::all()).collect()
+    parts.into_iter().flatten().chain(roles::all()).chain(records::all()).collect()
 }
 
 /// Marks where the operation begins and ends, and writes down in the book that it did.
@@ -334,7 +340,51 @@ fn receiving() -> Vec<Operation> {
             victim: |stage| as_consumer(stage, "work", sleep_in_vain),
             ..PLAIN
         },
+        Operation {
+            name: "select, sleeps in vain",
+            prepare: |stage| stage.make_used(11, 11),
+            with: &[Observer],
+            victim: |stage| {
+                let (queue, mut select) = (stage.open()?, Select::new());
+                for name in ["store", "work"] {
+                    select.add(queue.consumer(group(name)).map_err(text)?);
+                }
+                select.set_wait_strategy(at_once());
+                operation(stage, || match select.recv_timeout(AWHILE) {
+                    Err(SelectError::Timeout) => Ok(()),
+                    other => Err(format!("there is something: {other:?}")),
+                })
+            },
+            ..PLAIN
+        },
+        Operation {
+            name: "open, look and observe",
+            prepare: much,
+            with: &[Reader, Member],
+            victim: look_around,
+            shows: false,
+            ..PLAIN
+        },
     ]
+}
+
+/// What is there for those who only want to know.
+fn look_around(stage: Stage) -> Outcome {
+    let mut producer = stage.open()?.producer().map_err(text)?;
+    let consumer = stage.open()?.consumer(group("work")).map_err(text)?;
+    operation(stage, || {
+        let builder = Queue::builder(stage.queue);
+        let queue = builder.open_or_create().map_err(text)?;
+        builder.differences(&queue).map_err(text)?;
+        queue.snapshot().map_err(text)?;
+        slipring::list().map_err(text)?;
+        let mut observer = queue.observer(Start::Oldest).map_err(text)?;
+        read_on(&mut observer)?;
+        observer.seek(5);
+        observer.try_latest().map_err(text)?;
+        producer.check_removed().map_err(text)?;
+        consumer.check_removed().map_err(text)
+    })
 }
 
 const AWHILE: Duration = Duration::from_millis(150);
@@ -376,7 +426,7 @@ pub(crate) fn orphaned_in(stage: Stage, work: Group, left: usize) -> Outcome {
 }
 
 /// The words of the first record as a member left them that died in a claim of `[start, end)`.
-fn died_claiming(stage: Stage, start: u64, end: u64) -> Outcome {
+pub(crate) fn died_claiming(stage: Stage, start: u64, end: u64) -> Outcome {
     let file = shm::file_of(stage.queue).ok_or("no queue")?;
     let image = Image::of(&file)?;
     let groups = image.groups();

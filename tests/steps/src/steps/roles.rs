@@ -70,6 +70,18 @@ fn giving_up() -> Vec<Operation> {
             judge: buried,
             ..PLAIN
         },
+        Operation {
+            name: "bury, exclusive",
+            prepare: |stage| stage.make_used_by(Group::named("work"), 11, [4, 4]),
+            with: &[Reader],
+            victim: |stage| {
+                let mut consumer = stage.open()?.consumer("work").map_err(text)?;
+                let batch = stage.take(&mut consumer, "work", 2)?;
+                operation(stage, || reject_first(stage, batch))
+            },
+            judge: buried,
+            ..PLAIN
+        },
     ]
 }
 
@@ -157,6 +169,33 @@ fn again() -> Vec<Operation> {
             ..PLAIN
         },
         Operation {
+            name: "receive what was sent again",
+            prepare: |stage| {
+                one_letter(stage)?;
+                letters(stage)?.requeue(1).map(drop).map_err(text)
+            },
+            with: &[Observer],
+            victim: |stage| {
+                as_consumer(stage, "work", |consumer| {
+                    let message = consumer.recv_timeout(PATIENCE).map_err(text)?;
+                    check(message.sequence(), message.kind(), &message)?;
+                    stage.book.note.store(1, SeqCst);
+                    message.ack().map_err(text)?;
+                    stage.book.note.store(2, SeqCst);
+                    Ok(())
+                })
+            },
+            judge: |scene| {
+                let (stage, acked) = (scene.stage, scene.stage.book.note.load(SeqCst));
+                alone("who receives what was sent again", || match (come_again(stage)?, acked) {
+                    (1, 0 | 1) | (0, 1 | 2) => Ok(()),
+                    (count, _) => Err(format!("it came {count} times; ack: {acked} of 2")),
+                })?;
+                scene.settle()
+            },
+            ..PLAIN
+        },
+        Operation {
             name: "throw letters away",
             prepare: one_letter,
             victim: |stage| {
@@ -201,27 +240,10 @@ fn send_again(stage: Stage, _group: &str) -> Outcome {
 /// The message comes again once, or twice if the process died in between.
 fn sent_again(scene: &mut Scene) -> Outcome {
     let (stage, done) = (scene.stage, scene.is_done());
-    let comes = || -> Result<u64, String> {
-        let mut consumer = stage.open()?.consumer(group("work")).map_err(text)?;
-        let mut count = 0;
-        loop {
-            let message = match consumer.recv_timeout(std::time::Duration::ZERO) {
-                Ok(message) => message,
-                Err(RecvError::Timeout { .. }) => return Ok(count),
-                Err(fault) => return Err(text(fault)),
-            };
-            check(message.sequence(), message.kind(), &message)?;
-            if !message.requeued() || message.sequence() != 10 {
-                return Err(format!("message {} comes again", message.sequence()));
-            }
-            message.ack().map_err(text)?;
-            count += 1;
-        }
-    };
     alone("who sends letters again", || {
-        let before = comes()?;
+        let before = come_again(stage)?;
         let left = letters(stage)?.requeue(2).map_err(text)?;
-        let after = comes()?;
+        let after = come_again(stage)?;
         let right = match (before, left, after) {
             (0, 1, 1) | (1, 1, 1) => !done,
             (1, 0, 0) => true,
@@ -233,6 +255,25 @@ fn sent_again(scene: &mut Scene) -> Outcome {
         Err(format!("done: {done}; came {before}, then {left} were sent again and came {after}"))
     })?;
     scene.settle()
+}
+
+/// Receives and acks what was sent again; returns how many there were.
+fn come_again(stage: Stage) -> Result<u64, String> {
+    let mut consumer = stage.open()?.consumer(group("work")).map_err(text)?;
+    let mut count = 0;
+    loop {
+        let message = match consumer.recv_timeout(std::time::Duration::ZERO) {
+            Ok(message) => message,
+            Err(RecvError::Timeout { .. }) => return Ok(count),
+            Err(fault) => return Err(text(fault)),
+        };
+        check(message.sequence(), message.kind(), &message)?;
+        if !message.requeued() || message.sequence() != 10 {
+            return Err(format!("message {} comes again", message.sequence()));
+        }
+        message.ack().map_err(text)?;
+        count += 1;
+    }
 }
 
 fn coming() -> Vec<Operation> {
@@ -300,7 +341,7 @@ fn coming() -> Vec<Operation> {
     ]
 }
 
-fn join(stage: Stage, name: &str) -> Outcome {
+pub(crate) fn join(stage: Stage, name: &str) -> Outcome {
     let queue = stage.open()?;
     operation(stage, || queue.consumer(group(name)).map(std::mem::forget).map_err(text))
 }
@@ -383,7 +424,8 @@ fn making() -> Vec<Operation> {
             with: &[Reader],
             victim: |stage| {
                 let queue = stage.open()?;
-                operation(stage, || queue.add_group("new").map_err(text))
+                let new = group("new").dead_letters_to("steps.letters");
+                operation(stage, || queue.add_group(new).map_err(text))
             },
             ..PLAIN
         },
@@ -421,15 +463,32 @@ fn making() -> Vec<Operation> {
             victim: |stage| {
                 operation(stage, || stage.make(Some(group("work"))).map(std::mem::forget))
             },
-            judge: |scene| match shm::file_of(scene.stage.queue) {
-                None if scene.is_done() => Err("the queue is not there".to_owned()),
-                None => made_anew(scene.stage),
-                Some(_) => scene.settle(),
+            judge: made,
+            orders: &[Order::Consumers],
+            ..PLAIN
+        },
+        Operation {
+            name: "make a queue, after a dead maker",
+            prepare: |_| {
+                let path = format!("{}/slipring-new.0123456789abcdef", shm::SHM);
+                std::fs::write(path, [0; 100]).map_err(text)
             },
+            victim: |stage| {
+                operation(stage, || stage.make(Some(group("work"))).map(std::mem::forget))
+            },
+            judge: made,
             orders: &[Order::Consumers],
             ..PLAIN
         },
     ]
+}
+
+fn made(scene: &mut Scene) -> Outcome {
+    match shm::file_of(scene.stage.queue) {
+        None if scene.is_done() => Err("the queue is not there".to_owned()),
+        None => made_anew(scene.stage),
+        Some(_) => scene.settle(),
+    }
 }
 
 /// The name is free.

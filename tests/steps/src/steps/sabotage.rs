@@ -33,6 +33,8 @@ pub(crate) enum Sabotage {
     KeepProducer,
     /// Somebody keeps the control lease.
     KeepControl,
+    /// `work` has counted one ack more than there were.
+    Miscount,
     /// A group is made and forgotten.
     LoseGroup,
     /// A file is left.
@@ -40,7 +42,7 @@ pub(crate) enum Sabotage {
 }
 
 impl Sabotage {
-    pub(crate) const ALL: [Sabotage; 13] = [
+    pub(crate) const ALL: [Sabotage; 14] = [
         Sabotage::Unpublish,
         Sabotage::Garble,
         Sabotage::GarbleAcked,
@@ -52,6 +54,7 @@ impl Sabotage {
         Sabotage::Hold,
         Sabotage::KeepProducer,
         Sabotage::KeepControl,
+        Sabotage::Miscount,
         Sabotage::LoseGroup,
         Sabotage::Litter,
     ];
@@ -108,6 +111,11 @@ impl Sabotage {
             }
             Sabotage::KeepProducer => keep(file, super::image::PRODUCER_LEASE),
             Sabotage::KeepControl => keep(file, super::image::CONTROL_LEASE),
+            Sabotage::Miscount => {
+                let work = group("work")?;
+                let [acked, _] = image.counted(work);
+                set(&file, image.group_at(work.index) as u64 + 640, acked + 1)
+            }
             Sabotage::LoseGroup => {
                 let at = image.group_at(image.groups_max - 1) as u64;
                 set(&file, at, 7)?;

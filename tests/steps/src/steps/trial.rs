@@ -48,6 +48,10 @@ impl<'a> Trial<'a> {
         let walk = self.survey();
         clean()?;
         let walk = walk?;
+        if let (false, Some(Change { at, what, .. })) = (self.operation.shows, walk.changes.first())
+        {
+            return Err(format!("it changes something, {}: {what:?}", trace::name_of(*at)));
+        }
         self.tally.steps.store(walk.steps, SeqCst);
         self.tally.states.store(walk.changes.len() as u64 + 1, SeqCst);
         // And once more, in the last state, when the operation has returned: more is promised then.
