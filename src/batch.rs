@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use crate::burial::Burial;
 use crate::error::{AckError, DeadLetterError, JoinError, NotInBatch, RecvError, RejectError};
 use crate::group::too_many_consumers;
+use crate::info::{MessageInfo, message_accessors};
 use crate::intake::{Guise, Intake};
 use crate::layout::{Meta, View};
 use crate::letter::{DeadLetter, Reason};
@@ -68,7 +69,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     /// Whether this is a dead letter that was sent again. It comes alone, with its first sequence and kind;
     /// its attempts start over.
     pub fn requeued(&self) -> bool {
-        self.intake.guise.trailer != 0
+        self.intake.guise.requeued()
     }
 
     /// Messages from the first that is not acked to the last of the batch.
@@ -109,8 +110,8 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         // one task that was given the message (I3).
         let area = unsafe { slot.payload.bytes() };
         let content = M::from_payload(area, || guise.len(meta_of(slot.meta)));
-        let (sequence, attempts) = (guise.sequence(place), self.attempts_of(place));
-        Delivery { sequence, attempts, meta: slot.meta, content }
+        let info = self.info_of(guise, place, 0).with(0, guise.requeued());
+        Delivery { info, meta: slot.meta, content }
     }
 
     #[inline]
@@ -118,12 +119,18 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         if place == self.first { self.claim.attempts as u8 } else { 1 }
     }
 
-    /// What is known of the message at `place` beside its content, and how long that is.
+    /// What is known of the message at `place` beside its content, but for whether it was sent again, and how long it
+    /// is.
     #[inline]
     pub(crate) fn facts(&self, view: &View, guise: Guise, place: u64) -> (MessageInfo, usize) {
         let meta = meta_of(view.slot(place).meta);
+        (self.info_of(guise, place, meta.kind), guise.len(meta))
+    }
+
+    #[inline]
+    fn info_of(&self, guise: Guise, place: u64, kind: u32) -> MessageInfo {
         let (sequence, attempts) = (guise.sequence(place), self.attempts_of(place));
-        (MessageInfo { sequence, kind: meta.kind, attempts }, guise.len(meta))
+        MessageInfo::new(sequence, kind, attempts)
     }
 
     /// The messages that are not acked yet, for several threads to take and ack.
@@ -358,52 +365,17 @@ impl<'b, M: Content + ?Sized> Iterator for Iter<'b, '_, M> {
 impl<M: Content + ?Sized> ExactSizeIterator for Iter<'_, '_, M> {}
 impl<M: Content + ?Sized> std::iter::FusedIterator for Iter<'_, '_, M> {}
 
-/// What is known of a received message beside its content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MessageInfo {
-    /// Its sequence.
-    pub sequence: u64,
-    /// Its kind.
-    pub kind: u32,
-    /// Times that it was delivered, this one included. Saturates at 255.
-    pub attempts: u8,
-}
-
 /// One message, in place. Dereferences to its content.
 pub struct Delivery<'b, M: Content + ?Sized = [u8]> {
-    sequence: u64,
-    attempts: u8,
+    /// But for its kind.
+    info: MessageInfo,
     /// Read by those who ask: a load that nobody asked for would stay.
     meta: &'b AtomicU64,
     content: &'b M,
 }
 
 impl<'b, M: Content + ?Sized> Delivery<'b, M> {
-    /// Its sequence, kind and attempts.
-    pub fn info(&self) -> MessageInfo {
-        MessageInfo { sequence: self.sequence, kind: self.kind(), attempts: self.attempts }
-    }
-
-    /// Its number in the queue, from the queue's first message on.
-    pub fn sequence(&self) -> u64 {
-        self.sequence
-    }
-
-    /// What the sender marked it with; 0 if nothing.
-    pub fn kind(&self) -> u32 {
-        meta_of(self.meta).kind
-    }
-
-    /// Times that it was delivered to this group, this one included. Saturates at 255.
-    pub fn attempts(&self) -> u8 {
-        self.attempts
-    }
-
-    /// Whether it was delivered before.
-    pub fn redelivered(&self) -> bool {
-        self.attempts > 1
-    }
+    message_accessors!(view => meta_of(view.meta).kind, view.info.requeued());
 
     /// The content, for as long as the batch is borrowed.
     pub fn content(&self) -> &'b M {
@@ -432,6 +404,7 @@ impl<M: Content + ?Sized> fmt::Debug for Delivery<'_, M> {
 #[must_use = "a message that is dropped without an ack comes again"]
 pub struct Received<'c, M: Content + ?Sized = [u8]> {
     batch: Batch<'c, M>,
+    /// But for whether it was sent again.
     info: MessageInfo,
     len: usize,
 }
@@ -445,35 +418,7 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
         Received { info, len, batch }
     }
 
-    /// Its sequence, kind and attempts.
-    pub fn info(&self) -> MessageInfo {
-        self.info
-    }
-
-    /// Its number in the queue, from the queue's first message on.
-    pub fn sequence(&self) -> u64 {
-        self.info.sequence
-    }
-
-    /// What the sender marked it with; 0 if nothing.
-    pub fn kind(&self) -> u32 {
-        self.info.kind
-    }
-
-    /// Times that it was delivered to this group, this one included. Saturates at 255.
-    pub fn attempts(&self) -> u8 {
-        self.info.attempts
-    }
-
-    /// Whether it was delivered before.
-    pub fn redelivered(&self) -> bool {
-        self.info.attempts > 1
-    }
-
-    /// Whether it is a dead letter that was sent again; see [`Batch::requeued`].
-    pub fn requeued(&self) -> bool {
-        self.batch.requeued()
-    }
+    message_accessors!(view => view.info.kind(), view.batch.requeued());
 
     /// Acks it: it is done, its slot may be reused.
     ///
@@ -484,9 +429,10 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
         self.batch.ack()
     }
 
-    pub(crate) fn copy_and_ack(self, out: &mut M::Owned) -> Result<MessageInfo, RecvError> {
+    /// Copies it, and acks it then.
+    pub(crate) fn move_into(self, out: &mut M::Owned) -> Result<MessageInfo, RecvError> {
         self.copy_to(out);
-        let info = self.info;
+        let info = self.info();
         self.ack()?;
         Ok(info)
     }
@@ -496,7 +442,7 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
     /// # Errors
     /// If it could not be sent to the dead-letter queue. It comes again then.
     pub fn reject(mut self) -> Result<(), RejectError> {
-        self.batch.reject(self.info.sequence)
+        self.batch.reject(self.info.sequence())
     }
 
     /// Takes back the count of this delivery: nobody has tried the work on it; see [`Batch::uncount`]. It is still lent,
@@ -514,7 +460,7 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
     /// If it could not be sent to the dead-letter queue. The next receive tries that again.
     pub fn fail(self) -> Result<bool, RejectError> {
         // As the next receive would count: 255 and a limit of 255 go on for ever.
-        let next = self.info.attempts.saturating_add(1);
+        let next = self.info.attempts().saturating_add(1);
         let worn_out = u32::from(next) > self.batch.burial.limit;
         if worn_out {
             self.batch.bury_worn_out()?;

@@ -1,32 +1,27 @@
 //! The handle that receives for a group.
 
-use std::cell::Cell;
+mod round;
+mod search;
+
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::attach::{Attachment, Mapped};
-use crate::batch::{Batch, MessageInfo, Received};
+use crate::attach::Mapped;
+use crate::batch::{Batch, Received};
 use crate::burial::Burial;
 use crate::error::{JoinError, RecvError};
 use crate::group::Group;
+use crate::info::MessageInfo;
 use crate::intake::Intake;
-use crate::layout::View;
 use crate::letter::{DeadLetter, Undertaker};
 use crate::message::{Content, OneThread};
 use crate::retries::Retries;
-use crate::ring::claim::Claim;
-use crate::ring::reader::Reader;
-use crate::ring::wake::{Place, Word};
 use crate::segment::Trust;
 use crate::strategy::{Interrupt, Patience, WaitStrategy};
-use crate::wait::{self, Bed, Deadline, LONG, Look, SHORT, Waited};
-
-/// Quick looks at an empty queue ask the system once in so many times whether it still has its name.
-const ASK_EVERY: u32 = 4096;
-
-/// Quick looks of one that waits, at the next message only, between two that look everywhere.
-const QUICK: u32 = 8;
+use crate::wait::Deadline;
+use round::Round;
+use search::{Found, Now};
 
 /// A consumer of one group. `Send`, not `Sync`.
 ///
@@ -61,6 +56,8 @@ pub struct Consumer<M: Content + ?Sized = [u8]> {
     /// A claim that was not made on the shortest way. If it were returned, the others would go through memory,
     /// too, which costs more than all the rest.
     found: Option<Found>,
+    /// Why no claim was made, for the same reason.
+    failed: Option<RecvError>,
     /// The last claim that was found was one of the retries.
     retried: bool,
     marker: OneThread<M>,
@@ -91,6 +88,7 @@ impl<M: Content + ?Sized> Consumer<M> {
             patience: Patience::here(interrupt),
             empty_looks: 0,
             found: None,
+            failed: None,
             retried: false,
             marker: PhantomData,
         })
@@ -194,11 +192,7 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// [`RecvError::Corrupt`] if the queue's words contradict each other.
     #[inline(always)]
     pub fn try_recv_batch(&mut self, max: usize) -> Result<Batch<'_, M>, RecvError> {
-        match self.claim_at_once(max) {
-            Some(claim) => Ok(Batch::new(&mut self.main, &mut self.burial, claim)),
-            None if self.find(max, Look::Quick)? => self.lend(),
-            None => Err(RecvError::Empty),
-        }
+        self.try_as(max, |batch| batch)
     }
 
     /// Receives up to `max` messages, waiting for the first as long as it takes.
@@ -239,7 +233,7 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// As for [`Consumer::try_recv_batch`].
     #[inline(always)]
     pub fn try_recv(&mut self) -> Result<Received<'_, M>, RecvError> {
-        Ok(Received::new(self.try_recv_batch(1)?))
+        self.try_as(1, Received::new)
     }
 
     /// Receives one message, waiting for it as long as it takes.
@@ -266,28 +260,61 @@ impl<M: Content + ?Sized> Consumer<M> {
         Ok(Received::new(self.recv_batch_deadline(1, deadline)?))
     }
 
+    /// Receives one message, if there is one, into `out`, and acks it. Never blocks. What is in `out` then is a copy that
+    /// no other process can change: for messages of writers that are not trusted. A `Vec` keeps its memory, so that
+    /// one which is used again does not allocate.
+    ///
+    /// ```
+    /// # let name = format!("doc-into-{}", std::process::id());
+    /// # let queue = slipring::Queue::builder(&name).capacity(8).group("work").create()?;
+    /// # let mut producer = queue.producer()?;
+    /// # producer.send((7, "one"))?;
+    /// # let mut consumer = queue.consumer("work")?;
+    /// let mut message = Vec::new();
+    /// let info = consumer.recv_into(&mut message)?;
+    /// assert_eq!((info.kind(), &message[..]), (7, &b"one"[..]));
+    /// # drop((consumer, producer));
+    /// # slipring::remove(&name)?; // it is acked
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Consumer::try_recv`]; `out` is untouched then. [`RecvError::Ack`] if the message is in `out` and could
+    /// not be acked, so that it comes again.
+    pub fn try_recv_into(&mut self, out: &mut M::Owned) -> Result<MessageInfo, RecvError> {
+        self.try_recv()?.move_into(out)
+    }
+
+    /// Receives one message into `out`, waiting for it as long as it takes, and acks it.
+    ///
+    /// # Errors
+    /// As for [`Consumer::try_recv_into`], but never [`RecvError::Empty`].
+    pub fn recv_into(&mut self, out: &mut M::Owned) -> Result<MessageInfo, RecvError> {
+        self.recv()?.move_into(out)
+    }
+
     /// Receives one message into `out`, waiting for it at most `timeout`, and acks it.
     ///
     /// # Errors
-    /// [`RecvError::Timeout`]; else as for [`Consumer::recv_batch`]. `out` is untouched then.
-    pub fn recv_copied(
+    /// [`RecvError::Timeout`]; else as for [`Consumer::recv_into`].
+    pub fn recv_into_timeout(
         &mut self,
         out: &mut M::Owned,
         timeout: Duration,
     ) -> Result<MessageInfo, RecvError> {
-        self.recv_timeout(timeout)?.copy_and_ack(out)
+        self.recv_timeout(timeout)?.move_into(out)
     }
 
-    /// The same, waiting for it until `deadline` at most.
+    /// Receives one message into `out`, waiting for it until `deadline` at most, and acks it.
     ///
     /// # Errors
-    /// As for [`Consumer::recv_copied`].
-    pub fn recv_copied_deadline(
+    /// As for [`Consumer::recv_into_timeout`].
+    pub fn recv_into_deadline(
         &mut self,
         out: &mut M::Owned,
         deadline: Instant,
     ) -> Result<MessageInfo, RecvError> {
-        self.recv_deadline(deadline)?.copy_and_ack(out)
+        self.recv_deadline(deadline)?.move_into(out)
     }
 
     /// Leaves the group. What was not acked stays for its next consumer; a group that goes with its last
@@ -300,6 +327,24 @@ impl<M: Content + ?Sized> Consumer<M> {
     pub fn leave(mut self) -> Result<(), JoinError> {
         self.main.left = true;
         self.main.leave_within(self.main.control_timeout)
+    }
+
+    /// Receives what is there now, as what `give` makes of it: passing a result on would copy it.
+    #[inline(always)]
+    fn try_as<'c, T>(
+        &'c mut self,
+        max: usize,
+        give: impl FnOnce(Batch<'c, M>) -> T,
+    ) -> Result<T, RecvError> {
+        let batch = match self.claim_at_once(max) {
+            Some(claim) => Batch::new(&mut self.main, &mut self.burial, claim),
+            None => match self.find_now(max) {
+                Now::Found => self.lend()?,
+                Now::Empty => return Err(RecvError::Empty),
+                Now::Failed => return Err(self.failure()),
+            },
+        };
+        Ok(give(batch))
     }
 
     #[inline(always)]
@@ -315,271 +360,5 @@ impl<M: Content + ?Sized> Consumer<M> {
                 self.lend()
             }
         }
-    }
-
-    /// Claims on the shortest way. `None` also if a slower look is due, or finds out what is wrong.
-    #[inline(always)]
-    fn claim_at_once(&mut self, max: usize) -> Option<Claim> {
-        if self.round.is_due() || self.main.at.leases.forked() {
-            return None;
-        }
-        let claim = self.main.reader.claim_at_once(&self.main.at.view, max.max(1) as u64)?;
-        self.empty_looks = 0;
-        (claim.attempts <= self.burial.limit).then_some(claim)
-    }
-
-    /// Makes any other claim, and leaves it in `found`. Returns whether there is one.
-    #[inline(never)]
-    pub(crate) fn find(&mut self, max: usize, look: Look) -> Result<bool, RecvError> {
-        let found = self.search(max, look)?;
-        Ok(self.keep(found))
-    }
-
-    /// The same, waiting.
-    #[inline(never)]
-    fn wait(&mut self, max: usize, deadline: impl Fn() -> Deadline) -> Result<(), RecvError> {
-        let (view, longest) = (self.view(), Cell::new(SHORT));
-        let bed = Bed::new([Place::new(&view, self.word())], || longest.get());
-        let mut patience = self.patience.clone();
-        let mut quick = 0;
-        let found = wait::until(deadline(), &mut patience, bed, |look| {
-            // Most looks are for the next message alone.
-            if look == Look::Quick && quick < QUICK {
-                quick += 1;
-                let found = self.claim_at_once(max);
-                return Ok(found.map(|claim| Found { claim, retried: false }));
-            }
-            quick = 0;
-            let found = self.search(max, look);
-            if look == Look::Thorough {
-                longest.set(self.longest_sleep());
-            }
-            found
-        })?;
-        self.patience = patience;
-        match found {
-            Waited::Found(found) => {
-                self.found = Some(found);
-                Ok(())
-            }
-            Waited::TimedOut => Err(timed_out(&self.main.at)),
-            Waited::Interrupted => Err(RecvError::Interrupted { queue: self.queue() }),
-        }
-    }
-
-    pub(crate) fn view(&self) -> View {
-        self.main.at.view
-    }
-
-    /// Where it sleeps. Asks nothing of the segment, which is out of reach in a forked child.
-    pub(crate) fn word(&self) -> Word {
-        let reader = &self.main.reader;
-        Word::Data { group: reader.group(), shared: matches!(reader, Reader::Shared(_)) }
-    }
-
-    /// How long it may sleep after a look: what another member holds comes by its death, which wakes nobody.
-    pub(crate) fn longest_sleep(&self) -> Duration {
-        let held = self.main.others_hold() || self.retries.others_hold();
-        // The last ack of a closed queue wakes nobody either.
-        if held || (self.main.is_closed() && !self.follows) { SHORT } else { LONG }
-    }
-
-    #[cfg(feature = "async")]
-    pub(crate) fn mapped(&self) -> &Arc<Mapped> {
-        &self.main.at.mapped
-    }
-
-    /// Lends again what was lent last and given up by [`Batch::into_claim`]; not in a forked child.
-    #[cfg(feature = "async")]
-    pub(crate) fn lend_again(&mut self, claim: Claim) -> Option<Batch<'_, M>> {
-        if self.main.at.leases.forked() {
-            return None;
-        }
-        self.found = Some(Found { claim, retried: self.retried });
-        self.lend().ok()
-    }
-
-    /// The queue's name, for an error.
-    #[cold]
-    fn queue(&self) -> Arc<str> {
-        self.main.at.queue().clone()
-    }
-
-    fn keep(&mut self, found: Option<Found>) -> bool {
-        let any = found.is_some();
-        self.found = found;
-        any
-    }
-
-    /// Lends what `found` holds; there is something in it wherever this is called.
-    #[inline(always)]
-    pub(crate) fn lend(&mut self) -> Result<Batch<'_, M>, RecvError> {
-        let Some(Found { claim, retried }) = self.found.take() else {
-            return Err(RecvError::Empty);
-        };
-        self.retried = retried;
-        let intake = if retried {
-            match self.retries.intake() {
-                Some(intake) => intake,
-                None => return Err(RecvError::Empty),
-            }
-        } else {
-            &mut self.main
-        };
-        Ok(Batch::new(intake, &mut self.burial, claim))
-    }
-
-    /// Looks wherever a message may be, and gives up those that were delivered too often.
-    fn search(&mut self, max: usize, look: Look) -> Result<Option<Found>, RecvError> {
-        if self.main.at.leases.forked() {
-            return Err(RecvError::Forked { queue: self.queue() });
-        }
-        // Before the look, which then finds what it sent last.
-        let gone = self.notices_gone && look == Look::Thorough && self.main.producer_gone()?;
-        if self.round.is_due()
-            && self.round.begin()
-            && let Some(found) = self.look_around()?
-        {
-            return Ok(Some(found));
-        }
-        loop {
-            let claim = match self.main.take(max)? {
-                None if self.orphans(look)? => self.main.take(max)?,
-                claim => claim,
-            };
-            if claim.is_some() {
-                self.empty_looks = 0;
-            }
-            match claim {
-                Some(claim) if claim.attempts <= self.burial.limit => {
-                    return Ok(Some(Found { claim, retried: false }));
-                }
-                Some(claim) => {
-                    Batch::<M>::new(&mut self.main, &mut self.burial, claim).bury_worn_out()?;
-                }
-                None => {
-                    let found = self.search_elsewhere(look)?;
-                    let end = found.is_none() && gone;
-                    return if end {
-                        Err(RecvError::ProducerGone { queue: self.queue() })
-                    } else {
-                        Ok(found)
-                    };
-                }
-            }
-        }
-    }
-
-    /// Nothing in the queue: looks for what dead members left behind, at the first such look and then once
-    /// in a while.
-    fn orphans(&mut self, look: Look) -> Result<bool, RecvError> {
-        let first = self.empty_looks == 0;
-        self.empty_looks = self.empty_looks.wrapping_add(1);
-        Ok((first || self.asks(look)) && self.main.adopt()?)
-    }
-
-    fn asks(&self, look: Look) -> bool {
-        look == Look::Thorough || self.empty_looks.is_multiple_of(ASK_EVERY)
-    }
-
-    fn search_elsewhere(&mut self, look: Look) -> Result<Option<Found>, RecvError> {
-        let asks = self.asks(look);
-        let over = self.main.is_over();
-        let found = self.search_retries(asks)?;
-        if found.is_some() {
-            return Ok(found);
-        }
-        if over && !self.follows && (!self.main.has_retries() || self.retries.are_drained()) {
-            return Err(RecvError::Closed { queue: self.queue() });
-        }
-        if asks && self.main.removed()? {
-            return Err(RecvError::Removed { queue: self.queue() });
-        }
-        Ok(None)
-    }
-
-    fn search_retries(&mut self, thorough: bool) -> Result<Option<Found>, RecvError> {
-        if !self.main.has_retries() {
-            return Ok(None);
-        }
-        let claim = self.retries.take(&self.main, &mut self.burial, thorough)?;
-        Ok(claim.map(|claim| Found { claim, retried: true }))
-    }
-
-    /// A busy consumer, too, looks for what dead members left behind, and for messages that come again.
-    fn look_around(&mut self) -> Result<Option<Found>, RecvError> {
-        if self.main.adopt()? {
-            // The next claim hands it out; where there was one there may be more.
-            self.round.again();
-        }
-        // In turn with the queue, whose messages would wait for all retries if each receive made a round.
-        if std::mem::take(&mut self.retried) { Ok(None) } else { self.search_retries(true) }
-    }
-}
-
-#[cold]
-fn timed_out(at: &Attachment) -> RecvError {
-    RecvError::Timeout { queue: at.queue().clone() }
-}
-
-/// A claim, and where it was made.
-#[derive(Debug)]
-struct Found {
-    claim: Claim,
-    retried: bool,
-}
-
-/// When a busy consumer looks around: by the clock, which is read only once in so many claims that they
-/// take a fraction of the time between two rounds.
-#[derive(Debug)]
-struct Round {
-    left: u32,
-    stride: u32,
-    read: Instant,
-    last: Option<Instant>,
-}
-
-/// Time between two rounds. Consumers that claim less often make one at each claim.
-const ROUND_EVERY: Duration = Duration::from_millis(2);
-/// Most claims between two looks at the clock.
-const STRIDE_MAX: u32 = 256;
-
-impl Round {
-    fn new() -> Round {
-        let now = Instant::now();
-        Round { left: 0, stride: 1, read: now, last: Some(now) }
-    }
-
-    #[inline(always)]
-    fn is_due(&mut self) -> bool {
-        if self.left == 0 {
-            return true;
-        }
-        self.left -= 1;
-        false
-    }
-
-    /// Looks at the clock. Returns whether it is time.
-    fn begin(&mut self) -> bool {
-        let now = Instant::now();
-        let took = now - self.read;
-        self.read = now;
-        if took < ROUND_EVERY / 8 {
-            self.stride = (self.stride * 2).min(STRIDE_MAX);
-        } else if took > ROUND_EVERY {
-            self.stride = 1;
-        }
-        self.left = self.stride - 1;
-        let due = self.last.is_none_or(|last| now - last >= ROUND_EVERY);
-        if due {
-            self.last = Some(now);
-        }
-        due
-    }
-
-    /// The next claim makes a round, too.
-    fn again(&mut self) {
-        self.left = 0;
-        self.last = None;
     }
 }

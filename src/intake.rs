@@ -52,6 +52,12 @@ impl Guise {
         seq.wrapping_add(self.shift)
     }
 
+    /// Whether it is that of a dead letter that was sent again.
+    #[inline]
+    pub(crate) fn requeued(self) -> bool {
+        self.trailer != 0
+    }
+
     #[inline]
     pub(crate) fn len(self, meta: Meta) -> usize {
         meta.len.saturating_sub(self.trailer)

@@ -70,7 +70,7 @@
 //!   as long as it uses the messages as bytes. It can garble, lose and repeat messages, and change one *while you
 //!   borrow it*: what was checked may not be what is used then, and unsafe code that trusts a check of borrowed bytes
 //!   (the standard library's `str` is such code) is not safe from that. Where the writer is not trusted, take a copy and
-//!   check that: [`Consumer::recv_copied`]; an [`Observation`] is one already. `docs/design.md` has the whole list.
+//!   check that: [`Consumer::recv_into`]; an [`Observation`] is one already. `docs/design.md` has the whole list.
 //! - **Linux, 64 bits, little-endian.**
 //!
 //! # Features
@@ -127,6 +127,8 @@ mod letter;
 mod group;
 
 #[cfg(not(slipring_loom))]
+mod info;
+#[cfg(not(slipring_loom))]
 mod message;
 
 #[cfg(not(slipring_loom))]
@@ -153,6 +155,9 @@ mod producer;
 mod reservation;
 
 #[cfg(not(slipring_loom))]
+mod messages;
+
+#[cfg(not(slipring_loom))]
 mod select;
 
 #[cfg(all(not(slipring_loom), feature = "async"))]
@@ -167,16 +172,16 @@ mod queue;
 #[cfg(not(slipring_loom))]
 mod public {
     #[cfg(feature = "async")]
-    pub use crate::asynchronous::{
-        AsyncConsumer, AsyncProducer, Messages, OwnedMessage, Readiness,
-    };
-    pub use crate::batch::{Batch, Delivery, Iter, MessageInfo, Received};
+    pub use crate::asynchronous::{AsyncConsumer, AsyncMessages, AsyncProducer, Readiness};
+    pub use crate::batch::{Batch, Delivery, Iter, Received};
     pub use crate::clock::monotonic_ns;
     pub use crate::consumer::Consumer;
     pub use crate::error::*;
     pub use crate::group::{Group, Mode, Retention, Start};
+    pub use crate::info::MessageInfo;
     pub use crate::letter::{DeadLetter, Reason};
     pub use crate::message::{Content, Field, Message, Outgoing};
+    pub use crate::messages::{Messages, OwnedMessage};
     pub use crate::observer::{Observation, Observer};
     pub use crate::producer::Producer;
     pub use crate::queue::{

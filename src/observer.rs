@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::attach::Mapped;
 use crate::error::{OpenError, RecvError, SystemError};
 use crate::group::Start;
+use crate::info::{MessageInfo, message_accessors};
 use crate::layout::View;
 use crate::message::{Content, OneThread};
 use crate::ring::close::is_over;
@@ -141,8 +142,10 @@ impl<M: Content + ?Sized> Observer<M> {
     /// [`RecvError::Closed`] once the queue is closed and its last message was seen;
     /// [`RecvError::Removed`] once the queue has no name any more and its last message was seen.
     pub fn try_recv(&mut self) -> Result<Observation<'_, M>, RecvError> {
-        let seen = self.look(Watcher::read, Look::Quick)?.ok_or(RecvError::Empty)?;
-        Ok(self.observation(seen))
+        match self.look(Watcher::read, Look::Quick)? {
+            Some(seen) => Ok(self.observation(seen)),
+            None => Err(RecvError::Empty),
+        }
     }
 
     /// The next message, copied out, waiting for it as long as it takes.
@@ -196,8 +199,10 @@ impl<M: Content + ?Sized> Observer<M> {
     /// # Errors
     /// As for [`Observer::try_recv`].
     pub fn try_latest(&mut self) -> Result<Observation<'_, M>, RecvError> {
-        let seen = self.look(Watcher::read_latest, Look::Quick)?.ok_or(RecvError::Empty)?;
-        Ok(self.observation(seen))
+        match self.look(Watcher::read_latest, Look::Quick)? {
+            Some(seen) => Ok(self.observation(seen)),
+            None => Err(RecvError::Empty),
+        }
     }
 
     /// The same, waiting for a message that this observer has not seen as long as it takes.
@@ -245,7 +250,9 @@ impl<M: Content + ?Sized> Observer<M> {
             Seen::Message { seq, meta, missed } => {
                 self.missed += missed;
                 let gap = std::mem::take(&mut self.gap) + missed;
-                return Ok(Some(Copied { sequence: seq, kind: meta.kind, len: meta.len, gap }));
+                // Not delivered: that is what consumers are for.
+                let info = MessageInfo::new(seq, meta.kind, 0);
+                return Ok(Some(Copied { info, len: meta.len, gap }));
             }
             Seen::Nothing { missed } => missed,
         };
@@ -274,7 +281,7 @@ impl<M: Content + ?Sized> Observer<M> {
     fn observation(&self, copied: Copied) -> Observation<'_, M> {
         let area = zerocopy::IntoBytes::as_bytes(&*self.buffer);
         let content = M::from_payload(&area[..self.view.geo().payload_size], || copied.len);
-        Observation { copied, content }
+        Observation { info: copied.info, gap: copied.gap, content }
     }
 }
 
@@ -293,33 +300,25 @@ type Read = fn(&mut Watcher, &View, &mut [u8]) -> Seen;
 
 #[derive(Clone, Copy)]
 struct Copied {
-    sequence: u64,
-    kind: u32,
+    info: MessageInfo,
     len: usize,
     gap: u64,
 }
 
 /// A copy of one message. Dereferences to its content.
 pub struct Observation<'o, M: Content + ?Sized = [u8]> {
-    copied: Copied,
+    info: MessageInfo,
+    gap: u64,
     content: &'o M,
 }
 
 impl<'o, M: Content + ?Sized> Observation<'o, M> {
-    /// Its number in the queue, from the queue's first message on.
-    pub fn sequence(&self) -> u64 {
-        self.copied.sequence
-    }
-
-    /// What the sender marked it with; 0 if nothing.
-    pub fn kind(&self) -> u32 {
-        self.copied.kind
-    }
+    message_accessors!();
 
     /// How many messages were missed between the last one that was seen and this one; without those that
     /// [`Observer::latest`] passed over.
     pub fn missed(&self) -> u64 {
-        self.copied.gap
+        self.gap
     }
 
     /// The content, until the observer looks again.
@@ -340,7 +339,7 @@ impl<M: Content + ?Sized> fmt::Debug for Observation<'_, M> {
     /// Without the content, which may be long or private.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Observation")
-            .field("sequence", &self.sequence())
+            .field("info", &self.info)
             .field("missed", &self.missed())
             .finish_non_exhaustive()
     }

@@ -6,8 +6,9 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::batch::{Batch, MessageInfo};
+use crate::batch::Batch;
 use crate::error::{AckError, RejectError};
+use crate::info::{MessageInfo, message_accessors};
 use crate::intake::Guise;
 use crate::layout::View;
 use crate::message::Content;
@@ -102,25 +103,7 @@ pub struct Task<'t, 'b, 'c, M: Content + ?Sized = [u8]> {
 }
 
 impl<M: Content + ?Sized> Task<'_, '_, '_, M> {
-    /// Its number in the queue, from the queue's first message on.
-    pub fn sequence(&self) -> u64 {
-        self.info.sequence
-    }
-
-    /// What the sender marked it with; 0 if nothing.
-    pub fn kind(&self) -> u32 {
-        self.info.kind
-    }
-
-    /// Times that it was delivered to this group, this one included. Saturates at 255.
-    pub fn attempts(&self) -> u8 {
-        self.info.attempts
-    }
-
-    /// Whether it was delivered before.
-    pub fn redelivered(&self) -> bool {
-        self.info.attempts > 1
-    }
+    message_accessors!(view => view.info.kind(), view.tasks.guise.requeued());
 
     /// Acks it. Its slot is free for reuse once all before it in the batch are acked, too; see
     /// [`Batch::ack_one`].
@@ -157,6 +140,6 @@ impl<M: Content + ?Sized> Deref for Task<'_, '_, '_, M> {
 
 impl<M: Content + ?Sized> fmt::Debug for Task<'_, '_, '_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Task").field("info", &self.info).finish_non_exhaustive()
+        f.debug_struct("Task").field("info", &self.info()).finish_non_exhaustive()
     }
 }

@@ -82,7 +82,7 @@ fn everybody_reads_to_the_end_and_is_told_then() {
     is_closed(consumer.recv_batch(1));
     is_closed(consumer.recv());
     is_closed(consumer.recv_timeout(LONG));
-    is_closed(consumer.recv_copied(&mut Vec::new(), LONG));
+    is_closed(consumer.recv_into_timeout(&mut Vec::new(), LONG));
     assert_eq!(watch(&mut watcher), (5, true));
     is_closed(watcher.recv());
     // Whoever comes later.

@@ -33,15 +33,15 @@ fn receiving_ends_at_its_deadline() {
         |fault: Option<RecvError>| assert!(matches!(fault, Some(RecvError::Timeout { .. })));
     timed_out(in_time(|| consumer.recv_deadline(soon()).err()));
     timed_out(in_time(|| consumer.recv_batch_deadline(9, soon()).err()));
-    timed_out(in_time(|| consumer.recv_copied_deadline(&mut out, soon()).err()));
-    timed_out(in_time(|| consumer.recv_copied(&mut out, SHORT).err()));
+    timed_out(in_time(|| consumer.recv_into_deadline(&mut out, soon()).err()));
+    timed_out(in_time(|| consumer.recv_into_timeout(&mut out, SHORT).err()));
     timed_out(in_time(|| observer.recv_deadline(soon()).err()));
     assert_eq!(out, b"untouched");
     // What is there comes, whatever the time.
     let past = Instant::now();
     queue.producer().unwrap().send_batch(["0", "1", "2", "3"]).unwrap();
     consumer.recv_deadline(past).unwrap().ack().unwrap();
-    assert_eq!(consumer.recv_copied_deadline(&mut out, past).unwrap().sequence, 1);
+    assert_eq!(consumer.recv_into_deadline(&mut out, past).unwrap().sequence(), 1);
     assert_eq!(out, b"1");
     assert_eq!(consumer.recv_batch_deadline(9, past).unwrap().len(), 2);
     assert_eq!(&*observer.recv_deadline(past).unwrap(), b"0");

@@ -198,7 +198,7 @@ impl Handles {
                 let at = rng.below(self.consumers.len() as u64) as usize;
                 let consumer = &mut self.consumers[at];
                 if rng.below(4) == 0 {
-                    drop(consumer.recv_copied(&mut Vec::new(), SHORT));
+                    drop(consumer.recv_into_timeout(&mut Vec::new(), SHORT));
                     return;
                 }
                 let max = [1, 3, usize::MAX][rng.below(3) as usize];

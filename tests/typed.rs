@@ -151,13 +151,16 @@ fn typed_messages_arrive_whole_by_every_way_of_sending() {
         assert_eq!(*observer.try_recv().unwrap(), *order);
     }
     let mut copied = Order { id: 99, price: 99 };
-    let info = consumer.recv_copied(&mut copied, SOON).unwrap();
-    assert_eq!((copied, info.sequence, info.kind, info.attempts), (orders[0], 0, 3, 1));
+    let info = consumer.recv_into_timeout(&mut copied, SOON).unwrap();
+    assert_eq!((copied, info.sequence(), info.kind(), info.attempts()), (orders[0], 0, 3, 1));
     let batch = consumer.try_recv_batch(9).unwrap();
     let seen: Vec<Order> = batch.iter().map(|message| *message).collect();
     assert_eq!(seen, orders[1..]);
     batch.ack().unwrap();
-    assert!(matches!(consumer.recv_copied(&mut copied, SOON), Err(RecvError::Timeout { .. })));
+    assert!(matches!(
+        consumer.recv_into_timeout(&mut copied, SOON),
+        Err(RecvError::Timeout { .. })
+    ));
     assert_eq!(copied, orders[0]);
 }
 
@@ -171,7 +174,7 @@ fn bytes_are_copied_with_their_length() {
     for len in (0..=13).rev() {
         let text = &b"0123456789abc"[..len];
         producer.send((len as u32, text)).unwrap();
-        assert_eq!(consumer.recv_copied(&mut out, SOON).unwrap().kind, len as u32);
+        assert_eq!(consumer.recv_into_timeout(&mut out, SOON).unwrap().kind(), len as u32);
         assert_eq!(out, text);
     }
     let fault = producer.try_send(&[0; 14]).unwrap_err();

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::messages::Messages;
+use super::messages::AsyncMessages;
 use super::waiting::{Sought, wait};
 use crate::attach::Mapped;
 use crate::batch::{Batch, Received};
 use crate::consumer::Consumer;
 use crate::error::RecvError;
+use crate::info::MessageInfo;
 use crate::message::Content;
 use crate::ring::wake::Word;
 use crate::wait::Look;
@@ -80,9 +81,19 @@ impl<M: Content + ?Sized> AsyncConsumer<M> {
         self.0.lend()
     }
 
+    /// Receives one message into `out`, waiting for it as long as it takes, and acks it; see [`Consumer::recv_into`].
+    ///
+    /// Cancel-safe, as [`AsyncConsumer::recv`] is.
+    ///
+    /// # Errors
+    /// As for [`AsyncConsumer::recv`]; [`RecvError::Ack`] as for [`Consumer::recv_into`].
+    pub async fn recv_into(&mut self, out: &mut M::Owned) -> Result<MessageInfo, RecvError> {
+        self.recv().await?.move_into(out)
+    }
+
     /// The messages from here on, as a stream of copies. Each is acked when the next one is asked for.
-    pub fn messages(&mut self) -> Messages<'_, M> {
-        Messages::new(self)
+    pub fn messages(&mut self) -> AsyncMessages<'_, M> {
+        AsyncMessages::new(self)
     }
 
     /// The consumer, to be asked about its place, or to receive what is there without waiting.

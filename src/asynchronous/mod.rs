@@ -9,6 +9,6 @@ mod readiness;
 mod waiting;
 
 pub use consumer::AsyncConsumer;
-pub use messages::{Messages, OwnedMessage};
+pub use messages::AsyncMessages;
 pub use producer::AsyncProducer;
 pub use readiness::Readiness;

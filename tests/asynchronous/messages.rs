@@ -93,3 +93,16 @@ fn a_stream_of_types() {
     let reading = block_on(consumer.messages().next()).unwrap().unwrap();
     assert_eq!((reading.id, reading.value), (3, 0.5));
 }
+
+#[test]
+fn a_message_is_received_into_a_place_and_acked() {
+    let name = TempName::new("async-into");
+    let queue: Queue = Queue::builder(&name).capacity(8).group("g").create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let mut consumer = queue.consumer("g").unwrap().into_async();
+    producer.send((7, "one")).unwrap();
+    let mut out = b"before".to_vec();
+    let info = block_on(consumer.recv_into(&mut out)).unwrap();
+    assert_eq!((info.sequence(), info.kind(), &out[..]), (0, 7, &b"one"[..]));
+    assert_eq!(consumer.get_ref().position(), 1);
+}

@@ -1,0 +1,58 @@
+//! When a consumer that always finds messages looks for others than the next.
+
+use std::time::{Duration, Instant};
+
+/// Time between two rounds. Consumers that claim less often make one at each claim.
+const ROUND_EVERY: Duration = Duration::from_millis(2);
+/// Most claims between two looks at the clock.
+const STRIDE_MAX: u32 = 256;
+
+/// When a busy consumer looks around: by the clock, which is read only once in so many claims that they
+/// take a fraction of the time between two rounds.
+#[derive(Debug)]
+pub(super) struct Round {
+    left: u32,
+    stride: u32,
+    read: Instant,
+    last: Option<Instant>,
+}
+
+impl Round {
+    pub(super) fn new() -> Round {
+        let now = Instant::now();
+        Round { left: 0, stride: 1, read: now, last: Some(now) }
+    }
+
+    #[inline(always)]
+    pub(super) fn is_due(&mut self) -> bool {
+        if self.left == 0 {
+            return true;
+        }
+        self.left -= 1;
+        false
+    }
+
+    /// Looks at the clock. Returns whether it is time.
+    pub(super) fn begin(&mut self) -> bool {
+        let now = Instant::now();
+        let took = now - self.read;
+        self.read = now;
+        if took < ROUND_EVERY / 8 {
+            self.stride = (self.stride * 2).min(STRIDE_MAX);
+        } else if took > ROUND_EVERY {
+            self.stride = 1;
+        }
+        self.left = self.stride - 1;
+        let due = self.last.is_none_or(|last| now - last >= ROUND_EVERY);
+        if due {
+            self.last = Some(now);
+        }
+        due
+    }
+
+    /// The next claim makes a round, too.
+    pub(super) fn again(&mut self) {
+        self.left = 0;
+        self.last = None;
+    }
+}

@@ -1,0 +1,272 @@
+//! How a consumer comes by its messages: on the shortest way, or wherever else one may be.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Consumer;
+use crate::attach::Attachment;
+#[cfg(feature = "async")]
+use crate::attach::Mapped;
+use crate::batch::Batch;
+use crate::error::RecvError;
+use crate::layout::View;
+use crate::message::Content;
+use crate::ring::claim::Claim;
+use crate::ring::reader::Reader;
+use crate::ring::wake::{Place, Word};
+use crate::wait::{self, Bed, Deadline, LONG, Look, SHORT, Waited};
+
+/// Quick looks at an empty queue ask the system once in so many times whether it still has its name.
+const ASK_EVERY: u32 = 4096;
+
+/// Quick looks of one that waits, at the next message only, between two that look everywhere.
+const QUICK: u32 = 8;
+
+impl<M: Content + ?Sized> Consumer<M> {
+    /// Claims on the shortest way. `None` also if a slower look is due, or finds out what is wrong.
+    #[inline(always)]
+    pub(super) fn claim_at_once(&mut self, max: usize) -> Option<Claim> {
+        if self.round.is_due() || self.main.at.leases.forked() {
+            return None;
+        }
+        let claim = self.main.reader.claim_at_once(&self.main.at.view, max.max(1) as u64)?;
+        self.empty_looks = 0;
+        (claim.attempts <= self.burial.limit).then_some(claim)
+    }
+
+    /// Makes any other claim that can be made now, and leaves it in `found`.
+    #[inline(never)]
+    pub(super) fn find_now(&mut self, max: usize) -> Now {
+        match self.find(max, Look::Quick) {
+            Ok(true) => Now::Found,
+            Ok(false) => Now::Empty,
+            Err(fault) => {
+                self.failed = Some(fault);
+                Now::Failed
+            }
+        }
+    }
+
+    /// What `find_now` failed with.
+    #[cold]
+    pub(super) fn failure(&mut self) -> RecvError {
+        self.failed.take().unwrap_or(RecvError::Empty)
+    }
+
+    /// Waits for one message as long as it takes, and leaves its claim in `found`.
+    pub(crate) fn find_one(&mut self) -> Result<(), RecvError> {
+        self.wait(1, || Deadline::NEVER)
+    }
+
+    /// Makes any other claim, and leaves it in `found`. Returns whether there is one.
+    pub(crate) fn find(&mut self, max: usize, look: Look) -> Result<bool, RecvError> {
+        let found = self.search(max, look)?;
+        Ok(self.keep(found))
+    }
+
+    /// The same, waiting.
+    #[inline(never)]
+    pub(super) fn wait(
+        &mut self,
+        max: usize,
+        deadline: impl Fn() -> Deadline,
+    ) -> Result<(), RecvError> {
+        let (view, longest) = (self.view(), Cell::new(SHORT));
+        let bed = Bed::new([Place::new(&view, self.word())], || longest.get());
+        let mut patience = self.patience.clone();
+        let mut quick = 0;
+        let found = wait::until(deadline(), &mut patience, bed, |look| {
+            // Most looks are for the next message alone.
+            if look == Look::Quick && quick < QUICK {
+                quick += 1;
+                let found = self.claim_at_once(max);
+                return Ok(found.map(|claim| Found { claim, retried: false }));
+            }
+            quick = 0;
+            let found = self.search(max, look);
+            if look == Look::Thorough {
+                longest.set(self.longest_sleep());
+            }
+            found
+        })?;
+        self.patience = patience;
+        match found {
+            Waited::Found(found) => {
+                self.found = Some(found);
+                Ok(())
+            }
+            Waited::TimedOut => Err(timed_out(&self.main.at)),
+            Waited::Interrupted => Err(RecvError::Interrupted { queue: self.queue() }),
+        }
+    }
+
+    pub(crate) fn view(&self) -> View {
+        self.main.at.view
+    }
+
+    /// Where it sleeps. Asks nothing of the segment, which is out of reach in a forked child.
+    pub(crate) fn word(&self) -> Word {
+        let reader = &self.main.reader;
+        Word::Data { group: reader.group(), shared: matches!(reader, Reader::Shared(_)) }
+    }
+
+    /// How long it may sleep after a look: what another member holds comes by its death, which wakes nobody.
+    pub(crate) fn longest_sleep(&self) -> Duration {
+        let held = self.main.others_hold() || self.retries.others_hold();
+        // The last ack of a closed queue wakes nobody either.
+        if held || (self.main.is_closed() && !self.follows) { SHORT } else { LONG }
+    }
+
+    #[cfg(feature = "async")]
+    pub(crate) fn mapped(&self) -> &Arc<Mapped> {
+        &self.main.at.mapped
+    }
+
+    /// Lends again what was lent last and given up by [`Batch::into_claim`]; not in a forked child.
+    pub(crate) fn lend_again(&mut self, claim: Claim) -> Option<Batch<'_, M>> {
+        if self.main.at.leases.forked() {
+            return None;
+        }
+        self.found = Some(Found { claim, retried: self.retried });
+        self.lend().ok()
+    }
+
+    /// The queue's name, for an error.
+    #[cold]
+    pub(super) fn queue(&self) -> Arc<str> {
+        self.main.at.queue().clone()
+    }
+
+    fn keep(&mut self, found: Option<Found>) -> bool {
+        let any = found.is_some();
+        self.found = found;
+        any
+    }
+
+    /// Lends what `found` holds; there is something in it wherever this is called.
+    #[inline(always)]
+    pub(crate) fn lend(&mut self) -> Result<Batch<'_, M>, RecvError> {
+        let Some(Found { claim, retried }) = self.found.take() else {
+            return Err(RecvError::Empty);
+        };
+        self.retried = retried;
+        let intake = if retried {
+            match self.retries.intake() {
+                Some(intake) => intake,
+                None => return Err(RecvError::Empty),
+            }
+        } else {
+            &mut self.main
+        };
+        Ok(Batch::new(intake, &mut self.burial, claim))
+    }
+
+    /// Looks wherever a message may be, and gives up those that were delivered too often.
+    fn search(&mut self, max: usize, look: Look) -> Result<Option<Found>, RecvError> {
+        if self.main.at.leases.forked() {
+            return Err(RecvError::Forked { queue: self.queue() });
+        }
+        // Before the look, which then finds what it sent last.
+        let gone = self.notices_gone && look == Look::Thorough && self.main.producer_gone()?;
+        if self.round.is_due()
+            && self.round.begin()
+            && let Some(found) = self.look_around()?
+        {
+            return Ok(Some(found));
+        }
+        loop {
+            let claim = match self.main.take(max)? {
+                None if self.orphans(look)? => self.main.take(max)?,
+                claim => claim,
+            };
+            if claim.is_some() {
+                self.empty_looks = 0;
+            }
+            match claim {
+                Some(claim) if claim.attempts <= self.burial.limit => {
+                    return Ok(Some(Found { claim, retried: false }));
+                }
+                Some(claim) => {
+                    Batch::<M>::new(&mut self.main, &mut self.burial, claim).bury_worn_out()?;
+                }
+                None => {
+                    let found = self.search_elsewhere(look)?;
+                    let end = found.is_none() && gone;
+                    return if end {
+                        Err(RecvError::ProducerGone { queue: self.queue() })
+                    } else {
+                        Ok(found)
+                    };
+                }
+            }
+        }
+    }
+
+    /// Nothing in the queue: looks for what dead members left behind, at the first such look and then once
+    /// in a while.
+    fn orphans(&mut self, look: Look) -> Result<bool, RecvError> {
+        let first = self.empty_looks == 0;
+        self.empty_looks = self.empty_looks.wrapping_add(1);
+        Ok((first || self.asks(look)) && self.main.adopt()?)
+    }
+
+    fn asks(&self, look: Look) -> bool {
+        look == Look::Thorough || self.empty_looks.is_multiple_of(ASK_EVERY)
+    }
+
+    fn search_elsewhere(&mut self, look: Look) -> Result<Option<Found>, RecvError> {
+        let asks = self.asks(look);
+        let over = self.main.is_over();
+        let found = self.search_retries(asks)?;
+        if found.is_some() {
+            return Ok(found);
+        }
+        if over && !self.follows && (!self.main.has_retries() || self.retries.are_drained()) {
+            return Err(RecvError::Closed { queue: self.queue() });
+        }
+        if asks && self.main.removed()? {
+            return Err(RecvError::Removed { queue: self.queue() });
+        }
+        Ok(None)
+    }
+
+    fn search_retries(&mut self, thorough: bool) -> Result<Option<Found>, RecvError> {
+        if !self.main.has_retries() {
+            return Ok(None);
+        }
+        let claim = self.retries.take(&self.main, &mut self.burial, thorough)?;
+        Ok(claim.map(|claim| Found { claim, retried: true }))
+    }
+
+    /// A busy consumer, too, looks for what dead members left behind, and for messages that come again.
+    fn look_around(&mut self) -> Result<Option<Found>, RecvError> {
+        if self.main.adopt()? {
+            // The next claim hands it out; where there was one there may be more.
+            self.round.again();
+        }
+        // In turn with the queue, whose messages would wait for all retries if each receive made a round.
+        if std::mem::take(&mut self.retried) { Ok(None) } else { self.search_retries(true) }
+    }
+}
+
+#[cold]
+fn timed_out(at: &Attachment) -> RecvError {
+    RecvError::Timeout { queue: at.queue().clone() }
+}
+
+/// What a slower look comes to. More of it than fits a register lies in the consumer.
+pub(super) enum Now {
+    /// The claim is in `found`.
+    Found,
+    Empty,
+    /// The error is in `failed`.
+    Failed,
+}
+
+/// A claim, and where it was made.
+#[derive(Debug)]
+pub(super) struct Found {
+    claim: Claim,
+    retried: bool,
+}

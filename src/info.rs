@@ -1,0 +1,92 @@
+//! What is known of a message beside its content: the same in every view of it.
+
+use std::fmt;
+
+/// What is known of a message beside its content, in every view of it: [`Received`](crate::Received),
+/// [`Delivery`](crate::Delivery), [`Task`](crate::Task), [`OwnedMessage`](crate::OwnedMessage) and
+/// [`Observation`](crate::Observation).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct MessageInfo {
+    sequence: u64,
+    kind: u32,
+    attempts: u16,
+    // No bool, and no padding: copying that costs more than all the rest.
+    requeued: u16,
+}
+
+/// The accessors of a view that keeps a [`MessageInfo`] in its field `info`. Kind and requeued may be elsewhere, where
+/// loading them costs time that not everybody is to spend.
+macro_rules! message_accessors {
+    () => {
+        $crate::info::message_accessors!(view => view.info.kind(), view.info.requeued());
+    };
+    ($view:ident => $kind:expr, $requeued:expr) => {
+        /// What is known of it beside its content.
+        pub fn info(&self) -> $crate::info::MessageInfo {
+            self.info.with(self.kind(), self.requeued())
+        }
+
+        $crate::info::message_accessors!(
+            $view => $view.info.sequence(), $kind, $view.info.attempts(), $requeued
+        );
+    };
+    ($view:ident => $sequence:expr, $kind:expr, $attempts:expr, $requeued:expr) => {
+        /// Its number in the queue, from the queue's first message on.
+        pub fn sequence(&self) -> u64 {
+            let $view = self;
+            $sequence
+        }
+
+        /// What the sender marked it with; 0 if nothing.
+        pub fn kind(&self) -> u32 {
+            let $view = self;
+            $kind
+        }
+
+        /// Times that it was delivered to the group, this one included; 255 means 255 or more. 0 for what an observer
+        /// saw, which is no delivery.
+        pub fn attempts(&self) -> u8 {
+            let $view = self;
+            $attempts
+        }
+
+        /// Whether it was delivered to the group before.
+        pub fn redelivered(&self) -> bool {
+            self.attempts() > 1
+        }
+
+        /// Whether it is a dead letter that was sent again to the group. It then comes alone, with its first sequence
+        /// and kind, and its attempts start over.
+        pub fn requeued(&self) -> bool {
+            let $view = self;
+            $requeued
+        }
+    };
+}
+pub(crate) use message_accessors;
+
+impl MessageInfo {
+    #[inline]
+    pub(crate) fn new(sequence: u64, kind: u32, attempts: u8) -> MessageInfo {
+        MessageInfo { sequence, kind, attempts: attempts.into(), requeued: 0 }
+    }
+
+    pub(crate) fn with(self, kind: u32, requeued: bool) -> MessageInfo {
+        MessageInfo { kind, requeued: requeued.into(), ..self }
+    }
+
+    message_accessors!(
+        info => info.sequence, info.kind, info.attempts as u8, info.requeued != 0
+    );
+}
+
+impl fmt::Debug for MessageInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MessageInfo")
+            .field("sequence", &self.sequence())
+            .field("kind", &self.kind())
+            .field("attempts", &self.attempts())
+            .field("requeued", &self.requeued())
+            .finish()
+    }
+}

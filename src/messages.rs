@@ -1,0 +1,168 @@
+//! Messages one after the other, as copies.
+
+use std::fmt;
+use std::iter::FusedIterator;
+use std::ops::Deref;
+
+use crate::batch::{Batch, Received};
+use crate::consumer::Consumer;
+use crate::error::{AckError, RecvError};
+use crate::info::{MessageInfo, message_accessors};
+use crate::message::Content;
+use crate::ring::claim::Claim;
+
+/// A copy of a message. Dereferences to its content, which nobody else can change.
+pub struct OwnedMessage<M: Content + ?Sized = [u8]> {
+    content: M::Owned,
+    info: MessageInfo,
+}
+
+impl<M: Content + ?Sized> OwnedMessage<M> {
+    /// Of a batch of one; and its claim, with which it can be lent again.
+    fn copy(batch: Batch<'_, M>) -> Option<(Self, Claim)> {
+        let message = batch.first()?;
+        let copy = OwnedMessage { content: message.content().copied(), info: message.info() };
+        Some((copy, batch.into_claim()))
+    }
+
+    message_accessors!();
+
+    /// The content alone.
+    pub fn into_content(self) -> M::Owned {
+        self.content
+    }
+}
+
+impl<M: Content + ?Sized> Deref for OwnedMessage<M> {
+    type Target = M::Owned;
+
+    fn deref(&self) -> &M::Owned {
+        &self.content
+    }
+}
+
+impl<M: Content + ?Sized> fmt::Debug for OwnedMessage<M> {
+    /// Without the content, which may be long or private.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnedMessage").field("info", &self.info).finish_non_exhaustive()
+    }
+}
+
+/// What an iterator and a stream of messages have in common: each message is acked when the next is asked for.
+#[derive(Debug)]
+pub(crate) struct Succession<'c, M: Content + ?Sized> {
+    pub(crate) consumer: &'c mut Consumer<M>,
+    /// The message that was given out last, if it is not acked.
+    unacked: Option<Claim>,
+    /// Nothing more is given out.
+    pub(crate) ended: bool,
+}
+
+impl<'c, M: Content + ?Sized> Succession<'c, M> {
+    pub(crate) fn new(consumer: &'c mut Consumer<M>) -> Self {
+        Succession { consumer, unacked: None, ended: false }
+    }
+
+    pub(crate) fn unacked(&mut self) -> Option<Received<'_, M>> {
+        let claim = self.unacked.take()?;
+        self.consumer.lend_again(claim).map(Received::new)
+    }
+
+    pub(crate) fn ack(&mut self) -> Result<(), AckError> {
+        self.unacked().map_or(Ok(()), Received::ack)
+    }
+
+    /// Copies the one message that the consumer has found.
+    pub(crate) fn copy(&mut self) -> Result<OwnedMessage<M>, RecvError> {
+        let copied = OwnedMessage::copy(self.consumer.lend()?);
+        // A batch that is lent is not empty.
+        let (message, claim) = copied.ok_or(RecvError::Empty)?;
+        self.unacked = Some(claim);
+        Ok(message)
+    }
+
+    /// What to give out for what came. An error ends it, and the queue's end is no error.
+    pub(crate) fn give<T>(&mut self, came: Result<T, RecvError>) -> Option<Result<T, RecvError>> {
+        self.ended = came.is_err();
+        match came {
+            Err(RecvError::Closed { .. }) => None,
+            came => Some(came),
+        }
+    }
+}
+
+/// The messages of a [`Consumer`], one by one, as copies; made by [`Consumer::messages`].
+///
+/// Asking for the next message acks the one before, so each is acked once its work is done. An iterator that is
+/// dropped, at whatever point, loses none: the message that it gave out last comes again, unless it was acked by
+/// [`Messages::ack`].
+///
+/// It waits for each message as long as it takes, as [`Consumer::recv`] does. It ends when the queue is closed and
+/// worked off ([`RecvError::Closed`]), and after any other error, which it gives out first. To go on after an error that
+/// is to be tried again, make another iterator of the same consumer.
+///
+/// ```
+/// # let name = format!("doc-iterator-{}", std::process::id());
+/// # let queue = slipring::Queue::builder(&name).capacity(8).group("work").create()?;
+/// let mut producer = queue.producer()?;
+/// producer.send_batch(["one", "two"])?;
+/// producer.close()?;
+///
+/// let mut consumer = queue.consumer("work")?;
+/// let mut all = Vec::new();
+/// for message in consumer.messages() {
+///     let message = message?; // the one before is acked now
+///     all.push(message.into_content());
+/// }
+/// assert_eq!(all, [b"one", b"two"]);
+/// # drop(consumer);
+/// # slipring::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "an iterator does nothing unless it is asked for messages"]
+pub struct Messages<'c, M: Content + ?Sized = [u8]>(Succession<'c, M>);
+
+impl<M: Content + ?Sized> Consumer<M> {
+    /// The messages from here on, as an iterator of copies that waits for each. Each is acked when the next one is asked
+    /// for.
+    pub fn messages(&mut self) -> Messages<'_, M> {
+        Messages(Succession::new(self))
+    }
+}
+
+impl<M: Content + ?Sized> Messages<'_, M> {
+    /// Acks the message that was given out last, without asking for another; none if it is acked already.
+    ///
+    /// # Errors
+    /// See [`AckError`]: this ack never fails today.
+    pub fn ack(&mut self) -> Result<(), AckError> {
+        self.0.ack()
+    }
+
+    /// The message that was given out last, in place, unless it is acked: to be acked, or to be rejected. Dropped, it
+    /// comes again.
+    pub fn unacked(&mut self) -> Option<Received<'_, M>> {
+        self.0.unacked()
+    }
+}
+
+impl<M: Content + ?Sized> Iterator for Messages<'_, M> {
+    type Item = Result<OwnedMessage<M>, RecvError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.ended {
+            return None;
+        }
+        let Messages(all) = self;
+        let mut next = || {
+            all.ack()?;
+            all.consumer.find_one()?;
+            all.copy()
+        };
+        let came = next();
+        all.give(came)
+    }
+}
+
+impl<M: Content + ?Sized> FusedIterator for Messages<'_, M> {}
