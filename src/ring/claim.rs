@@ -74,6 +74,19 @@ impl Member {
         self.head < self.delivered
     }
 
+    /// Waits a moment for a run of messages, in a stream; see `ready`.
+    #[inline(always)]
+    pub(crate) fn linger(&mut self, view: &View, max: u64) {
+        if self.ready.lingers(self.head) {
+            self.ready.linger(view, self.head, max);
+        }
+    }
+
+    /// Whether it ever does.
+    pub(crate) fn set_lingering(&mut self, on: bool) {
+        self.ready.set_lingering(on);
+    }
+
     /// Takes up to `max` messages from the head on. An earlier claim that was not acked comes again,
     /// one message at a time, so that a message that kills its consumer is the one that is counted.
     #[inline(always)]

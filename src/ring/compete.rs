@@ -45,6 +45,8 @@ pub(crate) struct Competitor {
     /// Whether `record` holds something. It alone stores that word, so there is no need to look.
     holds: bool,
     ready: Ready,
+    /// Where its last claim ended.
+    seen: u64,
     acked: u64,
     redelivered: u64,
     /// Deliveries that a message may have. One more is a claim, and no delivery: it is not counted.
@@ -72,6 +74,7 @@ impl Competitor {
             shunned: None,
             holds: false,
             ready: Ready::new(),
+            seen: 0,
             acked: 0,
             redelivered: 0,
             limit: u8::MAX,
@@ -134,6 +137,21 @@ impl Competitor {
         Ok(Took::Contended)
     }
 
+    /// Waits a moment for a run of messages, in a stream; see `ready`.
+    #[inline(always)]
+    pub(crate) fn linger(&mut self, view: &View, max: u64) {
+        if self.ready.lingers(self.seen) {
+            // Relaxed: where to look.
+            let head = view.group(self.group).head.load(Ordering::Relaxed);
+            self.ready.linger(view, Head::unpack(head).seq, max);
+        }
+    }
+
+    /// Whether it ever does.
+    pub(crate) fn set_lingering(&mut self, on: bool) {
+        self.ready.set_lingering(on);
+    }
+
     /// The same on the shortest way; `None` says nothing.
     #[inline(always)]
     pub(crate) fn claim_at_once(&mut self, view: &View, max: u64) -> Option<Claim> {
@@ -190,6 +208,7 @@ impl Competitor {
         // and find no PENDING that a helper could have read.
         me.start.store_beside_exchange(held.pack(), Ordering::Release);
         step!(self.holds = true, "claim-not-noted");
+        self.seen = end;
         if retried {
             // The PENDING of the try before, which held the gate, has gone up with this one.
             step!(wake::space(view), "late-claim-wakes-nobody");

@@ -67,6 +67,23 @@ impl Reader {
         }
     }
 
+    /// Waits a moment for a run of messages, in a stream; see [`super::ready`].
+    #[inline(always)]
+    pub(crate) fn linger(&mut self, view: &View, max: u64) {
+        match self {
+            Reader::Exclusive(member) => member.linger(view, max),
+            Reader::Shared(member) => member.linger(view, max),
+        }
+    }
+
+    /// Whether it ever does.
+    pub(crate) fn set_lingering(&mut self, on: bool) {
+        match self {
+            Reader::Exclusive(member) => member.set_lingering(on),
+            Reader::Shared(member) => member.set_lingering(on),
+        }
+    }
+
     /// Takes up to `max` messages, at least 1, on the shortest way; `None` says nothing.
     #[inline(always)]
     pub(crate) fn claim_at_once(&mut self, view: &View, max: u64) -> Option<Claim> {

@@ -1,14 +1,14 @@
 //! How many messages are there to take.
 //!
 //! A consumer that is faster than the producer looks at each line while it is being written, and takes it away
-//! from the one who writes: both then wait for lines, message by message. So a consumer that finds many messages
-//! and seldom none waits a moment for a run of them, whose lines come without a conflict then. The first of the run may
-//! be there already; it waits for the others, which come within a microsecond as long as there is a stream. Where
-//! there is none any more, that has cost some microseconds (2.4, and 4.8 in batches, with pauses of 25 ns), and the next
-//! wait is so much farther away.
+//! from the one who writes: both then wait for lines, message by message. So a receive that may wait, and that has found
+//! many messages and seldom none, lingers a moment for a run of them, whose lines come without a conflict then. The
+//! first of the run may be there already; it waits for the others. Where the first few do not come as fast as a stream
+//! that nothing slows down, some 30 ns a message, lingering ends at once; that has cost some 150 ns, and the next time is
+//! so much farther away.
 
 use crate::layout::View;
-use crate::sync::{mutant, order};
+use crate::sync::{Ordering, mutant, order};
 
 /// What the score of a stream is at least.
 const STREAM: u64 = if cfg!(slipring_loom) { 1 } else { 32 };
@@ -20,8 +20,10 @@ const BACKLOG: u64 = 8;
 /// no more than half: the producer needs room meanwhile.
 const RUN: (u64, u64) = (32, 64);
 const PART: u64 = if cfg!(slipring_loom) { 1 } else { 2 };
-/// Looks for each of them, with a pause behind each, before the wait is given up.
-const LOOKS: u64 = if cfg!(slipring_loom) { 1 } else { 3 };
+/// Looks for each of them, with a pause of some 30 ns behind each, before it is given up.
+const LOOKS: u64 = 1;
+/// After so many looks, an eighth of the run must be there.
+const EARLY: u64 = if cfg!(slipring_loom) { u64::MAX } else { 4 };
 
 /// What a consumer knows of the queue's end.
 #[derive(Debug)]
@@ -53,21 +55,15 @@ impl Ready {
     #[inline(always)]
     pub(crate) fn count(&mut self, view: &View, start: u64, max: u64) -> Count {
         if self.end <= start {
-            let run = self.run(view, start, max);
-            let mut end = match run {
-                Some(end) => end,
-                None => {
-                    // Acquire. pair P1. Stamp and payload share a line: one transfer brings both.
-                    let stamp = view.slot(start).stamp.load(order!(Acquire, "claim-stamp-relaxed"));
-                    if stamp != start + 1 {
-                        self.score = self.score.saturating_sub(1);
-                        return Count::None(stamp);
-                    }
-                    stamp
-                }
-            };
+            // Acquire. pair P1. Stamp and payload share a line: one transfer brings both.
+            let stamp = view.slot(start).stamp.load(order!(Acquire, "claim-stamp-relaxed"));
+            if stamp != start + 1 {
+                self.score = self.score.saturating_sub(1);
+                return Count::None(stamp);
+            }
+            let mut end = stamp;
             // For what is known to be there, the tail's line would be a second transfer, for nothing.
-            if max > end - start {
+            if max > 1 {
                 // Acquire. pair P3: everything below may be read without looking at its stamp.
                 end = view.control().tail.load(order!(Acquire, "claim-tail-relaxed")).max(end);
                 let most = view.geo().capacity;
@@ -75,36 +71,43 @@ impl Ready {
                     return Count::TooMany;
                 }
             }
-            if run.is_none() {
-                self.score += (end - start).min(BACKLOG);
-            }
+            self.score += (end - start).min(BACKLOG);
             self.end = end;
         }
         Count::Some(mutant!(max.min(self.end - start), "claim-beyond-the-tail", max))
     }
 
-    /// The end of a run of messages from `start` on, if there is a stream; `None` says nothing.
+    /// Whether a receive from `start` on is to linger.
     #[inline(always)]
-    fn run(&mut self, view: &View, start: u64, max: u64) -> Option<u64> {
-        if self.score < self.stream { None } else { self.wait_for_run(view, start, max) }
+    pub(crate) fn lingers(&self, start: u64) -> bool {
+        self.end <= start && self.score >= self.stream
     }
 
-    /// Waits for it, no longer than some microseconds.
+    /// Whether it ever does.
+    pub(crate) fn set_lingering(&mut self, on: bool) {
+        self.stream = if on { STREAM } else { u64::MAX };
+    }
+
+    /// Waits for a run of messages from `start` on.
     #[inline(never)]
-    fn wait_for_run(&mut self, view: &View, start: u64, max: u64) -> Option<u64> {
+    pub(crate) fn linger(&mut self, view: &View, start: u64, max: u64) {
         let run = max.saturating_mul(2).clamp(RUN.0, RUN.1).min(view.geo().capacity / PART).max(1);
-        let end = start + run;
+        let (few, end) = (start + (run / 8).max(1), start + run);
         let stamp = view.slot(end - 1).stamp;
-        for _ in 0..LOOKS * run {
+        for look in 0..LOOKS * run {
             // Acquire. pair P1: of all messages below, too, since stamps go up in order.
             if stamp.load(order!(Acquire, "run-stamp-relaxed")) == end {
                 self.stream = STREAM;
-                return Some(mutant!(end, "run-one-too-long", end + 1));
+                self.end = mutant!(end, "run-one-too-long", end + 1);
+                return;
+            }
+            // Relaxed: it decides how long to wait.
+            if look == EARLY && view.slot(few - 1).stamp.load(Ordering::Relaxed) != few {
+                break;
             }
             std::hint::spin_loop();
         }
         self.score = 0;
         self.stream = (2 * self.stream).min(STREAM_MAX);
-        None
     }
 }

@@ -277,6 +277,8 @@ impl Worker {
         {
             return Some(claim);
         }
+        // As a receive that may wait.
+        self.member.linger(view, max);
         match self.member.claim(view, max).unwrap() {
             Took::Claim(claim) => Some(claim),
             Took::Empty => None,

@@ -208,6 +208,8 @@ impl<'p> Consumer<'p> {
     /// Claims up to `max` messages and reads them all.
     pub(super) fn claim(&mut self, max: u64) -> Option<Claim> {
         let (view, group) = (self.process.view(), self.member.group);
+        // As a receive that may wait.
+        self.member.linger(view, max);
         let claim = self.member.claim(view, max).unwrap()?;
         for seq in claim.start..claim.end {
             let slot = view.slot(seq);
