@@ -27,8 +27,8 @@ use search::{Found, Now};
 ///
 /// Receiving takes no lock, makes no system call and allocates nothing, as long as there are messages; but a
 /// member of a shared group asks the kernel every 2 ms whether members that hold messages still live.
-/// While messages come as fast as they are taken, any receive may wait until some dozens more of them are there, a few
-/// microseconds at most: reader and writer then do not meet at each, and the stream is several times as fast.
+/// While messages come as fast as they are taken, a receive that may wait lingers until some dozens of them are there; see
+/// [`Consumer::set_lingering`].
 /// A message stays in its slot until it is acked; a consumer that is killed before that leaves it to the
 /// group's next one, or to another member.
 ///
@@ -135,6 +135,15 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// Sets how to wait for messages.
     pub fn set_wait_strategy(&mut self, strategy: WaitStrategy) {
         self.patience.set_strategy(strategy);
+    }
+
+    /// Whether a receive that may wait lingers in a stream: where messages come as fast as they are taken, it waits until
+    /// some dozens of them are there, at most a few microseconds. Reader and writer then do not meet at each message, and
+    /// the stream is up to several times as fast; a message of it may come later by that time. On by default; off, each
+    /// message is received as soon as it is seen. Lingering ends at once where messages come more slowly than a stream that
+    /// nothing slows down, and a `try_` call never lingers.
+    pub fn set_lingering(&mut self, on: bool) {
+        self.main.reader.set_lingering(on);
     }
 
     /// Sets what is asked in waits of this consumer, in the place of what it has from its [`Queue`](crate::Queue); see
@@ -353,7 +362,7 @@ impl<M: Content + ?Sized> Consumer<M> {
         max: usize,
         deadline: impl Fn() -> Deadline,
     ) -> Result<Batch<'_, M>, RecvError> {
-        match self.claim_at_once(max) {
+        match self.claim_soon(max) {
             Some(claim) => Ok(Batch::new(&mut self.main, &mut self.burial, claim)),
             None => {
                 self.wait(max, deadline)?;

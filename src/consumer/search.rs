@@ -27,10 +27,25 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// Claims on the shortest way. `None` also if a slower look is due, or finds out what is wrong.
     #[inline(always)]
     pub(super) fn claim_at_once(&mut self, max: usize) -> Option<Claim> {
+        self.claim_by::<false>(max)
+    }
+
+    /// The same in a call that may wait: in a stream, it lingers for a run of messages.
+    #[inline(always)]
+    pub(super) fn claim_soon(&mut self, max: usize) -> Option<Claim> {
+        self.claim_by::<true>(max)
+    }
+
+    #[inline(always)]
+    fn claim_by<const LINGER: bool>(&mut self, max: usize) -> Option<Claim> {
         if self.round.is_due() || self.main.at.leases.forked() {
             return None;
         }
-        let claim = self.main.reader.claim_at_once(&self.main.at.view, max.max(1) as u64)?;
+        let (view, max) = (&self.main.at.view, max.max(1) as u64);
+        if LINGER {
+            self.main.reader.linger(view, max);
+        }
+        let claim = self.main.reader.claim_at_once(view, max)?;
         self.empty_looks = 0;
         (claim.attempts <= self.burial.limit).then_some(claim)
     }
@@ -80,7 +95,7 @@ impl<M: Content + ?Sized> Consumer<M> {
             // Most looks are for the next message alone.
             if look == Look::Quick && quick < QUICK {
                 quick += 1;
-                let found = self.claim_at_once(max);
+                let found = self.claim_soon(max);
                 return Ok(found.map(|claim| Found { claim, retried: false }));
             }
             quick = 0;

@@ -111,3 +111,22 @@ impl Ready {
         self.stream = (2 * self.stream).min(STREAM_MAX);
     }
 }
+
+#[cfg(all(test, not(slipring_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_stream_lingers_and_only_if_it_may() {
+        let mut ready = Ready { end: 7, score: STREAM, stream: STREAM };
+        assert!(ready.lingers(7) && ready.lingers(8));
+        assert!(!ready.lingers(6), "that one is there");
+        ready.set_lingering(false);
+        (0..1000).for_each(|_| ready.score += BACKLOG);
+        assert!(!ready.lingers(7));
+        ready.set_lingering(true);
+        assert!(ready.lingers(7));
+        ready.score = STREAM - 1;
+        assert!(!ready.lingers(7));
+    }
+}
