@@ -257,9 +257,14 @@ pub(crate) fn numbers(range: std::ops::Range<u64>) -> String {
 
 /// The processes that a process has started and not yet waited for.
 pub(crate) fn children_of(pid: u32) -> Vec<u32> {
-    let path = format!("/proc/{pid}/task/{pid}/children");
-    let text = std::fs::read_to_string(path).unwrap();
-    text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+    // Of each thread: a worker's jobs start their commands.
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let children = tasks.flat_map(|task| {
+        let text = std::fs::read_to_string(task.unwrap().path().join("children"));
+        let text = text.unwrap_or_default();
+        text.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<u32>>()
+    });
+    children.collect()
 }
 
 pub(crate) fn lives(pid: u32) -> bool {

@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use slipring::{Group, Queue, Reason};
 
 use super::super::common::TempName;
-use super::super::tool::{Ran, Running, TempDir, command, feed, numbers, run};
+use super::super::tool::{Ran, Running, TempDir, children_of, command, feed, numbers, run};
 use super::{Work, touch, until};
 
 /// Restarts of a worker, more than a message has attempts.
@@ -120,13 +120,7 @@ fn a_stop_of_worker_and_command_is_no_attempt() {
 
 /// The command that a worker's only job runs: its threads have children of their own.
 fn children_of_job(worker: &Running) -> u32 {
-    let tasks = std::fs::read_dir(format!("/proc/{}/task", worker.pid())).unwrap();
-    let children = tasks.flat_map(|task| {
-        let path = task.unwrap().path().join("children");
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        text.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<u32>>()
-    });
-    children.last().unwrap()
+    *children_of(worker.pid()).last().unwrap()
 }
 
 #[test]
