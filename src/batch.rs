@@ -341,6 +341,7 @@ impl<'b, 'c, M: Content + ?Sized> IntoIterator for &'b Batch<'c, M> {
 
 /// Iterates over the messages of a [`Batch`].
 #[derive(Debug)]
+#[must_use = "an iterator does nothing unless it is asked for messages"]
 pub struct Iter<'b, 'c, M: Content + ?Sized> {
     batch: &'b Batch<'c, M>,
     next: usize,

@@ -152,10 +152,28 @@ impl<M: Content + ?Sized> Consumer<M> {
         self.patience.interrupt = Interrupt::new(interrupt);
     }
 
+    /// Name of the queue that it receives from.
+    pub fn queue_name(&self) -> &str {
+        self.main.at.queue()
+    }
+
+    /// Name of the group that it receives for.
+    pub fn group_name(&self) -> &str {
+        &self.burial.group
+    }
+
     /// Where this group's reading stands: the next sequence to be acked, or, in a shared group, to be
-    /// taken by a member.
+    /// taken by a member. In a child process made by fork(2), 0 for a shared group.
     pub fn position(&self) -> u64 {
-        self.main.reader.head(&self.main.at.view)
+        self.main.position()
+    }
+
+    /// Messages that wait for the group: published, and not acked yet, or, in a shared group, not taken by a member yet.
+    /// What members of a shared group hold does not count here, as it does in [`GroupInfo::depth`](crate::GroupInfo::depth);
+    /// nor do dead letters that were sent again, which come through a queue of their own. A figure of this moment, without
+    /// a system call. 0 in a child process made by fork(2).
+    pub fn depth(&self) -> u64 {
+        self.main.depth()
     }
 
     /// Whether there was no such group, so that this consumer has made it.

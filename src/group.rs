@@ -55,6 +55,7 @@ pub enum Retention {
 /// # let _ = group;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a group is only described by it: declare it, or join it"]
 pub struct Group {
     pub(crate) name: String,
     pub(crate) start: Start,

@@ -12,6 +12,7 @@ use crate::ring::close::{closed_at, over_at, producer_gone};
 use crate::ring::compete::{Competitor, Fault, Took, any_held};
 use crate::ring::control;
 use crate::ring::done::Done;
+use crate::ring::observe::tail;
 use crate::ring::reader::Reader;
 use crate::ring::wake;
 use crate::segment::QueueName;
@@ -160,6 +161,22 @@ impl Intake {
             pid.store(u64::from(std::process::id()), Ordering::Relaxed);
         }
         Ok(found)
+    }
+
+    /// The group's head; in a forked child, which the segment is out of reach of, only if it is known here.
+    pub(crate) fn position(&self) -> u64 {
+        if self.at.leases.forked() && matches!(self.reader, Reader::Shared(_)) {
+            return 0;
+        }
+        self.reader.head(&self.at.view)
+    }
+
+    /// Messages above the group's head.
+    pub(crate) fn depth(&self) -> u64 {
+        if self.at.leases.forked() {
+            return 0;
+        }
+        tail(&self.at.view).saturating_sub(self.position())
     }
 
     /// Whether it holds something that comes again.

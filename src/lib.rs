@@ -212,6 +212,47 @@ pub mod __private {
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+/// What by-value setters return must not be dropped: it would be lost.
+///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// slipring::Queue::builder("q").capacity(8);
+/// ```
+///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// slipring::Group::named("g").shared();
+/// ```
+///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// slipring::OpenOptions::new().prefault(true);
+/// ```
+///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// slipring::WaitStrategy::spin().spins(8);
+/// ```
+///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// fn ack(message: slipring::Received<'_>) {
+///     message.ack();
+/// }
+/// ```
+///
+/// ```
+/// #![deny(unused_must_use)]
+/// let group = slipring::Group::named("g").shared();
+/// let options = slipring::OpenOptions::new().prefault(true);
+/// # drop((group, options, slipring::Queue::builder("q").capacity(8), slipring::WaitStrategy::spin().spins(8)));
+/// fn ack(message: slipring::Received<'_>) {
+///     let _ = message.ack();
+/// }
+/// ```
+#[cfg(doctest)]
+struct MustUse;
+
 #[cfg(test)]
 #[cfg(slipring_loom)]
 #[path = "../tests/loom/mod.rs"]

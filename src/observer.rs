@@ -97,6 +97,11 @@ impl<M: Content + ?Sized> Observer<M> {
         self.patience.interrupt = Interrupt::new(interrupt);
     }
 
+    /// Name of the queue that it watches.
+    pub fn queue_name(&self) -> &str {
+        self.mapped.name.as_str()
+    }
+
     /// The next sequence to look at.
     pub fn position(&self) -> u64 {
         self.watcher.next()

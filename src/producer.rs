@@ -121,6 +121,18 @@ impl<M: Content + ?Sized> Producer<M> {
         self.patience.interrupt = Interrupt::new(interrupt);
     }
 
+    /// Name of the queue that it sends to.
+    pub fn queue_name(&self) -> &str {
+        self.at.queue()
+    }
+
+    /// Messages that can be sent now without waiting: the capacity, less the slots from the oldest message that some group
+    /// has not acked. Acks make more of them at any time; only a group that joins meanwhile can make fewer. Looks at all
+    /// groups, without a system call. 0 in a child process made by fork(2).
+    pub fn free_slots(&self) -> u64 {
+        self.free()
+    }
+
     /// The sequence that the next message will get.
     pub fn sequence(&self) -> u64 {
         self.publisher.tail()

@@ -25,6 +25,7 @@ use nix::unistd::{SysconfVar, sysconf};
 /// assert_ne!(eager, alone);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a strategy does nothing until a handle has it"]
 pub struct WaitStrategy {
     pub(crate) spins: u32,
     pub(crate) yields: Duration,
@@ -64,7 +65,6 @@ impl WaitStrategy {
 
     /// Sets how often it looks in a row, some 5 to 50 ns apart. 0 is right where the other side cannot run
     /// meanwhile: on a single processor.
-    #[must_use]
     pub const fn spins(mut self, spins: u32) -> WaitStrategy {
         self.spins = spins;
         self
@@ -72,7 +72,6 @@ impl WaitStrategy {
 
     /// Sets how long it goes on between the spins and the first sleep, letting others run.
     /// Only [`WaitStrategy::spin_then_sleep`] comes to an end with that.
-    #[must_use]
     pub const fn yields(mut self, time: Duration) -> WaitStrategy {
         self.yields = time;
         self

@@ -39,6 +39,7 @@ use crate::message::Content;
 /// # drop(batch); drop((consumer, producer)); slipring::remove(&name)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[must_use = "tasks are there to be taken"]
 pub struct Tasks<'b, 'c, M: Content + ?Sized = [u8]> {
     /// Of the batch, which is borrowed for as long.
     view: View,

@@ -374,3 +374,72 @@ fn a_group_says_where_it_began_however_far_it_is() {
     let began: Vec<_> = groups.iter().map(|g| (g.name.as_str(), g.began, g.head)).collect();
     assert_eq!(began, [("all", 100, 102), ("new", 103, 103), ("asked", 101, 101)]);
 }
+
+#[test]
+fn handles_know_their_names() {
+    let name = TempName::new("names");
+    let queue = Queue::builder(&name).group("store").create().unwrap();
+    let (producer, consumer) = (queue.producer().unwrap(), queue.consumer("store").unwrap());
+    let observer = queue.observer(Start::Oldest).unwrap();
+    let names = [producer.queue_name(), consumer.queue_name(), observer.queue_name()];
+    assert_eq!(names, [&*name; 3]);
+    assert_eq!(consumer.group_name(), "store");
+}
+
+#[test]
+fn free_slots_are_those_that_can_be_sent_without_waiting() {
+    let name = TempName::new("free-slots");
+    let queue = Queue::builder(&name).capacity(16).create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    assert_eq!(producer.free_slots(), 16);
+    for _ in 0..20 {
+        producer.try_send("x").unwrap();
+    }
+    // Nobody waits for them.
+    assert_eq!(producer.free_slots(), 16);
+    let shared = || Group::named("shared").shared();
+    queue.add_group(shared().start(Start::Newest)).unwrap();
+    let mut exclusive = queue.consumer(Group::named("g").start(Start::Newest)).unwrap();
+    let (mut first, mut second) = (queue.consumer(shared()), queue.consumer(shared()));
+    let (first, second) = (first.as_mut().unwrap(), second.as_mut().unwrap());
+    producer.send_batch(["x"; 10]).unwrap();
+    assert_eq!(producer.free_slots(), 6);
+    exclusive.recv_batch(10).unwrap().ack().unwrap();
+    let mut held = first.recv_batch(3).unwrap();
+    second.recv_batch(7).unwrap().ack().unwrap();
+    assert_eq!(producer.free_slots(), 6, "what a member holds keeps all behind it");
+    held.ack_first().unwrap();
+    assert_eq!(producer.free_slots(), 7);
+    held.ack().unwrap();
+    assert_eq!(producer.free_slots(), 16);
+    for left in (0..16).rev() {
+        producer.try_send("x").unwrap();
+        assert_eq!(producer.free_slots(), left);
+    }
+    assert!(matches!(producer.try_send("x"), Err(SendError::Full(_))));
+}
+
+#[test]
+fn depth_is_what_waits_for_a_group() {
+    let name = TempName::new("depth");
+    let shared = || Group::named("shared").shared();
+    let queue = Queue::builder(&name).capacity(16).group("g").group(shared()).create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let (mut exclusive, mut first) =
+        (queue.consumer("g").unwrap(), queue.consumer(shared()).unwrap());
+    let second = queue.consumer(shared()).unwrap();
+    assert_eq!((exclusive.depth(), second.depth()), (0, 0));
+    producer.send_batch(["x"; 10]).unwrap();
+    assert_eq!((exclusive.depth(), second.depth()), (10, 10));
+    let mut batch = exclusive.recv_batch(4).unwrap();
+    batch.ack_first().unwrap();
+    drop(batch);
+    // What comes again waits, too.
+    assert_eq!(exclusive.depth(), 9);
+    let held = first.recv_batch(4).unwrap();
+    // It waits for nobody but the one that has it.
+    assert_eq!(second.depth(), 6);
+    assert_eq!(queue.snapshot().unwrap().groups.iter().map(|g| g.depth).max(), Some(10));
+    held.ack().unwrap();
+    assert_eq!((first.depth(), second.depth()), (6, 6));
+}

@@ -12,7 +12,7 @@ use std::time::Duration;
 use common::child::{Child, hear, role, tell};
 use common::fork::{first_failure, fork, status_of};
 use common::{TempName, there, words};
-use slipring::{ControlError, JoinError, Queue, RecvError, SendError, Start};
+use slipring::{ControlError, Group, JoinError, Queue, RecvError, SendError, Start};
 
 const SOON: Duration = Duration::from_millis(1);
 
@@ -23,6 +23,7 @@ fn handles_refuse_in_a_child() {
     let mut producer = queue.producer().unwrap();
     let mut consumer = queue.consumer("g").unwrap();
     let mut observer = queue.observer(Start::Oldest).unwrap();
+    let mut member = queue.consumer(Group::named("shared").shared()).unwrap();
     producer.send("before").unwrap();
     let status = fork(|| {
         let forked =
@@ -37,6 +38,9 @@ fn handles_refuse_in_a_child() {
             matches!(observer.try_recv(), Err(RecvError::Forked { .. })),
             matches!(observer.recv_timeout(SOON), Err(RecvError::Forked { .. })),
             queue.capacity() == 4 && producer.sequence() == 1 && consumer.position() == 0,
+            producer.free_slots() == 0 && consumer.depth() == 0,
+            member.position() == 0 && member.depth() == 0,
+            matches!(member.try_recv(), Err(RecvError::Forked { .. })),
             queue.producer().is_err_and(forked),
             queue.consumer("g").is_err_and(forked),
             queue.add_group("h").is_err_and(forked),

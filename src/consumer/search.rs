@@ -65,6 +65,7 @@ impl<M: Content + ?Sized> Consumer<M> {
 
     /// What `find_now` failed with.
     #[cold]
+    #[inline(never)]
     pub(super) fn failure(&mut self) -> RecvError {
         self.failed.take().unwrap_or(RecvError::Empty)
     }

@@ -10,9 +10,10 @@ use crate::group::{identity_of, pid_of};
 use crate::layout::{Mode, lease_byte};
 use crate::message::Content;
 use crate::ring::control;
+use crate::ring::gate::gate;
 use crate::ring::publish::NoRoom;
 use crate::ring::wake::Place;
-use crate::seq::State;
+use crate::seq::{SEQ_NONE, State};
 use crate::sync::{mutant, step};
 use crate::wait::{self, Bed, Deadline, LONG, Look, Waited};
 
@@ -116,6 +117,17 @@ impl<M: Content + ?Sized> Producer<M> {
                 Err(SendError::Full(Full { queue: self.at.queue().clone(), holdup }))
             }
         }
+    }
+
+    /// Messages for which there is room, by one look at the groups.
+    pub(super) fn free(&self) -> u64 {
+        let Attachment { view, leases, .. } = &self.at;
+        if leases.forked() {
+            return 0;
+        }
+        let (tail, capacity) = (self.publisher.tail(), view.geo().capacity);
+        let room = (gate(view, tail).seq + capacity).saturating_sub(tail).min(capacity);
+        room.max(self.publisher.known_room()).min(SEQ_NONE - tail)
     }
 
     pub(super) fn check_name(&mut self) -> Result<(), SendError> {

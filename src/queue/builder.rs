@@ -25,6 +25,7 @@ use crate::sys::membarrier;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
+#[must_use = "a builder does nothing until the queue is created"]
 pub struct Builder<M: Content + ?Sized = [u8]> {
     wish: Wish,
     marker: PhantomData<fn(&M)>,

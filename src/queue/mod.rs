@@ -47,6 +47,7 @@ pub(crate) const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
 /// # Ok::<(), slipring::OpenError>(())
 /// ```
 #[derive(Clone, Debug)]
+#[must_use = "options do nothing until something is opened with them"]
 pub struct OpenOptions {
     trust: Trust,
     memory: Memory,
