@@ -5,8 +5,9 @@ use std::time::Duration;
 use crate::attach::Attachment;
 use crate::error::{JoinError, NameError, Pids, SystemError};
 pub use crate::layout::Mode;
-use crate::layout::{GroupRecord, GroupState, Identity, View, lease_byte};
+use crate::layout::{GroupRecord, GroupState, Identity, Target, View, lease_byte};
 use crate::letter::{default_target, retry_queue};
+use crate::ring::close;
 use crate::ring::control::{self, Position, RETENTION_RELEASE};
 use crate::segment::{QueueName, check_name};
 use crate::sync::Ordering;
@@ -141,6 +142,7 @@ impl Group {
             mode: self.mode as u8,
             retention,
             max_attempts: self.most_attempts(),
+            target: self.dead_letters.as_deref().map_or(Target::NONE, Target::named),
         }
     }
 }
@@ -164,7 +166,7 @@ impl From<&Group> for Group {
 }
 
 pub(crate) fn identity_of(group: &GroupRecord) -> Option<Identity> {
-    Identity::load(&group.identity)
+    Identity::load(group)
 }
 
 /// The group's index. The control lease is held, so identities stand still.
@@ -198,43 +200,18 @@ pub(crate) fn make(view: &View, queue: &QueueName, group: &Group) -> Result<u8, 
     let too_many =
         || JoinError::TooManyGroups { queue: queue.shared().clone(), max: view.groups().len() };
     let index = control::free_group(view).ok_or_else(too_many)?;
-    store_target(view, index, group.dead_letters.as_deref().unwrap_or(""));
-    group.identity().store(&view.group(index).identity);
-    control::make_group(view, index, group.start.into());
-    if QueueName::new(&retries).is_ok_and(|name| name.exists()) {
-        // Of a group that had this name before.
-        set_retries(view, index);
-    }
+    group.identity().store(view.group(index));
+    // Of a group that had this name before. Who sends letters again from here on finds this one.
+    let retries = QueueName::new(&retries).is_ok_and(|name| name.exists());
+    control::make_group(view, index, group.start.into(), retries);
     Ok(index)
 }
 
-/// Writes down where dead letters go; empty for the default. The control lease is held, and the group's
-/// state, stored later, carries it (pair P8).
-fn store_target(view: &View, index: u8, target: &str) {
-    let [first, second] = &view.group(index).dead_letters;
-    let mut words = first.iter().chain(&**second);
-    // Relaxed, both: see above.
-    if let Some(len) = words.next() {
-        len.store(target.len() as u64, Ordering::Relaxed);
-    }
-    for (word, bytes) in words.zip(target.as_bytes().chunks(8)) {
-        let mut padded = [0; 8];
-        padded[..bytes.len()].copy_from_slice(bytes);
-        word.store(u64::from_le_bytes(padded), Ordering::Relaxed);
-    }
-}
-
 /// The queue for a group's dead letters, if it names one; an error if it is no name.
-pub(crate) fn target_of(view: &View, index: u8) -> Result<Option<QueueName>, NameError> {
-    let [first, second] = &view.group(index).dead_letters;
-    // Relaxed: carried by the group's state (pair P8), which the caller has seen.
-    let words = first.iter().chain(&**second).map(|word| word.load(Ordering::Relaxed));
-    let words: Vec<u64> = words.collect();
-    let len = words.first().map_or(0, |len| *len as usize);
-    let bytes: Vec<u8> = words.iter().skip(1).flat_map(|word| word.to_le_bytes()).collect();
-    match bytes.get(..len) {
-        Some([]) => Ok(None),
-        name => QueueName::new(&String::from_utf8_lossy(name.unwrap_or(&bytes))).map(Some),
+pub(crate) fn target_of(group: &Identity) -> Result<Option<QueueName>, NameError> {
+    match group.target.name() {
+        [] => Ok(None),
+        name => QueueName::new(&String::from_utf8_lossy(name)).map(Some),
     }
 }
 
@@ -282,7 +259,7 @@ pub(crate) fn like(at: &Attachment, name: &str, timeout: Duration) -> Result<Gro
     let Some((identity, mode)) = identity.and_then(|i| Some((i, Mode::of(i.mode.into())?))) else {
         return Err(JoinError::UnknownMode { queue: at.queue().clone(), group: name.to_owned() });
     };
-    let target = target_of(&at.view, index)?;
+    let target = target_of(&identity)?;
     let target = target.map_or_else(|| default_target(at.mapped.name.as_str()), QueueName::into);
     let like = Group { mode, ..Group::named(name) };
     Ok(like.max_attempts(identity.max_attempts).dead_letters_to(target))
@@ -296,13 +273,8 @@ pub(crate) fn announce_retries(
 ) -> Result<(), JoinError> {
     let _control = at.control(timeout)?;
     let index = find(&at.view, name).ok_or_else(|| no_such_group(at, name))?;
-    set_retries(&at.view, index);
+    close::announce_retries(&at.view, index);
     Ok(())
-}
-
-fn set_retries(view: &View, index: u8) {
-    // Relaxed: the queue is found by its name.
-    view.group(index).identity.retries.store(1, Ordering::Relaxed);
 }
 
 fn no_such_group(at: &Attachment, name: &str) -> JoinError {

@@ -8,7 +8,7 @@ use crate::error::{JoinError, RecvError, SystemError};
 use crate::group::{self, Group, Mode};
 use crate::layout::{Meta, lease_byte};
 use crate::ring::claim::{Claim, Corrupt, Member};
-use crate::ring::close::{closed_at, over_at, producer_gone};
+use crate::ring::close::{closed_at, has_ended, has_retries, producer_gone};
 use crate::ring::compete::{Competitor, Fault, Took, any_held};
 use crate::ring::control;
 use crate::ring::done::Done;
@@ -100,7 +100,7 @@ impl Intake {
         }
         let identity = group::identity_of(view.group(index));
         let max_attempts = identity.map_or(0, |identity| identity.max_attempts);
-        let target = group::target_of(view, index)?;
+        let target = identity.map_or(Ok(None), |identity| group::target_of(&identity))?;
         let pid = std::process::id();
         let taken = control::take_record(view, leases, index, pid).map_err(system)?;
         let Some(record) = taken else {
@@ -210,16 +210,14 @@ impl Intake {
         self.at.leases.removed().map_err(self.at.system("look at the queue's file"))
     }
 
-    /// Whether the queue is closed, and the group has acked everything.
-    pub(crate) fn is_over(&self) -> bool {
-        over_at(&self.at.view, self.reader.group()).is_some()
+    /// Whether nothing comes any more. `are_drained` asks for letters that were sent again.
+    pub(crate) fn has_ended(&self, are_drained: impl FnOnce() -> bool) -> bool {
+        has_ended(&self.at.view, self.reader.group(), are_drained)
     }
 
     /// Whether dead letters of the group were sent again, into a queue of their own.
     pub(crate) fn has_retries(&self) -> bool {
-        let identity = &self.at.view.group(self.reader.group()).identity;
-        // Relaxed: once it is set, looking for the queue will tell.
-        identity.retries.load(Ordering::Relaxed) != 0
+        has_retries(&self.at.view, self.reader.group())
     }
 
     pub(crate) fn count_dead_letter(&self) {

@@ -10,11 +10,9 @@ use crate::burial::Burial;
 use crate::error::{JoinError, OpenError, RecvError};
 use crate::group::{Group, Retention, Start, find};
 use crate::intake::{Guise, Intake, Joined};
-use crate::layout::View;
 use crate::letter::{DeadLetter, retry_queue};
 use crate::ring::claim::Claim;
-use crate::ring::close::has_acked;
-use crate::ring::publish::published_end;
+use crate::ring::close::is_drained;
 use crate::segment::{QueueName, Trust, open_shared};
 
 /// A queue of retries that could not be joined is tried again after this long.
@@ -66,12 +64,23 @@ impl Retries {
         self.intake.as_mut()
     }
 
-    /// Whether the group has acked all retries that there are, as far as they can be seen.
-    pub(crate) fn are_drained(&self) -> bool {
-        match &self.intake {
-            Some(intake) => is_drained(&intake.at.view, intake.reader.group()),
-            None => self.nothing,
+    /// Whether the group has acked all retries that there are now, as far as they can be seen. What was seen when they
+    /// were looked at last says nothing: their queue may be a new one.
+    pub(crate) fn are_drained(&mut self, main: &Intake, burial: &Burial) -> bool {
+        if let Some(intake) = &self.intake {
+            if !is_drained(&intake.at.view, intake.reader.group()) {
+                return false;
+            }
+            // A name that cannot be looked at is looked for below.
+            if intake.removed().is_ok_and(|removed| !removed) {
+                return true;
+            }
+            (self.intake, self.nothing) = (None, true);
         }
+        if self.nothing {
+            self.intake = self.join(main, burial);
+        }
+        self.intake.is_none() && self.nothing
     }
 
     /// Takes a message, alone, if there is one. `thorough`: also asks the system what dead members left
@@ -131,11 +140,6 @@ impl Retries {
             joined => joined,
         }
     }
-}
-
-/// Whether `group` has acked all that is published.
-fn is_drained(view: &View, group: u8) -> bool {
-    published_end(view).is_ok_and(|end| has_acked(view, group, end))
 }
 
 /// `exactly`: bytes that a message must have.

@@ -207,9 +207,8 @@ impl Snapshot {
                 redelivered: sum(&group.totals.redelivered, |member| member.redelivered),
                 dead_lettered: sum(&group.totals.dead_lettered, |member| member.dead_lettered),
                 max_attempts: known.map_or(0, |identity| identity.max_attempts),
-                dead_letters: target_of(view, index)
-                    .ok()
-                    .flatten()
+                dead_letters: known
+                    .and_then(|identity| target_of(&identity).ok().flatten())
                     .map_or_else(String::new, QueueName::into),
                 name,
                 mode,

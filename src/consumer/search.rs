@@ -233,12 +233,12 @@ impl<M: Content + ?Sized> Consumer<M> {
 
     fn search_elsewhere(&mut self, look: Look) -> Result<Option<Found>, RecvError> {
         let asks = self.asks(look);
-        let over = self.main.is_over();
         let found = self.search_retries(asks)?;
         if found.is_some() {
             return Ok(found);
         }
-        if over && !self.follows && (!self.main.has_retries() || self.retries.are_drained()) {
+        let are_drained = || self.retries.are_drained(&self.main, &self.burial);
+        if !self.follows && self.main.has_ended(are_drained) {
             return Err(RecvError::Closed { queue: self.queue() });
         }
         if asks && self.main.removed()? {

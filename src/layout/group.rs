@@ -7,8 +7,8 @@ use crate::sync::{
 #[repr(C)]
 pub(crate) struct GroupRecord {
     pub(crate) identity: Line<IdentityWords>,
-    /// Name of the queue where dead letters go, behind its length in the first word; 0 = the default.
-    pub(crate) dead_letters: [Line<[Quiet; 16]>; 2],
+    /// Part of the identity.
+    pub(crate) target: Line<TargetWords>,
     /// See [`Head`].
     pub(crate) head: Line<AtomicU64>,
     pub(crate) delivery: Line<Delivery>,
@@ -26,8 +26,8 @@ pub(crate) struct IdentityWords {
     pub(crate) traits: AtomicU64,
     /// Bit 0: somebody has joined the group since it was made.
     pub(crate) flags: AtomicU64,
-    /// 1 once there is a queue of dead letters that come again; members look there, too.
-    pub(crate) retries: Quiet,
+    /// 1 once there is a queue of dead letters that come again: members look there, too, and are not at their end before.
+    pub(crate) retries: AtomicU64,
     /// Reserved: nanoseconds; 0 = none.
     pub(crate) ack_timeout: AtomicU64,
     /// Reserved: bits 0..32 the group's first cell, 32..64 how many it has.
@@ -36,6 +36,18 @@ pub(crate) struct IdentityWords {
     pub(crate) began: AtomicU64,
     pub(crate) name: [AtomicU64; NAME_WORDS],
 }
+
+/// The queue for a group's dead letters. Written with the name, and read with it.
+#[repr(C)]
+pub(crate) struct TargetWords {
+    /// Of the name; 0 = they go to the default.
+    pub(crate) len: AtomicU64,
+    pub(crate) name: [AtomicU64; TARGET_WORDS],
+}
+
+/// In the models, the length will do to show that it is another one.
+const TARGET_WORDS: usize = if cfg!(slipring_loom) { 0 } else { 31 };
+const TARGET_MAX: usize = TARGET_WORDS * 8;
 
 /// Two will do to show half a name in the models.
 const NAME_WORDS: usize = if cfg!(slipring_loom) { 2 } else { 8 };
@@ -144,13 +156,13 @@ impl GroupRecord {
                 generation: word(),
                 traits: word(),
                 flags: word(),
-                retries: zero(),
+                retries: word(),
                 ack_timeout: word(),
                 extent: word(),
                 began: word(),
                 name: std::array::from_fn(|_| word()),
             }),
-            dead_letters: std::array::from_fn(|_| Line(std::array::from_fn(|_| zero()))),
+            target: Line(TargetWords { len: word(), name: std::array::from_fn(|_| word()) }),
             head: Line(AtomicU64::new(Head { seq: 0, claimer: NOBODY }.pack())),
             delivery: Line(Delivery {
                 up_to: word(),
@@ -178,6 +190,35 @@ pub(crate) struct Identity {
     pub(crate) retention: u8,
     /// Deliveries after which a message is a dead letter; 0 = no limit.
     pub(crate) max_attempts: u8,
+    pub(crate) target: Target,
+}
+
+/// The queue for a group's dead letters, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    len: u64,
+    name: [u8; TARGET_MAX],
+}
+
+impl Target {
+    /// The default.
+    pub(crate) const NONE: Target = Target { len: 0, name: [0; TARGET_MAX] };
+
+    /// `name` was checked, and so is not too long.
+    pub(crate) fn named(name: &str) -> Target {
+        let mut target = Target { len: name.len() as u64, ..Target::NONE };
+        for (to, byte) in target.name.iter_mut().zip(name.bytes()) {
+            *to = byte;
+        }
+        target
+    }
+
+    /// Empty for the default. All there is if the length is none that can be: no queue has that name.
+    #[cfg(not(slipring_loom))]
+    pub(crate) fn name(&self) -> &[u8] {
+        let len = usize::try_from(self.len).unwrap_or(usize::MAX);
+        self.name.get(..len).unwrap_or(&self.name)
+    }
 }
 
 impl Identity {
@@ -186,7 +227,8 @@ impl Identity {
     }
 
     /// Writes the identity of a free group; the control lease is held.
-    pub(crate) fn store(&self, to: &IdentityWords) {
+    pub(crate) fn store(&self, group: &GroupRecord) {
+        let (to, target) = (&*group.identity, &*group.target);
         // Relaxed loads and stores: only the holder of the control lease writes here.
         let last = to.generation.load_own(Ordering::Relaxed);
         // It is odd already if the last writer died.
@@ -202,6 +244,11 @@ impl Identity {
         let traits = [self.mode, self.retention, self.name_len, self.max_attempts, 0, 0, 0, 0];
         let traits = u64::from_le_bytes(traits);
         to.traits.store(traits, Ordering::Relaxed);
+        target.len.store(self.target.len, Ordering::Relaxed);
+        let (words, _) = self.target.name.as_chunks::<8>();
+        for (word, bytes) in target.name.iter().zip(words) {
+            word.store(u64::from_le_bytes(*bytes), Ordering::Relaxed);
+        }
         // Release. pair G1: an even generation carries the words above.
         let even = generation.wrapping_add(1);
         to.generation.store(even, order!(Release, "identity-published-relaxed"));
@@ -209,7 +256,8 @@ impl Identity {
 
     /// Reads the identity; `None` while it is being written, so that an inspector without the control
     /// lease never reports half a name.
-    pub(crate) fn load(from: &IdentityWords) -> Option<Identity> {
+    pub(crate) fn load(group: &GroupRecord) -> Option<Identity> {
+        let (from, target_words) = (&*group.identity, &*group.target);
         // Acquire. pair G1: carries the words that were written before this generation.
         let before = from.generation.load(order!(Acquire, "identity-read-relaxed"));
         let mut name = [0; GROUP_NAME_MAX];
@@ -218,6 +266,12 @@ impl Identity {
             *bytes = word.load(Ordering::Relaxed).to_le_bytes();
         }
         let traits = from.traits.load(Ordering::Relaxed);
+        let len = target_words.len.load(Ordering::Relaxed);
+        let mut target = Target { len, ..Target::NONE };
+        let (words, _) = target.name.as_chunks_mut::<8>();
+        for (bytes, word) in words.iter_mut().zip(&target_words.name) {
+            *bytes = word.load(Ordering::Relaxed).to_le_bytes();
+        }
         // Acquire fence. pair G1: if a word above was new, the generation below is, too.
         step!(fence(Ordering::Acquire), "identity-without-acquire-fence");
         let after = from.generation.load(Ordering::Relaxed);
@@ -229,13 +283,14 @@ impl Identity {
             mode: traits as u8,
             retention: (traits >> 8) as u8,
             max_attempts: (traits >> 24) as u8,
+            target,
         })
     }
 }
 
 #[cfg(not(slipring_loom))]
 const _: () = {
-    assert!(size_of::<IdentityWords>() == 128);
+    assert!(size_of::<IdentityWords>() == 128 && size_of::<TargetWords>() == 256);
     assert!(size_of::<GroupRecord>() == 6 * 128);
     assert!(std::mem::offset_of!(GroupRecord, head) == 3 * 128);
 };

@@ -26,7 +26,7 @@ pub use geometry::GeometryError;
 pub(crate) use group::GroupRecord;
 #[cfg_attr(slipring_loom, allow(unreachable_pub))]
 pub use group::Mode;
-pub(crate) use group::{GROUP_NAME_MAX, Identity};
+pub(crate) use group::{GROUP_NAME_MAX, Identity, Target};
 pub(crate) use group::{GroupState, Totals};
 pub(crate) use slot::{Meta, Slot};
 pub(crate) use view::View;

@@ -5,6 +5,7 @@
 //! sent in between. So closing says at which sequence, and a reader compares.
 
 use super::gate::{Gate, scan_records};
+use super::publish::published_end;
 use super::wake;
 use crate::layout::View;
 use crate::seq::Head;
@@ -89,11 +90,46 @@ pub(crate) fn over_at(view: &View, group: u8) -> Option<u64> {
     })
 }
 
-/// Whether `group` has acked everything below `seq`.
-#[cfg(not(slipring_loom))]
-pub(crate) fn has_acked(view: &View, group: u8, seq: u64) -> bool {
-    head(view, group) >= seq
-        && mutant!(!holds_below(view, group, seq), "acked-without-the-records", true)
+/// Tells members of `group` of a queue that is there, with letters that come again. The control lease is held.
+pub(crate) fn announce_retries(view: &View, group: u8) {
+    let retries = &view.group(group).identity.retries;
+    // Release. pair P10: whoever sees it finds the queue. Who is told of an end sees it by the closing state (P9).
+    retries.store(1, order!(Release, "retries-announced-relaxed"));
+}
+
+/// Whether letters were sent again to `group`, into a queue of their own.
+pub(crate) fn has_retries(view: &View, group: u8) -> bool {
+    // Acquire. pair P10: the queue was made before.
+    view.group(group).identity.retries.load(order!(Acquire, "retries-read-relaxed")) != 0
+}
+
+/// Whether a member of `group` gets nothing any more: all is acked, also of letters that were sent again before the queue
+/// was closed. `are_drained` looks at their queue.
+pub(crate) fn has_ended(view: &View, group: u8, are_drained: impl FnOnce() -> bool) -> bool {
+    // The end first: an answer about letters that is older knows nothing of those that came before the end.
+    mutant!(
+        over_at(view, group).is_some() && (!has_retries(view, group) || are_drained()),
+        "ended-without-the-retries",
+        over_at(view, group).is_some(),
+        "retries-asked-first",
+        {
+            let none = !has_retries(view, group);
+            over_at(view, group).is_some() && (none || are_drained())
+        },
+        "drained-asked-first",
+        {
+            let drained = are_drained();
+            over_at(view, group).is_some() && (!has_retries(view, group) || drained)
+        }
+    )
+}
+
+/// Whether `group` has acked all that is published.
+pub(crate) fn is_drained(view: &View, group: u8) -> bool {
+    published_end(view).is_ok_and(|end| {
+        head(view, group) >= end
+            && mutant!(!holds_below(view, group, end), "acked-without-the-records", true)
+    })
 }
 
 fn head(view: &View, group: u8) -> u64 {

@@ -61,7 +61,9 @@ pub(crate) fn free_group(view: &View) -> Option<u8> {
 /// limit is read behind it; the producer announces its limit before its fence and scans behind it (P5).
 /// If its scan misses this group, the limit read here is the announced one, and the head moves above
 /// all that may be overwritten under it.
-pub(crate) fn make_group(view: &View, index: u8, position: Position) -> u64 {
+///
+/// `retries`: there are letters that were sent again to a group of this name.
+pub(crate) fn make_group(view: &View, index: u8, position: Position, retries: bool) -> u64 {
     let words = view.control();
     let group = view.group(index);
     let geo = view.geo();
@@ -87,7 +89,7 @@ pub(crate) fn make_group(view: &View, index: u8, position: Position) -> u64 {
         total.store(0, Ordering::Relaxed);
     }
     step!(group.identity.flags.store(0, Ordering::Relaxed), "old-flags-stay");
-    group.identity.retries.store(0, Ordering::Relaxed);
+    step!(group.identity.retries.store(retries.into(), Ordering::Relaxed), "old-retries-stay");
     group.head.store(Head { seq: guess, claimer: NOBODY }.pack(), Ordering::Relaxed);
     // Release. pair P8: whoever sees the state sees the head.
     let joining = mutant!(GroupState::Joining, "no-joining-state", GroupState::Active);
@@ -96,14 +98,14 @@ pub(crate) fn make_group(view: &View, index: u8, position: Position) -> u64 {
     step!(fence(Ordering::SeqCst), "no-joiner-fence");
     // Relaxed: the fence orders it.
     let start = mutant!(guess.max(oldest()), "limit-read-once", guess);
-    // Relaxed: carried by the state below. Every head of the group is at least this.
-    let began = mutant!(start, "began-at-the-guess", guess);
-    group.identity.began.store(began, Ordering::Relaxed);
     if start != guess {
         // Release, as every head: a producer that sees it may overwrite what lies below. pair P2. The
         // group has read nothing yet, so no model asks for it.
         group.head.store(Head { seq: start, claimer: NOBODY }.pack(), Ordering::Release);
     }
+    // Relaxed: carried by the state below. Every head of the group is at least this.
+    let began = mutant!(start, "began-at-the-guess", guess);
+    group.identity.began.store(began, Ordering::Relaxed);
     // Release. pair P8.
     group.identity.state.store(GroupState::Active as u64, Ordering::Release);
     if start != guess {

@@ -28,6 +28,7 @@
 //! | P7 | what the last holder of a lease did | [`lease`]: fence, give back | [`lease`]: take, fence |
 //! | P8 | a new group's head | [`control`]: mark, state, Release | [`gate`]: mark, state, Acquire |
 //! | P9 | where the queue was closed | [`close`]: sequence, then state, Release | [`close`]: state, Acquire, then sequence |
+//! | P10 | the queue of letters that were sent again | [`close`]: retries, Release | [`close`]: retries, Acquire |
 //! | C1 | a claim, known by the head that it moved | [`compete`]: start, then head, Release | [`compete`]: head, then start, Acquire |
 //! | W1 | what a waker did, or its sleeper's bit | [`wake`]: publication, fence, word | [`wake`], and for those whose sleep is left to it [`watch`]: word, fence, look |
 //! | W2 | who else has made room | [`wake`]: ack, fence | [`wake`]: scan |

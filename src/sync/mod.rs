@@ -28,10 +28,10 @@ pub(crate) trait WordExt {
     fn store_beside_exchange(&self, value: u64, order: Ordering);
 }
 
-/// Half of such a word, where an alignment leaves one.
+/// Half of a word like the next, where an alignment leaves one.
 pub(crate) use std::sync::atomic::AtomicU32 as QuietHalf;
-/// A word that decides nothing: reserved, or a figure for people to read. The same atomic everywhere;
-/// in the models neither a place to switch threads nor one to die.
+/// A word that decides nothing, of messages or of their end: a figure or a name for people to read, or the place of one.
+/// The same atomic everywhere; in the models neither a place to switch threads nor one to die.
 pub(crate) use std::sync::atomic::AtomicU64 as Quiet;
 
 /// A cache line (two of them: processors fetch neighbours in pairs) of a shared record.

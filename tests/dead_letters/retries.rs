@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use slipring::{DeadLetters, Group, Queue, Reason, Start};
+use slipring::{DeadLetters, Group, Queue, Reason, RecvError, Start};
 
 use super::common::{TempName, there};
 use super::{beside, drain, letters, options, work};
@@ -201,6 +201,34 @@ fn what_is_sent_by_hand_to_be_retried_has_the_same_limit() {
     }
     assert_eq!(attempts, [1, 2]);
     assert_eq!(letters(&name).len(), 1);
+}
+
+#[test]
+fn a_letter_sent_again_comes_before_the_end_though_there_was_no_queue_of_retries_just_now() {
+    let name = TempName::new("retry-and-close");
+    let others = beside(&name);
+    let queue = Queue::builder(&name).capacity(8).group(work()).create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    producer.send_batch(["first", "second"]).unwrap();
+    let mut member = queue.consumer(work()).unwrap();
+    member.recv().unwrap().reject().unwrap();
+    member.recv().unwrap().reject().unwrap();
+    requeue(&name);
+    assert_eq!(drain(&mut member), [(0, 1, "first".to_owned()), (1, 1, "second".to_owned())]);
+    producer.send("third").unwrap();
+    member.recv().unwrap().reject().unwrap();
+    slipring::force_remove(&others[1]).unwrap();
+    // Long enough for more than one look for a queue that has gone.
+    assert!(matches!(
+        member.recv_timeout(Duration::from_millis(250)).map(drop),
+        Err(RecvError::Timeout { .. })
+    ));
+    requeue(&name);
+    producer.close().unwrap();
+    let again = member.recv().unwrap();
+    assert_eq!((again.requeued(), again.sequence()), (true, 2));
+    again.ack().unwrap();
+    assert!(matches!(member.recv().map(drop), Err(RecvError::Closed { .. })));
 }
 
 #[test]

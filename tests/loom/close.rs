@@ -9,6 +9,7 @@ use super::explore::{Model, Run};
 use super::heap::{Process, Segment, Shape};
 use super::members::{Worker, filled};
 use super::roles::{Consumer, Observer, Producer, controlled, make};
+use crate::ring::close;
 use crate::ring::control::Position;
 use crate::sync::Ordering;
 
@@ -225,6 +226,93 @@ fn a_producer_that_was_never_missing_is_not_missed() {
         let last = Process::new(&segment);
         let consumer = controlled(&last, || Consumer::join(&last, group)).unwrap().unwrap();
         assert!(consumer.misses_producer(), "it went without a word");
+    });
+}
+
+/// A consumer of a closed queue and of its queue of retries, which has its name once `there` is 1.
+struct Retrier<'p> {
+    main: Consumer<'p>,
+    retries: Consumer<'p>,
+    there: Rc<AtomicU64>,
+}
+
+impl Retrier<'_> {
+    /// As `Retries::take`. Who is told of retries finds their queue.
+    fn take(&mut self) -> bool {
+        if !self.main.has_retries() {
+            return false;
+        }
+        assert_eq!(self.there.load(Ordering::Relaxed), 1, "told of a queue that is not there");
+        self.retries.take(1)
+    }
+
+    /// As `Retries::are_drained`: without their queue there are none.
+    fn has_ended(&self) -> bool {
+        let there = || self.there.load(Ordering::Relaxed) == 1;
+        self.main.has_ended(|| !there() || self.retries.is_drained())
+    }
+}
+
+/// clq: a letter is sent again, and then the queue is closed: a consumer that looks meanwhile is not told before it has
+/// had the letter.
+#[test]
+fn a_letter_that_was_sent_again_comes_before_the_end() {
+    let model = Model::named("a_letter_that_was_sent_again_comes_before_the_end").preemptions(3);
+    model.reaches(&["told", "not yet", "letter"]).check(|run| {
+        let segments = [(); 2].map(|()| Segment::new(SHAPE));
+        let made = segments.each_ref().map(|segment| {
+            let process = Process::new(segment);
+            let group = controlled(&process, || make(&process, Position::Oldest)).unwrap().0;
+            let member = controlled(&process, || Consumer::join(&process, group)).unwrap();
+            let member = member.unwrap().member;
+            (process, member)
+        });
+        let group = made[0].1.group;
+        let writers = segments.each_ref().map(Process::new);
+        let publisher = Producer::reopen(&writers[0], 1).unwrap().publisher;
+        let there = Rc::new(AtomicU64::new(0));
+        let exists = Rc::clone(&there);
+        let requeues = spawn(move || {
+            let [main, retries] = writers;
+            exists.store(1, Ordering::Relaxed);
+            controlled(&main, || close::announce_retries(main.view(), group)).unwrap();
+            let mut letters = Producer::attach(&retries, 2).unwrap();
+            letters.send().unwrap();
+            letters.leave();
+            Producer::of(&main, publisher, 1).close();
+        });
+        let (notes, exists) = (run.clone(), Rc::clone(&there));
+        let reads = spawn(move || {
+            let [(main, member), (retries, other)] = made;
+            let mut consumer = Retrier {
+                main: Consumer::of(&main, member),
+                retries: Consumer::of(&retries, other),
+                there: exists,
+            };
+            let mut had = false;
+            for _ in 0..3 {
+                if consumer.take() {
+                    notes.reach("letter");
+                    had = true;
+                } else if consumer.has_ended() {
+                    notes.reach("told");
+                    assert!(had, "told before the letter");
+                } else {
+                    notes.reach("not yet");
+                }
+            }
+            drop(consumer);
+            [main, retries].iter().for_each(Process::torn_down);
+        });
+        requeues.join().unwrap();
+        reads.join().unwrap();
+        let [main, retries] = segments.each_ref().map(Process::new);
+        let join =
+            |process| controlled(process, || Consumer::join(process, group)).unwrap().unwrap();
+        let mut last = Retrier { main: join(&main), retries: join(&retries), there };
+        while last.take() {}
+        assert!(last.has_ended(), "all is acked, and nobody is told");
+        segments[1].settle(1, &[(group, 0)]);
     });
 }
 

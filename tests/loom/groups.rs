@@ -7,7 +7,8 @@ use loom::thread::spawn;
 use super::explore::Model;
 use super::heap::{Process, Segment, Shape};
 use super::roles::{Consumer, Producer, controlled, make};
-use crate::layout::{GROUP_NAME_MAX, Identity};
+use crate::layout::{GROUP_NAME_MAX, Identity, Target};
+use crate::ring::close;
 use crate::ring::control::{self, Position, RETENTION_RELEASE};
 
 const SHAPE: Shape = Shape { capacity: 1, groups: 1, records: 1, observed: false, sleepers: false };
@@ -22,8 +23,9 @@ fn full(shape: Shape) -> (Rc<Segment>, Process, u8) {
         mode: 0,
         retention: RETENTION_RELEASE as u8,
         max_attempts: 0,
+        target: Target::NONE,
     };
-    identity.store(&segment.view().group(0).identity);
+    identity.store(segment.view().group(0));
     let (group, _) = controlled(&process, || make(&process, Position::Oldest)).unwrap();
     let mut producer = Producer::attach(&process, 1).unwrap();
     for _ in 0..shape.capacity {
@@ -144,6 +146,7 @@ fn an_index_is_used_again() {
         consumer.claim(2).unwrap();
         consumer.claim(2).unwrap();
         let member = consumer.member;
+        controlled(&process, || close::announce_retries(process.view(), group)).unwrap();
         let changes = spawn(move || {
             controlled(&process, || {
                 Consumer::of(&process, member).leave();
@@ -152,6 +155,7 @@ fn an_index_is_used_again() {
             .unwrap();
             let (mut consumer, first) = Consumer::of_new(&process, Position::Oldest);
             assert_eq!(consumer.member.group, group);
+            assert!(!consumer.has_retries(), "it looks for another group's letters");
             consumer.claim(1);
             consumer.take(1);
             process.torn_down();

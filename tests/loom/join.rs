@@ -8,7 +8,7 @@ use loom::thread::spawn;
 use super::explore::Model;
 use super::heap::{Process, Segment, Shape};
 use super::roles::{Consumer, Producer, controlled, make};
-use crate::layout::{GROUP_NAME_MAX, Identity};
+use crate::layout::{GROUP_NAME_MAX, Identity, Target};
 use crate::ring::control::{self, Position};
 use crate::ring::publish::NoRoom;
 
@@ -204,21 +204,23 @@ fn identity(letter: u8, mode: u8) -> Identity {
         mode,
         retention: mode,
         max_attempts: 0,
+        target: Target::named(&"d".repeat(mode.into())),
     }
 }
 
-/// Pair G1: an inspector that takes no lease reads a group's name whole, or not at all.
+/// Pair G1: an inspector that takes no lease reads a group's name whole, with the queue for its dead letters, or not at
+/// all.
 #[test]
 fn a_group_never_shows_half_a_name() {
     let model = Model::named("a_group_never_shows_half_a_name").preemptions(3);
     model.reaches(&["first", "second", "nothing"]).check(|run| {
         let segment = Segment::new(SHAPE);
         let (first, second) = (identity(b'a', 1), identity(b'b', 2));
-        first.store(&segment.view().group(0).identity);
+        first.store(segment.view().group(0));
         let writer = Process::new(&segment);
-        let writes = spawn(move || second.store(&writer.view().group(0).identity));
+        let writes = spawn(move || second.store(writer.view().group(0)));
         let (notes, inspector) = (run.clone(), Process::new(&segment));
-        let inspects = spawn(move || match Identity::load(&inspector.view().group(0).identity) {
+        let inspects = spawn(move || match Identity::load(inspector.view().group(0)) {
             Some(found) if found == first => notes.reach("first"),
             Some(found) if found == second => notes.reach("second"),
             Some(found) => panic!("half a name: {found:?}"),
@@ -226,7 +228,7 @@ fn a_group_never_shows_half_a_name() {
         });
         writes.join().unwrap();
         inspects.join().unwrap();
-        let found = Identity::load(&segment.view().group(0).identity).unwrap();
+        let found = Identity::load(segment.view().group(0)).unwrap();
         assert_eq!(found.name(), second.name());
     });
 }
@@ -239,15 +241,15 @@ fn a_name_that_was_half_written_is_written_again() {
         let segment = Segment::new(SHAPE);
         let all = [identity(b'a', 1), identity(b'b', 2), identity(b'c', 3)];
         let [first, second, third] = all;
-        first.store(&segment.view().group(0).identity);
+        first.store(segment.view().group(0));
         let (notes, writer) = (run.clone(), Process::new(&segment));
         let writes = spawn(move || {
-            let words = &writer.view().group(0).identity;
+            let words = writer.view().group(0);
             notes.mortal(0, &writer, || second.store(words));
             third.store(words);
         });
         let (notes, inspector) = (run.clone(), Process::new(&segment));
-        let inspects = spawn(move || match Identity::load(&inspector.view().group(0).identity) {
+        let inspects = spawn(move || match Identity::load(inspector.view().group(0)) {
             Some(found) if found == first => notes.reach("first"),
             Some(found) if found == second => notes.reach("second"),
             Some(found) if found == third => notes.reach("third"),
@@ -256,7 +258,7 @@ fn a_name_that_was_half_written_is_written_again() {
         });
         writes.join().unwrap();
         inspects.join().unwrap();
-        let found = Identity::load(&segment.view().group(0).identity);
+        let found = Identity::load(segment.view().group(0));
         assert_eq!(found, Some(third), "it can never be read");
     });
 }

@@ -11,7 +11,7 @@ use loom::thread::{JoinHandle, spawn};
 use super::explore::Run;
 use super::heap::{Process, Segment, Shape};
 use super::roles::{Producer, check, controlled, make};
-use crate::layout::{GROUP_NAME_MAX, Identity, Meta, Mode, lease_byte};
+use crate::layout::{GROUP_NAME_MAX, Identity, Meta, Mode, Target, lease_byte};
 use crate::ring::claim::Claim;
 use crate::ring::close;
 use crate::ring::compete::{Competitor, Fault, Took};
@@ -148,8 +148,9 @@ pub(super) fn make_shared(process: &Process) -> (u8, u64) {
         mode: Mode::Shared as u8,
         retention: 0,
         max_attempts: 0,
+        target: Target::NONE,
     };
-    identity.store(&process.view().group(index).identity);
+    identity.store(process.view().group(index));
     process.segment.account.forget(index);
     make(process, Position::Oldest)
 }

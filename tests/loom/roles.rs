@@ -171,7 +171,7 @@ pub(super) fn controlled<T>(process: &Process, change: impl FnOnce() -> T) -> Op
 pub(super) fn make(process: &Process, position: Position) -> (u8, u64) {
     let group = control::free_group(process.view()).unwrap();
     process.segment.ledger.new_group(group);
-    (group, control::make_group(process.view(), group, position))
+    (group, control::make_group(process.view(), group, position, false))
 }
 
 /// A consumer of an exclusive group.
@@ -265,6 +265,21 @@ impl<'p> Consumer<'p> {
             assert_eq!(end, self.member.head(), "told so beside messages");
         }
         over.is_some()
+    }
+
+    /// Whether it is told that letters were sent again.
+    pub(super) fn has_retries(&self) -> bool {
+        close::has_retries(self.process.view(), self.member.group)
+    }
+
+    /// Whether it is told that nothing comes any more.
+    pub(super) fn has_ended(&self, are_drained: impl FnOnce() -> bool) -> bool {
+        close::has_ended(self.process.view(), self.member.group, are_drained)
+    }
+
+    /// Whether its group has acked all there is.
+    pub(super) fn is_drained(&self) -> bool {
+        close::is_drained(self.process.view(), self.member.group)
     }
 
     /// As `Consumer::leave` of a group that stays. The control lease is held.

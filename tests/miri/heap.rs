@@ -7,7 +7,9 @@ use std::cell::RefCell;
 use std::io;
 use std::ptr::NonNull;
 
-use crate::layout::{GROUP_NAME_MAX, Geometry, Identity, Meta, Mode, View, WakeMode, lease_byte};
+use crate::layout::{
+    GROUP_NAME_MAX, Geometry, Identity, Meta, Mode, Target, View, WakeMode, lease_byte,
+};
 use crate::ring::claim::Claim;
 use crate::ring::control::{self, Position};
 use crate::ring::lease::{Leases, give_back, try_take};
@@ -114,9 +116,10 @@ impl<'s> Process<'s> {
         self.controlled(|| {
             let index = control::free_group(self.view()).unwrap();
             let (name, mode) = ([b'g'; GROUP_NAME_MAX], mode as u8);
-            let identity = Identity { name, name_len: 1, mode, retention: 0, max_attempts: 0 };
-            identity.store(&self.view().group(index).identity);
-            control::make_group(self.view(), index, Position::Oldest)
+            let (name_len, retention, max_attempts, target) = (1, 0, 0, Target::NONE);
+            let identity = Identity { name, name_len, mode, retention, max_attempts, target };
+            identity.store(self.view().group(index));
+            control::make_group(self.view(), index, Position::Oldest, false)
         })
     }
 
