@@ -6,6 +6,7 @@
 //! kills one at work, and ends when all tasks are done.
 
 use std::error::Error;
+use std::ops::Range;
 use std::process::{Child, Command, ExitCode};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -79,8 +80,9 @@ fn run() -> Result<(), Box<dyn Error>> {
 /// Waits until a worker has the longest task, lets it begin, and kills it.
 fn kill_one_at_work(queue: &Queue, children: &mut Vec<Child>) -> Result<(), Box<dyn Error>> {
     let pid = wait_for(queue, |group| {
-        let holds = |claimed: Option<(u64, u64)>| claimed.is_some_and(|(at, _)| at == LONGEST);
-        group.members.iter().find(|member| holds(member.claimed)).map(|member| member.pid)
+        let holds = |claimed: &Range<u64>| claimed.start == LONGEST;
+        let worker = group.members.iter().find(|member| member.claimed.as_ref().is_some_and(holds));
+        worker.and_then(|member| member.pid)
     })?;
     sleep(dot() * 3 / 2);
     let at = children.iter().position(|child| child.id() == pid).ok_or("not a worker of ours")?;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{ControlError, SystemError};
+use crate::error::{AttachError, ControlError, SystemError};
 use crate::layout::View;
 use crate::layout::config::Config;
 use crate::segment::{ControlGuard, LeaseFile, Opened, QueueName, Region};
@@ -64,22 +64,22 @@ pub(crate) struct Attachment {
 
 impl Attachment {
     /// Opens a description of its own; fails if the queue has lost its name.
-    pub(crate) fn new(mapped: &Arc<Mapped>) -> Result<Attachment, ControlError> {
+    pub(crate) fn new(mapped: &Arc<Mapped>) -> Result<Attachment, AttachError> {
         let queue = mapped.name.shared();
         if mapped.region.forked() {
-            return Err(ControlError::Forked { queue: queue.clone() });
+            return Err(AttachError::Forked { queue: queue.clone() });
         }
         let open = |source| SystemError::new(queue, "open the queue's shared memory", source);
         let leases = match LeaseFile::open(&mapped.name.object(), true) {
             Ok(leases) => leases,
             Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => {
-                return Err(ControlError::Removed { queue: queue.clone() });
+                return Err(AttachError::Removed { queue: queue.clone() });
             }
             Err(fault) => return Err(open(fault).into()),
         };
         // The name may belong to a newer queue by now.
         if leases.id().map_err(open)? != mapped.id {
-            return Err(ControlError::Removed { queue: queue.clone() });
+            return Err(AttachError::Removed { queue: queue.clone() });
         }
         Ok(Attachment { view: *mapped.view(), leases, mapped: Arc::clone(mapped) })
     }

@@ -8,8 +8,8 @@ use std::ops::Deref;
 use std::time::SystemTime;
 
 use crate::burial::Burial;
-use crate::error::{AckError, DeadLetterError, JoinError, NotInBatch, RecvError, RejectError};
-use crate::group::too_many_consumers;
+use crate::error::{AckError, DeadLetterError, NotInBatch, RecvError, RejectError, ReleaseError};
+use crate::group::consumers;
 use crate::info::{MessageInfo, message_accessors};
 use crate::intake::{Guise, Intake};
 use crate::layout::{Meta, View};
@@ -286,7 +286,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     /// # Errors
     /// If there is no free consumer record to go on with, or the control lease cannot be had in that time;
     /// the messages then stay with this member and come again.
-    pub fn release(self) -> Result<(), JoinError> {
+    pub fn release(self) -> Result<(), ReleaseError> {
         if self.is_empty() {
             return Ok(());
         }
@@ -297,7 +297,8 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         if released.map_err(at.system("take another consumer record"))? {
             Ok(())
         } else {
-            Err(too_many_consumers(at))
+            let (max, live) = consumers(at)?;
+            Err(ReleaseError::TooManyConsumers { queue: at.queue().clone(), max, live })
         }
     }
 

@@ -22,11 +22,11 @@ impl Burial {
     pub(crate) fn new(
         queue: &Arc<str>,
         group: &str,
-        max_attempts: u8,
+        max_attempts: Option<u8>,
         target: Option<&str>,
         undertaker: Box<dyn Undertaker>,
     ) -> Burial {
-        let limit = if max_attempts == 0 { u32::MAX } else { u32::from(max_attempts) };
+        let limit = max_attempts.map_or(u32::MAX, u32::from);
         let target = target.map_or_else(|| default_target(queue), str::to_owned);
         let (queue, group, notice) = (queue.clone(), group.to_owned(), Notice(None));
         Burial { limit, queue, group, target, undertaker, notice }
@@ -45,9 +45,9 @@ impl Burial {
     /// The letter must be in good hands before its message is acked.
     #[cold]
     pub(crate) fn bury(&mut self, letter: &DeadLetter<'_>) -> Result<(), Box<DeadLetterError>> {
-        self.undertaker.bury(&self.target, letter).map_err(|source| {
+        self.undertaker.bury(&self.target, letter).map_err(|reason| {
             let (queue, sequence) = (self.queue.clone(), letter.sequence);
-            Box::new(DeadLetterError { queue, sequence, target: self.target.clone(), source })
+            Box::new(DeadLetterError { queue, sequence, target: self.target.clone(), reason })
         })?;
         // Before the ack as well, which ends the payload.
         if let Notice(Some(tell)) = &mut self.notice {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::attach::Mapped;
 use crate::batch::{Batch, Received};
 use crate::burial::Burial;
-use crate::error::{JoinError, RecvError};
+use crate::error::{ControlError, JoinError, RecvError};
 use crate::group::Group;
 use crate::info::MessageInfo;
 use crate::intake::Intake;
@@ -351,7 +351,7 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// # Errors
     /// If the control lease cannot be had in that time. The consumer is gone all the same, and is
     /// found so by its lease.
-    pub fn leave(mut self) -> Result<(), JoinError> {
+    pub fn leave(mut self) -> Result<(), ControlError> {
         self.main.left = true;
         self.main.leave_within(self.main.control_timeout)
     }

@@ -1,12 +1,18 @@
 //! What a group is asked to be.
 
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::attach::Attachment;
-use crate::error::{JoinError, NameError, Pids, SystemError};
+use crate::error::{
+    AddGroupError, GroupError, JoinError, Pids, RemoveGroupError, RequeueReason, SystemError,
+    known_pid,
+};
 pub use crate::layout::Mode;
 use crate::layout::{GroupRecord, GroupState, Identity, Target, View, lease_byte};
 use crate::letter::{default_target, retry_queue};
+use crate::ring::claim::Corrupt;
 use crate::ring::close;
 use crate::ring::control::{self, Position, RETENTION_RELEASE};
 use crate::segment::{QueueName, check_name};
@@ -62,12 +68,23 @@ pub struct Group {
     pub(crate) start: Start,
     pub(crate) retention: Retention,
     pub(crate) mode: Mode,
-    max_attempts: Option<u8>,
+    limit: Limit,
     dead_letters: Option<String>,
+}
+
+/// Deliveries after which a group gives a message up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Limit {
+    /// As groups of its mode have it.
+    ByMode,
+    Never,
+    After(u8),
 }
 
 /// Deliveries after which a shared group gives a message up, unless it says otherwise.
 const MAX_ATTEMPTS: u8 = 5;
+/// Limits that there are: a count of 255 stands for any above.
+const LIMITS: RangeInclusive<u8> = 1..=254;
 
 impl Group {
     /// A group called `name` (1 to 64 of `A-Z a-z 0-9 . _ -`) that starts at the oldest message and
@@ -78,7 +95,7 @@ impl Group {
             start: Start::default(),
             retention: Retention::default(),
             mode: Mode::default(),
-            max_attempts: None,
+            limit: Limit::ByMode,
             dead_letters: None,
         }
     }
@@ -103,12 +120,19 @@ impl Group {
         Group { mode: Mode::Shared, ..self }
     }
 
-    /// Deliveries, 1 to 254, after which a message that was never acked becomes a dead letter; 0 and 255
-    /// for no limit. A message counts as delivered once its batch was received, worked on or not, unless
-    /// [`Batch::uncount`](crate::Batch::uncount) takes the count back; what comes again comes alone. By default 5 in
-    /// a shared group and no limit in an exclusive one. Kept in the queue: a group that exists keeps its own.
+    /// Deliveries, 1 to 254, after which a message that was never acked becomes a dead letter; any other number is
+    /// refused ([`GroupError::MaxAttempts`]) when the group is made or joined. A message counts as delivered once its
+    /// batch was received, worked on or not, unless [`Batch::uncount`](crate::Batch::uncount) takes the count back; what
+    /// comes again comes alone. By default 5 in a shared group and no limit in an exclusive one. Kept in the queue: a
+    /// group that exists keeps its own.
     pub fn max_attempts(self, attempts: u8) -> Group {
-        Group { max_attempts: Some(attempts), ..self }
+        Group { limit: Limit::After(attempts), ..self }
+    }
+
+    /// No limit of attempts, in a shared group as well: what is never acked comes again and again. Kept in the queue, as
+    /// [`Group::max_attempts`].
+    pub fn unlimited_attempts(self) -> Group {
+        Group { limit: Limit::Never, ..self }
     }
 
     /// Queue for this group's dead letters instead of `<queue>.dead`. Kept in the queue, as
@@ -117,16 +141,28 @@ impl Group {
         Group { dead_letters: Some(queue.into()), ..self }
     }
 
-    pub(crate) fn check(&self) -> Result<(), NameError> {
+    /// Whether it can be a group of `queue`.
+    pub(crate) fn check(&self, queue: &Arc<str>) -> Result<(), GroupError> {
         check_name(&self.name, "group", NAME_MAX)?;
-        self.dead_letters.as_ref().map_or(Ok(()), |queue| QueueName::new(queue).map(|_| ()))
+        if let Some(target) = &self.dead_letters {
+            QueueName::new(target)?;
+        }
+        match self.limit {
+            Limit::After(asked) if !LIMITS.contains(&asked) => {
+                let (queue, group) = (queue.clone(), self.name.clone());
+                Err(GroupError::MaxAttempts { queue, group, asked })
+            }
+            _ => Ok(()),
+        }
     }
 
+    /// What its record has: 0 for no limit.
     fn most_attempts(&self) -> u8 {
-        self.max_attempts.unwrap_or(match self.mode {
-            Mode::Exclusive => 0,
-            Mode::Shared => MAX_ATTEMPTS,
-        })
+        match (self.limit, self.mode) {
+            (Limit::After(attempts), _) => attempts,
+            (Limit::Never, _) | (Limit::ByMode, Mode::Exclusive) => 0,
+            (Limit::ByMode, Mode::Shared) => MAX_ATTEMPTS,
+        }
     }
 
     fn identity(&self) -> Identity {
@@ -169,6 +205,11 @@ pub(crate) fn identity_of(group: &GroupRecord) -> Option<Identity> {
     Identity::load(group)
 }
 
+/// Deliveries after which a group gives a message up, if it has a limit.
+pub(crate) fn limit_of(identity: &Identity) -> Option<u8> {
+    LIMITS.contains(&identity.max_attempts).then_some(identity.max_attempts)
+}
+
 /// The group's index. The control lease is held, so identities stand still.
 pub(crate) fn find(view: &View, name: &str) -> Option<u8> {
     let named = |&index: &u8| {
@@ -179,7 +220,7 @@ pub(crate) fn find(view: &View, name: &str) -> Option<u8> {
 
 /// Makes `group`, whose name was checked and is not taken. The control lease is held, or the queue has
 /// no name yet.
-pub(crate) fn make(view: &View, queue: &QueueName, group: &Group) -> Result<u8, JoinError> {
+pub(crate) fn make(view: &View, queue: &QueueName, group: &Group) -> Result<u8, GroupError> {
     if group.dead_letters.is_none() && group.most_attempts() != 0 {
         // Now, and not when the first letter is due.
         QueueName::new(&default_target(queue.as_str()))?;
@@ -189,16 +230,20 @@ pub(crate) fn make(view: &View, queue: &QueueName, group: &Group) -> Result<u8, 
     if let Start::Sequence(asked) = group.start
         && asked > tail
     {
-        return Err(JoinError::AheadOfTail { queue: queue.shared().clone(), asked, tail });
+        let (queue, group) = (queue.shared().clone(), group.name.clone());
+        return Err(GroupError::AheadOfTail { queue, group, asked, tail });
     }
     let retries = retry_queue(queue.as_str(), &group.name);
     let own = |target: &String| target == queue.as_str() || *target == retries;
     if let Some(target) = group.dead_letters.as_ref().filter(|target| own(target)) {
         let (queue, group) = (queue.shared().clone(), group.name.clone());
-        return Err(JoinError::DeadLetterLoop { queue, group, target: target.clone() });
+        return Err(GroupError::DeadLetterLoop { queue, group, target: target.clone() });
     }
-    let too_many =
-        || JoinError::TooManyGroups { queue: queue.shared().clone(), max: view.groups().len() };
+    let too_many = || GroupError::TooMany {
+        queue: queue.shared().clone(),
+        group: group.name.clone(),
+        max: view.groups().len(),
+    };
     let index = control::free_group(view).ok_or_else(too_many)?;
     group.identity().store(view.group(index));
     // Of a group that had this name before. Who sends letters again from here on finds this one.
@@ -207,11 +252,13 @@ pub(crate) fn make(view: &View, queue: &QueueName, group: &Group) -> Result<u8, 
     Ok(index)
 }
 
-/// The queue for a group's dead letters, if it names one; an error if it is no name.
-pub(crate) fn target_of(group: &Identity) -> Result<Option<QueueName>, NameError> {
+/// The queue for a group's dead letters, if it names one.
+pub(crate) fn target_of(group: &Identity) -> Result<Option<QueueName>, Corrupt> {
     match group.target.name() {
         [] => Ok(None),
-        name => QueueName::new(&String::from_utf8_lossy(name)).map(Some),
+        name => QueueName::new(&String::from_utf8_lossy(name))
+            .map(Some)
+            .map_err(|_| Corrupt("a group's dead letters go to what is no queue's name")),
     }
 }
 
@@ -235,13 +282,13 @@ pub(crate) fn find_or_make(at: &Attachment, group: &Group) -> Result<(u8, bool),
     Ok((make(view, &at.mapped.name, group)?, false))
 }
 
-pub(crate) fn pid_of(view: &View, record: u8) -> u32 {
+pub(crate) fn pid_of(view: &View, record: u8) -> Option<u32> {
     // Relaxed: for people to read.
-    view.record(record).claim.pid.load(Ordering::Relaxed) as u32
+    known_pid(view.record(record).claim.pid.load(Ordering::Relaxed))
 }
 
 /// Pids of the members of `group` that live.
-pub(crate) fn live_pids(at: &Attachment, group: u8) -> std::io::Result<Vec<u32>> {
+pub(crate) fn live_pids(at: &Attachment, group: u8) -> std::io::Result<Vec<Option<u32>>> {
     let mut pids = Vec::new();
     for record in control::records_of(&at.view, group) {
         if at.leases.is_held(lease_byte::consumer(record))? {
@@ -252,17 +299,19 @@ pub(crate) fn live_pids(at: &Attachment, group: u8) -> std::io::Result<Vec<u32>>
 }
 
 /// A group that is like `name` in another queue: of its mode, and with its rule for dead letters.
-pub(crate) fn like(at: &Attachment, name: &str, timeout: Duration) -> Result<Group, JoinError> {
+pub(crate) fn like(at: &Attachment, name: &str, timeout: Duration) -> Result<Group, RequeueReason> {
     let _control = at.control(timeout)?;
     let index = find(&at.view, name).ok_or_else(|| no_such_group(at, name))?;
     let identity = identity_of(at.view.group(index));
     let Some((identity, mode)) = identity.and_then(|i| Some((i, Mode::of(i.mode.into())?))) else {
-        return Err(JoinError::UnknownMode { queue: at.queue().clone(), group: name.to_owned() });
+        let (queue, group) = (at.queue().clone(), name.to_owned());
+        return Err(RequeueReason::UnknownMode { queue, group });
     };
-    let target = target_of(&identity)?;
+    let corrupt = |Corrupt(what)| RequeueReason::Corrupt { queue: at.queue().clone(), what };
+    let target = target_of(&identity).map_err(corrupt)?;
     let target = target.map_or_else(|| default_target(at.mapped.name.as_str()), QueueName::into);
-    let like = Group { mode, ..Group::named(name) };
-    Ok(like.max_attempts(identity.max_attempts).dead_letters_to(target))
+    let limit = limit_of(&identity).map_or(Limit::Never, Limit::After);
+    Ok(Group { mode, limit, dead_letters: Some(target), ..Group::named(name) })
 }
 
 /// Tells the members of group `name` that there is a queue of retries.
@@ -270,38 +319,40 @@ pub(crate) fn announce_retries(
     at: &Attachment,
     name: &str,
     timeout: Duration,
-) -> Result<(), JoinError> {
+) -> Result<(), RequeueReason> {
     let _control = at.control(timeout)?;
     let index = find(&at.view, name).ok_or_else(|| no_such_group(at, name))?;
     close::announce_retries(&at.view, index);
     Ok(())
 }
 
-fn no_such_group(at: &Attachment, name: &str) -> JoinError {
-    JoinError::NoSuchGroup { queue: at.queue().clone(), group: name.to_owned() }
+fn no_such_group(at: &Attachment, name: &str) -> RequeueReason {
+    RequeueReason::NoSuchGroup { queue: at.queue().clone(), group: name.to_owned() }
 }
 
-/// What to say when no record is left.
-pub(crate) fn too_many_consumers(at: &Attachment) -> JoinError {
-    let records = 0..at.view.records().len() as u8;
-    let live = records.clone().map(|record| at.leases.is_taken(lease_byte::consumer(record)));
-    match live.collect::<std::io::Result<Vec<bool>>>() {
-        Ok(live) => JoinError::TooManyConsumers {
-            queue: at.queue().clone(),
-            max: records.len(),
-            live: live.into_iter().filter(|live| *live).count(),
-        },
-        Err(source) => at.system("look who consumes")(source).into(),
+/// Consumer records, and how many of them belong to a consumer that lives.
+#[cold]
+pub(crate) fn consumers(at: &Attachment) -> Result<(usize, usize), SystemError> {
+    let max = at.view.records().len();
+    let mut live = 0;
+    for record in 0..max as u8 {
+        let taken = at.leases.is_taken(lease_byte::consumer(record));
+        live += usize::from(taken.map_err(at.system("look who consumes"))?);
     }
+    Ok((max, live))
 }
 
 /// Declares `group` without joining it.
-pub(crate) fn declare(at: &Attachment, group: &Group, timeout: Duration) -> Result<(), JoinError> {
-    group.check()?;
+pub(crate) fn declare(
+    at: &Attachment,
+    group: &Group,
+    timeout: Duration,
+) -> Result<(), AddGroupError> {
+    group.check(at.queue())?;
     let _control = at.control(timeout)?;
     if find(&at.view, &group.name).is_some() {
         let (queue, group) = (at.queue().clone(), group.name.clone());
-        return Err(JoinError::GroupExists { queue, group });
+        return Err(AddGroupError::Exists { queue, group });
     }
     make(&at.view, &at.mapped.name, group)?;
     Ok(())
@@ -313,13 +364,14 @@ pub(crate) fn remove(
     name: &str,
     timeout: Duration,
     unacked: impl FnOnce() -> Result<u64, SystemError>,
-) -> Result<(), JoinError> {
+) -> Result<(), RemoveGroupError> {
     let _control = at.control(timeout)?;
-    let index = find(&at.view, name).ok_or_else(|| no_such_group(at, name))?;
-    let system = at.system("look who is in the group");
     let (queue, group) = (|| at.queue().clone(), || name.to_owned());
+    let not_found = || RemoveGroupError::NotFound { queue: queue(), group: group() };
+    let index = find(&at.view, name).ok_or_else(not_found)?;
+    let system = at.system("look who is in the group");
     let live = || live_pids(at, index).map_err(system);
-    let busy = |pids| JoinError::GroupBusy { queue: queue(), group: group(), pids: Pids(pids) };
+    let busy = |pids| RemoveGroupError::Busy { queue: queue(), group: group(), pids: Pids(pids) };
     let pids = live()?;
     if !pids.is_empty() {
         return Err(busy(pids));
@@ -327,7 +379,7 @@ pub(crate) fn remove(
     // Nobody can join meanwhile, so only the producer may add to it.
     let messages = unacked()?;
     if messages > 0 {
-        return Err(JoinError::GroupUnacked { queue: queue(), group: group(), messages });
+        return Err(RemoveGroupError::Unacked { queue: queue(), group: group(), messages });
     }
     match control::remove_group(&at.view, &at.leases, index).map_err(system)? {
         None => Ok(()),

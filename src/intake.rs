@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::attach::{Attachment, Mapped};
-use crate::error::{JoinError, RecvError, SystemError};
+use crate::error::{ControlError, JoinError, RecvError, SystemError};
 use crate::group::{self, Group, Mode};
 use crate::layout::{Meta, lease_byte};
 use crate::ring::claim::{Claim, Corrupt, Member};
@@ -72,8 +72,8 @@ pub(crate) struct Joined {
     pub(crate) made: bool,
     /// Somebody has joined it before.
     pub(crate) resumed: bool,
-    /// Deliveries after which a message is a dead letter; 0 = no limit.
-    pub(crate) max_attempts: u8,
+    /// Deliveries after which a message is a dead letter, if there is a limit.
+    pub(crate) max_attempts: Option<u8>,
     /// Where dead letters go, if it names a queue.
     pub(crate) target: Option<QueueName>,
 }
@@ -84,7 +84,7 @@ impl Intake {
         group: &Group,
         timeout: Duration,
     ) -> Result<(Intake, Joined), JoinError> {
-        group.check()?;
+        group.check(mapped.name.shared())?;
         let at = Attachment::new(mapped)?;
         let guard = at.control(timeout)?;
         let system = at.system("take a consumer's lease");
@@ -96,11 +96,12 @@ impl Intake {
         {
             let pid = group::pid_of(view, record);
             let (queue, group) = (at.queue().clone(), group.name.clone());
-            return Err(JoinError::ConsumerTaken { queue, group, pid });
+            return Err(JoinError::Taken { queue, group, pid });
         }
         let identity = group::identity_of(view.group(index));
-        let max_attempts = identity.map_or(0, |identity| identity.max_attempts);
-        let target = identity.map_or(Ok(None), |identity| group::target_of(&identity))?;
+        let max_attempts = identity.as_ref().and_then(group::limit_of);
+        let corrupt = |Corrupt(what)| JoinError::Corrupt { queue: at.queue().clone(), what };
+        let target = identity.as_ref().map_or(Ok(None), group::target_of).map_err(corrupt)?;
         let pid = std::process::id();
         let taken = control::take_record(view, leases, index, pid).map_err(system)?;
         let Some(record) = taken else {
@@ -108,18 +109,18 @@ impl Intake {
                 // Nothing half-made stays behind.
                 control::remove_group(view, leases, index).map_err(system)?;
             }
-            return Err(group::too_many_consumers(&at));
+            let (max, live) = group::consumers(&at)?;
+            return Err(JoinError::TooManyConsumers { queue: at.queue().clone(), max, live });
         };
         drop(guard);
-        let mut reader =
-            match group.mode {
-                Mode::Exclusive => Reader::Exclusive(Member::resume(view, index, record)),
-                Mode::Shared => Reader::Shared(Competitor::enter(view, index, record).map_err(
-                    |Corrupt(what)| JoinError::Corrupt { queue: at.queue().clone(), what },
-                )?),
-            };
-        if max_attempts != 0 {
-            reader.set_limit(max_attempts);
+        let mut reader = match group.mode {
+            Mode::Exclusive => Reader::Exclusive(Member::resume(view, index, record)),
+            Mode::Shared => {
+                Reader::Shared(Competitor::enter(view, index, record).map_err(corrupt)?)
+            }
+        };
+        if let Some(limit) = max_attempts {
+            reader.set_limit(limit);
         }
         let (done, guise) = (Done::default(), Guise::default());
         let intake = Intake { reader, at, done, guise, control_timeout: timeout, left: false };
@@ -226,7 +227,7 @@ impl Intake {
         counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
-    pub(crate) fn leave_within(&self, timeout: Duration) -> Result<(), JoinError> {
+    pub(crate) fn leave_within(&self, timeout: Duration) -> Result<(), ControlError> {
         let (view, leases) = (&self.at.view, &self.at.leases);
         let _control = self.at.control(timeout)?;
         control::leave(view, leases, self.reader.record(), self.reader.adopted());

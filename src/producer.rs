@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::attach::{Attachment, Mapped};
 use crate::clock::coarse_ns;
-use crate::error::{ControlError, Holdup, JoinError, SendError};
+use crate::error::{ControlError, Holdup, ProducerError, SendError, known_pid};
 use crate::layout::config::Config;
 use crate::layout::{Meta, lease_byte};
 use crate::message::{Content, OneThread, Outgoing};
@@ -76,7 +76,7 @@ impl<M: Content + ?Sized> Producer<M> {
         timeout: Duration,
         deadline: Deadline,
         interrupt: Interrupt,
-    ) -> Result<Self, JoinError> {
+    ) -> Result<Self, ProducerError> {
         let at = Attachment::new(mapped)?;
         // Under the control lease, so that a removal sees every role.
         let control = take_role(&at, timeout, deadline, &interrupt)?;
@@ -87,7 +87,7 @@ impl<M: Content + ?Sized> Producer<M> {
         let bytes = words.counters.bytes.load(Ordering::Relaxed);
         let full = words.counters.full.load(Ordering::Relaxed);
         let publisher = Publisher::take_over(&at.view)
-            .map_err(|Corrupt(what)| JoinError::Corrupt { queue: at.queue().clone(), what })?;
+            .map_err(|Corrupt(what)| ProducerError::Corrupt { queue: at.queue().clone(), what })?;
         close::reopen(&at.view);
         drop(control);
         let patience = Patience::here(interrupt);
@@ -399,7 +399,7 @@ fn take_role<'a>(
     timeout: Duration,
     deadline: Deadline,
     interrupt: &Interrupt,
-) -> Result<ControlGuard<'a>, JoinError> {
+) -> Result<ControlGuard<'a>, ProducerError> {
     let system = at.system("take the producer's lease");
     let since = Instant::now();
     loop {
@@ -413,11 +413,12 @@ fn take_role<'a>(
             let left = deadline.left();
             if left.is_zero() {
                 // Relaxed: for people to read.
-                let pid = at.view.control().producer.identity.pid.load(Ordering::Relaxed) as u32;
-                return Err(JoinError::ProducerTaken { queue: at.queue().clone(), pid });
+                let pid = at.view.control().producer.identity.pid.load(Ordering::Relaxed);
+                let (queue, pid) = (at.queue().clone(), known_pid(pid));
+                return Err(ProducerError::Taken { queue, pid });
             }
             if interrupt.is_on() {
-                return Err(JoinError::Interrupted { queue: at.queue().clone() });
+                return Err(ProducerError::Interrupted { queue: at.queue().clone() });
             }
             thread::sleep(left.min((since.elapsed() / 16).clamp(PAUSE_MIN, PAUSE_MAX)));
             if at.leases.removed().map_err(system)? {

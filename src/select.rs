@@ -216,10 +216,10 @@ impl<M: Content + ?Sized> Select<M> {
                 }
                 // A new producer may open it again, and the others go on.
                 Err(RecvError::Closed { .. }) => closed += 1,
-                Err(source) => {
+                Err(reason) => {
                     // The others have their turn before it is asked again.
                     self.next = index + 1;
-                    return Err(SelectError::Recv { index, source });
+                    return Err(SelectError::Recv { index, reason });
                 }
             }
         }
@@ -232,7 +232,7 @@ impl<M: Content + ?Sized> Select<M> {
 
     fn lend(&mut self, index: usize) -> Result<Selected<Batch<'_, M>>, SelectError> {
         let lent = self.consumers[index].lend();
-        let inner = lent.map_err(|source| SelectError::Recv { index, source })?;
+        let inner = lent.map_err(|reason| SelectError::Recv { index, reason })?;
         Ok(Selected { index, inner })
     }
 }

@@ -1,11 +1,12 @@
 //! A look at a queue's state, for people and monitors. Each figure is read on its own: two of them may be
 //! a moment apart, so differences saturate.
 
+use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
 use crate::attach::Mapped;
-use crate::error::{SystemError, Unacked};
-use crate::group::{Mode, Retention, identity_of, pid_of, target_of};
+use crate::error::{SystemError, Unacked, known_pid};
+use crate::group::{Mode, Retention, identity_of, limit_of, pid_of, target_of};
 use crate::layout::{GroupState, View, WakeMode, lease_byte};
 use crate::ring::close::closed_at;
 use crate::ring::control;
@@ -65,8 +66,8 @@ pub struct Snapshot {
 pub struct ProducerInfo {
     /// Whether one is attached.
     pub live: bool,
-    /// Its pid, or that of one that died without giving up the role; 0 if none.
-    pub pid: u32,
+    /// Its pid, or that of one that died without giving up the role, if that is known.
+    pub pid: Option<u32>,
     /// How often the role was taken.
     pub epoch: u64,
     /// Payload bytes published, a little behind.
@@ -103,10 +104,10 @@ pub struct GroupInfo {
     pub redelivered: u64,
     /// Messages given up.
     pub dead_lettered: u64,
-    /// Deliveries after which a message is given up; 0 = no limit.
-    pub max_attempts: u8,
-    /// The queue for its dead letters, if it is not `<queue>.dead`; else empty.
-    pub dead_letters: String,
+    /// Deliveries after which a message is given up, 1 to 254, if there is a limit.
+    pub max_attempts: Option<u8>,
+    /// The queue for its dead letters, if it is not `<queue>.dead`.
+    pub dead_letters: Option<String>,
     /// Its consumers.
     pub members: Vec<MemberInfo>,
 }
@@ -117,13 +118,12 @@ pub struct GroupInfo {
 pub struct MemberInfo {
     /// Its record.
     pub record: u8,
-    /// Its pid, for people to read.
-    pub pid: u32,
+    /// Its pid, for people to read, if that is known.
+    pub pid: Option<u32>,
     /// Whether it lives: its lease is held.
     pub live: bool,
-    /// What it holds and has not acked, from the first sequence to the one behind the last. Always `None`
-    /// in an exclusive group, whose head says it.
-    pub claimed: Option<(u64, u64)>,
+    /// Sequences that it holds and has not acked. Always `None` in an exclusive group, whose head says it.
+    pub claimed: Option<Range<u64>>,
     /// How often the first message of `claimed` was delivered; in an exclusive group, the message at the head. 255
     /// means 255 or more. 0 means that nothing was delivered that is not acked, or that
     /// [`Batch::uncount`](crate::Batch::uncount) took back the only count.
@@ -152,7 +152,7 @@ impl Snapshot {
         // Relaxed, here and below: each figure stands for itself.
         let producer = ProducerInfo {
             live: file.is_held(lease_byte::PRODUCER).map_err(look)?,
-            pid: identity.pid.load(Ordering::Relaxed) as u32,
+            pid: known_pid(identity.pid.load(Ordering::Relaxed)),
             epoch: identity.epoch.load(Ordering::Relaxed),
             payload_bytes: counters.bytes.load(Ordering::Relaxed),
             full: counters.full.load(Ordering::Relaxed),
@@ -174,7 +174,7 @@ impl Snapshot {
                 let counters = &view.record(*record).counters;
                 members.push(MemberInfo {
                     record: *record,
-                    claimed: *held,
+                    claimed: held.map(|(start, end)| start..end),
                     attempts: *attempts,
                     pid: pid_of(view, *record),
                     live: file.is_held(lease_byte::consumer(*record)).map_err(look)?,
@@ -206,10 +206,10 @@ impl Snapshot {
                 acked: sum(&group.totals.acked, |member| member.acked),
                 redelivered: sum(&group.totals.redelivered, |member| member.redelivered),
                 dead_lettered: sum(&group.totals.dead_lettered, |member| member.dead_lettered),
-                max_attempts: known.map_or(0, |identity| identity.max_attempts),
+                max_attempts: known.as_ref().and_then(limit_of),
                 dead_letters: known
                     .and_then(|identity| target_of(&identity).ok().flatten())
-                    .map_or_else(String::new, QueueName::into),
+                    .map(QueueName::into),
                 name,
                 mode,
                 retention: if releases { Retention::Release } else { Retention::Hold },

@@ -346,7 +346,7 @@ fn a_snapshot_says_where_it_was_closed() {
     producer.close().unwrap();
     let look = queue.snapshot().unwrap();
     assert_eq!((look.closed_at, look.tail), (Some(1), 1));
-    assert_eq!((look.producer.live, look.producer.pid), (false, 0));
+    assert_eq!((look.producer.live, look.producer.pid), (false, None));
     assert!(queue.producer().unwrap().try_send("1").is_ok());
     assert_eq!(queue.snapshot().unwrap().closed_at, None);
 }
@@ -354,7 +354,7 @@ fn a_snapshot_says_where_it_was_closed() {
 #[test]
 fn garbage_in_the_closing_sequence_loses_nothing() {
     let name = TempName::new("closed-garbage");
-    let work = || work().max_attempts(0);
+    let work = || work().unlimited_attempts();
     let queue = Queue::builder(&name).capacity(8).group("g").group(work()).create().unwrap();
     let file = words::open(&name.path());
     let mut producer = queue.producer().unwrap();

@@ -5,7 +5,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{TempName, there};
-use slipring::{BatchError, Producer, Queue, RecvError, SendError, Start};
+use slipring::{Producer, Queue, RecvError, SendBatchError, SendError, Start};
 
 const SHORT: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(60);
@@ -76,8 +76,8 @@ fn a_batch_that_does_not_fit_in_time_says_how_much_of_it_did() {
     let mut rest = &messages[..];
     for expected in [4, 3, 2] {
         let sent = send(&mut producer, rest).unwrap_or_else(|fault| {
-            assert!(matches!(fault.source, SendError::Timeout(_)), "{fault}");
-            fault.sent
+            assert!(matches!(fault.reason(), SendError::Timeout(_)), "{fault}");
+            fault.sent()
         });
         assert_eq!(sent, expected);
         rest = &rest[sent..];
@@ -92,7 +92,7 @@ fn a_batch_that_does_not_fit_in_time_says_how_much_of_it_did() {
 }
 
 /// By a timeout or by a deadline.
-fn send(producer: &mut Producer, messages: &[[u8; 1]]) -> Result<usize, BatchError> {
+fn send(producer: &mut Producer, messages: &[[u8; 1]]) -> Result<usize, SendBatchError> {
     let since = Instant::now();
     let outcome = if messages.len() % 2 == 1 {
         producer.send_batch_timeout(messages, SHORT)
@@ -123,8 +123,8 @@ fn a_batch_waits_once_for_all_its_messages() {
         });
         let since = Instant::now();
         let fault = producer.send_batch_timeout(["x"; 1000], wait).unwrap_err();
-        assert!(since.elapsed() >= wait && fault.sent < 20, "{} sent", fault.sent);
+        assert!(since.elapsed() >= wait && fault.sent() < 20, "{} sent", fault.sent());
         producer.close().unwrap();
-        assert_eq!(reads.join().unwrap(), fault.sent);
+        assert_eq!(reads.join().unwrap(), fault.sent());
     });
 }

@@ -9,23 +9,25 @@ use std::time::Duration;
 
 use common::TempName;
 use slipring::{
-    AckError, BuryError, DeadLetters, Group, JoinError, OpenError, OpenOptions, Queue, RecvError,
-    Select, SendError, Start,
+    AckError, AddGroupError, BuryError, CreateError, DeadLetters, ErrorCode, Group, GroupError,
+    JoinError, OpenError, OpenOptions, Queue, RecvError, Select, SendError, Start,
 };
 
 const SOON: Duration = Duration::from_millis(1);
 
 slipring::message! { struct Order { id: u64 } }
 
-/// Names the queue, and says nothing twice: its sources add to what it says itself.
+/// Names the queue, and says nothing twice, also where the whole chain is printed.
 #[track_caller]
 fn complete(fault: impl Error, queue: &str) {
     let text = fault.to_string();
     assert!(text.contains(&format!("{queue:?}")), "{text}");
     assert_eq!(text.matches(&format!("{queue:?}")).count(), 1, "{text}");
-    let sources = std::iter::successors(fault.source(), |fault| (*fault).source());
-    for source in sources {
-        assert!(!text.contains(&source.to_string()), "{text} / {source}");
+    let mut said = vec![text];
+    for source in std::iter::successors(fault.source(), |fault| (*fault).source()) {
+        let text = source.to_string();
+        assert!(!said.iter().any(|said| said.contains(&text)), "{said:?} / {text}");
+        said.push(text);
     }
 }
 
@@ -97,9 +99,40 @@ fn a_role_that_cannot_be_had_names_its_queue() {
     queue.remove_group("g").unwrap();
     complete(failed(queue.add_group(Group::named("g").start(Start::Sequence(1)))), &name);
     let fault = failed(queue.add_group(Group::named("g").dead_letters_to(&*name)));
-    assert!(matches!(fault, JoinError::DeadLetterLoop { .. }), "{fault}");
+    assert!(matches!(fault, AddGroupError::Group(GroupError::DeadLetterLoop { .. })), "{fault}");
     slipring::force_remove(&name).unwrap();
     complete(failed(queue.consumer("g")), &name);
+    complete(failed(queue.snapshot()), &name);
+}
+
+#[test]
+fn a_limit_of_attempts_is_1_to_254_or_none() {
+    let name = TempName::new("attempts");
+    let queue = Queue::builder(&name).group("there").create().unwrap();
+    for asked in [0, 255] {
+        let group = |name: &str| Group::named(name).max_attempts(asked);
+        let refused = |fault: &GroupError| matches!(fault, GroupError::MaxAttempts { asked: n, .. } if *n == asked);
+        let other = format!("{}.other", &*name);
+        let fault = failed(Queue::builder(&other).group(group("g")).create());
+        assert!(matches!(&fault, CreateError::Group(fault) if refused(fault)), "{fault}");
+        complete(fault, &other);
+        let fault = failed(queue.add_group(group("g")));
+        assert!(matches!(&fault, AddGroupError::Group(fault) if refused(fault)), "{fault}");
+        assert!(fault.to_string().contains("1 to 254, or Group::unlimited_attempts"), "{fault}");
+        assert_eq!(fault.code(), ErrorCode::BadMaxAttempts);
+        complete(fault, &name);
+        let fault = failed(queue.consumer(group("there")));
+        assert!(matches!(&fault, JoinError::Group(fault) if refused(fault)), "{fault}");
+    }
+    let limits = |group: Group| {
+        queue.add_group(&group).unwrap();
+        queue.snapshot().unwrap().groups.last().unwrap().max_attempts
+    };
+    assert_eq!(limits(Group::named("a").max_attempts(1)), Some(1));
+    assert_eq!(limits(Group::named("b").shared().max_attempts(254)), Some(254));
+    assert_eq!(limits(Group::named("c").shared().unlimited_attempts()), None);
+    assert_eq!(limits(Group::named("d").shared()), Some(5));
+    assert_eq!(limits(Group::named("e")), None);
 }
 
 #[test]
@@ -111,7 +144,7 @@ fn a_message_that_cannot_be_sent_names_its_queue() {
     complete(failed(producer.try_send(&[0; 9])), &name);
     complete(failed(producer.try_reserve(3)), &name);
     let fault = failed(producer.send_batch_timeout(["a", "b", "c"], SOON));
-    assert_eq!(fault.sent, 2);
+    assert_eq!(fault.sent(), 2);
     complete(fault, &name);
     let fault = failed(producer.try_send("c"));
     assert!(matches!(&fault, SendError::Full(full) if full.queue() == &*name), "{fault}");
@@ -220,13 +253,16 @@ fn every_text_of_an_error_names_its_queue() {
         "all queues",
         "no message now",
         "Whole(",
-        "{source}",
+        "{reason}",
         "{0}",
     ];
     let mut texts = 0;
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/error")).unwrap() {
         let source = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-        assert!(!source.contains("#[source]"), "a cause is part of the text: see src/error/mod.rs");
+        // thiserror takes a field of that name for a source.
+        for field in ["#[source]", " source:"] {
+            assert!(!source.contains(field), "a cause is part of the text: see src/error/mod.rs");
+        }
         for text in source.split("#[error(").skip(1) {
             let text = text.split(")]").next().unwrap();
             texts += 1;

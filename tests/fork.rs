@@ -12,7 +12,7 @@ use std::time::Duration;
 use common::child::{Child, hear, role, tell};
 use common::fork::{first_failure, fork, status_of};
 use common::{TempName, there, words};
-use slipring::{ControlError, Group, JoinError, Queue, RecvError, SendError, Start};
+use slipring::{ErrorCode, Group, JoinError, ProducerError, Queue, RecvError, SendError, Start};
 
 const SOON: Duration = Duration::from_millis(1);
 
@@ -26,12 +26,13 @@ fn handles_refuse_in_a_child() {
     let mut member = queue.consumer(Group::named("shared").shared()).unwrap();
     producer.send("before").unwrap();
     let status = fork(|| {
-        let forked =
-            |fault: JoinError| matches!(fault, JoinError::Control(ControlError::Forked { .. }));
+        let forked = |code| code == ErrorCode::Forked;
         let checks = [
             matches!(producer.try_send("x"), Err(SendError::Forked { .. })),
             matches!(producer.send_timeout("x", SOON), Err(SendError::Forked { .. })),
-            producer.send_batch(["x"]).is_err_and(|e| matches!(e.source, SendError::Forked { .. })),
+            producer
+                .send_batch(["x"])
+                .is_err_and(|e| matches!(e.reason(), SendError::Forked { .. })),
             matches!(producer.try_reserve(1), Err(SendError::Forked { .. })),
             matches!(consumer.try_recv(), Err(RecvError::Forked { .. })),
             matches!(consumer.recv_timeout(SOON), Err(RecvError::Forked { .. })),
@@ -41,11 +42,11 @@ fn handles_refuse_in_a_child() {
             producer.free_slots() == 0 && consumer.depth() == 0,
             member.position() == 0 && member.depth() == 0,
             matches!(member.try_recv(), Err(RecvError::Forked { .. })),
-            queue.producer().is_err_and(forked),
-            queue.consumer("g").is_err_and(forked),
-            queue.add_group("h").is_err_and(forked),
-            queue.remove_group("g").is_err_and(forked),
-            queue.snapshot().is_err_and(forked),
+            queue.producer().is_err_and(|e| forked(e.code())),
+            queue.consumer("g").is_err_and(|e| forked(e.code())),
+            queue.add_group("h").is_err_and(|e| forked(e.code())),
+            queue.remove_group("g").is_err_and(|e| forked(e.code())),
+            queue.snapshot().is_err_and(|e| forked(e.code())),
         ];
         first_failure(&checks)
     });
@@ -87,7 +88,7 @@ fn handles_that_are_dropped_in_a_child_cost_the_parent_nothing() {
     producer.send("y").unwrap();
     consumer.recv_batch(2).unwrap().ack().unwrap();
     let again = Queue::open(&name).unwrap();
-    assert!(matches!(again.producer(), Err(JoinError::ProducerTaken { .. })));
+    assert!(matches!(again.producer(), Err(ProducerError::Taken { .. })));
     drop((producer, consumer));
     again.producer().unwrap();
     again.consumer("g").unwrap();
@@ -123,7 +124,7 @@ fn a_child_opens_the_queue_anew() {
             let sent = producer.send("from the child").ok()?;
             let mut observer = own.observer(Start::Oldest).ok()?;
             let seen = observer.try_recv().ok()?.len();
-            let taken = matches!(own.consumer("g"), Err(JoinError::ConsumerTaken { .. }));
+            let taken = matches!(own.consumer("g"), Err(JoinError::Taken { .. }));
             let other = own.consumer("h").is_ok();
             Some([sent == 0, seen == 14, taken, other])
         };
@@ -209,7 +210,7 @@ fn a_killed_parent_frees_its_roles_though_its_child_lives() {
     let mut parent = Child::start(&format!("parent {}", &*name));
     parent.expect("forked");
     assert!(
-        matches!(queue.producer(), Err(JoinError::ProducerTaken { pid, .. }) if pid == parent.pid())
+        matches!(queue.producer(), Err(ProducerError::Taken { pid, .. }) if pid == Some(parent.pid()))
     );
     parent.kill();
     // The grandchild lives: it waits for its input, which ends when `parent` is dropped.

@@ -78,7 +78,7 @@ fn sequence_numbers_are_used_up_not_reused() {
         // The last one has the number below the reserved one.
         assert_eq!(sent, left + 1);
         let fault = producer.send_batch(["x"; 3]).unwrap_err();
-        assert_eq!(fault.sent, 0);
+        assert_eq!(fault.sent(), 0);
     }
 }
 
@@ -90,7 +90,7 @@ fn a_producer_survives_any_words_it_takes_over() {
         let file = words::open(&name.path());
         words::set(&file, at, u64::MAX);
         let mut producer = match queue.producer() {
-            Err(slipring::JoinError::Corrupt { .. }) => continue,
+            Err(slipring::ProducerError::Corrupt { .. }) => continue,
             joined => joined.unwrap(),
         };
         for _ in 0..4 {
@@ -167,7 +167,10 @@ impl Handles {
                 let start = [Start::Oldest, Start::Newest, Start::Sequence(rng.next())];
                 let keep = [Retention::Hold, Retention::Release][rng.below(2) as usize];
                 let group = Group::named(group).start(start[rng.below(3) as usize]);
-                let group = group.retention(keep).max_attempts(rng.below(4) as u8);
+                let group = match (group.retention(keep), rng.below(4) as u8) {
+                    (group, 0) => group.unlimited_attempts(),
+                    (group, limit) => group.max_attempts(limit),
+                };
                 let group = if rng.below(2) == 0 { group.shared() } else { group };
                 self.consumers.extend(self.queue.consumer(group).ok().map(without_letters));
             }

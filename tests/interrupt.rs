@@ -14,8 +14,8 @@ use std::time::Duration;
 use common::TempName;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use slipring::{
-    BatchError, Group, JoinError, Queue, RecvError, Select, SelectError, SendError, Start,
-    WaitStrategy, WakeMode,
+    Group, ProducerError, Queue, RecvError, Select, SelectError, SendError, Start, WaitStrategy,
+    WakeMode,
 };
 
 /// No wait here is to take so long.
@@ -99,10 +99,9 @@ fn every_wait(mode: WakeMode, strategy: WaitStrategy, group: &Group) {
     let mut producer = signalled(move || {
         // The first four go.
         let messages: Vec<_> = (0..9u8).map(|n| [n]).collect();
-        let BatchError { sent, source, .. } =
-            producer.send_batch_timeout(messages.iter(), LONG).unwrap_err();
-        assert_eq!(sent, 4);
-        assert!(matches!(source, SendError::Interrupted { .. }), "{source:?}");
+        let fault = producer.send_batch_timeout(messages.iter(), LONG).unwrap_err();
+        assert_eq!(fault.sent(), 4);
+        assert!(matches!(fault.reason(), SendError::Interrupted { .. }), "{fault:?}");
         producer
     });
     let mut producer = signalled(move || {
@@ -115,7 +114,7 @@ fn every_wait(mode: WakeMode, strategy: WaitStrategy, group: &Group) {
     });
     let waiting = queue.clone();
     let fault = signalled(move || waiting.producer_timeout(LONG).map(drop).unwrap_err());
-    assert!(matches!(fault, JoinError::Interrupted { .. }), "{fault:?}");
+    assert!(matches!(fault, ProducerError::Interrupted { .. }), "{fault:?}");
     // All that was sent comes, for the first time, and what was interrupted can be done again.
     let batch = consumer.recv_batch(9).unwrap();
     let seen: Vec<_> = batch.iter().map(|m| (m.sequence(), m[0], m.attempts())).collect();

@@ -10,7 +10,8 @@ use common::{TempName, message, there};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use slipring::{
-    Consumer, Group, JoinError, Observer, Producer, Queue, RecvError, Retention, SendError, Start,
+    AddGroupError, Consumer, Group, JoinError, Observer, Producer, ProducerError, Queue, RecvError,
+    RemoveGroupError, Retention, SendError, Start,
 };
 
 const PAYLOAD: usize = 24;
@@ -159,8 +160,8 @@ impl World {
                 self.announce(1);
             }
             Err(fault) => {
-                assert_eq!((room, fault.sent, messages.len()), (0, 0, n));
-                self.assert_full(&fault.source);
+                assert_eq!((room, fault.sent(), messages.len()), (0, 0, n));
+                self.assert_full(fault.reason());
             }
         }
     }
@@ -248,7 +249,7 @@ impl World {
         let (oldest, tail) = (self.oldest(), self.tail);
         match self.groups.get_mut(&index) {
             Some(Cursor { consumer: Some(_), .. }) => {
-                assert!(matches!(joined, Err(JoinError::ConsumerTaken { .. })));
+                assert!(matches!(joined, Err(JoinError::Taken { .. })));
             }
             Some(cursor) => {
                 let consumer = joined.unwrap();
@@ -290,7 +291,7 @@ impl World {
     fn add(&mut self, index: usize) {
         let added = self.queue.add_group(group(index).start(Start::Newest));
         if self.groups.contains_key(&index) {
-            assert!(matches!(added, Err(JoinError::GroupExists { .. })));
+            assert!(matches!(added, Err(AddGroupError::Exists { .. })));
         } else {
             added.unwrap();
             self.insert(index, self.tail, None);
@@ -301,12 +302,12 @@ impl World {
         let name = format!("g{index}");
         let removed = self.queue.remove_group(&name);
         match self.groups.get(&index).map(|cursor| (cursor.consumer.is_some(), cursor.head)) {
-            None => assert!(matches!(removed, Err(JoinError::NoSuchGroup { .. }))),
-            Some((true, _)) => assert!(matches!(removed, Err(JoinError::GroupBusy { .. }))),
+            None => assert!(matches!(removed, Err(RemoveGroupError::NotFound { .. }))),
+            Some((true, _)) => assert!(matches!(removed, Err(RemoveGroupError::Busy { .. }))),
             Some((false, head)) => {
                 match removed {
                     Ok(()) => assert_eq!(head, self.tail),
-                    Err(JoinError::GroupUnacked { messages, .. }) => {
+                    Err(RemoveGroupError::Unacked { messages, .. }) => {
                         assert_eq!(messages, self.tail - head);
                         self.queue.force_remove_group(&name).unwrap();
                     }
@@ -321,7 +322,7 @@ impl World {
         self.producer = None;
         let producer = self.queue.producer().unwrap();
         assert_eq!(producer.sequence(), self.tail);
-        assert!(matches!(self.queue.producer(), Err(JoinError::ProducerTaken { .. })));
+        assert!(matches!(self.queue.producer(), Err(ProducerError::Taken { .. })));
         self.producer = Some(producer);
     }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use common::{TempName, there};
 use slipring::{
-    BatchError, Consumer, DeadLetters, OpenOptions, Producer, Queue, RecvError, SendError,
+    Consumer, DeadLetters, OpenOptions, Producer, Queue, RecvError, SendBatchError, SendError,
 };
 
 /// Messages that may be sent after the removal.
@@ -42,8 +42,8 @@ fn lost(fault: Option<SendError>) -> Range<u64> {
 
 type Send = fn(&mut Producer) -> Option<SendError>;
 
-fn of_batch(sent: Result<usize, BatchError>) -> Option<SendError> {
-    sent.err().map(|fault| fault.source)
+fn of_batch(sent: Result<usize, SendBatchError>) -> Option<SendError> {
+    sent.err().map(SendBatchError::into_reason)
 }
 
 /// Every way to send a few messages.
@@ -91,18 +91,20 @@ fn a_large_batch_learns_inside() {
             rm(&name);
         }
     });
-    let BatchError { sent, source, .. } = producer.send_batch(messages).unwrap_err();
+    let fault = producer.send_batch(messages).unwrap_err();
+    let sent = fault.sent();
     assert!((1000..=1000 + WITHIN as usize).contains(&sent), "{sent}");
-    assert_eq!(lost(Some(source)).end, sent as u64);
+    assert_eq!(lost(Some(fault.into_reason())).end, sent as u64);
     // One that does not wait says it as well, and not that it had no room.
     let name = TempName::new("rm-try-batch");
     let (mut producer, _consumer) = roomy(&name);
     producer.send("x").unwrap();
     rm(&name);
     let mut messages = repeat("x");
-    let BatchError { sent, source, .. } = producer.try_send_batch(&mut messages).unwrap_err();
+    let fault = producer.try_send_batch(&mut messages).unwrap_err();
+    let sent = fault.sent();
     assert!(sent as u64 <= WITHIN, "{sent}");
-    assert_eq!(lost(Some(source)), 0..sent as u64 + 1);
+    assert_eq!(lost(Some(fault.into_reason())), 0..sent as u64 + 1);
 }
 
 #[test]
@@ -237,7 +239,7 @@ fn letters_do_not_go_silently_from_or_to_a_removed_queue() {
             rm(&gone);
             requeues.join().unwrap().unwrap_err()
         });
-        assert!(fault.done < LETTERS || victim == ".dead", "{victim:?}: {fault}");
+        assert!(fault.done() < LETTERS || victim == ".dead", "{victim:?}: {fault}");
         assert!(fault.to_string().contains("removed"), "{victim:?}: {fault}");
         drop((dead, retry));
     }

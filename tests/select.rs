@@ -131,8 +131,8 @@ fn one_that_cannot_go_on_is_named_and_the_others_go_on() {
             Err(fault) => break fault,
         }
     };
-    let removed = |source: &RecvError| matches!(source, RecvError::Removed { .. });
-    assert!(matches!(&fault, SelectError::Recv { index: 1, source } if removed(source)), "{fault}");
+    let removed = |reason: &RecvError| matches!(reason, RecvError::Removed { .. });
+    assert!(matches!(&fault, SelectError::Recv { index: 1, reason } if removed(reason)), "{fault}");
     assert_eq!(seen, [2]);
     assert!(select.remove(1).is_some() && select.remove(7).is_none());
     producers[2].send("y").unwrap();

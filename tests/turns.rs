@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::TempName;
-use slipring::{ControlError, JoinError, OpenOptions, Queue};
+use slipring::{ControlError, OpenOptions, ProducerError, Queue};
 
 const SOON: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(60);
@@ -22,7 +22,7 @@ fn a_wait_for_the_role_ends_at_its_time_and_says_how_to_wait() {
     let name = TempName::new("turn-late");
     let queue = queue(&name);
     let held = queue.producer().unwrap();
-    let waits: [&dyn Fn() -> JoinError; 2] =
+    let waits: [&dyn Fn() -> ProducerError; 2] =
         [&|| queue.producer_timeout(SOON).map(drop).unwrap_err(), &|| {
             queue.producer_deadline(Instant::now() + SOON).map(drop).unwrap_err()
         }];
@@ -31,7 +31,7 @@ fn a_wait_for_the_role_ends_at_its_time_and_says_how_to_wait() {
         let since = Instant::now();
         let fault = wait();
         assert!(since.elapsed() >= SOON);
-        assert!(matches!(fault, JoinError::ProducerTaken { pid, .. } if pid == me), "{fault}");
+        assert!(matches!(fault, ProducerError::Taken { pid, .. } if pid == Some(me)), "{fault}");
         let text = fault.to_string();
         assert!(
             text.contains("one producer at a time") && text.contains("producer_timeout"),
@@ -110,6 +110,6 @@ fn a_wait_for_the_role_ends_with_the_queue() {
         thread::sleep(SOON);
         std::fs::remove_file(name.path()).unwrap();
         let fault = waits.join().unwrap().unwrap_err();
-        assert!(matches!(fault, JoinError::Control(ControlError::Removed { .. })), "{fault}");
+        assert!(matches!(fault, ProducerError::Control(ControlError::Removed { .. })), "{fault}");
     });
 }

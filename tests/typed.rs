@@ -193,7 +193,10 @@ fn a_bytes_handle_on_a_typed_queue_keeps_to_its_length() {
     }
     assert!(matches!(producer.try_send(&[0; 17]), Err(SendError::TooLong { .. })));
     let fault = producer.send_batch([&[1; 16][..], &[2; 3], &[3; 16]]).unwrap_err();
-    assert!(fault.sent == 1 && matches!(fault.source, SendError::WrongLength { .. }), "{fault}");
+    assert!(
+        fault.sent() == 1 && matches!(fault.reason(), SendError::WrongLength { .. }),
+        "{fault}"
+    );
     let mut slots = producer.try_reserve(1).unwrap();
     assert!(!slots.set_len(0, 5) && slots.set_len(0, 16));
     slots.bytes_mut(0).unwrap().fill(2);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::waiting::{Sought, wait};
 use crate::attach::Mapped;
-use crate::error::{BatchError, Full, SendError};
+use crate::error::{Full, SendBatchError, SendError};
 use crate::message::{Content, Outgoing};
 use crate::producer::Producer;
 use crate::reservation::Reservation;
@@ -64,8 +64,8 @@ impl<M: Content + ?Sized> AsyncProducer<M> {
     /// the iterator.
     ///
     /// # Errors
-    /// [`BatchError`] says how many were sent before the one that failed.
-    pub async fn send_batch<'m, I>(&mut self, messages: I) -> Result<usize, BatchError>
+    /// [`SendBatchError`] says how many were sent before the one that failed.
+    pub async fn send_batch<'m, I>(&mut self, messages: I) -> Result<usize, SendBatchError>
     where
         I: IntoIterator,
         I::Item: Into<Outgoing<'m, M>>,
@@ -74,10 +74,10 @@ impl<M: Content + ?Sized> AsyncProducer<M> {
         let mut messages = messages.into_iter().fuse().peekable();
         let mut sent = 0;
         while messages.peek().is_some() {
-            let failed = |source| BatchError { sent, source };
+            let failed = |reason| SendBatchError { sent, reason };
             wait(Room::of(&mut self.0, 1)).await.map_err(failed)?;
             let more = self.0.try_send_batch(&mut messages);
-            sent += more.map_err(|error| BatchError { sent: sent + error.sent, ..error })?;
+            sent += more.map_err(|fault| fault.behind(sent))?;
         }
         Ok(sent)
     }

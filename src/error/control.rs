@@ -5,6 +5,29 @@ use thiserror::Error;
 use super::SystemError;
 use super::holder::Holder;
 
+/// The queue that a handle was made for is out of its reach.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AttachError {
+    /// The queue has lost its name.
+    #[error("queue {queue:?} has been removed: open it again by its name")]
+    Removed {
+        /// The queue.
+        queue: Arc<str>,
+    },
+    /// The handle was made before a fork.
+    #[error(
+        "this handle of queue {queue:?} belongs to the process that forked this one: open the queue again here"
+    )]
+    Forked {
+        /// The queue.
+        queue: Arc<str>,
+    },
+    /// The operating system refused something.
+    #[error(transparent)]
+    System(#[from] SystemError),
+}
+
 /// The control lease, which serialises making, joining and leaving, could not be had.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -18,8 +41,8 @@ pub enum ControlError {
     Timeout {
         /// The queue.
         queue: Arc<str>,
-        /// Who holds it, as that process calls itself; 0 if not known.
-        pid: u32,
+        /// Who holds it, as that process calls itself, if that is known.
+        pid: Option<u32>,
         /// How long this call waited, in milliseconds.
         waited_ms: u64,
     },
@@ -37,7 +60,17 @@ pub enum ControlError {
         /// The queue.
         queue: Arc<str>,
     },
-    /// The lock call itself failed.
+    /// The operating system refused something.
     #[error(transparent)]
     System(#[from] SystemError),
+}
+
+impl From<AttachError> for ControlError {
+    fn from(fault: AttachError) -> ControlError {
+        match fault {
+            AttachError::Removed { queue } => ControlError::Removed { queue },
+            AttachError::Forked { queue } => ControlError::Forked { queue },
+            AttachError::System(fault) => ControlError::System(fault),
+        }
+    }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::{GeometryError, NameError, OpenError, SystemError};
+use super::{GeometryError, GroupError, NameError, OpenError, SystemError};
 
 /// Free bytes of one kind of memory, if they could be found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +33,12 @@ pub enum CreateError {
     #[error(transparent)]
     Name(#[from] NameError),
     /// The shape is not possible.
-    #[error("queue {queue:?}: {source}")]
+    #[error("queue {queue:?}: {reason}")]
     Geometry {
         /// The queue.
         queue: Arc<str>,
         /// What is out of range.
-        r#source: GeometryError,
+        reason: GeometryError,
     },
     /// There is one already.
     #[error("queue {queue:?} exists already: open it, or remove it first")]
@@ -46,15 +46,16 @@ pub enum CreateError {
         /// The queue.
         queue: Arc<str>,
     },
-    /// A group that cannot be declared: more than the table holds, one twice, a start that is not there.
-    #[error("cannot declare group {group:?} of queue {queue:?}: {why}")]
-    Group {
+    /// A group cannot be made as it was declared.
+    #[error(transparent)]
+    Group(#[from] GroupError),
+    /// A group is declared twice.
+    #[error("group {group:?} of queue {queue:?} is declared twice: leave one out")]
+    GroupTwice {
         /// The queue.
         queue: Arc<str>,
         /// The group.
         group: String,
-        /// What is wrong with it.
-        why: String,
     },
     /// The schema's name is too long.
     #[error("schema name {name:?} of queue {queue:?} is longer than {max} bytes: shorten it")]

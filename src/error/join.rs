@@ -3,72 +3,26 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::holder::{Holder, Pids};
-use super::{ControlError, NameError, SystemError};
+use super::holder::Holder;
+use super::{AttachError, ControlError, GroupError, SystemError};
 use crate::layout::Mode;
 
-/// A role (producer, consumer) could not be taken, or a group not be made or removed.
+/// A consumer could not join a group.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum JoinError {
-    /// Somebody else is the producer.
-    #[error(
-        "queue {queue:?} has its producer, a process {}, and a queue has one producer at a time: wait until it is done, for \
-         example with Queue::producer_timeout",
-        Holder(*pid)
-    )]
-    ProducerTaken {
-        /// The queue.
-        queue: Arc<str>,
-        /// The holder; 0 if not known.
-        pid: u32,
-    },
-    /// The program ended the wait for the producer's role; see
-    /// [`Queue::set_interrupt`](crate::Queue::set_interrupt).
-    #[error(
-        "the wait for the producer's role of queue {queue:?} was interrupted: the role is still taken"
-    )]
-    Interrupted {
-        /// The queue.
-        queue: Arc<str>,
-    },
     /// The group's one place is taken.
     #[error(
         "group {group:?} of queue {queue:?} has its one consumer, a process {}: use another group, or end that consumer first",
         Holder(*pid)
     )]
-    ConsumerTaken {
+    Taken {
         /// The queue.
         queue: Arc<str>,
         /// The group.
         group: String,
-        /// The holder; 0 if not known.
-        pid: u32,
-    },
-    /// The group still has members.
-    #[error(
-        "group {group:?} of queue {queue:?} has live members, recorded as processes {pids}: end them first"
-    )]
-    GroupBusy {
-        /// The queue.
-        queue: Arc<str>,
-        /// The group.
-        group: String,
-        /// Its live members.
-        pids: Pids,
-    },
-    /// The group has not acked all messages. It would never get them.
-    #[error(
-        "group {group:?} of queue {queue:?} has not acked {messages} messages: receive them, or remove the group by \
-         force"
-    )]
-    GroupUnacked {
-        /// The queue.
-        queue: Arc<str>,
-        /// The group.
-        group: String,
-        /// How many.
-        messages: u64,
+        /// The holder, as that process calls itself, if that is known.
+        pid: Option<u32>,
     },
     /// The group was made by a newer version, in a mode that this one does not know.
     #[error(
@@ -92,56 +46,6 @@ pub enum JoinError {
         /// What was asked for.
         asked: Mode,
     },
-    /// Its dead letters would come back to it.
-    #[error(
-        "dead letters of group {group:?} of queue {queue:?} cannot go to {target:?}, where they would come from: name \
-         another queue"
-    )]
-    DeadLetterLoop {
-        /// The queue.
-        queue: Arc<str>,
-        /// The group.
-        group: String,
-        /// The queue it named.
-        target: String,
-    },
-    /// The segment says something that cannot be.
-    #[error("queue {queue:?} is damaged ({what}): remove it and create it again")]
-    Corrupt {
-        /// The queue.
-        queue: Arc<str>,
-        /// What was seen.
-        what: &'static str,
-    },
-    /// No such group.
-    #[error("there is no group {group:?} in queue {queue:?}")]
-    NoSuchGroup {
-        /// The queue.
-        queue: Arc<str>,
-        /// The group.
-        group: String,
-    },
-    /// A group of that name exists.
-    #[error("group {group:?} of queue {queue:?} exists already")]
-    GroupExists {
-        /// The queue.
-        queue: Arc<str>,
-        /// The group.
-        group: String,
-    },
-    /// The name is not allowed.
-    #[error(transparent)]
-    Name(#[from] NameError),
-    /// The group table is full.
-    #[error(
-        "all {max} groups of queue {queue:?} are in use: remove one, or create the queue with more"
-    )]
-    TooManyGroups {
-        /// The queue.
-        queue: Arc<str>,
-        /// Size of the table.
-        max: usize,
-    },
     /// The consumer table is full. Consumers that died with messages nobody of their group has taken over
     /// yet count for the table, but not as live.
     #[error(
@@ -156,24 +60,29 @@ pub enum JoinError {
         /// Consumers that live.
         live: usize,
     },
-    /// A group cannot start at a message that is not published yet.
-    #[error(
-        "sequence {asked} of queue {queue:?} is not published yet (the next will be {tail}): choose one at or below it"
-    )]
-    AheadOfTail {
+    /// The segment says something that cannot be.
+    #[error("queue {queue:?} is damaged ({what}): remove it and create it again")]
+    Corrupt {
         /// The queue.
         queue: Arc<str>,
-        /// What was asked for.
-        asked: u64,
-        /// The next sequence to be published.
-        tail: u64,
+        /// What was seen.
+        what: &'static str,
     },
+    /// There is no such group, and it cannot be made as it was asked for.
+    #[error(transparent)]
+    Group(#[from] GroupError),
     /// The control lease could not be had.
     #[error(transparent)]
     Control(#[from] ControlError),
     /// The operating system refused something.
     #[error(transparent)]
     System(#[from] SystemError),
+}
+
+impl From<AttachError> for JoinError {
+    fn from(fault: AttachError) -> JoinError {
+        JoinError::Control(fault.into())
+    }
 }
 
 /// How to join a group of a mode.
@@ -186,4 +95,29 @@ impl fmt::Display for As {
             Mode::Exclusive => "as an exclusive one (without Group::shared)",
         })
     }
+}
+
+/// Messages could not be given back to their group. They stay with this member, and come again.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReleaseError {
+    /// The consumer table is full: this member needs a second record to go on with.
+    #[error(
+        "queue {queue:?} has records for {max} consumers and {live} live ones, and giving messages back takes one more: \
+         stop one, or create the queue with more"
+    )]
+    TooManyConsumers {
+        /// The queue.
+        queue: Arc<str>,
+        /// Size of the table.
+        max: usize,
+        /// Consumers that live.
+        live: usize,
+    },
+    /// The control lease could not be had.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// The operating system refused something.
+    #[error(transparent)]
+    System(#[from] SystemError),
 }

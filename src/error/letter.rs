@@ -4,39 +4,27 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::{
-    AckError, JoinError, NameError, OpenError, OpenOrCreateError, RecvError, SendError, SystemError,
+    AckError, AddGroupError, AttachError, ControlError, JoinError, OpenError, OpenOrCreateError,
+    ProducerError, RecvError, SendError,
 };
 
 /// A dead letter could not be put where it belongs.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BuryError {
-    /// The dead-letter queue's name is not one. A queue whose name is near the limit needs one of its own
-    /// (`Group::dead_letters_to`).
-    #[error(transparent)]
-    Name(#[from] NameError),
-    /// The dead-letter queue could neither be opened nor made.
+    /// The dead-letter queue could neither be opened nor made. If its name is too long, the queue needs one of its
+    /// own (`Group::dead_letters_to`).
     #[error(transparent)]
     Open(#[from] OpenOrCreateError),
-    /// Its producer's role, or its group `dead`, could not be had.
+    /// Its group `dead` could not be made.
     #[error(transparent)]
-    Join(#[from] JoinError),
+    Group(#[from] AddGroupError),
+    /// Its producer's role could not be had.
+    #[error(transparent)]
+    Producer(#[from] ProducerError),
     /// It could not be sent.
     #[error(transparent)]
     Send(#[from] SendError),
-    /// The queue for letters that come again is of another shape than the queue they come from.
-    #[error(
-        "queue {queue:?} takes messages of up to {size} bytes, and there may be some of {need}: remove \
-         it when it is empty; it is made again"
-    )]
-    TooSmall {
-        /// The queue.
-        queue: Arc<str>,
-        /// Its payload size.
-        size: usize,
-        /// That of the queue the letters come from.
-        need: usize,
-    },
     /// There is a queue of that name, but not for letters.
     #[error(
         "queue {queue:?} carries {carries}, not dead letters: name another queue for them; or, if they are \
@@ -50,9 +38,6 @@ pub enum BuryError {
         /// The group that keeps letters there.
         group: String,
     },
-    /// The operating system refused something.
-    #[error(transparent)]
-    System(#[from] SystemError),
     /// The program's own handler did not take it.
     #[error("the handler for dead letters refused it: {}", Whole(&**.0))]
     Refused(Box<dyn std::error::Error + Send + Sync>),
@@ -72,18 +57,36 @@ impl fmt::Display for Whole<'_> {
 /// A message could not be made a dead letter. It is not lost: it stays with its consumer.
 #[derive(Debug, Error)]
 #[error(
-    "message {sequence} of queue {queue:?} cannot be put into the dead-letter queue {target:?}: {source}. It stays \
+    "message {sequence} of queue {queue:?} cannot be put into the dead-letter queue {target:?}: {reason}. It stays \
      where it is, and comes again"
 )]
 pub struct DeadLetterError {
-    /// The queue.
-    pub queue: Arc<str>,
-    /// The message.
-    pub sequence: u64,
-    /// Where it was to go.
-    pub target: String,
+    pub(crate) queue: Arc<str>,
+    pub(crate) sequence: u64,
+    pub(crate) target: String,
+    pub(crate) reason: BuryError,
+}
+
+impl DeadLetterError {
+    /// Name of the queue.
+    pub fn queue(&self) -> &str {
+        &self.queue
+    }
+
+    /// Sequence of the message.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Name of the queue where it was to go.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
     /// Why it could not.
-    pub r#source: BuryError,
+    pub fn reason(&self) -> &BuryError {
+        &self.reason
+    }
 }
 
 /// A message could not be rejected.
@@ -98,44 +101,74 @@ pub enum RejectError {
     DeadLetter(#[from] Box<DeadLetterError>),
 }
 
-/// Not all of the letters that were asked for could be thrown away or sent again.
+/// Not all of the letters that were asked for could be thrown away.
 #[derive(Debug, Error)]
-#[error("{done} dead letters went, the next one did not: {source}")]
-pub struct LettersError {
-    /// Letters that went, from the oldest on.
-    pub done: u64,
-    /// Why the next one did not.
-    pub r#source: RequeueError,
+#[error("{done} dead letters went, the next one did not: {reason}")]
+pub struct PurgeError {
+    pub(crate) done: u64,
+    pub(crate) reason: PurgeReason,
 }
 
-/// Why dead letters could not be looked at, thrown away or sent again.
+impl PurgeError {
+    /// Letters that went, from the oldest on.
+    pub fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// Why the next one did not.
+    pub fn reason(&self) -> &PurgeReason {
+        &self.reason
+    }
+}
+
+/// Why dead letters could not be thrown away.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum RequeueError {
-    /// A queue could not be opened.
-    #[error("{source}")]
-    Open {
-        /// The queue.
-        queue: Arc<str>,
-        /// Why.
-        r#source: OpenError,
-    },
-    /// A role, or a group, could not be had.
-    #[error("{source}")]
-    Join {
-        /// The queue.
-        queue: Arc<str>,
-        /// Why.
-        r#source: JoinError,
-    },
-    /// The letter could not be sent to the queue of those that come again.
-    #[error("{source}")]
-    Send {
-        /// The queue.
-        queue: Arc<str>,
-        /// Why.
-        r#source: Box<BuryError>,
-    },
+pub enum PurgeReason {
+    /// The group that keeps them could not be joined.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    /// The dead-letter queue could not be read.
+    #[error(transparent)]
+    Recv(#[from] RecvError),
+}
+
+/// Not all of the letters that were asked for could be sent again.
+#[derive(Debug, Error)]
+#[error("{done} dead letters went, the next one did not: {reason}")]
+pub struct RequeueError {
+    pub(crate) done: u64,
+    pub(crate) reason: RequeueReason,
+}
+
+impl RequeueError {
+    /// Letters that went, from the oldest on.
+    pub fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// Why the next one did not.
+    pub fn reason(&self) -> &RequeueReason {
+        &self.reason
+    }
+}
+
+impl From<PurgeError> for RequeueError {
+    fn from(PurgeError { done, reason }: PurgeError) -> RequeueError {
+        RequeueError { done, reason: reason.into() }
+    }
+}
+
+/// Why dead letters could not be sent again.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RequeueReason {
+    /// The group that keeps them could not be joined.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    /// The dead-letter queue could not be read.
+    #[error(transparent)]
+    Recv(#[from] RecvError),
     /// Something else was sent to the dead-letter queue.
     #[error(
         "message {sequence} of the dead-letter queue {queue:?} is no dead letter: purge it to go on"
@@ -146,7 +179,72 @@ pub enum RequeueError {
         /// Its sequence in the dead-letter queue.
         sequence: u64,
     },
-    /// The dead-letter queue could not be read.
+    /// The queue that the message was sent to could not be opened.
     #[error(transparent)]
-    Recv(#[from] RecvError),
+    Open(#[from] OpenError),
+    /// The group that gave the message up is gone.
+    #[error("there is no group {group:?} in queue {queue:?}")]
+    NoSuchGroup {
+        /// The queue that the message was sent to.
+        queue: Arc<str>,
+        /// The group.
+        group: String,
+    },
+    /// The group that gave the message up was made by a newer version, in a mode that this one does not know.
+    #[error(
+        "group {group:?} of queue {queue:?} is of a kind that this program does not know: use a newer slipring"
+    )]
+    UnknownMode {
+        /// The queue that the message was sent to.
+        queue: Arc<str>,
+        /// The group.
+        group: String,
+    },
+    /// The segment of the queue that the message was sent to says something that cannot be.
+    #[error("queue {queue:?} is damaged ({what}): remove it and create it again")]
+    Corrupt {
+        /// The queue that the message was sent to.
+        queue: Arc<str>,
+        /// What was seen.
+        what: &'static str,
+    },
+    /// The control lease of the queue that the message was sent to could not be had.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// The queue for letters that come again is of another shape than the queue they come from.
+    #[error(
+        "queue {queue:?} takes messages of up to {size} bytes, and there may be some of {need}: remove \
+         it when it is empty; it is made again"
+    )]
+    TooSmall {
+        /// The queue.
+        queue: Arc<str>,
+        /// Its payload size.
+        size: usize,
+        /// That of the queue the letters come from.
+        need: usize,
+    },
+    /// The letter could not be sent to the queue of those that come again.
+    #[error("{reason}")]
+    Send {
+        /// The queue of those that come again.
+        queue: Arc<str>,
+        /// Why.
+        reason: Box<BuryError>,
+    },
+}
+
+impl From<PurgeReason> for RequeueReason {
+    fn from(reason: PurgeReason) -> RequeueReason {
+        match reason {
+            PurgeReason::Join(fault) => RequeueReason::Join(fault),
+            PurgeReason::Recv(fault) => RequeueReason::Recv(fault),
+        }
+    }
+}
+
+impl From<AttachError> for RequeueReason {
+    fn from(fault: AttachError) -> RequeueReason {
+        RequeueReason::Control(fault.into())
+    }
 }

@@ -1,37 +1,46 @@
-//! One small error type per act, each in a file of its own.
+//! One error type for each act, with no variant that its act cannot give.
 //!
-//! Three rules hold for all of them:
+//! Four rules hold for all of them:
 //!
 //! - `Display` says in one line what is wrong, with which queue, why, and what to do about it. To print an
 //!   error is to print `{error}`.
 //! - What `Display` has said, `source()` does not say again: a cause is part of the text, so it is no source but a
-//!   public field, which thiserror leaves alone if it is declared as `r#source`. A program that prints
-//!   the whole chain prints nothing twice.
+//!   field or an accessor `reason`. A program that prints the whole chain prints nothing twice.
+//! - Each has a `code()`, whose number is fixed: see [`ErrorCode`]. code.rs has the table, coded.rs says which
+//!   error has which.
 //! - A variant about a queue carries its name in a field `queue`, shared with the mapping: naming it
 //!   allocates nothing. Such errors are built in `#[cold]` code.
 
+mod code;
+mod coded;
 mod control;
 mod create;
+mod group;
 mod holder;
 mod join;
 mod letter;
 mod name;
 mod open;
+mod producer;
 mod recv;
 mod remove;
 mod send;
 mod system;
 
 pub use crate::layout::GeometryError;
+pub use code::ErrorCode;
 pub use control::*;
 pub use create::*;
+pub use group::*;
 pub use holder::Pids;
+pub(crate) use holder::known_pid;
 pub use join::*;
 pub use letter::*;
 pub use name::*;
 pub use open::*;
+pub use producer::*;
 pub use recv::*;
 pub use remove::*;
 pub(crate) use send::Holdup;
-pub use send::{BatchError, Full, SendError, Unconfirmed};
+pub use send::{Full, SendBatchError, SendError, Unconfirmed};
 pub use system::*;

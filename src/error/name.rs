@@ -8,3 +8,15 @@ pub struct NameError {
     pub(crate) what: &'static str,
     pub(crate) max: usize,
 }
+
+impl NameError {
+    /// What was given as a name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Bytes of the longest name that is allowed.
+    pub fn max_len(&self) -> usize {
+        self.max
+    }
+}

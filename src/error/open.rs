@@ -72,7 +72,7 @@ pub enum OpenError {
     #[error(
         "queue {queue:?} holds {found}, this program expects {expected}{}: rebuild both sides from the same \
          message, or use another queue",
-        Beside(difference)
+        Beside(difference.as_deref())
     )]
     WrongSchema {
         /// The queue.
@@ -81,8 +81,8 @@ pub enum OpenError {
         found: String,
         /// What this handle is for.
         expected: String,
-        /// The first field that differs; empty if the queue holds bytes.
-        difference: String,
+        /// The first field that differs; `None` if the queue holds bytes.
+        difference: Option<String>,
     },
     /// The queue belongs to another user.
     #[error("queue {queue:?} belongs to user {uid}: allow that user when opening, if you trust it")]
@@ -109,10 +109,10 @@ pub enum OpenError {
 }
 
 /// What stands in brackets, if there is anything.
-struct Beside<'a>(&'a str);
+struct Beside<'a>(Option<&'a str>);
 
 impl fmt::Display for Beside<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() { Ok(()) } else { write!(f, " ({})", self.0) }
+        self.0.map_or(Ok(()), |text| write!(f, " ({text})"))
     }
 }

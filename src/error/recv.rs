@@ -98,12 +98,12 @@ pub enum SelectError {
     #[error("all queues are closed, and their messages are worked off")]
     Closed,
     /// One of the consumers cannot go on.
-    #[error("consumer {index}: {source}")]
+    #[error("consumer {index}: {reason}")]
     Recv {
         /// Its index.
         index: usize,
         /// Why.
-        r#source: RecvError,
+        reason: RecvError,
     },
 }
 

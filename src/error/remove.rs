@@ -40,12 +40,12 @@ pub enum RemoveError {
         unacked: Unacked,
     },
     /// It could not be opened, so who uses it cannot be told.
-    #[error("who uses {queue:?} cannot be told ({source}): remove it by force if it is yours")]
+    #[error("who uses {queue:?} cannot be told ({reason}): remove it by force if it is yours")]
     Unreadable {
         /// The queue.
         queue: Arc<str>,
         /// Why it could not be opened.
-        r#source: OpenError,
+        reason: OpenError,
     },
     /// The control lease could not be had.
     #[error(transparent)]

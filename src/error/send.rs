@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::{Pids, SystemError};
+use super::{Pids, SystemError, known_pid};
 
 /// A message could not be sent. It was not: nothing of it is visible to anybody.
 #[derive(Debug, Error)]
@@ -131,6 +131,7 @@ pub(crate) struct Holdup {
     pub(crate) group: [u8; crate::layout::GROUP_NAME_MAX],
     pub(crate) group_len: u8,
     pub(crate) sequence: u64,
+    /// 0 for one that is not known: a `SendError` stays small.
     pub(crate) pids: [u32; Holdup::PIDS],
     pub(crate) holders: u8,
     pub(crate) live: u8,
@@ -162,12 +163,12 @@ impl Full {
     }
 
     /// Pids of the group's live consumers that hold messages, at most three, from the one with the oldest
-    /// message on. Each is the consumer's pid in its own pid namespace: here it may be another process's
-    /// ([`Queue::pid_here`](crate::Queue::pid_here) tells). Asked when the queue was found full, not at every
+    /// message on; `None` where one is not known. Each is the consumer's pid in its own pid namespace: here it may be
+    /// another process's ([`Queue::pid_here`](crate::Queue::pid_here) tells). Asked when the queue was found full, not at every
     /// further try.
-    pub fn pids(&self) -> &[u32] {
-        let Holdup { pids, holders, .. } = &self.holdup;
-        &pids[..usize::from(*holders).min(Holdup::PIDS)]
+    pub fn pids(&self) -> impl ExactSizeIterator<Item = Option<u32>> {
+        let Holdup { pids, holders, .. } = self.holdup;
+        pids.into_iter().take(holders.into()).map(|pid| known_pid(pid.into()))
     }
 
     /// How many live consumers the group had then, with those that hold nothing. One that works off what another
@@ -183,7 +184,7 @@ impl fmt::Debug for Full {
             .field("queue", &self.queue())
             .field("group", &self.group())
             .field("sequence", &self.sequence())
-            .field("pids", &self.pids())
+            .field("pids", &self.pids().collect::<Vec<_>>())
             .finish()
     }
 }
@@ -198,7 +199,8 @@ impl fmt::Display for Full {
             );
         }
         write!(f, "queue {queue:?} is full: group {group:?} has not acked message {sequence}")?;
-        match self.pids() {
+        let pids = Pids(self.pids().collect());
+        match pids.as_slice() {
             [] if self.consumers() == 0 => {
                 write!(f, "; it has no consumer: start one, or remove the group")
             }
@@ -207,11 +209,10 @@ impl fmt::Display for Full {
                 "; none of its live consumers ({}) holds it: start another",
                 self.consumers()
             ),
-            [one] => write!(f, "; its consumer is process {}", Pids(vec![*one])),
-            pids => {
+            [_] => write!(f, "; its consumer is process {pids}"),
+            _ => {
                 let more = usize::from(self.holdup.holders) > Holdup::PIDS;
                 let others = if more { " and others" } else { "" };
-                let pids = Pids(pids.to_vec());
                 write!(
                     f,
                     "; messages are held by processes {pids}{others}, the oldest by the first"
@@ -223,18 +224,31 @@ impl fmt::Display for Full {
 
 /// Not all messages of a batch could be sent.
 #[derive(Debug, Error)]
-#[error("{sent} messages of the batch were sent, the next one was not: {source}")]
-pub struct BatchError {
-    /// Messages that were sent, from the batch's first on.
-    pub sent: usize,
-    /// Why the next one was not.
-    pub r#source: SendError,
+#[error("{sent} messages of the batch were sent, the next one was not: {reason}")]
+pub struct SendBatchError {
+    pub(crate) sent: usize,
+    pub(crate) reason: SendError,
 }
 
-impl BatchError {
+impl SendBatchError {
+    /// Messages that were sent, from the batch's first on.
+    pub fn sent(&self) -> usize {
+        self.sent
+    }
+
+    /// Why the next one was not.
+    pub fn reason(&self) -> &SendError {
+        &self.reason
+    }
+
+    /// The same, by value.
+    pub fn into_reason(self) -> SendError {
+        self.reason
+    }
+
     /// The same, after `before` messages more.
     #[cold]
-    pub(crate) fn behind(self, before: usize) -> BatchError {
-        BatchError { sent: before + self.sent, ..self }
+    pub(crate) fn behind(self, before: usize) -> SendBatchError {
+        SendBatchError { sent: before + self.sent, ..self }
     }
 }

@@ -6,11 +6,11 @@ use thiserror::Error;
 
 /// The operating system refused something.
 #[derive(Debug, Error)]
-#[error("{}cannot {doing}: {source}", About(queue.as_deref()))]
+#[error("{}cannot {doing}: {reason}", About(queue.as_deref()))]
 pub struct SystemError {
     queue: Option<Arc<str>>,
     doing: &'static str,
-    r#source: io::Error,
+    reason: io::Error,
 }
 
 impl SystemError {
@@ -18,15 +18,15 @@ impl SystemError {
     pub(crate) fn new(
         queue: &Arc<str>,
         doing: &'static str,
-        source: impl Into<io::Error>,
+        reason: impl Into<io::Error>,
     ) -> SystemError {
-        SystemError { queue: Some(Arc::clone(queue)), doing, source: source.into() }
+        SystemError { queue: Some(Arc::clone(queue)), doing, reason: reason.into() }
     }
 
     /// For what concerns no single queue.
     #[cold]
-    pub(crate) fn of_no_queue(doing: &'static str, source: impl Into<io::Error>) -> SystemError {
-        SystemError { queue: None, doing, source: source.into() }
+    pub(crate) fn of_no_queue(doing: &'static str, reason: impl Into<io::Error>) -> SystemError {
+        SystemError { queue: None, doing, reason: reason.into() }
     }
 
     /// The queue it happened with, if it was one.
@@ -36,7 +36,7 @@ impl SystemError {
 
     /// What the system said.
     pub fn io_error(&self) -> &io::Error {
-        &self.source
+        &self.reason
     }
 }
 

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use super::Producer;
-use crate::error::{BatchError, SendError};
+use crate::error::{SendBatchError, SendError};
 use crate::layout::{Meta, View};
 use crate::message::{Content, Outgoing};
 use crate::ring::publish::{fill, stamp};
@@ -21,15 +21,15 @@ impl<M: Content + ?Sized> Producer<M> {
     /// many. It takes no message from the iterator that it does not send. Never blocks.
     ///
     /// # Errors
-    /// [`SendError::Full`] if there was no room for even one. [`BatchError`] says how many were sent
+    /// [`SendError::Full`] if there was no room for even one. [`SendBatchError`] says how many were sent
     /// before the one that failed, or before the queue was found removed.
-    pub fn try_send_batch<'m, I>(&mut self, messages: &mut I) -> Result<usize, BatchError>
+    pub fn try_send_batch<'m, I>(&mut self, messages: &mut I) -> Result<usize, SendBatchError>
     where
         I: Iterator,
         I::Item: Into<Outgoing<'m, M>>,
         M: 'm,
     {
-        self.room(1, Look::Quick).map_err(|source| BatchError { sent: 0, source })?;
+        self.room(1, Look::Quick).map_err(|reason| SendBatchError { sent: 0, reason })?;
         let mut sent = 0;
         loop {
             match self.publish_run(messages) {
@@ -40,7 +40,7 @@ impl<M: Content + ?Sized> Producer<M> {
             match self.room(1, Look::Quick) {
                 Ok(()) => {}
                 Err(SendError::Full(_) | SendError::Exhausted { .. }) => return Ok(sent),
-                Err(source) => return Err(BatchError { sent, source }),
+                Err(reason) => return Err(SendBatchError { sent, reason }),
             }
         }
     }
@@ -48,8 +48,8 @@ impl<M: Content + ?Sized> Producer<M> {
     /// Sends all messages, waiting for room as often as it takes; returns how many.
     ///
     /// # Errors
-    /// [`BatchError`] says how many were sent before the one that failed.
-    pub fn send_batch<'m, I>(&mut self, messages: I) -> Result<usize, BatchError>
+    /// [`SendBatchError`] says how many were sent before the one that failed.
+    pub fn send_batch<'m, I>(&mut self, messages: I) -> Result<usize, SendBatchError>
     where
         I: IntoIterator,
         I::Item: Into<Outgoing<'m, M>>,
@@ -61,13 +61,13 @@ impl<M: Content + ?Sized> Producer<M> {
     /// Sends all messages, waiting for room at most `timeout` altogether; returns how many.
     ///
     /// # Errors
-    /// [`SendError::Timeout`] in a [`BatchError`], which says how many were sent before the time was up. One
+    /// [`SendError::Timeout`] in a [`SendBatchError`], which says how many were sent before the time was up. One
     /// message more may have been taken from the iterator.
     pub fn send_batch_timeout<'m, I>(
         &mut self,
         messages: I,
         timeout: Duration,
-    ) -> Result<usize, BatchError>
+    ) -> Result<usize, SendBatchError>
     where
         I: IntoIterator,
         I::Item: Into<Outgoing<'m, M>>,
@@ -84,7 +84,7 @@ impl<M: Content + ?Sized> Producer<M> {
         &mut self,
         messages: I,
         deadline: Instant,
-    ) -> Result<usize, BatchError>
+    ) -> Result<usize, SendBatchError>
     where
         I: IntoIterator,
         I::Item: Into<Outgoing<'m, M>>,
@@ -99,18 +99,18 @@ impl<M: Content + ?Sized> Producer<M> {
     ///
     /// # Errors
     /// As for [`Producer::try_send_batch`].
-    pub fn try_send_slice<'m, T>(&mut self, messages: &'m [T]) -> Result<usize, BatchError>
+    pub fn try_send_slice<'m, T>(&mut self, messages: &'m [T]) -> Result<usize, SendBatchError>
     where
         &'m T: Into<Outgoing<'m, M>>,
         M: 'm,
     {
-        self.room(1, Look::Quick).map_err(|source| BatchError { sent: 0, source })?;
+        self.room(1, Look::Quick).map_err(|reason| SendBatchError { sent: 0, reason })?;
         let mut sent = 0;
         while sent < messages.len() {
             match self.room(1, Look::Quick) {
                 Ok(()) => {}
                 Err(SendError::Full(_) | SendError::Exhausted { .. }) => break,
-                Err(source) => return Err(BatchError { sent, source }),
+                Err(reason) => return Err(SendBatchError { sent, reason }),
             }
             sent += self.publish_slice(&messages[sent..]).map_err(|fault| fault.behind(sent))?;
         }
@@ -122,7 +122,7 @@ impl<M: Content + ?Sized> Producer<M> {
     ///
     /// # Errors
     /// As for [`Producer::send_batch`].
-    pub fn send_slice<'m, T>(&mut self, messages: &'m [T]) -> Result<usize, BatchError>
+    pub fn send_slice<'m, T>(&mut self, messages: &'m [T]) -> Result<usize, SendBatchError>
     where
         &'m T: Into<Outgoing<'m, M>>,
         M: 'm,
@@ -138,7 +138,7 @@ impl<M: Content + ?Sized> Producer<M> {
         &mut self,
         messages: &'m [T],
         timeout: Duration,
-    ) -> Result<usize, BatchError>
+    ) -> Result<usize, SendBatchError>
     where
         &'m T: Into<Outgoing<'m, M>>,
         M: 'm,
@@ -154,7 +154,7 @@ impl<M: Content + ?Sized> Producer<M> {
         &mut self,
         messages: &'m [T],
         deadline: Instant,
-    ) -> Result<usize, BatchError>
+    ) -> Result<usize, SendBatchError>
     where
         &'m T: Into<Outgoing<'m, M>>,
         M: 'm,
@@ -166,20 +166,24 @@ impl<M: Content + ?Sized> Producer<M> {
         &mut self,
         messages: &'m [T],
         deadline: Deadline,
-    ) -> Result<usize, BatchError>
+    ) -> Result<usize, SendBatchError>
     where
         &'m T: Into<Outgoing<'m, M>>,
         M: 'm,
     {
         let mut sent = 0;
         while sent < messages.len() {
-            self.wait_for_room(1, || deadline).map_err(|source| BatchError { sent, source })?;
+            self.wait_for_room(1, || deadline).map_err(|reason| SendBatchError { sent, reason })?;
             sent += self.publish_slice(&messages[sent..]).map_err(|fault| fault.behind(sent))?;
         }
         Ok(sent)
     }
 
-    fn send_batch_by<'m, I>(&mut self, messages: I, deadline: Deadline) -> Result<usize, BatchError>
+    fn send_batch_by<'m, I>(
+        &mut self,
+        messages: I,
+        deadline: Deadline,
+    ) -> Result<usize, SendBatchError>
     where
         I: IntoIterator,
         I::Item: Into<Outgoing<'m, M>>,
@@ -189,7 +193,7 @@ impl<M: Content + ?Sized> Producer<M> {
         let mut sent = 0;
         // Looks before it waits: the last message may have taken the last slot.
         while messages.peek().is_some() {
-            self.wait_for_room(1, || deadline).map_err(|source| BatchError { sent, source })?;
+            self.wait_for_room(1, || deadline).map_err(|reason| SendBatchError { sent, reason })?;
             match self.publish_run(&mut messages) {
                 Ok(n) => sent += n,
                 Err(fault) => return Err(fault.behind(sent)),
@@ -199,7 +203,7 @@ impl<M: Content + ?Sized> Producer<M> {
     }
 
     /// Sends what is known to fit, up to the first that somebody sleeps for, and moves the tail once.
-    fn publish_run<'m, I>(&mut self, messages: &mut I) -> Result<usize, BatchError>
+    fn publish_run<'m, I>(&mut self, messages: &mut I) -> Result<usize, SendBatchError>
     where
         I: Iterator,
         I::Item: Into<Outgoing<'m, M>>,
@@ -233,7 +237,7 @@ impl<M: Content + ?Sized> Producer<M> {
 
     /// Sends the first of `messages`, as many as are worth moving the tail and looking for sleepers once. There is room
     /// for one at least.
-    fn publish_slice<'m, T>(&mut self, messages: &'m [T]) -> Result<usize, BatchError>
+    fn publish_slice<'m, T>(&mut self, messages: &'m [T]) -> Result<usize, SendBatchError>
     where
         &'m T: Into<Outgoing<'m, M>>,
         M: 'm,
@@ -300,8 +304,8 @@ impl<'p, M: Content + ?Sized> Run<'p, M> {
     }
 
     #[cold]
-    fn misfit(&self, len: usize) -> BatchError {
-        BatchError { sent: self.sent(), source: self.producer.misfit(len) }
+    fn misfit(&self, len: usize) -> SendBatchError {
+        SendBatchError { sent: self.sent(), reason: self.producer.misfit(len) }
     }
 }
 

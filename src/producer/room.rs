@@ -204,7 +204,7 @@ fn holdup(at: &Attachment, group: Option<u8>) -> std::io::Result<Holdup> {
             claims.copy_within(place..Holdup::PIDS - 1, place + 1);
             full.pids.copy_within(place..Holdup::PIDS - 1, place + 1);
             claims[place] = start.seq;
-            full.pids[place] = pid_of(&at.view, record);
+            full.pids[place] = pid_of(&at.view, record).unwrap_or(0);
         }
     }
     Ok(full)

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::difference::Difference;
 use super::{CONTROL_TIMEOUT, OpenOptions, Queue};
 use crate::attach::Mapped;
-use crate::error::{CreateError, JoinError, OpenError, OpenOrCreateError};
+use crate::error::{AttachError, CreateError, OpenError, OpenOrCreateError};
 use crate::group::{self, Group};
 use crate::layout::config::{Config, SCHEMA_NAME_MAX, SchemaText};
 use crate::layout::{Geometry, View, WakeMode};
@@ -186,7 +186,7 @@ impl<M: Content + ?Sized> Builder<M> {
             self.wish.consumers_max.unwrap_or(64),
             self.wish.base,
         )
-        .map_err(|source| CreateError::Geometry { queue: name.shared().clone(), source })?;
+        .map_err(|reason| CreateError::Geometry { queue: name.shared().clone(), reason })?;
         let fields = M::SCHEMA.map_or_else(String::new, |schema| fields_text(schema.fields));
         let schema = self.schema(&name, &fields)?;
         self.check_groups(&name)?;
@@ -208,14 +208,10 @@ impl<M: Content + ?Sized> Builder<M> {
         let plan = Plan { name: &name, size: geo.total, mode, memory: self.wish.memory };
         let (region, leases) = create(&plan, |region| {
             let view = fill(region, &config, geo);
-            self.wish.groups.iter().try_for_each(|group| match group::make(&view, &name, group) {
-                Ok(_) => Ok(()),
-                Err(fault) => Err(CreateError::Group {
-                    queue: name.shared().clone(),
-                    group: group.name.clone(),
-                    why: fault.to_string(),
-                }),
-            })
+            for group in &self.wish.groups {
+                group::make(&view, &name, group)?;
+            }
+            Ok(())
         })?;
         let (mapped, _) = Mapped::new(name, Opened { leases, region, config, geo })?;
         Ok(Queue::new(mapped, self.wish.trust.clone(), self.wish.timeout))
@@ -263,7 +259,7 @@ impl<M: Content + ?Sized> Builder<M> {
     ///
     /// # Errors
     /// As for [`Queue::snapshot`].
-    pub fn differences(&self, queue: &Queue<M>) -> Result<Vec<Difference>, JoinError> {
+    pub fn differences(&self, queue: &Queue<M>) -> Result<Vec<Difference>, AttachError> {
         let (look, wish) = (queue.snapshot()?, &self.wish);
         let capacity = wish.capacity.map(u64::next_power_of_two);
         let octal = |mode: u32| format!("{mode:03o}");
@@ -312,11 +308,10 @@ impl<M: Content + ?Sized> Builder<M> {
 
     fn check_groups(&self, queue: &QueueName) -> Result<(), CreateError> {
         for (i, group) in self.wish.groups.iter().enumerate() {
-            group.check()?;
+            group.check(queue.shared())?;
             if self.wish.groups[..i].iter().any(|other| other.name == group.name) {
-                let why = "it is declared twice".to_owned();
                 let (queue, group) = (queue.shared().clone(), group.name.clone());
-                return Err(CreateError::Group { queue, group, why });
+                return Err(CreateError::GroupTwice { queue, group });
             }
         }
         Ok(())

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use super::undertaker::{DEAD_GROUP, letter_queue, turn};
 use super::{OpenOptions, Queue};
-use crate::attach::Attachment;
+use crate::attach::{Attachment, Mapped};
 use crate::consumer::Consumer;
 use crate::error::{
-    BuryError, ControlError, JoinError, LettersError, OpenError, RecvError, RequeueError,
+    BuryError, ControlError, JoinError, OpenError, PurgeError, PurgeReason, RecvError,
+    RequeueError, RequeueReason,
 };
 use crate::group::{self, Group, Start};
 use crate::letter::{DeadLetter, default_target, retry_queue};
 use crate::observer::Observer;
 use crate::ring::wake;
+use crate::segment::LeaseFile;
 use crate::snapshot::Snapshot;
 use crate::strategy::Interrupt;
 
@@ -49,11 +51,7 @@ impl DeadLetters {
     /// # Errors
     /// As for [`OpenOptions::observe`].
     pub fn look(name: &str, options: &OpenOptions) -> Result<(Observer, u64), OpenError> {
-        let (mapped, file) = options.open_to_look(name)?;
-        let look = Snapshot::take(&mapped, &file)?;
-        let observer =
-            Observer::new(Arc::new(mapped), file, first_letter(&look), Interrupt::default())?;
-        Ok((observer, look.tail))
+        look_through(options.open_to_look(name)?, Interrupt::default())
     }
 
     /// The queue they are in.
@@ -65,31 +63,25 @@ impl DeadLetters {
     /// dead-letter queue at which those end that are there now. [`DeadLetter::parse`] reads them.
     ///
     /// # Errors
-    /// As for [`Queue::observer`] and [`Queue::snapshot`].
-    pub fn observe(&self) -> Result<(Observer, u64), RequeueError> {
-        let look = self.queue.snapshot().map_err(|source| self.join_failed(source))?;
-        let observer = self.queue.observer(first_letter(&look));
-        let observer = observer.map_err(|source| RequeueError::Open {
-            queue: self.queue.mapped.name.shared().clone(),
-            source,
-        })?;
-        Ok((observer, look.tail))
+    /// As for [`Queue::observer`].
+    pub fn observe(&self) -> Result<(Observer, u64), OpenError> {
+        look_through(self.queue.open_to_look()?, self.queue.interrupt.clone())
     }
 
     /// Throws the oldest `count` letters away; returns how many there were.
     ///
     /// # Errors
-    /// [`JoinError::ConsumerTaken`] if somebody else works on them; [`RecvError::Removed`] if the dead-letter queue
+    /// [`JoinError::Taken`](crate::JoinError::Taken) if somebody else works on them; [`RecvError::Removed`] if the dead-letter queue
     /// was removed meanwhile. The error says how many went before it.
-    pub fn purge(&self, count: u64) -> Result<u64, LettersError> {
+    pub fn purge(&self, count: u64) -> Result<u64, PurgeError> {
         let mut done = 0;
         match self.purge_counting(count, &mut done) {
             Ok(()) => Ok(done),
-            Err(source) => Err(LettersError { done, source }),
+            Err(reason) => Err(PurgeError { done, reason }),
         }
     }
 
-    fn purge_counting(&self, count: u64, done: &mut u64) -> Result<(), RequeueError> {
+    fn purge_counting(&self, count: u64, done: &mut u64) -> Result<(), PurgeReason> {
         let mut consumer = self.consumer()?;
         while *done < count {
             let max = (count - *done).min(256) as usize;
@@ -110,22 +102,22 @@ impl DeadLetters {
     /// # Errors
     /// As for [`DeadLetters::purge`]. The letter at which it stopped stays the oldest. If this process
     /// dies, or a queue is removed meanwhile, the last one may come twice.
-    pub fn requeue(&self, count: u64) -> Result<u64, LettersError> {
+    pub fn requeue(&self, count: u64) -> Result<u64, RequeueError> {
         let mut done = 0;
         match self.requeue_counting(count, &mut done) {
             Ok(()) => Ok(done),
-            Err(source) => Err(LettersError { done, source }),
+            Err(reason) => Err(RequeueError { done, reason }),
         }
     }
 
-    fn requeue_counting(&self, count: u64, done: &mut u64) -> Result<(), RequeueError> {
+    fn requeue_counting(&self, count: u64, done: &mut u64) -> Result<(), RequeueReason> {
         let mut consumer = self.consumer()?;
         let mut way: Option<Way> = None;
         while *done < count {
             let Some(message) = some(consumer.try_recv())? else { break };
             let Some(letter) = DeadLetter::parse(message.kind(), &message) else {
                 let (queue, sequence) = (self.queue.mapped.name.shared(), message.sequence());
-                return Err(RequeueError::NotALetter { queue: queue.clone(), sequence });
+                return Err(RequeueReason::NotALetter { queue: queue.clone(), sequence });
             };
             let way = match &way {
                 Some(way) if way.is_for(&letter) => way,
@@ -138,14 +130,19 @@ impl DeadLetters {
         Ok(consumer.check_removed()?)
     }
 
-    fn consumer(&self) -> Result<Consumer, RequeueError> {
-        let group = Group::named(DEAD_GROUP).max_attempts(0);
-        self.queue.consumer(group).map_err(|source| self.join_failed(source))
+    fn consumer(&self) -> Result<Consumer, JoinError> {
+        self.queue.consumer(Group::named(DEAD_GROUP).unlimited_attempts())
     }
+}
 
-    fn join_failed(&self, source: JoinError) -> RequeueError {
-        RequeueError::Join { queue: self.queue.mapped.name.shared().clone(), source }
-    }
+/// Watches the letters of a queue that is mapped for it. Also returns where those end that are there now.
+fn look_through(
+    (mapped, file): (Mapped, LeaseFile),
+    interrupt: Interrupt,
+) -> Result<(Observer, u64), OpenError> {
+    let look = Snapshot::take(&mapped, &file)?;
+    let observer = Observer::new(Arc::new(mapped), file, first_letter(&look), interrupt)?;
+    Ok((observer, look.tail))
 }
 
 /// Where the letters begin that nobody has taken yet.
@@ -177,54 +174,41 @@ impl Way {
         self.queue == letter.queue && self.group == letter.group
     }
 
-    fn open(letter: &DeadLetter<'_>, options: &OpenOptions) -> Result<Way, RequeueError> {
+    fn open(letter: &DeadLetter<'_>, options: &OpenOptions) -> Result<Way, RequeueReason> {
         let (queue, group) = (letter.queue.to_owned(), letter.group.to_owned());
-        let main = options.open(&queue);
-        let main =
-            main.map_err(|source| RequeueError::Open { queue: letter.queue.into(), source })?;
-        let name = main.mapped.name.shared().clone();
-        let failed = |source| RequeueError::Join { queue: name.clone(), source };
-        let at = Attachment::new(&main.mapped).map_err(|fault| failed(fault.into()))?;
-        let like = group::like(&at, &group, options.timeout).map_err(failed)?;
-        let name = retry_queue(&queue, &group);
-        let retries = Way::make(&name, &main, options, &like).map_err(|fault| {
-            RequeueError::Send { queue: name.as_str().into(), source: Box::new(fault) }
-        })?;
-        group::announce_retries(&at, &group, options.timeout).map_err(failed)?;
-        Ok(Way { queue, group, main: at, retries })
-    }
-
-    fn make(
-        name: &str,
-        main: &Queue,
-        options: &OpenOptions,
-        group: &Group,
-    ) -> Result<Queue, BuryError> {
-        let retries = letter_queue(name, &main.mapped, &options.trust, group)?;
+        let main: Queue = options.open(&queue)?;
+        let at = Attachment::new(&main.mapped)?;
+        let like = group::like(&at, &group, options.timeout)?;
+        let name: Arc<str> = retry_queue(&queue, &group).into();
+        let retries = letter_queue(&name, &main.mapped, &options.trust, &like);
+        let retries = retries.map_err(|fault| Way::send_failed(&name, fault))?;
         // One that was made for another queue of that name: a typed consumer would not read it.
         let (size, need) = (retries.payload_size(), main.payload_size());
         if size < need {
-            return Err(BuryError::TooSmall { queue: name.into(), size, need });
+            return Err(RequeueReason::TooSmall { queue: name, size, need });
         }
-        Ok(retries)
+        group::announce_retries(&at, &group, options.timeout)?;
+        Ok(Way { queue, group, main: at, retries })
     }
 
-    fn send(&self, kind: u32, letter: &[u8]) -> Result<(), RequeueError> {
+    fn send_failed(queue: &Arc<str>, fault: BuryError) -> RequeueReason {
+        RequeueReason::Send { queue: queue.clone(), reason: Box::new(fault) }
+    }
+
+    fn send(&self, kind: u32, letter: &[u8]) -> Result<(), RequeueReason> {
         let send = || -> Result<(), BuryError> {
             let mut producer = turn(&self.retries)?;
             producer.try_send((kind, letter))?;
             Ok(producer.check_removed()?)
         };
-        send().map_err(|fault| RequeueError::Send {
-            queue: self.retries.mapped.name.shared().clone(),
-            source: Box::new(fault),
-        })?;
+        let retries = self.retries.mapped.name.shared();
+        send().map_err(|fault| Way::send_failed(retries, fault))?;
         // A new queue of that name would not know of the retries.
         let queue = self.main.queue();
         let system = self.main.system("look at the queue's file");
-        let join = |source| RequeueError::Join { queue: queue.clone(), source };
-        if self.main.leases.removed().map_err(|fault| join(system(fault).into()))? {
-            return Err(join(ControlError::Removed { queue: queue.clone() }.into()));
+        let removed = self.main.leases.removed().map_err(system).map_err(ControlError::System)?;
+        if removed {
+            return Err(ControlError::Removed { queue: queue.clone() }.into());
         }
         wake::everybody(&self.main.view);
         Ok(())

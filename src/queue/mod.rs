@@ -20,7 +20,9 @@ pub use remove::{force_remove, list, remove};
 
 use crate::attach::{Attachment, Mapped};
 use crate::consumer::Consumer;
-use crate::error::{JoinError, OpenError, RemoveError, SystemError};
+use crate::error::{
+    AddGroupError, AttachError, JoinError, OpenError, ProducerError, RemoveError, RemoveGroupError,
+};
 use crate::group::{self, Group, Start};
 pub use crate::layout::WakeMode;
 use crate::layout::config::Config;
@@ -181,8 +183,8 @@ fn check_schema<M: Content + ?Sized>(name: &QueueName, config: &Config) -> Resul
         hash => format!("messages {name:?} (fields {hash:016x}, {size} bytes)"),
     };
     let difference = match config.schema_hash {
-        0 => String::new(),
-        _ => first_difference(config.schema_fields(), &fields_text(schema.fields)),
+        0 => None,
+        _ => Some(first_difference(config.schema_fields(), &fields_text(schema.fields))),
     };
     Err(OpenError::WrongSchema {
         queue: name.shared().clone(),
@@ -330,8 +332,8 @@ impl<M: Content + ?Sized> Queue<M> {
     /// control timeout.
     ///
     /// # Errors
-    /// [`JoinError::ProducerTaken`] names the process that has it.
-    pub fn producer(&self) -> Result<Producer<M>, JoinError> {
+    /// [`ProducerError::Taken`] names the process that has it.
+    pub fn producer(&self) -> Result<Producer<M>, ProducerError> {
         self.producer_by(Deadline::after(Duration::ZERO))
     }
 
@@ -341,8 +343,8 @@ impl<M: Content + ?Sized> Queue<M> {
     /// It looks again and again, every 10 ms at last, and keeps nobody from joining or leaving meanwhile.
     ///
     /// # Errors
-    /// [`JoinError::ProducerTaken`] if the time is up and the role is still taken;
-    /// [`ControlError::Removed`](crate::ControlError::Removed) in a [`JoinError`] if the queue is removed meanwhile.
+    /// [`ProducerError::Taken`] if the time is up and the role is still taken;
+    /// [`ControlError::Removed`](crate::ControlError::Removed) in a [`ProducerError`] if the queue is removed meanwhile.
     ///
     /// ```
     /// # let name = format!("doc-turn-{}", std::process::id());
@@ -352,7 +354,7 @@ impl<M: Content + ?Sized> Queue<M> {
     /// # slipring::force_remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn producer_timeout(&self, timeout: Duration) -> Result<Producer<M>, JoinError> {
+    pub fn producer_timeout(&self, timeout: Duration) -> Result<Producer<M>, ProducerError> {
         self.producer_by(Deadline::after(timeout))
     }
 
@@ -360,11 +362,11 @@ impl<M: Content + ?Sized> Queue<M> {
     ///
     /// # Errors
     /// As for [`Queue::producer_timeout`].
-    pub fn producer_deadline(&self, deadline: Instant) -> Result<Producer<M>, JoinError> {
+    pub fn producer_deadline(&self, deadline: Instant) -> Result<Producer<M>, ProducerError> {
         self.producer_by(Deadline::at(deadline))
     }
 
-    fn producer_by(&self, deadline: Deadline) -> Result<Producer<M>, JoinError> {
+    fn producer_by(&self, deadline: Deadline) -> Result<Producer<M>, ProducerError> {
         Producer::attach(&self.mapped, self.timeout, deadline, self.interrupt.clone())
     }
 
@@ -372,8 +374,8 @@ impl<M: Content + ?Sized> Queue<M> {
     /// the control timeout.
     ///
     /// # Errors
-    /// [`JoinError::ConsumerTaken`] names the process that reads for the group;
-    /// [`JoinError::TooManyGroups`] and [`JoinError::TooManyConsumers`] if a table is full.
+    /// [`JoinError::Taken`] names the process that reads for the group;
+    /// [`JoinError::TooManyConsumers`] and [`GroupError::TooMany`](crate::GroupError::TooMany) if a table is full.
     pub fn consumer(&self, group: impl Into<Group>) -> Result<Consumer<M>, JoinError> {
         let undertaker = ToQueue::new(&self.mapped, &self.trust);
         let (group, undertaker) = (group.into(), Box::new(undertaker));
@@ -386,13 +388,18 @@ impl<M: Content + ?Sized> Queue<M> {
     /// # Errors
     /// [`OpenError::NotFound`] if the queue has lost its name meanwhile.
     pub fn observer(&self, start: Start) -> Result<Observer<M>, OpenError> {
+        let (mapped, file) = self.open_to_look()?;
+        Observer::new(Arc::new(mapped), file, start, self.interrupt.clone())
+    }
+
+    /// Maps the queue once more, read-only, if its name is still its own.
+    fn open_to_look(&self) -> Result<(Mapped, LeaseFile), OpenError> {
         let opened = open_read_only(&self.mapped.name, &self.trust)?;
         // All of it: what was checked when this queue was opened must still be true.
         if opened.config.as_bytes() != self.mapped.config.as_bytes() {
             return Err(OpenError::NotFound { queue: self.mapped.name.shared().clone() });
         }
-        let (mapped, file) = Mapped::new(self.mapped.name.clone(), opened)?;
-        Observer::new(Arc::new(mapped), file, start, self.interrupt.clone())
+        Ok(Mapped::new(self.mapped.name.clone(), opened)?)
     }
 
     /// The pid of `member`, if that is proved to be its pid in this process's namespace: it holds the member's
@@ -400,14 +407,15 @@ impl<M: Content + ?Sized> Queue<M> {
     /// another pid namespace or be gone, or /proc may not say (it shows other users' processes to root alone).
     pub fn pid_here(&self, member: &MemberInfo) -> Option<u32> {
         let lease = lease_byte::consumer(member.record);
-        holder::holds(member.pid, self.mapped.id(), lease).then_some(member.pid)
+        member.pid.filter(|pid| holder::holds(*pid, self.mapped.id(), lease))
     }
 
     /// Makes a group without joining it. Messages wait for it from now on.
     ///
     /// # Errors
-    /// [`JoinError::GroupExists`], or [`JoinError::TooManyGroups`] if the table is full.
-    pub fn add_group(&self, group: impl Into<Group>) -> Result<(), JoinError> {
+    /// [`AddGroupError::Exists`]; [`GroupError`](crate::GroupError) if it cannot be made as it is asked for, or the table
+    /// is full.
+    pub fn add_group(&self, group: impl Into<Group>) -> Result<(), AddGroupError> {
         let at = Attachment::new(&self.mapped)?;
         group::declare(&at, &group.into(), self.timeout)
     }
@@ -415,9 +423,9 @@ impl<M: Content + ?Sized> Queue<M> {
     /// Removes a group that has acked everything.
     ///
     /// # Errors
-    /// [`JoinError::GroupBusy`] names its live members;
-    /// [`JoinError::GroupUnacked`] says how many messages it has not acked. Nothing has changed then.
-    pub fn remove_group(&self, name: &str) -> Result<(), JoinError> {
+    /// [`RemoveGroupError::Busy`] names its live members;
+    /// [`RemoveGroupError::Unacked`] says how many messages it has not acked. Nothing has changed then.
+    pub fn remove_group(&self, name: &str) -> Result<(), RemoveGroupError> {
         let at = Attachment::new(&self.mapped)?;
         group::remove(&at, name, self.timeout, || {
             let groups = unacked(&self.mapped, &at.leases)?.0;
@@ -428,8 +436,8 @@ impl<M: Content + ?Sized> Queue<M> {
     /// Removes a group and with it its claim on messages that it has not acked, which it will never get then.
     ///
     /// # Errors
-    /// [`JoinError::GroupBusy`] names its live members, whom this does not remove either. Nothing has changed then.
-    pub fn force_remove_group(&self, name: &str) -> Result<(), JoinError> {
+    /// [`RemoveGroupError::Busy`] names its live members, whom this does not remove either. Nothing has changed then.
+    pub fn force_remove_group(&self, name: &str) -> Result<(), RemoveGroupError> {
         let at = Attachment::new(&self.mapped)?;
         group::remove(&at, name, self.timeout, || Ok(0))
     }
@@ -437,10 +445,9 @@ impl<M: Content + ?Sized> Queue<M> {
     /// The queue's state at this moment.
     ///
     /// # Errors
-    /// If the system refuses to look at the queue's file.
-    pub fn snapshot(&self) -> Result<Snapshot, JoinError> {
+    /// [`AttachError::Removed`] if the queue has lost its name; else if the system refuses to look at its file.
+    pub fn snapshot(&self) -> Result<Snapshot, AttachError> {
         let at = Attachment::new(&self.mapped)?;
-        let taken: Result<Snapshot, SystemError> = Snapshot::take(&self.mapped, &at.leases);
-        Ok(taken?)
+        Ok(Snapshot::take(&self.mapped, &at.leases)?)
     }
 }

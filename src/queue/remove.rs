@@ -7,7 +7,7 @@ use nix::sys::mman::shm_unlink;
 
 use super::CONTROL_TIMEOUT;
 use crate::attach::Mapped;
-use crate::error::{OpenError, Pids, RemoveError, SystemError, Unacked};
+use crate::error::{OpenError, Pids, RemoveError, SystemError, Unacked, known_pid};
 use crate::group::pid_of;
 use crate::layout::{View, lease_byte};
 use crate::ring::wake;
@@ -88,7 +88,7 @@ pub(super) fn remove_trusting(name: &str, force: bool, trust: &Trust) -> Result<
             let meta = std::fs::symlink_metadata(shm_path(&name.object())).map_err(look)?;
             unlink(&name, (meta.dev(), meta.ino()))
         }
-        Err(source) => Err(RemoveError::Unreadable { queue, source }),
+        Err(reason) => Err(RemoveError::Unreadable { queue, reason }),
     }
 }
 
@@ -96,11 +96,11 @@ fn look(queue: &Arc<str>, source: io::Error) -> SystemError {
     SystemError::new(queue, "look at the queue's file", source)
 }
 
-fn role_holders(view: &View, leases: &LeaseFile) -> io::Result<Vec<u32>> {
+fn role_holders(view: &View, leases: &LeaseFile) -> io::Result<Vec<Option<u32>>> {
     let mut pids = Vec::new();
     if leases.is_held(lease_byte::PRODUCER)? {
         // Relaxed: for people to read.
-        pids.push(view.control().producer.identity.pid.load(Ordering::Relaxed) as u32);
+        pids.push(known_pid(view.control().producer.identity.pid.load(Ordering::Relaxed)));
     }
     for record in 0..view.records().len() as u8 {
         if leases.is_held(lease_byte::consumer(record))? {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Queue;
 use crate::attach::Mapped;
-use crate::error::{BuryError, ControlError, JoinError, SendError};
+use crate::error::{AddGroupError, BuryError, ControlError, ProducerError, SendError};
 use crate::group::{self, Group};
 use crate::layout::{Geometry, PAYLOAD_MAX};
 use crate::letter::{DeadLetter, Undertaker};
@@ -62,7 +62,8 @@ impl Undertaker for ToQueue {
             match self.send(&queue, letter.kind) {
                 // Removed since the last letter: there may be a new one, or one is to be made.
                 Err(
-                    BuryError::Join(JoinError::Control(ControlError::Removed { .. }))
+                    BuryError::Producer(ProducerError::Control(ControlError::Removed { .. }))
+                    | BuryError::Group(AddGroupError::Control(ControlError::Removed { .. }))
                     | BuryError::Send(SendError::Removed { .. }),
                 ) => {}
                 sent => {
@@ -132,12 +133,12 @@ fn other_use(queue: &Queue, group: &str) -> Option<String> {
 /// Makes the group if there is none of its name: without a group a queue overwrites.
 fn ensure(queue: &Queue, group: &Group) -> Result<(), BuryError> {
     match queue.add_group(group) {
-        Ok(()) | Err(JoinError::GroupExists { .. }) => Ok(()),
+        Ok(()) | Err(AddGroupError::Exists { .. }) => Ok(()),
         Err(fault) => Err(fault.into()),
     }
 }
 
 /// Takes the producer's role of a queue that several send to in turn.
-pub(super) fn turn(queue: &Queue) -> Result<Producer, JoinError> {
+pub(super) fn turn(queue: &Queue) -> Result<Producer, ProducerError> {
     queue.producer_timeout(TURN_WITHIN)
 }

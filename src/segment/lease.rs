@@ -12,7 +12,7 @@ use nix::sys::mman::shm_open;
 use nix::sys::stat::{Mode, fstat};
 
 use super::name::QueueName;
-use crate::error::{ControlError, SystemError};
+use crate::error::{ControlError, SystemError, known_pid};
 use crate::layout::{View, lease_byte};
 use crate::ring::control::free_half_made;
 use crate::ring::lease::{Leases, give_back, try_take};
@@ -173,7 +173,7 @@ impl<'a> ControlGuard<'a> {
         while !try_take(leases, lease_byte::CONTROL).map_err(system)? {
             if since.elapsed() >= timeout {
                 // Relaxed: for people to read.
-                let pid = view.control().holder.load(Ordering::Relaxed) as u32;
+                let pid = known_pid(view.control().holder.load(Ordering::Relaxed));
                 let (queue, waited_ms) = (queue.clone(), timeout.as_millis() as u64);
                 return Err(ControlError::Timeout { queue, pid, waited_ms });
             }

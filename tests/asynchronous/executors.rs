@@ -7,9 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 
 use futures::future::{join, join_all};
-use slipring::{
-    AsyncConsumer, AsyncProducer, BatchError, Group, Queue, RecvError, SendError, WakeMode,
-};
+use slipring::{AsyncConsumer, AsyncProducer, Group, Queue, RecvError, SendError, WakeMode};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::common::TempName;
@@ -124,7 +122,7 @@ fn a_removed_queue_is_an_error() {
         join(receives, removes).await;
         let fault = match producer.send_batch(["x", "y"]).await {
             Ok(_) => producer.send("z").await.unwrap_err(),
-            Err(fault) => fault.source,
+            Err(fault) => fault.into_reason(),
         };
         assert!(matches!(fault, SendError::Removed { .. }), "{fault:?}");
     });
@@ -150,8 +148,7 @@ fn a_producer_learns_within_256_messages() {
         assert!(sent <= 256, "{sent}");
         let SendError::Removed { unconfirmed, .. } = fault else { panic!("{fault}") };
         assert_eq!(unconfirmed.sequences(), 0..sent);
-        let BatchError { sent: more, .. } = producer.send_batch(["x"; 9]).await.unwrap_err();
-        assert_eq!(more, 0);
+        assert_eq!(producer.send_batch(["x"; 9]).await.unwrap_err().sent(), 0);
     });
 }
 

@@ -252,7 +252,9 @@ fn what_cannot_be_requeued_says_what_to_do() {
     assert_eq!(ran.out, "requeued 1 dead letter\n");
     let out = run(&["dead", "list", &bench.name]).quietly();
     assert!(out.contains("no letter"), "{out}");
-    assert!(json(&["dead", "list", &bench.name, "--json"])["error"].is_string());
+    let error = &json(&["dead", "list", &bench.name, "--json"])["error"];
+    assert_eq!((&error["number"], &error["name"]), (&1003.into(), &"not-a-letter".into()));
+    assert!(error["text"].is_string());
     let ran = run(&["rm", &bench.name, "--force"]);
     ran.says(0, &[&format!("slipring rm {} --force", &*bench.dead)]);
     // Its letters are still there.

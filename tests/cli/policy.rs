@@ -3,12 +3,12 @@
 use super::common::TempName;
 use super::tool::{feed, json, run};
 
-/// Limit and dead-letter queue of each group.
-fn policies(name: &str) -> Vec<(String, u64, String)> {
+/// Limit, if there is one, and dead-letter queue of each group.
+fn policies(name: &str) -> Vec<(String, Option<u64>, String)> {
     let groups = json(&["groups", name, "--json"]);
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     let policy = |group: &serde_json::Value| {
-        let limit = group["max_attempts"].as_u64().unwrap();
+        let limit = group["max_attempts"].as_u64();
         (text(&group["name"]), limit, text(&group["dead_letters"]))
     };
     groups.as_array().unwrap().iter().map(policy).collect()
@@ -19,7 +19,8 @@ fn groups_have_the_policy_that_they_were_made_with() {
     let (name, plain) = (TempName::new("policy"), TempName::new("plain"));
     let default = |name: &str| format!("{name}.dead");
     run(&["create", &plain, "--group", "a", "--shared", "b"]).quietly();
-    let expected = [("a".to_owned(), 0, default(&plain)), ("b".to_owned(), 5, default(&plain))];
+    let expected =
+        [("a".to_owned(), None, default(&plain)), ("b".to_owned(), Some(5), default(&plain))];
     assert_eq!(policies(&plain), expected);
     let make = ["create", &name, "--group", "a", "--shared", "b", "--max-attempts", "3"];
     run(&[&make[..], &["--dead-letters", "graves"]].concat()).quietly();
@@ -27,9 +28,10 @@ fn groups_have_the_policy_that_they_were_made_with() {
     run(&["group", "add", &name, "d", "--dead-letters", "tombs"]).quietly();
     let receive = ["recv", &name, "--group", "e", "--shared", "--max-attempts", "254"];
     run(&[&receive[..], &["--timeout", "0"]].concat()).says(3, &["made group"]);
-    let expected = [("a", 3, "graves"), ("b", 3, "graves"), ("c", 0, ""), ("d", 0, "tombs")];
+    let expected =
+        [("a", Some(3), "graves"), ("b", Some(3), "graves"), ("c", None, ""), ("d", None, "tombs")];
     let mut expected = expected.map(|(group, n, to)| (group.to_owned(), n, to.to_owned())).to_vec();
-    expected.push(("e".to_owned(), 254, String::new()));
+    expected.push(("e".to_owned(), Some(254), String::new()));
     for (_, _, to) in &mut expected {
         if to.is_empty() {
             *to = default(&name);

@@ -77,7 +77,9 @@ fn all_queues_are_listed_also_those_that_cannot_be_opened() {
         list.as_array().unwrap().iter().find(|entry| entry["name"] == name).unwrap().clone()
     };
     assert_eq!(entry(&good)["capacity"], 8);
-    assert!(entry(&bad)["error"].is_string());
+    let error = &entry(&bad)["error"];
+    assert_eq!((&error["number"], &error["name"]), (&201.into(), &"not-a-queue".into()));
+    assert!(error["text"].as_str().unwrap().contains("not a slipring queue"));
     run(&["rm", &bad]).says(1, &["--force"]);
     run(&["rm", &bad, "--force"]).quietly();
     assert!(!bad.path().exists());

@@ -110,7 +110,8 @@ pub(crate) fn requeue(queue: &str) -> u64 {
 fn what_comes_again_takes_turns_with_what_is_new() {
     let name = TempName::new("turns");
     let _others = beside(&name);
-    let queue = Queue::builder(&name).capacity(32).group(work().max_attempts(0)).create().unwrap();
+    let queue =
+        Queue::builder(&name).capacity(32).group(work().unlimited_attempts()).create().unwrap();
     let mut producer = queue.producer().unwrap();
     let mut member = queue.consumer(work()).unwrap();
     producer.send("bad").unwrap();
@@ -240,7 +241,7 @@ fn letters_are_sent_again_through_no_queue_that_is_there_for_something_else() {
     queue.consumer(work()).unwrap().recv().unwrap().reject().unwrap();
     Queue::builder(&retry).payload_size(512).group("readers").create().unwrap();
     let fault = DeadLetters::of(&name, &options()).unwrap().requeue(9).unwrap_err();
-    assert_eq!(fault.done, 0);
+    assert_eq!(fault.done(), 0);
     assert!(fault.to_string().contains(&format!("{:?} carries", &*retry)), "{fault}");
     assert_eq!(letters(&name).len(), 1);
 }

@@ -1,7 +1,10 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use slipring::{ControlError, DeadLetters, Group, JoinError, OpenOptions, Queue, Start};
+use slipring::{
+    AddGroupError, ControlError, DeadLetters, Group, JoinError, OpenOptions, ProducerError, Queue,
+    ReleaseError, RemoveGroupError, Start,
+};
 
 use crate::common::child::{Child, hear, tell};
 use crate::common::{TempName, there, words};
@@ -23,7 +26,7 @@ pub(crate) fn hold(name: &str, byte: u64) {
 pub(crate) fn member(name: &str, group: &str) {
     let queue = Queue::open(name).unwrap();
     let mut consumer = queue.consumer(group).unwrap();
-    let refused = matches!(queue.producer(), Err(JoinError::ProducerTaken { .. }));
+    let refused = matches!(queue.producer(), Err(ProducerError::Taken { .. }));
     tell(format_args!("joined {refused}"));
     let received = consumer.recv_timeout(LONG).unwrap();
     tell(String::from_utf8_lossy(&received));
@@ -38,7 +41,7 @@ fn whoever_dies_with_the_control_lease_blocks_nobody() {
     let queue = at_once.open(&name).unwrap();
     let mut holder = Child::start(&format!("hold {} {CONTROL}", &*name));
     holder.expect("held");
-    assert!(matches!(queue.producer(), Err(JoinError::Control(ControlError::Timeout { .. }))));
+    assert!(matches!(queue.producer(), Err(ProducerError::Control(ControlError::Timeout { .. }))));
     holder.kill();
     queue.producer().unwrap();
     queue.consumer("g").unwrap();
@@ -57,20 +60,21 @@ fn a_stopped_holder_of_the_control_lease_is_named_and_holds_up_no_message() {
     let mut holder = Child::start(&format!("hold {} {CONTROL}", &*name));
     holder.expect("held");
     holder.stop();
-    let times_out = |done: Result<(), JoinError>| {
-        let fault = done.unwrap_err();
-        let JoinError::Control(ControlError::Timeout { pid, waited_ms, .. }) = fault else {
-            panic!("{fault}")
-        };
-        assert_eq!((pid, waited_ms), (holder.pid(), 40));
-        assert!(fault.to_string().contains(&format!("recorded as {pid}:")));
+    let times_out = |fault: &ControlError| {
+        let ControlError::Timeout { pid, waited_ms, .. } = fault else { panic!("{fault}") };
+        assert_eq!((*pid, *waited_ms), (Some(holder.pid()), 40));
+        assert!(fault.to_string().contains(&format!("recorded as {}:", holder.pid())));
     };
     let since = Instant::now();
-    times_out(queue.add_group("h"));
+    let Err(AddGroupError::Control(fault)) = queue.add_group("h") else { panic!("added") };
+    times_out(&fault);
     assert!(since.elapsed() >= timeout);
-    times_out(queue.remove_group("g"));
-    times_out(queue.producer().map(drop));
-    times_out(queue.consumer("h").map(drop));
+    let Err(RemoveGroupError::Control(fault)) = queue.remove_group("g") else { panic!("removed") };
+    times_out(&fault);
+    let Err(ProducerError::Control(fault)) = queue.producer() else { panic!("taken") };
+    times_out(&fault);
+    let Err(JoinError::Control(fault)) = queue.consumer("h") else { panic!("joined") };
+    times_out(&fault);
     // Those who have their roles go on, a full queue and a dropped handle included.
     for round in 0..10u64 {
         for i in 0..4 {
@@ -104,12 +108,13 @@ fn leaving_and_releasing_wait_as_long_as_the_control_timeout() {
     producer.send("job").unwrap();
     member.recv().unwrap().reject().unwrap();
     DeadLetters::of(&name, &options).unwrap().requeue(1).unwrap();
-    let times_out = |of: &TempName, released: Result<(), JoinError>| {
-        let fault = released.unwrap_err();
-        let JoinError::Control(ControlError::Timeout { queue, waited_ms, .. }) = fault else {
-            panic!("{fault}")
-        };
+    let times_out = |of: &TempName, fault: ControlError| {
+        let ControlError::Timeout { queue, waited_ms, .. } = fault else { panic!("{fault}") };
         assert_eq!((&*queue, waited_ms), (&**of, 40));
+    };
+    let refused = |released: Result<(), ReleaseError>| match released {
+        Err(ReleaseError::Control(fault)) => fault,
+        other => panic!("{other:?}"),
     };
     let held = |name: &TempName| {
         let mut holder = Child::start(&format!("hold {} {CONTROL}", &**name));
@@ -119,13 +124,13 @@ fn leaving_and_releasing_wait_as_long_as_the_control_timeout() {
     let again = member.recv_batch(1).unwrap();
     assert!(again.requeued());
     let holder = held(&retry);
-    times_out(&retry, again.release());
+    times_out(&retry, refused(again.release()));
     drop(holder);
     member.recv().unwrap().ack().unwrap();
     producer.send("job").unwrap();
     let holder = held(&name);
-    times_out(&name, member.recv_batch(1).unwrap().release());
-    times_out(&name, member.leave());
+    times_out(&name, refused(member.recv_batch(1).unwrap().release()));
+    times_out(&name, member.leave().unwrap_err());
     drop(holder);
     // What it held is there for the next.
     assert!(queue.consumer(work()).unwrap().recv().unwrap().redelivered());
@@ -169,8 +174,8 @@ fn a_process_in_another_pid_namespace_takes_part_and_is_kept_apart() {
     let mut member = Child::start_under(&wrapper, &format!("member {} g", &*name));
     member.expect("joined true");
     // Its pid is that of its own namespace, so it says nothing here; the lease does.
-    assert!(matches!(queue.consumer("g"), Err(JoinError::ConsumerTaken { .. })));
-    assert!(matches!(queue.remove_group("g"), Err(JoinError::GroupBusy { .. })));
+    assert!(matches!(queue.consumer("g"), Err(JoinError::Taken { .. })));
+    assert!(matches!(queue.remove_group("g"), Err(RemoveGroupError::Busy { .. })));
     producer.send("across").unwrap();
     member.expect("across");
     member.kill();
@@ -178,7 +183,7 @@ fn a_process_in_another_pid_namespace_takes_part_and_is_kept_apart() {
     let mut consumer = loop {
         match queue.consumer("g") {
             Ok(consumer) => break consumer,
-            Err(JoinError::ConsumerTaken { .. }) => std::thread::yield_now(),
+            Err(JoinError::Taken { .. }) => std::thread::yield_now(),
             Err(fault) => panic!("{fault}"),
         }
     };

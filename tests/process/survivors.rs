@@ -11,7 +11,7 @@ use crate::common::{TempName, there};
 use crate::stream::LONG;
 
 fn shared() -> Group {
-    Group::named("work").shared().max_attempts(0)
+    Group::named("work").shared().unlimited_attempts()
 }
 
 /// Role: takes one message and keeps it.

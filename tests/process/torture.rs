@@ -6,7 +6,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use slipring::{Group, JoinError, Queue, RecvError, Start};
+use slipring::{Group, Producer, ProducerError, Queue, RecvError, Start};
 
 use crate::common::child::{Child, tell};
 use crate::common::{Rng, TempName, message, there};
@@ -18,15 +18,15 @@ const MEMBERS: usize = 4;
 
 fn shared() -> Group {
     // Some come and go with messages in hand, over and over: that is no reason to give a message up.
-    Group::named(GROUP).shared().max_attempts(0)
+    Group::named(GROUP).shared().unlimited_attempts()
 }
 
-/// Joins as soon as the dead predecessor's lease is free, which takes a moment after its end.
-fn patiently<T>(mut join: impl FnMut() -> Result<T, JoinError>) -> T {
+/// Takes the role as soon as the dead predecessor's lease is free, which takes a moment after its end.
+fn produce(queue: &Queue) -> Producer {
     let since = Instant::now();
     loop {
-        match join() {
-            Err(JoinError::ProducerTaken { .. }) if since.elapsed() < LONG => thread::yield_now(),
+        match queue.producer() {
+            Err(ProducerError::Taken { .. }) if since.elapsed() < LONG => thread::yield_now(),
             joined => return joined.unwrap(),
         }
     }
@@ -35,7 +35,7 @@ fn patiently<T>(mut join: impl FnMut() -> Result<T, JoinError>) -> T {
 /// Role: sends until it is killed, one by one and in batches.
 pub(crate) fn send_for_ever(name: &str) {
     let queue = Queue::open(name).unwrap();
-    let mut producer = patiently(|| queue.producer());
+    let mut producer = produce(&queue);
     for way in 0u64.. {
         let next = producer.sequence();
         let count = 1 + way % 5;

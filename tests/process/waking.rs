@@ -61,7 +61,7 @@ fn without_membarrier_new_queues_use_fences_and_others_are_refused() {
 }
 
 fn shared() -> Group {
-    Group::named("work").shared().max_attempts(0)
+    Group::named("work").shared().unlimited_attempts()
 }
 
 /// Role: joins, and takes `count` messages.

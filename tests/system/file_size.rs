@@ -44,7 +44,7 @@ fn a_letter_that_needs_such_a_queue_leaves_its_message_where_it_is() {
         let refused = member.recv().unwrap().reject();
         let Err(RejectError::DeadLetter(fault)) = refused else { return 1 };
         let open = matches!(
-            fault.source,
+            fault.reason(),
             BuryError::Open(OpenOrCreateError::Create(CreateError::FileSize { .. }))
         );
         first_failure(&[true, open])

@@ -3,9 +3,11 @@
 use std::io;
 use std::process::ExitCode;
 
+use serde_json::{Value, json};
 use slipring::{
-    AckError, ControlError, CreateError, JoinError, Mode, OpenError, OpenOrCreateError, RecvError,
-    RejectError, RemoveError, SendError, SystemError,
+    AckError, AddGroupError, AttachError, ControlError, CreateError, ErrorCode, JoinError, Mode,
+    OpenError, OpenOrCreateError, ProducerError, RecvError, RejectError, RemoveError,
+    RemoveGroupError, SendError, SystemError,
 };
 
 use crate::file_size;
@@ -71,20 +73,6 @@ pub(crate) fn create_hint(name: &str) -> String {
     format!("slipring create {name} --capacity 4096 --payload 112 --group main")
 }
 
-macro_rules! from_named {
-    ($($error:ident),+) => {$(
-        impl From<$error> for Failure {
-            fn from(fault: $error) -> Failure {
-                match fault {
-                    $error::Name(fault) => Failure::Usage(fault.to_string()),
-                    fault => Failure::Failed(fault.to_string()),
-                }
-            }
-        }
-    )+};
-}
-from_named!(CreateError, RemoveError);
-
 /// The option that opens a queue all the same.
 pub(crate) fn open_hint(fault: &OpenError) -> Option<String> {
     match fault {
@@ -95,55 +83,67 @@ pub(crate) fn open_hint(fault: &OpenError) -> Option<String> {
     }
 }
 
+/// An error with this code and text, with what helps for errors of its kind.
+fn coded(code: ErrorCode, text: String) -> Failure {
+    match code {
+        ErrorCode::BadName => Failure::Usage(text),
+        ErrorCode::TooManyGroups => Failure::Failed(text)
+            .hint("slipring create NAME --groups N makes one with room for N, 63 at most"),
+        ErrorCode::TooManyConsumers => Failure::Failed(text)
+            .hint("slipring create NAME --consumers N makes one with room for N, 255 at most"),
+        _ => Failure::Failed(text),
+    }
+}
+
+macro_rules! from_coded {
+    ($($error:ty),+) => {$(
+        impl From<$error> for Failure {
+            fn from(fault: $error) -> Failure {
+                coded(fault.code(), fault.to_string())
+            }
+        }
+    )+};
+}
+from_coded!(
+    AckError,
+    AddGroupError,
+    AttachError,
+    ControlError,
+    CreateError,
+    ProducerError,
+    RecvError
+);
+from_coded!(RejectError, RemoveError, RemoveGroupError, SendError, SystemError);
+
 impl From<OpenError> for Failure {
     fn from(fault: OpenError) -> Failure {
-        let text = fault.to_string();
-        if let OpenError::Name(_) = fault {
-            return Failure::Usage(text);
-        }
-        open_hint(&fault).iter().fold(Failure::Failed(text), Failure::hint)
+        open_hint(&fault).iter().fold(coded(fault.code(), fault.to_string()), Failure::hint)
     }
 }
 
 impl From<JoinError> for Failure {
     fn from(fault: JoinError) -> Failure {
-        let text = fault.to_string();
+        let failure = coded(fault.code(), fault.to_string());
         match fault {
-            JoinError::Name(_) => Failure::Usage(text),
-            JoinError::TooManyGroups { .. } => Failure::Failed(text)
-                .hint("slipring create NAME --groups N makes one with room for N, 63 at most"),
-            JoinError::TooManyConsumers { .. } => Failure::Failed(text)
-                .hint("slipring create NAME --consumers N makes one with room for N, 255 at most"),
-            JoinError::WrongMode { found: Mode::Shared, .. } => {
-                Failure::Failed(text).hint("--shared joins it")
-            }
-            JoinError::WrongMode { .. } => {
-                Failure::Failed(text).hint("leave out --shared to join it")
-            }
-            _ => Failure::Failed(text),
+            JoinError::WrongMode { found: Mode::Shared, .. } => failure.hint("--shared joins it"),
+            JoinError::WrongMode { .. } => failure.hint("leave out --shared to join it"),
+            _ => failure,
         }
     }
 }
-
-macro_rules! from_other {
-    ($($error:ty),+) => {$(
-        impl From<$error> for Failure {
-            fn from(fault: $error) -> Failure {
-                Failure::Failed(fault.to_string())
-            }
-        }
-    )+};
-}
-from_other!(AckError, ControlError, RecvError, RejectError, SendError, SystemError);
 
 impl From<OpenOrCreateError> for Failure {
     fn from(fault: OpenOrCreateError) -> Failure {
         match fault {
             OpenOrCreateError::Open(fault) => fault.into(),
-            OpenOrCreateError::Create(fault) => fault.into(),
-            fault => Failure::Failed(fault.to_string()),
+            fault => coded(fault.code(), fault.to_string()),
         }
     }
+}
+
+/// An error in JSON: its code, fixed for programs, and its text, for people.
+pub(crate) fn error_json(code: ErrorCode, text: &str) -> Value {
+    json!({ "number": code.number(), "name": code.name(), "text": text })
 }
 
 /// The error of reading or writing `what`.

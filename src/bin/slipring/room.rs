@@ -7,6 +7,7 @@ use slipring::{Content, Full, GroupInfo, MemberInfo, Mode, Producer, Queue, Send
 
 use crate::failure::{Failure, note};
 use crate::stop::Stop;
+use crate::table::pid;
 
 /// A sender that waits longer than this says why, and looks so often whether it is another group by now.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -117,16 +118,16 @@ fn explanation(
             }
         }
         None => {
-            let pid = holder.pid;
             say(&format!(
-                "its consumer is slow, or stopped. It is recorded as process {pid}, perhaps of"
+                "its consumer is slow, or stopped. It is recorded as process {}, perhaps of",
+                pid(holder.pid)
             ));
             say("another pid namespace (a container): here that number may be another process's.");
             say("Continue it or end it where it runs.");
         }
     }
     if !others.is_empty() {
-        let pids: Vec<String> = others.iter().map(|member| member.pid.to_string()).collect();
+        let pids: Vec<String> = others.iter().map(|member| pid(member.pid)).collect();
         say(&format!("Later messages are held by consumers recorded as {}.", pids.join(", ")));
     }
     text
@@ -142,7 +143,7 @@ fn holders<'m>(
         // It has one consumer, and that stands at the group's head.
         return live.first().map(|consumer| (*consumer, Vec::new()));
     }
-    let claim = |member: &&'m MemberInfo| member.claimed.map(|(start, _)| (start, *member));
+    let claim = |member: &&'m MemberInfo| Some((member.claimed.as_ref()?.start, *member));
     let mut claims: Vec<(u64, &MemberInfo)> = live.iter().filter_map(claim).collect();
     claims.sort_by_key(|(start, member)| (*start, member.record));
     let (first, others) = claims.split_first()?;

@@ -125,6 +125,11 @@ pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
+/// A pid as it was recorded.
+pub(crate) fn pid(number: Option<u32>) -> String {
+    number.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use slipring::{JoinError, Producer, Queue};
+use slipring::{Producer, ProducerError, Queue};
 
 use crate::failure::{Failure, note};
 use crate::stop::Stop;
@@ -24,12 +24,12 @@ pub(crate) fn producer(
         stop.check()?;
         let left = timeout.map_or(due, |timeout| timeout.min(due)).saturating_sub(since.elapsed());
         let pid = match queue.producer_timeout(left) {
-            Err(JoinError::ProducerTaken { pid, .. }) => pid,
-            Err(JoinError::Interrupted { .. }) => return Err(stop.ended()),
+            Err(ProducerError::Taken { pid, .. }) => pid,
+            Err(ProducerError::Interrupted { .. }) => return Err(stop.ended()),
             taken => return Ok(taken?),
         };
         let waited = since.elapsed();
-        let other = if pid == 0 { String::new() } else { format!(" (process {pid})") };
+        let other = pid.map_or(String::new(), |pid| format!(" (process {pid})"));
         if let Some(timeout) = timeout.filter(|timeout| waited >= *timeout) {
             return Err(Failure::Timeout(format!(
                 "another sender{other} has had queue {name:?} for {} s, and there is one at a time",

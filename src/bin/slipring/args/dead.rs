@@ -18,7 +18,10 @@ pub(crate) struct PolicyArgs {
 impl PolicyArgs {
     pub(crate) fn apply(&self, mut group: Group) -> Group {
         if let Some(attempts) = self.max_attempts {
-            group = group.max_attempts(attempts);
+            group = match attempts {
+                0 => group.unlimited_attempts(),
+                attempts => group.max_attempts(attempts),
+            };
         }
         match &self.dead_letters {
             Some(queue) => group.dead_letters_to(queue),

@@ -76,7 +76,7 @@ pub(crate) fn wake(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<(
     let mut producer = producer(queue, args)?;
     let groups = queue.snapshot()?.groups;
     let members = groups.iter().flat_map(|group| &group.members).filter(|member| member.live);
-    let consumers: Vec<u32> = members.map(|member| member.pid).collect();
+    let consumers: Vec<u32> = members.filter_map(|member| member.pid).collect();
     if consumers.is_empty() {
         return Err(Failure::failed("there is no consumer to wake"));
     }

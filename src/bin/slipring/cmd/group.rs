@@ -1,6 +1,6 @@
 //! `slipring group add` and `slipring group rm`
 
-use slipring::{Group, JoinError, Mode};
+use slipring::{Group, Mode, RemoveGroupError};
 
 use super::open_existing;
 use crate::args::{GroupAddArgs, GroupCommand, GroupRmArgs};
@@ -39,9 +39,9 @@ fn remove(args: &GroupRmArgs) -> Result<(), Failure> {
         false => queue.remove_group(group),
     };
     removed.map_err(|fault| match fault {
-        JoinError::NoSuchGroup { .. } => Failure::from(fault)
+        RemoveGroupError::NotFound { .. } => Failure::from(fault)
             .hint(format!("slipring groups {name}  (lists those that there are)")),
-        JoinError::GroupUnacked { .. } => {
+        RemoveGroupError::Unacked { .. } => {
             let look = queue.snapshot().map(|look| look.groups).unwrap_or_default();
             let shared =
                 look.iter().any(|info| info.name == *group && info.mode == Some(Mode::Shared));

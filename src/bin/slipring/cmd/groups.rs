@@ -1,5 +1,6 @@
 //! `slipring groups`
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -11,11 +12,11 @@ use crate::failure::{Failure, note};
 use crate::output::print;
 use crate::steady::Steady;
 use crate::stop::Stop;
-use crate::table::{Table, duration};
+use crate::table::{Table, duration, pid};
 use crate::trust;
 
 /// Where each member's oldest unacked message is, by group, record and pid.
-pub(crate) type Holds = Steady<(String, u8, u32), u64>;
+pub(crate) type Holds = Steady<(String, u8, Option<u32>), u64>;
 
 pub(crate) fn run(args: &GroupsArgs) -> Result<(), Failure> {
     if let Some(every) = args.watch {
@@ -58,14 +59,14 @@ fn watch(args: &GroupsArgs, every: Duration) -> Result<(), Failure> {
     Ok(())
 }
 
-fn key(group: &GroupInfo, member: &MemberInfo) -> (String, u8, u32) {
+fn key(group: &GroupInfo, member: &MemberInfo) -> (String, u8, Option<u32>) {
     (group.name.clone(), member.record, member.pid)
 }
 
 /// What members hold, by the oldest message that each has not acked.
-fn held(group: &GroupInfo) -> impl Iterator<Item = ((String, u8, u32), u64)> {
+fn held(group: &GroupInfo) -> impl Iterator<Item = ((String, u8, Option<u32>), u64)> {
     group.members.iter().filter_map(|member| {
-        let claimed = member.claimed.map(|(start, _)| start);
+        let claimed = member.claimed.as_ref().map(|claimed| claimed.start);
         Some((key(group, member), claimed.or_else(|| stands_at(group, member))?))
     })
 }
@@ -100,7 +101,6 @@ pub(crate) fn to_text(look: &Snapshot, holds: Option<&Holds>) -> String {
     ]);
     let number = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
     for group in &look.groups {
-        let limit = Some(u64::from(group.max_attempts)).filter(|limit| *limit > 0);
         table.row(vec![
             group.name.clone(),
             mode(group),
@@ -113,10 +113,10 @@ pub(crate) fn to_text(look: &Snapshot, holds: Option<&Holds>) -> String {
             group.acked.to_string(),
             group.redelivered.to_string(),
             group.dead_lettered.to_string(),
-            number(limit),
+            number(group.max_attempts.map(u64::from)),
         ]);
-        if !group.dead_letters.is_empty() {
-            table.below(format!("dead letters go to {}", group.dead_letters));
+        if let Some(queue) = &group.dead_letters {
+            table.below(format!("dead letters go to {queue}"));
         }
         let mut members = group.members.iter().filter(|member| !is_free(group, member)).peekable();
         if members.peek().is_none() {
@@ -141,11 +141,11 @@ fn member_line(group: &GroupInfo, member: &MemberInfo, holds: Option<&Holds>) ->
         0 => "not tried".to_owned(),
         n => format!("attempt {n}"),
     };
-    let what = match (member.claimed, stands_at(group, member)) {
-        (Some((start, end)), _) if end - start == 1 => {
+    let what = match (&member.claimed, stands_at(group, member)) {
+        (Some(Range { start, end }), _) if end - start == 1 => {
             format!(" holds {start}, {tried}")
         }
-        (Some((start, end)), _) => {
+        (Some(Range { start, end }), _) => {
             format!(" holds {start} to {}, {tried}", end - 1)
         }
         (None, Some(head)) => format!(" at {head}, {tried}"),
@@ -155,13 +155,12 @@ fn member_line(group: &GroupInfo, member: &MemberInfo, holds: Option<&Holds>) ->
     let time = time.map(|time| time.as_secs()).filter(|seconds| *seconds > 0);
     let time =
         time.map_or(String::new(), |seconds| format!(", for at least {}", duration(seconds)));
-    format!("process {}{dead}{what}{time}; acked {}", member.pid, member.acked)
+    format!("process {}{dead}{what}{time}; acked {}", pid(member.pid), member.acked)
 }
 
 pub(crate) fn to_json(look: &Snapshot, holds: Option<&Holds>) -> Value {
     let groups = look.groups.iter().map(|group| {
         let members = group.members.iter().map(|member| member_json(group, member, holds));
-        let letters = Some(group.dead_letters.clone()).filter(|queue| !queue.is_empty());
         json!({
             "name": group.name, "mode": mode(group), "retention": retention(group),
             "began": group.began, "head": group.head, "depth": group.depth, "span": group.span,
@@ -169,7 +168,7 @@ pub(crate) fn to_json(look: &Snapshot, holds: Option<&Holds>) -> Value {
             "retries": retries(look, group),
             "acked": group.acked, "redelivered": group.redelivered,
             "dead_lettered": group.dead_lettered, "max_attempts": group.max_attempts,
-            "dead_letters": letters.unwrap_or_else(|| format!("{}.dead", look.name)),
+            "dead_letters": group.dead_letters.clone().unwrap_or_else(|| format!("{}.dead", look.name)),
             "members": members.collect::<Vec<Value>>(),
         })
     });
@@ -179,7 +178,7 @@ pub(crate) fn to_json(look: &Snapshot, holds: Option<&Holds>) -> Value {
 fn member_json(group: &GroupInfo, member: &MemberInfo, holds: Option<&Holds>) -> Value {
     let mut value = json!({
         "record": member.record, "pid": member.pid, "live": member.live,
-        "claimed": member.claimed.map(|(start, end)| [start, end]),
+        "claimed": member.claimed.as_ref().map(|claimed| [claimed.start, claimed.end]),
         "attempts": member.attempts,
         "acked": member.acked, "redelivered": member.redelivered,
         "dead_lettered": member.dead_lettered,

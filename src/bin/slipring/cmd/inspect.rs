@@ -9,7 +9,7 @@ use super::{groups, purpose, snapshot};
 use crate::args::InspectArgs;
 use crate::failure::Failure;
 use crate::output::print;
-use crate::table::{bytes, duration};
+use crate::table::{bytes, duration, pid};
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
     let look = snapshot(&args.name)?;
@@ -58,10 +58,10 @@ fn to_text(look: &Snapshot) -> String {
         (hash, name) => format!("{name} (fields {hash:016x})"),
     };
     let producer = match (look.producer.live, look.closed_at, look.producer.pid) {
-        (true, _, pid) => format!("process {pid}"),
+        (true, _, number) => format!("process {}", pid(number)),
         (false, Some(end), _) => format!("none; the queue is closed at message {end}"),
-        (false, None, 0) => "none".to_owned(),
-        (false, None, pid) => format!("none; process {pid} died, the next one goes on"),
+        (false, None, None) => "none".to_owned(),
+        (false, None, Some(pid)) => format!("none; process {pid} died, the next one goes on"),
     };
     let purpose = purpose(look).map(|purpose| ("purpose", purpose));
     let lines = [("queue", look.name.clone())].into_iter().chain(purpose).chain([

@@ -1,9 +1,9 @@
 //! `slipring ls`
 
 use crate::args::ListArgs;
-use crate::failure::{Failure, create_hint, note, open_hint};
+use crate::failure::{Failure, create_hint, error_json, note, open_hint};
 use crate::output::print;
-use crate::table::Table;
+use crate::table::{Table, pid};
 use crate::trust;
 use serde_json::json;
 
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &ListArgs) -> Result<(), Failure> {
                     look.depth().to_string(),
                     look.span().to_string(),
                     look.groups.len().to_string(),
-                    producer.map_or("-".to_owned(), |pid| pid.to_string()),
+                    producer.map_or("-".to_owned(), pid),
                     look.bytes.to_string(),
                 ]);
                 list.push(json!({
@@ -40,7 +40,9 @@ pub(crate) fn run(args: &ListArgs) -> Result<(), Failure> {
                 }));
             }
             Err(fault) => {
-                list.push(json!({ "name": name, "error": fault.to_string() }));
+                list.push(
+                    json!({ "name": name, "error": error_json(fault.code(), &fault.to_string()) }),
+                );
                 let hint = open_hint(&fault).map_or(String::new(), |hint| format!("; {hint}"));
                 refused.push(format!("{name}: {fault}{hint}\n"));
             }

@@ -73,8 +73,8 @@ fn look(
 /// Ranges of sequences that the group has not acked, in order and each once: what members of a shared group hold, and
 /// what nobody has taken yet, up to `end`.
 fn unacked(look: &Snapshot, group: &GroupInfo, end: u64) -> Vec<(u64, u64)> {
-    let held = group.members.iter().filter_map(|member| member.claimed);
-    let held = held.map(|(start, end)| (start, end.min(look.tail)));
+    let held = group.members.iter().filter_map(|member| member.claimed.as_ref());
+    let held = held.map(|claimed| (claimed.start, claimed.end.min(look.tail)));
     let mut ranges: Vec<_> = held.chain([(group.head, end)]).collect();
     ranges.sort_unstable();
     let mut next = 0;

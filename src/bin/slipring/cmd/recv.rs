@@ -34,7 +34,7 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
     });
     explain_start(args, &consumer);
     // What is lent in a batch has been delivered, written or not, and may have no attempt left.
-    let batch = if max_attempts(&queue, args)? == 1 { 1 } else { args.batch };
+    let batch = if max_attempts(&queue, args)? == Some(1) { 1 } else { args.batch };
     let outcome = receive(&mut consumer, args, batch, &stop, &mut output, &mut totals);
     // What comes now under that name, nobody receives.
     let outcome = outcome.and_then(|()| Ok(consumer.check_removed()?));
@@ -47,11 +47,11 @@ pub(super) fn group(args: &RecvArgs) -> Group {
     args.policy.apply(if args.shared { group.shared() } else { group })
 }
 
-/// Attempts that a message has in the group, which exists by now; 0 = no limit.
-pub(super) fn max_attempts(queue: &Queue, args: &RecvArgs) -> Result<u8, Failure> {
+/// Attempts that a message has in the group, which exists by now, if there is a limit.
+pub(super) fn max_attempts(queue: &Queue, args: &RecvArgs) -> Result<Option<u8>, Failure> {
     let groups = queue.snapshot()?.groups;
     let group = groups.iter().find(|group| group.name == args.group);
-    Ok(group.map_or(0, |group| group.max_attempts))
+    Ok(group.and_then(|group| group.max_attempts))
 }
 
 pub(super) fn wait_as_asked(consumer: &mut Consumer, args: &RecvArgs) {

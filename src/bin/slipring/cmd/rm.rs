@@ -37,8 +37,8 @@ fn failed(name: &str, fault: RemoveError) -> Failure {
             hints.push(format!("slipring rm {name} --force  (the messages are lost)"));
             hints
         }
-        RemoveError::Unreadable { source, .. } => {
-            vec![open_hint(source).unwrap_or_else(|| format!("slipring rm {name} --force"))]
+        RemoveError::Unreadable { reason, .. } => {
+            vec![open_hint(reason).unwrap_or_else(|| format!("slipring rm {name} --force"))]
         }
         RemoveError::NotFound { .. } => {
             vec!["slipring ls  (lists those that there are)".to_owned()]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use slipring::{BatchError, Producer, Queue, SendError};
+use slipring::{Producer, Queue, SendError};
 
 use crate::args::SendArgs;
 use crate::failure::{Failure, note};
@@ -124,18 +124,18 @@ impl Sender<'_> {
         while messages.len() > 0 {
             match self.producer.try_send_batch(&mut messages) {
                 Ok(n) => *sent += n,
-                Err(BatchError { source: SendError::Full(_), .. }) => {
+                Err(fault) if matches!(fault.reason(), SendError::Full(_)) => {
                     self.room.wait(&mut self.producer, &self.stop)?;
                 }
-                Err(BatchError { sent: n, source }) => {
-                    *sent += n;
+                Err(fault) => {
+                    *sent += fault.sent();
                     let number = self.input.first_number() + *sent as u64;
                     let what = if self.args.raw { "record" } else { "line" };
-                    return Err(match source {
-                        SendError::WrongLength { .. } | SendError::TooLong { .. } => {
-                            Failure::Failed(format!("{what} {number}: {source}"))
+                    return Err(match fault.into_reason() {
+                        fault @ (SendError::WrongLength { .. } | SendError::TooLong { .. }) => {
+                            Failure::Failed(format!("{what} {number}: {fault}"))
                         }
-                        source => source.into(),
+                        fault => fault.into(),
                     });
                 }
             }

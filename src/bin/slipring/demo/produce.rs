@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use slipring::{BatchError, Producer, Queue, SendError};
+use slipring::{Producer, Queue, SendError};
 
 use super::record::{END, FULL_SPEED, PACED, Record, texts};
 use crate::args::DemoArgs;
@@ -78,10 +78,10 @@ impl Source<'_> {
             while messages.len() > 0 {
                 match self.producer.try_send_batch(&mut messages) {
                     Ok(_) => {}
-                    Err(BatchError { source: SendError::Full(_), .. }) => {
+                    Err(fault) if matches!(fault.reason(), SendError::Full(_)) => {
                         self.room.wait(&mut self.producer, self.stop)?;
                     }
-                    Err(fault) => return Err(fault.source.into()),
+                    Err(fault) => return Err(fault.into_reason().into()),
                 }
             }
             next = end;

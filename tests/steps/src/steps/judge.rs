@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use slipring::{JoinError, Queue, RecvError, Start};
+use slipring::{AddGroupError, GroupError, Queue, RecvError, Start};
 
 use super::book::{GROUPS, note, noted};
 use super::bystanders::Bystander;
@@ -299,7 +299,7 @@ impl Scene {
             for made in there.. {
                 match queue.add_group(format!("more-{made}").as_str()) {
                     Ok(()) => {}
-                    Err(JoinError::TooManyGroups { .. }) if made == groups => break,
+                    Err(AddGroupError::Group(GroupError::TooMany { .. })) if made == groups => break,
                     Err(fault) => return Err(format!("group {made} of {groups}: {fault}")),
                 }
             }

@@ -29,7 +29,7 @@ pub(crate) struct Stage {
 /// The groups as operations join them.
 pub(crate) fn group(name: &str) -> Group {
     match name {
-        "work" => Group::named(name).shared().max_attempts(0),
+        "work" => Group::named(name).shared().unlimited_attempts(),
         "temp" => Group::named(name).retention(slipring::Retention::Release),
         name => Group::named(name),
     }

@@ -1,7 +1,7 @@
 //! What is wrong with dead letters, and the commands that help.
 
 use slipring::{
-    BuryError, JoinError, OpenError, OpenOrCreateError, RecvError, RequeueError, SendError,
+    BuryError, JoinError, OpenError, OpenOrCreateError, RecvError, RequeueReason, SendError,
 };
 
 use crate::args::LettersArgs;
@@ -16,28 +16,24 @@ pub(super) fn command(what: &str, queue: &str, target: &str) -> String {
     }
 }
 
-pub(super) fn look_failed(fault: RequeueError) -> Failure {
-    Failure::failed(fault.to_string())
-}
-
 /// The error of purging or requeueing.
-pub(super) fn work_failed(of: &LettersArgs, fault: RequeueError) -> Failure {
+pub(super) fn work_failed(of: &LettersArgs, fault: &RequeueReason) -> Failure {
     let purge_one = || {
         let purge = command("purge", &of.queue, &super::target(of));
         format!("{purge} --count 1  (throws this letter away)")
     };
-    let hints = match &fault {
-        RequeueError::Join { source: JoinError::ConsumerTaken { .. }, .. } => {
+    let hints = match fault {
+        RequeueReason::Join(JoinError::Taken { .. }) => {
             vec!["only one can purge or requeue at a time: try again when it is done".to_owned()]
         }
-        RequeueError::Join { queue, source: JoinError::NoSuchGroup { group, .. } } => vec![
+        RequeueReason::NoSuchGroup { queue, group } => vec![
             format!("slipring group add {queue} {group}  (with --shared, if it was shared)"),
             purge_one(),
         ],
-        RequeueError::Open { queue, source: OpenError::NotFound { .. } } => {
+        RequeueReason::Open(OpenError::NotFound { queue }) => {
             vec![create_hint(queue), purge_one()]
         }
-        RequeueError::Send { queue, source } => match &**source {
+        RequeueReason::Send { queue, reason } => match &**reason {
             BuryError::Send(SendError::Full(full)) => {
                 let group = full.group();
                 let from = queue.strip_suffix(&format!(".{group}.retry")).unwrap_or(&of.queue);
@@ -50,7 +46,7 @@ pub(super) fn work_failed(of: &LettersArgs, fault: RequeueError) -> Failure {
             }
             _ => vec![format!("slipring inspect {queue}")],
         },
-        RequeueError::NotALetter { .. } => vec![purge_one()],
+        RequeueReason::NotALetter { .. } => vec![purge_one()],
         _ => Vec::new(),
     };
     hints.iter().fold(Failure::failed(fault.to_string()), Failure::hint)
@@ -59,7 +55,7 @@ pub(super) fn work_failed(of: &LettersArgs, fault: RequeueError) -> Failure {
 /// The error of receiving from `queue`.
 pub(crate) fn receive_failed(queue: &str, fault: RecvError) -> Failure {
     let hints = match &fault {
-        RecvError::DeadLetter(letter) => match &letter.source {
+        RecvError::DeadLetter(letter) => match letter.reason() {
             BuryError::Send(SendError::Full(_)) => {
                 let ways = [
                     ("list", "says what is there"),
@@ -67,13 +63,13 @@ pub(crate) fn receive_failed(queue: &str, fault: RecvError) -> Failure {
                     ("purge", "throws it away"),
                 ];
                 let hint =
-                    |(what, does)| format!("{}  ({does})", command(what, queue, &letter.target));
+                    |(what, does)| format!("{}  ({does})", command(what, queue, letter.target()));
                 ways.map(hint).to_vec()
             }
             BuryError::Open(OpenOrCreateError::Open(fault @ OpenError::ForeignOwner { .. })) => {
                 open_hint(fault).into_iter().collect()
             }
-            _ => vec![format!("slipring inspect {}", letter.target)],
+            _ => vec![format!("slipring inspect {}", letter.target())],
         },
         _ => Vec::new(),
     };

@@ -4,12 +4,12 @@ use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
-use slipring::{DeadLetter, DeadLetters, Observation, Observer, RecvError};
+use slipring::{DeadLetter, DeadLetters, ErrorCode, Observation, Observer, RecvError};
 
 use super::faults::command;
 use super::{open, target};
 use crate::args::{DeadListArgs, DeadShowArgs, LettersArgs};
-use crate::failure::{Failure, note};
+use crate::failure::{Failure, error_json, note};
 use crate::format::append_payload;
 use crate::output::{Output, print};
 use crate::stop::Stop;
@@ -42,11 +42,11 @@ fn mention_others(of: &LettersArgs) {
     // The queue may be gone, and its dead letters not.
     let groups = trust::options().snapshot(&of.queue).map(|look| look.groups);
     for group in groups.unwrap_or_default() {
-        if !group.dead_letters.is_empty() {
+        if let Some(letters) = &group.dead_letters {
             note(&format!(
                 "note: dead letters of group {:?} are in another queue:\n  {}",
                 group.name,
-                command("list", &of.queue, &group.dead_letters)
+                command("list", &of.queue, letters)
             ));
         }
     }
@@ -201,7 +201,10 @@ fn describe(name: &str, letter: &DeadLetter<'_>) {
 fn append_json(out: &mut Vec<u8>, seen: &Observation<'_>, letter: Option<&DeadLetter<'_>>) {
     let _ = write!(out, "{{\"letter\":{}", seen.sequence());
     match letter {
-        None => out.extend_from_slice(b",\"error\":\"no letter\""),
+        None => {
+            let error = error_json(ErrorCode::NotALetter, ErrorCode::NotALetter.meaning());
+            let _ = write!(out, ",\"error\":{error}");
+        }
         Some(letter) => {
             let since_1970 = letter.time.duration_since(UNIX_EPOCH).unwrap_or_default();
             let _ = write!(

@@ -3,7 +3,7 @@
 mod faults;
 mod look;
 
-use slipring::{DeadLetters, LettersError, OpenError, OpenOptions};
+use slipring::{DeadLetters, OpenError, OpenOptions, RequeueError};
 
 use super::snapshot;
 use crate::args::{DeadCommand, DeadSomeArgs, LettersArgs};
@@ -12,13 +12,15 @@ use crate::output::print;
 use crate::trust;
 
 pub(super) use faults::receive_failed;
-use faults::{look_failed, work_failed};
+use faults::work_failed;
 
 pub(super) fn run(command: &DeadCommand) -> Result<(), Failure> {
     match command {
         DeadCommand::List(args) => look::list(args),
         DeadCommand::Show(args) => look::show(args),
-        DeadCommand::Purge(args) => some(args, "purged", DeadLetters::purge),
+        DeadCommand::Purge(args) => {
+            some(args, "purged", |letters, count| letters.purge(count).map_err(RequeueError::from))
+        }
         DeadCommand::Requeue(args) => some(args, "requeued", DeadLetters::requeue),
     }
 }
@@ -49,12 +51,12 @@ fn open<T>(
 fn some(
     args: &DeadSomeArgs,
     did: &str,
-    work: fn(&DeadLetters, u64) -> Result<u64, LettersError>,
+    work: fn(&DeadLetters, u64) -> Result<u64, RequeueError>,
 ) -> Result<(), Failure> {
     let outcome = match open(&args.of, DeadLetters::open)? {
         None => Ok(0),
         Some(dead) => {
-            let (observer, end) = dead.observe().map_err(look_failed)?;
+            let (observer, end) = dead.observe()?;
             let waiting = end.saturating_sub(observer.position());
             match args.count.unwrap_or(u64::MAX).min(waiting) {
                 // Nobody is to become a member of a queue that has none.
@@ -63,9 +65,9 @@ fn some(
             }
         }
     };
-    let done = outcome.as_ref().map_or_else(|fault| fault.done, |done| *done);
+    let done = outcome.as_ref().map_or_else(RequeueError::done, |done| *done);
     let letters = if done == 1 { "letter" } else { "letters" };
     let printed = print(&format!("{did} {done} dead {letters}\n"));
-    outcome.map_err(|fault| work_failed(&args.of, fault.source))?;
+    outcome.map_err(|fault| work_failed(&args.of, fault.reason()))?;
     printed
 }

@@ -159,11 +159,12 @@ impl<'a> Worker<'a> {
         args: &'a RecvArgs,
         command: &'a str,
         stop: Stop,
-        limit: u8,
+        limit: Option<u8>,
         board: Arc<Mutex<Board>>,
     ) -> Worker<'a> {
         // With a single attempt nothing comes back.
-        let suspect_from = if limit > 1 { limit.min(SUSPECT) } else { SUSPECT };
+        let suspect_from =
+            limit.filter(|limit| *limit > 1).map_or(SUSPECT, |limit| limit.min(SUSPECT));
         let (turn, suspect) = (Mutex::new(()), Mutex::new(()));
         let began = Instant::now();
         Worker { args, command, stop, began, turn, suspect_from, suspect, board }

@@ -1,0 +1,233 @@
+//! The table of codes. docs/errors.md has the same one; tests/codes.rs writes it there.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($code:ident = $number:literal $name:literal: $meaning:literal, $remedy:literal;)*) => {
+        /// What kind of error it is, by a number and a name that stay for ever: for programs in other languages, for
+        /// logs, and for telling errors of several types apart alike. Each error of this crate has one: `code()`.
+        ///
+        /// A code that a later version adds has a number that no code had. 0 is none and stays free for "no error". The
+        /// numbers go by acts: 1 to 99 for what several acts can meet, then a hundred for each act.
+        ///
+        /// ```
+        /// use slipring::{ErrorCode, Queue};
+        /// let fault = Queue::<[u8]>::open("there-is-none").unwrap_err();
+        /// assert_eq!(fault.code(), ErrorCode::NoSuchQueue);
+        /// assert_eq!((fault.code().number(), fault.code().name()), (200, "no-such-queue"));
+        /// ```
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        #[repr(u16)]
+        pub enum ErrorCode {
+            $(#[doc = $meaning] $code = $number,)*
+        }
+
+        impl ErrorCode {
+            /// All codes of this version, by their numbers.
+            pub fn all() -> impl Iterator<Item = ErrorCode> {
+                [$(ErrorCode::$code),*].into_iter()
+            }
+
+            /// Its number, which never changes.
+            pub fn number(self) -> u16 {
+                self as u16
+            }
+
+            /// Its name, of small letters and hyphens, which never changes.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(ErrorCode::$code => $name,)*
+                }
+            }
+
+            /// What it means, in a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self {
+                    $(ErrorCode::$code => $meaning,)*
+                }
+            }
+
+            /// What to do about it, in a sentence. The error's own text says it with the names and figures.
+            pub fn remedy(self) -> &'static str {
+                match self {
+                    $(ErrorCode::$code => $remedy,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    // What several acts can meet.
+    System = 1 "system":
+        "The operating system refused a call.",
+        "Read its text for the call and the reason; SystemError::io_error has the errno.";
+    BadName = 2 "bad-name":
+        "A queue or a group cannot have this name.",
+        "Use 1 to 200 (a group: 1 to 64) of the characters A-Z a-z 0-9 . _ -.";
+    Removed = 3 "removed":
+        "The queue has lost its name: it was removed while the handle was attached.",
+        "Open the queue again by its name.";
+    Forked = 4 "forked":
+        "The handle was made before a fork, and belongs to the process that forked.",
+        "Open the queue again in this process.";
+    Damaged = 5 "damaged":
+        "The segment says something that cannot be.",
+        "Remove the queue and create it again; look for a process that writes where it should not.";
+    ControlTimeout = 6 "control-timeout":
+        "A control operation of another process takes longer than the control timeout.",
+        "Continue that process if it is stopped (SIGCONT) or kill it, then try again.";
+    Interrupted = 7 "interrupted":
+        "The program ended a wait, as it had asked to be able to (set_interrupt).",
+        "Stop, or call again: nothing was received or sent, and no message is lost.";
+    // Creating a queue.
+    QueueExists = 100 "queue-exists":
+        "A queue of that name exists already.",
+        "Open it (open_or_create does either), or remove it first.";
+    BadShape = 101 "bad-shape":
+        "A figure that was asked of the new queue is out of range: a size, the permissions or the schema's name.",
+        "Read its text for the range.";
+    NoMemory = 102 "no-memory":
+        "There is not enough memory for the queue.",
+        "Lower the capacity or the payload size, or free memory.";
+    FileSizeLimit = 103 "file-size-limit":
+        "The process may not make a file as large as the queue.",
+        "Raise RLIMIT_FSIZE (ulimit -f), or lower the capacity or the payload size.";
+    // Opening a queue.
+    NoSuchQueue = 200 "no-such-queue":
+        "Nothing has that name.",
+        "Create the queue first, or check its name.";
+    NotAQueue = 201 "not-a-queue":
+        "Something that is no queue has that name.",
+        "Choose another name.";
+    WrongVersion = 202 "wrong-version":
+        "The queue has another layout version.",
+        "Use programs that were built with the same slipring, or remove the queue and create it again.";
+    Unsupported = 203 "unsupported":
+        "The queue, or a group of it, uses something that this version does not know.",
+        "Use a newer slipring.";
+    WrongSchema = 204 "wrong-schema":
+        "The queue holds another type of message.",
+        "Build both sides from the same message, or use another queue.";
+    ForeignOwner = 205 "foreign-owner":
+        "The queue belongs to another user.",
+        "Allow that user when opening, if you trust it.";
+    UnknownOwner = 206 "unknown-owner":
+        "The queue's owner is not known in this user namespace: it could be anybody.",
+        "Use the queue from a namespace that maps its owner.";
+    // Removing a queue.
+    QueueInUse = 300 "queue-in-use":
+        "Processes have roles in the queue.",
+        "End them, or remove the queue by force.";
+    QueueUnacked = 301 "queue-unacked":
+        "The queue holds messages that groups have not acked.",
+        "Let the groups receive them, or remove the queue by force.";
+    QueueUnreadable = 302 "queue-unreadable":
+        "The queue cannot be opened, so whether it is in use is not known. The code of its reason says why.",
+        "Remove it by force, if it is yours.";
+    // Taking the producer's role.
+    ProducerTaken = 400 "producer-taken":
+        "The queue has its one producer already.",
+        "Wait until that one is done, for example with producer_timeout.";
+    // Sending.
+    Full = 500 "full":
+        "The queue has no room, because a group has not acked its oldest messages.",
+        "Try again later, or wait for room; the error names the group and its consumers.";
+    SendTimeout = 501 "send-timeout":
+        "There was no room within the time given.",
+        "As for full.";
+    TooLong = 502 "too-long":
+        "The message does not fit a slot.",
+        "Split it, or create the queue with a larger payload size.";
+    WrongLength = 503 "wrong-length":
+        "The queue holds messages of one size, and this one has another.",
+        "Send a message of the queue's type.";
+    TooManyAtOnce = 504 "too-many-at-once":
+        "More messages at once than the ring has slots.",
+        "Send fewer at once.";
+    Exhausted = 505 "exhausted":
+        "The queue has used up its sequence numbers.",
+        "Create a new queue.";
+    // Joining a group.
+    ConsumerTaken = 600 "consumer-taken":
+        "The group has its one consumer already.",
+        "Use another group or a shared one, or end that consumer first.";
+    WrongMode = 601 "wrong-mode":
+        "The group is shared and not exclusive, or the other way round.",
+        "Join it in its own mode, or use another group.";
+    TooManyConsumers = 602 "too-many-consumers":
+        "All consumer records of the queue are in use.",
+        "Stop a consumer, or create the queue with more records.";
+    // Making and removing groups.
+    GroupExists = 700 "group-exists":
+        "A group of that name exists already, or is declared twice.",
+        "Join it, or choose another name.";
+    NoSuchGroup = 701 "no-such-group":
+        "The queue has no group of that name.",
+        "Add the group, or check its name.";
+    TooManyGroups = 702 "too-many-groups":
+        "All group records of the queue are in use.",
+        "Remove a group, or create the queue with more records.";
+    NotPublished = 703 "not-published":
+        "A group cannot start at a message that is not published yet.",
+        "Choose a sequence up to the next to be published.";
+    DeadLetterLoop = 704 "dead-letter-loop":
+        "The group's dead letters would go to the queue that they come from.",
+        "Name another queue for them.";
+    BadMaxAttempts = 705 "bad-max-attempts":
+        "A group cannot have this limit of attempts.",
+        "Choose 1 to 254, or no limit.";
+    GroupInUse = 706 "group-in-use":
+        "The group has live members.",
+        "End them first.";
+    GroupUnacked = 707 "group-unacked":
+        "The group has not acked all messages.",
+        "Receive them, or remove the group by force.";
+    // Receiving.
+    Empty = 800 "empty":
+        "There is no message now, and the call was one that does not wait.",
+        "Try again later, or wait.";
+    RecvTimeout = 801 "recv-timeout":
+        "No message came within the time given.",
+        "Try again, if one is still to come.";
+    Closed = 802 "closed":
+        "The producer has closed the queue, and all its messages are worked off.",
+        "End, or receive again once a new producer has opened it.";
+    ProducerGone = 803 "producer-gone":
+        "The producer is gone, and has not closed the queue.",
+        "Start a producer that goes on.";
+    // Acking.
+    NotInBatch = 900 "not-in-batch":
+        "The message is not in the batch, or is acked already.",
+        "Ack or reject messages of the batch only, and each once.";
+    // Dead letters.
+    DeadLetterFailed = 1000 "dead-letter-failed":
+        "A message could not be made a dead letter; it stays with its consumer. The code of its reason says why.",
+        "Mend the reason: the message comes again.";
+    NotForLetters = 1001 "not-for-letters":
+        "The queue that dead letters are to go to is used for something else.",
+        "Name another queue for them, or make its group dead.";
+    HandlerRefused = 1002 "handler-refused":
+        "The program's own handler for dead letters returned an error.",
+        "Read its text for that error.";
+    NotALetter = 1003 "not-a-letter":
+        "A message of the dead-letter queue is no dead letter.",
+        "Purge it to go on.";
+    RetriesTooSmall = 1004 "retries-too-small":
+        "The queue for letters that come again has too small a payload size.",
+        "Remove it when it is empty; it is made again.";
+}
+
+impl ErrorCode {
+    /// The code with this number, if this version knows it.
+    pub fn from_number(number: u16) -> Option<ErrorCode> {
+        ErrorCode::all().find(|code| code.number() == number)
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,145 @@
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::{AttachError, ControlError, NameError, Pids, SystemError};
+
+/// A group cannot be made as it was asked for.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum GroupError {
+    /// Its name, or that of the queue for its dead letters, is not allowed.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The limit of attempts is none.
+    #[error(
+        "group {group:?} of queue {queue:?} cannot give a message up after {asked} attempts: choose 1 to 254, or \
+         Group::unlimited_attempts"
+    )]
+    MaxAttempts {
+        /// The queue.
+        queue: Arc<str>,
+        /// The group.
+        group: String,
+        /// What was asked for.
+        asked: u8,
+    },
+    /// A group cannot start at a message that is not published yet.
+    #[error(
+        "group {group:?} cannot start at sequence {asked} of queue {queue:?}, which is not published yet: choose one up to \
+         {tail}, the next to be published"
+    )]
+    AheadOfTail {
+        /// The queue.
+        queue: Arc<str>,
+        /// The group.
+        group: String,
+        /// What was asked for.
+        asked: u64,
+        /// The next sequence to be published.
+        tail: u64,
+    },
+    /// Its dead letters would come back to it.
+    #[error(
+        "dead letters of group {group:?} of queue {queue:?} cannot go to {target:?}, where they would come from: name \
+         another queue"
+    )]
+    DeadLetterLoop {
+        /// The queue.
+        queue: Arc<str>,
+        /// The group.
+        group: String,
+        /// The queue it named.
+        target: String,
+    },
+    /// The group table is full.
+    #[error(
+        "there is no room for group {group:?}: all {max} groups of queue {queue:?} are in use; remove one, or create the \
+         queue with more"
+    )]
+    TooMany {
+        /// The queue.
+        queue: Arc<str>,
+        /// The group.
+        group: String,
+        /// Size of the table.
+        max: usize,
+    },
+}
+
+/// A group could not be added.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AddGroupError {
+    /// A group of that name exists.
+    #[error("group {group:?} of queue {queue:?} exists already")]
+    Exists {
+        /// The queue.
+        queue: Arc<str>,
+        /// The group.
+        group: String,
+    },
+    /// It cannot be made as it was asked for.
+    #[error(transparent)]
+    Group(#[from] GroupError),
+    /// The control lease could not be had.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+}
+
+impl From<AttachError> for AddGroupError {
+    fn from(fault: AttachError) -> AddGroupError {
+        AddGroupError::Control(fault.into())
+    }
+}
+
+/// A group could not be removed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RemoveGroupError {
+    /// No such group.
+    #[error("there is no group {group:?} in queue {queue:?}")]
+    NotFound {
+        /// The queue.
+        queue: Arc<str>,
+        /// The group.
+        group: String,
+    },
+    /// The group still has members.
+    #[error(
+        "group {group:?} of queue {queue:?} has live members, recorded as processes {pids}: end them first"
+    )]
+    Busy {
+        /// The queue.
+        queue: Arc<str>,
+        /// The group.
+        group: String,
+        /// Its live members.
+        pids: Pids,
+    },
+    /// The group has not acked all messages. It would never get them.
+    #[error(
+        "group {group:?} of queue {queue:?} has not acked {messages} messages: receive them, or remove the group by \
+         force"
+    )]
+    Unacked {
+        /// The queue.
+        queue: Arc<str>,
+        /// The group.
+        group: String,
+        /// How many.
+        messages: u64,
+    },
+    /// The control lease could not be had.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// The operating system refused something.
+    #[error(transparent)]
+    System(#[from] SystemError),
+}
+
+impl From<AttachError> for RemoveGroupError {
+    fn from(fault: AttachError) -> RemoveGroupError {
+        RemoveGroupError::Control(fault.into())
+    }
+}
