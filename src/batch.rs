@@ -8,19 +8,25 @@ use std::ops::Deref;
 use std::time::SystemTime;
 
 use crate::burial::Burial;
-use crate::error::{AckError, DeadLetterError, NotInBatch, RecvError, RejectError, ReleaseError};
+use crate::error::{
+    AckError, DeadLetterError, GrowError, NotInBatch, RecvError, RejectError, ReleaseError,
+};
 use crate::group::consumers;
 use crate::info::{MessageInfo, message_accessors};
 use crate::intake::{Guise, Intake};
 use crate::layout::{Meta, View};
 use crate::letter::{DeadLetter, Reason};
 use crate::message::Content;
-use crate::ring::claim::Claim;
+use crate::ring::claim::{Claim, Corrupt};
 use crate::sync::{AtomicU64, Ordering, mutant};
 use crate::tasks::Tasks;
 
-/// A run of messages, lent out where they lie. What is not acked when it is dropped comes again, one
-/// message at a time, to the group's next receive.
+/// Attempts of a message that comes again, not as the first of its batch: at least so many.
+const AGAIN: u8 = 2;
+
+/// A run of messages, lent out where they lie. What is not acked when it is dropped comes again, to the group's next
+/// receive: one message at a time where the group has a [limit](crate::Group::max_attempts) of attempts, so that each
+/// is counted; else in batches again, of which the first message has its exact count, and the others say at least 2.
 ///
 /// ```
 /// # let name = format!("doc-batch-{}", std::process::id());
@@ -44,16 +50,14 @@ pub struct Batch<'c, M: Content + ?Sized = [u8]> {
     /// What is not acked yet. Invariant: it came from `intake` and is its only claim, so by I3 the
     /// messages in it stay as they are.
     pub(crate) claim: Claim,
-    first: u64,
     marker: PhantomData<fn(&M)>,
 }
 
 impl<'c, M: Content + ?Sized> Batch<'c, M> {
     #[inline]
     pub(crate) fn new(intake: &'c mut Intake, burial: &'c mut Burial, claim: Claim) -> Self {
-        let first = claim.start;
-        intake.done.begin(first);
-        Batch { intake, burial, claim, first, marker: PhantomData }
+        intake.done.begin(claim.start);
+        Batch { intake, burial, claim, marker: PhantomData }
     }
 
     /// Undoes `new`.
@@ -116,7 +120,12 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
 
     #[inline]
     fn attempts_of(&self, place: u64) -> u8 {
-        if place == self.first { self.claim.attempts as u8 } else { 1 }
+        if place >= self.claim.again {
+            return 1;
+        }
+        std::hint::cold_path();
+        // Only the first one's are counted; the others were delivered once before, or more often.
+        if place == self.intake.done.first() { self.claim.attempts as u8 } else { AGAIN }
     }
 
     /// What is known of the message at `place` beside its content, but for whether it was sent again, and how long it
@@ -131,6 +140,63 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     fn info_of(&self, guise: Guise, place: u64, kind: u32) -> MessageInfo {
         let (sequence, attempts) = (guise.sequence(place), self.attempts_of(place));
         MessageInfo::new(sequence, kind, attempts)
+    }
+
+    /// Takes up to `max` more messages, those that follow the last of this batch, if there are any; returns how many. Never
+    /// blocks. So a consumer with a window of messages at work need not come to a stop at the end of each batch:
+    ///
+    /// ```
+    /// # let name = format!("doc-grow-{}", std::process::id());
+    /// # let queue = slipring::Queue::builder(&name).capacity(64).group("work").create()?;
+    /// # let mut producer = queue.producer()?;
+    /// # producer.send_batch(["a"; 20])?;
+    /// # let mut consumer = queue.consumer("work")?;
+    /// const WINDOW: usize = 8;
+    /// let mut batch = consumer.recv_batch(WINDOW)?;
+    /// let mut started = 0;
+    /// while !batch.is_empty() {
+    ///     while let Some(message) = batch.get(started) {
+    ///         // Start the work on it: send it to another host, say.
+    /// #       let _ = message;
+    ///         started += 1;
+    ///     }
+    ///     // The oldest is done.
+    ///     batch.ack_first()?;
+    ///     started -= 1;
+    ///     batch.grow(WINDOW - batch.len())?;
+    /// }
+    /// # assert_eq!(producer.sequence(), 20);
+    /// # drop(batch); drop((consumer, producer)); slipring::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// They are messages of this batch then, as if they had come with it. Fewer may come than there are, as by a receive; the
+    /// next call brings the others. None come where messages come one at a time: what
+    /// was delivered before, in a group with a [limit](crate::Group::max_attempts) of attempts, and beside a dead letter
+    /// that was sent again. Whether the queue is closed, or was removed, the next receive tells; dead letters that were
+    /// sent again come between batches, so a window that never runs empty keeps them waiting.
+    ///
+    /// # Errors
+    /// [`GrowError::Shared`] in a shared group, where other members may have what follows. The batch stays as it is.
+    pub fn grow(&mut self, max: usize) -> Result<usize, GrowError> {
+        let Intake { reader, at, done, alone, .. } = &mut *self.intake;
+        let queue = || at.queue().clone();
+        if at.leases.forked() {
+            return Err(GrowError::Forked { queue: queue() });
+        }
+        let max = if *alone { 0 } else { max as u64 };
+        // The first message is done by then, and with it its count.
+        if done.pass(self.claim.start) {
+            self.claim.attempts = u32::from(AGAIN);
+        }
+        match reader.grow(&at.view, &mut self.claim, max) {
+            Some(Ok(more)) => Ok(more as usize),
+            Some(Err(Corrupt(what))) => Err(GrowError::Corrupt { queue: queue(), what }),
+            None => {
+                let group = self.burial.group.clone();
+                Err(GrowError::Shared { queue: queue(), group })
+            }
+        }
     }
 
     /// The messages that are not acked yet, for several threads to take and ack.
@@ -264,8 +330,8 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     /// Takes back the count of this delivery: nobody has tried the work on these messages, because the program is told
     /// to stop, say, or something that the work needs is not there. They are still lent. If they are then dropped
     /// without an ack, or released, or this process dies, the first of them comes again with as many attempts as now,
-    /// and so it may any number of times. Of a batch the others keep the one delivery that they had: they come
-    /// again one by one, each with a count of its own. With a [limit](crate::Group::max_attempts) of 1 that one delivery
+    /// and so it may any number of times. Of a batch the others keep the delivery that they had: where attempts have a limit,
+    /// they come again one by one, each with a count of its own. With a [limit](crate::Group::max_attempts) of 1 that one delivery
     /// was their last, and they are given up untried: take single messages there, not batches.
     ///
     /// At 255 attempts, which stand for any number above, nothing is taken back.

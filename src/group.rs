@@ -123,13 +123,14 @@ impl Group {
     /// Deliveries, 1 to 254, after which a message that was never acked becomes a dead letter; any other number is
     /// refused ([`GroupError::MaxAttempts`]) when the group is made or joined. A message counts as delivered once its
     /// batch was received, worked on or not, unless [`Batch::uncount`](crate::Batch::uncount) takes the count back; what
-    /// comes again comes alone. By default 5 in a shared group and no limit in an exclusive one. Kept in the queue: a
+    /// comes again comes alone, so that each is counted. By default 5 in a shared group and no limit in an exclusive one. Kept in the queue: a
     /// group that exists keeps its own.
     pub fn max_attempts(self, attempts: u8) -> Group {
         Group { limit: Limit::After(attempts), ..self }
     }
 
-    /// No limit of attempts, in a shared group as well: what is never acked comes again and again. Kept in the queue, as
+    /// No limit of attempts, in a shared group as well: what is never acked comes again and again, in batches, of which
+    /// the first message has its exact count of attempts, and the others say at least 2. Kept in the queue, as
     /// [`Group::max_attempts`].
     pub fn unlimited_attempts(self) -> Group {
         Group { limit: Limit::Never, ..self }

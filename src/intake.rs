@@ -34,6 +34,8 @@ pub(crate) struct Intake {
     pub(crate) guise: Guise,
     /// How long leaving and releasing wait for other control operations.
     pub(crate) control_timeout: Duration,
+    /// Its messages are lent one at a time.
+    pub(crate) alone: bool,
     pub(crate) left: bool,
 }
 
@@ -123,7 +125,8 @@ impl Intake {
             reader.set_limit(limit);
         }
         let (done, guise) = (Done::default(), Guise::default());
-        let intake = Intake { reader, at, done, guise, control_timeout: timeout, left: false };
+        let (alone, left, control_timeout) = (false, false, timeout);
+        let intake = Intake { reader, at, done, guise, control_timeout, alone, left };
         Ok((intake, Joined { made, resumed, max_attempts, target }))
     }
 

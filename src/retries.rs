@@ -11,7 +11,7 @@ use crate::error::{JoinError, OpenError, RecvError};
 use crate::group::{Group, Retention, Start, find};
 use crate::intake::{Guise, Intake, Joined};
 use crate::letter::{DeadLetter, retry_queue};
-use crate::ring::claim::Claim;
+use crate::ring::claim::{Claim, NO_LIMIT};
 use crate::ring::close::is_drained;
 use crate::segment::{QueueName, Trust, open_shared};
 
@@ -126,7 +126,8 @@ impl Retries {
             return None;
         };
         // The rule is that of the queue the messages come from.
-        intake.reader.set_limit(u8::try_from(burial.limit).unwrap_or(u8::MAX));
+        intake.reader.set_limit(u8::try_from(burial.limit).unwrap_or(NO_LIMIT));
+        intake.alone = true;
         intake.control_timeout = self.control_timeout;
         Some(intake)
     }

@@ -72,9 +72,10 @@ fn a_queue_that_is_full_again_names_the_consumer_that_came_meanwhile() {
 }
 
 #[test]
-fn what_is_not_acked_comes_again_one_at_a_time_and_is_counted() {
+fn where_attempts_have_a_limit_what_is_not_acked_comes_again_one_at_a_time_and_is_counted() {
     let name = TempName::new("again");
-    let queue = Queue::builder(&name).capacity(8).group("g").create().unwrap();
+    let group = Group::named("g").max_attempts(9);
+    let queue = Queue::builder(&name).capacity(8).group(group).create().unwrap();
     let mut producer = queue.producer().unwrap();
     producer.send_batch(["0", "1", "2", "3"]).unwrap();
     let mut consumer = queue.consumer("g").unwrap();

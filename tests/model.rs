@@ -24,7 +24,7 @@ enum Op {
     Send,
     SendBatch(usize),
     Reserve(usize),
-    Receive { group: usize, max: usize, ack: usize },
+    Receive { group: usize, max: usize, ack: usize, grow: usize },
     Join { group: usize, start: u8 },
     Drop(usize),
     Add(usize),
@@ -41,8 +41,8 @@ fn op() -> impl Strategy<Value = Op> {
         4 => Just(Op::Send),
         2 => (1..10usize).prop_map(Op::SendBatch),
         1 => (0..4usize).prop_map(Op::Reserve),
-        6 => (group.clone(), 1..10usize, 0..10usize)
-            .prop_map(|(group, max, ack)| Op::Receive { group, max, ack }),
+        6 => (group.clone(), 1..10usize, 0..10usize, 0..6usize)
+            .prop_map(|(group, max, ack, grow)| Op::Receive { group, max, ack, grow }),
         3 => (group.clone(), 0..3u8).prop_map(|(group, start)| Op::Join { group, start }),
         1 => group.clone().prop_map(Op::Drop),
         1 => (0..BRIEF).prop_map(Op::Add),
@@ -82,9 +82,15 @@ struct World {
     missed: u64,
 }
 
+/// Whether its deliveries have a limit, which none reaches: what comes again comes alone.
+fn is_limited(index: usize) -> bool {
+    index.is_multiple_of(2)
+}
+
 fn group(index: usize) -> Group {
     let keep = if index == BRIEF { Retention::Release } else { Retention::Hold };
-    Group::named(format!("g{index}")).retention(keep)
+    let group = Group::named(format!("g{index}")).retention(keep);
+    if is_limited(index) { group.max_attempts(200) } else { group }
 }
 
 impl World {
@@ -191,11 +197,13 @@ impl World {
         }
     }
 
-    fn receive(&mut self, index: usize, max: usize, ack: usize) {
-        let (tail, closed) = (self.tail, self.producer.is_none());
+    fn receive(&mut self, index: usize, max: usize, ack: usize, grow: usize) {
+        let (tail, closed, capacity) = (self.tail, self.producer.is_none(), self.capacity);
         let Some(cursor) = self.groups.get_mut(&index) else { return };
         let Some(consumer) = &mut cursor.consumer else { return };
         let again = cursor.head < cursor.delivered;
+        // Where messages begin that were never delivered.
+        let new = cursor.delivered;
         let batch = match consumer.try_recv_batch(max) {
             Err(RecvError::Closed { .. }) => {
                 assert!(closed && cursor.head == tail);
@@ -207,7 +215,11 @@ impl World {
             assert!(!closed && cursor.head == tail);
             return;
         };
-        let most = if again { 1 } else { (max as u64).min(tail - cursor.head) };
+        let most = match again {
+            true if is_limited(index) => 1,
+            true => (max as u64).min(new - cursor.head),
+            false => (max as u64).min(tail - cursor.head),
+        };
         assert!((1..=most).contains(&(batch.len() as u64)));
         let mut attempts = 1;
         if again {
@@ -218,8 +230,10 @@ impl World {
         for (i, received) in (0..).zip(&batch) {
             assert_eq!(received.sequence(), cursor.head + i);
             assert_eq!(*received, *message(cursor.head + i, PAYLOAD));
-            assert_eq!(received.attempts(), if i == 0 { attempts } else { 1 });
+            let least = if cursor.head + i < new { 2 } else { 1 };
+            assert_eq!(received.attempts(), if i == 0 { attempts } else { least });
         }
+        let end = cursor.head + batch.len() as u64;
         cursor.delivered = cursor.delivered.max(cursor.head + batch.len() as u64);
         let ack = ack.min(batch.len());
         if ack % 2 == 0 && ack > 0 {
@@ -230,8 +244,20 @@ impl World {
         let outside = batch.ack_through(cursor.head + 100);
         assert!(outside.is_err());
         cursor.head += ack as u64;
+        let counted = is_limited(index) && end < new;
+        let room = (tail - end).min(capacity - (end - cursor.head));
+        let most = if counted { 0 } else { room.min(grow as u64) };
+        let grown = batch.grow(grow).unwrap() as u64;
+        assert!((most.min(1)..=most).contains(&grown), "{grown} of {most}");
+        assert_eq!(batch.len() as u64, end + grown - cursor.head);
+        for (place, received) in (cursor.head..).zip(&batch).skip((end - cursor.head) as usize) {
+            assert_eq!((received.sequence(), &*received), (place, &*message(place, PAYLOAD)));
+            assert_eq!(received.attempts(), if place < new { 2 } else { 1 });
+        }
+        cursor.delivered = cursor.delivered.max(end + grown);
         if max.is_multiple_of(2) && !batch.is_empty() {
-            let attempts = if ack == 0 { attempts } else { 1 };
+            let least = if cursor.head < new { 2 } else { 1 };
+            let attempts = if ack == 0 { attempts } else { least };
             cursor.attempts = (cursor.head, attempts - 1);
             batch.uncount();
         }
@@ -393,7 +419,7 @@ impl World {
             Op::Send => self.send(),
             Op::SendBatch(n) => self.send_batch(n),
             Op::Reserve(slots) => self.reserve(slots),
-            Op::Receive { group, max, ack } => self.receive(group, max, ack),
+            Op::Receive { group, max, ack, grow } => self.receive(group, max, ack, grow),
             Op::Join { group, start } => self.join(group, start),
             Op::Drop(group) => self.leave(group),
             Op::Add(group) => self.add(group),
@@ -421,7 +447,7 @@ proptest! {
         // All that is there comes out in the end.
         for index in 0..GROUPS {
             while world.groups.get(&index).is_some_and(|c| c.consumer.is_some() && c.head < world.tail) {
-                world.receive(index, 9, 9);
+                world.receive(index, 9, 9, 0);
             }
         }
         world.check();

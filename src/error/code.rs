@@ -197,6 +197,9 @@ codes! {
     ProducerGone = 803 "producer-gone":
         "The producer is gone, and has not closed the queue.",
         "Start a producer that goes on.";
+    CannotGrow = 804 "cannot-grow":
+        "A batch of a shared group cannot grow: other members may have what follows.",
+        "Ack it, and receive the next one.";
     // Acking.
     NotInBatch = 900 "not-in-batch":
         "The message is not in the batch, or is acked already.",

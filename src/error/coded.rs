@@ -241,6 +241,17 @@ impl SelectError {
     }
 }
 
+impl GrowError {
+    /// What kind of error it is, by a fixed number and name.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            GrowError::Shared { .. } => ErrorCode::CannotGrow,
+            GrowError::Forked { .. } => ErrorCode::Forked,
+            GrowError::Corrupt { .. } => ErrorCode::Damaged,
+        }
+    }
+}
+
 impl AckError {
     /// What kind of error it is, by a fixed number and name.
     pub fn code(&self) -> ErrorCode {

@@ -22,9 +22,13 @@ pub(crate) struct Member {
     /// Counters since the record was taken.
     acked: u64,
     redelivered: u64,
-    /// Deliveries that a message may have. One more is a claim, and no delivery: it is not counted.
+    /// Deliveries that a message may have, `NO_LIMIT` if any number. One more is a claim, and no delivery: it is not
+    /// counted.
     pub(crate) limit: u8,
 }
+
+/// The count of deliveries that stands for any number.
+pub(crate) const NO_LIMIT: u8 = u8::MAX;
 
 /// A run of messages `[start, end)` taken from a group, not yet acked.
 ///
@@ -33,8 +37,10 @@ pub(crate) struct Member {
 pub(crate) struct Claim {
     pub(crate) start: u64,
     pub(crate) end: u64,
-    /// Where the record's range ends; `end` may lie below, when it comes one message at a time.
+    /// Where the record's range ends; `end` may lie below, where it comes again in parts.
     pub(crate) last: u64,
+    /// What lies below was delivered before.
+    pub(crate) again: u64,
     /// The consumer record that holds it: the member's own, or one that it adopted.
     pub(crate) record: u32,
     /// Times that the first message was delivered, this one included; saturates at 255. As wide as it is
@@ -46,6 +52,7 @@ pub(crate) struct Claim {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Corrupt(pub(crate) &'static str);
 
+const OVERWRITTEN: Corrupt = Corrupt("a message was overwritten before its group acked it");
 pub(crate) const TOO_MANY: Corrupt = Corrupt("the tail is more than the capacity ahead of a group");
 
 impl Member {
@@ -60,7 +67,7 @@ impl Member {
             "resume-forgets-deliveries",
             head
         );
-        let (ready, limit) = (Ready::new(), u8::MAX);
+        let (ready, limit) = (Ready::new(), NO_LIMIT);
         Member { group, record, head, delivered, ready, acked: 0, redelivered: 0, limit }
     }
 
@@ -87,22 +94,20 @@ impl Member {
         self.ready.set_lingering(on);
     }
 
-    /// Takes up to `max` messages from the head on. An earlier claim that was not acked comes again,
-    /// one message at a time, so that a message that kills its consumer is the one that is counted.
+    /// Takes up to `max` messages from the head on. What was delivered before and not acked comes first, and by itself.
     #[inline(always)]
     pub(crate) fn claim(&mut self, view: &View, max: u64) -> Result<Option<Claim>, Corrupt> {
         let start = self.head;
-        let again = start < self.delivered;
-        let max = if mutant!(again, "redelivery-by-the-batch", false) { 1 } else { max };
+        let delivered = self.delivered;
+        let again = start < delivered;
+        let max = if again { self.most_again(max) } else { max };
         let end = match self.ready.count(view, start, max) {
             Count::Some(count) => start + count,
             Count::None(stamp) if stamp <= start => return Ok(None),
-            Count::None(_) => {
-                return Err(Corrupt("a message was overwritten before its group acked it"));
-            }
+            Count::None(_) => return Err(OVERWRITTEN),
             Count::TooMany => return Err(TOO_MANY),
         };
-        let attempts = if again { u32::from(self.count_attempt(view)) } else { 1 };
+        let attempts = if again { u32::from(self.count_attempt(view, end)) } else { 1 };
         if end > self.delivered {
             self.delivered = end;
             // Relaxed: for the next consumer, which reads it under the lease (P7); stored before the
@@ -113,15 +118,69 @@ impl Member {
                 "delivery-not-noted"
             );
         }
-        Ok(Some(Claim { record: u32::from(self.record), start, end, last: end, attempts }))
+        let again = mutant!(delivered, "comes-again-as-new", start);
+        let record = u32::from(self.record);
+        Ok(Some(Claim { start, end, last: end, again, record, attempts }))
     }
 
+    /// How many of the messages that were delivered before come at once. Where deliveries have a limit, one does: the
+    /// one that kills its consumer is the one that is counted.
     #[cold]
-    fn count_attempt(&mut self, view: &View) -> u8 {
+    fn most_again(&self, max: u64) -> u64 {
+        if mutant!(self.limit != NO_LIMIT, "redelivery-by-the-batch", false) {
+            return 1;
+        }
+        // A death between the count of the first and the note of a new one would miscount one of the two.
+        let left = self.delivered - self.head;
+        mutant!(max.min(left), "redelivery-brings-new-ones", max)
+    }
+
+    /// Adds up to `max` of the messages behind `claim` to it; returns how many. The head stays. What was delivered before
+    /// is left out where deliveries have a limit: it comes alone.
+    pub(crate) fn grow(
+        &mut self,
+        view: &View,
+        claim: &mut Claim,
+        max: u64,
+    ) -> Result<u64, Corrupt> {
+        debug_assert!(claim.start == self.head, "I3");
+        let from = claim.end;
+        let again = from < self.delivered;
+        // A hostile tail is not to lend a slot twice.
+        let max = max.min(view.geo().capacity.saturating_sub(from - claim.start));
+        if max == 0 || mutant!(again && self.limit != NO_LIMIT, "growth-brings-the-counted", false)
+        {
+            return Ok(0);
+        }
+        let end = match self.ready.count(view, from, max) {
+            Count::Some(count) => from + count,
+            Count::None(stamp) if stamp <= from => return Ok(0),
+            Count::None(_) => return Err(OVERWRITTEN),
+            Count::TooMany => return Err(TOO_MANY),
+        };
+        if again {
+            self.count_redelivered(view, end.min(self.delivered) - from);
+        }
+        if end > self.delivered {
+            self.delivered = end;
+            // Relaxed, and stored before the delivery, as in `claim`. pair P7.
+            let up_to = mutant!(end, "growth-noted-short", end - 1);
+            step!(
+                view.group(self.group).delivery.up_to.store(up_to, Ordering::Relaxed),
+                "growth-not-noted"
+            );
+        }
+        (claim.end, claim.last) = (end, end);
+        Ok(end - from)
+    }
+
+    /// Counts the delivery of the message at the head, and that those up to `end` come again.
+    #[cold]
+    fn count_attempt(&mut self, view: &View, end: u64) -> u8 {
         let word = &view.group(self.group).delivery.attempts;
         // Relaxed: this member alone stores it, and the last one's lease came to us (P7).
         let seen = Attempts::unpack(word.load(Ordering::Relaxed));
-        // Without a count of its own, the message was delivered once, by whoever raised `delivered`.
+        // Without a count of its own, the message was delivered at least once, and exactly once where there is a limit.
         let same =
             mutant!(seen.seq == self.head, "attempts-of-another-message", seen.seq < u64::MAX >> 8);
         let before = if same { seen.count } else { 1 };
@@ -133,10 +192,14 @@ impl Member {
             word.store(Attempts { seq: self.head, count }.pack(), Ordering::Relaxed),
             "attempts-not-kept"
         );
-        self.redelivered += 1;
+        self.count_redelivered(view, end - self.head);
+        count
+    }
+
+    fn count_redelivered(&mut self, view: &View, messages: u64) {
+        self.redelivered += messages;
         // Relaxed: a figure for inspectors.
         view.record(self.record).counters.redelivered.store(self.redelivered, Ordering::Relaxed);
-        count
     }
 
     /// The delivery of the message at the head, its `attempts`-th, is not to count.

@@ -12,7 +12,7 @@
 
 use std::io;
 
-use super::claim::{Claim, Corrupt, TOO_MANY, uncount};
+use super::claim::{Claim, Corrupt, NO_LIMIT, TOO_MANY, uncount};
 use super::control::{records_of, take_idle_record};
 use super::lease::{Leases, give_back, try_take};
 use super::ready::{Count, Ready};
@@ -49,7 +49,8 @@ pub(crate) struct Competitor {
     seen: u64,
     acked: u64,
     redelivered: u64,
-    /// Deliveries that a message may have. One more is a claim, and no delivery: it is not counted.
+    /// Deliveries that a message may have, `NO_LIMIT` if any number. One more is a claim, and no delivery: it is not
+    /// counted.
     pub(crate) limit: u8,
 }
 
@@ -77,7 +78,7 @@ impl Competitor {
             seen: 0,
             acked: 0,
             redelivered: 0,
-            limit: u8::MAX,
+            limit: NO_LIMIT,
         };
         this.holds = mutant!(
             this.settle(view, record)?,
@@ -100,11 +101,11 @@ impl Competitor {
     }
 
     /// Takes up to `max` messages. What this member holds already, because its batch was dropped or
-    /// because it adopted it, comes first, one message at a time.
+    /// because it adopted it, comes first, and alone; one message at a time where deliveries have a limit.
     pub(crate) fn claim(&mut self, view: &View, max: u64) -> Result<Took, Corrupt> {
         if let Some(record) = self.holds.then_some(self.record).or(self.adopted) {
             let (_, start) = Self::start(view, record);
-            return Ok(Took::Claim(self.again(view, record, start)?));
+            return Ok(Took::Claim(self.again(view, record, start, max)?));
         }
         let mut tried = None;
         for _ in 0..tries() {
@@ -213,7 +214,8 @@ impl Competitor {
             // The PENDING of the try before, which held the gate, has gone up with this one.
             step!(wake::space(view), "late-claim-wakes-nobody");
         }
-        Some(Claim { record: u32::from(self.record), start, end, last: end, attempts: 1 })
+        let record = u32::from(self.record);
+        Some(Claim { start, end, last: end, again: start, record, attempts: 1 })
     }
 
     /// Notes on behalf of the last claimer that its claim succeeded, which the head proves.
@@ -249,15 +251,19 @@ impl Competitor {
         }
     }
 
-    /// Hands out the first message of a range that was delivered before, counted.
+    /// Hands out the first `max` messages of a range that was delivered before, the first one counted.
     #[cold]
-    fn again(&mut self, view: &View, record: u8, start: Start) -> Result<Claim, Corrupt> {
+    fn again(&mut self, view: &View, record: u8, start: Start, max: u64) -> Result<Claim, Corrupt> {
         let words = &view.record(record).claim;
         // Relaxed: carried by the start word, or stored by this member.
         let last = words.end.load(Ordering::Relaxed);
         self.check_range(view, start, last)?;
         let seen = Attempts::unpack(words.attempts.load(Ordering::Relaxed));
-        // Without a count of its own, the message was delivered once, by whoever claimed it.
+        let alone = mutant!(self.limit != NO_LIMIT, "orphans-by-the-batch", false);
+        let max = if alone { 1 } else { max };
+        let reach = start.seq.saturating_add(max);
+        let end = mutant!(last.min(reach), "orphans-beyond-their-range", reach);
+        // Without a count of its own, the message was delivered at least once, and exactly once where there is a limit.
         let same =
             mutant!(seen.seq == start.seq, "orphan-counts-another", seen.seq != u64::MAX >> 8);
         let before = if same { seen.count } else { 1 };
@@ -265,13 +271,14 @@ impl Competitor {
         if before < self.limit {
             // Relaxed, and before the delivery: for whoever recovers the record after us. pair P7.
             words.attempts.store(Attempts { seq: start.seq, count }.pack(), Ordering::Relaxed);
-            self.redelivered += 1;
+            self.redelivered += end - start.seq;
             let counters = &view.record(self.record).counters;
             // Relaxed: a figure for inspectors.
             counters.redelivered.store(self.redelivered, Ordering::Relaxed);
         }
         let (record, attempts) = (u32::from(record), u32::from(count));
-        Ok(Claim { start: start.seq, end: start.seq + 1, last, record, attempts })
+        let again = mutant!(end, "orphans-come-as-new", start.seq);
+        Ok(Claim { start: start.seq, end, last, again, record, attempts })
     }
 
     fn check_range(&self, view: &View, start: Start, end: u64) -> Result<(), Corrupt> {

@@ -26,6 +26,21 @@ impl Done {
         }
     }
 
+    /// The claim's first; or a later one, below which all is acked.
+    pub(crate) fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// Forgets what lies below `start`, where all is acked, in whole words: a claim may grow for ever. Returns whether
+    /// there was anything.
+    pub(crate) fn pass(&mut self, start: u64) -> bool {
+        let words = (start - self.first) / 64;
+        let gone = mutant!((words as usize).min(self.words.len()), "done-keeps-what-it-passed", 0);
+        self.words.drain(..gone);
+        self.first += mutant!(words * 64, "done-keeps-what-it-passed", 0);
+        words > 0
+    }
+
     /// Whether `seq`, not below the claim's first, is in it.
     pub(crate) fn contains(&self, seq: u64) -> bool {
         let n = seq - self.first;
@@ -79,6 +94,31 @@ mod tests {
         assert_eq!(done.add(1198, 1198, 1200), 1200);
         done.begin(1200);
         assert!(!done.contains(1200));
+    }
+
+    #[test]
+    fn what_is_passed_is_forgotten_and_nothing_else() {
+        let mut done = Done::default();
+        done.begin(1000);
+        for seq in 1000..11_000 {
+            // Two of three, and the third when it is passed.
+            if seq % 3 != 0 {
+                done.add(seq, seq, seq + 1);
+            }
+            let start = seq.saturating_sub(200).max(1000);
+            done.pass(start);
+            assert!(
+                done.words.len() <= 5
+                    && (start - 63..=start).contains(&done.first().max(start - 63))
+            );
+            for kept in start..=seq {
+                assert_eq!(done.contains(kept), kept % 3 != 0, "{kept} of {start}..={seq}");
+            }
+        }
+        // Past all of them.
+        assert!(done.pass(20_000));
+        assert!(!done.contains(20_000) && done.words.is_empty());
+        assert_eq!(done.add(20_001, 20_000, 20_002), 20_000);
     }
 
     #[test]

@@ -94,12 +94,26 @@ impl Reader {
     }
 
     /// Takes up to `max` messages, at least 1.
+    #[inline]
     pub(crate) fn claim(&mut self, view: &View, max: u64) -> Result<Took, Corrupt> {
         match self {
             Reader::Exclusive(member) => {
                 Ok(member.claim(view, max)?.map_or(Took::Empty, Took::Claim))
             }
             Reader::Shared(member) => member.claim(view, max),
+        }
+    }
+
+    /// Adds up to `max` of the messages behind `claim` to it; `None`: other members take those.
+    pub(crate) fn grow(
+        &mut self,
+        view: &View,
+        claim: &mut Claim,
+        max: u64,
+    ) -> Option<Result<u64, Corrupt>> {
+        match self {
+            Reader::Exclusive(member) => Some(member.grow(view, claim, max)),
+            Reader::Shared(_) => None,
         }
     }
 

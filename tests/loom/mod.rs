@@ -18,6 +18,7 @@ mod close;
 mod compete;
 mod consume;
 mod groups;
+mod grow;
 mod join;
 mod observe;
 mod orphans;

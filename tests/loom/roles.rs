@@ -4,7 +4,7 @@
 
 use super::heap::Process;
 use crate::layout::{Meta, lease_byte};
-use crate::ring::claim::{Claim, Member};
+use crate::ring::claim::{Claim, Member, NO_LIMIT};
 use crate::ring::close;
 use crate::ring::control::{self, Position};
 use crate::ring::lease::{give_back, try_take};
@@ -156,6 +156,18 @@ impl<'p> Producer<'p> {
     }
 }
 
+/// More deliveries than a model has, so that each is counted.
+pub(super) const LIMIT: u8 = 100;
+
+/// As `Batch` shows them: `first` was the claim's first message.
+pub(super) fn attempts_of(claim: &Claim, first: u64, seq: u64) -> u32 {
+    match seq {
+        _ if seq >= claim.again => 1,
+        _ if seq == first => claim.attempts,
+        _ => 2,
+    }
+}
+
 /// Takes the control lease, if it is free, frees what its last holder left half-made, and runs `change`.
 pub(super) fn controlled<T>(process: &Process, change: impl FnOnce() -> T) -> Option<T> {
     if !try_take(process, lease_byte::CONTROL).unwrap() {
@@ -188,7 +200,15 @@ impl<'p> Consumer<'p> {
             return None;
         }
         let record = control::take_record(view, process, group, 0).unwrap().unwrap();
-        Some(Consumer { process, member: Member::resume(view, group, record) })
+        let mut member = Member::resume(view, group, record);
+        member.limit = LIMIT;
+        Some(Consumer { process, member })
+    }
+
+    /// Of a group whose messages may be delivered any number of times: what comes again comes in batches.
+    pub(super) fn unlimited(mut self) -> Consumer<'p> {
+        self.member.limit = NO_LIMIT;
+        self
     }
 
     /// The consumer that `member` belongs to, whose record `process` holds.
@@ -207,20 +227,35 @@ impl<'p> Consumer<'p> {
 
     /// Claims up to `max` messages and reads them all.
     pub(super) fn claim(&mut self, max: u64) -> Option<Claim> {
-        let (view, group) = (self.process.view(), self.member.group);
         // As a receive that may wait.
-        self.member.linger(view, max);
-        let claim = self.member.claim(view, max).unwrap()?;
-        for seq in claim.start..claim.end {
-            let slot = view.slot(seq);
+        self.member.linger(self.process.view(), max);
+        let claim = self.member.claim(self.process.view(), max).unwrap()?;
+        self.read(&claim, claim.start, claim.start);
+        Some(claim)
+    }
+
+    /// As `Batch::grow`, and reads what has come; returns how many.
+    pub(super) fn grow(&mut self, claim: &mut Claim, max: u64) -> u64 {
+        let from = claim.end;
+        let more = self.member.grow(self.process.view(), claim, max).unwrap();
+        assert_eq!(claim.end, from + more);
+        // The first one is not among them.
+        self.read(claim, from, u64::MAX);
+        more
+    }
+
+    /// Reads the messages of `claim` from `from` on; the attempts of `first` are those of the claim.
+    fn read(&self, claim: &Claim, from: u64, first: u64) {
+        let exact = self.member.limit != NO_LIMIT;
+        for seq in from..claim.end {
+            let slot = self.process.view().slot(seq);
             let meta = Meta::unpack(slot.meta.load(Ordering::Relaxed));
             // SAFETY: claimed and not acked (I3); loom checks it.
             let bytes = unsafe { slot.payload.bytes() };
             let by = check(seq, meta, &bytes);
-            let attempts = if seq == claim.start { claim.attempts } else { 1 };
-            self.process.segment.ledger.delivered(group, seq, by, attempts as u8);
+            let attempts = attempts_of(claim, first, seq) as u8;
+            self.process.segment.ledger.delivered(self.member.group, seq, by, attempts, exact);
         }
-        Some(claim)
     }
 
     /// As `Batch::uncount`, of a claim of which nothing is acked.
