@@ -246,6 +246,7 @@ impl Identity {
         to.traits.store(traits, Ordering::Relaxed);
         target.len.store(self.target.len, Ordering::Relaxed);
         let (words, _) = self.target.name.as_chunks::<8>();
+        // Relaxed: as above.
         for (word, bytes) in target.name.iter().zip(words) {
             word.store(u64::from_le_bytes(*bytes), Ordering::Relaxed);
         }
