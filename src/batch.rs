@@ -471,30 +471,40 @@ impl<M: Content + ?Sized> fmt::Debug for Delivery<'_, M> {
 #[derive(Debug)]
 #[must_use = "a message that is dropped without an ack comes again"]
 pub struct Received<'c, M: Content + ?Sized = [u8]> {
+    /// Of one message. What is known of that is read from its slot when it is asked for: most do not ask.
     batch: Batch<'c, M>,
-    /// But for whether it was sent again.
-    info: MessageInfo,
-    len: usize,
 }
 
 impl<'c, M: Content + ?Sized> Received<'c, M> {
     /// Of a batch of one, as it came from the consumer.
     #[inline]
     pub(crate) fn new(batch: Batch<'c, M>) -> Self {
-        let Intake { at, guise, .. } = &*batch.intake;
-        let (info, len) = batch.facts(&at.view, *guise, batch.claim.start);
-        Received { info, len, batch }
+        Received { batch }
     }
 
-    message_accessors!(view => view.info.kind(), view.batch.requeued());
+    /// What is known of it beside its content.
+    pub fn info(&self) -> MessageInfo {
+        let Intake { at, guise, .. } = &*self.batch.intake;
+        let (info, _) = self.batch.facts(&at.view, *guise, self.batch.claim.start);
+        info.with(info.kind(), self.batch.requeued())
+    }
+
+    message_accessors!(
+        view => view.info().sequence(), view.info().kind(), view.info().attempts(), view.batch.requeued()
+    );
 
     /// Acks it: it is done, its slot may be reused.
     ///
     /// # Errors
     /// See [`AckError`]: this ack never fails today.
     #[inline]
-    pub fn ack(self) -> Result<(), AckError> {
-        self.batch.ack()
+    pub fn ack(mut self) -> Result<(), AckError> {
+        // Of one message, which is not acked yet: `reject` and `fail` have consumed it.
+        let Batch { intake, claim, .. } = &mut self.batch;
+        let Intake { reader, at, .. } = &mut **intake;
+        let to = claim.end;
+        reader.ack(&at.view, &at.leases, claim, to);
+        Ok(())
     }
 
     /// Copies it, and acks it then.
@@ -510,7 +520,7 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
     /// # Errors
     /// If it could not be sent to the dead-letter queue. It comes again then.
     pub fn reject(mut self) -> Result<(), RejectError> {
-        self.batch.reject(self.info.sequence())
+        self.batch.reject(self.sequence())
     }
 
     /// Takes back the count of this delivery: nobody has tried the work on it; see [`Batch::uncount`]. It is still lent,
@@ -528,7 +538,7 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
     /// If it could not be sent to the dead-letter queue. The next receive tries that again.
     pub fn fail(self) -> Result<bool, RejectError> {
         // As the next receive would count: 255 and a limit of 255 go on for ever.
-        let next = self.info.attempts().saturating_add(1);
+        let next = self.attempts().saturating_add(1);
         let worn_out = u32::from(next) > self.batch.burial.limit;
         if worn_out {
             self.batch.bury_worn_out()?;
@@ -542,10 +552,11 @@ impl<M: Content + ?Sized> Deref for Received<'_, M> {
 
     #[inline]
     fn deref(&self) -> &M {
-        let slot = self.batch.intake.at.view.slot(self.batch.claim.start);
+        let Intake { at, guise, .. } = &*self.batch.intake;
+        let slot = at.view.slot(self.batch.claim.start);
         // SAFETY: published and not acked: the batch holds exactly this message, and an ack consumes it
         // (I3).
         let area = unsafe { slot.payload.bytes() };
-        M::from_payload(area, || self.len)
+        M::from_payload(area, || guise.len(meta_of(slot.meta)))
     }
 }

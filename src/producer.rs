@@ -335,7 +335,7 @@ impl<M: Content + ?Sized> Producer<M> {
         // SAFETY: the caller has asked `fitting`.
         let slot = unsafe { self.publisher.fill(view, 0, Meta { len: bytes.len(), kind }, bytes) };
         stamp(&slot, seq);
-        self.publisher.advance(view, 1);
+        self.publisher.advance_to(view, seq + 1);
         self.count_bytes(bytes.len() as u64);
         seq
     }

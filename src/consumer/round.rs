@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 /// Time between two rounds. Consumers that claim less often make one at each claim.
 const ROUND_EVERY: Duration = Duration::from_millis(2);
 /// Most claims between two looks at the clock.
-const STRIDE_MAX: u32 = 256;
+const STRIDE_MAX: i32 = 256;
 
 /// When a busy consumer looks around: by the clock, which is read only once in so many claims that they
 /// take a fraction of the time between two rounds.
 #[derive(Debug)]
 pub(super) struct Round {
-    left: u32,
-    stride: u32,
+    /// Claims until the next look at the clock; below 0 it is due.
+    left: i32,
+    stride: i32,
     read: Instant,
     last: Option<Instant>,
 }
@@ -25,11 +26,8 @@ impl Round {
 
     #[inline(always)]
     pub(super) fn is_due(&mut self) -> bool {
-        if self.left == 0 {
-            return true;
-        }
-        self.left -= 1;
-        false
+        self.left = self.left.wrapping_sub(1);
+        self.left < 0
     }
 
     /// Looks at the clock. Returns whether it is time.

@@ -19,17 +19,17 @@ mod slot;
 mod view;
 mod wake;
 
+pub(crate) use consumer::ConsumerRecord;
 pub(crate) use geometry::Geometry;
 #[cfg(not(slipring_loom))]
 pub use geometry::GeometryError;
-#[cfg(not(slipring_loom))]
 pub(crate) use group::GroupRecord;
 #[cfg_attr(slipring_loom, allow(unreachable_pub))]
 pub use group::Mode;
 pub(crate) use group::{GROUP_NAME_MAX, Identity, Target};
 pub(crate) use group::{GroupState, Totals};
 pub(crate) use slot::{Meta, Slot};
-pub(crate) use view::View;
+pub(crate) use view::{Place, View};
 #[cfg_attr(slipring_loom, allow(unreachable_pub))]
 pub use wake::WakeMode;
 

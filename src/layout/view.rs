@@ -1,5 +1,7 @@
 #![allow(unsafe_code)]
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use super::consumer::ConsumerRecord;
@@ -18,8 +20,9 @@ use crate::sync::Payload;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View {
     base: NonNull<u8>,
-    /// Where the slots begin.
+    /// Where the slots begin, and their number less one.
     slots: *mut u8,
+    mask: u64,
     geo: Geometry,
     wake: WakeMode,
 }
@@ -30,12 +33,33 @@ unsafe impl Send for View {}
 // SAFETY: as above.
 unsafe impl Sync for View {}
 
+/// Where a record of a segment lies: looked up once, for those who come back at each message.
+pub(crate) struct Place<T> {
+    offset: usize,
+    marker: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Place<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Place<T> {}
+
+impl<T> fmt::Debug for Place<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Place").field(&self.offset).finish()
+    }
+}
+
 impl View {
     /// # Safety
     /// The caller vouches for invariant V.
     #[cfg(not(slipring_loom))]
     pub(crate) unsafe fn new(base: NonNull<u8>, geo: Geometry, wake: WakeMode) -> View {
-        View { base, slots: base.as_ptr().wrapping_add(geo.slots), geo, wake }
+        let slots = base.as_ptr().wrapping_add(geo.slots);
+        View { base, slots, mask: geo.capacity - 1, geo, wake }
     }
 
     /// Makes every record in place; the creator's part, before the segment has its name.
@@ -78,7 +102,7 @@ impl View {
             // SAFETY: as above; the payload area lies behind the header, inside the slot.
             unsafe { Payload::init(slot.wrapping_add(geo.payload_offset)) };
         }
-        View { base, slots: at(geo.slots), geo, wake }
+        View { base, slots: at(geo.slots), mask: geo.capacity - 1, geo, wake }
     }
 
     #[inline]
@@ -115,6 +139,29 @@ impl View {
         &self.groups()[usize::from(index)]
     }
 
+    /// Where group `index` lies.
+    pub(crate) fn group_place(&self, index: u8) -> Place<GroupRecord> {
+        self.place(self.group(index))
+    }
+
+    /// Where consumer record `index` lies.
+    pub(crate) fn record_place(&self, index: u8) -> Place<ConsumerRecord> {
+        self.place(self.record(index))
+    }
+
+    fn place<T>(&self, record: &T) -> Place<T> {
+        let offset = std::ptr::from_ref(record).addr() - self.base.addr().get();
+        Place { offset, marker: PhantomData }
+    }
+
+    /// # Safety
+    /// The place is one of this view's segment.
+    #[inline(always)]
+    pub(crate) unsafe fn record_at<T>(&self, place: Place<T>) -> &T {
+        // SAFETY: invariant V; `place` was made from a record of the type in this segment.
+        unsafe { &*self.at(place.offset).cast::<T>() }
+    }
+
     /// The consumer table; its length is the table's size.
     #[inline]
     pub(crate) fn records(&self) -> &[ConsumerRecord] {
@@ -132,7 +179,7 @@ impl View {
     /// The slot of a sequence: any number is masked into the ring.
     #[inline(always)]
     pub(crate) fn slot(&self, seq: u64) -> Slot<'_> {
-        let index = (seq & (self.geo.capacity - 1)) as usize;
+        let index = (seq & self.mask) as usize;
         // SAFETY: the index is below the capacity.
         unsafe { self.slot_at(self.slots.wrapping_add(index * self.geo.stride)) }
     }
@@ -145,7 +192,7 @@ impl View {
         let mut left = to.saturating_sub(from).min(capacity);
         let mut seq = from;
         while left > 0 {
-            let index = seq & (capacity - 1);
+            let index = seq & self.mask;
             let row = left.min(capacity - index);
             let mut at = self.slots.wrapping_add(index as usize * self.geo.stride);
             for seq in seq..seq + row {

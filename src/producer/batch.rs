@@ -210,7 +210,7 @@ impl<M: Content + ?Sized> Producer<M> {
         M: 'm,
     {
         let mut run = Run::new(self);
-        let (view, lengths) = (run.view, run.producer.lengths);
+        let (view, lengths) = (run.producer.at.view, run.producer.lengths);
         let (bound, mut opened) = (run.producer.bound, run.producer.publisher.opened());
         loop {
             // No message is taken from the iterator that has no room, and no slot is taken back for none.
@@ -224,9 +224,10 @@ impl<M: Content + ?Sized> Producer<M> {
             let Outgoing { kind, content } = message.into();
             let bytes = content.to_payload();
             if !lengths.take::<M>(bytes.len()) {
-                return Err(run.misfit(bytes.len()));
+                let sent = run.sent();
+                return Err(misfit(run.producer, sent, bytes.len()));
             }
-            run.push(kind, bytes);
+            run.push(&view, kind, bytes);
             if wake::data_waits(&view) {
                 // The end of the run wakes, and the next message may be long in coming.
                 break;
@@ -245,15 +246,16 @@ impl<M: Content + ?Sized> Producer<M> {
         let room = self.bound.saturating_sub(self.publisher.tail());
         let n = room.min(messages.len().min(RUN) as u64);
         self.publisher.open_next(&self.at.view, n);
-        let lengths = self.lengths;
+        let (view, lengths) = (self.at.view, self.lengths);
         let mut run = Run::new(self);
         for message in &messages[..n as usize] {
             let Outgoing { kind, content } = message.into();
             let bytes = content.to_payload();
             if !lengths.take::<M>(bytes.len()) {
-                return Err(run.misfit(bytes.len()));
+                let sent = run.sent();
+                return Err(misfit(run.producer, sent, bytes.len()));
             }
-            run.push(kind, bytes);
+            run.push(&view, kind, bytes);
             if run.bytes >= RUN_BYTES {
                 break;
             }
@@ -268,7 +270,6 @@ impl<M: Content + ?Sized> Producer<M> {
 // knows.
 struct Run<'p, M: Content + ?Sized> {
     producer: &'p mut Producer<M>,
-    view: View,
     next: u64,
     bytes: u64,
 }
@@ -276,8 +277,8 @@ struct Run<'p, M: Content + ?Sized> {
 impl<'p, M: Content + ?Sized> Run<'p, M> {
     #[inline(always)]
     fn new(producer: &'p mut Producer<M>) -> Run<'p, M> {
-        let (view, next) = (producer.at.view, producer.publisher.tail());
-        Run { producer, view, next, bytes: 0 }
+        let next = producer.publisher.tail();
+        Run { producer, next, bytes: 0 }
     }
 
     /// Takes slots from `next` on back, for which there is room; returns where they end.
@@ -289,8 +290,8 @@ impl<'p, M: Content + ?Sized> Run<'p, M> {
     }
 
     #[inline(always)]
-    fn push(&mut self, kind: u32, bytes: &[u8]) {
-        let slot = self.view.slot(self.next);
+    fn push(&mut self, view: &View, kind: u32, bytes: &[u8]) {
+        let slot = view.slot(self.next);
         // SAFETY: the slot was taken back, and the message's length was looked at.
         unsafe { fill(&slot, Meta { len: bytes.len(), kind }, bytes) };
         stamp(&slot, self.next);
@@ -302,11 +303,11 @@ impl<'p, M: Content + ?Sized> Run<'p, M> {
     fn sent(&self) -> usize {
         (self.next - self.producer.publisher.tail()) as usize
     }
+}
 
-    #[cold]
-    fn misfit(&self, len: usize) -> SendBatchError {
-        SendBatchError { sent: self.sent(), reason: self.producer.misfit(len) }
-    }
+#[cold]
+fn misfit<M: Content + ?Sized>(producer: &Producer<M>, sent: usize, len: usize) -> SendBatchError {
+    SendBatchError { sent, reason: producer.misfit(len) }
 }
 
 impl<M: Content + ?Sized> Drop for Run<'_, M> {

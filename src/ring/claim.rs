@@ -1,9 +1,11 @@
 //! The consumer of an exclusive group: it claims a run of messages, then acks it. And what a claim is, in shared
 //! groups (`compete`), too. No lifetimes here; the handles above lend the messages out.
 
+#![allow(unsafe_code)]
+
 use super::ready::{Count, Ready};
 use super::wake;
-use crate::layout::View;
+use crate::layout::{ConsumerRecord, GroupRecord, Place, View};
 use crate::seq::{Attempts, Head, NOBODY};
 use crate::sync::{AtomicU64, Ordering, mutant, order, step};
 
@@ -14,6 +16,8 @@ use crate::sync::{AtomicU64, Ordering, mutant, order, step};
 pub(crate) struct Member {
     pub(crate) group: u8,
     pub(crate) record: u8,
+    /// Where the two lie in its view.
+    at: (Place<GroupRecord>, Place<ConsumerRecord>),
     /// The group's head; only this member stores it.
     head: u64,
     /// Everything below was delivered at least once, by this member or one before it.
@@ -68,7 +72,8 @@ impl Member {
             head
         );
         let (ready, limit) = (Ready::new(), NO_LIMIT);
-        Member { group, record, head, delivered, ready, acked: 0, redelivered: 0, limit }
+        let at = (view.group_place(group), view.record_place(record));
+        Member { group, record, at, head, delivered, ready, acked: 0, redelivered: 0, limit }
     }
 
     pub(crate) fn head(&self) -> u64 {
@@ -90,37 +95,87 @@ impl Member {
     }
 
     /// Whether it ever does.
+    #[cfg(not(slipring_loom))]
     pub(crate) fn set_lingering(&mut self, on: bool) {
         self.ready.set_lingering(on);
     }
 
     /// Takes up to `max` messages from the head on. What was delivered before and not acked comes first, and by itself.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn claim(&mut self, view: &View, max: u64) -> Result<Option<Claim>, Corrupt> {
+        if self.head < self.delivered {
+            self.claim_again(view, max)
+        } else {
+            self.claim_new(view, max)
+        }
+    }
+
+    /// The same on the shortest way; `None` says nothing.
+    #[inline(always)]
+    pub(crate) fn claim_at_once(&mut self, view: &View, max: u64) -> Option<Claim> {
+        if self.head < self.delivered { None } else { self.claim_new(view, max).ok().flatten() }
+    }
+
+    /// Of what was not delivered before.
+    #[inline(always)]
+    fn claim_new(&mut self, view: &View, max: u64) -> Result<Option<Claim>, Corrupt> {
+        let start = self.head;
+        let Some(end) = self.published(view, start, max)? else { return Ok(None) };
+        self.note(view, end);
+        let record = u32::from(self.record);
+        Ok(Some(Claim { start, end, last: end, again: start, record, attempts: 1 }))
+    }
+
+    /// Of what was.
+    #[cold]
+    fn claim_again(&mut self, view: &View, max: u64) -> Result<Option<Claim>, Corrupt> {
         let start = self.head;
         let delivered = self.delivered;
-        let again = start < delivered;
-        let max = if again { self.most_again(max) } else { max };
-        let end = match self.ready.count(view, start, max) {
-            Count::Some(count) => start + count,
-            Count::None(stamp) if stamp <= start => return Ok(None),
-            Count::None(_) => return Err(OVERWRITTEN),
-            Count::TooMany => return Err(TOO_MANY),
-        };
-        let attempts = if again { u32::from(self.count_attempt(view, end)) } else { 1 };
-        if end > self.delivered {
-            self.delivered = end;
-            // Relaxed: for the next consumer, which reads it under the lease (P7); stored before the
-            // delivery, so that nothing is delivered again unmarked.
-            let up_to = mutant!(end, "delivery-noted-short", end - 1);
-            step!(
-                view.group(self.group).delivery.up_to.store(up_to, Ordering::Relaxed),
-                "delivery-not-noted"
-            );
+        let most = self.most_again(max);
+        let Some(end) = self.published(view, start, most)? else { return Ok(None) };
+        let attempts = u32::from(self.count_attempt(view, end));
+        if end > delivered {
+            self.note(view, end);
         }
         let again = mutant!(delivered, "comes-again-as-new", start);
         let record = u32::from(self.record);
         Ok(Some(Claim { start, end, last: end, again, record, attempts }))
+    }
+
+    /// Where the up to `max` messages from `start` on end that are published; `None` if there is none.
+    #[inline(always)]
+    fn published(&mut self, view: &View, start: u64, max: u64) -> Result<Option<u64>, Corrupt> {
+        match self.ready.count(view, start, max) {
+            Count::Some(count) => Ok(Some(start + count)),
+            Count::None(stamp) if stamp <= start => Ok(None),
+            Count::None(_) => Err(OVERWRITTEN),
+            Count::TooMany => Err(TOO_MANY),
+        }
+    }
+
+    #[inline(always)]
+    fn words<'v>(&self, view: &'v View) -> &'v GroupRecord {
+        // SAFETY: every call of a member has the view that it was made with, or a copy.
+        unsafe { view.record_at(self.at.0) }
+    }
+
+    #[inline(always)]
+    fn own<'v>(&self, view: &'v View) -> &'v ConsumerRecord {
+        // SAFETY: as above.
+        unsafe { view.record_at(self.at.1) }
+    }
+
+    /// Notes that all up to `end` is delivered.
+    #[inline(always)]
+    fn note(&mut self, view: &View, end: u64) {
+        self.delivered = end;
+        // Relaxed: for the next consumer, which reads it under the lease (P7); stored before the
+        // delivery, so that nothing is delivered again unmarked.
+        let up_to = mutant!(end, "delivery-noted-short", end - 1);
+        step!(
+            self.words(view).delivery.up_to.store(up_to, Ordering::Relaxed),
+            "delivery-not-noted"
+        );
     }
 
     /// How many of the messages that were delivered before come at once. Where deliveries have a limit, one does: the
@@ -152,12 +207,7 @@ impl Member {
         {
             return Ok(0);
         }
-        let end = match self.ready.count(view, from, max) {
-            Count::Some(count) => from + count,
-            Count::None(stamp) if stamp <= from => return Ok(0),
-            Count::None(_) => return Err(OVERWRITTEN),
-            Count::TooMany => return Err(TOO_MANY),
-        };
+        let Some(end) = self.published(view, from, max)? else { return Ok(0) };
         if again {
             self.count_redelivered(view, end.min(self.delivered) - from);
         }
@@ -216,10 +266,10 @@ impl Member {
         claim.start = to;
         self.head = to;
         // Relaxed: a figure for inspectors.
-        view.record(self.record).counters.acked.store(self.acked, Ordering::Relaxed);
+        self.own(view).counters.acked.store(self.acked, Ordering::Relaxed);
         // Release. pair P2: all reads of the acked payloads come before it.
         let head = Head { seq: to, claimer: NOBODY }.pack();
-        view.group(self.group).head.store(head, order!(Release, "ack-relaxed"));
+        self.words(view).head.store(head, order!(Release, "ack-relaxed"));
         step!(wake::acked(view, head), "ack-wakes-nobody");
     }
 }

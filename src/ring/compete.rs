@@ -10,6 +10,8 @@
 //! names it: a slow helper's exchange must then miss. A live member pins its group's index, and in one
 //! group a record's start never returns to a value that its owner succeeded with.
 
+#![allow(unsafe_code)]
+
 use std::io;
 
 use super::claim::{Claim, Corrupt, NO_LIMIT, TOO_MANY, uncount};
@@ -17,7 +19,7 @@ use super::control::{records_of, take_idle_record};
 use super::lease::{Leases, give_back, try_take};
 use super::ready::{Count, Ready};
 use super::wake;
-use crate::layout::{View, lease_byte};
+use crate::layout::{ConsumerRecord, GroupRecord, Place, View, lease_byte};
 use crate::seq::{Attempts, Head, Start, State};
 #[cfg(slipring_loom)]
 use crate::sync::tries;
@@ -38,6 +40,8 @@ const SHUN_LOOKS: u32 = 3;
 pub(crate) struct Competitor {
     pub(crate) group: u8,
     pub(crate) record: u8,
+    /// Where the two lie in its view.
+    at: (Place<GroupRecord>, Place<ConsumerRecord>),
     /// Record of a member that died with a range, which this one works off.
     pub(crate) adopted: Option<u8>,
     /// Record of a range that this member gave back, and how many more looks it leaves it alone.
@@ -71,6 +75,7 @@ impl Competitor {
         let mut this = Competitor {
             group,
             record,
+            at: (view.group_place(group), view.record_place(record)),
             adopted: None,
             shunned: None,
             holds: false,
@@ -92,6 +97,18 @@ impl Competitor {
     #[inline]
     pub(crate) fn holds(&self) -> bool {
         self.holds || self.adopted.is_some()
+    }
+
+    #[inline(always)]
+    fn words<'v>(&self, view: &'v View) -> &'v GroupRecord {
+        // SAFETY: every call of a member has the view that it was made with, or a copy.
+        unsafe { view.record_at(self.at.0) }
+    }
+
+    #[inline(always)]
+    fn own<'v>(&self, view: &'v View) -> &'v ConsumerRecord {
+        // SAFETY: as above.
+        unsafe { view.record_at(self.at.1) }
     }
 
     fn start(view: &View, record: u8) -> (u64, Start) {
@@ -118,12 +135,12 @@ impl Competitor {
                 // Acquire: behind the look at stamp or tail. A head that has moved meanwhile means that
                 // they may be of the next lap, and say nothing about what is at the head now.
                 _ if mutant!(
-                    view.group(self.group).head.load(Ordering::Acquire) != word,
+                    self.words(view).head.load(Ordering::Acquire) != word,
                     "empty-after-one-look",
                     false,
                     "corrupt-after-one-look",
                     matches!(count, Count::None(_))
-                        && view.group(self.group).head.load(Ordering::Acquire) != word
+                        && self.words(view).head.load(Ordering::Acquire) != word
                 ) =>
                 {
                     continue;
@@ -143,12 +160,13 @@ impl Competitor {
     pub(crate) fn linger(&mut self, view: &View, max: u64) {
         if self.ready.lingers(self.seen) {
             // Relaxed: where to look.
-            let head = view.group(self.group).head.load(Ordering::Relaxed);
+            let head = self.words(view).head.load(Ordering::Relaxed);
             self.ready.linger(view, Head::unpack(head).seq, max);
         }
     }
 
     /// Whether it ever does.
+    #[cfg(not(slipring_loom))]
     pub(crate) fn set_lingering(&mut self, on: bool) {
         self.ready.set_lingering(on);
     }
@@ -172,7 +190,7 @@ impl Competitor {
     #[inline(always)]
     fn look(&mut self, view: &View, max: u64) -> (u64, u64, Count) {
         // Acquire. pair C1: the last claimer's PENDING, which was stored before its head.
-        let word = view.group(self.group).head.load(order!(Acquire, "claim-head-relaxed"));
+        let word = self.words(view).head.load(order!(Acquire, "claim-head-relaxed"));
         let head = Head::unpack(word);
         if head.claimer != self.record {
             step!(self.help(view, head), "no-help");
@@ -191,7 +209,7 @@ impl Competitor {
         count: u64,
         tried: &mut Option<u64>,
     ) -> Option<Claim> {
-        let me = &view.record(self.record).claim;
+        let me = &self.own(view).claim;
         let end = start + count;
         // Relaxed: carried by the start word, which must come behind it.
         me.end.store(end, Ordering::Relaxed);
@@ -202,7 +220,7 @@ impl Competitor {
         let next = Head { seq: end, claimer: self.record };
         // Release. pair C1: carries the PENDING above. Relaxed on failure: the head is loaded again.
         let (release, relaxed) = (order!(Release, "head-exchange-relaxed"), Ordering::Relaxed);
-        view.group(self.group).head.compare_exchange(word, next.pack(), release, relaxed).ok()?;
+        self.words(view).head.compare_exchange(word, next.pack(), release, relaxed).ok()?;
         let held = Start { state: State::Held, ..pending };
         // Release: a plain store ends the release sequence of the PENDING, so it carries as much. The
         // one store that may meet a helper's exchange: all others come behind it, or behind recovery's,
@@ -283,7 +301,7 @@ impl Competitor {
 
     fn check_range(&self, view: &View, start: Start, end: u64) -> Result<(), Corrupt> {
         // Acquire. pair C1.
-        let head = Head::unpack(view.group(self.group).head.load(Ordering::Acquire)).seq;
+        let head = Head::unpack(self.words(view).head.load(Ordering::Acquire)).seq;
         if start.seq < end && end - start.seq <= view.geo().capacity && end <= head {
             Ok(())
         } else {
@@ -306,11 +324,12 @@ impl Competitor {
         let last = mutant!(claim.last, "claim-ends-its-record", claim.end);
         let (record, done) = (claim.record as u8, to == last);
         // Relaxed: a figure for inspectors.
-        view.record(self.record).counters.acked.store(self.acked, Ordering::Relaxed);
+        self.own(view).counters.acked.store(self.acked, Ordering::Relaxed);
         let state = if done { State::Idle } else { State::Held };
         let start = Start { seq: to, group: self.group, state }.pack();
+        let held = if record == self.record { self.own(view) } else { view.record(record) };
         // Release. pair C2: all reads of the acked payloads come before it.
-        view.record(record).claim.start.store(start, order!(Release, "shared-ack-relaxed"));
+        held.claim.start.store(start, order!(Release, "shared-ack-relaxed"));
         // A record that still holds something is part of the gate.
         let highest =
             if mutant!(done, "last-ack-judged-by-its-end", false) { u64::MAX } else { start };
@@ -346,7 +365,7 @@ impl Competitor {
         if self.adopted == Some(record) {
             step!(self.adopted = None, "released-stays-adopted");
         } else if let Some(spare) = take_idle_record(view, leases, self.group, pid)? {
-            self.record = spare;
+            (self.record, self.at.1) = (spare, view.record_place(spare));
             self.holds = false;
             // The old record keeps what was counted in it.
             step!((self.acked, self.redelivered) = (0, 0), "released-counts-twice");
@@ -415,9 +434,8 @@ impl Competitor {
         let words = &view.record(record).claim;
         // Acquire. pair C1. Before the start: a head that does not name the record proves that a
         // PENDING read after it never succeeded, or has been helped.
-        let head = Head::unpack(
-            view.group(self.group).head.load(order!(Acquire, "recovery-head-relaxed")),
-        );
+        let head =
+            Head::unpack(self.words(view).head.load(order!(Acquire, "recovery-head-relaxed")));
         let (word, start) = Self::start(view, record);
         // Relaxed: carried by the start word.
         let end = words.end.load(Ordering::Relaxed);

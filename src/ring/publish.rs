@@ -272,7 +272,12 @@ impl Publisher {
     /// Moves the tail past `n` stamped messages, and wakes those who wait for them.
     #[inline(always)]
     pub(crate) fn advance(&mut self, view: &View, n: u64) {
-        let tail = self.tail + n;
+        self.advance_to(view, self.tail + n);
+    }
+
+    /// The same, up to, not including, message `tail`.
+    #[inline(always)]
+    pub(crate) fn advance_to(&mut self, view: &View, tail: u64) {
         self.tail = tail;
         // Release. pair P3: whoever counts by the tail may read all payloads below it.
         view.control().tail.store(tail, order!(Release, "tail-store-relaxed"));

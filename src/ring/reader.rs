@@ -88,7 +88,7 @@ impl Reader {
     #[inline(always)]
     pub(crate) fn claim_at_once(&mut self, view: &View, max: u64) -> Option<Claim> {
         match self {
-            Reader::Exclusive(member) => member.claim(view, max).ok().flatten(),
+            Reader::Exclusive(member) => member.claim_at_once(view, max),
             Reader::Shared(member) => member.claim_at_once(view, max),
         }
     }

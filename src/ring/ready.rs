@@ -16,6 +16,9 @@ const STREAM: u64 = if cfg!(slipring_loom) { 1 } else { 32 };
 const STREAM_MAX: u64 = 1 << 10;
 /// Most that one look adds: what had lain there is no stream.
 const BACKLOG: u64 = 8;
+/// See [`Ready::peek`]: at first, and at most, where the tail was found near.
+const PEEK: u32 = if cfg!(slipring_loom) { 2 } else { 16 };
+const PEEK_MAX: u32 = 1024;
 /// Messages that are waited for: twice as many as are asked for, but no fewer and no more than these. Of a small ring,
 /// no more than half: the producer needs room meanwhile.
 const RUN: (u64, u64) = (32, 64);
@@ -34,6 +37,9 @@ pub(crate) struct Ready {
     score: u64,
     /// So much is a stream.
     stream: u64,
+    /// Receives of one message that have looked at its stamp alone, and after how many one looks at the tail.
+    singles: u32,
+    peek: u32,
 }
 
 /// Of the messages asked for.
@@ -48,7 +54,7 @@ pub(crate) enum Count {
 
 impl Ready {
     pub(crate) fn new() -> Ready {
-        Ready { end: 0, score: 0, stream: STREAM }
+        Ready { end: 0, score: 0, stream: STREAM, singles: 0, peek: PEEK }
     }
 
     /// How many of the `max` messages from `start` on are published.
@@ -62,19 +68,35 @@ impl Ready {
                 return Count::None(stamp);
             }
             let mut end = stamp;
-            // For what is known to be there, the tail's line would be a second transfer, for nothing.
-            if max > 1 {
+            // For what is known to be there, the tail's line would be a second transfer, for nothing; but many messages
+            // that lie there are found by one look at it.
+            if max > 1 || self.peeks() {
                 // Acquire. pair P3: everything below may be read without looking at its stamp.
                 end = view.control().tail.load(order!(Acquire, "claim-tail-relaxed")).max(end);
                 let most = view.geo().capacity;
                 if mutant!(end - start > most, "full-ring-is-damage", end - start >= most) {
                     return Count::TooMany;
                 }
+                if max == 1 {
+                    self.peek =
+                        if end - start >= BACKLOG { PEEK } else { (2 * self.peek).min(PEEK_MAX) };
+                }
             }
             self.score += (end - start).min(BACKLOG);
             self.end = end;
         }
         Count::Some(mutant!(max.min(self.end - start), "claim-beyond-the-tail", max))
+    }
+
+    /// Whether a receive of one message looks at the tail, which is in order where it has found many one by one.
+    #[inline(always)]
+    fn peeks(&mut self) -> bool {
+        self.singles += 1;
+        let due = self.singles >= self.peek;
+        if due {
+            self.singles = 0;
+        }
+        due
     }
 
     /// Whether a receive from `start` on is to linger.
@@ -84,6 +106,7 @@ impl Ready {
     }
 
     /// Whether it ever does.
+    #[cfg(not(slipring_loom))]
     pub(crate) fn set_lingering(&mut self, on: bool) {
         self.stream = if on { STREAM } else { u64::MAX };
     }
@@ -118,7 +141,7 @@ mod tests {
 
     #[test]
     fn only_a_stream_lingers_and_only_if_it_may() {
-        let mut ready = Ready { end: 7, score: STREAM, stream: STREAM };
+        let mut ready = Ready { end: 7, score: STREAM, ..Ready::new() };
         assert!(ready.lingers(7) && ready.lingers(8));
         assert!(!ready.lingers(6), "that one is there");
         ready.set_lingering(false);

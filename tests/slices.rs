@@ -1,0 +1,113 @@
+//! Sending the messages of a slice.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod common;
+
+use std::thread;
+use std::time::Duration;
+
+use common::TempName;
+use slipring::{Consumer, Producer, Queue, SendError};
+
+slipring::message! {
+    struct Tick {
+        id: u64,
+        rest: [u64; 5],
+    }
+}
+
+fn tick(id: u64) -> Tick {
+    Tick { id, rest: [!id; 5] }
+}
+
+fn typed(name: &TempName, capacity: u64) -> (Producer<Tick>, Consumer<Tick>) {
+    let queue = Queue::builder(name).capacity(capacity).message::<Tick>().group("g");
+    let queue = queue.create().unwrap();
+    (queue.producer().unwrap(), queue.consumer("g").unwrap())
+}
+
+fn bytes(name: &TempName, capacity: u64, size: usize) -> (Producer, Consumer) {
+    let queue = Queue::builder(name).capacity(capacity).payload_size(size).group("g");
+    let queue = queue.create().unwrap();
+    (queue.producer().unwrap(), queue.consumer("g").unwrap())
+}
+
+/// As many as there is room for, from the first on; what is left is sent by the next call.
+#[test]
+fn a_slice_is_sent_as_far_as_there_is_room() {
+    let name = TempName::new("slice-room");
+    let (mut producer, mut consumer) = typed(&name, 64);
+    let ticks: Vec<Tick> = (0..1000).map(tick).collect();
+    let (mut sent, mut received) = (0, 0);
+    while received < ticks.len() as u64 {
+        match producer.try_send_slice(&ticks[sent..]) {
+            Ok(n) => sent += n,
+            Err(fault) => {
+                assert!(
+                    fault.sent() == 0 && matches!(fault.reason(), SendError::Full(_)),
+                    "{fault}"
+                );
+            }
+        }
+        assert_eq!(sent as u64, producer.sequence());
+        // An odd number, so that runs begin everywhere in the ring.
+        while let Ok(batch) = consumer.try_recv_batch(37) {
+            for message in &batch {
+                assert_eq!((message.id, message.rest), (received, [!received; 5]));
+                received += 1;
+            }
+            batch.ack().unwrap();
+            if received % 3 == 0 {
+                break;
+            }
+        }
+    }
+    assert!(matches!(producer.try_send_slice(&ticks[..0]), Ok(0)));
+}
+
+/// Messages of different lengths, and more bytes than one run takes.
+#[test]
+fn a_slice_of_bytes_keeps_its_lengths() {
+    let name = TempName::new("slice-bytes");
+    let (mut producer, mut consumer) = bytes(&name, 256, 300);
+    let messages: Vec<Vec<u8>> = (0..200).map(|n| vec![n as u8; n * 3 / 2]).collect();
+    assert_eq!(producer.send_slice(&messages).unwrap(), 200);
+    let batch = consumer.recv_batch(200).unwrap();
+    assert!(batch.iter().map(|m| m.to_vec()).eq(messages.iter().cloned()));
+    batch.ack().unwrap();
+}
+
+/// What is too long ends the call where it lies; those before it are sent.
+#[test]
+fn a_message_that_does_not_fit_is_told_with_those_before_it() {
+    let name = TempName::new("slice-fit");
+    let (mut producer, mut consumer) = bytes(&name, 256, 8);
+    let mut messages = vec![vec![1; 8]; 100];
+    messages[77].push(1);
+    let fault = producer.send_slice(&messages).unwrap_err();
+    assert_eq!(fault.sent(), 77);
+    assert!(matches!(fault.reason(), SendError::TooLong { len: 9, max: 8, .. }), "{fault}");
+    assert_eq!(consumer.try_recv_batch(100).unwrap().len(), 77);
+}
+
+/// A call that waits sends what it can, and says how much that was when its time is up.
+#[test]
+fn a_slice_waits_for_room_at_most_its_time() {
+    let name = TempName::new("slice-wait");
+    let (mut producer, mut consumer) = typed(&name, 16);
+    let ticks: Vec<Tick> = (0..40).map(tick).collect();
+    let fault = producer.send_slice_timeout(&ticks, Duration::from_millis(5)).unwrap_err();
+    assert_eq!(fault.sent(), 16);
+    assert!(matches!(fault.reason(), SendError::Timeout(_)), "{fault}");
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for id in 0..40 {
+                let message = consumer.recv().unwrap();
+                assert_eq!(message.id, id);
+                message.ack().unwrap();
+            }
+        });
+        assert_eq!(producer.send_slice(&ticks[16..]).unwrap(), 24);
+    });
+}
