@@ -244,6 +244,7 @@ impl Identity {
         let traits = [self.mode, self.retention, self.name_len, self.max_attempts, 0, 0, 0, 0];
         let traits = u64::from_le_bytes(traits);
         to.traits.store(traits, Ordering::Relaxed);
+        // Relaxed, as above.
         target.len.store(self.target.len, Ordering::Relaxed);
         let (words, _) = self.target.name.as_chunks::<8>();
         // Relaxed: as above.
