@@ -1,8 +1,9 @@
 //! That the benchmarks run, check and report; how fast anything is does not matter here.
 
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
-use nix::sched::{CpuSet, sched_getaffinity};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -27,44 +28,105 @@ fn json(args: &[&str]) -> Value {
     assert_eq!(value["bench"], args[0]);
     let hardware = ["processor", "processors", "cores", "caches", "governor", "virtual"];
     let software = ["kernel", "clock", "time", "load", "version", "build", "command"];
-    for field in hardware.iter().chain(&software) {
+    for field in hardware.iter().chain(&software).chain(&["usable", "nice"]) {
         assert!(!value["machine"][field].is_null(), "{field}");
     }
-    for field in ["seconds", "payload", "capacity", "wait", "pin"] {
+    assert_report(&value);
+    value
+}
+
+/// What every benchmark tells beside its results.
+fn assert_report(value: &Value) {
+    for field in ["seconds", "runs", "payload", "capacity", "wait", "pin"] {
         assert!(!value["settings"][field].is_null(), "{field}");
     }
-    value
+    for field in ["stolen", "interruptions", "interrupted_runs", "runs"] {
+        assert!(value["disturbance"][field].as_f64().unwrap() >= 0.0, "{field}");
+    }
+    for end in ["producer", "consumer"] {
+        assert!(!value["ends"][end].as_array().unwrap().is_empty(), "{end}");
+    }
+    assert!(!value["results"].as_array().unwrap().is_empty());
+}
+
+/// The kinds of its warnings.
+fn warnings(value: &Value) -> Vec<&str> {
+    let warnings = value["warnings"].as_array().unwrap();
+    assert!(warnings.iter().all(|warning| !warning["text"].as_str().unwrap().is_empty()));
+    warnings.iter().map(|warning| warning["kind"].as_str().unwrap()).collect()
+}
+
+/// The processors that this thread may use, and so those whom it starts.
+fn processors() -> Vec<usize> {
+    let set = sched_getaffinity(Pid::from_raw(0)).unwrap();
+    (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap()).collect()
 }
 
 fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("{value} is not a count"))
 }
 
+/// Of two runs.
 #[track_caller]
-fn assert_rates(result: &Value, names: &[&str]) {
-    for name in names {
-        assert!(result[name].as_f64().unwrap() > 0.0, "{name}: {result}");
-    }
+fn assert_spread(spread: &Value) {
+    let of = |name: &str| spread[name].as_f64().unwrap();
+    let order = [of("least"), of("median"), of("most")];
+    assert!(order.is_sorted() && order[0] > 0.0, "{spread}");
+    let runs = spread["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 2);
+    assert!(runs.iter().all(|run| (order[0]..=order[2]).contains(&run.as_f64().unwrap())));
 }
 
 #[track_caller]
+fn assert_spreads(result: &Value, names: &[&str]) {
+    names.iter().for_each(|name| assert_spread(&result[name]));
+}
+
+/// Quantiles beyond which 10 messages lie or more, and no others.
+#[track_caller]
 fn assert_distribution(value: &Value, count: u64) {
     assert_eq!(number(&value["count"]), count);
-    let quantiles =
-        ["p50", "p90", "p99", "p99_9", "p99_99", "max"].map(|name| number(&value[name]));
-    assert!(quantiles.is_sorted() && quantiles[0] > 0, "{value}");
+    let needed = [
+        ("p50", 1),
+        ("p90", 100),
+        ("p99", 1000),
+        ("p99_9", 10_000),
+        ("p99_99", 100_000),
+        ("max", 1),
+    ];
+    let (told, not): (Vec<_>, Vec<_>) = needed.iter().partition(|(_, needed)| count >= *needed);
+    let times: Vec<u64> = told.iter().map(|(name, _)| number(&value[name])).collect();
+    assert!(times.is_sorted() && times[0] > 0, "{value}");
+    assert!(not.iter().all(|(name, _)| value[name].is_null()), "{value}");
     assert!(value["mean"].as_f64().unwrap() > 0.0);
+    assert_spread(&value["runs"]["p50"]);
 }
 
 #[test]
 fn latency_has_a_delay_for_each_message_that_was_due() {
-    let value =
-        json(&["latency", "--json", "--seconds", "0.1", "--rate", "5000", "--wait", "yield"]);
+    let value = json(&[
+        "latency",
+        "--json",
+        "--seconds",
+        "0.1",
+        "--runs",
+        "2",
+        "--rate",
+        "5000",
+        "--wait",
+        "yield",
+    ]);
     let result = &value["results"][0];
-    assert_eq!((number(&result["sent"]), number(&result["received"])), (500, 500));
-    assert_distribution(&result["from_due"], 500);
-    assert_distribution(&result["from_sent"], 500);
-    assert_rates(result, &["publish_rate"]);
+    assert_eq!((number(&result["sent"]), number(&result["received"])), (1000, 1000));
+    assert_distribution(&result["from_due"], 1000);
+    assert_distribution(&result["from_sent"], 1000);
+    // Of 1000 in two runs, neither has enough.
+    assert!(result["from_sent"]["runs"]["p99"].is_null());
+    assert_spreads(result, &["publish_rate"]);
+    assert_eq!(
+        (number(&value["settings"]["runs"]), &value["settings"]["seconds"]),
+        (2, &0.1.into())
+    );
     assert_eq!(
         (&value["settings"]["rate"], &value["settings"]["wait"]),
         (&5000.0.into(), &"yield".into())
@@ -77,7 +139,7 @@ fn a_paced_sender_that_must_wait_counts_it_as_delay() {
     // for room would be nobody's.
     let value = json(&["latency", "--json", "--smoke", "--rate", "100000", "--capacity", "2"]);
     let result = &value["results"][0];
-    assert_eq!((number(&result["sent"]), number(&result["received"])), (5000, 5000));
+    assert_eq!((number(&result["sent"]), number(&result["received"])), (10_000, 10_000));
     let most = |what: &str| number(&result[what]["max"]);
     assert!(most("from_due") >= most("from_sent"), "{result}");
 }
@@ -91,7 +153,7 @@ fn throughput_measures_each_batch_size() {
     for result in results {
         assert!(number(&result["sent"]) > 0);
         assert_eq!(result["sent"], result["received"]);
-        assert_rates(result, &["publish_rate", "service_rate", "bytes_rate"]);
+        assert_spreads(result, &["publish_rate", "service_rate", "bytes_rate"]);
         let samples = result["samples"].as_array().unwrap();
         assert!(samples.iter().all(|sample| sample.as_array().unwrap().len() == 2));
     }
@@ -104,7 +166,8 @@ fn fanout_gives_every_group_everything() {
         assert_eq!(number(&result["groups"]), groups);
         assert_eq!(number(&result["received"]), number(&result["sent"]) * groups);
         assert_eq!(result["reader_rates"].as_array().unwrap().len() as u64, groups);
-        assert_rates(result, &["publish_rate"]);
+        let names = ["publish_rate", "slowest_reader", "fastest_reader", "deliveries"];
+        assert_spreads(result, &names);
     }
 }
 
@@ -118,7 +181,7 @@ fn group_members_share_everything() {
         let shares = result["shares"].as_array().unwrap();
         let sum: f64 = shares.iter().map(|share| share.as_f64().unwrap()).sum();
         assert!(shares.len() as u64 == members && (sum - 1.0).abs() < 1e-9, "{result}");
-        assert_rates(result, &["publish_rate", "service_rate", "fairness"]);
+        assert_spreads(result, &["publish_rate", "service_rate", "fairness", "largest_share"]);
     }
 }
 
@@ -145,14 +208,123 @@ fn assert_wakes(value: &Value, modes: &[&str]) {
 }
 
 #[test]
-fn a_pinned_benchmark_prints_a_table_and_nothing_else() {
-    let set = sched_getaffinity(Pid::from_raw(0)).unwrap();
-    let cpu = (0..CpuSet::count()).find(|cpu| set.is_set(*cpu).unwrap()).unwrap();
-    let pin = format!("{cpu},{cpu}");
-    let text = bench(&["throughput", "--smoke", "--batch", "2", "--pin", &pin]).quietly();
-    for word in ["BATCH", "PUBLISH RATE/s", "SERVICE RATE/s", "BYTES/s", "processors", "Linux"] {
-        assert!(text.contains(word), "{text}");
+fn a_benchmark_prints_a_table_with_its_ends_and_nothing_else() {
+    let text = bench(&["throughput", "--smoke", "--batch", "2"]).quietly();
+    let words = ["BATCH", "PUBLISH RATE/s", "SERVICE RATE/s", "LEAST", "MOST", "BYTES/s", "2 runs"];
+    for word in words.iter().chain(&["processors", "Linux", "ends: producer on processor"]) {
+        assert!(text.contains(word), "{word}: {text}");
     }
+}
+
+#[test]
+fn the_ends_have_a_processor_each_unless_told_otherwise() {
+    let usable = processors();
+    let smoke = ["throughput", "--json", "--smoke", "--batch", "2"];
+    let value = json(&smoke);
+    assert_eq!(value["machine"]["usable"], serde_json::json!(usable));
+    let ends = &value["ends"];
+    if usable.len() > 1 {
+        let place = |end: &str| {
+            assert_eq!(ends[end].as_array().unwrap().len(), 1, "{ends}");
+            number(&ends[end][0])
+        };
+        assert_ne!(place("producer"), place("consumer"));
+        assert_eq!(
+            value["settings"]["pin"],
+            serde_json::json!([place("producer"), place("consumer")])
+        );
+        assert_spread(&ends["round_trip"]);
+        let trip = ends["round_trip"]["median"].as_f64().unwrap();
+        let far = if trip < 90.0 {
+            "near"
+        } else if trip <= 250.0 {
+            "far"
+        } else {
+            "remote"
+        };
+        assert_eq!((&ends["placement"], &ends["pinned"]), (&far.into(), &true.into()));
+        assert!(!warnings(&value).contains(&"one_processor"));
+        // In the order given.
+        let pin = format!("{},{}", usable[1], usable[0]);
+        let value = json(&[&smoke[..], &["--pin", &pin]].concat());
+        assert_eq!(value["ends"]["producer"], serde_json::json!([usable[1]]));
+        assert_eq!(value["ends"]["consumer"], serde_json::json!([usable[0]]));
+    }
+    let value = json(&[&smoke[..], &["--pin", "none"]].concat());
+    assert_eq!(value["settings"]["pin"], serde_json::json!([]));
+    assert_eq!(
+        (&value["ends"]["pinned"], &value["ends"]["placement"]),
+        (&false.into(), &Value::Null)
+    );
+}
+
+#[test]
+fn ends_on_one_processor_are_warned_of_in_every_report() {
+    let dir = TempDir::new(&format!("bench-one-{}", std::process::id()));
+    let path = dir.join("one.html");
+    let cpu = processors()[0];
+    let said = format!("both ends ran on processor {cpu}");
+    let pin = format!("{cpu},{cpu}");
+    let smoke = ["throughput", "--smoke", "--batch", "2", "--pin", &pin];
+    let text = bench(&[&smoke[..], &["--html", path.to_str().unwrap()]].concat()).quietly();
+    assert!(text.contains(&format!("warning: {said}")), "{text}");
+    let page = std::fs::read_to_string(&path).unwrap();
+    assert!(page.contains(&format!("<li>{said}")), "{page}");
+    let value = json(&[&smoke[..], &["--json"]].concat());
+    assert!(warnings(&value).contains(&"one_processor"), "{value}");
+    assert_eq!(value["ends"]["placement"], Value::Null);
+
+    // Where there is one processor only, there is nothing to choose.
+    let value = std::thread::spawn(move || {
+        let mut set = CpuSet::new();
+        set.set(cpu).unwrap();
+        sched_setaffinity(Pid::from_raw(0), &set).unwrap();
+        json(&["throughput", "--smoke", "--json", "--batch", "2"])
+    });
+    let value = value.join().unwrap();
+    assert_eq!(
+        (&value["ends"]["pinned"], &value["settings"]["pin"]),
+        (&false.into(), &serde_json::json!([]))
+    );
+    assert!(warnings(&value).contains(&"one_processor"), "{value}");
+}
+
+#[test]
+fn what_the_program_gives_way_to_is_warned_of() {
+    let args = ["bench", "throughput", "--smoke", "--batch", "2", "--json"];
+    let mut command = Command::new("nice");
+    command.args(["-n", "7", env!("CARGO_BIN_EXE_slipring")]).args(args);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(value["machine"]["nice"], 7);
+    assert!(warnings(&value).contains(&"nice"), "{value}");
+}
+
+#[test]
+fn all_benchmarks_have_one_report() {
+    let dir = TempDir::new(&format!("bench-all-{}", std::process::id()));
+    let path = dir.join("all.html");
+    let html = ["--html", path.to_str().unwrap()];
+    let all = ["all", "--smoke", "--runs", "1", "--payload", "48", "--wait", "yield"];
+    let ran = bench(&[&all[..], &html, &["--json"]].concat()).quietly();
+    let value: Value = serde_json::from_str(&ran).unwrap();
+    assert_eq!(value["bench"], "all");
+    assert!(!value["machine"]["processor"].is_null() && value["warnings"].is_array());
+    let names = ["latency", "throughput", "fanout", "group", "wake"];
+    let reports = value["benchmarks"].as_array().unwrap();
+    assert_eq!(reports.iter().map(|report| &report["bench"]).collect::<Vec<_>>(), names);
+    for report in reports {
+        assert_report(report);
+        let settings = &report["settings"];
+        assert_eq!((number(&settings["payload"]), number(&settings["runs"])), (48, 1));
+        let wait = if report["bench"] == "wake" { "sleep" } else { "yield" };
+        assert_eq!(settings["wait"], wait);
+    }
+    let page = std::fs::read_to_string(&path).unwrap();
+    for name in names {
+        assert!(page.contains(&format!("<h2>{name}</h2>")), "{name}");
+    }
+    assert_eq!(page.matches("<svg").count(), 11);
 }
 
 #[test]
@@ -188,7 +360,8 @@ fn the_page_needs_nothing_and_has_every_plot() {
                 assert!(plot.contains(&format!(">{axis}<")), "{name}: {title}: {axis}");
             }
         }
-        for word in ["prefers-color-scheme: dark", "Processor", "Kernel", "Load", "slipring bench"]
+        for word in
+            ["prefers-color-scheme: dark", "Kernel", "Load", "slipring bench", "producer on"]
         {
             assert!(page.contains(word), "{name}: {word}");
         }
@@ -200,10 +373,12 @@ fn the_page_needs_nothing_and_has_every_plot() {
 
 #[test]
 fn arguments_that_cannot_be_say_what_to_do() {
-    run(&["bench"]).says(2, &["latency", "throughput", "fanout", "group", "wake"]);
+    run(&["bench"]).says(2, &["all", "latency", "throughput", "fanout", "group", "wake"]);
     let bench = |args: &[&str]| run(&[&["bench"], args].concat());
     bench(&["throughput", "--smoke", "--pin", "4096"])
         .says(2, &["no processor 4096", "choose from"]);
+    bench(&["throughput", "--smoke", "--pin", "0;1"]).says(2, &["such as 0,1", "auto"]);
+    bench(&["all", "--runs", "0"]).says(2, &["1..=100"]);
     bench(&["throughput", "--payload", "8"]).says(2, &["24"]);
     bench(&["throughput", "--smoke", "--batch", "64", "--capacity", "32"])
         .says(2, &["a batch of 64 does not fit in a ring of 32", "--capacity"]);

@@ -74,7 +74,7 @@ pub(crate) enum Command {
     /// See it work: a producer, consumers of two groups and an observer, each a process of its own
     Demo(DemoArgs),
     /// Measure this machine: processes of their own over a real queue, each message checked
-    #[command(subcommand)]
+    #[command(subcommand, after_long_help = bench::MEANING)]
     Bench(BenchCommand),
     /// One process of a benchmark
     #[command(hide = true)]

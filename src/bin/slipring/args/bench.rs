@@ -7,12 +7,42 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{WaitArg, WakeArg, interval, rate};
 
-/// A measurement with `--smoke`.
+/// A run with `--smoke`, and how many there are of each measurement.
 const SMOKE: Duration = Duration::from_millis(50);
-const SECOND: Duration = Duration::from_secs(1);
+const SMOKE_RUNS: u64 = 2;
+const RUNS: u64 = 5;
+/// A run of `bench latency`, and of the others.
+const LONG: Duration = Duration::from_secs(2);
+const SHORT: Duration = Duration::from_millis(500);
+
+const RATE: f64 = 10_000.0;
+const BATCH: u64 = 32;
+const PAUSE: Duration = Duration::from_millis(2);
+/// The same, as it is written.
+const PAUSE_TEXT: &str = "0.002";
+
+/// What all benchmarks have in common.
+pub(super) const MEANING: &str = "Runs: each measurement is made --runs times, all measurements in turn, and \
+a rate is the median of its runs, with the least and the most beside it. Where these are far apart, something else \
+than the queue was measured.
+
+Ends: the producer and the (first) consumer run on a processor each, unless --pin says otherwise. Before each round of \
+runs, the program measures how far apart these processors are: how long one cache line takes from one to the other and \
+back with nothing else. Near is less than 90 ns, far 90 to 250 ns, remote more. Figures of different \
+placements cannot be compared.
+
+Warnings name what spoils figures: a load average above the number of processors, a nice level, time that the host took \
+from a virtual machine (steal), ends that other programs interrupted, ends on one processor, more processes than \
+processors, a debug build.
+
+Percentiles are of the messages of all runs together. One is left out (-) where fewer than 10 messages lie beyond it: \
+p99 takes 1,000 messages, p99.9 takes 10,000, p99.99 takes 100,000.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchCommand {
+    /// All benchmarks that follow, each with its defaults, in one report; about a minute and a half
+    #[command(after_long_help = MEANING)]
+    All(AllArgs),
     /// How long a message takes to its consumer, at a given rate
     ///
     /// One way, from one process to another. Messages are sent on a schedule, whether or not the ones before
@@ -20,26 +50,43 @@ pub(crate) enum BenchCommand {
     /// shows as delay of all the messages it held up (no coordinated omission). The delay from the time it
     /// was really sent is shown beside it; the difference is what the sender itself was late, on a busy
     /// processor or because the queue was full.
+    #[command(after_long_help = MEANING)]
     Latency(LatencyArgs),
     /// Messages and bytes per second from one process to another, over batch sizes
+    ///
+    /// The publish rate is the producer's, the service rate the consumer's, from its first message to its last. Both
+    /// include the writing and the checking of each byte.
+    #[command(after_long_help = MEANING)]
     Throughput(ThroughputArgs),
     /// What exclusive groups cost: one producer, a reader process for each group
+    ///
+    /// The publish rate is the producer's. Each group gets every message, so the deliveries are the rates of all
+    /// readers together.
+    #[command(after_long_help = MEANING)]
     Fanout(FanoutArgs),
-    /// What a shared group of several processes gets done, and who of them how much
+    /// What the members of a shared group get done together, and each member's share
+    ///
+    /// The service rate is that of all members together. Fairness is Jain's index of the shares: 1 where all are equal,
+    /// 1/n where one of n members got everything.
+    #[command(after_long_help = MEANING)]
     Group(GroupBenchArgs),
     /// From publication to a consumer that was asleep, in each wake mode
     ///
     /// Each message comes after a pause, and once the system says that the consumer sleeps. A second one follows at
     /// once, when nobody sleeps any more: the times that the two calls took tell what waking costs the producer.
+    #[command(after_long_help = MEANING)]
     Wake(WakeBenchArgs),
 }
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct BenchArgs {
-    /// Seconds of each measurement, 0.01 to 86400 [default: 5 for latency, 1 for all others]
+    /// Seconds of each run, 0.01 to 86400 [default: 2 for latency, 0.5 for all others]
     #[arg(long, value_name = "SECONDS", value_parser = interval)]
     seconds: Option<Duration>,
-    /// Only see that it works: 0.05 s for each measurement, and few of them
+    /// Runs of each measurement, 1 to 100 [default: 5]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100))]
+    runs: Option<u64>,
+    /// Only see that it works: few measurements, 2 runs of each, 0.05 s a run
     #[arg(long, conflicts_with = "seconds")]
     pub(crate) smoke: bool,
     /// Bytes of a message, 24 to 65536; each is written and checked whole
@@ -48,24 +95,61 @@ pub(crate) struct BenchArgs {
     /// Messages that fit, 2 to 1048576, rounded up to a power of two
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(2..=1 << 20))]
     pub(crate) capacity: u64,
-    /// Processors for the processes, in order: the producer first, then the consumers. Those beyond the list
-    /// run where they like [default: all do]
-    #[arg(long, value_name = "CPU", value_delimiter = ',')]
-    pub(crate) pin: Vec<usize>,
+    /// Processors for the processes, in order, as in 0,1: the producer's, then the consumers'. Those beyond the list
+    /// run where they like. auto: a processor each while there are some, of different cores first; none: all run
+    /// where they like
+    #[arg(long, value_name = "CPU,CPU|auto|none", default_value = "auto", value_parser = pin)]
+    pub(crate) pin: PinArg,
     /// Print a JSON object
     #[arg(long)]
     pub(crate) json: bool,
     /// Write a report with plots, one file
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+    /// Which of several benchmarks this is, for the progress.
+    #[arg(skip)]
+    pub(crate) part: String,
+}
+
+/// Where processes run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PinArg {
+    Auto,
+    None,
+    List(Vec<usize>),
+}
+
+impl BenchCommand {
+    pub(crate) fn common(&self) -> &BenchArgs {
+        match self {
+            BenchCommand::All(args) => &args.common,
+            BenchCommand::Latency(args) => &args.common,
+            BenchCommand::Throughput(args) => &args.common,
+            BenchCommand::Fanout(args) => &args.batches.common,
+            BenchCommand::Group(args) => &args.batches.common,
+            BenchCommand::Wake(args) => &args.common,
+        }
+    }
 }
 
 impl BenchArgs {
-    pub(crate) fn seconds(&self, default: u32) -> Duration {
-        match self.smoke {
-            true => SMOKE,
-            false => self.seconds.unwrap_or(SECOND * default),
-        }
+    /// The time of a run of `bench latency`.
+    pub(crate) fn long(&self) -> Duration {
+        self.run_time(LONG)
+    }
+
+    /// The time of a run of any other benchmark.
+    pub(crate) fn short(&self) -> Duration {
+        self.run_time(SHORT)
+    }
+
+    fn run_time(&self, default: Duration) -> Duration {
+        if self.smoke { SMOKE } else { self.seconds.unwrap_or(default) }
+    }
+
+    /// Runs of each measurement.
+    pub(crate) fn runs(&self) -> u64 {
+        self.runs.unwrap_or(if self.smoke { SMOKE_RUNS } else { RUNS })
     }
 
     /// Messages that fit.
@@ -86,6 +170,50 @@ impl BenchArgs {
     }
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct AllArgs {
+    #[command(flatten)]
+    pub(crate) waiting: BenchWaitArgs,
+    #[command(flatten)]
+    pub(crate) common: BenchArgs,
+}
+
+impl AllArgs {
+    /// The arguments of each benchmark: its defaults, but for what was given to all.
+    pub(crate) fn each(&self) -> [BenchCommand; 5] {
+        let waiting = self.waiting;
+        let common = |number: u64, name: &str| {
+            let part = format!("{number} of 5, {name}: ");
+            BenchArgs { part, ..self.common.clone() }
+        };
+        let batches =
+            |number, name| BatchArgs { batch: BATCH, waiting, common: common(number, name) };
+        [
+            BenchCommand::Latency(LatencyArgs {
+                rate: RATE,
+                waiting,
+                common: common(1, "latency"),
+            }),
+            BenchCommand::Throughput(ThroughputArgs {
+                batch: Vec::new(),
+                waiting,
+                common: common(2, "throughput"),
+            }),
+            BenchCommand::Fanout(FanoutArgs { groups: Vec::new(), batches: batches(3, "fanout") }),
+            BenchCommand::Group(GroupBenchArgs {
+                members: Vec::new(),
+                batches: batches(4, "group"),
+            }),
+            BenchCommand::Wake(WakeBenchArgs {
+                modes: Vec::new(),
+                members: 1,
+                pause: PAUSE,
+                common: common(5, "wake"),
+            }),
+        ]
+    }
+}
+
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct BenchWaitArgs {
     /// How producer and consumers wait
@@ -99,7 +227,7 @@ pub(crate) struct BenchWaitArgs {
 #[derive(Debug, Args)]
 pub(crate) struct LatencyArgs {
     /// Messages per second, evenly paced, 0.001 to 1000000000
-    #[arg(long, value_name = "PER_SECOND", default_value = "10000", value_parser = rate)]
+    #[arg(long, value_name = "PER_SECOND", default_value_t = RATE, value_parser = rate)]
     pub(crate) rate: f64,
     #[command(flatten)]
     pub(crate) waiting: BenchWaitArgs,
@@ -123,7 +251,7 @@ pub(crate) struct ThroughputArgs {
 #[derive(Debug, Args)]
 pub(crate) struct BatchArgs {
     /// Messages to publish, take and ack at once, 1 to 65536
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=65536))]
+    #[arg(long, value_name = "N", default_value_t = BATCH, value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub(crate) batch: u64,
     #[command(flatten)]
     pub(crate) waiting: BenchWaitArgs,
@@ -158,7 +286,7 @@ pub(crate) struct WakeBenchArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
     pub(crate) members: u64,
     /// Seconds between two messages, at least, 0.0001 to 10; up to as much again is added at random
-    #[arg(long, value_name = "SECONDS", default_value = "0.002", value_parser = pause)]
+    #[arg(long, value_name = "SECONDS", default_value = PAUSE_TEXT, value_parser = pause)]
     pub(crate) pause: Duration,
     #[command(flatten)]
     pub(crate) common: BenchArgs,
@@ -203,6 +331,20 @@ pub(crate) struct BenchRoleArgs {
     pub(crate) pause: u64,
     #[arg(long)]
     pub(crate) pin: Option<usize>,
+}
+
+/// auto, none, or numbers with commas between.
+fn pin(text: &str) -> Result<PinArg, String> {
+    match text {
+        "auto" => Ok(PinArg::Auto),
+        "none" => Ok(PinArg::None),
+        list => {
+            let numbers: Result<Vec<usize>, _> = list.split(',').map(str::parse).collect();
+            numbers
+                .map(PinArg::List)
+                .map_err(|_| "it is a list of processors, such as 0,1, or auto, or none".to_owned())
+        }
+    }
 }
 
 fn pause(text: &str) -> Result<Duration, String> {

@@ -1,59 +1,60 @@
 //! `slipring bench`: this program again as producer and consumers, over real queues. The process that was
 //! called only starts them, listens to them and cleans up.
 
+mod ends;
 mod fanout;
 mod group;
 mod latency;
 mod message;
 mod meter;
+mod outcome;
 mod produce;
 mod read;
 mod report;
 pub(crate) mod role;
+mod spread;
 mod stage;
 mod throughput;
 mod wake;
+mod warnings;
 
-use std::fmt;
 use std::time::Duration;
-
-use serde_json::{Value, json};
 
 use crate::args::{BenchArgs, BenchCommand, WaitArg};
 use crate::failure::Failure;
-use report::{Axis, Machine, Plot, Scale, Series};
-use stage::{Outcome, wake_word, word};
+use report::{Axis, Machine, Plot, Report, Scale, Series, Settings};
+use stage::{Found, wake_word, word};
 
 /// Names of axes.
 const PERCENTILE: &str = "percentile of the messages, %";
 const RATE: &str = "messages per second";
 
+/// The line below tables of rates.
+const RATES_NOTE: &str =
+    "Rates and shares are the medians of all runs; LEAST and MOST are of the rate before them.";
+
 pub(crate) fn run(command: &BenchCommand) -> Result<(), Failure> {
     let machine = Machine::look();
-    let common = match command {
-        BenchCommand::Latency(args) => &args.common,
-        BenchCommand::Throughput(args) => &args.common,
-        BenchCommand::Fanout(args) => &args.batches.common,
-        BenchCommand::Group(args) => &args.batches.common,
-        BenchCommand::Wake(args) => &args.common,
-    };
+    let common = command.common();
     if let Some(path) = &common.html {
         report::check_writable(path)?;
     }
+    report::publish(&mut measure(command)?, &machine, common)
+}
+
+fn measure(command: &BenchCommand) -> Result<Vec<Report>, Failure> {
     let report = match command {
+        BenchCommand::All(args) => {
+            let each: Result<Vec<_>, _> = args.each().iter().map(measure).collect();
+            return each.map(|reports| reports.into_iter().flatten().collect());
+        }
         BenchCommand::Latency(args) => latency::run(args)?,
         BenchCommand::Throughput(args) => throughput::run(args)?,
         BenchCommand::Fanout(args) => fanout::run(args)?,
         BenchCommand::Group(args) => group::run(args)?,
         BenchCommand::Wake(args) => wake::run(args)?,
     };
-    report.publish(&machine, common)
-}
-
-/// What the first consumer got per second, sample by sample.
-fn over_time(outcome: &Outcome) -> Vec<(f64, f64)> {
-    let begin = outcome.producer.number("begin");
-    outcome.consumers.first().map_or_else(Vec::new, |said| said.over_time(begin))
+    Ok(vec![report])
 }
 
 /// 1 as "1 group", 2 as "2 groups".
@@ -68,51 +69,31 @@ fn throughput_over_time(lines: impl IntoIterator<Item = (String, Vec<(f64, f64)>
         x: Axis { name: "time since the first message, s", scale: Scale::Linear },
         y: Axis { name: RATE, scale: Scale::Linear },
         series: lines.into_iter().map(|(name, points)| Series { name, points }).collect(),
-        note: "C, the service rate of one consumer, between two samples.".to_owned(),
+        note: "C, the service rate of one consumer, between two samples, in the run with the median service rate."
+            .to_owned(),
     }
 }
 
-/// What all measurements of a benchmark have in common.
-#[derive(Debug, Default)]
-struct Conditions {
-    seconds: f64,
-    payload: u64,
-    capacity: u64,
-    wait: String,
-    wake: &'static str,
-    pin: Vec<usize>,
-}
-
-impl Conditions {
-    fn of(common: &BenchArgs, time: Duration, wait: WaitArg, outcome: &Outcome) -> Conditions {
-        Conditions {
-            seconds: time.as_secs_f64(),
-            payload: common.payload,
-            capacity: common.ring(),
-            wait: word(wait),
-            wake: wake_word(outcome.wake),
-            pin: common.pin.clone(),
-        }
-    }
-
-    fn settings(&self) -> Value {
-        json!({
-            "seconds": self.seconds,
-            "payload": self.payload,
-            "capacity": self.capacity,
-            "wait": self.wait,
-            "wake": self.wake,
-            "pin": self.pin,
-        })
+/// What all benchmarks have to say about theirs.
+fn settings(common: &BenchArgs, time: Duration, wait: WaitArg, found: &Found) -> Settings {
+    Settings {
+        seconds: time.as_secs_f64(),
+        runs: common.runs(),
+        payload: common.payload,
+        capacity: common.ring(),
+        wait: word(wait),
+        pin: found.pins.clone(),
+        wake: Some(wake_word(found.wake())),
+        ..Settings::default()
     }
 }
 
-impl fmt::Display for Conditions {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Conditions { seconds, payload, capacity, wait, wake, .. } = self;
-        write!(
-            out,
-            "{payload} bytes a message, a ring of {capacity}, {seconds} s each, wait {wait}, wake {wake}"
-        )
-    }
+/// The settings in words.
+fn conditions(settings: &Settings) -> String {
+    let Settings { seconds, runs, payload, capacity, wait, wake, .. } = settings;
+    let wake = wake.map_or(String::new(), |wake| format!(", wake {wake}"));
+    let runs = counted(*runs, "run");
+    format!(
+        "{payload} bytes a message, a ring of {capacity}, {runs} of {seconds} s each, wait {wait}{wake}"
+    )
 }

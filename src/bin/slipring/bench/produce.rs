@@ -9,6 +9,7 @@ use slipring::{Producer, Queue, Reservation, SendError, WaitStrategy};
 
 use super::message::{Head, PLAIN, TIMED, mark, write};
 use super::meter::{LONGEST, Meter, histogram, tell};
+use super::role::Watch;
 use crate::args::{BenchRoleArgs, WaitArg};
 use crate::crew::Word;
 use crate::failure::Failure;
@@ -23,6 +24,7 @@ pub(crate) fn stream(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result
     let mut producer = producer(queue, args)?;
     let mut meter = Meter::new(args.time);
     Word::Ready.say()?;
+    let watch = Watch::begin();
     let begin = now();
     let mut last = begin;
     while last.saturating_sub(begin) < args.time {
@@ -41,7 +43,7 @@ pub(crate) fn stream(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result
             stop.check()?;
         }
     }
-    done(producer, begin, json!({ "samples": meter.value() }))
+    done(producer, watch, begin, json!({ "samples": meter.value() }))
 }
 
 /// On a schedule that nothing holds up.
@@ -49,6 +51,7 @@ pub(crate) fn paced(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<
     let mut producer = producer(queue, args)?;
     let count = (args.rate * args.time as f64 / 1e9).ceil().max(1.0) as u64;
     Word::Ready.say()?;
+    let watch = Watch::begin();
     let begin = now();
     while producer.sequence() < count {
         let number = producer.sequence();
@@ -68,7 +71,7 @@ pub(crate) fn paced(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<
         slot.set_kind(0, TIMED);
         slot.publish();
     }
-    done(producer, begin, json!({}))
+    done(producer, watch, begin, json!({}))
 }
 
 /// One message when all consumers sleep, and one more when one is awake.
@@ -83,6 +86,7 @@ pub(crate) fn wake(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<(
     let (mut asleep, mut awake) = (histogram()?, histogram()?);
     let (mut first, mut second) = (vec![0; args.payload], vec![0; args.payload]);
     Word::Ready.say()?;
+    let watch = Watch::begin();
     let begin = now();
     let mut last = begin;
     while last.saturating_sub(begin) < args.time {
@@ -106,7 +110,7 @@ pub(crate) fn wake(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<(
         awake.saturating_record(last.saturating_sub(between).max(1));
     }
     let times = json!({ "asleep": tell(&asleep), "awake": tell(&awake) });
-    done(producer, begin, times)
+    done(producer, watch, begin, times)
 }
 
 fn producer(queue: &Queue, args: &BenchRoleArgs) -> Result<Producer, Failure> {
@@ -133,8 +137,9 @@ fn send(producer: &mut Producer, kind: u32, bytes: &[u8], stop: &Stop) -> Result
 }
 
 /// Closes the queue, and says what was sent.
-fn done(producer: Producer, begin: u64, mut more: Value) -> Result<(), Failure> {
+fn done(producer: Producer, watch: Watch, begin: u64, mut more: Value) -> Result<(), Failure> {
     let end = now();
+    watch.end(&mut more);
     let sent = producer.sequence();
     producer.close()?;
     let marks = (0..sent).fold(0, |sum: u64, number| sum.wrapping_add(mark(number)));

@@ -8,6 +8,7 @@ use slipring::{Delivery, Group, Queue, RecvError, WaitStrategy};
 
 use super::message::{TIMED, mark, read};
 use super::meter::{Meter, histogram, tell};
+use super::role::Watch;
 use crate::args::{BenchRole, BenchRoleArgs};
 use crate::crew::Word;
 use crate::failure::Failure;
@@ -35,6 +36,7 @@ pub(crate) fn run(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<()
     let mut meter = Meter::new(args.time);
     let mut first = None;
     Word::Ready.say()?;
+    let watch = Watch::begin();
     loop {
         let batch = match consumer.recv_batch(args.batch) {
             Ok(batch) => batch,
@@ -54,7 +56,7 @@ pub(crate) fn run(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<()
         }
     }
     let last = now();
-    let result = json!({
+    let mut result = json!({
         "messages": seen.messages,
         "marks": seen.marks,
         "redelivered": seen.redelivered,
@@ -64,6 +66,7 @@ pub(crate) fn run(queue: &Queue, args: &BenchRoleArgs, stop: &Stop) -> Result<()
         "from_due": tell(&seen.from_due),
         "from_sent": tell(&seen.from_sent),
     });
+    watch.end(&mut result);
     Word::Done(result).say()
 }
 

@@ -1,7 +1,9 @@
 //! One process of a benchmark.
 
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::unistd::Pid;
+use serde_json::{Value, json};
 use slipring::{OpenOptions, Queue};
 
 use super::{produce, read};
@@ -28,7 +30,36 @@ pub(crate) fn run(args: &BenchRoleArgs) -> Result<(), Failure> {
     }
 }
 
-fn pin(cpu: usize) -> Result<(), Failure> {
+/// What befalls the calling thread from here on.
+pub(crate) struct Watch {
+    processor: Option<usize>,
+    interruptions: i64,
+}
+
+impl Watch {
+    pub(crate) fn begin() -> Watch {
+        Watch { processor: sched_getcpu().ok(), interruptions: interruptions() }
+    }
+
+    /// How often the kernel gave its processor to something else, and where it was seen. Adds them to `result`.
+    pub(crate) fn end(self, result: &mut Value) {
+        let processors: Vec<usize> =
+            [self.processor, sched_getcpu().ok()].into_iter().flatten().collect();
+        if let Some(result) = result.as_object_mut() {
+            let count = interruptions().saturating_sub(self.interruptions).max(0);
+            result.insert("interruptions".to_owned(), json!(count));
+            result.insert("processors".to_owned(), json!(processors));
+        }
+    }
+}
+
+/// Involuntary context switches of the calling thread so far.
+fn interruptions() -> i64 {
+    getrusage(UsageWho::RUSAGE_THREAD).map_or(0, |usage| usage.involuntary_context_switches())
+}
+
+/// Lets the calling thread run on this processor only.
+pub(crate) fn pin(cpu: usize) -> Result<(), Failure> {
     let pin = || {
         let mut set = CpuSet::new();
         set.set(cpu)?;

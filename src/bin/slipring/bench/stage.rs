@@ -1,14 +1,15 @@
-//! One measurement: a queue of its own, and processes that send and receive through it.
+//! The runs of a benchmark: in each a queue of its own, and processes that send and receive through it.
 
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use slipring::{Group, Queue, WakeMode};
 
-use super::{meter, role};
+use super::ends::{self, Ends, Pins};
+use super::outcome::{Outcome, Runs, Said};
+use super::warnings::{self, Disturbance, Ticks, Warning};
 use crate::args::{BenchArgs, BenchRole, BenchWaitArgs, WaitArg, WakeArg};
 use crate::crew::{Crew, Word};
 use crate::failure::Failure;
@@ -47,128 +48,101 @@ impl Plan {
     }
 }
 
-/// What came of it.
+/// What came of all runs of a benchmark.
 #[derive(Debug)]
-pub(crate) struct Outcome {
-    pub(crate) producer: Said,
-    pub(crate) consumers: Vec<Said>,
-    /// The mode that the queue has, which may be another than was asked for.
-    pub(crate) wake: WakeMode,
+pub(crate) struct Found {
+    /// Of each plan.
+    pub(crate) runs: Vec<Runs>,
+    pub(crate) pins: Vec<usize>,
+    pub(crate) ends: Ends,
+    pub(crate) disturbance: Disturbance,
+    pub(crate) warnings: Vec<Warning>,
 }
 
-/// What one process said.
-#[derive(Debug)]
-pub(crate) struct Said(Value);
-
-impl Said {
-    pub(crate) fn number(&self, what: &str) -> u64 {
-        self.0.get(what).and_then(Value::as_u64).unwrap_or(0)
-    }
-
-    /// Messages per second, from its first to its last.
-    pub(crate) fn rate(&self) -> f64 {
-        per_second(self.number("messages"), self.number("begin"), self.number("end"))
-    }
-
-    pub(crate) fn histogram(&self, what: &str) -> Result<Histogram<u64>, Failure> {
-        meter::told(self.0.get(what).unwrap_or(&Value::Null))
-    }
-
-    /// Seconds since `begin`, and messages per second up to then.
-    pub(crate) fn over_time(&self, begin: u64) -> Vec<(f64, f64)> {
-        meter::rates(self.0.get("samples").unwrap_or(&Value::Null), begin)
+impl Found {
+    /// The mode in which all queues were, as far as they were in one.
+    pub(crate) fn wake(&self) -> WakeMode {
+        let first = self.runs.first().and_then(|runs| runs.outcomes.first());
+        first.map_or(WakeMode::None, |outcome| outcome.wake)
     }
 }
 
-impl Outcome {
-    /// The only consumer.
-    pub(crate) fn consumer(&self) -> Result<&Said, Failure> {
-        self.consumers.first().ok_or_else(|| Failure::failed("there was no consumer"))
-    }
-
-    /// What all consumers saw.
-    pub(crate) fn histogram(&self, what: &str) -> Result<Histogram<u64>, Failure> {
-        let mut all = meter::histogram()?;
-        for said in &self.consumers {
-            // It has the same bounds.
-            let _ = all.add(said.histogram(what)?);
+/// Makes all runs of all plans, which have names. Runs of one plan do not follow each other, so that what changes on
+/// the machine meanwhile befalls all plans alike.
+pub(crate) fn perform(
+    common: &BenchArgs,
+    time: Duration,
+    plans: Vec<(String, Plan)>,
+) -> Result<Found, Failure> {
+    let processes = plans.iter().map(|(_, plan)| plan.consumers as usize + 1).max().unwrap_or(0);
+    let pins = Pins::choose(&common.pin, processes)?;
+    let stage = Stage::new(common, time, &pins.list, plans.len())?;
+    plans.iter().try_for_each(|(_, plan)| stage.check(plan))?;
+    let before = Ticks::now(pins.used());
+    let mut trips = Vec::new();
+    let mut runs: Vec<Runs> =
+        plans.iter().map(|(label, _)| Runs { label: label.clone(), ..Runs::default() }).collect();
+    for round in 1..=common.runs() {
+        if let Some((producer, consumer)) = pins.ends().filter(|(one, other)| one != other) {
+            trips.extend(ends::round_trip(producer, consumer)?);
         }
-        Ok(all)
-    }
-
-    /// Messages that all consumers got.
-    pub(crate) fn received(&self) -> u64 {
-        self.consumers.iter().map(|said| said.number("messages")).sum()
-    }
-
-    /// Messages per second that all consumers of a shared group took together.
-    pub(crate) fn service_rate(&self) -> f64 {
-        let of = |what| self.consumers.iter().map(move |said| said.number(what));
-        let (begin, end) = (of("begin").min().unwrap_or(0), of("end").max().unwrap_or(0));
-        per_second(self.received(), begin, end)
-    }
-
-    /// Fails unless each group got every message once.
-    fn check(&self, shared: bool) -> Result<(), Failure> {
-        let totals = |of: &[Said]| {
-            let marks = of.iter().map(|said| said.number("marks"));
-            let messages: u64 = of.iter().map(|said| said.number("messages")).sum();
-            (messages, marks.fold(0, u64::wrapping_add))
-        };
-        let sent = totals(std::slice::from_ref(&self.producer));
-        let groups = if shared { self.consumers.len() } else { 1 };
-        for group in self.consumers.chunks(groups.max(1)) {
-            let got = totals(group);
-            if got != sent {
-                let text = format!("{} messages were sent, and {} came", sent.0, got.0);
-                let hint = "or others than were sent; nothing that was measured is worth anything";
-                return Err(Failure::Failed(text).hint(hint));
-            }
+        for ((label, plan), runs) in plans.iter().zip(&mut runs) {
+            stage.show(label, round);
+            runs.outcomes.push(stage.measure(plan)?);
         }
-        Ok(())
     }
-}
-
-fn per_second(messages: u64, begin: u64, end: u64) -> f64 {
-    messages as f64 * 1e9 / end.saturating_sub(begin).max(1) as f64
+    let stolen = Ticks::now(pins.used()).stolen_since(before);
+    stage.bar.finish_and_clear();
+    let ends = Ends::of(&pins, trips, &runs);
+    let disturbance = Disturbance::of(stolen, &runs, &pins);
+    let warnings = warnings::all(&ends, &disturbance, &runs, &pins);
+    Ok(Found { runs, pins: pins.list, ends, disturbance, warnings })
 }
 
 /// Where measurements are made.
-pub(crate) struct Stage<'a> {
+struct Stage<'a> {
     common: &'a BenchArgs,
     time: Duration,
+    pins: &'a [usize],
     stop: Stop,
     bar: ProgressBar,
 }
 
 impl<'a> Stage<'a> {
-    /// For so many measurements of `time` each. Fails on what the arguments cannot mean here.
-    pub(crate) fn new(
+    /// For all runs of so many measurements, `time` each.
+    fn new(
         common: &'a BenchArgs,
         time: Duration,
+        pins: &'a [usize],
         measurements: usize,
     ) -> Result<Stage<'a>, Failure> {
-        let here = role::processors()?;
-        if let Some(cpu) = common.pin.iter().find(|cpu| !here.contains(cpu)) {
-            let text = format!("--pin: there is no processor {cpu} that this process may run on");
-            let list: Vec<String> = here.iter().map(usize::to_string).collect();
-            return Err(Failure::Usage(format!("{text}\n  choose from {}", list.join(","))));
-        }
         let stop = Stop::on_signals()?;
         // Drawn on a terminal only.
-        let bar = ProgressBar::new(measurements as u64 * time.as_millis() as u64);
-        let style = ProgressStyle::with_template("{msg:>16} {bar:40} {percent:>3} %  {elapsed}");
+        let runs = measurements as u64 * common.runs();
+        let bar = ProgressBar::new(runs * time.as_millis() as u64);
+        let template = "{prefix}{msg:<26} {bar:30} {percent:>3} %  {elapsed}, {eta} left";
+        let style = ProgressStyle::with_template(template);
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Ok(Stage { common, time, stop, bar })
+        bar.set_prefix(common.part.clone());
+        Ok(Stage { common, time, pins, stop, bar })
     }
 
-    pub(crate) fn measure(&self, label: &str, plan: &Plan) -> Result<Outcome, Failure> {
-        if plan.batch > self.common.ring() {
-            let (batch, capacity) = (plan.batch, self.common.ring());
-            let text = format!("a batch of {batch} does not fit in a ring of {capacity}");
-            return Err(Failure::Usage(format!("{text}\n  make --capacity larger")));
+    /// Fails on what the arguments cannot mean.
+    fn check(&self, plan: &Plan) -> Result<(), Failure> {
+        if plan.batch <= self.common.ring() {
+            return Ok(());
         }
-        self.bar.set_message(label.to_owned());
+        let (batch, capacity) = (plan.batch, self.common.ring());
+        let text = format!("a batch of {batch} does not fit in a ring of {capacity}");
+        Err(Failure::Usage(format!("{text}\n  make --capacity larger")))
+    }
+
+    /// Says what is measured.
+    fn show(&self, label: &str, round: u64) {
+        self.bar.set_message(format!("{label}, run {round} of {}", self.common.runs()));
+    }
+
+    fn measure(&self, plan: &Plan) -> Result<Outcome, Failure> {
         let name = Temporary::name("bench");
         let mut builder = Queue::builder(name.as_str())
             .capacity(self.common.capacity)
@@ -236,13 +210,8 @@ impl<'a> Stage<'a> {
             format!("--rate={}", plan.rate),
             format!("--pause={}", plan.pause.as_nanos()),
         ];
-        args.extend(self.common.pin.get(place).map(|cpu| format!("--pin={cpu}")));
+        args.extend(self.pins.get(place).map(|cpu| format!("--pin={cpu}")));
         args
-    }
-
-    /// Takes the bar away.
-    pub(crate) fn finish(&self) {
-        self.bar.finish_and_clear();
     }
 }
 
@@ -266,28 +235,5 @@ pub(crate) fn wake_word(mode: WakeMode) -> &'static str {
         WakeMode::Fence => "fence",
         WakeMode::None => "none",
         _ => "unknown",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn every_group_must_get_what_was_sent_and_nothing_else() {
-        let said =
-            |messages: u64, marks: u64| Said(json!({ "messages": messages, "marks": marks }));
-        let whole = |shared, consumers: &[(u64, u64)]| {
-            let consumers = consumers.iter().map(|(messages, marks)| said(*messages, *marks));
-            let consumers = consumers.collect();
-            let outcome = Outcome { producer: said(3, 60), consumers, wake: WakeMode::None };
-            outcome.check(shared).is_ok()
-        };
-        assert!(whole(false, &[(3, 60), (3, 60)]) && whole(true, &[(1, 10), (2, 50), (0, 0)]));
-        assert!(!whole(false, &[(3, 60), (2, 50)]) && !whole(true, &[(1, 10), (1, 20)]));
-        // As many, but not the same.
-        assert!(!whole(false, &[(3, 61)]) && !whole(true, &[(1, 10), (2, 40)]));
     }
 }

@@ -1,10 +1,11 @@
 //! Messages per second from one process to another.
 
-use serde_json::json;
+use serde::Serialize;
 
-use super::report::{Axis, Plot, Report, Scale, Series, bytes_per_second};
-use super::stage::{Plan, Stage};
-use super::{Conditions, RATE, throughput_over_time};
+use super::report::{Axis, Plot, Report, Results, Scale, Series, bytes_per_second};
+use super::spread::Spread;
+use super::stage::{self, Plan};
+use super::{RATE, RATES_NOTE, conditions, settings, throughput_over_time};
 use crate::args::ThroughputArgs;
 use crate::failure::Failure;
 use crate::table::{Table, grouped};
@@ -14,68 +15,91 @@ type Points = Vec<(f64, f64)>;
 
 const BATCHES: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
+#[derive(Debug, Serialize)]
+pub(crate) struct Found {
+    batch: u64,
+    sent: u64,
+    received: u64,
+    publish_rate: Spread,
+    service_rate: Spread,
+    bytes_rate: Spread,
+    samples: Points,
+}
+
 pub(crate) fn run(args: &ThroughputArgs) -> Result<Report, Failure> {
-    let (common, time) = (&args.common, args.common.seconds(1));
+    let (common, time) = (&args.common, args.common.short());
     let batches = common.list(&args.batch, &BATCHES);
-    let stage = Stage::new(common, time, batches.len())?;
-    let mut table =
-        Table::new(&["BATCH", "MESSAGES", "PUBLISH RATE/s", "SERVICE RATE/s", "BYTES/s"]);
-    let (mut results, mut curves, mut lines) = (Vec::new(), [Vec::new(), Vec::new()], Vec::new());
-    let mut conditions = None;
-    for &batch in &batches {
-        let plan = Plan::new(batch, args.waiting);
-        let outcome = stage.measure(&format!("batch {batch}"), &plan)?;
-        let (publish, service) = (outcome.producer.rate(), outcome.service_rate());
-        let messages = outcome.producer.number("messages");
-        table.row(vec![
-            batch.to_string(),
-            grouped(messages),
-            grouped(publish as u64),
-            grouped(service as u64),
-            bytes_per_second(service, common.payload),
-        ]);
-        let samples = super::over_time(&outcome);
-        results.push(json!({
-            "batch": batch,
-            "sent": messages,
-            "received": outcome.received(),
-            "publish_rate": publish,
-            "service_rate": service,
-            "bytes_rate": service * common.payload as f64,
-            "samples": samples,
-        }));
-        for (curve, rate) in curves.iter_mut().zip([publish, service]) {
-            curve.push((batch as f64, rate));
+    let plans = batches.iter().map(|&batch| (counted_batch(batch), Plan::new(batch, args.waiting)));
+    let found = stage::perform(common, time, plans.collect())?;
+    let mut table = Table::new(&[
+        "BATCH",
+        "MESSAGES",
+        "PUBLISH RATE/s",
+        "SERVICE RATE/s",
+        "LEAST",
+        "MOST",
+        "BYTES/s",
+    ]);
+    let names = ["P, publish rate", "C, service rate", "C, least of the runs", "C, most"];
+    let mut curves = names.map(|name| Series { name: name.to_owned(), points: Vec::new() });
+    let (mut results, mut lines) = (Vec::new(), Vec::new());
+    for (&batch, runs) in batches.iter().zip(&found.runs) {
+        let publish = runs.spread(|outcome| outcome.producer.rate());
+        let service = runs.spread(|outcome| outcome.service_rate());
+        let sent = runs.total(|outcome| outcome.sent());
+        let rates = [publish.median, service.median, service.least, service.most];
+        let mut row = vec![batch.to_string(), grouped(sent)];
+        row.extend(rates.map(|rate| grouped(rate as u64)));
+        row.push(bytes_per_second(service.median, common.payload));
+        table.row(row);
+        for (curve, rate) in curves.iter_mut().zip(rates) {
+            curve.points.push((batch as f64, rate));
         }
-        lines.push((service, format!("batches of {batch}"), samples));
-        conditions = Some(Conditions::of(common, time, args.waiting.wait, &outcome));
+        let samples = runs.middle()?.over_time();
+        lines.push((service.median, counted_batch(batch), samples.clone()));
+        results.push(Found {
+            batch,
+            sent,
+            received: runs.total(|outcome| outcome.received()),
+            bytes_rate: runs.spread(|outcome| outcome.service_rate() * common.payload as f64),
+            publish_rate: publish,
+            service_rate: service,
+            samples,
+        });
     }
-    stage.finish();
-    let names = ["P, publish rate", "C, service rate"];
-    let curves = names.into_iter().zip(curves);
     let curve = Plot {
         title: "Batch curve".to_owned(),
         x: Axis { name: "messages in a batch", scale: Scale::at(&batches) },
         y: Axis { name: RATE, scale: Scale::Linear },
-        series: curves.map(|(name, points)| Series { name: name.to_owned(), points }).collect(),
-        note: "What a message costs less when it is published, taken and acked with others."
+        series: curves.into(),
+        note: "What a message costs less when it is published, taken and acked with others. Medians of the runs, and \
+               the least and the most of C."
             .to_owned(),
     };
-    let conditions = conditions.unwrap_or_default();
     let mut over_time = throughput_over_time(some_of(lines));
     if batches.len() > 3 {
         over_time.note += " Of the batch sizes the first, the fastest and the last.";
     }
+    let settings = settings(common, time, args.waiting.wait, &found);
     Ok(Report {
         bench: "throughput",
         summary: format!(
-            "one producer, one consumer of an exclusive group, batches published and taken; {conditions}"
+            "one producer, one consumer of an exclusive group, batches published and taken; {}",
+            conditions(&settings)
         ),
-        settings: conditions.settings(),
+        settings,
+        ends: found.ends,
+        disturbance: found.disturbance,
+        warnings: found.warnings,
         table,
-        results,
+        notes: vec![RATES_NOTE.to_owned()],
+        results: Results::Throughput(results),
         plots: vec![curve, over_time],
     })
+}
+
+fn counted_batch(batch: u64) -> String {
+    format!("batches of {batch}")
 }
 
 /// The first, the fastest and the last.

@@ -1,27 +1,32 @@
 //! How long it takes to wake a consumer, and what that costs the producer.
 
-use serde_json::json;
+use serde::Serialize;
 
-use super::report::{Axis, Plot, Report, Scale, TIMES, distribution, percentiles, times};
-use super::stage::{Plan, Stage, wake_word, word};
-use super::{Conditions, PERCENTILE};
+use super::PERCENTILE;
+use super::report::{
+    Axis, Distribution, Plot, Report, Results, Scale, TIMES, TIMES_NOTE, percentiles,
+};
+use super::stage::{self, Plan, wake_word, word};
+use super::{counted, settings};
 use crate::args::{BenchRole, BenchWaitArgs, WaitArg, WakeArg, WakeBenchArgs};
 use crate::failure::{Failure, note};
 use crate::table::Table;
 
+#[derive(Debug, Serialize)]
+pub(crate) struct Found {
+    wake: &'static str,
+    sent: u64,
+    received: u64,
+    delay: Distribution,
+    send_asleep: Distribution,
+    send_awake: Distribution,
+}
+
 pub(crate) fn run(args: &WakeBenchArgs) -> Result<Report, Failure> {
-    let (common, time) = (&args.common, args.common.seconds(1));
+    let (common, time) = (&args.common, args.common.short());
     let all = [WakeArg::Membarrier, WakeArg::Fence, WakeArg::None];
     let modes = if args.modes.is_empty() { all.to_vec() } else { args.modes.clone() };
-    let stage = Stage::new(common, time, modes.len())?;
-    let mut table = Table::new(&[&["WAKE", "TIME"], &TIMES[..]].concat());
-    let (mut delays, mut costs, mut results) = (Vec::new(), Vec::new(), Vec::new());
-    let (asleep_when, awake_when) = match args.members {
-        1 => ("send, consumer asleep", "send, consumer awake"),
-        _ => ("send, all asleep", "send, one awake"),
-    };
-    let mut conditions = None;
-    for mode in modes {
+    let plan = |&mode: &WakeArg| {
         let waiting = BenchWaitArgs { wait: WaitArg::Sleep, wake: Some(mode) };
         let plan = Plan {
             producer: BenchRole::Waker,
@@ -31,41 +36,45 @@ pub(crate) fn run(args: &WakeBenchArgs) -> Result<Report, Failure> {
             pause: args.pause,
             ..Plan::new(1, waiting)
         };
-        let outcome = stage.measure(&format!("wake {}", word(mode)), &plan)?;
-        let name = wake_word(outcome.wake);
+        (format!("wake {}", word(mode)), plan)
+    };
+    let found = stage::perform(common, time, modes.iter().map(plan).collect())?;
+    let mut table = Table::new(&[&["WAKE", "TIME"], &TIMES[..]].concat());
+    let (mut delays, mut costs, mut results) = (Vec::new(), Vec::new(), Vec::new());
+    let (asleep_when, awake_when) = match args.members {
+        1 => ("send, consumer asleep", "send, consumer awake"),
+        _ => ("send, all asleep", "send, one awake"),
+    };
+    for (&mode, runs) in modes.iter().zip(&found.runs) {
+        let name = wake_word(runs.middle()?.wake);
         if name != word(mode) {
             note(&format!("note: the kernel has no {} for this; {name} was measured", word(mode)));
         }
-        let delay = outcome.histogram("from_sent")?;
-        let asleep = outcome.producer.histogram("asleep")?;
-        let awake = outcome.producer.histogram("awake")?;
+        let delay = runs.delays(|outcome| outcome.histogram("from_sent"))?;
+        let asleep = runs.delays(|outcome| outcome.producer.histogram("asleep"))?;
+        let awake = runs.delays(|outcome| outcome.producer.histogram("awake"))?;
         let rows =
             [("publication to receipt", &delay), (asleep_when, &asleep), (awake_when, &awake)];
-        for (what, histogram) in rows {
-            table.row([vec![name.to_owned(), what.to_owned()], times(histogram)].concat());
+        for (what, delays) in rows {
+            table.row([vec![name.to_owned(), what.to_owned()], delays.cells()].concat());
         }
-        delays.push(percentiles(name, &delay));
-        costs.push(percentiles(&format!("{name}, asleep"), &asleep));
-        costs.push(percentiles(&format!("{name}, awake"), &awake));
-        results.push(json!({
-            "wake": name,
-            "sent": outcome.producer.number("messages"),
-            "received": outcome.received(),
-            "delay": distribution(&delay),
-            "send_asleep": distribution(&asleep),
-            "send_awake": distribution(&awake),
-        }));
-        conditions = Some(Conditions::of(common, time, WaitArg::Sleep, &outcome));
+        delays.push(percentiles(name, &delay.all));
+        costs.push(percentiles(&format!("{name}, asleep"), &asleep.all));
+        costs.push(percentiles(&format!("{name}, awake"), &awake.all));
+        results.push(Found {
+            wake: name,
+            sent: runs.total(|outcome| outcome.sent()),
+            received: runs.total(|outcome| outcome.received()),
+            delay: delay.distribution(),
+            send_asleep: asleep.distribution(),
+            send_awake: awake.distribution(),
+        });
     }
-    stage.finish();
-    let conditions = conditions.unwrap_or_default();
-    let mut settings = conditions.settings();
-    settings["members"] = json!(args.members);
-    settings["pause"] = json!(args.pause.as_secs_f64());
+    let mut settings = settings(common, time, WaitArg::Sleep, &found);
+    settings.members = Some(args.members);
+    settings.pause = Some(args.pause.as_secs_f64());
     // Each result has its own.
-    if let Some(settings) = settings.as_object_mut() {
-        settings.remove("wake");
-    }
+    settings.wake = None;
     let plot = |title: &str, unit, series, note: &str| Plot {
         title: title.to_owned(),
         x: Axis { name: PERCENTILE, scale: Scale::Quantiles },
@@ -76,19 +85,24 @@ pub(crate) fn run(args: &WakeBenchArgs) -> Result<Report, Failure> {
     Ok(Report {
         bench: "wake",
         summary: format!(
-            "one producer, {} that sleeps when a message comes; {} bytes a message, {} s a mode, \
+            "one producer, {} that sleeps when a message comes; {} bytes a message, {} of {} s a mode, \
              pauses of {} s and more",
             match args.members {
                 1 => "one consumer".to_owned(),
                 members => format!("a shared group of {members}"),
             },
             common.payload,
+            counted(common.runs(), "run"),
             time.as_secs_f64(),
             args.pause.as_secs_f64()
         ),
         settings,
+        ends: found.ends,
+        disturbance: found.disturbance,
+        warnings: found.warnings,
         table,
-        results,
+        notes: vec![TIMES_NOTE.to_owned()],
+        results: Results::Wake(results),
         plots: vec![
             plot(
                 "Delay of waking",

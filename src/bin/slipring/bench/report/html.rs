@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::{Machine, Report};
+use crate::bench::warnings::{Disturbance, Warning};
 
 /// Colours follow the reader's choice of light or dark. Each series has marks and, so that one shows below another,
 /// dashes of its own.
@@ -15,7 +16,8 @@ const STYLE: &str = "
   --grid: #30363d; --s0: #79c0ff; --s1: #ffa657; --s2: #7ee787; --s3: #d2a8ff; --s4: #ff9bce; --s5: #e3c341; } }
 body { background: var(--back); color: var(--text); font: 15px/1.5 system-ui, sans-serif;
   max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; } h3 { font-size: 1.05rem; margin-top: 2rem; }
+.warning { border-left: 4px solid var(--s1); padding: .1rem 1rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; } th, td { padding: .25rem .75rem; border-bottom: 1px solid var(--grid); }
 th { color: var(--soft); font-weight: 600; text-align: left; } td { font-variant-numeric: tabular-nums; }
@@ -29,33 +31,74 @@ svg .grid { stroke: var(--grid); } svg .axis { stroke: var(--soft); }
 svg .line { fill: none; stroke-width: 2; }
 ";
 
-pub(super) fn page(report: &Report, machine: &Machine) -> String {
-    let (bench, summary) = (escape(report.bench), escape(&report.summary));
+/// One page for all reports; `warnings` are about all of them.
+pub(super) fn page(
+    bench: &str,
+    warnings: &[Warning],
+    reports: &[Report],
+    machine: &Machine,
+) -> String {
+    let bench = escape(bench);
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>slipring bench {bench}</title>\n\
-         <style>{STYLE}{}</style>\n</head>\n<body>\n<h1>slipring bench {bench}</h1>\n<p>{summary}</p>\n",
+         <style>{STYLE}{}</style>\n</head>\n<body>\n<h1>slipring bench {bench}</h1>\n",
         series_style()
     );
-    // Writing to a String does not fail.
-    let _ = write!(page, "<h2>Figures</h2>\n<div class=\"scroll\">{}</div>\n", table(report));
-    page.push_str("<h2>Plots</h2>\n");
+    page.push_str(&warned(warnings));
+    for report in reports {
+        section(&mut page, report, reports.len() > 1);
+    }
+    // Writing to a String does not fail, here and below.
+    let _ = write!(page, "<h2>Machine</h2>\n{}</body>\n</html>\n", list(&machine.lines()));
+    page
+}
+
+fn section(page: &mut String, report: &Report, named: bool) {
+    if named {
+        let _ = writeln!(page, "<h2>{}</h2>", escape(report.bench));
+    }
+    let summary = escape(&report.summary);
+    let _ = write!(page, "<p>{summary}</p>\n{}", warned(&report.warnings));
+    let _ = write!(page, "<h3>Figures</h3>\n<div class=\"scroll\">{}</div>\n", table(report));
+    for note in &report.notes {
+        let _ = writeln!(page, "<p>{}</p>", escape(note));
+    }
+    page.push_str("<h3>Plots</h3>\n");
     for plot in &report.plots {
         let note = escape(&plot.note);
         let _ =
             write!(page, "<figure>\n{}<figcaption>{note}</figcaption>\n</figure>\n", plot.svg());
     }
-    let _ = write!(page, "<h2>Machine</h2>\n{}", list(&machine.lines()));
-    let settings = report.settings.as_object().into_iter().flatten();
-    let settings: Vec<_> = settings.map(|(name, value)| setting(name, value)).collect();
-    let _ = write!(page, "<h2>Settings</h2>\n{}</body>\n</html>\n", list(&settings));
-    page
+    let _ = write!(page, "<h3>Ends and settings</h3>\n{}", list(&settings(report)));
 }
 
-fn setting<'a>(name: &'a str, value: &Value) -> (&'a str, String) {
+fn warned(warnings: &[Warning]) -> String {
+    if warnings.is_empty() {
+        return String::new();
+    }
+    let item = |warning: &Warning| format!("<li>{}</li>\n", escape(&warning.text));
+    let items: String = warnings.iter().map(item).collect();
+    format!("<div class=\"warning\"><p>These figures are spoiled:</p>\n<ul>\n{items}</ul></div>\n")
+}
+
+fn settings(report: &Report) -> Vec<(String, String)> {
+    let Disturbance { stolen, interruptions, .. } = &report.disturbance;
+    let mut lines = vec![
+        ("ends".to_owned(), report.ends.to_string()),
+        ("interruptions of an end".to_owned(), format!("at most {interruptions:.0} a second")),
+        ("steal".to_owned(), format!("{:.2} % of the processors' time", stolen * 100.0)),
+    ];
+    let settings = serde_json::to_value(&report.settings).unwrap_or_default();
+    let settings = settings.as_object().into_iter().flatten();
+    lines.extend(settings.map(|(name, value)| (name.clone(), setting(name, value))));
+    lines
+}
+
+fn setting(name: &str, value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.clone(),
-        Value::Array(list) if list.is_empty() => return (name, "none".to_owned()),
+        Value::Array(list) if list.is_empty() => return "none".to_owned(),
         Value::Array(list) => list.iter().map(Value::to_string).collect::<Vec<_>>().join(", "),
         // 1.0 as 1.
         Value::Number(number) => number.as_f64().map_or_else(String::new, |it| it.to_string()),
@@ -68,7 +111,7 @@ fn setting<'a>(name: &'a str, value: &Value) -> (&'a str, String) {
         "rate" => " messages/s",
         _ => "",
     };
-    (name, text + unit)
+    text + unit
 }
 
 const DASHES: [&str; super::plot::STYLES] = ["none", "8 4", "3 3", "12 3 3 3", "6 2", "1 3"];
@@ -97,9 +140,9 @@ fn table(report: &Report) -> String {
     text
 }
 
-fn list(lines: &[(&str, String)]) -> String {
-    let line = |(name, value): &(&str, String)| {
-        format!("<dt>{}</dt><dd>{}</dd>\n", escape(name), escape(value))
+fn list(lines: &[(impl AsRef<str>, String)]) -> String {
+    let line = |(name, value): &(_, String)| {
+        format!("<dt>{}</dt><dd>{}</dd>\n", escape(AsRef::as_ref(name)), escape(value))
     };
     format!("<dl>\n{}</dl>\n", lines.iter().map(line).collect::<String>())
 }

@@ -4,19 +4,25 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
+use serde::Serialize;
+
+use crate::bench::role;
+use crate::bench::warnings::{Kind, Warning};
 
 /// Where the kernel does not tell.
 const UNKNOWN: &str = "unknown";
 
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Machine {
     processor: String,
     processors: usize,
+    /// Those that the program may run on.
+    usable: Vec<usize>,
     /// Which processors each core has, as the kernel lists them: those of one core share its parts.
     cores: BTreeSet<String>,
     caches: String,
     governor: String,
+    #[serde(rename = "virtual")]
     is_virtual: bool,
     kernel: String,
     /// What the kernel takes the time from; reading it is part of some delays.
@@ -25,6 +31,8 @@ pub(crate) struct Machine {
     time: u64,
     /// The average of the minute before.
     load: f64,
+    /// How far the program gives way to others: 0 unless somebody asked for it.
+    nice: i64,
     version: &'static str,
     build: &'static str,
     command: String,
@@ -49,6 +57,7 @@ impl Machine {
         Machine {
             processor,
             processors,
+            usable: role::processors().unwrap_or_default(),
             cores: cores.collect(),
             caches: caches(),
             governor: of_processor(0, "cpufreq/scaling_governor"),
@@ -57,6 +66,7 @@ impl Machine {
             time: since_1970.as_secs(),
             kernel: format!("Linux {}", read("/proc/sys/kernel/osrelease").trim()),
             load: load.split(' ').next().and_then(|it| it.parse().ok()).unwrap_or(0.0),
+            nice: nice(&read("/proc/self/stat")),
             version: env!("CARGO_PKG_VERSION"),
             build: if cfg!(debug_assertions) { "debug" } else { "release" },
             command: std::iter::once("slipring".to_owned())
@@ -66,45 +76,52 @@ impl Machine {
         }
     }
 
-    pub(crate) fn value(&self) -> Value {
-        json!({
-            "processor": self.processor,
-            "processors": self.processors,
-            "cores": self.cores,
-            "caches": self.caches,
-            "governor": self.governor,
-            "virtual": self.is_virtual,
-            "kernel": self.kernel,
-            "clock": self.clock,
-            "time": self.time,
-            "load": self.load,
-            "version": self.version,
-            "build": self.build,
-            "command": self.command,
-        })
+    /// What spoils the figures of whatever is measured.
+    pub(crate) fn warnings(&self) -> Vec<Warning> {
+        let Machine { load, nice, .. } = self;
+        let mut list = Vec::new();
+        if self.build == "debug" {
+            let text = "a debug build, which is not worth measuring: build with --release";
+            list.push(Warning::new(Kind::DebugBuild, text.to_owned()));
+        }
+        let processors = self.usable.len().max(1);
+        if *load > processors as f64 {
+            let count = crate::table::count(processors as u64, "processor", "processors");
+            let text = format!(
+                "the load was {load} on {count} when it began: other programs want them, so run again when they do not"
+            );
+            list.push(Warning::new(Kind::Load, text));
+        }
+        if *nice > 0 {
+            let text = format!("the program runs at nice level {nice}: it gives way to others");
+            list.push(Warning::new(Kind::Nice, text));
+        }
+        list
     }
 
     pub(crate) fn text(&self) -> String {
         let Machine { processor, processors, kernel, load, version, .. } = self;
-        let slow = if self.build == "debug" { ", DEBUG BUILD: not worth measuring" } else { "" };
         format!(
-            "{processors} processors ({processor}), {kernel}, load {load} before; slipring {version}{slow}"
+            "{processors} processors ({processor}), {kernel}, load {load} before; slipring {version}"
         )
     }
 
     /// Names and values for people.
-    pub(crate) fn lines(&self) -> [(&'static str, String); 11] {
+    pub(crate) fn lines(&self) -> [(&'static str, String); 13] {
+        let usable: Vec<String> = self.usable.iter().map(usize::to_string).collect();
         let cores: Vec<&str> = self.cores.iter().map(String::as_str).collect();
         let is_virtual = if self.is_virtual { "yes" } else { "no" };
         [
             ("Processor", self.processor.clone()),
             ("Processors", self.processors.to_string()),
+            ("Processors it may use", usable.join(", ")),
             ("Processors of each core", cores.join("; ")),
             ("Caches", self.caches.clone()),
             ("Frequency governor", self.governor.clone()),
             ("Virtual machine", is_virtual.to_owned()),
             ("Kernel and its clock", format!("{}, {}", self.kernel, self.clock)),
             ("Load when it began", self.load.to_string()),
+            ("Nice level", self.nice.to_string()),
             ("Began", utc(self.time)),
             ("Program", format!("slipring {}, {} build", self.version, self.build)),
             ("Command", self.command.clone()),
@@ -112,8 +129,14 @@ impl Machine {
     }
 }
 
+/// The 19th field of proc_pid_stat(5). The second, in parentheses, may have anything in it.
+fn nice(stat: &str) -> i64 {
+    let rest = stat.rsplit(')').next().unwrap_or_default();
+    rest.split_whitespace().nth(16).and_then(|word| word.parse().ok()).unwrap_or(0)
+}
+
 /// What the kernel says of one processor.
-fn of_processor(i: usize, what: &str) -> String {
+pub(crate) fn of_processor(i: usize, what: &str) -> String {
     told(&format!("/sys/devices/system/cpu/cpu{i}/{what}"))
 }
 
@@ -176,6 +199,25 @@ fn told(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_nice_level_is_found_whatever_the_name() {
+        let before = "S 1 7 7 0 -1 4194304 99 0 0 0 1 2 0 0 30";
+        assert_eq!(nice(&format!("7 (a b) 3) {before} 10 1 0 5 0 0")), 10);
+        assert_eq!(nice(""), 0);
+    }
+
+    #[test]
+    fn load_is_too_much_when_it_is_above_the_processors() {
+        let warned = |load, nice| {
+            let machine = Machine { load, nice, usable: vec![0, 1], ..Machine::look() };
+            let kinds = machine.warnings().into_iter().map(|warning| warning.kind);
+            kinds.filter(|kind| *kind != Kind::DebugBuild).collect::<Vec<_>>()
+        };
+        assert!(warned(2.0, 0).is_empty() && warned(0.0, -5).is_empty());
+        assert_eq!(warned(2.1, 0), [Kind::Load]);
+        assert_eq!(warned(0.0, 5), [Kind::Nice]);
+    }
 
     #[test]
     fn times_are_dates() {

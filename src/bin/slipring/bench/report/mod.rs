@@ -1,5 +1,6 @@
 //! What a benchmark found: for people, as JSON, and as a page.
 
+mod delays;
 mod html;
 mod machine;
 mod plot;
@@ -7,46 +8,144 @@ mod plot;
 use std::fs;
 use std::path::Path;
 
-use hdrhistogram::Histogram;
-use serde_json::{Value, json};
+use serde::Serialize;
 
+use super::ends::Ends;
+use super::warnings::{Disturbance, Warning};
+use super::{fanout, group, latency, throughput, wake};
 use crate::args::BenchArgs;
 use crate::failure::{Failure, io_failed};
 use crate::output::print;
 use crate::table::Table;
-pub(crate) use machine::Machine;
+pub(crate) use delays::{Delays, Distribution, TIMES, TIMES_NOTE};
+pub(crate) use machine::{Machine, of_processor};
 pub(crate) use plot::{Axis, Plot, Scale, Series, percentiles};
 
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) bench: &'static str,
     /// One line: what was measured.
+    #[serde(skip)]
     pub(crate) summary: String,
     /// What the figures depend on, by name.
-    pub(crate) settings: Value,
+    pub(crate) settings: Settings,
+    pub(crate) ends: Ends,
+    pub(crate) disturbance: Disturbance,
+    pub(crate) warnings: Vec<Warning>,
+    #[serde(skip)]
     pub(crate) table: Table,
-    /// An object per measurement.
-    pub(crate) results: Vec<Value>,
+    /// Lines below the table.
+    #[serde(skip)]
+    pub(crate) notes: Vec<String>,
+    pub(crate) results: Results,
+    #[serde(skip)]
     pub(crate) plots: Vec<Plot>,
 }
 
+/// What all measurements of a benchmark have in common.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Settings {
+    /// Of a run.
+    pub(crate) seconds: f64,
+    pub(crate) runs: u64,
+    /// Bytes.
+    pub(crate) payload: u64,
+    pub(crate) capacity: u64,
+    pub(crate) wait: String,
+    /// The processors that processes were pinned to, the producer's first.
+    pub(crate) pin: Vec<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) wake: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rate: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) batch: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) members: Option<u64>,
+    /// Seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pause: Option<f64>,
+}
+
+/// An object per measurement.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Results {
+    Latency(Vec<latency::Found>),
+    Throughput(Vec<throughput::Found>),
+    Fanout(Vec<fanout::Found>),
+    Group(Vec<group::Found>),
+    Wake(Vec<wake::Found>),
+}
+
+/// One benchmark with its machine, as JSON.
+#[derive(Serialize)]
+struct Single<'a> {
+    machine: &'a Machine,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+/// Several, as JSON.
+#[derive(Serialize)]
+struct Several<'a> {
+    bench: &'static str,
+    machine: &'a Machine,
+    /// What spoils all of them; each has its own besides.
+    warnings: &'a [Warning],
+    benchmarks: &'a [Report],
+}
+
 impl Report {
-    pub(crate) fn publish(&self, machine: &Machine, args: &BenchArgs) -> Result<(), Failure> {
-        if let Some(path) = &args.html {
-            fs::write(path, html::page(self, machine)).map_err(|fault| unwritable(path, &fault))?;
-        }
-        if args.json {
-            let value = json!({
-                "bench": self.bench,
-                "machine": machine.value(),
-                "settings": self.settings,
-                "results": self.results,
-            });
-            return print(&format!("{value}\n"));
-        }
-        let (bench, summary, machine) = (self.bench, &self.summary, machine.text());
-        print(&format!("{bench}: {summary}\n{machine}\n\n{}", self.table.text()))
+    /// What it prints below the machine.
+    fn text(&self) -> String {
+        let Report { bench, summary, ends, .. } = self;
+        let mut text = format!("{bench}: {summary}\nends: {ends}\n");
+        text.extend(self.warnings.iter().map(warned));
+        text += &format!("\n{}", self.table.text());
+        text.extend(self.notes.iter().map(|note| format!("{note}\n")));
+        text
     }
+}
+
+fn warned(warning: &Warning) -> String {
+    format!("warning: {}\n", warning.text)
+}
+
+/// One report, which has the machine's warnings as well; or several.
+pub(crate) fn publish(
+    reports: &mut [Report],
+    machine: &Machine,
+    args: &BenchArgs,
+) -> Result<(), Failure> {
+    let mut warnings = machine.warnings();
+    let mut bench = "all";
+    if let [report] = reports {
+        report.warnings.splice(0..0, warnings.drain(..));
+        bench = report.bench;
+    }
+    if let Some(path) = &args.html {
+        let page = html::page(bench, &warnings, reports, machine);
+        fs::write(path, page).map_err(|fault| unwritable(path, &fault))?;
+    }
+    match reports {
+        [report] if args.json => print_json(&Single { machine, report }),
+        _ if args.json => {
+            print_json(&Several { bench, machine, warnings: &warnings, benchmarks: reports })
+        }
+        _ => {
+            let mut text = machine.text() + "\n";
+            text.extend(warnings.iter().map(warned));
+            text.extend(reports.iter().map(|report| format!("\n{}", report.text())));
+            print(&text)
+        }
+    }
+}
+
+fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(value)
+        .map_err(|fault| Failure::Failed(format!("cannot make JSON of the figures: {fault}")))?;
+    print(&format!("{text}\n"))
 }
 
 /// Fails if the report cannot be written later, before anything was measured.
@@ -63,37 +162,6 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), Failure> {
 fn unwritable(path: &Path, fault: &std::io::Error) -> Failure {
     io_failed(&format!("write the report {}", path.display()), fault)
         .hint("give --html a file in a directory that exists and can be written")
-}
-
-/// Names and values of a distribution's quantiles.
-fn quantiles(histogram: &Histogram<u64>) -> [(&'static str, u64); 6] {
-    let at = |quantile| histogram.value_at_quantile(quantile);
-    [
-        ("p50", at(0.5)),
-        ("p90", at(0.9)),
-        ("p99", at(0.99)),
-        ("p99_9", at(0.999)),
-        ("p99_99", at(0.9999)),
-        ("max", histogram.max()),
-    ]
-}
-
-/// The heading for [`times`].
-pub(crate) const TIMES: [&str; 7] = ["COUNT", "P50", "P90", "P99", "P99.9", "P99.99", "MAX"];
-
-/// A distribution of nanoseconds as cells.
-pub(crate) fn times(histogram: &Histogram<u64>) -> Vec<String> {
-    let count = std::iter::once(crate::table::grouped(histogram.len()));
-    count.chain(quantiles(histogram).map(|(_, value)| crate::table::nanoseconds(value))).collect()
-}
-
-/// A distribution of nanoseconds as an object.
-pub(crate) fn distribution(histogram: &Histogram<u64>) -> Value {
-    let mut value = json!({ "count": histogram.len(), "mean": histogram.mean() });
-    if let Some(object) = value.as_object_mut() {
-        object.extend(quantiles(histogram).map(|(name, value)| (name.to_owned(), value.into())));
-    }
-    value
 }
 
 /// Bytes per second, for a cell.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use hdrhistogram::Histogram;
 
+use super::delays::is_carried;
 use super::html::escape;
 
 /// Styles of series; a further one looks like the first.
@@ -81,8 +82,7 @@ pub(crate) struct Series {
 /// A line through the quantiles of a distribution of nanoseconds, in microseconds.
 pub(crate) fn percentiles(name: &str, histogram: &Histogram<u64>) -> Series {
     let quantiles = (0..=100).map(|i| 1.0 - 10f64.powf(-f64::from(i) / 20.0));
-    // Beyond this a quantile is the greatest value and nothing else.
-    let known = quantiles.filter(|quantile| (1.0 - quantile) * histogram.len() as f64 > 0.5);
+    let known = quantiles.filter(|quantile| is_carried(*quantile, histogram.len()));
     let point = |quantile| (quantile, histogram.value_at_quantile(quantile) as f64 / 1e3);
     let points = if histogram.is_empty() { Vec::new() } else { known.map(point).collect() };
     Series { name: name.to_owned(), points }
