@@ -63,8 +63,8 @@ pub struct Producer<M: Content + ?Sized = [u8]> {
     asks_at: u64,
     /// Times the queue was full since then.
     tries: u32,
-    /// The group that held the queue at the last look, and who is in it; `None` since there was room.
-    last_full: Option<(Option<u8>, Holdup)>,
+    /// The group that held the queue at the last look, with its generation, and who is in it; `None` since there was room.
+    last_full: Option<(Option<(u8, u64)>, Holdup)>,
     patience: Patience,
     marker: OneThread<M>,
 }

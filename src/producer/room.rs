@@ -14,7 +14,7 @@ use crate::ring::gate::gate;
 use crate::ring::publish::NoRoom;
 use crate::ring::wake::Place;
 use crate::seq::{SEQ_NONE, State};
-use crate::sync::{mutant, step};
+use crate::sync::{Ordering, mutant, step};
 use crate::wait::{self, Bed, Deadline, LONG, Look, Waited};
 
 /// Messages between two questions whether a look at the queue's name is due, and how old the last one is then at least:
@@ -159,17 +159,18 @@ impl<M: Content + ?Sized> Producer<M> {
     /// newly full, held by another group, or a sleep is due.
     #[inline]
     fn holder(&mut self, group: Option<u8>, look: Look) -> Result<Holdup, SendError> {
-        // The same index may be another group's by now.
-        let identity = group.and_then(|group| identity_of(self.at.view.group(group)));
-        let same =
-            |known: &Holdup| identity.is_none_or(|now| now.name() == known.group().as_bytes());
+        // The same index may be another group's by now: that has another generation.
+        let of = group.map(|group| {
+            // Relaxed: it is compared only.
+            (group, self.at.view.group(group).identity.generation.load(Ordering::Relaxed))
+        });
         match &self.last_full {
-            Some((of, known)) if *of == group && look == Look::Quick && same(known) => Ok(*known),
+            Some((asked, known)) if *asked == of && look == Look::Quick => Ok(*known),
             _ => {
                 self.check_name()?;
                 let asked = holdup(&self.at, group);
                 let known = asked.map_err(self.at.system("look who is in the group"))?;
-                self.last_full = Some((group, known));
+                self.last_full = Some((of, known));
                 Ok(known)
             }
         }
