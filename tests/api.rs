@@ -307,6 +307,23 @@ fn a_releasing_group_that_takes_an_old_ones_place_keeps_its_messages() {
 }
 
 #[test]
+fn a_group_that_takes_an_old_ones_place_counts_from_nothing() {
+    let name = TempName::new("counts-again");
+    let _dead = TempName::exactly(format!("{}.dead", &*name));
+    let queue = Queue::builder(&name).capacity(2).groups_max(1).group("old").create().unwrap();
+    queue.producer().unwrap().send("0").unwrap();
+    queue.consumer("old").unwrap().recv().unwrap().reject().unwrap();
+    let counted = || {
+        let groups = queue.snapshot().unwrap().groups;
+        (groups[0].acked, groups[0].redelivered, groups[0].dead_lettered)
+    };
+    assert_eq!(counted(), (1, 0, 1));
+    queue.remove_group("old", false).unwrap();
+    queue.add_group("new").unwrap();
+    assert_eq!(counted(), (0, 0, 0));
+}
+
+#[test]
 fn a_pipe_in_the_place_of_a_queue_is_refused_at_once() {
     let name = TempName::new("pipe");
     let made = std::process::Command::new("mkfifo").arg(name.path()).status().unwrap();

@@ -87,6 +87,21 @@ fn what_a_gone_member_held_goes_to_another_counted() {
 }
 
 #[test]
+fn a_record_with_messages_of_another_group_is_not_taken() {
+    let name = TempName::new("others");
+    let (work, other) = (Group::named("work").shared(), Group::named("other").shared());
+    let queue = Queue::builder(&name).capacity(4).consumers_max(1).group(&work).group(&other);
+    let queue = queue.create().unwrap();
+    queue.producer().unwrap().send("0").unwrap();
+    let mut first = queue.consumer(&work).unwrap();
+    drop(first.batch(1).unwrap());
+    drop(first);
+    // All that is left of the first member is its record, which holds the message.
+    assert!(matches!(queue.consumer(&other), Err(JoinError::TooManyConsumers { .. })));
+    assert_eq!(queue.consumer(&work).unwrap().recv().unwrap().attempts(), 2);
+}
+
+#[test]
 fn a_group_goes_with_a_last_member_that_had_taken_over_from_another() {
     let name = TempName::new("orphan-last");
     let group = || Group::named("work").shared().retention(Retention::Release);

@@ -56,6 +56,31 @@ fn two_members_look_for_the_same_orphan() {
     });
 }
 
+/// A member dies in a claim that fails. Whoever takes its PENDING back vouches for what it had read before: the producer
+/// may know of that by this store alone.
+#[test]
+fn what_a_dead_member_read_is_over_when_its_claim_is_taken_back() {
+    let name = "what_a_dead_member_read_is_over_when_its_claim_is_taken_back";
+    let model = Model::named(name).mortals(1).seconds(1.0);
+    model.reaches(&["room", "full"]).check(|run| {
+        let (segment, writer) = filled(Shape { capacity: 2, ..SHAPE }, 2);
+        let [a, b] = crew(run, &segment);
+        let a = a.dies(0, |worker| while worker.take(1) {});
+        let b = b.works(|worker| {
+            worker.take(1);
+        });
+        // In a thread of its own, which alone is ordered behind the death.
+        let r = spawn(move || {
+            a.join().unwrap();
+            let mut b = b.join().unwrap();
+            b.recover();
+            b
+        });
+        let writer = writer.sends(run, 1).join().unwrap();
+        r.join().unwrap().settle(writer.tail());
+    });
+}
+
 /// s3p: one dies, one claims and recovers, while the producer scans and overwrites.
 #[test]
 fn a_dead_members_range_holds_the_producer() {
