@@ -468,7 +468,8 @@ impl Competitor {
             State::Pending => {
                 let idle = Start::idle(start.seq, self.group);
                 // Release. pair C2. Nobody helps a PENDING whose exchange never happened.
-                step!(words.start.store(idle.pack(), Ordering::Release), "recovery-leaves-pending");
+                let release = order!(Release, "recovery-withdraw-relaxed");
+                step!(words.start.store(idle.pack(), release), "recovery-leaves-pending");
                 step!(wake::space(view), "recovery-wakes-nobody");
                 Ok(false)
             }

@@ -131,7 +131,8 @@ fn free(view: &View, group: u8) {
         // Release: as in `leave`. Before the group is free: the next group of this index must not find records of
         // the old one.
         let word = &view.record(record).claim.start;
-        step!(word.store(none.pack(), Ordering::Release), "removed-groups-records-stay");
+        let release = order!(Release, "removed-record-relaxed");
+        step!(word.store(none.pack(), release), "removed-groups-records-stay");
     }
     // Release. pair P6: the group's last reads come before the producer's next writes.
     let state = &view.group(group).identity.state;

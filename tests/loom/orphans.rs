@@ -441,3 +441,25 @@ fn a_group_is_removed_whole_or_not_at_all() {
         removes.join().unwrap().settle(writer.tail());
     });
 }
+
+/// A dead member's group is removed while the producer scans: what a scan that finds the group still there learns from its
+/// record brings what the member had read.
+#[test]
+fn what_a_dead_member_read_is_over_when_its_group_is_removed() {
+    let model = Model::named("what_a_dead_member_read_is_over_when_its_group_is_removed");
+    model.reaches(&["room", "full"]).check(|run| {
+        let (segment, writer) = filled(Shape { capacity: 2, records: 2, ..SHAPE }, 2);
+        let [mut a] = crew(run, &segment);
+        let process = Process::new(&segment);
+        // In a thread of its own, which alone is ordered behind the reads.
+        let removes = spawn(move || {
+            let claim = a.claim(2).unwrap();
+            a.read(&claim, claim.start);
+            a.die();
+            controlled(&process, || remove_group(process.view(), &process, 0).unwrap()).unwrap()
+        });
+        let writer = writer.sends(run, 1).join().unwrap();
+        assert_eq!(removes.join().unwrap(), None);
+        assert!(writer.send(run).1);
+    });
+}
