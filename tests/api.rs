@@ -318,7 +318,7 @@ fn a_group_that_takes_an_old_ones_place_counts_from_nothing() {
         (groups[0].acked, groups[0].redelivered, groups[0].dead_lettered)
     };
     assert_eq!(counted(), (1, 0, 1));
-    queue.remove_group("old", false).unwrap();
+    queue.remove_group("old").unwrap();
     queue.add_group("new").unwrap();
     assert_eq!(counted(), (0, 0, 0));
 }

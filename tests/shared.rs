@@ -94,7 +94,7 @@ fn a_record_with_messages_of_another_group_is_not_taken() {
     let queue = queue.create().unwrap();
     queue.producer().unwrap().send("0").unwrap();
     let mut first = queue.consumer(&work).unwrap();
-    drop(first.batch(1).unwrap());
+    drop(first.recv_batch(1).unwrap());
     drop(first);
     // All that is left of the first member is its record, which holds the message.
     assert!(matches!(queue.consumer(&other), Err(JoinError::TooManyConsumers { .. })));
