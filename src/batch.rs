@@ -108,11 +108,8 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     /// is not acked for as long as `'v` lasts.
     #[inline]
     fn deliver_from<'v>(&self, view: &'v View, guise: Guise, place: u64) -> Delivery<'v, M> {
-        let slot = view.slot(place);
-        // SAFETY: published, or it would not be in the claim; not acked, or it would not be in it any
-        // more, and the caller's word that it will not be: an ack needs this batch exclusively, or the
-        // one task that was given the message (I3).
-        let area = unsafe { slot.payload.bytes() };
+        // SAFETY: an ack needs this batch exclusively, or the one task that was given the message.
+        let (slot, area) = unsafe { self.claim.payload(view, place) };
         let content = M::from_payload(area, || guise.len(meta_of(slot.meta)));
         let info = self.info_of(guise, place, 0).with(0, guise.requeued());
         Delivery { info, meta: slot.meta, content }
@@ -553,10 +550,9 @@ impl<M: Content + ?Sized> Deref for Received<'_, M> {
     #[inline]
     fn deref(&self) -> &M {
         let Intake { at, guise, .. } = &*self.batch.intake;
-        let slot = at.view.slot(self.batch.claim.start);
-        // SAFETY: published and not acked: the batch holds exactly this message, and an ack consumes it
-        // (I3).
-        let area = unsafe { slot.payload.bytes() };
+        let claim = &self.batch.claim;
+        // SAFETY: an ack consumes the batch, which holds exactly this message.
+        let (slot, area) = unsafe { claim.payload(&at.view, claim.start) };
         M::from_payload(area, || guise.len(meta_of(slot.meta)))
     }
 }

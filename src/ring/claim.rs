@@ -5,6 +5,8 @@
 
 use super::ready::{Count, Ready};
 use super::wake;
+#[cfg(not(slipring_loom))]
+use crate::layout::Slot;
 use crate::layout::{ConsumerRecord, GroupRecord, Place, View};
 use crate::seq::{Attempts, Head, NOBODY};
 use crate::sync::{AtomicU64, Ordering, mutant, order, step};
@@ -50,6 +52,23 @@ pub(crate) struct Claim {
     /// Times that the first message was delivered, this one included; saturates at 255. As wide as it is
     /// because copying a claim with padding in it costs more than all the rest.
     pub(crate) attempts: u32,
+}
+
+impl Claim {
+    /// The slot of the message at `place` of this claim, and its payload area, in place.
+    ///
+    /// # Safety
+    /// The message is not acked as long as `'v` lasts.
+    #[cfg(not(slipring_loom))]
+    #[inline(always)]
+    pub(crate) unsafe fn payload<'v>(&self, view: &'v View, place: u64) -> (Slot<'v>, &'v [u8]) {
+        debug_assert!(self.start <= place && place < self.end, "I3");
+        let slot = view.slot(place);
+        // SAFETY: published, or it would not be claimed; by the caller's word not acked, so that its slot stays as it is
+        // (I3).
+        let area = unsafe { slot.payload.bytes() };
+        (slot, area)
+    }
 }
 
 /// The segment says something that cannot be.
