@@ -179,7 +179,6 @@ impl Group {
             mode: self.mode as u8,
             retention,
             max_attempts: self.most_attempts(),
-            target: self.dead_letters.as_deref().map_or(Target::NONE, Target::named),
         }
     }
 }
@@ -246,7 +245,8 @@ pub(crate) fn make(view: &View, queue: &QueueName, group: &Group) -> Result<u8, 
         max: view.groups().len(),
     };
     let index = control::free_group(view).ok_or_else(too_many)?;
-    group.identity().store(view.group(index));
+    let target = group.dead_letters.as_deref().map_or(Target::NONE, Target::named);
+    group.identity().store(&target, view.group(index));
     // Of a group that had this name before. Who sends letters again from here on finds this one.
     let retries = QueueName::new(&retries).is_ok_and(|name| name.exists());
     control::make_group(view, index, group.start.into(), retries);
@@ -254,8 +254,8 @@ pub(crate) fn make(view: &View, queue: &QueueName, group: &Group) -> Result<u8, 
 }
 
 /// The queue for a group's dead letters, if it names one.
-pub(crate) fn target_of(group: &Identity) -> Result<Option<QueueName>, Corrupt> {
-    match group.target.name() {
+pub(crate) fn target_name(target: &Target) -> Result<Option<QueueName>, Corrupt> {
+    match target.name() {
         [] => Ok(None),
         name => QueueName::new(&String::from_utf8_lossy(name))
             .map(Some)
@@ -303,13 +303,14 @@ pub(crate) fn live_pids(at: &Attachment, group: u8) -> std::io::Result<Vec<Optio
 pub(crate) fn like(at: &Attachment, name: &str, timeout: Duration) -> Result<Group, RequeueReason> {
     let _control = at.control(timeout)?;
     let index = find(&at.view, name).ok_or_else(|| no_such_group(at, name))?;
-    let identity = identity_of(at.view.group(index));
-    let Some((identity, mode)) = identity.and_then(|i| Some((i, Mode::of(i.mode.into())?))) else {
+    let known = Identity::load_with_target(at.view.group(index));
+    let known = known.and_then(|(i, target)| Some((i, target, Mode::of(i.mode.into())?)));
+    let Some((identity, target, mode)) = known else {
         let (queue, group) = (at.queue().clone(), name.to_owned());
         return Err(RequeueReason::UnknownMode { queue, group });
     };
     let corrupt = |Corrupt(what)| RequeueReason::Corrupt { queue: at.queue().clone(), what };
-    let target = target_of(&identity).map_err(corrupt)?;
+    let target = target_name(&target).map_err(corrupt)?;
     let target = target.map_or_else(|| default_target(at.mapped.name.as_str()), QueueName::into);
     let limit = limit_of(&identity).map_or(Limit::Never, Limit::After);
     Ok(Group { mode, limit, dead_letters: Some(target), ..Group::named(name) })

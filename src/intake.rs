@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::attach::{Attachment, Mapped};
 use crate::error::{ControlError, JoinError, RecvError, SystemError};
 use crate::group::{self, Group, Mode};
-use crate::layout::{Meta, lease_byte};
+use crate::layout::{Identity, Meta, lease_byte};
 use crate::ring::claim::{Claim, Corrupt, Member};
 use crate::ring::close::{closed_at, has_ended, has_retries, producer_gone};
 use crate::ring::compete::{Competitor, Fault, Took, any_held};
@@ -100,10 +100,10 @@ impl Intake {
             let (queue, group) = (at.queue().clone(), group.name.clone());
             return Err(JoinError::Taken { queue, group, pid });
         }
-        let identity = group::identity_of(view.group(index));
+        let (identity, target) = Identity::load_with_target(view.group(index)).unzip();
         let max_attempts = identity.as_ref().and_then(group::limit_of);
         let corrupt = |Corrupt(what)| JoinError::Corrupt { queue: at.queue().clone(), what };
-        let target = identity.as_ref().map_or(Ok(None), group::target_of).map_err(corrupt)?;
+        let target = target.as_ref().map_or(Ok(None), group::target_name).map_err(corrupt)?;
         let pid = std::process::id();
         let taken = control::take_record(view, leases, index, pid).map_err(system)?;
         let Some(record) = taken else {

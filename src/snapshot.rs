@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::attach::Mapped;
 use crate::error::{SystemError, Unacked, known_pid};
-use crate::group::{Mode, Retention, identity_of, limit_of, pid_of, target_of};
-use crate::layout::{GroupState, View, WakeMode, lease_byte};
+use crate::group::{Mode, Retention, limit_of, pid_of, target_name};
+use crate::layout::{GroupState, Identity, View, WakeMode, lease_byte};
 use crate::ring::close::closed_at;
 use crate::ring::control;
 use crate::ring::control::RETENTION_RELEASE;
@@ -160,8 +160,9 @@ impl Snapshot {
         let mut groups = Vec::new();
         for index in control::groups(view) {
             let group = view.group(index);
-            let known =
-                identity_of(group).filter(|_| control::state(view, index) != GroupState::Joining);
+            let known = Identity::load_with_target(group)
+                .filter(|_| control::state(view, index) != GroupState::Joining);
+            let (known, target) = known.unzip();
             let name = known.map_or(String::new(), |identity| {
                 String::from_utf8_lossy(identity.name()).into_owned()
             });
@@ -207,8 +208,8 @@ impl Snapshot {
                 redelivered: sum(&group.totals.redelivered, |member| member.redelivered),
                 dead_lettered: sum(&group.totals.dead_lettered, |member| member.dead_lettered),
                 max_attempts: known.as_ref().and_then(limit_of),
-                dead_letters: known
-                    .and_then(|identity| target_of(&identity).ok().flatten())
+                dead_letters: target
+                    .and_then(|target| target_name(&target).ok().flatten())
                     .map(QueueName::into),
                 name,
                 mode,

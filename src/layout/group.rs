@@ -190,7 +190,6 @@ pub(crate) struct Identity {
     pub(crate) retention: u8,
     /// Deliveries after which a message is a dead letter; 0 = no limit.
     pub(crate) max_attempts: u8,
-    pub(crate) target: Target,
 }
 
 /// The queue for a group's dead letters, by name.
@@ -213,6 +212,29 @@ impl Target {
         target
     }
 
+    /// While the generation is odd.
+    fn store(&self, to: &TargetWords) {
+        // Relaxed: carried by the even generation. pair G1.
+        to.len.store(self.len, Ordering::Relaxed);
+        let (words, _) = self.name.as_chunks::<8>();
+        for (word, bytes) in to.name.iter().zip(words) {
+            // Relaxed: as above.
+            word.store(u64::from_le_bytes(*bytes), Ordering::Relaxed);
+        }
+    }
+
+    /// Between two looks at the generation.
+    fn load(from: &TargetWords) -> Target {
+        // Relaxed: the looks say whether it is whole. pair G1.
+        let mut target = Target { len: from.len.load(Ordering::Relaxed), ..Target::NONE };
+        let (words, _) = target.name.as_chunks_mut::<8>();
+        for (bytes, word) in words.iter_mut().zip(&from.name) {
+            // Relaxed: as above.
+            *bytes = word.load(Ordering::Relaxed).to_le_bytes();
+        }
+        target
+    }
+
     /// Empty for the default. All there is if the length is none that can be: no queue has that name.
     #[cfg(not(slipring_loom))]
     pub(crate) fn name(&self) -> &[u8] {
@@ -226,9 +248,9 @@ impl Identity {
         &self.name[..usize::from(self.name_len).min(GROUP_NAME_MAX)]
     }
 
-    /// Writes the identity of a free group; the control lease is held.
-    pub(crate) fn store(&self, group: &GroupRecord) {
-        let (to, target) = (&*group.identity, &*group.target);
+    /// Writes the identity of a free group, with the queue for its dead letters; the control lease is held.
+    pub(crate) fn store(&self, target: &Target, group: &GroupRecord) {
+        let to = &*group.identity;
         // Relaxed loads and stores: only the holder of the control lease writes here.
         let last = to.generation.load_own(Ordering::Relaxed);
         // It is odd already if the last writer died.
@@ -244,13 +266,7 @@ impl Identity {
         let traits = [self.mode, self.retention, self.name_len, self.max_attempts, 0, 0, 0, 0];
         let traits = u64::from_le_bytes(traits);
         to.traits.store(traits, Ordering::Relaxed);
-        // Relaxed, as above.
-        target.len.store(self.target.len, Ordering::Relaxed);
-        let (words, _) = self.target.name.as_chunks::<8>();
-        // Relaxed: as above.
-        for (word, bytes) in target.name.iter().zip(words) {
-            word.store(u64::from_le_bytes(*bytes), Ordering::Relaxed);
-        }
+        target.store(&group.target);
         // Release. pair G1: an even generation carries the words above.
         let even = generation.wrapping_add(1);
         to.generation.store(even, order!(Release, "identity-published-relaxed"));
@@ -259,7 +275,20 @@ impl Identity {
     /// Reads the identity; `None` while it is being written, so that an inspector without the control
     /// lease never reports half a name.
     pub(crate) fn load(group: &GroupRecord) -> Option<Identity> {
-        let (from, target_words) = (&*group.identity, &*group.target);
+        Self::load_and(group, |_| ()).map(|(identity, ())| identity)
+    }
+
+    /// The same with the queue for dead letters of just that group.
+    pub(crate) fn load_with_target(group: &GroupRecord) -> Option<(Identity, Target)> {
+        Self::load_and(group, Target::load)
+    }
+
+    #[inline(always)]
+    fn load_and<T>(
+        group: &GroupRecord,
+        more: impl FnOnce(&TargetWords) -> T,
+    ) -> Option<(Identity, T)> {
+        let from = &*group.identity;
         // Acquire. pair G1: carries the words that were written before this generation.
         let before = from.generation.load(order!(Acquire, "identity-read-relaxed"));
         let mut name = [0; GROUP_NAME_MAX];
@@ -268,25 +297,20 @@ impl Identity {
             *bytes = word.load(Ordering::Relaxed).to_le_bytes();
         }
         let traits = from.traits.load(Ordering::Relaxed);
-        let len = target_words.len.load(Ordering::Relaxed);
-        let mut target = Target { len, ..Target::NONE };
-        let (words, _) = target.name.as_chunks_mut::<8>();
-        for (bytes, word) in words.iter_mut().zip(&target_words.name) {
-            *bytes = word.load(Ordering::Relaxed).to_le_bytes();
-        }
+        let more = more(&group.target);
         // Acquire fence. pair G1: if a word above was new, the generation below is, too.
         step!(fence(Ordering::Acquire), "identity-without-acquire-fence");
         let after = from.generation.load(Ordering::Relaxed);
         let name_len = ((traits >> 16) as u8).min(GROUP_NAME_MAX as u8);
         let whole = mutant!(before & 1 == 0, "half-written-is-whole", true);
-        (before == after && whole).then_some(Identity {
+        let identity = Identity {
             name,
             name_len,
             mode: traits as u8,
             retention: (traits >> 8) as u8,
             max_attempts: (traits >> 24) as u8,
-            target,
-        })
+        };
+        (before == after && whole).then_some((identity, more))
     }
 }
 

@@ -23,9 +23,8 @@ fn full(shape: Shape) -> (Rc<Segment>, Process, u8) {
         mode: 0,
         retention: RETENTION_RELEASE as u8,
         max_attempts: 0,
-        target: Target::NONE,
     };
-    identity.store(segment.view().group(0));
+    identity.store(&Target::NONE, segment.view().group(0));
     let (group, _) = controlled(&process, || make(&process, Position::Oldest)).unwrap();
     let mut producer = Producer::attach(&process, 1).unwrap();
     for _ in 0..shape.capacity {

@@ -197,15 +197,15 @@ fn a_half_made_group_holds_nobody() {
 }
 
 /// An identity that has nothing in common with that of another letter.
-fn identity(letter: u8, mode: u8) -> Identity {
-    Identity {
+fn identity(letter: u8, mode: u8) -> (Identity, Target) {
+    let identity = Identity {
         name: [letter; GROUP_NAME_MAX],
         name_len: GROUP_NAME_MAX as u8,
         mode,
         retention: mode,
         max_attempts: 0,
-        target: Target::named(&"d".repeat(mode.into())),
-    }
+    };
+    (identity, Target::named(&"d".repeat(mode.into())))
 }
 
 /// Pair G1: an inspector that takes no lease reads a group's name whole, with the queue for its dead letters, or not at
@@ -216,11 +216,11 @@ fn a_group_never_shows_half_a_name() {
     model.reaches(&["first", "second", "nothing"]).check(|run| {
         let segment = Segment::new(SHAPE);
         let (first, second) = (identity(b'a', 1), identity(b'b', 2));
-        first.store(segment.view().group(0));
+        first.0.store(&first.1, segment.view().group(0));
         let writer = Process::new(&segment);
-        let writes = spawn(move || second.store(writer.view().group(0)));
+        let writes = spawn(move || second.0.store(&second.1, writer.view().group(0)));
         let (notes, inspector) = (run.clone(), Process::new(&segment));
-        let inspects = spawn(move || match Identity::load(inspector.view().group(0)) {
+        let inspects = spawn(move || match Identity::load_with_target(inspector.view().group(0)) {
             Some(found) if found == first => notes.reach("first"),
             Some(found) if found == second => notes.reach("second"),
             Some(found) => panic!("half a name: {found:?}"),
@@ -228,8 +228,8 @@ fn a_group_never_shows_half_a_name() {
         });
         writes.join().unwrap();
         inspects.join().unwrap();
-        let found = Identity::load(segment.view().group(0)).unwrap();
-        assert_eq!(found.name(), second.name());
+        let found = Identity::load_with_target(segment.view().group(0)).unwrap();
+        assert_eq!(found, second);
     });
 }
 
@@ -241,15 +241,15 @@ fn a_name_that_was_half_written_is_written_again() {
         let segment = Segment::new(SHAPE);
         let all = [identity(b'a', 1), identity(b'b', 2), identity(b'c', 3)];
         let [first, second, third] = all;
-        first.store(segment.view().group(0));
+        first.0.store(&first.1, segment.view().group(0));
         let (notes, writer) = (run.clone(), Process::new(&segment));
         let writes = spawn(move || {
             let words = writer.view().group(0);
-            notes.mortal(0, &writer, || second.store(words));
-            third.store(words);
+            notes.mortal(0, &writer, || second.0.store(&second.1, words));
+            third.0.store(&third.1, words);
         });
         let (notes, inspector) = (run.clone(), Process::new(&segment));
-        let inspects = spawn(move || match Identity::load(inspector.view().group(0)) {
+        let inspects = spawn(move || match Identity::load_with_target(inspector.view().group(0)) {
             Some(found) if found == first => notes.reach("first"),
             Some(found) if found == second => notes.reach("second"),
             Some(found) if found == third => notes.reach("third"),
@@ -258,7 +258,7 @@ fn a_name_that_was_half_written_is_written_again() {
         });
         writes.join().unwrap();
         inspects.join().unwrap();
-        let found = Identity::load(segment.view().group(0));
+        let found = Identity::load_with_target(segment.view().group(0));
         assert_eq!(found, Some(third), "it can never be read");
     });
 }

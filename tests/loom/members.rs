@@ -153,9 +153,8 @@ pub(super) fn make_shared(process: &Process) -> (u8, u64) {
         mode: Mode::Shared as u8,
         retention: 0,
         max_attempts: 0,
-        target: Target::NONE,
     };
-    identity.store(process.view().group(index));
+    identity.store(&Target::NONE, process.view().group(index));
     process.segment.account.forget(index);
     make(process, Position::Oldest)
 }

@@ -116,9 +116,8 @@ impl<'s> Process<'s> {
         self.controlled(|| {
             let index = control::free_group(self.view()).unwrap();
             let (name, mode) = ([b'g'; GROUP_NAME_MAX], mode as u8);
-            let (name_len, retention, max_attempts, target) = (1, 0, 0, Target::NONE);
-            let identity = Identity { name, name_len, mode, retention, max_attempts, target };
-            identity.store(self.view().group(index));
+            let identity = Identity { name, name_len: 1, mode, retention: 0, max_attempts: 0 };
+            identity.store(&Target::NONE, self.view().group(index));
             control::make_group(self.view(), index, Position::Oldest, false)
         })
     }
