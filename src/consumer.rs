@@ -225,7 +225,8 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// Receives up to `max` messages, waiting for the first as long as it takes.
     ///
     /// # Errors
-    /// As for [`Consumer::try_recv_batch`], but never [`RecvError::Empty`].
+    /// As for [`Consumer::try_recv_batch`], but never [`RecvError::Empty`]; [`RecvError::Interrupted`] if the program
+    /// wanted that ([`Consumer::set_interrupt`]).
     pub fn recv_batch(&mut self, max: usize) -> Result<Batch<'_, M>, RecvError> {
         self.batch_by(max, || Deadline::NEVER)
     }

@@ -156,7 +156,8 @@ impl<M: Content + ?Sized> Observer<M> {
     /// The next message, copied out, waiting for it as long as it takes.
     ///
     /// # Errors
-    /// As for [`Observer::try_recv`], but never [`RecvError::Empty`].
+    /// As for [`Observer::try_recv`], but never [`RecvError::Empty`]; [`RecvError::Interrupted`] if the program wanted
+    /// that ([`Observer::set_interrupt`]).
     pub fn recv(&mut self) -> Result<Observation<'_, M>, RecvError> {
         self.wait(Watcher::read, Deadline::NEVER)
     }

@@ -157,7 +157,8 @@ impl<M: Content + ?Sized> Producer<M> {
     /// Sends one message, waiting for room as long as it takes; returns its sequence.
     ///
     /// # Errors
-    /// As for [`Producer::try_send`], but never [`SendError::Full`].
+    /// As for [`Producer::try_send`], but never [`SendError::Full`]; [`SendError::Interrupted`] if the program wanted that
+    /// ([`Producer::set_interrupt`]).
     #[inline]
     pub fn send<'m>(&mut self, message: impl Into<Outgoing<'m, M>>) -> Result<u64, SendError>
     where

@@ -105,7 +105,8 @@ impl<M: Content + ?Sized> Select<M> {
     /// Receives up to `max` messages of one queue, waiting for the first as long as it takes.
     ///
     /// # Errors
-    /// As for [`Select::try_recv_batch`], but never [`SelectError::Empty`].
+    /// As for [`Select::try_recv_batch`], but never [`SelectError::Empty`]; [`SelectError::Interrupted`] if the program
+    /// wanted that ([`Select::set_interrupt`]).
     pub fn recv_batch(&mut self, max: usize) -> Result<Selected<Batch<'_, M>>, SelectError> {
         self.batch_by(max, Deadline::NEVER)
     }

@@ -48,7 +48,8 @@ impl<M: Content + ?Sized> Producer<M> {
     /// Sends all messages, waiting for room as often as it takes; returns how many.
     ///
     /// # Errors
-    /// [`SendBatchError`] says how many were sent before the one that failed.
+    /// [`SendBatchError`] says how many were sent before the one that failed, or before the program ended the wait; then one
+    /// message more may have been taken from the iterator.
     pub fn send_batch<'m, I>(&mut self, messages: I) -> Result<usize, SendBatchError>
     where
         I: IntoIterator,
