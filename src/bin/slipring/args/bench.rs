@@ -11,9 +11,10 @@ use super::{WaitArg, WakeArg, interval, rate};
 const SMOKE: Duration = Duration::from_millis(50);
 const SMOKE_RUNS: u64 = 2;
 const RUNS: u64 = 5;
-/// A run of `bench latency`, and of the others.
-const LONG: Duration = Duration::from_secs(2);
-const SHORT: Duration = Duration::from_millis(500);
+/// A run of `bench latency`, of `bench wake` (whose 5 runs have the messages that a p99 takes), and of the others.
+const LATENCY: Duration = Duration::from_secs(2);
+const WAKE: Duration = Duration::from_secs(1);
+const STREAM: Duration = Duration::from_millis(500);
 
 const RATE: f64 = 10_000.0;
 const BATCH: u64 = 32;
@@ -40,7 +41,7 @@ p99 takes 1,000 messages, p99.9 takes 10,000, p99.99 takes 100,000.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchCommand {
-    /// All benchmarks that follow, each with its defaults, in one report; about a minute and a half
+    /// All benchmarks that follow, each with its defaults, in one report; about 75 s
     #[command(after_long_help = MEANING)]
     All(AllArgs),
     /// How long a message takes to its consumer, at a given rate
@@ -80,7 +81,7 @@ pub(crate) enum BenchCommand {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct BenchArgs {
-    /// Seconds of each run, 0.01 to 86400 [default: 2 for latency, 0.5 for all others]
+    /// Seconds of each run, 0.01 to 86400 [default: 2 for latency, 1 for wake, 0.5 for all others]
     #[arg(long, value_name = "SECONDS", value_parser = interval)]
     seconds: Option<Duration>,
     /// Runs of each measurement, 1 to 100 [default: 5]
@@ -134,13 +135,18 @@ impl BenchCommand {
 
 impl BenchArgs {
     /// The time of a run of `bench latency`.
-    pub(crate) fn long(&self) -> Duration {
-        self.run_time(LONG)
+    pub(crate) fn latency_time(&self) -> Duration {
+        self.run_time(LATENCY)
     }
 
-    /// The time of a run of any other benchmark.
-    pub(crate) fn short(&self) -> Duration {
-        self.run_time(SHORT)
+    /// The time of a run of `bench wake`.
+    pub(crate) fn wake_time(&self) -> Duration {
+        self.run_time(WAKE)
+    }
+
+    /// The time of a run at full speed.
+    pub(crate) fn stream_time(&self) -> Duration {
+        self.run_time(STREAM)
     }
 
     fn run_time(&self, default: Duration) -> Duration {
@@ -183,7 +189,7 @@ impl AllArgs {
     pub(crate) fn each(&self) -> [BenchCommand; 5] {
         let waiting = self.waiting;
         let common = |number: u64, name: &str| {
-            let part = format!("{number} of 5, {name}: ");
+            let part = format!("{number} of 5, {name}");
             BenchArgs { part, ..self.common.clone() }
         };
         let batches =

@@ -210,6 +210,12 @@ impl Ends {
         }
     }
 
+    /// The processor that both ends ran on, if they were seen on no other.
+    pub(crate) fn only_processor(&self) -> Option<usize> {
+        let only = self.producer.first().filter(|_| self.producer.len() == 1);
+        only.copied().filter(|_| self.producer == self.consumer)
+    }
+
     /// Whether some runs may have been of another placement than others.
     pub(crate) fn moved(&self) -> bool {
         let trips = self.round_trip.as_ref();
@@ -225,13 +231,14 @@ impl fmt::Display for Ends {
             format!("processor{many} {}", list.join(", "))
         };
         let (producer, consumer) = (named(&self.producer), named(&self.consumer));
-        let pinned = if self.pinned { "pinned" } else { "not pinned" };
+        let pinned = if self.pinned { "pinned" } else { "not both pinned" };
         write!(out, "producer on {producer}, consumer on {consumer}, {pinned}")?;
         match (self.placement, &self.round_trip) {
             (Some(placement), Some(trips)) => {
                 let trips = trips.text(|trip| format!("{trip:.0}"));
                 write!(out, "; {placement}: one cache line takes {trips} ns to and fro")
             }
+            _ if self.only_processor().is_some() => out.write_str("; both on one"),
             _ => out.write_str("; how far apart is not known"),
         }
     }

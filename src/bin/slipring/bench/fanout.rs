@@ -29,7 +29,7 @@ pub(crate) struct Found {
 
 pub(crate) fn run(args: &FanoutArgs) -> Result<Report, Failure> {
     let BatchArgs { batch, waiting, common } = &args.batches;
-    let time = common.short();
+    let time = common.stream_time();
     let counts = common.list(&args.groups, &GROUPS);
     let plan = |&count: &u64| {
         (counted(count, "group"), Plan { consumers: count, ..Plan::new(*batch, *waiting) })

@@ -31,7 +31,7 @@ pub(crate) struct Found {
 
 pub(crate) fn run(args: &GroupBenchArgs) -> Result<Report, Failure> {
     let BatchArgs { batch, waiting, common } = &args.batches;
-    let time = common.short();
+    let time = common.stream_time();
     let counts = common.list(&args.members, &MEMBERS);
     let plan = |&count: &u64| {
         let plan = Plan { consumers: count, shared: true, ..Plan::new(*batch, *waiting) };

@@ -26,7 +26,7 @@ pub(crate) struct Found {
 }
 
 pub(crate) fn run(args: &LatencyArgs) -> Result<Report, Failure> {
-    let (common, time) = (&args.common, args.common.long());
+    let (common, time) = (&args.common, args.common.latency_time());
     let plan = Plan {
         producer: BenchRole::Paced,
         rate: args.rate,

@@ -18,10 +18,11 @@ mod throughput;
 mod wake;
 mod warnings;
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use crate::args::{BenchArgs, BenchCommand, WaitArg};
-use crate::failure::Failure;
+use crate::failure::{Failure, note};
 use report::{Axis, Machine, Plot, Report, Scale, Series, Settings};
 use stage::{Found, wake_word, word};
 
@@ -45,8 +46,15 @@ pub(crate) fn run(command: &BenchCommand) -> Result<(), Failure> {
 fn measure(command: &BenchCommand) -> Result<Vec<Report>, Failure> {
     let report = match command {
         BenchCommand::All(args) => {
-            let each: Result<Vec<_>, _> = args.each().iter().map(measure).collect();
-            return each.map(|reports| reports.into_iter().flatten().collect());
+            let mut reports = Vec::new();
+            for command in args.each() {
+                // On a terminal a bar says so.
+                if !std::io::stderr().is_terminal() {
+                    note(&command.common().part);
+                }
+                reports.extend(measure(&command)?);
+            }
+            return Ok(reports);
         }
         BenchCommand::Latency(args) => latency::run(args)?,
         BenchCommand::Throughput(args) => throughput::run(args)?,

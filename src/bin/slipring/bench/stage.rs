@@ -123,7 +123,9 @@ impl<'a> Stage<'a> {
         let template = "{prefix}{msg:<26} {bar:30} {percent:>3} %  {elapsed}, {eta} left";
         let style = ProgressStyle::with_template(template);
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar.set_prefix(common.part.clone());
+        if !common.part.is_empty() {
+            bar.set_prefix(format!("{}: ", common.part));
+        }
         Ok(Stage { common, time, pins, stop, bar })
     }
 

@@ -27,7 +27,7 @@ pub(crate) struct Found {
 }
 
 pub(crate) fn run(args: &ThroughputArgs) -> Result<Report, Failure> {
-    let (common, time) = (&args.common, args.common.short());
+    let (common, time) = (&args.common, args.common.stream_time());
     let batches = common.list(&args.batch, &BATCHES);
     let plans = batches.iter().map(|&batch| (counted_batch(batch), Plan::new(batch, args.waiting)));
     let found = stage::perform(common, time, plans.collect())?;

@@ -23,7 +23,7 @@ pub(crate) struct Found {
 }
 
 pub(crate) fn run(args: &WakeBenchArgs) -> Result<Report, Failure> {
-    let (common, time) = (&args.common, args.common.short());
+    let (common, time) = (&args.common, args.common.wake_time());
     let all = [WakeArg::Membarrier, WakeArg::Fence, WakeArg::None];
     let modes = if args.modes.is_empty() { all.to_vec() } else { args.modes.clone() };
     let plan = |&mode: &WakeArg| {

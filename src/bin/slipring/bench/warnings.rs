@@ -7,8 +7,9 @@ use serde::Serialize;
 use super::ends::{Ends, Pins};
 use super::outcome::Runs;
 
-/// Interruptions of an end in a second that a machine with nothing else to do has.
-const INTERRUPTIONS: f64 = 20.0;
+/// Interruptions of an end in a second that mean nothing: the kernel's own, and 10 by the process that listens. Another
+/// program that wants the processor makes hundreds.
+const INTERRUPTIONS: f64 = 50.0;
 /// The share of its time that a virtual machine may be without its processors.
 const STOLEN: f64 = 0.005;
 
@@ -74,12 +75,12 @@ fn takes_turns(runs: &Runs, pins: &Pins) -> bool {
 pub(crate) fn all(ends: &Ends, seen: &Disturbance, runs: &[Runs], pins: &Pins) -> Vec<Warning> {
     let mut list = Vec::new();
     let mut add = |kind, text| list.push(Warning::new(kind, text));
-    if let Some(cpu) = shared_processor(ends) {
+    if let Some(cpu) = ends.only_processor() {
         let why = "each waits while the other one runs, so this is not how fast two processors are";
         add(Kind::OneProcessor, format!("both ends ran on processor {cpu}: {why}"));
     } else if !ends.pinned && !ends.producer.is_disjoint(&ends.consumer) {
         let text =
-            "the ends were not pinned, and moved between processors: they may have shared one";
+            "the ends were not both pinned, and moved between processors: they may have shared one";
         add(Kind::OneProcessor, text.to_owned());
     }
     if ends.moved()
@@ -114,12 +115,6 @@ pub(crate) fn all(ends: &Ends, seen: &Disturbance, runs: &[Runs], pins: &Pins) -
         add(Kind::TakingTurns, text);
     }
     list
-}
-
-/// The processor that both ends were pinned to, or that is the only one they were seen on.
-fn shared_processor(ends: &Ends) -> Option<usize> {
-    let only = ends.producer.first().filter(|_| ends.producer.len() == 1);
-    only.copied().filter(|_| ends.producer == ends.consumer)
 }
 
 /// Time of processors up to now, in the kernel's ticks.

@@ -84,13 +84,23 @@ impl Delays {
         let Distribution { count, p50, p90, p99, p99_9, p99_99, max, runs, .. } =
             self.distribution();
         let time = |time: Option<u64>| time.map_or("-".to_owned(), nanoseconds);
-        let spread = |spread: Option<Spread>| {
-            spread.map_or("-".to_owned(), |it| it.text(|time| nanoseconds(time as u64)))
-        };
+        let spread = |spread: Option<Spread>| spread.map_or("-".to_owned(), |it| span(&it));
         let times = [p50, p90, p99, p99_9, p99_99, max].map(time);
         let spreads = [runs.p50, runs.p99].map(spread);
         std::iter::once(grouped(count)).chain(times).chain(spreads).collect()
     }
+}
+
+/// Nanoseconds, in the unit of the median.
+fn span(spread: &Spread) -> String {
+    let (unit, size, digits) = match spread.median {
+        0.0..1e3 => ("ns", 1.0, 0),
+        1e3..1e6 => ("µs", 1e3, 1),
+        _ => ("ms", 1e6, 2),
+    };
+    let Spread { median, least, most, .. } = spread;
+    let [median, least, most] = [median, least, most].map(|it| format!("{:.digits$}", it / size));
+    format!("{median} {unit} ({least} to {most})")
 }
 
 /// The heading for [`Delays::cells`].
@@ -135,5 +145,7 @@ mod tests {
         let spread = told.runs.p50.unwrap();
         assert_eq!((spread.least, spread.median, spread.most), (300.0, 350.0, 400.0));
         assert_eq!(delays(&[12]).cells()[1..5], ["6 ns", "-", "-", "-"]);
+        assert_eq!(delays(&[600, 800]).cells()[7..], ["350 ns (300 to 400)", "-"]);
+        assert_eq!(span(&Spread::of(vec![900.0, 1200.0, 2_000_000.0])), "1.2 µs (0.9 to 2000.0)");
     }
 }

@@ -58,8 +58,9 @@ fn section(page: &mut String, report: &Report, named: bool) {
     if named {
         let _ = writeln!(page, "<h2>{}</h2>", escape(report.bench));
     }
-    let summary = escape(&report.summary);
-    let _ = write!(page, "<p>{summary}</p>\n{}", warned(&report.warnings));
+    let (summary, ends) = (escape(&report.summary), escape(&report.ends.to_string()));
+    let warned = warned(&report.warnings);
+    let _ = write!(page, "<p>{summary}</p>\n<p>Ends: {ends}.</p>\n{warned}");
     let _ = write!(page, "<h3>Figures</h3>\n<div class=\"scroll\">{}</div>\n", table(report));
     for note in &report.notes {
         let _ = writeln!(page, "<p>{}</p>", escape(note));
@@ -70,7 +71,7 @@ fn section(page: &mut String, report: &Report, named: bool) {
         let _ =
             write!(page, "<figure>\n{}<figcaption>{note}</figcaption>\n</figure>\n", plot.svg());
     }
-    let _ = write!(page, "<h3>Ends and settings</h3>\n{}", list(&settings(report)));
+    let _ = write!(page, "<h3>Settings and disturbances</h3>\n{}", list(&settings(report)));
 }
 
 fn warned(warnings: &[Warning]) -> String {
@@ -79,13 +80,12 @@ fn warned(warnings: &[Warning]) -> String {
     }
     let item = |warning: &Warning| format!("<li>{}</li>\n", escape(&warning.text));
     let items: String = warnings.iter().map(item).collect();
-    format!("<div class=\"warning\"><p>These figures are spoiled:</p>\n<ul>\n{items}</ul></div>\n")
+    format!("<div class=\"warning\"><p>What spoils these figures:</p>\n<ul>\n{items}</ul></div>\n")
 }
 
 fn settings(report: &Report) -> Vec<(String, String)> {
     let Disturbance { stolen, interruptions, .. } = &report.disturbance;
     let mut lines = vec![
-        ("ends".to_owned(), report.ends.to_string()),
         ("interruptions of an end".to_owned(), format!("at most {interruptions:.0} a second")),
         ("steal".to_owned(), format!("{:.2} % of the processors' time", stolen * 100.0)),
     ];

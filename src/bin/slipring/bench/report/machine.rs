@@ -88,7 +88,8 @@ impl Machine {
         if *load > processors as f64 {
             let count = crate::table::count(processors as u64, "processor", "processors");
             let text = format!(
-                "the load was {load} on {count} when it began: other programs want them, so run again when they do not"
+                "the load was {load} on {count} when it began: other programs want them, or did in the minute before; \
+                 run again when it is lower"
             );
             list.push(Warning::new(Kind::Load, text));
         }
