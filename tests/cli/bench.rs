@@ -305,7 +305,9 @@ fn all_benchmarks_have_one_report() {
     let dir = TempDir::new(&format!("bench-all-{}", std::process::id()));
     let path = dir.join("all.html");
     let html = ["--html", path.to_str().unwrap()];
-    let all = ["all", "--smoke", "--runs", "1", "--payload", "48", "--wait", "yield"];
+    // A ring in which larger batches do not fit.
+    let all =
+        ["all", "--smoke", "--runs", "1", "--payload", "48", "--wait", "yield", "--capacity", "16"];
     let ran = bench(&[&all[..], &html, &["--json"]].concat());
     let ran = ran.says(0, &["1 of 5, latency\n", "5 of 5, wake\n"]);
     let value: Value = serde_json::from_str(&ran.out).unwrap();
@@ -321,6 +323,8 @@ fn all_benchmarks_have_one_report() {
         let wait = if report["bench"] == "wake" { "sleep" } else { "yield" };
         assert_eq!(settings["wait"], wait);
     }
+    let batches = reports[1]["results"].as_array().unwrap().iter();
+    assert_eq!(batches.map(|result| number(&result["batch"])).collect::<Vec<_>>(), [1, 16]);
     let page = std::fs::read_to_string(&path).unwrap();
     for name in names {
         assert!(page.contains(&format!("<h2>{name}</h2>")), "{name}");
@@ -372,6 +376,17 @@ fn the_page_needs_nothing_and_has_every_plot() {
         }
         for word in ["http", "<script", "<link", "<img", "NaN", "inf"] {
             assert!(!page.contains(word), "{name}: {word}");
+        }
+    }
+}
+
+#[test]
+fn the_help_says_what_figures_mean() {
+    for name in ["all", "latency", "throughput", "fanout", "group", "wake"] {
+        let help = run(&["help", "bench", name]).quietly();
+        for words in ["the median of its runs", "Near is less than 90 ns", "fewer than 10 messages"]
+        {
+            assert!(help.contains(words), "{name}: {words}");
         }
     }
 }

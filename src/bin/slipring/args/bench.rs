@@ -192,8 +192,8 @@ impl AllArgs {
             let part = format!("{number} of 5, {name}");
             BenchArgs { part, ..self.common.clone() }
         };
-        let batches =
-            |number, name| BatchArgs { batch: BATCH, waiting, common: common(number, name) };
+        let batch = BATCH.min(self.common.ring());
+        let batches = |number, name| BatchArgs { batch, waiting, common: common(number, name) };
         [
             BenchCommand::Latency(LatencyArgs {
                 rate: RATE,
@@ -244,7 +244,7 @@ pub(crate) struct LatencyArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ThroughputArgs {
     /// Messages to publish, take and ack at once, 1 to 65536; a measurement for each of the list [default:
-    /// 1,2,4,8,16,32,64,128,256]
+    /// 1,2,4,8,16,32,64,128,256, as far as they fit in the ring]
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub(crate) batch: Vec<u64>,
     #[command(flatten)]

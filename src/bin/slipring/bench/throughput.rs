@@ -28,7 +28,8 @@ pub(crate) struct Found {
 
 pub(crate) fn run(args: &ThroughputArgs) -> Result<Report, Failure> {
     let (common, time) = (&args.common, args.common.stream_time());
-    let batches = common.list(&args.batch, &BATCHES);
+    let fitting: Vec<u64> = BATCHES.into_iter().filter(|batch| *batch <= common.ring()).collect();
+    let batches = common.list(&args.batch, &fitting);
     let plans = batches.iter().map(|&batch| (counted_batch(batch), Plan::new(batch, args.waiting)));
     let found = stage::perform(common, time, plans.collect())?;
     let mut table = Table::new(&[
