@@ -6,16 +6,18 @@
 //!
 //! - [`transport`]: what a peer has to bring; [`peers`]: the peers, a file each
 //! - [`works`]: what is measured; [`pair`], [`alone`], [`two_processes`]: who runs it, and where
-//! - [`rows`]: all rows of the table; [`rotation`]: runs them
-//! - [`stats`], [`targets`], [`table`], [`report`], [`plots`]: what becomes of the figures
+//! - [`rows`]: all rows of the table; [`rotation`]: runs them; [`placement`]: where the two ends are meanwhile
+//! - [`stats`], [`targets`], [`table`], [`page`], [`report`], [`plots`]: what becomes of the figures
 
 mod alone;
 mod cpus;
 mod leftovers;
 mod machine;
 mod message;
+mod page;
 mod pair;
 mod peers;
+mod placement;
 mod plots;
 mod report;
 mod rotation;
@@ -23,39 +25,46 @@ mod rows;
 mod stats;
 mod table;
 mod targets;
+mod ticks;
 mod transport;
 mod two_processes;
 mod works;
 
 use std::error::Error;
+use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
 use crate::machine::Machine;
+use crate::page::Block;
 use crate::rotation::{Extent, Measured};
-use crate::rows::Row;
+use crate::rows::{Class, Row};
 use crate::two_processes::OtherEnd;
 
 /// Measures slipring and its peers side by side, and says which targets are met.
 #[derive(Parser)]
 struct Cli {
-    /// Slices of each row in a run
-    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u16).range(1..))]
-    rounds: u16,
-    /// Runs; their median counts
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
-    runs: u16,
+    /// How long it measures
+    #[arg(long, default_value_t = 6.0, value_parser = minutes, conflicts_with = "quick")]
+    minutes: f64,
+    /// Short slices for a minute, to see what comes out; no figures to publish
+    #[arg(long)]
+    quick: bool,
     /// One very short slice of each row, to see that all messages arrive; measures nothing
     #[arg(long)]
     smoke: bool,
-    /// Only rows whose name holds this, and those that they are measured by
+    /// Only rows whose name or work holds this, and those that they are measured by
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     /// Writes all figures to this file
     #[arg(long, value_name = "FILE", conflicts_with = "smoke")]
     json: Option<PathBuf>,
+    /// Writes the report, with plots, as a page
+    #[arg(long, value_name = "FILE", conflicts_with = "smoke")]
+    html: Option<PathBuf>,
     /// Writes a plot of each work with peers into this folder
     #[arg(long, value_name = "DIR", conflicts_with = "smoke")]
     plots: Option<PathBuf>,
@@ -80,36 +89,60 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
     }
     leftovers::sweep_at_any_end()?;
     let mut machine = Machine::look();
-    machine.print();
-    let extent = Extent { runs: cli.runs.into(), rounds: cli.rounds.into(), smoke: cli.smoke };
-    let rows = rotation::measure(chosen(cli.only.as_deref()), extent);
+    let first: Vec<Block> = machine.lines().into_iter().map(Block::Text).collect();
+    print!("{}", page::markdown(&first));
+    let (rows, rounds) = rotation::measure(chosen(cli.only.as_deref()), cli.extent());
     leftovers::sweep();
     if cli.smoke {
         print_smoke(&rows);
         return Ok(());
     }
-    machine.look_at_load();
-    let targets = targets::judge(&rows);
-    table::print_rows(&rows, extent);
-    table::print_targets(&targets);
+    machine.look_again(rounds.moved as f64 / rounds.placed.max(1) as f64);
+    let (targets, lost) = (targets::judge(&rows), targets::lost(&rows));
+    let report = table::page(&machine, &rounds, &rows, &targets, &lost);
+    print!("{}", page::markdown(&report));
     if let Some(path) = &cli.json {
-        report::write(path, &machine, extent, &rows, &targets)?;
+        report::write(path, &machine, &rounds, &rows, &targets, &lost)?;
     }
+    let plots = plots::draw(&rows)?;
     if let Some(folder) = &cli.plots {
-        plots::write(folder, &rows)?;
+        plots::write(folder, &plots)?;
+    }
+    if let Some(path) = &cli.html {
+        let pictures = plots.into_iter().map(|(_, svg)| Block::Picture(svg));
+        let all: Vec<Block> = first.into_iter().chain(report).chain(pictures).collect();
+        fs::write(path, page::html("slipring and its peers", &all))?;
     }
     Ok(())
 }
 
+impl Cli {
+    fn extent(&self) -> Extent {
+        let minutes = if self.quick { 0.75 } else { self.minutes };
+        Extent {
+            time: Duration::from_secs_f64(60.0 * minutes),
+            slice: Duration::from_millis(if self.quick { 2 } else { 6 }),
+            smoke: self.smoke,
+        }
+    }
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    let minutes = text.parse().ok().filter(|it| (0.1..=1000.0).contains(it));
+    minutes.ok_or_else(|| "give minutes, from 0.1 to 1000".to_owned())
+}
+
+/// Rows whose name holds this, and what those are measured by: of their works the first row and the limits.
 fn chosen(only: Option<&str>) -> Vec<Row> {
     let mut rows = rows::all();
     let Some(only) = only else { return rows };
-    let wanted = |row: &Row| row.name.contains(only);
+    let wanted = |row: &Row| row.name.contains(only) || row.work.title().contains(only);
     let works: Vec<_> = rows.iter().filter(|row| wanted(row)).map(|row| row.work).collect();
-    let mut units = Vec::new();
+    let mut seen = Vec::new();
     rows.retain(|row| {
-        let unit = works.contains(&row.work) && !units.contains(&row.work);
-        units.push(row.work);
+        let first = !seen.contains(&row.work);
+        seen.push(row.work);
+        let unit = works.contains(&row.work) && (first || row.class == Class::Limit);
         unit || wanted(row)
     });
     rows
@@ -117,9 +150,9 @@ fn chosen(only: Option<&str>) -> Vec<Row> {
 
 fn print_smoke(rows: &[Measured]) {
     for measured in rows {
-        let outcome = match &measured.outcome {
-            Ok(_) => "every message arrived as it was sent",
-            Err(reason) => &format!("not run: {}", reason.0),
+        let outcome = match measured.not_run() {
+            None => "every message arrived as it was sent",
+            Some(reason) => &format!("not run: {reason}"),
         };
         println!("{}, {}: {outcome}", measured.row.work.title(), measured.row.name);
     }

@@ -6,47 +6,67 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
-use crate::rotation::{Measured, by_round, unit};
+use crate::placement::Placement;
+use crate::rotation::{Measured, ratio, unit};
 use crate::rows::{Class, Work};
 use crate::stats::Summary;
 
 type Bar<'a> = (&'a str, Class, Summary);
 
-/// Writes a plot of each work that has peers.
-pub(crate) fn write(folder: &Path, rows: &[Measured]) -> Result<(), Box<dyn Error>> {
-    fs::create_dir_all(folder)?;
+/// A picture of each work that has peers, in each placement that occurred: the file's name, and what is in it.
+pub(crate) fn draw(rows: &[Measured]) -> Result<Vec<(String, String)>, Box<dyn Error>> {
+    let mut plots = Vec::new();
     for (work, file) in [
-        (Work::RoundTrip, "round-trip.svg"),
-        (Work::Stream, "stream.svg"),
-        (Work::Compete, "compete.svg"),
+        (Work::RoundTrip, "round-trip"),
+        (Work::Stream, "stream"),
+        (Work::Singles, "stream-one-by-one"),
+        (Work::Compete, "compete"),
     ] {
-        if let Some(unit) = unit(rows, work).filter(|unit| unit.ran()) {
+        for placement in [Placement::Near, Placement::Far, Placement::Remote] {
+            let Some(unit) = unit(rows, work, placement) else { continue };
             let of_work = rows.iter().filter(|row| row.row.work == work);
             let bar = |it: &'_ Measured| {
-                let ratio = by_round(it, unit, |ns, unit| ns / unit)?;
+                let ratio = ratio((it, 0), (unit, 0), placement)?;
                 Some((it.row.name, it.row.class, ratio))
             };
             let mut bars: Vec<Bar> = of_work.filter_map(bar).collect();
-            bars.sort_by(|(.., a), (.., b)| a.of_runs.p50.total_cmp(&b.of_runs.p50));
+            if bars.is_empty() {
+                continue;
+            }
+            bars.sort_by(|(.., a), (.., b)| a.p50.total_cmp(&b.p50));
             let axis = format!("ns per {}, divided by that of: {}", work.step(), unit.row.name);
-            plot(&folder.join(file), work.title(), &axis, &bars)?;
+            let title = format!("{}, {}", work.title(), placement.name());
+            let mut svg = String::new();
+            plot(&mut svg, &title, &axis, &bars)?;
+            plots.push((format!("{file}-{}.svg", placement.name()), svg));
         }
+    }
+    Ok(plots)
+}
+
+/// Writes them into this folder.
+pub(crate) fn write(folder: &Path, plots: &[(String, String)]) -> Result<(), Box<dyn Error>> {
+    fs::create_dir_all(folder)?;
+    for (name, svg) in plots {
+        fs::write(folder.join(name), svg)?;
     }
     Ok(())
 }
 
 /// What each class of rows is, and the room for it.
-const LEGEND: [(Class, &str, i32); 5] = [
+const LEGEND: [(Class, &str, i32); 6] = [
     (Class::Ours, "slipring", 100),
     (Class::Shared, "other queues in shared memory", 240),
     (Class::Threads, "queues for threads", 160),
     (Class::Kernel, "through the kernel", 160),
-    (Class::Limit, "not a queue", 0),
+    (Class::Limit, "limit", 80),
+    (Class::NoQueue, "no queue", 0),
 ];
 
 fn colour(class: Class) -> RGBColor {
     match class {
-        Class::Limit => RGBColor(110, 110, 110),
+        Class::Limit => RGBColor(60, 60, 60),
+        Class::NoQueue => RGBColor(160, 160, 160),
         Class::Threads => RGBColor(110, 160, 200),
         Class::Shared => RGBColor(70, 150, 90),
         Class::Kernel => RGBColor(190, 150, 80),
@@ -64,12 +84,12 @@ fn tick(ratio: f64) -> String {
 }
 
 /// From p10 to p90 a line, at the median a point; the fastest on top; below it what the colours mean.
-fn plot(path: &Path, title: &str, axis: &str, bars: &[Bar]) -> Result<(), Box<dyn Error>> {
-    let lowest = bars.iter().map(|(.., it)| it.of_runs.p10).fold(1.0, f64::min) * 0.8;
-    let highest = bars.iter().map(|(.., it)| it.of_runs.p90).fold(1.0, f64::max) * 1.25;
+fn plot(svg: &mut String, title: &str, axis: &str, bars: &[Bar]) -> Result<(), Box<dyn Error>> {
+    let lowest = bars.iter().map(|(.., it)| it.p10).fold(1.0, f64::min) * 0.8;
+    let highest = bars.iter().map(|(.., it)| it.p90).fold(1.0, f64::max) * 1.25;
     let last = bars.len().saturating_sub(1);
     let height = 140 + 22 * bars.len() as u32;
-    let area = SVGBackend::new(path, (860, height)).into_drawing_area();
+    let area = SVGBackend::with_string(svg, (860, height)).into_drawing_area();
     area.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&area)
         .caption(format!("{title}: p10, median, p90; less is better"), ("sans-serif", 17))
@@ -93,7 +113,7 @@ fn plot(path: &Path, title: &str, axis: &str, bars: &[Bar]) -> Result<(), Box<dy
         .label_style(("sans-serif", 13))
         .light_line_style(WHITE)
         .draw()?;
-    for (place, (_, class, Summary { of_runs: it, .. })) in bars.iter().rev().enumerate() {
+    for (place, (_, class, it)) in bars.iter().rev().enumerate() {
         let (at, colour) = (SegmentValue::CenterOf(place), colour(*class));
         let line = vec![(it.p10, at.clone()), (it.p90, at.clone())];
         chart.draw_series([PathElement::new(line, colour.stroke_width(3))])?;

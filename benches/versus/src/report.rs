@@ -8,21 +8,24 @@ use serde::Serialize;
 
 use crate::machine::Machine;
 use crate::message::{CAPACITY, Msg};
-use crate::rotation::{Extent, Measured, by_round, unit};
+use crate::placement::Placement;
+use crate::rotation::{Measured, Rounds, ratio, unit};
 use crate::rows::{Class, Work, absent};
 use crate::stats::Summary;
-use crate::targets::Judged;
+use crate::targets::{Judged, Lost};
 
 #[derive(Serialize)]
 struct Report<'a> {
     machine: &'a Machine,
     payload_bytes: usize,
     capacity: usize,
-    runs: usize,
     rounds: usize,
+    /// Of the works of the rounds, those in which the processors moved, which are left out.
+    moved: usize,
+    lost: &'a [Lost],
     targets: &'a [Judged],
     rows: Vec<RowReport<'a>>,
-    /// Peers that the program was built without, and why.
+    /// Peers that are not there, and why.
     absent: Vec<(&'static str, String)>,
 }
 
@@ -32,30 +35,45 @@ struct RowReport<'a> {
     name: &'a str,
     class: Class,
     step: &'static str,
-    ns_per_step: Option<Summary>,
-    /// In slices of the work's first row of the same round.
-    ratio: Option<Summary>,
-    /// Every slice: for each run, for each round.
-    slices_ns: Option<&'a Vec<Vec<f64>>>,
+    /// For each placement that occurred.
+    placements: Vec<Placed<'a>>,
     not_run: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Placed<'a> {
+    placement: Placement,
+    columns: Vec<Column>,
+    /// Every slice: its round, and the columns in nanoseconds.
+    slices_ns: Vec<(usize, &'a [f64])>,
+}
+
+#[derive(Serialize)]
+struct Column {
+    name: &'static str,
+    ns: Option<Summary>,
+    /// The row that the ratio is to.
+    by: Option<&'static str>,
+    ratio: Option<Summary>,
 }
 
 pub(crate) fn write(
     path: &Path,
     machine: &Machine,
-    extent: Extent,
+    rounds: &Rounds,
     rows: &[Measured],
     targets: &[Judged],
+    lost: &[Lost],
 ) -> Result<(), Box<dyn Error>> {
-    let row = |it| row_report(rows, it);
     let report = Report {
         machine,
         payload_bytes: size_of::<Msg>(),
         capacity: CAPACITY,
-        runs: extent.runs,
-        rounds: extent.rounds,
+        rounds: rounds.count,
+        moved: rounds.moved,
+        lost,
         targets,
-        rows: rows.iter().map(row).collect(),
+        rows: rows.iter().map(|it| row_report(rows, it)).collect(),
         absent: absent(),
     };
     fs::write(path, serde_json::to_string_pretty(&report)?)?;
@@ -63,16 +81,28 @@ pub(crate) fn write(
 }
 
 fn row_report<'a>(rows: &[Measured], measured: &'a Measured) -> RowReport<'a> {
-    let Measured { row, outcome, .. } = measured;
-    let unit = unit(rows, row.work);
+    let row = &measured.row;
+    let placed = |&placement: &Placement| {
+        let slices_ns = measured.all(placement);
+        if slices_ns.is_empty() {
+            return None;
+        }
+        let unit = unit(rows, row.work, placement);
+        let column = |(index, &name): (usize, &&'static str)| Column {
+            name,
+            ns: measured.ns(index, placement),
+            by: unit.map(|unit| unit.row.name),
+            ratio: unit.and_then(|unit| ratio((measured, index), (unit, index), placement)),
+        };
+        let columns = row.work.columns().iter().enumerate().map(column).collect();
+        Some(Placed { placement, columns, slices_ns })
+    };
     RowReport {
         work: row.work,
         name: row.name,
         class: row.class,
         step: row.work.step(),
-        ns_per_step: measured.ns(),
-        ratio: unit.and_then(|unit| by_round(measured, unit, |ns, unit| ns / unit)),
-        slices_ns: outcome.as_ref().ok(),
-        not_run: outcome.as_ref().err().map(|reason| &*reason.0),
+        placements: Placement::ALL.iter().filter_map(placed).collect(),
+        not_run: measured.not_run(),
     }
 }

@@ -1,140 +1,264 @@
 //! Runs the rows in turn, A B C ... A B C ..., in short slices, so that a drift of the machine hits all alike.
+//!
+//! Before and after the rows of each work that takes two ends, a bare round trip tells where these are. If it
+//! tells the same both times, all slices between belong to that placement; if not, they count for nothing.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::message::BATCH;
 use crate::pair::Steps;
-use crate::rows::{Row, Work};
-use crate::stats::{Quantiles, Summary};
+use crate::placement::{self, Placement};
+use crate::rows::{Class, Figures, Row, Work};
+use crate::stats::Summary;
 use crate::transport::NotRun;
 
-/// How long a slice is meant to be: long enough to tell the steps from the noise of the clock, short enough
-/// that a round sees one state of the machine.
-const SLICE_NS: f64 = 6e6;
 /// Of the first slice, which only finds out how fast the row is, and of all in a smoke run.
 const FEW: u64 = 10 * BATCH as u64;
 
 /// How much is measured.
 #[derive(Clone, Copy)]
 pub(crate) struct Extent {
-    pub(crate) runs: usize,
-    pub(crate) rounds: usize,
+    /// No round begins after this time.
+    pub(crate) time: Duration,
+    /// How long a slice is meant to be: long enough to tell the steps from the noise of the clock, short enough
+    /// that a round sees one state of the machine.
+    pub(crate) slice: Duration,
     /// One slice of each, as short as can be: to see that it works.
     pub(crate) smoke: bool,
+}
+
+/// A slice that counts.
+struct Slice {
+    round: usize,
+    placement: Placement,
+    figures: Vec<f64>,
 }
 
 /// A row with what was measured.
 pub(crate) struct Measured {
     pub(crate) row: Row,
-    /// Nanoseconds per step: for each run, for each round. Or why there are none.
-    pub(crate) outcome: Result<Vec<Vec<f64>>, NotRun>,
+    /// In the order of the rounds. Or why there are none.
+    slices: Result<Vec<Slice>, NotRun>,
     /// Of the next slice.
     steps: u64,
 }
 
+/// What became of the rounds.
+#[derive(Default)]
+pub(crate) struct Rounds {
+    pub(crate) count: usize,
+    /// Works of a round whose placement changed meanwhile, and all that could have.
+    pub(crate) moved: usize,
+    pub(crate) placed: usize,
+}
+
 impl Measured {
     pub(crate) fn new(row: Row) -> Measured {
-        Measured { row, outcome: Ok(Vec::new()), steps: FEW }
+        Measured { row, slices: Ok(Vec::new()), steps: FEW }
     }
 
-    fn slice(&mut self) -> Option<f64> {
+    fn slice(&mut self) -> Option<Figures> {
         match (self.row.slice)(Steps::new(self.steps)) {
-            Ok(ns) => Some(ns),
+            Ok(figures) => Some(figures),
             Err(reason) => {
-                self.outcome = Err(reason);
+                self.slices = Err(reason);
                 None
             }
         }
     }
 
     /// Finds out how many steps make a slice.
-    fn calibrate(&mut self) {
-        while let Some(ns) = self.slice() {
-            if ns * self.steps as f64 >= SLICE_NS / 4.0 {
-                return self.aim(ns);
+    fn calibrate(&mut self, slice: Duration) {
+        while let Some(figures) = self.slice() {
+            if figures.ns_per_step * self.steps as f64 >= slice.as_nanos() as f64 / 4.0 {
+                return self.aim(figures.ns_per_step, slice);
             }
             self.steps *= 4;
         }
     }
 
     /// Keeps the slices as long as they should be, also when the machine is slower than it was.
-    fn aim(&mut self, ns: f64) {
-        let steps = (SLICE_NS / ns) as u64;
+    fn aim(&mut self, ns_per_step: f64, slice: Duration) {
+        let steps = (slice.as_nanos() as f64 / ns_per_step) as u64;
         let steps = steps.clamp(self.steps / 2, self.steps * 2);
         self.steps = steps.next_multiple_of(BATCH as u64);
     }
 
     pub(crate) fn ran(&self) -> bool {
-        self.outcome.is_ok()
+        self.slices.is_ok()
     }
 
-    /// Nanoseconds per step.
-    pub(crate) fn ns(&self) -> Option<Summary> {
-        let runs = self.outcome.as_ref().ok()?;
-        Summary::of(runs.iter().filter_map(|run| Quantiles::of(run.clone())).collect())
+    /// Why there are no figures.
+    pub(crate) fn not_run(&self) -> Option<&str> {
+        self.slices.as_ref().err().map(|reason| &*reason.0)
+    }
+
+    fn slices(&self, placement: Placement) -> impl Iterator<Item = &Slice> {
+        let all = self.slices.iter().flatten();
+        all.filter(move |slice| slice.placement == placement)
+    }
+
+    /// The figures of this column, in nanoseconds.
+    pub(crate) fn ns(&self, column: usize, placement: Placement) -> Option<Summary> {
+        Summary::of(self.slices(placement).map(|slice| slice.figures[column]).collect())
+    }
+
+    /// All figures: of each slice the round and the columns.
+    pub(crate) fn all(&self, placement: Placement) -> Vec<(usize, &[f64])> {
+        self.slices(placement).map(|slice| (slice.round, &*slice.figures)).collect()
     }
 }
 
 /// Measures all rows; in a smoke run each once.
-pub(crate) fn measure(rows: Vec<Row>, extent: Extent) -> Vec<Measured> {
+pub(crate) fn measure(rows: Vec<Row>, extent: Extent) -> (Vec<Measured>, Rounds) {
     let mut rows: Vec<Measured> = rows.into_iter().map(Measured::new).collect();
-    let slices = if extent.smoke { 1 } else { 1 + extent.runs * extent.rounds } * rows.len();
-    let bar = ProgressBar::new(slices as u64);
-    let style = "{bar:40} {percent:>3} % {elapsed} (about {eta} left) {wide_msg}";
+    let mut rounds = Rounds::default();
+    let start = Instant::now();
+    let bar = ProgressBar::new(extent.time.as_millis() as u64);
+    let style = "{bar:40} {percent:>3} % {elapsed} {wide_msg}";
     bar.set_style(ProgressStyle::with_template(style).expect("a good template"));
     for row in &mut rows {
         bar.set_message(row.row.name);
         if extent.smoke {
-            if let Some(ns) = row.slice() {
-                row.outcome = Ok(vec![vec![ns]]);
-            }
+            row.slice();
         } else {
-            row.calibrate();
+            row.calibrate(extent.slice);
         }
-        bar.inc(1);
     }
-    for run in 0..if extent.smoke { 0 } else { extent.runs } {
-        bar.set_message(format!("run {} of {}", run + 1, extent.runs));
-        one_run(&mut rows, extent.rounds, &bar);
+    while !extent.smoke && (start.elapsed() < extent.time || rounds.count == 0) {
+        bar.set_position(start.elapsed().as_millis() as u64);
+        bar.set_message(format!("round {}", rounds.count + 1));
+        one_round(&mut rows, extent.slice, &mut rounds);
     }
     bar.finish_and_clear();
-    rows
+    (rows, rounds)
 }
 
-fn one_run(rows: &mut [Measured], rounds: usize, bar: &ProgressBar) {
-    for row in rows.iter_mut() {
-        if let Ok(runs) = &mut row.outcome {
-            runs.push(Vec::with_capacity(rounds));
-        }
-    }
-    for _ in 0..rounds {
-        for row in rows.iter_mut() {
-            bar.inc(1);
-            if !row.ran() {
-                continue;
+fn one_round(rows: &mut [Measured], slice: Duration, rounds: &mut Rounds) {
+    let round = rounds.count;
+    rounds.count += 1;
+    let mut before = placement::look();
+    for work in rows.chunk_by_mut(|a, b| a.row.work == b.row.work) {
+        let figures: Vec<_> = work.iter_mut().map(|row| timed(row, slice)).collect();
+        let placement = if work[0].row.work.alone() {
+            Some(Placement::Alone)
+        } else {
+            let after = placement::look();
+            rounds.placed += 1;
+            rounds.moved += usize::from(before != after);
+            let stayed = (before == after).then_some(after);
+            before = after;
+            stayed
+        };
+        let Some(placement) = placement else { continue };
+        for (row, figures) in work.iter_mut().zip(figures) {
+            if let (Ok(slices), Some(figures)) = (&mut row.slices, figures) {
+                slices.push(Slice { round, placement, figures });
             }
-            let Some(ns) = row.slice() else { continue };
-            row.aim(ns);
-            let run = row.outcome.as_mut().ok().and_then(|runs| runs.last_mut());
-            run.expect("a run was begun above").push(ns);
         }
     }
 }
+
+fn timed(row: &mut Measured, slice: Duration) -> Option<Vec<f64>> {
+    if !row.ran() {
+        return None;
+    }
+    let figures = row.slice()?;
+    row.aim(figures.ns_per_step, slice);
+    Some(figures.columns)
+}
+
+/// A column of a row.
+pub(crate) type Cell<'a> = (&'a Measured, usize);
 
 /// A figure made of two rows, round by round.
 pub(crate) fn by_round(
-    a: &Measured,
-    b: &Measured,
+    (a, of_a): Cell,
+    (b, of_b): Cell,
+    placement: Placement,
     figure: impl Fn(f64, f64) -> f64,
 ) -> Option<Summary> {
-    let (a, b) = (a.outcome.as_ref().ok()?, b.outcome.as_ref().ok()?);
-    let run = |(a, b): (&Vec<f64>, &Vec<f64>)| {
-        Quantiles::of(a.iter().zip(b).map(|(&a, &b)| figure(a, b)).collect())
-    };
-    Summary::of(a.iter().zip(b).filter_map(run).collect())
+    let of_b: BTreeMap<usize, f64> =
+        b.slices(placement).map(|slice| (slice.round, slice.figures[of_b])).collect();
+    let both = a
+        .slices(placement)
+        .filter_map(|slice| Some(figure(slice.figures[of_a], *of_b.get(&slice.round)?)));
+    Summary::of(both.collect())
 }
 
-/// The row that those of this work are measured by: its first.
-pub(crate) fn unit(rows: &[Measured], work: Work) -> Option<&Measured> {
-    rows.iter().find(|other| other.row.work == work)
+pub(crate) fn ratio(a: Cell, b: Cell, placement: Placement) -> Option<Summary> {
+    by_round(a, b, placement, |a, b| a / b)
+}
+
+/// The fastest row of a class, of those whose name begins with this. The one with the lowest median: the lowest of each round would be the luckiest.
+pub(crate) fn fastest<'a>(
+    rows: &'a [Measured],
+    work: Work,
+    class: Class,
+    name: &str,
+    column: usize,
+    placement: Placement,
+) -> Option<&'a Measured> {
+    let of_class = rows.iter().filter(|it| it.row.work == work && it.row.class == class);
+    let of_class = of_class.filter(|it| it.row.name.starts_with(name));
+    let measured = of_class.filter_map(|it| Some((it, it.ns(column, placement)?.p50)));
+    measured.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(row, _)| row)
+}
+
+/// What the rows of this work are measured by: the fastest limit, where any is said to be one; else its first row.
+pub(crate) fn unit(rows: &[Measured], work: Work, placement: Placement) -> Option<&Measured> {
+    if work.by_limit() {
+        fastest(rows, work, Class::Limit, "", 0, placement)
+    } else {
+        rows.iter().find(|other| other.row.work == work)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::{Measured, Slice, by_round, fastest};
+    use crate::placement::Placement;
+    use crate::rows::{Class, Row, Work};
+    use crate::transport::NotRun;
+
+    /// A row with slices of one column.
+    pub(crate) fn measured(
+        class: Class,
+        name: &'static str,
+        slices: &[(usize, Placement, f64)],
+    ) -> Measured {
+        let slice = Box::new(|_| Err(NotRun::because("it is not run here")));
+        let row = Row { work: Work::RoundTrip, name, class, slice };
+        let slice = |&(round, placement, ns)| Slice { round, placement, figures: vec![ns] };
+        Measured { row, slices: Ok(slices.iter().map(slice).collect()), steps: 1 }
+    }
+
+    #[test]
+    fn a_ratio_is_made_of_slices_of_one_round_and_placement() {
+        use Placement::{Far, Near};
+        let a = measured(Class::Ours, "a", &[(0, Near, 6.0), (1, Near, 9.0), (2, Far, 50.0)]);
+        let b = measured(Class::Limit, "b", &[(1, Near, 3.0), (2, Far, 10.0), (3, Near, 1.0)]);
+        let near = by_round((&a, 0), (&b, 0), Near, |a, b| a / b).unwrap();
+        assert_eq!((near.rounds, near.p50), (1, 3.0));
+        let far = by_round((&a, 0), (&b, 0), Far, |a, b| a / b).unwrap();
+        assert_eq!((far.rounds, far.p50), (1, 5.0));
+        assert!(by_round((&a, 0), (&b, 0), Placement::Remote, |a, _| a).is_none());
+    }
+
+    #[test]
+    fn the_limit_is_the_fastest_of_its_class_in_each_placement() {
+        use Placement::{Far, Near};
+        let rows = [
+            measured(Class::Ours, "ours", &[(0, Near, 1.0), (0, Far, 1.0)]),
+            measured(Class::Limit, "one line", &[(0, Near, 60.0), (0, Far, 120.0)]),
+            measured(Class::Limit, "two lines", &[(0, Near, 70.0), (0, Far, 110.0)]),
+        ];
+        let limit = |placement| {
+            fastest(&rows, Work::RoundTrip, Class::Limit, "", 0, placement).unwrap().row.name
+        };
+        assert_eq!([limit(Near), limit(Far)], ["one line", "two lines"]);
+    }
 }

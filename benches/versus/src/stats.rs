@@ -1,73 +1,40 @@
-//! Quantiles of a run, and what five runs say together.
+//! Quantiles of what the slices say.
 
 use serde::Serialize;
 
-/// Of the slices of one run.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Quantiles {
+/// Of all slices of a row in one placement, or of their ratios.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct Summary {
+    /// How many slices.
+    pub(crate) rounds: usize,
     pub(crate) p10: f64,
+    pub(crate) p25: f64,
     pub(crate) p50: f64,
+    pub(crate) p75: f64,
     pub(crate) p90: f64,
 }
 
-impl Quantiles {
+impl Summary {
     /// `None` if there are no figures.
-    pub(crate) fn of(mut figures: Vec<f64>) -> Option<Quantiles> {
+    pub(crate) fn of(mut figures: Vec<f64>) -> Option<Summary> {
         figures.sort_by(f64::total_cmp);
         let last = figures.len().checked_sub(1)?;
         let at = |percent: usize| figures[last * percent / 100];
-        Some(Quantiles { p10: at(10), p50: at(50), p90: at(90) })
-    }
-}
-
-/// Of several runs.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Summary {
-    /// The median of the runs' medians, and likewise of their other quantiles.
-    pub(crate) of_runs: Quantiles,
-    /// The lowest and the highest of the runs' medians.
-    pub(crate) spread: [f64; 2],
-    pub(crate) runs: Vec<Quantiles>,
-}
-
-impl Summary {
-    /// `None` if there are no runs.
-    pub(crate) fn of(runs: Vec<Quantiles>) -> Option<Summary> {
-        let median = |quantile: fn(&Quantiles) -> f64| {
-            Quantiles::of(runs.iter().map(quantile).collect()).map(|of_runs| of_runs.p50)
-        };
-        let of_runs = Quantiles {
-            p10: median(|run| run.p10)?,
-            p50: median(|run| run.p50)?,
-            p90: median(|run| run.p90)?,
-        };
-        let medians = || runs.iter().map(|run| run.p50);
-        let spread = [medians().fold(f64::MAX, f64::min), medians().fold(f64::MIN, f64::max)];
-        Some(Summary { of_runs, spread, runs })
+        let [p10, p25, p50, p75, p90] = [10, 25, 50, 75, 90].map(at);
+        Some(Summary { rounds: figures.len(), p10, p25, p50, p75, p90 })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Quantiles, Summary};
-
-    fn run(figures: impl IntoIterator<Item = u32>) -> Quantiles {
-        Quantiles::of(figures.into_iter().map(f64::from).collect()).unwrap()
-    }
+    use super::Summary;
 
     #[test]
     fn quantiles_are_figures_that_were_measured() {
-        let Quantiles { p10, p50, p90 } = run((0..=100).rev());
-        assert_eq!([p10, p50, p90], [10.0, 50.0, 90.0]);
-        assert!(Quantiles::of(Vec::new()).is_none());
-    }
-
-    #[test]
-    fn a_summary_is_the_median_of_the_runs_and_their_spread() {
-        let runs = [5, 1, 9].map(|at| run([at, at, at])).to_vec();
-        let summary = Summary::of(runs).unwrap();
-        assert_eq!(summary.of_runs.p50, 5.0);
-        assert_eq!(summary.spread, [1.0, 9.0]);
+        let summary = Summary::of((0..=100).rev().map(f64::from).collect()).unwrap();
+        let Summary { rounds, p10, p25, p50, p75, p90 } = summary;
+        assert_eq!(rounds, 101);
+        assert_eq!([p10, p25, p50, p75, p90], [10.0, 25.0, 50.0, 75.0, 90.0]);
         assert!(Summary::of(Vec::new()).is_none());
     }
 }

@@ -1,35 +1,12 @@
-//! The tables, as Markdown: they go into the documentation as they are.
+//! The report: what is lost first, then the targets, then all rows.
 
-use crate::rotation::{Extent, Measured, by_round, unit};
-use crate::rows::{Work, absent};
+use crate::machine::Machine;
+use crate::page::{Block, Table};
+use crate::placement::Placement;
+use crate::rotation::{Measured, Rounds, ratio, unit};
+use crate::rows::{Class, Work, absent};
 use crate::stats::Summary;
-use crate::targets::Judged;
-use crate::transport::NotRun;
-
-/// Rows of cells, with columns as wide as they need to be.
-struct Table(Vec<Vec<String>>);
-
-impl Table {
-    fn new(head: &[&str]) -> Table {
-        let line = head.iter().map(|_| "---".to_owned()).collect();
-        Table(vec![head.iter().map(|&cell| cell.to_owned()).collect(), line])
-    }
-
-    fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.0.push(cells.into_iter().collect());
-    }
-
-    fn print(&self) {
-        let columns = self.0[0].len();
-        let width = |column: usize| self.0.iter().map(|row| row[column].chars().count()).max();
-        let widths: Vec<usize> = (0..columns).filter_map(width).collect();
-        for row in &self.0 {
-            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-            println!("| {} |", cells.collect::<Vec<_>>().join(" | "));
-        }
-        println!();
-    }
-}
+use crate::targets::{Judged, Lost, Verdict};
 
 /// Three digits that count, or whole numbers.
 fn number(value: f64) -> String {
@@ -40,64 +17,169 @@ fn number(value: f64) -> String {
     }
 }
 
-fn spread(summary: &Summary, unit: &str) -> String {
-    let [low, high] = summary.spread;
-    format!("{} to {}{unit}", number(low), number(high))
+fn quartiles(summary: &Summary) -> String {
+    format!("{} to {}", number(summary.p25), number(summary.p75))
 }
 
-/// What was measured, work by work.
-pub(crate) fn print_rows(rows: &[Measured], extent: Extent) {
-    let Extent { runs, rounds, .. } = extent;
-    println!("Medians of {runs} runs of {rounds} rounds.\n");
+/// All of it.
+pub(crate) fn page(
+    machine: &Machine,
+    rounds: &Rounds,
+    rows: &[Measured],
+    targets: &[Judged],
+    lost: &[Lost],
+) -> Vec<Block> {
+    let mut page = Vec::new();
+    page.extend(machine.after().into_iter().map(Block::Text));
+    page.push(Block::Text(placements(rounds, rows)));
+    page.push(Block::Heading("Where slipring loses".to_owned()));
+    page.push(losses(lost));
+    page.push(Block::Heading("Targets".to_owned()));
+    page.extend(judged(targets));
     for work in Work::ALL {
-        print_work(rows, work);
-    }
-    print_not_run(rows);
-}
-
-fn print_not_run(rows: &[Measured]) {
-    println!("Not run:\n");
-    for (peer, reason) in absent() {
-        println!("- {peer}: {reason}");
-    }
-    for Measured { row, outcome, .. } in rows {
-        if let Err(NotRun(reason)) = outcome {
-            println!("- {}, {}: {reason}", row.work.title(), row.name);
+        let tables = Placement::ALL.iter().filter_map(|&it| of_work(rows, work, it));
+        let mut tables = tables.peekable();
+        if tables.peek().is_some() {
+            page.push(Block::Heading(work.title().to_owned()));
         }
+        page.extend(tables.flatten());
     }
-    println!();
+    page.push(Block::Heading("Not run".to_owned()));
+    page.extend(not_run(rows).into_iter().map(Block::Text));
+    page
 }
 
-fn print_work(rows: &[Measured], work: Work) {
-    let Some(unit) = unit(rows, work).filter(|unit| unit.ran()) else { return };
-    let ns = format!("ns per {}", work.step());
+/// How often the ends were where.
+fn placements(rounds: &Rounds, rows: &[Measured]) -> String {
+    let Rounds { count, moved, placed } = rounds;
+    let mut text = format!("{count} rounds; medians and quartiles of them.");
+    let two_ends = rows.iter().filter(|it| !it.row.work.alone());
+    let most = |placement| {
+        two_ends.clone().filter_map(|it| Some(it.ns(0, placement)?.rounds)).max().unwrap_or(0)
+    };
+    for placement in [Placement::Near, Placement::Far, Placement::Remote] {
+        text += &match most(placement) {
+            0 => format!(" **{}** did not occur.", placement.name()),
+            rounds => format!(" {}: {rounds}.", placement.name()),
+        };
+    }
+    text + &format!(
+        " Left out because the processors moved meanwhile: {moved} of {placed} groups of slices."
+    )
+}
+
+fn losses(lost: &[Lost]) -> Block {
     let mut table =
-        Table::new(&[work.title(), &ns, "ratio", "lowest to highest run", "p10", "p90"]);
-    for measured in rows.iter().filter(|row| row.row.work == work) {
-        let ratio = by_round(measured, unit, |ns, unit| ns / unit);
-        let (Some(ns), Some(ratio)) = (measured.ns(), ratio) else { continue };
+        Table::new(["work", "where", "ours", "faster peer", "ours / peer", "quartiles"]);
+    for it in lost {
+        let dash = if it.column.is_empty() { "" } else { ", " };
         table.row([
-            measured.row.name.to_owned(),
-            number(ns.of_runs.p50),
-            number(ratio.of_runs.p50),
-            spread(&ratio, ""),
-            number(ratio.of_runs.p10),
-            number(ratio.of_runs.p90),
+            format!("{}{dash}{}", it.work.title(), it.column),
+            it.placement.name().to_owned(),
+            it.ours.to_owned(),
+            it.peer.to_owned(),
+            number(it.ratio.p50),
+            quartiles(&it.ratio),
         ]);
     }
-    table.print();
+    if table.is_empty() { Block::Text("Nowhere.".to_owned()) } else { Block::Table(table) }
 }
 
-pub(crate) fn print_targets(targets: &[Judged]) {
-    let head = ["work", "required", "goal", "measured", "lowest to highest run", ""];
-    let mut table = Table::new(&head);
-    for it in targets {
-        let (value, spread) = match &it.measured {
-            Some(measured) => (number(measured.of_runs.p50) + it.unit, spread(measured, it.unit)),
-            None => ("-".to_owned(), "-".to_owned()),
-        };
-        let [target, required, goal] = [it.target, &it.required, &it.goal].map(str::to_owned);
-        table.row([target, required, goal, value, spread, it.verdict.clone()]);
+fn judged(targets: &[Judged]) -> Vec<Block> {
+    let head = ["work", "where", "required", "goal", "measured", "quartiles", "", "measured by"];
+    let mut table = Table::new(head);
+    let occurred = |it: &&Judged| it.verdict != Verdict::DidNotOccur;
+    for it in targets.iter().filter(occurred) {
+        let bound = |value: Option<f64>| value.map_or("-".to_owned(), |it| format!("{it}"));
+        let measured = it.measured.as_ref();
+        table.row([
+            it.target.to_owned(),
+            it.placement.name().to_owned(),
+            bound(it.required),
+            bound(it.goal),
+            measured.map_or("-".to_owned(), |of| number(of.p50) + it.unit),
+            measured.map_or("-".to_owned(), quartiles),
+            it.verdict.text().to_owned(),
+            it.by.unwrap_or("").to_owned(),
+        ]);
     }
-    table.print();
+    let mut blocks = vec![
+        Block::Text(
+            "Each figure is to be at most what is required. Lost and unknown ones first."
+                .to_owned(),
+        ),
+        Block::Table(table),
+    ];
+    for verdict in [Verdict::LimitWrong, Verdict::TooNoisy, Verdict::TooFew] {
+        if let Some(advice) =
+            verdict.advice().filter(|_| targets.iter().any(|it| it.verdict == verdict))
+        {
+            blocks.push(Block::Text(format!("{}: {advice}.", verdict.text())));
+        }
+    }
+    for placement in Placement::ALL {
+        let missing = targets.iter().filter(|it| !occurred(it) && it.placement == placement);
+        let missing: Vec<&str> = missing.map(|it| it.target).collect();
+        if !missing.is_empty() {
+            blocks.push(Block::Text(format!(
+                "Not judged, since **{}** did not occur (run again another time): {}.",
+                placement.name(),
+                missing.join("; ")
+            )));
+        }
+    }
+    blocks
+}
+
+fn of_work(rows: &[Measured], work: Work, placement: Placement) -> Option<Vec<Block>> {
+    let unit = unit(rows, work, placement).filter(|unit| unit.ran())?;
+    unit.ns(0, placement)?;
+    let mut blocks = Vec::new();
+    for (column, name) in work.columns().iter().enumerate() {
+        let dash = if name.is_empty() { "" } else { ", " };
+        let title = format!("{}{dash}{name}: {}", work.title(), placement.name());
+        let ns = format!("ns per {}", work.step());
+        let over = format!("over {}", unit.row.name);
+        let mut table = Table::new([&title, &ns, &over, "quartiles", "p10", "p90", "rounds"]);
+        for measured in rows.iter().filter(|row| row.row.work == work) {
+            let Some(ns) = measured.ns(column, placement) else { continue };
+            let Some(ratio) = ratio((measured, column), (unit, column), placement) else {
+                continue;
+            };
+            table.row([
+                measured.row.name.to_owned(),
+                number(ns.p50),
+                number(ratio.p50),
+                quartiles(&ratio),
+                number(ratio.p10),
+                number(ratio.p90),
+                ratio.rounds.to_string(),
+            ]);
+        }
+        blocks.push(Block::Table(table));
+    }
+    blocks.extend(faster_than_limit(rows, work, placement).map(Block::Text));
+    Some(blocks)
+}
+
+/// A limit that a queue has beaten is none.
+fn faster_than_limit(rows: &[Measured], work: Work, placement: Placement) -> Option<String> {
+    let limit = crate::rotation::fastest(rows, work, Class::Limit, "", 0, placement)?;
+    let queues = rows.iter().filter(|it| it.row.work == work);
+    let queues = queues.filter(|it| !matches!(it.row.class, Class::Limit | Class::NoQueue));
+    let ahead: Vec<&str> = queues
+        .filter(|it| ratio((it, 0), (limit, 0), placement).is_some_and(|it| it.p50 < 1.0))
+        .map(|it| it.row.name)
+        .collect();
+    (!ahead.is_empty()).then(|| {
+        format!("**{}** is no limit here: faster was {}.", limit.row.name, ahead.join(", "))
+    })
+}
+
+fn not_run(rows: &[Measured]) -> Vec<String> {
+    let absent = absent().into_iter().map(|(peer, reason)| format!("{peer}: {reason}."));
+    let failed = rows.iter().filter_map(|it| {
+        Some(format!("{}, {}: {}.", it.row.work.title(), it.row.name, it.not_run()?))
+    });
+    absent.chain(failed).collect()
 }

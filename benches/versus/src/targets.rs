@@ -2,17 +2,28 @@
 
 use serde::Serialize;
 
-use crate::rotation::{Measured, by_round, unit};
+use crate::placement::Placement;
+use crate::rotation::{Cell, Measured, by_round, fastest, ratio};
 use crate::rows::{Class, Work, names};
 use crate::stats::Summary;
+
+/// Rounds below which there is no verdict.
+const FEW: usize = 12;
+
+/// What a row's time is divided by.
+#[derive(Clone, Copy)]
+enum By {
+    Row(&'static str),
+    /// The fastest row of this class in the same placement.
+    Fastest(Class),
+    /// The fastest limit whose name begins with this.
+    FastestLimit(&'static str),
+}
 
 /// How a figure comes from the rows.
 #[derive(Clone, Copy)]
 enum Figure {
-    /// The first row's time in times of the second.
-    Ratio(&'static str, &'static str),
-    /// How many per cent the first takes more than the second.
-    Percent(&'static str, &'static str),
+    Ratio(&'static str, By),
     /// What the first takes more than the second, in nanoseconds, by so many groups.
     PerGroup(&'static str, &'static str, f64),
     /// The row's time in microseconds.
@@ -20,191 +31,487 @@ enum Figure {
 }
 
 #[derive(Clone, Copy)]
-enum Bound {
-    AtMost(f64),
-    AtLeast(f64),
+struct AtMost(f64);
+
+impl AtMost {
+    fn holds(self, value: f64) -> bool {
+        value <= self.0
+    }
 }
 
-impl Bound {
-    fn holds(self, value: f64) -> bool {
-        match self {
-            Bound::AtMost(limit) => value <= limit,
-            Bound::AtLeast(limit) => value >= limit,
-        }
-    }
-
-    fn text(self, unit: &str) -> String {
-        match self {
-            Bound::AtMost(limit) => format!("at most {limit}{unit}"),
-            Bound::AtLeast(limit) => format!("at least {limit}{unit}"),
-        }
-    }
+/// Where a target counts.
+#[derive(Clone, Copy)]
+enum Where {
+    Only(Placement),
+    /// A line for each.
+    NearAndFar,
 }
 
 struct Target {
     name: &'static str,
     work: Work,
+    place: Where,
     figure: Figure,
-    required: Bound,
-    goal: Bound,
-    /// Whether every peer in shared memory must be slower, too.
-    ahead: bool,
+    /// Of [`Work::columns`].
+    column: usize,
+    required: Option<AtMost>,
+    goal: Option<AtMost>,
 }
 
-/// A target, and what was measured.
+/// What became of a target. In the order of the report: first what is lost, or not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Verdict {
+    Missed,
+    /// A queue was faster than what is said to be the limit.
+    LimitWrong,
+    TooNoisy,
+    TooFew,
+    /// What is required is met; whether the goal is, the spread does not tell.
+    MetGoalTooNoisy,
+    GoalMissed,
+    /// Nothing is required.
+    Measured,
+    Met,
+    MetAndGoal,
+    DidNotOccur,
+    NotRun,
+}
+
+impl Verdict {
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Verdict::Missed => "missed",
+            Verdict::LimitWrong => "no verdict: ahead of the limit",
+            Verdict::TooNoisy => "no verdict: too noisy",
+            Verdict::TooFew => "no verdict: too few rounds",
+            Verdict::MetGoalTooNoisy => "met; goal: too noisy",
+            Verdict::GoalMissed => "short of the goal",
+            Verdict::Measured => "measured",
+            Verdict::Met => "met",
+            Verdict::MetAndGoal => "met, and the goal",
+            Verdict::DidNotOccur => "did not occur",
+            Verdict::NotRun => "not run",
+        }
+    }
+
+    /// What it means, and what to do.
+    pub(crate) fn advice(self) -> Option<&'static str> {
+        match self {
+            Verdict::LimitWrong => Some(
+                "the queue was faster than what was thought to be the limit, so that is none. Look for a faster bare one",
+            ),
+            Verdict::TooNoisy => Some(
+                "the quartiles of the ratios lie on both sides of the figure. End what runs beside it, and run again",
+            ),
+            Verdict::TooFew => {
+                Some("this placement hardly occurred. Run again, or longer (--minutes)")
+            }
+            _ => None,
+        }
+    }
+
+    fn of(
+        measured: &Summary,
+        required: Option<AtMost>,
+        goal: Option<AtMost>,
+        by_limit: bool,
+    ) -> Verdict {
+        // `None`: the quartiles lie on both sides.
+        let holds = |bound: AtMost| match [measured.p25, measured.p75].map(|it| bound.holds(it)) {
+            [true, true] => Some(true),
+            [false, false] => Some(false),
+            _ => None,
+        };
+        if measured.rounds < FEW {
+            return Verdict::TooFew;
+        }
+        if by_limit && measured.p50 < 1.0 {
+            return Verdict::LimitWrong;
+        }
+        match (required.map(holds), goal.map(holds)) {
+            (Some(Some(false)), _) => Verdict::Missed,
+            (Some(None), _) | (None, Some(None)) => Verdict::TooNoisy,
+            (_, Some(Some(true))) => Verdict::MetAndGoal,
+            (Some(Some(true)), Some(None)) => Verdict::MetGoalTooNoisy,
+            (Some(Some(true)), _) => Verdict::Met,
+            (None, Some(Some(false))) => Verdict::GoalMissed,
+            (None, None) => Verdict::Measured,
+        }
+    }
+}
+
+/// A target in one placement, and what was measured.
 #[derive(Serialize)]
 pub(crate) struct Judged {
     pub(crate) target: &'static str,
-    pub(crate) required: String,
-    pub(crate) goal: String,
+    pub(crate) placement: Placement,
+    pub(crate) required: Option<f64>,
+    pub(crate) goal: Option<f64>,
     pub(crate) unit: &'static str,
-    /// `None`: a row that it takes was not run.
+    /// The row that the figure is a ratio to.
+    pub(crate) by: Option<&'static str>,
     pub(crate) measured: Option<Summary>,
-    pub(crate) verdict: String,
+    pub(crate) verdict: Verdict,
 }
 
+use Figure::{Microseconds, PerGroup, Ratio};
+
+/// All that is to be reached, each figure at most so much.
 fn targets() -> Vec<Target> {
-    use Bound::{AtLeast, AtMost};
-    use Figure::{Microseconds, PerGroup, Percent, Ratio};
-    let target = |name, work, figure, required, goal| Target {
-        name,
-        work,
-        figure,
-        required,
-        goal,
-        ahead: false,
-    };
-    let stream = |name, row, required, goal| {
-        let figure = Ratio(row, names::RTRB_CHUNKS);
-        target(name, Work::Stream, figure, AtMost(required), AtMost(goal))
-    };
-    let dequeue =
-        |name, one, many| target(name, Work::Dequeue, Ratio(one, many), AtLeast(3.0), AtLeast(6.0));
-    let attach =
-        |name, row| target(name, Work::Attach, Microseconds(row), AtMost(1000.0), AtMost(200.0));
-    vec![
-        Target {
-            ahead: true,
-            ..target(
-                "round trip, in those of a bare line",
-                Work::RoundTrip,
-                Ratio(names::OURS, names::LINE),
-                AtMost(1.3),
-                AtMost(1.1),
-            )
-        },
-        target(
-            "round trip between sleepers, two processes, in those of a bare futex",
-            Work::Asleep,
-            Ratio(names::OURS_ASLEEP, names::FUTEX),
-            AtMost(1.3),
-            AtMost(1.1),
-        ),
-        stream(
-            "stream, batches of 32, shared group of one, in rtrb chunks of 32",
-            names::OURS_BATCHES_SHARED,
-            1.35,
-            1.0,
-        ),
-        stream("stream, one by one, exclusive group, same unit", names::OURS_SINGLE, 1.7, 1.4),
-        stream("stream, one by one, shared group, same unit", names::OURS_SINGLE_SHARED, 1.7, 1.4),
-        target(
-            "2 members drain a full ring, in rates of crossbeam-channel",
-            Work::Compete,
-            Ratio(names::CHANNEL, names::OURS_BATCHES_SHARED),
-            AtLeast(5.0),
-            AtLeast(10.0),
-        ),
-        target(
-            "crash safety: stream in batches of 32, shared group, more than exclusive",
-            Work::Stream,
-            Percent(names::OURS_BATCHES_SHARED, names::OURS_BATCHES),
-            AtMost(15.0),
-            AtMost(5.0),
-        ),
-        target(
-            "fan-out: publishing, per further exclusive group (2nd to 8th)",
-            Work::FanOut,
-            PerGroup(names::EIGHT_GROUPS, names::ONE_GROUP, 7.0),
-            AtMost(3.0),
-            AtMost(0.5),
-        ),
-        dequeue(
-            "dequeue per message, batches of 1 against 32, exclusive group",
-            names::EXCLUSIVE_1,
-            names::EXCLUSIVE_32,
-        ),
-        dequeue(
-            "dequeue per message, batches of 1 against 32, shared group",
-            names::SHARED_1,
-            names::SHARED_32,
-        ),
-        attach("attach to 64 MiB as consumer", names::ATTACH_CONSUMER),
-        attach("attach to 64 MiB as producer", names::ATTACH_PRODUCER),
-    ]
+    let mut targets = Vec::new();
+    one_thread(&mut targets);
+    two_ends(&mut targets);
+    latencies(&mut targets);
+    members_and_groups(&mut targets);
+    targets
 }
 
-impl Figure {
-    fn unit(self) -> &'static str {
-        match self {
-            Figure::Ratio(..) => "",
-            Figure::Percent(..) => " %",
-            Figure::PerGroup(..) => " ns",
-            Figure::Microseconds(_) => " us",
-        }
-    }
+fn target(
+    name: &'static str,
+    work: Work,
+    place: Where,
+    figure: Figure,
+    [required, goal]: [Option<f64>; 2],
+) -> Target {
+    let [required, goal] = [required, goal].map(|it| it.map(AtMost));
+    Target { name, work, place, figure, column: 0, required, goal }
+}
 
-    fn measured(self, work: Work, rows: &[Measured]) -> Option<Summary> {
-        let row = |name| rows.iter().find(|it| it.row.work == work && it.row.name == name);
-        match self {
-            Figure::Ratio(a, b) => by_round(row(a)?, row(b)?, |a, b| a / b),
-            Figure::Percent(a, b) => by_round(row(a)?, row(b)?, |a, b| (a / b - 1.0) * 100.0),
-            Figure::PerGroup(many, one, more) => {
-                by_round(row(many)?, row(one)?, |many, one| (many - one) / more)
-            }
-            Figure::Microseconds(a) => by_round(row(a)?, row(a)?, |ns, _| ns / 1e3),
-        }
+fn bounds(required: f64, goal: f64) -> [Option<f64>; 2] {
+    [Some(required), Some(goal)]
+}
+
+const NONE: [Option<f64>; 2] = [None, None];
+const ALONE: Where = Where::Only(Placement::Alone);
+const NEAR: Where = Where::Only(Placement::Near);
+const FAR: Where = Where::Only(Placement::Far);
+const BOTH: Where = Where::NearAndFar;
+
+fn one_thread(targets: &mut Vec<Target>) {
+    let mut add = |name, work, row, by, column, bounds| {
+        let ratio = Ratio(row, By::Row(by));
+        targets.push(Target { column, ..target(name, work, ALONE, ratio, bounds) });
+    };
+    let chunks = "one thread: send_batch of 32, over rtrb slices of 32";
+    add(chunks, Work::Warm, names::WARM_BATCHES, names::RTRB_SLICES, 0, bounds(2.5, 1.6));
+    let slices = "one thread: send_slice of 32, over rtrb slices of 32";
+    add(slices, Work::Warm, names::WARM_SLICES, names::RTRB_SLICES, 0, bounds(2.5, 1.6));
+    let in_place = "one thread: reserve 32 in place, over rtrb chunks of 32";
+    add(in_place, Work::Warm, names::WARM_IN_PLACE, names::RTRB_CHUNKS, 0, bounds(1.8, 1.3));
+    let send = "one thread: send one by one, over rtrb push";
+    add(send, Work::WarmSingles, names::SINGLE, names::RTRB, 0, bounds(2.0, 1.3));
+    let recv = "one thread: recv and ack one by one, exclusive group, over rtrb pop";
+    add(recv, Work::WarmSingles, names::SINGLE, names::RTRB, 1, bounds(2.5, 1.5));
+    let shared = "one thread: recv and ack one by one, shared group, over rtrb pop";
+    add(shared, Work::WarmSingles, names::SINGLE_SHARED, names::RTRB, 1, bounds(4.0, 3.5));
+}
+
+fn two_ends(targets: &mut Vec<Target>) {
+    let mut add = |name, work, place, row, by, bounds| {
+        targets.push(target(name, work, place, Ratio(row, by), bounds));
+    };
+    use Work::{RoundTrip, Singles, Stream};
+    let chunks = By::Row(names::RTRB_CHUNKS);
+    let copied = "stream, shared group, slices of 32, over rtrb chunks of 32";
+    add(copied, Stream, NEAR, names::SLICES_SHARED, chunks, bounds(2.4, 1.7));
+    add(copied, Stream, FAR, names::SLICES_SHARED, chunks, bounds(1.35, 1.17));
+    let batches = "stream, shared group, send_batch of 32, over rtrb chunks of 32";
+    add(batches, Stream, NEAR, names::BATCHES_SHARED, chunks, bounds(2.4, 1.7));
+    add(batches, Stream, FAR, names::BATCHES_SHARED, chunks, bounds(1.35, 1.17));
+    let in_place = "stream, shared group, 32 in place, over rtrb chunks of 32";
+    add(in_place, Stream, NEAR, names::IN_PLACE_SHARED, chunks, NONE);
+    add(in_place, Stream, FAR, names::IN_PLACE_SHARED, chunks, bounds(1.25, 1.17));
+    for (name, peer) in [
+        ("stream, shared group, slices of 32, over shaq one to one", names::SHAQ_ONE),
+        ("stream, shared group, slices of 32, over shaq many to many", names::SHAQ_MANY),
+        ("stream, shared group, slices of 32, over rte_ring", names::RTE_RING),
+    ] {
+        add(name, Stream, BOTH, names::SLICES_SHARED, By::Row(peer), [None, Some(1.0)]);
+    }
+    let singles = "stream, exclusive group, one by one, over rtrb push and pop";
+    let rtrb = By::Row(names::RTRB);
+    add(singles, Singles, NEAR, names::SINGLE, rtrb, bounds(1.8, 1.3));
+    add(singles, Singles, FAR, names::SINGLE, rtrb, NONE);
+    let limit = By::Fastest(Class::Limit);
+    let trip = "round trip, over the fastest bare one";
+    add(trip, RoundTrip, NEAR, names::OURS, limit, bounds(1.6, 1.3));
+    add(trip, RoundTrip, FAR, names::OURS, limit, bounds(1.3, 1.1));
+    let trip = "round trip, over the fastest bare one with a line for each direction";
+    let two_lines = By::FastestLimit(names::TWO_LINES);
+    add(trip, RoundTrip, NEAR, names::OURS, two_lines, bounds(1.6, 1.3));
+    add(trip, RoundTrip, FAR, names::OURS, two_lines, bounds(1.3, 1.1));
+    let shared = "round trip, shared group, over the fastest bare one";
+    add(shared, RoundTrip, BOTH, names::OURS_SHARED, limit, NONE);
+    let ahead = "round trip, over the fastest other queue in shared memory";
+    add(ahead, RoundTrip, BOTH, names::OURS, By::Fastest(Class::Shared), [Some(1.0), None]);
+    let safety =
+        "crash safety: stream, shared group of one, slices of 32, over the fastest bare ring";
+    add(safety, Stream, BOTH, names::SLICES_SHARED, limit, [None, Some(1.2)]);
+    let asleep = "round trip between sleepers, two processes, over a bare futex";
+    add(asleep, Work::Asleep, BOTH, names::OURS_ASLEEP, limit, bounds(1.3, 1.1));
+}
+
+fn latencies(targets: &mut Vec<Target>) {
+    let median = |exclusive, shared, work, bounds| {
+        let rows = [(exclusive, names::SINGLE), (shared, names::SINGLE_SHARED)];
+        rows.map(|(name, row)| target(name, work, BOTH, Ratio(row, By::Row(names::RTRB)), bounds))
+    };
+    targets.extend(median(
+        "latency, median, 20 million/s, exclusive group, over rtrb",
+        "latency, median, 20 million/s, shared group, over rtrb",
+        Work::Latency50,
+        bounds(1.2, 0.9),
+    ));
+    targets.extend(median(
+        "latency, median, 5 million/s, exclusive group, over rtrb",
+        "latency, median, 5 million/s, shared group, over rtrb",
+        Work::Latency200,
+        bounds(0.8, 0.55),
+    ));
+    targets.extend(median(
+        "latency, median, 1 million/s, exclusive group, over rtrb",
+        "latency, median, 1 million/s, shared group, over rtrb",
+        Work::Latency1000,
+        bounds(0.8, 0.55),
+    ));
+    for (name, work, column) in [
+        ("latency, p99, 20 million/s, over the same loop without a queue", Work::Latency50, 2),
+        ("latency, p99.9, 20 million/s, over the same loop without a queue", Work::Latency50, 3),
+        ("latency, p99, 5 million/s, over the same loop without a queue", Work::Latency200, 2),
+        ("latency, p99.9, 5 million/s, over the same loop without a queue", Work::Latency200, 3),
+        ("latency, p99, 1 million/s, over the same loop without a queue", Work::Latency1000, 2),
+        ("latency, p99.9, 1 million/s, over the same loop without a queue", Work::Latency1000, 3),
+    ] {
+        let figure = Ratio(names::SINGLE, By::Row(names::BARE_LINE));
+        let target = target(name, work, BOTH, figure, [None, Some(1.1)]);
+        targets.push(Target { column, ..target });
     }
 }
 
-/// Peers in shared memory that do the work at least as fast as `ours`.
-fn not_behind(rows: &[Measured], work: Work, ours: f64) -> Vec<&'static str> {
-    let Some(unit) = unit(rows, work) else { return Vec::new() };
-    let peers = rows.iter().filter(|it| it.row.work == work && it.row.class == Class::Shared);
-    let ratio = |peer| by_round(peer, unit, |peer, unit| peer / unit);
-    let ahead = peers.filter(|peer| ratio(peer).is_some_and(|peer| peer.of_runs.p50 <= ours));
-    ahead.map(|peer| peer.row.name).collect()
+fn members_and_groups(targets: &mut Vec<Target>) {
+    let mut add = |name, work, place, figure, bounds| {
+        targets.push(target(name, work, place, figure, bounds));
+    };
+    for (name, peer) in [
+        ("2 members drain a full ring, batches of 32, over shaq", names::SHAQ_MANY),
+        ("2 members drain a full ring, batches of 32, over rte_ring", names::RTE_RING),
+    ] {
+        let figure = Ratio(names::BATCHES_SHARED, By::Row(peer));
+        add(name, Work::Compete, BOTH, figure, bounds(1.2, 1.0));
+    }
+    let two = Ratio(names::TWO_GROUPS, By::Row(names::ONE_GROUP));
+    add("stream to 2 exclusive groups that read, over 1", Work::FanOutStream, BOTH, two, NONE);
+    let group = PerGroup(names::EIGHT_GROUPS, names::ONE_GROUP, 7.0);
+    let name = "publishing, per further exclusive group (2nd to 8th)";
+    add(name, Work::FanOut, ALONE, group, bounds(3.0, 0.5));
+    for (name, row) in [
+        ("attach to 64 MiB as consumer", names::ATTACH_CONSUMER),
+        ("attach to 64 MiB as producer", names::ATTACH_PRODUCER),
+    ] {
+        add(name, Work::Attach, ALONE, Microseconds(row), bounds(1000.0, 200.0));
+    }
 }
 
 impl Target {
-    fn judge(&self, rows: &[Measured]) -> Judged {
-        let unit = self.figure.unit();
-        let measured = self.figure.measured(self.work, rows);
-        let verdict = match &measured {
-            None => "not run".to_owned(),
-            Some(measured) => self.verdict(measured.of_runs.p50, rows),
-        };
-        let peers = if self.ahead { "ahead of every shared-memory peer, and " } else { "" };
-        let required = format!("{peers}{}", self.required.text(unit));
-        let goal = self.goal.text(unit);
-        Judged { target: self.name, required, goal, unit, measured, verdict }
+    fn row<'a>(&self, rows: &'a [Measured], name: &str) -> Option<Cell<'a>> {
+        let row = rows.iter().find(|it| it.row.work == self.work && it.row.name == name)?;
+        Some((row, self.column))
     }
 
-    fn verdict(&self, value: f64, rows: &[Measured]) -> String {
-        let behind = if self.ahead { not_behind(rows, self.work, value) } else { Vec::new() };
-        if !behind.is_empty() {
-            format!("missed: behind {}", behind.join(", "))
-        } else if !self.required.holds(value) {
-            "missed".to_owned()
-        } else if self.goal.holds(value) {
-            "met, and the goal".to_owned()
-        } else {
-            "met".to_owned()
+    fn by<'a>(&self, rows: &'a [Measured], by: By, placement: Placement) -> Option<Cell<'a>> {
+        match by {
+            By::Row(name) => self.row(rows, name),
+            By::Fastest(class) => {
+                Some((fastest(rows, self.work, class, "", self.column, placement)?, self.column))
+            }
+            By::FastestLimit(name) => Some((
+                fastest(rows, self.work, Class::Limit, name, self.column, placement)?,
+                self.column,
+            )),
+        }
+    }
+
+    /// The figure, and what it is divided by.
+    fn measured(
+        &self,
+        rows: &[Measured],
+        placement: Placement,
+    ) -> Option<(Summary, Option<&'static str>)> {
+        let row = |name| self.row(rows, name);
+        match self.figure {
+            Ratio(name, by) => {
+                let by = self.by(rows, by, placement)?;
+                Some((ratio(row(name)?, by, placement)?, Some(by.0.row.name)))
+            }
+            PerGroup(many, one, more) => {
+                let figure = |many, one| (many - one) / more;
+                Some((by_round(row(many)?, row(one)?, placement, figure)?, None))
+            }
+            Microseconds(name) => {
+                let row = row(name)?;
+                Some((by_round(row, row, placement, |ns, _| ns / 1e3)?, None))
+            }
+        }
+    }
+
+    fn judge(&self, rows: &[Measured], placement: Placement) -> Judged {
+        let by_limit =
+            matches!(self.figure, Ratio(_, By::Fastest(Class::Limit) | By::FastestLimit(_)));
+        let measured = self.measured(rows, placement);
+        let mut of_work = rows.iter().filter(|it| it.row.work == self.work);
+        let occurred = of_work.any(|it| it.ns(0, placement).is_some());
+        let verdict = match &measured {
+            Some((measured, _)) => Verdict::of(measured, self.required, self.goal, by_limit),
+            None if !occurred && rows.iter().any(|it| it.row.work == self.work) => {
+                Verdict::DidNotOccur
+            }
+            None => Verdict::NotRun,
+        };
+        Judged {
+            target: self.name,
+            placement,
+            required: self.required.map(|it| it.0),
+            goal: self.goal.map(|it| it.0),
+            unit: match self.figure {
+                Ratio(..) => "",
+                PerGroup(..) => " ns",
+                Microseconds(_) => " us",
+            },
+            by: measured.and_then(|(_, by)| by),
+            measured: measured.map(|(measured, _)| measured),
+            verdict,
         }
     }
 }
 
-/// All targets, in the order of the table.
+/// All targets; what is lost comes first, and what is not known.
 pub(crate) fn judge(rows: &[Measured]) -> Vec<Judged> {
-    targets().iter().map(|target| target.judge(rows)).collect()
+    let mut judged: Vec<Judged> = Vec::new();
+    for target in targets() {
+        let places = match target.place {
+            Where::Only(placement) => vec![placement],
+            Where::NearAndFar => vec![Placement::Near, Placement::Far],
+        };
+        judged.extend(places.into_iter().map(|placement| target.judge(rows, placement)));
+    }
+    judged.sort_by_key(|it| it.verdict);
+    judged
+}
+
+/// A peer that does the same work faster than we do.
+#[derive(Serialize)]
+pub(crate) struct Lost {
+    pub(crate) work: Work,
+    pub(crate) column: &'static str,
+    pub(crate) placement: Placement,
+    pub(crate) ours: &'static str,
+    pub(crate) peer: &'static str,
+    /// Our time in times of the peer's.
+    pub(crate) ratio: Summary,
+}
+
+/// Whoever is ahead of our row in its own work; the farthest ahead first.
+pub(crate) fn lost(rows: &[Measured]) -> Vec<Lost> {
+    let mut lost = Vec::new();
+    for work in Work::ALL {
+        let of_work = || rows.iter().filter(move |it| it.row.work == work);
+        let Some(ours) = of_work().find(|it| Some(it.row.name) == work.ours()) else { continue };
+        let peers =
+            || of_work().filter(|it| matches!(it.row.class, Class::Shared | Class::Threads));
+        for (index, column) in work.columns().iter().enumerate() {
+            for placement in Placement::ALL {
+                for peer in peers() {
+                    let Some(ratio) = ratio((ours, index), (peer, index), placement) else {
+                        continue;
+                    };
+                    if ratio.p50 > 1.0 {
+                        let (ours, peer) = (ours.row.name, peer.row.name);
+                        lost.push(Lost { work, column, placement, ours, peer, ratio });
+                    }
+                }
+            }
+        }
+    }
+    lost.sort_by(|a, b| b.ratio.p50.total_cmp(&a.ratio.p50));
+    lost
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AtMost, Summary, Verdict, lost, targets};
+    use crate::placement::Placement::Near;
+    use crate::rotation::tests::measured;
+    use crate::rows::{Class, all, names};
+
+    fn verdict(quartiles: [f64; 3], bounds: [Option<f64>; 2], by_limit: bool) -> Verdict {
+        let [p25, p50, p75] = quartiles;
+        let summary = Summary { rounds: 40, p10: p25, p25, p50, p75, p90: p75 };
+        let [required, goal] = bounds.map(|it| it.map(AtMost));
+        Verdict::of(&summary, required, goal, by_limit)
+    }
+
+    const BOUNDS: [Option<f64>; 2] = [Some(1.6), Some(1.3)];
+
+    #[test]
+    fn quartiles_on_one_side_are_a_verdict() {
+        assert_eq!(verdict([1.61, 1.7, 1.9], BOUNDS, true), Verdict::Missed);
+        assert_eq!(verdict([1.4, 1.5, 1.6], BOUNDS, true), Verdict::Met);
+        assert_eq!(verdict([1.1, 1.2, 1.3], BOUNDS, true), Verdict::MetAndGoal);
+        assert_eq!(verdict([1.1, 1.2, 1.3], [None, None], true), Verdict::Measured);
+        assert_eq!(verdict([1.1, 1.2, 1.3], [None, Some(1.0)], true), Verdict::GoalMissed);
+    }
+
+    #[test]
+    fn quartiles_on_both_sides_are_none() {
+        assert_eq!(verdict([1.5, 1.55, 1.7], BOUNDS, true), Verdict::TooNoisy);
+        assert_eq!(verdict([1.2, 1.25, 1.35], BOUNDS, true), Verdict::MetGoalTooNoisy);
+        assert_eq!(verdict([0.9, 1.0, 1.1], [None, Some(1.0)], false), Verdict::TooNoisy);
+    }
+
+    #[test]
+    fn who_is_faster_than_the_limit_has_met_nothing() {
+        assert_eq!(verdict([0.8, 0.9, 0.95], BOUNDS, true), Verdict::LimitWrong);
+        assert_eq!(verdict([0.8, 0.9, 0.95], BOUNDS, false), Verdict::MetAndGoal);
+    }
+
+    #[test]
+    fn a_few_rounds_are_no_verdict() {
+        let summary = Summary { rounds: 3, p10: 1.0, p25: 1.0, p50: 1.0, p75: 1.0, p90: 1.0 };
+        assert_eq!(Verdict::of(&summary, Some(AtMost(2.0)), None, false), Verdict::TooFew);
+    }
+
+    #[test]
+    fn who_is_ahead_of_us_is_said() {
+        let rows = [
+            measured(Class::Limit, "bare", &[(0, Near, 1.0)]),
+            measured(Class::Ours, names::OURS, &[(0, Near, 4.0)]),
+            measured(Class::Shared, "faster", &[(0, Near, 2.0)]),
+            measured(Class::Kernel, "no rival", &[(0, Near, 2.0)]),
+            measured(Class::Threads, "slower", &[(0, Near, 5.0)]),
+        ];
+        let lost: Vec<_> = lost(&rows).iter().map(|it| (it.peer, it.ratio.p50)).collect();
+        assert_eq!(lost, [("faster", 2.0)]);
+    }
+
+    /// A name that is written in two ways would be a figure that is never judged.
+    #[test]
+    fn each_target_has_its_rows() {
+        let rows = all();
+        let there = |work, name: &str| {
+            let optional = name == names::RTE_RING && !cfg!(feature = "rte_ring");
+            optional || rows.iter().any(|row| row.work == work && row.name == name)
+        };
+        for target in targets() {
+            let names = match target.figure {
+                super::Ratio(name, super::By::Row(by)) => vec![name, by],
+                super::Ratio(name, _) | super::Microseconds(name) => vec![name],
+                super::PerGroup(many, one, _) => vec![many, one],
+            };
+            for name in names {
+                assert!(there(target.work, name), "{}: {name}", target.name);
+            }
+            assert!(target.column < target.work.columns().len(), "{}", target.name);
+        }
+    }
 }

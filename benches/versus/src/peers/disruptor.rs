@@ -1,4 +1,4 @@
-//! disruptor: broadcast, threads of one process. Its reader always gets all that there is.
+//! disruptor: broadcast, threads of one process.
 
 use disruptor::{
     BusySpin, EventPoller, Producer, SingleConsumerBarrier, SingleProducer, SingleProducerBarrier,
@@ -8,11 +8,11 @@ use disruptor::{
 use crate::message::{BATCH, CAPACITY, InOrder, Msg};
 use crate::transport::{NotRun, Open, Put, Spin, Take, Transport};
 
-/// Publishes `N` at a time.
+/// Publishes and takes `N` at a time.
 pub(crate) struct Disruptor<const N: usize>;
 
 struct Sender<const N: usize>(SingleProducer<Msg, SingleConsumerBarrier>, Spin);
-struct Reader(EventPoller<Msg, SingleProducerBarrier>, Spin);
+struct Reader<const N: usize>(EventPoller<Msg, SingleProducerBarrier>, Spin);
 
 pub(crate) type Single = Disruptor<1>;
 pub(crate) type Batches = Disruptor<BATCH>;
@@ -22,7 +22,7 @@ impl<const N: usize> Transport for Disruptor<N> {
         let builder = build_single_producer(CAPACITY, || Msg::ZERO, BusySpin);
         let (reader, builder) = builder.new_event_poller();
         let sender = builder.build();
-        Ok((move || Sender::<N>(sender, spin), move || Reader(reader, spin)))
+        Ok((move || Sender::<N>(sender, spin), move || Reader::<N>(reader, spin)))
     }
 }
 
@@ -47,12 +47,12 @@ impl<const N: usize> Put for Sender<N> {
     }
 }
 
-impl Take for Reader {
+impl<const N: usize> Take for Reader<N> {
     #[inline]
     fn take(&mut self, from: u64, n: u64) {
         let mut expected = InOrder::expect(from, n);
         while expected.left() > 0 {
-            match self.0.take(expected.left()) {
+            match self.0.take(expected.left().min(N as u64)) {
                 Ok(mut events) => (&mut events).for_each(|msg| expected.see(msg)),
                 Err(_) => self.1.again(),
             }

@@ -1,5 +1,6 @@
 //! The peers, a file each.
 
+pub(crate) mod bare_ring;
 #[cfg(feature = "boost")]
 pub(crate) mod boost;
 mod bytes;
@@ -7,8 +8,8 @@ pub(crate) mod crossbeam;
 pub(crate) mod disruptor;
 pub(crate) mod futex;
 pub(crate) mod iceoryx2;
-pub(crate) mod line;
 pub(crate) mod memcpy;
+pub(crate) mod nexus;
 pub(crate) mod pipe;
 pub(crate) mod posix_mq;
 pub(crate) mod ringfire;

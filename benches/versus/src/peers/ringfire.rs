@@ -7,6 +7,7 @@ use ringfire::{FlowControl, RingConsumer, RingProducer, RingProducerBuilder};
 use crate::leftovers::TempFile;
 use crate::message::{BATCH, CAPACITY, Filled, InOrder, Msg};
 use crate::transport::{NotRun, Open, Put, Spin, Take, Transport};
+use crate::works::latency::{Poll, Polled};
 
 /// `try_push` and `try_recv`.
 pub(crate) struct Single;
@@ -100,5 +101,19 @@ impl Take for Batch<RingConsumer<Msg>> {
                 got => batch[..got].iter().for_each(|msg| expected.see(msg)),
             }
         }
+    }
+}
+
+impl Polled for Single {
+    fn polled() -> Result<(impl Open<End: Put> + 'static, impl Open<End: Poll> + 'static), NotRun> {
+        let (sender, receiver) = ends(Spin::for_round_trips())?;
+        Ok((move || sender, move || receiver))
+    }
+}
+
+impl Poll for End<RingConsumer<Msg>> {
+    #[inline]
+    fn poll(&mut self, see: impl FnMut(u64)) {
+        self.end.try_recv().iter().map(Msg::number).for_each(see);
     }
 }

@@ -81,7 +81,7 @@ impl Drop for Ring {
 }
 
 struct End<const N: usize>(Arc<Ring>, Spin);
-struct Member(Arc<Ring>);
+struct Member<const N: usize>(Arc<Ring>);
 
 impl<const N: usize> Transport for RteRing<N> {
     fn link(spin: Spin) -> Result<(impl Open<End: Put>, impl Open<End: Take>), NotRun> {
@@ -91,10 +91,10 @@ impl<const N: usize> Transport for RteRing<N> {
     }
 }
 
-impl Pool for RteRing<BATCH> {
+impl<const N: usize> Pool for RteRing<N> {
     fn pool() -> Result<(impl Open<End: Put>, [impl Open<End: Drain>; 2]), NotRun> {
         let ring = Ring::new(true)?;
-        let members = [ring.clone(), ring.clone()].map(|ring| move || Member(ring));
+        let members = [ring.clone(), ring.clone()].map(|ring| move || Member::<N>(ring));
         Ok((move || End::<BATCH>(ring, Spin::for_streams()), members))
     }
 }
@@ -137,14 +137,14 @@ impl<const N: usize> Take for End<N> {
     }
 }
 
-impl Drain for Member {
+impl<const N: usize> Drain for Member<N> {
     fn drain(&mut self) -> Tally {
         let mut tally = Tally::default();
-        let mut batch = [Msg::ZERO; BATCH];
+        let mut batch = [Msg::ZERO; N];
         loop {
             let (ring, to) = (self.0.at.as_ptr(), batch.as_mut_ptr());
             // SAFETY: `batch` has room for so many elements; a shared ring (R).
-            let got = unsafe { versus_rte_ring_share(ring, to, ELEMENT, BATCH as c_uint) };
+            let got = unsafe { versus_rte_ring_share(ring, to, ELEMENT, N as c_uint) };
             if got == 0 {
                 return tally;
             }

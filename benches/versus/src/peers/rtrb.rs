@@ -2,8 +2,9 @@
 
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use crate::message::{BATCH, CAPACITY, InOrder, Msg};
+use crate::message::{BATCH, CAPACITY, InOrder, Msg, Prepared};
 use crate::transport::{NotRun, Open, Put, Spin, Take, Transport};
+use crate::works::latency::{Poll, Polled};
 
 /// `push` and `pop`.
 pub(crate) struct Single;
@@ -11,8 +12,12 @@ pub(crate) struct Single;
 /// Chunks of up to 32.
 pub(crate) struct Chunks;
 
+/// Slices of 32 that are there already, and chunks of up to 32.
+pub(crate) struct Slices;
+
 struct One<E>(E, Spin);
 struct Chunk<E>(E, Spin);
+struct Slice<E>(Chunk<E>, Prepared);
 
 impl Transport for Single {
     fn link(spin: Spin) -> Result<(impl Open<End: Put>, impl Open<End: Take>), NotRun> {
@@ -25,6 +30,31 @@ impl Transport for Chunks {
     fn link(spin: Spin) -> Result<(impl Open<End: Put>, impl Open<End: Take>), NotRun> {
         let (p, c) = RingBuffer::<Msg>::new(CAPACITY);
         Ok((move || Chunk(p, spin), move || Chunk(c, spin)))
+    }
+}
+
+impl Transport for Slices {
+    fn link(spin: Spin) -> Result<(impl Open<End: Put>, impl Open<End: Take>), NotRun> {
+        let (p, c) = RingBuffer::<Msg>::new(CAPACITY);
+        Ok((
+            move || Slice(Chunk(p, spin), Prepared::new()),
+            move || Slice(Chunk(c, spin), Prepared::new()),
+        ))
+    }
+}
+
+impl Polled for Single {
+    fn polled() -> Result<(impl Open<End: Put> + 'static, impl Open<End: Poll> + 'static), NotRun> {
+        let (p, c) = RingBuffer::<Msg>::new(CAPACITY);
+        let spin = Spin::for_round_trips();
+        Ok((move || One(p, spin), move || One(c, spin)))
+    }
+}
+
+impl Poll for One<Consumer<Msg>> {
+    #[inline]
+    fn poll(&mut self, see: impl FnMut(u64)) {
+        self.0.pop().iter().map(Msg::number).for_each(see);
     }
 }
 
@@ -65,10 +95,35 @@ impl Put for Chunk<Producer<Msg>> {
     }
 }
 
+impl Put for Slice<Producer<Msg>> {
+    /// Whole batches.
+    #[inline]
+    fn put(&mut self, _: u64, n: u64) {
+        for _ in 0..n / BATCH as u64 {
+            while self.0.0.push_entire_slice(self.1.batch()).is_err() {
+                self.0.1.again();
+            }
+        }
+    }
+}
+
+impl Take for Slice<Consumer<Msg>> {
+    #[inline]
+    fn take(&mut self, _: u64, n: u64) {
+        self.0.expected(InOrder::prepared(n));
+    }
+}
+
 impl Take for Chunk<Consumer<Msg>> {
     #[inline]
     fn take(&mut self, from: u64, n: u64) {
-        let mut expected = InOrder::expect(from, n);
+        self.expected(InOrder::expect(from, n));
+    }
+}
+
+impl Chunk<Consumer<Msg>> {
+    #[inline]
+    fn expected(&mut self, mut expected: InOrder) {
         while expected.left() > 0 {
             let size = self.0.slots().min(BATCH).min(expected.left() as usize);
             match self.0.read_chunk(size) {

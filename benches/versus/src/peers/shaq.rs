@@ -12,6 +12,7 @@ use crate::leftovers::TempFile;
 use crate::message::{BATCH, CAPACITY, Filled, InOrder, Msg, Tally};
 use crate::transport::{NotRun, Open, Put, Spin, Take, Transport};
 use crate::works::compete::{Drain, Pool};
+use crate::works::latency::{Poll, Polled};
 
 /// One to one: `try_write` and `try_read`.
 pub(crate) struct Spsc;
@@ -91,14 +92,41 @@ impl Transport for MpmcBatches {
     }
 }
 
+impl Polled for Spsc {
+    fn polled() -> Result<(impl Open<End: Put> + 'static, impl Open<End: Poll> + 'static), NotRun> {
+        let (sender, receiver) = spsc(Spin::for_round_trips())?;
+        Ok((move || sender, move || receiver))
+    }
+}
+
+impl Poll for End<spsc::Consumer<Msg>> {
+    #[inline]
+    fn poll(&mut self, see: impl FnMut(u64)) {
+        self.end.try_read().iter().map(Msg::number).for_each(see);
+    }
+}
+
+impl Pool for Mpmc {
+    fn pool() -> Result<(impl Open<End: Put>, [impl Open<End: Drain>; 2]), NotRun> {
+        let (sender, members) = pool()?;
+        Ok((move || sender, members.map(|member| move || member)))
+    }
+}
+
 impl Pool for MpmcBatches {
     fn pool() -> Result<(impl Open<End: Put>, [impl Open<End: Drain>; 2]), NotRun> {
-        let (sender, receiver) = mpmc(Spin::for_streams())?;
-        let End { end, spin, _file } = &receiver;
-        let other = End { end: end.clone(), spin: *spin, _file: _file.clone() };
-        let members = [receiver, other].map(|member| move || Batch(member));
-        Ok((move || Batch(sender), members))
+        let (sender, members) = pool()?;
+        Ok((move || Batch(sender), members.map(|member| move || Batch(member))))
     }
+}
+
+type Members = [End<mpmc::Consumer<Msg>>; 2];
+
+fn pool() -> Result<(End<mpmc::Producer<Msg>>, Members), NotRun> {
+    let (sender, receiver) = mpmc(Spin::for_streams())?;
+    let End { end, spin, _file } = &receiver;
+    let other = End { end: end.clone(), spin: *spin, _file: _file.clone() };
+    Ok((sender, [receiver, other]))
 }
 
 impl Put for End<spsc::Producer<Msg>> {
@@ -198,6 +226,16 @@ impl Drain for Batch<mpmc::Consumer<Msg>> {
         let mut tally = Tally::default();
         while let Some(batch) = self.0.end.try_reserve_read_batch(MAX) {
             batch.iter().for_each(|msg| tally.see(msg));
+        }
+        tally
+    }
+}
+
+impl Drain for End<mpmc::Consumer<Msg>> {
+    fn drain(&mut self) -> Tally {
+        let mut tally = Tally::default();
+        while let Some(msg) = self.end.try_read() {
+            tally.see(&msg);
         }
         tally
     }

@@ -1,5 +1,9 @@
 //! Ours, always with acks. Queues are typed unless the row says bytes.
 
+mod drain;
+mod polled;
+mod slices;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +13,10 @@ use slipring::{
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::leftovers::{self, TempQueue};
-use crate::message::{BATCH, CAPACITY, Filled, InOrder, Msg, Tally};
+use crate::message::{BATCH, CAPACITY, Filled, InOrder, Msg};
 use crate::transport::{NotRun, Open, Put, Spin, Take, Transport};
-use crate::works::compete::{Drain, Pool};
+
+pub(crate) use slices::{PreparedBatches, PreparedSlices, Slices, streaming};
 
 /// `try_send`, `try_recv`, `ack`.
 pub(crate) struct Single<const SHARED: bool>;
@@ -29,7 +34,7 @@ pub(crate) struct Asleep<const FENCE: bool>;
 pub(crate) struct Batches<const SHARED: bool>;
 
 /// 32 messages written in place.
-pub(crate) struct InPlace;
+pub(crate) struct InPlace<const SHARED: bool>;
 
 /// A queue that goes away with this value.
 pub(crate) struct Temp {
@@ -172,24 +177,10 @@ impl<const SHARED: bool> Transport for Batches<SHARED> {
     }
 }
 
-impl Transport for InPlace {
+impl<const SHARED: bool> Transport for InPlace<SHARED> {
     fn link(spin: Spin) -> Result<(impl Open<End: Put>, impl Open<End: Take>), NotRun> {
-        let (p, c) = ends::<Msg>(true, spin);
+        let (p, c) = ends::<Msg>(SHARED, spin);
         Ok((move || Reserved(p()), move || Batch(c())))
-    }
-}
-
-impl Pool for Batches<true> {
-    fn pool() -> Result<(impl Open<End: Put>, [impl Open<End: Drain>; 2]), NotRun> {
-        let queue = Temp::new(true);
-        let spin = Spin::for_streams();
-        let members = [queue.clone(), queue.clone()].map(|queue| {
-            move || Batch(One { end: queue.consumer::<Msg>(), spin, _queue: Some(queue) })
-        });
-        Ok((
-            move || Batch(One { end: queue.producer::<Msg>(), spin, _queue: Some(queue) }),
-            members,
-        ))
     }
 }
 
@@ -292,8 +283,14 @@ impl Put for Batch<Producer<Msg>> {
 impl Take for Batch<Consumer<Msg>> {
     #[inline]
     fn take(&mut self, from: u64, n: u64) {
+        self.expected(InOrder::expect(from, n));
+    }
+}
+
+impl Batch<Consumer<Msg>> {
+    #[inline]
+    fn expected(&mut self, mut expected: InOrder) {
         let Batch(One { end: consumer, spin, .. }) = self;
-        let mut expected = InOrder::expect(from, n);
         while expected.left() > 0 {
             let size = BATCH.min(expected.left() as usize);
             match consumer.try_recv_batch(size) {
@@ -307,19 +304,6 @@ impl Take for Batch<Consumer<Msg>> {
                 Err(fault) => panic!("{fault}"),
             }
         }
-    }
-}
-
-impl Drain for Batch<Consumer<Msg>> {
-    fn drain(&mut self) -> Tally {
-        let mut tally = Tally::default();
-        while let Ok(batch) = self.0.end.try_recv_batch(BATCH) {
-            for msg in &batch {
-                tally.see(&msg);
-            }
-            batch.ack().expect("it is in its batch");
-        }
-        tally
     }
 }
 

@@ -1,0 +1,112 @@
+//! How near the two processors are to each other at the moment. A virtual machine's may sit on one core now and on
+//! two sockets a minute later, and what costs lines then changes places with what costs instructions.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use crossbeam_utils::CachePadded;
+use serde::Serialize;
+
+use crate::cpus;
+use crate::pair::{Steps, pair};
+use crate::transport::Spin;
+
+/// Where the two ends of a slice were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Placement {
+    /// One core, or a cache that both share.
+    Near,
+    Far,
+    /// Most likely two sockets.
+    Remote,
+    /// Both ends share the only processor.
+    Same,
+    /// There is one end only.
+    Alone,
+}
+
+impl Placement {
+    pub(crate) const ALL: [Placement; 5] =
+        [Placement::Alone, Placement::Near, Placement::Far, Placement::Remote, Placement::Same];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Placement::Near => "near",
+            Placement::Far => "far",
+            Placement::Remote => "remote",
+            Placement::Same => "one processor for both ends",
+            Placement::Alone => "one thread",
+        }
+    }
+
+    /// By the nanoseconds of a bare round trip.
+    fn by(round_trip: f64) -> Placement {
+        match round_trip {
+            it if it < 90.0 => Placement::Near,
+            it if it <= 250.0 => Placement::Far,
+            _ => Placement::Remote,
+        }
+    }
+}
+
+/// Round trips in a part of the probe: a part that nothing interrupts tells where the processors are.
+const PART: u64 = 400;
+const PARTS: u64 = 20;
+
+/// Hands two lines to and fro for about a millisecond. The fastest part counts: the others were interrupted.
+pub(crate) fn look() -> Placement {
+    if cpus::two() { Placement::by(fastest_part()) } else { Placement::Same }
+}
+
+fn fastest_part() -> f64 {
+    let lines: [CachePadded<AtomicU64>; 2] = Default::default();
+    let [there, back] = &lines;
+    let fastest = &Mutex::new(f64::MAX);
+    let spin = Spin::for_round_trips();
+    // Acquire and release, as a queue has to.
+    let wait = move |line: &AtomicU64, value| {
+        while line.load(Ordering::Acquire) != value {
+            spin.again();
+        }
+    };
+    pair(
+        Steps { warm: PART, timed: PARTS * PART },
+        || {
+            move |from, n| {
+                for part in (from..from + n).step_by(PART as usize) {
+                    let start = Instant::now();
+                    for i in part..part + PART {
+                        there.store(i + 1, Ordering::Release);
+                        wait(back, i + 1);
+                    }
+                    let ns = start.elapsed().as_secs_f64() * 1e9 / PART as f64;
+                    let mut fastest = fastest.lock().expect("nobody panicked");
+                    *fastest = fastest.min(ns);
+                }
+            }
+        },
+        || {
+            move |from, n| {
+                for i in from..from + n {
+                    wait(there, i + 1);
+                    back.store(i + 1, Ordering::Release);
+                }
+            }
+        },
+    );
+    *fastest.lock().expect("nobody panicked")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Placement;
+
+    #[test]
+    fn a_bare_round_trip_tells_how_near_the_ends_are() {
+        let placements = [62.0, 89.9, 90.0, 250.0, 251.0].map(Placement::by);
+        let [near, far, remote] = [Placement::Near, Placement::Far, Placement::Remote];
+        assert_eq!(placements, [near, near, far, far, remote]);
+    }
+}
