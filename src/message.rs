@@ -125,10 +125,12 @@ pub trait Content: sealed::Sealed {
     /// `area` is a whole payload area, `len` tells the length of the message in it, if that is not the type's.
     #[doc(hidden)]
     fn from_payload(area: &[u8], len: impl FnOnce() -> usize) -> &Self;
+    /// Something to copy a message into.
     #[doc(hidden)]
-    fn copy_to(&self, owned: &mut Self::Owned);
+    fn room() -> Self::Owned;
+    /// Makes `owned` a copy of a message of `len` bytes, which `load` copies.
     #[doc(hidden)]
-    fn copied(&self) -> Self::Owned;
+    fn copy(owned: &mut Self::Owned, len: usize, load: impl FnOnce(&mut [u8]));
 }
 
 #[doc(hidden)]
@@ -152,13 +154,13 @@ impl Content for [u8] {
         &area[..len().min(area.len())]
     }
 
-    fn copy_to(&self, owned: &mut Vec<u8>) {
-        owned.clear();
-        owned.extend_from_slice(self);
+    fn room() -> Vec<u8> {
+        Vec::new()
     }
 
-    fn copied(&self) -> Vec<u8> {
-        self.to_vec()
+    fn copy(owned: &mut Vec<u8>, len: usize, load: impl FnOnce(&mut [u8])) {
+        owned.resize(len, 0);
+        load(owned);
     }
 }
 
@@ -183,15 +185,13 @@ impl<T: Message> Content for T {
         unsafe { &*area.as_ptr().cast::<T>() }
     }
 
-    fn copy_to(&self, owned: &mut T) {
-        // Copies through bytes: a Message need not be Copy.
-        owned.as_mut_bytes().copy_from_slice(self.as_bytes());
+    fn room() -> T {
+        T::new_zeroed()
     }
 
-    fn copied(&self) -> T {
-        let mut copy = T::new_zeroed();
-        self.copy_to(&mut copy);
-        copy
+    fn copy(owned: &mut T, _len: usize, load: impl FnOnce(&mut [u8])) {
+        // Through bytes: a Message need not be Copy.
+        load(owned.as_mut_bytes());
     }
 }
 

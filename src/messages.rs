@@ -20,9 +20,10 @@ pub struct OwnedMessage<M: Content + ?Sized = [u8]> {
 impl<M: Content + ?Sized> OwnedMessage<M> {
     /// Of a batch of one; and its claim, with which it can be lent again.
     fn copy(batch: Batch<'_, M>) -> Option<(Self, Claim)> {
-        let message = batch.first()?;
-        let copy = OwnedMessage { content: message.content().copied(), info: message.info() };
-        Some((copy, batch.into_claim()))
+        let info = batch.first()?.info();
+        let mut content = M::room();
+        batch.copy_first(&mut content);
+        Some((OwnedMessage { content, info }, batch.into_claim()))
     }
 
     message_accessors!();
