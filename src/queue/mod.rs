@@ -315,7 +315,7 @@ impl<M: Content + ?Sized> Queue<M> {
     /// let mut consumer = queue.consumer("work")?;
     /// # stop.store(true, Ordering::Relaxed);
     /// match consumer.recv() {
-    ///     Ok(message) => message.ack(),
+    ///     Ok(message) => message.ack()?,
     ///     Err(RecvError::Interrupted { .. }) => println!("told to stop"),
     ///     Err(error) => return Err(error.into()),
     /// }
