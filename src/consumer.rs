@@ -21,7 +21,7 @@ use crate::segment::Trust;
 use crate::strategy::{Interrupt, Patience, WaitStrategy};
 use crate::wait::Deadline;
 use round::Round;
-use search::{Found, Now};
+use search::Found;
 
 /// A consumer of one group. `Send`, not `Sync`.
 ///
@@ -56,7 +56,7 @@ pub struct Consumer<M: Content + ?Sized = [u8]> {
     /// A claim that was not made on the shortest way. If it were returned, the others would go through memory,
     /// too, which costs more than all the rest.
     found: Option<Found>,
-    /// Why no claim was made, for the same reason.
+    /// Why no claim was made, if that is an error, for the same reason.
     failed: Option<RecvError>,
     /// The last claim that was found was one of the retries.
     retried: bool,
@@ -366,11 +366,8 @@ impl<M: Content + ?Sized> Consumer<M> {
     ) -> Result<T, RecvError> {
         let batch = match self.claim_at_once(max) {
             Some(claim) => Batch::new(&mut self.main, &mut self.burial, claim),
-            None => match self.find_now(max) {
-                Now::Found => self.lend()?,
-                Now::Empty => return Err(RecvError::Empty),
-                Now::Failed => return Err(self.failure()),
-            },
+            None if self.find_now(max) => self.lend()?,
+            None => return Err(self.failure()),
         };
         Ok(give(batch))
     }

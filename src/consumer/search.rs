@@ -51,20 +51,17 @@ impl<M: Content + ?Sized> Consumer<M> {
         Some(claim)
     }
 
-    /// Makes any other claim that can be made now, and leaves it in `found`.
+    /// Makes any other claim that can be made now, and leaves it in `found`. Returns whether there is one; else `failure`
+    /// says why.
     #[inline(never)]
-    pub(super) fn find_now(&mut self, max: usize) -> Now {
-        match self.find(max, Look::Quick) {
-            Ok(true) => Now::Found,
-            Ok(false) => Now::Empty,
-            Err(fault) => {
-                self.failed = Some(fault);
-                Now::Failed
-            }
-        }
+    pub(super) fn find_now(&mut self, max: usize) -> bool {
+        self.find(max, Look::Quick).unwrap_or_else(|fault| {
+            self.failed = Some(fault);
+            false
+        })
     }
 
-    /// What `find_now` failed with.
+    /// Why `find_now` found nothing. An error that is made among the claims makes each of them longer.
     #[cold]
     #[inline(never)]
     pub(super) fn failure(&mut self) -> RecvError {
@@ -270,15 +267,6 @@ impl<M: Content + ?Sized> Consumer<M> {
 #[cold]
 fn timed_out(at: &Attachment) -> RecvError {
     RecvError::Timeout { queue: at.queue().clone() }
-}
-
-/// What a slower look comes to. More of it than fits a register lies in the consumer.
-pub(super) enum Now {
-    /// The claim is in `found`.
-    Found,
-    Empty,
-    /// The error is in `failed`.
-    Failed,
 }
 
 /// A claim, and where it was made.
