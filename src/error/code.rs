@@ -12,7 +12,7 @@ macro_rules! codes {
         ///
         /// ```
         /// use slipring::{ErrorCode, Queue};
-        /// let fault = Queue::<[u8]>::open("there-is-none").unwrap_err();
+        /// let fault = Queue::open("there-is-none").unwrap_err();
         /// assert_eq!(fault.code(), ErrorCode::NoSuchQueue);
         /// assert_eq!((fault.code().number(), fault.code().name()), (200, "no-such-queue"));
         /// ```
