@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::cpus;
 use crate::pair::{Steps, pair};
+use crate::stats::Summary;
 use crate::transport::Spin;
 
 /// Where the two ends of a slice were.
@@ -51,19 +52,20 @@ impl Placement {
     }
 }
 
-/// Round trips in a part of the probe: a part that nothing interrupts tells where the processors are.
+/// Round trips in a part of the probe. Something may interrupt a part, but hardly most of them.
 const PART: u64 = 400;
-const PARTS: u64 = 20;
+const PARTS: u64 = 21;
 
-/// Hands two lines to and fro for about a millisecond. The fastest part counts: the others were interrupted.
+/// Hands two lines to and fro for about a millisecond.
 pub(crate) fn look() -> Placement {
-    if cpus::two() { Placement::by(fastest_part()) } else { Placement::Same }
+    if cpus::two() { Placement::by(bare_round_trip()) } else { Placement::Same }
 }
 
-fn fastest_part() -> f64 {
+/// The median of the parts, in nanoseconds.
+fn bare_round_trip() -> f64 {
     let lines: [CachePadded<AtomicU64>; 2] = Default::default();
     let [there, back] = &lines;
-    let fastest = &Mutex::new(f64::MAX);
+    let parts = &Mutex::new(Vec::new());
     let spin = Spin::for_round_trips();
     // Acquire and release, as a queue has to.
     let wait = move |line: &AtomicU64, value| {
@@ -82,8 +84,7 @@ fn fastest_part() -> f64 {
                         wait(back, i + 1);
                     }
                     let ns = start.elapsed().as_secs_f64() * 1e9 / PART as f64;
-                    let mut fastest = fastest.lock().expect("nobody panicked");
-                    *fastest = fastest.min(ns);
+                    parts.lock().expect("nobody panicked").push(ns);
                 }
             }
         },
@@ -96,7 +97,8 @@ fn fastest_part() -> f64 {
             }
         },
     );
-    *fastest.lock().expect("nobody panicked")
+    let parts = std::mem::take(&mut *parts.lock().expect("nobody panicked"));
+    Summary::of(parts).map_or(f64::NAN, |parts| parts.p50)
 }
 
 #[cfg(test)]

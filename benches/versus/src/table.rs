@@ -3,7 +3,7 @@
 use crate::machine::Machine;
 use crate::page::{Block, Table};
 use crate::placement::Placement;
-use crate::rotation::{Measured, Rounds, ratio, unit};
+use crate::rotation::{Measured, Rounds, fastest, ratio, unit};
 use crate::rows::{Class, Work, absent};
 use crate::stats::Summary;
 use crate::targets::{Judged, Lost, Verdict};
@@ -162,9 +162,12 @@ fn of_work(rows: &[Measured], work: Work, placement: Placement) -> Option<Vec<Bl
     Some(blocks)
 }
 
-/// A limit that a queue has beaten is none.
+/// A limit of all queues that one has beaten is none. A bare ring is a limit of ours only, and has a target of its own.
 fn faster_than_limit(rows: &[Measured], work: Work, placement: Placement) -> Option<String> {
-    let limit = crate::rotation::fastest(rows, work, Class::Limit, "", 0, placement)?;
+    if !work.by_limit() {
+        return None;
+    }
+    let limit = fastest(rows, work, Class::Limit, "", 0, placement)?;
     let queues = rows.iter().filter(|it| it.row.work == work);
     let queues = queues.filter(|it| !matches!(it.row.class, Class::Limit | Class::NoQueue));
     let ahead: Vec<&str> = queues
