@@ -89,14 +89,14 @@ fn plot(svg: &mut String, title: &str, axis: &str, bars: &[Bar]) -> Result<(), B
     let highest = bars.iter().map(|(.., it)| it.p90).fold(1.0, f64::max) * 1.25;
     let last = bars.len().saturating_sub(1);
     let height = 140 + 22 * bars.len() as u32;
-    let area = SVGBackend::with_string(svg, (860, height)).into_drawing_area();
+    let area = SVGBackend::with_string(svg, (940, height)).into_drawing_area();
     area.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&area)
         .caption(format!("{title}: p10, median, p90; less is better"), ("sans-serif", 17))
         .margin(10)
         .margin_bottom(40)
         .x_label_area_size(45)
-        .y_label_area_size(310)
+        .y_label_area_size(370)
         .build_cartesian_2d((lowest..highest).log_scale(), (0..last).into_segmented())?;
     let name = |place: &SegmentValue<usize>| match place {
         SegmentValue::CenterOf(place) => {

@@ -411,7 +411,7 @@ pub(crate) struct Lost {
     pub(crate) ratio: Summary,
 }
 
-/// Whoever is ahead of our row in its own work; the farthest ahead first.
+/// Whoever is ahead of our row in its own work, as far as there are rounds enough; the farthest ahead first.
 pub(crate) fn lost(rows: &[Measured]) -> Vec<Lost> {
     let mut lost = Vec::new();
     for work in Work::ALL {
@@ -425,7 +425,7 @@ pub(crate) fn lost(rows: &[Measured]) -> Vec<Lost> {
                     let Some(ratio) = ratio((ours, index), (peer, index), placement) else {
                         continue;
                     };
-                    if ratio.p50 > 1.0 {
+                    if ratio.p50 > 1.0 && ratio.rounds >= FEW {
                         let (ours, peer) = (ours.row.name, peer.row.name);
                         lost.push(Lost { work, column, placement, ours, peer, ratio });
                     }
@@ -439,7 +439,7 @@ pub(crate) fn lost(rows: &[Measured]) -> Vec<Lost> {
 
 #[cfg(test)]
 mod tests {
-    use super::{AtMost, Summary, Verdict, lost, targets};
+    use super::{AtMost, FEW, Summary, Verdict, lost, targets};
     use crate::placement::Placement::Near;
     use crate::rotation::tests::measured;
     use crate::rows::{Class, all, names};
@@ -483,12 +483,16 @@ mod tests {
 
     #[test]
     fn who_is_ahead_of_us_is_said() {
+        let row = |class, name, ns| {
+            measured(class, name, &std::array::from_fn::<_, FEW, _>(|round| (round, Near, ns)))
+        };
         let rows = [
-            measured(Class::Limit, "bare", &[(0, Near, 1.0)]),
-            measured(Class::Ours, names::OURS, &[(0, Near, 4.0)]),
-            measured(Class::Shared, "faster", &[(0, Near, 2.0)]),
-            measured(Class::Kernel, "no rival", &[(0, Near, 2.0)]),
-            measured(Class::Threads, "slower", &[(0, Near, 5.0)]),
+            row(Class::Limit, "bare", 1.0),
+            row(Class::Ours, names::OURS, 4.0),
+            row(Class::Shared, "faster", 2.0),
+            measured(Class::Shared, "once", &[(0, Near, 2.0)]),
+            row(Class::Kernel, "no rival", 2.0),
+            row(Class::Threads, "slower", 5.0),
         ];
         let lost: Vec<_> = lost(&rows).iter().map(|it| (it.peer, it.ratio.p50)).collect();
         assert_eq!(lost, [("faster", 2.0)]);
