@@ -208,7 +208,8 @@ impl<M: Content + ?Sized> Consumer<M> {
         }
     }
 
-    /// Receives up to `max` messages (at least 1 is meant), if there are any. Never blocks.
+    /// Receives up to `max` messages, if there are any. 0 counts as 1: a batch that a receive returns has a message.
+    /// Never blocks.
     ///
     /// # Errors
     /// [`RecvError::Empty`] if there is no message now; making and dropping it costs nothing, so a program may poll.

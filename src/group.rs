@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::attach::Attachment;
 use crate::error::{
-    AddGroupError, GroupError, JoinError, Pids, RemoveGroupError, RequeueReason, SystemError,
-    known_pid,
+    AddGroupError, GroupError, GroupNames, JoinError, Pids, RemoveGroupError, RequeueReason,
+    SystemError, known_pid,
 };
 pub use crate::layout::Mode;
 use crate::layout::{GroupRecord, GroupState, Identity, Target, View, lease_byte};
@@ -29,7 +29,7 @@ pub enum Start {
     Oldest,
     /// At the next message to be published.
     Newest,
-    /// At this sequence, or at the oldest that is still there, if that is above it.
+    /// At this sequence, or at the oldest message that is still there, if its sequence is higher.
     Sequence(u64),
 }
 
@@ -70,6 +70,8 @@ pub struct Group {
     pub(crate) mode: Mode,
     limit: Limit,
     dead_letters: Option<String>,
+    /// It is joined only if there is one.
+    existing: bool,
 }
 
 /// Deliveries after which a group gives a message up.
@@ -97,6 +99,7 @@ impl Group {
             mode: Mode::default(),
             limit: Limit::ByMode,
             dead_letters: None,
+            existing: false,
         }
     }
 
@@ -142,6 +145,31 @@ impl Group {
         Group { dead_letters: Some(queue.into()), ..self }
     }
 
+    /// Only to be joined, not to be made: if there is no such group, [`Queue::consumer`](crate::Queue::consumer) fails with
+    /// [`JoinError::NoSuchGroup`], which names the groups that there are. Without it a mistyped name makes a group that
+    /// nobody else reads for, and that holds the queue for good. Where a group is declared
+    /// ([`Builder::group`](crate::Builder::group), [`Queue::add_group`](crate::Queue::add_group)), it changes nothing.
+    ///
+    /// ```
+    /// # let name = format!("doc-existing-{}", std::process::id());
+    /// use slipring::{Group, JoinError, Queue};
+    ///
+    /// let queue = Queue::builder(&name).capacity(8).group("audit").create()?;
+    /// assert!(queue.consumer(Group::named("audit").existing()).is_ok());
+    /// let error = queue.consumer(Group::named("adit").existing()).unwrap_err();
+    /// assert!(matches!(error, JoinError::NoSuchGroup { .. }));
+    /// # slipring::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn existing(self) -> Group {
+        Group { existing: true, ..self }
+    }
+
+    /// Undoes [`Group::existing`].
+    pub(crate) fn made_if_missing(self) -> Group {
+        Group { existing: false, ..self }
+    }
+
     /// Whether it can be a group of `queue`.
     pub(crate) fn check(&self, queue: &Arc<str>) -> Result<(), GroupError> {
         check_name(&self.name, "group", NAME_MAX)?;
@@ -185,6 +213,12 @@ impl Group {
 
 impl From<&str> for Group {
     fn from(name: &str) -> Group {
+        Group::named(name)
+    }
+}
+
+impl From<&String> for Group {
+    fn from(name: &String) -> Group {
         Group::named(name)
     }
 }
@@ -280,7 +314,22 @@ pub(crate) fn find_or_make(at: &Attachment, group: &Group) -> Result<(u8, bool),
         }
         return Ok((index, true));
     }
+    if group.existing {
+        return Err(no_group_to_join(at, &group.name));
+    }
     Ok((make(view, &at.mapped.name, group)?, false))
+}
+
+/// The control lease is held, so identities stand still.
+#[cold]
+fn no_group_to_join(at: &Attachment, name: &str) -> JoinError {
+    let known = control::groups(&at.view).filter_map(|index| identity_of(at.view.group(index)));
+    let known = known.map(|found| String::from_utf8_lossy(found.name()).into_owned()).collect();
+    JoinError::NoSuchGroup {
+        queue: at.queue().clone(),
+        group: name.to_owned(),
+        known: GroupNames(known),
+    }
 }
 
 pub(crate) fn pid_of(view: &View, record: u8) -> Option<u32> {

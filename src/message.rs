@@ -228,28 +228,66 @@ impl<'m, M: Content + ?Sized> From<(u32, &'m M)> for Outgoing<'m, M> {
     }
 }
 
-impl<'m, const N: usize> From<&'m [u8; N]> for Outgoing<'m, [u8]> {
-    fn from(content: &'m [u8; N]) -> Self {
+/// A reference to a reference, as the elements of a slice of references are lent.
+impl<'m, M: Content + ?Sized> From<&'m &M> for Outgoing<'m, M> {
+    fn from(content: &'m &M) -> Self {
         Outgoing { kind: 0, content }
     }
 }
 
-impl<'m> From<&'m str> for Outgoing<'m, [u8]> {
-    fn from(text: &'m str) -> Self {
-        Outgoing { kind: 0, content: text.as_bytes() }
+impl<'m, M: Content + ?Sized> From<&'m Outgoing<'_, M>> for Outgoing<'m, M> {
+    fn from(message: &'m Outgoing<'_, M>) -> Self {
+        *message
     }
 }
 
-impl<'m> From<(u32, &'m str)> for Outgoing<'m, [u8]> {
-    fn from((kind, text): (u32, &'m str)) -> Self {
-        Outgoing { kind, content: text.as_bytes() }
+impl<'m, M: Content + ?Sized> From<&'m (u32, &M)> for Outgoing<'m, M> {
+    fn from((kind, content): &'m (u32, &M)) -> Self {
+        Outgoing { kind: *kind, content }
     }
 }
 
-impl<'m> From<&'m Vec<u8>> for Outgoing<'m, [u8]> {
-    fn from(content: &'m Vec<u8>) -> Self {
-        Outgoing { kind: 0, content }
+impl<'m, M: Content> From<&'m (u32, M)> for Outgoing<'m, M> {
+    fn from((kind, content): &'m (u32, M)) -> Self {
+        Outgoing { kind: *kind, content }
     }
+}
+
+/// What is no `[u8]` itself, and can be sent as one: by itself or with a kind, and as an element of a slice.
+macro_rules! bytes {
+    ($([$($generic:tt)*] $bytes:ty;)*) => {$(
+        bytes!(@ [$($generic)*] &'m $bytes, content => (0, content));
+        bytes!(@ [$($generic)*] &'m &$bytes, content => (0, content));
+        bytes!(@ [$($generic)*] (u32, &'m $bytes), (kind, content) => (kind, content));
+        bytes!(@ [$($generic)*] &'m (u32, &$bytes), (kind, content) => (*kind, content));
+    )*};
+    (@ [$($generic:tt)*] $from:ty, $pattern:pat => ($kind:expr, $content:expr)) => {
+        impl<'m $($generic)*> From<$from> for Outgoing<'m, [u8]> {
+            #[inline]
+            fn from($pattern: $from) -> Self {
+                Outgoing { kind: $kind, content: $content.as_ref() }
+            }
+        }
+    };
+}
+
+/// The same, owned in a pair.
+macro_rules! owned_bytes {
+    ($([$($generic:tt)*] $bytes:ty;)*) => {
+        bytes!($([$($generic)*] $bytes;)*);
+        $(bytes!(@ [$($generic)*] &'m (u32, $bytes), (kind, content) => (*kind, content));)*
+    };
+}
+
+bytes! {
+    [] str;
+}
+
+owned_bytes! {
+    [, const N: usize] [u8; N];
+    [] Vec<u8>;
+    [] Box<[u8]>;
+    [] String;
 }
 
 /// What is wrong with a message's fields, in the text of a compile error.

@@ -39,8 +39,9 @@ pub(crate) struct Retries {
 
 impl Retries {
     pub(crate) fn new(group: &Group, trust: &Trust, typed: bool, timeout: Duration) -> Retries {
+        let group = group.clone().start(Start::Oldest).made_if_missing();
         // It holds, whatever the group itself does: letters are not to go with their last reader.
-        let group = group.clone().start(Start::Oldest).retention(Retention::Hold);
+        let group = group.retention(Retention::Hold);
         Retries {
             group,
             trust: trust.clone(),

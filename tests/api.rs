@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use common::{TempName, there};
 use slipring::{
-    CreateError, Full, Group, JoinError, ProducerError, Queue, RecvError, RemoveGroupError,
-    Retention, SendError, Start,
+    CreateError, ErrorCode, Full, Group, JoinError, ProducerError, Queue, RecvError,
+    RemoveGroupError, Retention, SendError, Start,
 };
 
 fn pids(full: &Full) -> Vec<Option<u32>> {
@@ -468,4 +468,43 @@ fn depth_is_what_waits_for_a_group() {
     assert_eq!(queue.snapshot().unwrap().groups.iter().map(|g| g.depth).max(), Some(10));
     held.ack().unwrap();
     assert_eq!((first.depth(), second.depth()), (6, 6));
+}
+
+#[test]
+fn a_group_that_is_to_exist_is_joined_and_not_made() {
+    let name = TempName::new("existing");
+    let queue = Queue::builder(&name).capacity(4).create().unwrap();
+    let join = |group: &str| queue.consumer(Group::named(group).existing());
+    let alone = join("audit").unwrap_err().to_string();
+    assert!(alone.contains("it has no groups"), "{alone}");
+    queue.add_group("audit").unwrap();
+    queue.add_group(Group::named("store").existing()).unwrap();
+    let fault = join("adit").unwrap_err();
+    assert_eq!(fault.code(), ErrorCode::NoSuchGroup);
+    let text = fault.to_string();
+    assert!(text.contains(&*name) && text.contains("no group \"adit\""), "{text}");
+    assert!(text.contains("it has \"audit\", \"store\""), "{text}");
+    let JoinError::NoSuchGroup { known, .. } = fault else { panic!("{text}") };
+    assert_eq!(known.as_slice(), ["audit", "store"]);
+    // Nothing was made, and what exists is joined.
+    let groups = queue.snapshot().unwrap().groups;
+    assert_eq!(groups.iter().map(|group| &*group.name).collect::<Vec<_>>(), ["audit", "store"]);
+    assert!(!join("audit").unwrap().made_group());
+}
+
+#[test]
+fn a_receive_of_at_most_0_messages_is_one_of_1() {
+    let name = TempName::new("at-most-0");
+    let queue = Queue::builder(&name).capacity(8).group("g").create().unwrap();
+    let (mut producer, mut consumer) = (queue.producer().unwrap(), queue.consumer("g").unwrap());
+    assert!(matches!(consumer.try_recv_batch(0), Err(RecvError::Empty)));
+    producer.send_batch(["a", "b", "c", "d"]).unwrap();
+    for _ in 0..2 {
+        let mut batch = consumer.try_recv_batch(0).unwrap();
+        assert_eq!((batch.len(), batch.grow(0).unwrap()), (1, 0));
+        batch.ack().unwrap();
+        let batch = consumer.recv_batch(0).unwrap();
+        assert_eq!(batch.len(), 1);
+        batch.ack().unwrap();
+    }
 }

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::TempName;
-use slipring::{Consumer, Producer, Queue, SendError};
+use slipring::{Consumer, Outgoing, Producer, Queue, SendError};
 
 slipring::message! {
     struct Tick {
@@ -110,4 +110,76 @@ fn a_slice_waits_for_room_at_most_its_time() {
         });
         assert_eq!(producer.send_slice(&ticks[16..]).unwrap(), 24);
     });
+}
+
+/// What `send` takes one by one, a slice may have as elements, owned or borrowed, with kinds or without.
+#[test]
+fn a_slice_may_be_of_anything_that_can_be_sent() {
+    let name = TempName::new("slice-forms");
+    let (mut producer, mut consumer) = bytes(&name, 64, 16);
+    let (text, vec, boxed) = (String::from("ab"), b"ab".to_vec(), Box::<[u8]>::from(*b"ab"));
+    let mut sent = 0;
+    sent += producer.send_slice(&["ab", "ab"]).unwrap();
+    sent += producer.send_slice(&[&b"ab"[..], b"ab"]).unwrap();
+    sent += producer.send_slice(&[b"ab"]).unwrap();
+    sent += producer.send_slice(&[*b"ab"]).unwrap();
+    sent += producer.send_slice(std::slice::from_ref(&text)).unwrap();
+    sent += producer.send_slice(&[&text]).unwrap();
+    sent += producer.send_slice(&[&vec]).unwrap();
+    sent += producer.send_slice(std::slice::from_ref(&boxed)).unwrap();
+    sent += producer.send_slice_timeout(&[Outgoing::from(&vec)], Duration::from_secs(60)).unwrap();
+    sent += producer.send_batch([&text, &text]).unwrap();
+    producer.send(&text).unwrap();
+    producer.send(&boxed).unwrap();
+    let plain = consumer.recv_batch(64).unwrap();
+    assert_eq!(plain.len(), sent + 2);
+    assert!(plain.iter().all(|message| (message.kind(), &*message) == (0, &b"ab"[..])));
+    plain.ack().unwrap();
+
+    sent = producer.send_slice(&[(7, "ab")]).unwrap();
+    sent += producer.send_slice(&[(7, &b"ab"[..])]).unwrap();
+    sent += producer.send_slice(&[(7, vec.clone())]).unwrap();
+    sent += producer.send_slice(&[(7, text.clone())]).unwrap();
+    sent += producer.send_slice(&[(7, *b"ab")]).unwrap();
+    sent += producer.send_slice(&[(7, b"ab")]).unwrap();
+    sent += producer.try_send_slice(&[Outgoing::from((7, "ab"))]).unwrap();
+    producer.send((7, b"ab")).unwrap();
+    producer.send((7, &vec)).unwrap();
+    producer.send((7, &text)).unwrap();
+    let marked = consumer.recv_batch(64).unwrap();
+    assert_eq!(marked.len(), sent + 3);
+    assert!(marked.iter().all(|message| (message.kind(), &*message) == (7, &b"ab"[..])));
+}
+
+#[test]
+fn a_slice_of_typed_messages_may_have_kinds() {
+    let name = TempName::new("slice-typed-kinds");
+    let (mut producer, mut consumer) = typed(&name, 16);
+    let (one, two) = (tick(1), tick(2));
+    producer.send_slice(&[(5, one), (6, two)]).unwrap();
+    producer.send_slice(&[(5, &one), (6, &two)]).unwrap();
+    producer.send_slice(&[&one, &two]).unwrap();
+    let batch = consumer.recv_batch(16).unwrap();
+    let seen: Vec<_> = batch.iter().map(|message| (message.kind(), message.id)).collect();
+    assert_eq!(seen, [(5, 1), (6, 2), (5, 1), (6, 2), (0, 1), (0, 2)]);
+}
+
+/// Nothing needs no room.
+#[test]
+fn nothing_can_be_sent_into_a_full_queue() {
+    let name = TempName::new("slice-nothing");
+    let (mut producer, _consumer) = bytes(&name, 2, 8);
+    producer.send_slice(&["a", "b"]).unwrap();
+    assert!(matches!(producer.try_send("c"), Err(SendError::Full(_))));
+    let none: [&str; 0] = [];
+    assert_eq!(producer.try_send_slice(&none).unwrap(), 0);
+    assert_eq!(producer.try_send_batch(&mut none.into_iter()).unwrap(), 0);
+    assert_eq!(producer.send_slice(&none).unwrap(), 0);
+    assert_eq!(producer.send_batch(none).unwrap(), 0);
+    assert!(producer.try_reserve(0).is_ok());
+    // What is there to be sent is told, and stays.
+    let mut one = ["c"].into_iter();
+    let fault = producer.try_send_batch(&mut one).unwrap_err();
+    assert!(matches!(fault.reason(), SendError::Full(_)), "{fault}");
+    assert_eq!(one.next(), Some("c"));
 }

@@ -162,6 +162,7 @@ impl JoinError {
     pub fn code(&self) -> ErrorCode {
         match self {
             JoinError::Taken { .. } => ErrorCode::ConsumerTaken,
+            JoinError::NoSuchGroup { .. } => ErrorCode::NoSuchGroup,
             JoinError::UnknownMode { .. } => ErrorCode::Unsupported,
             JoinError::WrongMode { .. } => ErrorCode::WrongMode,
             JoinError::TooManyConsumers { .. } => ErrorCode::TooManyConsumers,

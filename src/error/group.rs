@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -67,6 +68,28 @@ pub enum GroupError {
     },
 }
 
+/// Names of the groups that a queue has.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct GroupNames(pub(crate) Vec<String>);
+
+impl GroupNames {
+    /// The names, in the order of the groups' records.
+    pub fn as_slice(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl fmt::Display for GroupNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "it has no groups" } else { "it has " })?;
+        for (i, group) in self.0.iter().enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            write!(f, "{comma}{group:?}")?;
+        }
+        Ok(())
+    }
+}
+
 /// A group could not be added.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -98,7 +121,9 @@ impl From<AttachError> for AddGroupError {
 #[non_exhaustive]
 pub enum RemoveGroupError {
     /// No such group.
-    #[error("there is no group {group:?} in queue {queue:?}")]
+    #[error(
+        "queue {queue:?} has no group {group:?}: check its name, or see which groups there are by Queue::snapshot"
+    )]
     NotFound {
         /// The queue.
         queue: Arc<str>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::holder::Holder;
-use super::{AttachError, ControlError, GroupError, SystemError};
+use super::{AttachError, ControlError, GroupError, GroupNames, SystemError};
 use crate::layout::Mode;
 
 /// A consumer could not join a group.
@@ -23,6 +23,18 @@ pub enum JoinError {
         group: String,
         /// The holder, as that process calls itself, if that is known.
         pid: Option<u32>,
+    },
+    /// There is no such group, and it was not to be made ([`Group::existing`](crate::Group::existing)).
+    #[error(
+        "queue {queue:?} has no group {group:?} ({known}): check its name, or make it first (Queue::add_group)"
+    )]
+    NoSuchGroup {
+        /// The queue.
+        queue: Arc<str>,
+        /// The group.
+        group: String,
+        /// The groups that there are.
+        known: GroupNames,
     },
     /// The group was made by a newer version, in a mode that this one does not know.
     #[error(

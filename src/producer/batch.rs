@@ -18,18 +18,37 @@ const RUN_BYTES: u64 = 4096;
 
 impl<M: Content + ?Sized> Producer<M> {
     /// Sends messages until the iterator ends or the queue is full, whichever comes first; returns how
-    /// many. It takes no message from the iterator that it does not send. Never blocks.
+    /// many. It takes no message from the iterator that it does not send, but for one that does not fit a slot. Never
+    /// blocks.
+    ///
+    /// It borrows the iterator, where the calls that wait take anything that can be iterated over: what was not sent stays
+    /// in the iterator, for the next call.
+    ///
+    /// ```
+    /// # let name = format!("doc-try-batch-{}", std::process::id());
+    /// # let queue = slipring::Queue::builder(&name).capacity(2).group("work").create()?;
+    /// # let mut producer = queue.producer()?;
+    /// let mut messages = ["one", "two", "three"].into_iter();
+    /// assert_eq!(producer.try_send_batch(&mut messages)?, 2); // all that there is room for
+    /// assert_eq!(messages.next(), Some("three"));
+    /// # drop(producer);
+    /// # slipring::force_remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// [`SendError::Full`] if there was no room for even one. [`SendBatchError`] says how many were sent
-    /// before the one that failed, or before the queue was found removed.
+    /// [`SendError::Full`] if there was no room for even one, unless the iterator's `size_hint` says that it is at its end:
+    /// nothing is sent then, which is no error. [`SendBatchError`] says how many were sent before the one that failed, or
+    /// before the queue was found removed.
     pub fn try_send_batch<'m, I>(&mut self, messages: &mut I) -> Result<usize, SendBatchError>
     where
         I: Iterator,
         I::Item: Into<Outgoing<'m, M>>,
         M: 'm,
     {
-        self.room(1, Look::Quick).map_err(|reason| SendBatchError { sent: 0, reason })?;
+        if let Err(reason) = self.room(1, Look::Quick) {
+            return none_sent(messages.size_hint(), reason);
+        }
         let mut sent = 0;
         loop {
             match self.publish_run(messages) {
@@ -98,13 +117,32 @@ impl<M: Content + ?Sized> Producer<M> {
     /// Faster than [`Producer::try_send_batch`]: it moves the tail, and looks for consumers that sleep, once for
     /// up to 32 messages or 4 KiB. Never blocks.
     ///
+    /// A slice of messages, or of anything else of which a reference becomes an [`Outgoing`]: of texts and byte
+    /// strings, owned or borrowed; of pairs of a kind and a message; of `Outgoing`s.
+    ///
+    /// ```
+    /// # let name = format!("doc-slice-{}", std::process::id());
+    /// # let queue = slipring::Queue::builder(&name).capacity(8).group("work").create()?;
+    /// # let mut producer = queue.producer()?;
+    /// producer.send_slice(&["one", "two"])?;
+    /// producer.send_slice(&[(7, "of kind 7"), (8, "of kind 8")])?;
+    /// producer.send_slice(&vec![String::from("three"), String::from("four")])?;
+    /// # drop(producer);
+    /// # slipring::force_remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
-    /// As for [`Producer::try_send_batch`].
+    /// [`SendError::Full`] if there was no room for even one of them; of an empty slice nothing is sent, which is no error.
+    /// Else as for [`Producer::try_send_batch`].
     pub fn try_send_slice<'m, T>(&mut self, messages: &'m [T]) -> Result<usize, SendBatchError>
     where
         &'m T: Into<Outgoing<'m, M>>,
         M: 'm,
     {
+        if messages.is_empty() {
+            return Ok(0);
+        }
         self.room(1, Look::Quick).map_err(|reason| SendBatchError { sent: 0, reason })?;
         let mut sent = 0;
         while sent < messages.len() {
@@ -304,6 +342,15 @@ impl<'p, M: Content + ?Sized> Run<'p, M> {
     fn sent(&self) -> usize {
         (self.next - self.producer.publisher.tail()) as usize
     }
+}
+
+/// What becomes of a call for which there is no room: one that has nothing to send needs none.
+#[cold]
+fn none_sent(
+    (_, most): (usize, Option<usize>),
+    reason: SendError,
+) -> Result<usize, SendBatchError> {
+    if most == Some(0) { Ok(0) } else { Err(SendBatchError { sent: 0, reason }) }
 }
 
 #[cold]

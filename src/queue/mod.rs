@@ -373,6 +373,10 @@ impl<M: Content + ?Sized> Queue<M> {
     /// Joins a group, which is made if it does not exist. Waits for other control operations, at most
     /// the control timeout.
     ///
+    /// A group that is made so starts where `group` says, and stays when nobody reads for it any more: at the oldest message,
+    /// and holding the queue, if `group` is no more than a name. So a wrong name makes a group that fills the queue.
+    /// [`Group::existing`] joins only a group that exists; [`Consumer::made_group`] tells whether there was none.
+    ///
     /// # Errors
     /// [`JoinError::Taken`] names the process that reads for the group;
     /// [`JoinError::TooManyConsumers`] and [`GroupError::TooMany`](crate::GroupError::TooMany) if a table is full.
