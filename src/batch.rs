@@ -26,7 +26,8 @@ const AGAIN: u8 = 2;
 
 /// A run of messages, lent out where they lie. What is not acked when it is dropped comes again, to the group's next
 /// receive: one message at a time where the group has a [limit](crate::Group::max_attempts) of attempts, so that each
-/// is counted; else in batches again, of which the first message has its exact count, and the others say at least 2.
+/// is counted; else in batches again. A message is counted there while it is the first of its batch, from 2 on; the others say 2,
+/// which means at least that.
 ///
 /// ```
 /// # let name = format!("doc-batch-{}", std::process::id());

@@ -132,9 +132,9 @@ impl Group {
         Group { limit: Limit::After(attempts), ..self }
     }
 
-    /// No limit of attempts, in a shared group as well: what is never acked comes again and again, in batches, of which
-    /// the first message has its exact count of attempts, and the others say at least 2. Kept in the queue, as
-    /// [`Group::max_attempts`].
+    /// No limit of attempts, in a shared group as well: what is never acked comes again and again, in batches. A message is
+    /// counted while it is the first of its batch, from 2 on; the others say 2, which means at least that. Kept in the
+    /// queue, as [`Group::max_attempts`].
     pub fn unlimited_attempts(self) -> Group {
         Group { limit: Limit::Never, ..self }
     }

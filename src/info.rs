@@ -43,8 +43,9 @@ macro_rules! message_accessors {
             $kind
         }
 
-        /// Times that it was delivered to the group, this one included; 255 means 255 or more. 0 for what an observer
-        /// saw, which is no delivery.
+        /// Times that it was delivered to the group, this one included, less those that were taken back
+        /// ([`Batch::uncount`](crate::Batch::uncount)); 255 means 255 or more. Exact where the group has a limit of attempts; without one it may be
+        /// less, but for what was delivered before it is at least 2. 0 for what an observer saw, which is no delivery.
         pub fn attempts(&self) -> u8 {
             let $view = self;
             $attempts

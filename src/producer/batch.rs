@@ -14,7 +14,7 @@ use crate::wait::{Deadline, Look};
 
 /// Most messages, and bytes, of a run whose end alone moves the tail and looks for sleepers.
 const RUN: usize = 32;
-const RUN_BYTES: u64 = 4096;
+const RUN_BYTES: usize = 4096;
 
 impl<M: Content + ?Sized> Producer<M> {
     /// Sends messages until the iterator ends or the queue is full, whichever comes first; returns how
@@ -283,23 +283,48 @@ impl<M: Content + ?Sized> Producer<M> {
         M: 'm,
     {
         let room = self.bound.saturating_sub(self.publisher.tail());
-        let n = room.min(messages.len().min(RUN) as u64);
-        self.publisher.open_next(&self.at.view, n);
+        let most = room.min(messages.len().min(RUN) as u64) as usize;
+        let n = self.run_of(&messages[..most])?;
+        // No slot is taken back that is not written.
+        self.publisher.open_next(&self.at.view, n as u64);
         let (view, lengths) = (self.at.view, self.lengths);
         let mut run = Run::new(self);
-        for message in &messages[..n as usize] {
+        for message in &messages[..n] {
             let Outgoing { kind, content } = message.into();
             let bytes = content.to_payload();
+            // Another conversion, which may say something else.
             if !lengths.take::<M>(bytes.len()) {
                 let sent = run.sent();
                 return Err(misfit(run.producer, sent, bytes.len()));
             }
             run.push(&view, kind, bytes);
-            if run.bytes >= RUN_BYTES {
-                break;
-            }
         }
         Ok(run.sent())
+    }
+
+    /// How many of `messages` make a run: those that fit, up to so many bytes. An error if the first does not fit.
+    #[inline(always)]
+    fn run_of<'m, T>(&self, messages: &'m [T]) -> Result<usize, SendBatchError>
+    where
+        &'m T: Into<Outgoing<'m, M>>,
+        M: 'm,
+    {
+        if M::SCHEMA.is_some() {
+            let each = self.at.view.geo().payload_size.max(1);
+            return Ok(messages.len().min(RUN_BYTES.div_ceil(each)));
+        }
+        let mut bytes = 0;
+        for (n, message) in messages.iter().enumerate() {
+            let len = message.into().content.to_payload().len();
+            if !self.lengths.take::<M>(len) {
+                return if n == 0 { Err(misfit(self, 0, len)) } else { Ok(n) };
+            }
+            bytes += len;
+            if bytes >= RUN_BYTES {
+                return Ok(n + 1);
+            }
+        }
+        Ok(messages.len())
     }
 }
 

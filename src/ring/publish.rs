@@ -22,6 +22,9 @@ const SCANS_MAX: u32 = 8;
 const OPEN_AHEAD: u64 = 16;
 const OPEN_PART: u64 = if cfg!(slipring_loom) { 1 } else { 64 };
 
+/// Payloads from this size on may be copied past the caches: glibc allows itself no less (x86_non_temporal_threshold).
+const STREAMED: usize = 16 << 10;
+
 /// What the producer keeps for itself.
 // Lines of its own: handles of two threads may lie side by side.
 #[repr(align(128))]
@@ -256,6 +259,11 @@ impl Publisher {
         // Release fence. pair P4: no byte of the new message may be seen before the 0, or an observer
         // would take a mixture for the old message.
         step!(fence(Ordering::Release), "zero-without-fence");
+        if view.geo().payload_size >= STREAMED {
+            // SeqCst fence: the processor's own. On x86 copies of this size may be made by stores that no other store
+            // orders (MOVNT), and a release fence is no instruction there.
+            fence(Ordering::SeqCst);
+        }
     }
 
     /// Calls `each` with the first `n` slots behind the tail, in the order in which it is to stamp them: a takeover

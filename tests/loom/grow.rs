@@ -72,7 +72,7 @@ fn a_grown_batch_comes_again_whole() {
 }
 
 /// The same in one batch, without growth: two consumers die, and the third one takes all at once. The first message says
-/// exactly how often it came, however many came with it.
+/// how often it came as the first of its batch.
 #[test]
 fn what_came_in_a_batch_comes_again_in_one() {
     let model = Model::named("what_came_in_a_batch_comes_again_in_one").preemptions(3).mortals(2);

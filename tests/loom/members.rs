@@ -284,13 +284,13 @@ impl Worker {
 
     pub(super) fn claim(&mut self, max: u64) -> Option<Claim> {
         let view = self.process.view();
+        // As a receive that may wait.
+        self.member.linger(view, max);
         if self.at_once
             && let Some(claim) = self.member.claim_at_once(view, max)
         {
             return Some(claim);
         }
-        // As a receive that may wait.
-        self.member.linger(view, max);
         match self.member.claim(view, max).unwrap() {
             Took::Claim(claim) => Some(claim),
             Took::Empty => None,
