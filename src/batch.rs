@@ -95,7 +95,8 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         self.get(0)
     }
 
-    /// Message `index` of those that are not acked yet.
+    /// Message `index` of the batch, from the first that is not acked on. Those behind it that were acked out of order
+    /// ([`Batch::ack_one`]) count, too; [`Batch::pending`] leaves them out.
     #[inline]
     pub fn get(&self, index: usize) -> Option<Delivery<'_, M>> {
         if index >= self.len() {
@@ -151,7 +152,8 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     }
 
     /// Takes up to `max` more messages, those that follow the last of this batch, if there are any; returns how many. Never
-    /// blocks. So a consumer with a window of messages at work need not come to a stop at the end of each batch:
+    /// blocks. So a consumer with a window of messages at work need not come to a stop at the end of each batch. An ack
+    /// moves the window on by as many messages as are acked at its beginning: none, or several.
     ///
     /// ```
     /// # let name = format!("doc-grow-{}", std::process::id());
@@ -159,30 +161,43 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     /// # let mut producer = queue.producer()?;
     /// # producer.send_batch(["a"; 20])?;
     /// # let mut consumer = queue.consumer("work")?;
+    /// # producer.close()?;
+    /// # let mut all = Vec::new();
+    /// use slipring::RecvError;
+    ///
     /// const WINDOW: usize = 8;
-    /// let mut batch = consumer.recv_batch(WINDOW)?;
-    /// let mut started = 0;
-    /// while !batch.is_empty() {
-    ///     while let Some(message) = batch.get(started) {
-    ///         // Start the work on it: send it to another host, say.
-    /// #       let _ = message;
-    ///         started += 1;
+    /// loop {
+    ///     // Again where the window ran empty.
+    ///     let mut batch = match consumer.recv_batch(WINDOW) {
+    ///         Err(RecvError::Closed { .. }) => break,
+    ///         batch => batch?,
+    ///     };
+    ///     let mut started = 0;
+    ///     while !batch.is_empty() {
+    ///         while let Some(message) = batch.get(started) {
+    ///             // Start the work on it: send it to another host, say.
+    /// #           all.push(message.sequence());
+    ///             started += 1;
+    ///         }
+    ///         // The work on one of them is done, on whichever.
+    /// #       let done = batch.pending().last().map_or(0, |message| message.sequence());
+    ///         let before = batch.len();
+    ///         batch.ack_one(done)?;
+    ///         started -= before - batch.len();
+    ///         batch.grow(WINDOW - batch.len())?;
     ///     }
-    ///     // The oldest is done.
-    ///     batch.ack_first()?;
-    ///     started -= 1;
-    ///     batch.grow(WINDOW - batch.len())?;
     /// }
-    /// # assert_eq!(producer.sequence(), 20);
-    /// # drop(batch); drop((consumer, producer)); slipring::remove(&name)?;
+    /// # assert!(all.into_iter().eq(0..20));
+    /// # drop(consumer); slipring::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// They are messages of this batch then, as if they had come with it. Fewer may come than there are, as by a receive; the
-    /// next call brings the others. None come where messages come one at a time: what
-    /// was delivered before, in a group with a [limit](crate::Group::max_attempts) of attempts, and beside a dead letter
-    /// that was sent again. Whether the queue is closed, or was removed, the next receive tells; dead letters that were
-    /// sent again come between batches, so a window that never runs empty keeps them waiting.
+    /// next call brings the others. The next receive tells whether the queue is closed, or was removed.
+    ///
+    /// Some messages come one at a time, and a batch that has one of them does not grow, nor does it grow by one of them:
+    /// what was delivered before, in a group with a [limit](crate::Group::max_attempts) of attempts; and a dead letter that
+    /// was sent again. Such letters come between batches, so a window that never runs empty keeps them waiting.
     ///
     /// # Errors
     /// [`GrowError::Shared`] in a shared group, where other members may have what follows. The batch stays as it is.
@@ -212,10 +227,19 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         Tasks::new(self)
     }
 
-    /// The messages that are not acked yet, in order.
+    /// The messages of the batch, in order, from the first that is not acked on. Those behind it that were acked out of
+    /// order ([`Batch::ack_one`]) are among them; [`Batch::pending`] leaves them out.
     #[inline]
     pub fn iter(&self) -> Iter<'_, 'c, M> {
         Iter { batch: self, next: 0 }
+    }
+
+    /// The messages that are not acked yet, in order.
+    pub fn pending(&self) -> impl Iterator<Item = Delivery<'_, M>> {
+        let Intake { at, guise, done, .. } = &*self.intake;
+        let places = self.claim.start..self.claim.end;
+        let pending = places.filter(|place| !done.contains(*place));
+        pending.map(|place| self.deliver_from(&at.view, *guise, place))
     }
 
     /// Acks the first message; none if there is none left.
@@ -401,7 +425,12 @@ fn meta_of(word: &AtomicU64) -> Meta {
 
 impl<M: Content + ?Sized> fmt::Debug for Batch<'_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch").field("claim", &self.claim).finish_non_exhaustive()
+        let sequence = |place| self.intake.guise.sequence(place);
+        f.debug_struct("Batch")
+            .field("queue", &self.intake.at.queue())
+            .field("group", &self.burial.group)
+            .field("sequences", &(sequence(self.claim.start)..sequence(self.claim.end)))
+            .finish_non_exhaustive()
     }
 }
 
@@ -476,7 +505,6 @@ impl<M: Content + ?Sized> fmt::Debug for Delivery<'_, M> {
 
 /// One received message, not acked yet. Dereferences to its content. Dropped without an ack, it comes
 /// again.
-#[derive(Debug)]
 #[must_use = "a message that is dropped without an ack comes again"]
 pub struct Received<'c, M: Content + ?Sized = [u8]> {
     /// Of one message. What is known of that is read from its slot when it is asked for: most do not ask.
@@ -500,6 +528,12 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
     message_accessors!(
         view => view.info().sequence(), view.info().kind(), view.info().attempts(), view.batch.requeued()
     );
+
+    /// The content, for as long as it is not acked.
+    #[inline]
+    pub fn content(&self) -> &M {
+        self
+    }
 
     /// Acks it: it is done, its slot may be reused.
     ///
@@ -565,5 +599,12 @@ impl<M: Content + ?Sized> Deref for Received<'_, M> {
         // SAFETY: an ack consumes the batch, which holds exactly this message.
         let (slot, area) = unsafe { claim.payload(&at.view, claim.start) };
         M::from_payload(area, || guise.len(meta_of(slot.meta)))
+    }
+}
+
+impl<M: Content + ?Sized> fmt::Debug for Received<'_, M> {
+    /// Without the content, which may be long or private.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Received").field("info", &self.info()).finish_non_exhaustive()
     }
 }

@@ -3,6 +3,7 @@
 mod round;
 mod search;
 
+use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,7 +42,6 @@ use search::Found;
 /// fn share<T: Sync>() {}
 /// share::<slipring::Consumer>();
 /// ```
-#[derive(Debug)]
 pub struct Consumer<M: Content + ?Sized = [u8]> {
     main: Intake,
     retries: Box<Retries>,
@@ -106,10 +106,15 @@ impl<M: Content + ?Sized> Consumer<M> {
         self.burial.set_handler(Box::new(move |letter| handler(letter).map_err(Into::into)));
     }
 
-    /// Calls `tell` with each dead letter that this consumer makes, once it is in the dead-letter queue, or taken by
-    /// the handler of [`Consumer::on_dead_letter`]: of what was rejected, of what had failed for the last time, and of
-    /// what had its last attempt before, of which a receive tells nothing else. It is called from within those calls. If
-    /// it panics, the message is not acked, and there will be a second letter of it.
+    /// Calls `tell` with each dead letter that this consumer makes, once the letter is in the dead-letter queue, or taken by
+    /// the handler of [`Consumer::on_dead_letter`]. A letter is made by three calls, and each calls `tell` before it
+    /// returns:
+    ///
+    /// - a rejection ([`Batch::reject`] and others of that name);
+    /// - [`Received::fail`] after the last attempt that the group allows;
+    /// - a receive that comes upon a message which has had its last attempt before. Nothing else tells of that letter.
+    ///
+    /// If `tell` panics, the message is not acked, and there will be a second letter of it.
     pub fn notice_dead_letters(&mut self, tell: impl FnMut(&DeadLetter<'_>) + Send + 'static) {
         self.burial.set_notice(Box::new(tell));
     }
@@ -146,7 +151,8 @@ impl<M: Content + ?Sized> Consumer<M> {
         self.main.reader.set_lingering(on);
     }
 
-    /// Sets what is asked in waits of this consumer, in the place of what it has from its [`Queue`](crate::Queue); see
+    /// Sets a function that waits of this consumer call, in the place of the one that it has from its
+    /// [`Queue`](crate::Queue); if it returns `true`, the wait ends with `Interrupted`. See
     /// [`Queue::set_interrupt`](crate::Queue::set_interrupt).
     pub fn set_interrupt(&mut self, interrupt: impl Fn() -> bool + Send + Sync + 'static) {
         self.patience.interrupt = Interrupt::new(interrupt);
@@ -209,7 +215,10 @@ impl<M: Content + ?Sized> Consumer<M> {
     }
 
     /// Receives up to `max` messages, if there are any. 0 counts as 1: a batch that a receive returns has a message.
-    /// Never blocks.
+    ///
+    /// It waits for no message. In a group without a limit of attempts it never blocks; in one that has a limit, as a shared
+    /// group has unless it says otherwise, it may wait a few seconds for the dead-letter queue, to which it
+    /// sends what was delivered too often ([`Consumer::on_dead_letter`] makes that the program's own affair).
     ///
     /// # Errors
     /// [`RecvError::Empty`] if there is no message now; making and dropping it costs nothing, so a program may poll.
@@ -256,7 +265,7 @@ impl<M: Content + ?Sized> Consumer<M> {
         self.batch_by(max, || Deadline::at(deadline))
     }
 
-    /// Receives one message, if there is one. Never blocks.
+    /// Receives one message, if there is one. It waits for none, and blocks no more than [`Consumer::try_recv_batch`].
     ///
     /// # Errors
     /// As for [`Consumer::try_recv_batch`].
@@ -289,8 +298,8 @@ impl<M: Content + ?Sized> Consumer<M> {
         Ok(Received::new(self.recv_batch_deadline(1, deadline)?))
     }
 
-    /// Receives one message, if there is one, into `out`, and acks it. Never blocks. What is in `out` then is a copy that
-    /// no other process can change: for messages of writers that are not trusted. A `Vec` keeps its memory, so that
+    /// Receives one message, if there is one, into `out`, and acks it. It waits for none, and blocks no more than
+    /// [`Consumer::try_recv_batch`]. What is in `out` then is a copy that no other process can change: for messages of writers that are not trusted. A `Vec` keeps its memory, so that
     /// one which is used again does not allocate.
     ///
     /// ```
@@ -386,5 +395,15 @@ impl<M: Content + ?Sized> Consumer<M> {
                 self.lend()
             }
         }
+    }
+}
+
+impl<M: Content + ?Sized> fmt::Debug for Consumer<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consumer")
+            .field("queue", &self.queue_name())
+            .field("group", &self.group_name())
+            .field("position", &self.position())
+            .finish_non_exhaustive()
     }
 }

@@ -1,8 +1,8 @@
 //! A lock-free message queue in shared memory.
 //!
 //! Processes on one host pass messages through a fixed-size ring in a named segment: one producer, many
-//! consumers. The data path takes no lock and makes no system call while nobody sleeps, but for the producer's look at
-//! the queue's name once in some milliseconds.
+//! consumers. The data path takes no lock and makes no system call while nobody sleeps, but for one of the producer once
+//! in some milliseconds: it checks that the queue was not removed.
 //!
 //! ```
 //! use slipring::Queue;
@@ -55,8 +55,9 @@
 //!    held goes to another at once.
 //! 6. **Observer** ([`Observer`], [`Observation`]): watches from a read-only mapping, slows nobody, and counts what it
 //!    missed. [`Snapshot`] tells what the groups and their consumers hold.
-//! 7. **Waiting** ([`WaitStrategy`]): each call that may wait has four forms: `try_` (not now is an error: empty, or
-//!    full), the plain one (as long as it takes), `_timeout` and `_deadline`. With the feature `async` there are
+//! 7. **Waiting** ([`WaitStrategy`]): sending, reserving and receiving have four forms: `try_` (fails with `Empty` or
+//!    `Full` instead of waiting), the plain one (as long as it takes), `_timeout` and `_deadline`. Taking a role waits for
+//!    nobody who has it, except [`Queue::producer_timeout`] and its `_deadline`. With the feature `async` there are
 //!    futures, a stream and a readiness handle, bound to no runtime: see `Consumer::into_async`.
 //!
 //! # Guarantees

@@ -91,7 +91,8 @@ impl<M: Content + ?Sized> Observer<M> {
         self.patience.set_strategy(strategy);
     }
 
-    /// Sets what is asked in waits of this observer, in the place of what it has from its [`Queue`](crate::Queue); see
+    /// Sets a function that waits of this observer call, in the place of the one that it has from its
+    /// [`Queue`](crate::Queue); if it returns `true`, the wait ends with `Interrupted`. See
     /// [`Queue::set_interrupt`](crate::Queue::set_interrupt).
     pub fn set_interrupt(&mut self, interrupt: impl Fn() -> bool + Send + Sync + 'static) {
         self.patience.interrupt = Interrupt::new(interrupt);
@@ -107,7 +108,7 @@ impl<M: Content + ?Sized> Observer<M> {
         self.watcher.next()
     }
 
-    /// Goes on at `sequence`, forwards or back, or at the queue's first if that is above it. What is passed over is not
+    /// Goes on at `sequence`, forwards or back; at the queue's first sequence if that is higher. What is passed over is not
     /// missed; what is not there any more will be.
     ///
     /// ```

@@ -5,6 +5,7 @@
 mod batch;
 mod room;
 
+use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::thread;
@@ -30,7 +31,7 @@ use crate::wait::{Deadline, Look};
 /// The queue's producer: there is one at a time. `Send`, not `Sync`.
 ///
 /// Sending takes no lock and allocates nothing. As long as there is room and no consumer sleeps it makes one
-/// system call in some milliseconds: the look whether the queue still has its name. A message is visible to all groups
+/// system call in some milliseconds, to check that the queue was not removed. A message is visible to all groups
 /// as soon as `send` returns; messages of a batch become visible one after the other.
 ///
 /// A queue that is removed, by whatever means, fails with [`SendError::Removed`] after 256 more messages, if the last
@@ -45,7 +46,6 @@ use crate::wait::{Deadline, Look};
 /// fn share<T: Sync>() {}
 /// share::<slipring::Producer>();
 /// ```
-#[derive(Debug)]
 pub struct Producer<M: Content + ?Sized = [u8]> {
     pub(crate) publisher: Publisher,
     pub(crate) at: Attachment,
@@ -115,7 +115,8 @@ impl<M: Content + ?Sized> Producer<M> {
         self.patience.set_strategy(strategy);
     }
 
-    /// Sets what is asked in waits of this producer, in the place of what it has from its [`Queue`](crate::Queue); see
+    /// Sets a function that waits of this producer call, in the place of the one that it has from its
+    /// [`Queue`](crate::Queue); if it returns `true`, the wait ends with `Interrupted`. See
     /// [`Queue::set_interrupt`](crate::Queue::set_interrupt).
     pub fn set_interrupt(&mut self, interrupt: impl Fn() -> bool + Send + Sync + 'static) {
         self.patience.interrupt = Interrupt::new(interrupt);
@@ -351,6 +352,15 @@ impl<M: Content + ?Sized> Producer<M> {
         // Relaxed: figures for inspectors.
         counters.bytes.store(self.bytes, Ordering::Relaxed);
         counters.full.store(self.full, Ordering::Relaxed);
+    }
+}
+
+impl<M: Content + ?Sized> fmt::Debug for Producer<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer")
+            .field("queue", &self.queue_name())
+            .field("sequence", &self.sequence())
+            .finish_non_exhaustive()
     }
 }
 

@@ -80,7 +80,8 @@ impl<M: Content + ?Sized> Select<M> {
         self.patience.set_strategy(strategy);
     }
 
-    /// Sets what is asked in waits; see [`Queue::set_interrupt`](crate::Queue::set_interrupt). What the queues and the
+    /// Sets a function that waits call; if it returns `true`, the wait ends with `Interrupted`. See
+    /// [`Queue::set_interrupt`](crate::Queue::set_interrupt). What the queues and the
     /// consumers have does not count here.
     pub fn set_interrupt(&mut self, interrupt: impl Fn() -> bool + Send + Sync + 'static) {
         self.patience.interrupt = Interrupt::new(interrupt);
@@ -91,7 +92,8 @@ impl<M: Content + ?Sized> Select<M> {
         &self.consumers
     }
 
-    /// Receives up to `max` messages of one queue, if any has some. Never blocks.
+    /// Receives up to `max` messages of one queue, if any has some. It waits for none, and blocks no more than
+    /// [`Consumer::try_recv_batch`].
     ///
     /// # Errors
     /// [`SelectError::Empty`] if no queue has a message now;
@@ -135,7 +137,8 @@ impl<M: Content + ?Sized> Select<M> {
         self.batch_by(max, Deadline::at(deadline))
     }
 
-    /// Receives one message, if any queue has one. Never blocks.
+    /// Receives one message, if any queue has one. It waits for none, and blocks no more than
+    /// [`Consumer::try_recv_batch`].
     ///
     /// # Errors
     /// As for [`Select::try_recv_batch`].

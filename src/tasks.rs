@@ -106,6 +106,11 @@ pub struct Task<'t, 'b, 'c, M: Content + ?Sized = [u8]> {
 impl<M: Content + ?Sized> Task<'_, '_, '_, M> {
     message_accessors!(view => view.info.kind(), view.tasks.guise.requeued());
 
+    /// The content, for as long as it is not acked.
+    pub fn content(&self) -> &M {
+        self
+    }
+
     /// Acks it. Its slot is free for reuse once all before it in the batch are acked, too; see
     /// [`Batch::ack_one`].
     ///

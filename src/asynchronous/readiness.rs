@@ -114,7 +114,8 @@ impl<M: Content + ?Sized> Producer<M> {
 }
 
 impl<M: Content + ?Sized> Readiness<Consumer<M>> {
-    /// Receives up to `max` messages, if there are any; else the descriptor says when to try again. Never blocks.
+    /// Receives up to `max` messages, if there are any; else the descriptor says when to try again. It waits for none, and
+    /// blocks no more than [`Consumer::try_recv_batch`].
     ///
     /// # Errors
     /// As for [`Consumer::try_recv_batch`]; [`RecvError::System`] also if the thread that sleeps for all handles cannot
@@ -127,7 +128,8 @@ impl<M: Content + ?Sized> Readiness<Consumer<M>> {
         }
     }
 
-    /// Receives one message, if there is one; else the descriptor says when to try again. Never blocks.
+    /// Receives one message, if there is one; else the descriptor says when to try again. It waits for none, and blocks no
+    /// more than [`Consumer::try_recv_batch`].
     ///
     /// # Errors
     /// As for [`Readiness::try_recv_batch`].

@@ -222,7 +222,7 @@ impl fmt::Display for Full {
     }
 }
 
-/// Not all messages of a batch could be sent.
+/// Not all messages of a batch could be sent. It becomes a [`SendError`] by `?`, without how many were sent.
 #[derive(Debug, Error)]
 #[error("{sent} messages of the batch were sent, the next one was not: {reason}")]
 pub struct SendBatchError {
@@ -250,5 +250,13 @@ impl SendBatchError {
     #[cold]
     pub(crate) fn behind(self, before: usize) -> SendBatchError {
         SendBatchError { sent: before + self.sent, ..self }
+    }
+}
+
+/// The reason alone, so that `?` serves where single messages are sent, too. How many messages of the batch were sent is
+/// lost: a caller that sends it again asks [`SendBatchError::sent`] first.
+impl From<SendBatchError> for SendError {
+    fn from(fault: SendBatchError) -> SendError {
+        fault.into_reason()
     }
 }

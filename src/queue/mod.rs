@@ -6,6 +6,7 @@ mod difference;
 mod remove;
 mod undertaker;
 
+use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -198,7 +199,6 @@ fn check_schema<M: Content + ?Sized>(name: &QueueName, config: &Config) -> Resul
 ///
 /// `Queue<[u8]>`, the default, is for bytes up to the payload size; `Queue<T>` for a
 /// [`Message`](crate::Message) `T`.
-#[derive(Debug)]
 pub struct Queue<M: Content + ?Sized = [u8]> {
     mapped: Arc<Mapped>,
     trust: Trust,
@@ -216,6 +216,16 @@ impl<M: Content + ?Sized> Clone for Queue<M> {
             interrupt: self.interrupt.clone(),
             marker: PhantomData,
         }
+    }
+}
+
+impl<M: Content + ?Sized> fmt::Debug for Queue<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("name", &self.name())
+            .field("capacity", &self.capacity())
+            .field("payload_size", &self.payload_size())
+            .finish_non_exhaustive()
     }
 }
 
@@ -282,9 +292,10 @@ impl<M: Content + ?Sized> Queue<M> {
         self.mapped.config.wake()
     }
 
-    /// Sets what is asked in waits whether to give this one up, by handles that are made from this queue (or a clone of
-    /// it) from now on, and by waits for the producer's role. A program uses it to end its waits when it is told to stop, by
-    /// a signal say; without one, a wait goes on after a signal's handler has returned.
+    /// Sets a function that waits call; if it returns `true`, the wait ends with `Interrupted`. The waits are those of handles
+    /// that are made from this queue (or a clone of it) from now on, and those for the producer's role. A program uses it to
+    /// end its waits when it is told to stop, by a signal say. Without such a function, a wait goes on after a signal's
+    /// handler has returned.
     ///
     /// A wait asks where it has looked and found nothing: before it sleeps and after it, and once in a millisecond
     /// while it stays awake. If the answer is `true`, it ends with `Interrupted`
