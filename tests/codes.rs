@@ -92,9 +92,8 @@ fn numbers_and_names_are_unlike_and_numbers_rise() {
     assert_eq!(ErrorCode::from_number(0), None);
 }
 
-#[test]
-fn every_public_error_has_a_code() {
-    let coded = source("coded.rs");
+/// The names of all error types.
+fn types() -> BTreeSet<String> {
     let mut types = BTreeSet::from(["GeometryError".to_owned()]);
     for entry in fs::read_dir(format!("{ROOT}/src/error")).unwrap() {
         let text = fs::read_to_string(entry.unwrap().path()).unwrap();
@@ -108,9 +107,29 @@ fn every_public_error_has_a_code() {
         }
     }
     assert!(types.len() > 20, "{types:?}");
-    for name in types {
+    types
+}
+
+#[test]
+fn every_public_error_has_a_code() {
+    let coded = source("coded.rs");
+    for name in types() {
         let own = coded.contains(&format!("\nimpl {name} {{"))
             || coded.contains(&format!("    {name} =>"));
         assert!(own, "{name} has no code()");
+    }
+}
+
+#[test]
+fn every_public_error_tells_its_queue() {
+    let named = source("named.rs");
+    // With such a method of their own; and two about a name, and about figures, that are no queue's yet.
+    let own = ["AckError", "DeadLetterError", "NotInBatch", "SystemError"];
+    let of_none = ["GeometryError", "NameError"];
+    for name in types() {
+        let told = words(&named).any(|word| word.trim_end_matches(':') == name)
+            || own.contains(&&*name)
+            || of_none.contains(&&*name);
+        assert!(told, "{name} has no queue()");
     }
 }

@@ -9,18 +9,47 @@ use std::time::Duration;
 
 use common::TempName;
 use slipring::{
-    AckError, AddGroupError, BuryError, CreateError, DeadLetters, ErrorCode, Group, GroupError,
-    JoinError, OpenError, OpenOptions, Queue, RecvError, Select, SendError, Start,
+    AckError, AddGroupError, AttachError, BuryError, CreateError, DeadLetters, ErrorCode, Group,
+    GroupError, JoinError, OpenError, OpenOptions, OpenOrCreateError, ProducerError, Queue,
+    RecvError, RejectError, RemoveError, RemoveGroupError, RequeueError, Select, SelectError,
+    SendBatchError, SendError, Start,
 };
 
 const SOON: Duration = Duration::from_millis(1);
 
 slipring::message! { struct Order { id: u64 } }
 
+/// An error that tells its queue.
+trait Named: Error {
+    fn named(&self) -> Option<&str>;
+}
+
+macro_rules! named {
+    ($($error:ty)*) => {$(
+        impl Named for $error {
+            fn named(&self) -> Option<&str> {
+                self.queue()
+            }
+        }
+    )*};
+}
+
+named! {
+    AddGroupError AttachError CreateError JoinError OpenError OpenOrCreateError ProducerError RecvError RejectError
+    RemoveError RemoveGroupError RequeueError SelectError SendBatchError SendError
+}
+
+impl Named for AckError {
+    fn named(&self) -> Option<&str> {
+        Some(self.queue())
+    }
+}
+
 /// Names the queue, and says nothing twice, also where the whole chain is printed.
 #[track_caller]
-fn complete(fault: impl Error, queue: &str) {
+fn complete(fault: impl Named, queue: &str) {
     let text = fault.to_string();
+    assert_eq!(fault.named(), Some(queue), "{text}");
     assert!(text.contains(&format!("{queue:?}")), "{text}");
     assert_eq!(text.matches(&format!("{queue:?}")).count(), 1, "{text}");
     let mut said = vec![text];
@@ -90,6 +119,7 @@ fn a_role_that_cannot_be_had_names_its_queue() {
     complete(failed(queue.add_group("g")), &name);
     complete(failed(queue.add_group("h")), &name);
     complete(failed(queue.consumer(Group::named("s").shared())), &name);
+    complete(failed(queue.consumer(Group::named("h").existing())), &name);
     drop(consumer);
     let fault = failed(queue.consumer("s"));
     assert!(fault.to_string().contains("is shared, not exclusive"), "{fault}");

@@ -183,7 +183,9 @@ pub enum RequeueReason {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The group that gave the message up is gone.
-    #[error("there is no group {group:?} in queue {queue:?}")]
+    #[error(
+        "queue {queue:?} has no group {group:?}, to which the letter is to go: add that group, or purge the letter"
+    )]
     NoSuchGroup {
         /// The queue that the message was sent to.
         queue: Arc<str>,

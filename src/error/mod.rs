@@ -9,7 +9,7 @@
 //! - Each has a `code()`, whose number is fixed: see [`ErrorCode`]. code.rs has the table, coded.rs says which
 //!   error has which.
 //! - A variant about a queue carries its name in a field `queue`, shared with the mapping: naming it
-//!   allocates nothing. Such errors are built in `#[cold]` code.
+//!   allocates nothing. Such errors are built in `#[cold]` code. `queue()` of any error has that name: see named.rs.
 
 mod code;
 mod coded;
@@ -21,6 +21,7 @@ mod holder;
 mod join;
 mod letter;
 mod name;
+mod named;
 mod open;
 mod producer;
 mod recv;
