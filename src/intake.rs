@@ -132,12 +132,24 @@ impl Intake {
 
     /// Takes up to `max` messages. A claim that the others beat every time starts over: each of them got
     /// something meanwhile.
+    #[inline]
     pub(crate) fn take(&mut self, max: usize) -> Result<Option<Claim>, RecvError> {
+        match self.reader.claim(&self.at.view, max.max(1) as u64) {
+            Ok(Took::Claim(claim)) => Ok(Some(claim)),
+            Ok(Took::Empty) => Ok(None),
+            Ok(Took::Contended) => self.take_again(max),
+            Err(Corrupt(what)) => Err(self.corrupt(what)),
+        }
+    }
+
+    #[cold]
+    fn take_again(&mut self, max: usize) -> Result<Option<Claim>, RecvError> {
         for _ in 0..CONTENDED_MAX {
+            std::hint::spin_loop();
             match self.reader.claim(&self.at.view, max.max(1) as u64) {
                 Ok(Took::Claim(claim)) => return Ok(Some(claim)),
                 Ok(Took::Empty) => return Ok(None),
-                Ok(Took::Contended) => std::hint::spin_loop(),
+                Ok(Took::Contended) => {}
                 Err(Corrupt(what)) => return Err(self.corrupt(what)),
             }
         }

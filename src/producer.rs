@@ -34,9 +34,9 @@ use crate::wait::{Deadline, Look};
 /// system call in some milliseconds, to check that the queue was not removed. A message is visible to all groups
 /// as soon as `send` returns; messages of a batch become visible one after the other.
 ///
-/// A queue that is removed, by whatever means, fails with [`SendError::Removed`] after 256 more messages, if the last
-/// look was about 10 ms ago or more, else once it was (a reservation of more than 256 is published whole); and at once
-/// where a call waits, times out or closes the queue. The error says what was sent into it since the last look. [`Producer::check_removed`] looks when the program
+/// A queue that is removed, by whatever means, fails with [`SendError::Removed`] at the latest 256 messages after the last
+/// look has become some 10 ms old (a reservation of more than 256 is published whole); and at once where a call waits,
+/// times out or closes the queue. The error says what was sent into it since the last look. [`Producer::check_removed`] looks when the program
 /// wants to be sure. A queue that is renamed has not been removed.
 ///
 /// When a producer is killed, the next one goes on in the same queue: what was published stays, a

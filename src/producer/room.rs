@@ -20,8 +20,6 @@ use crate::wait::{self, Bed, Deadline, LONG, Look, Waited};
 /// Messages between two questions whether a look at the queue's name is due, and how old the last one is then at least:
 /// a look is a system call, and a stream sends 256 messages in the time that one takes.
 const ASK_EVERY: u64 = 256;
-/// The same after one that was not due yet: so that it is seen soon, once it is.
-const ASK_AGAIN: u64 = 64;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Tries for room between two of them, where the queue is full.
 const TRIES: u32 = 64;
@@ -99,7 +97,7 @@ impl<M: Content + ?Sized> Producer<M> {
         {
             self.check_name()?;
         } else if asks {
-            self.asks_at = self.publisher.tail() + ASK_AGAIN;
+            self.asks_at = self.publisher.tail() + ASK_EVERY;
         }
         match self.publisher.room(&self.at.view, n) {
             Ok(()) => {
