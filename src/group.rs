@@ -17,6 +17,7 @@ use crate::ring::close;
 use crate::ring::control::{self, Position, RETENTION_RELEASE};
 use crate::segment::{QueueName, check_name};
 use crate::sync::Ordering;
+use crate::sys::holder;
 
 const NAME_MAX: usize = crate::layout::GROUP_NAME_MAX;
 /// Where a new group starts to read. A group that exists goes on where it stopped, whatever is asked.
@@ -338,14 +339,17 @@ pub(crate) fn pid_of(view: &View, record: u8) -> Option<u32> {
 }
 
 /// Pids of the members of `group` that live.
-pub(crate) fn live_pids(at: &Attachment, group: u8) -> std::io::Result<Vec<Option<u32>>> {
-    let mut pids = Vec::new();
+fn live_pids(at: &Attachment, group: u8) -> std::io::Result<Pids> {
+    let mut live = Pids::default();
     for record in control::records_of(&at.view, group) {
-        if at.leases.is_held(lease_byte::consumer(record))? {
-            pids.push(pid_of(&at.view, record));
+        let byte = lease_byte::consumer(record);
+        if at.leases.is_held(byte)? {
+            let pid = pid_of(&at.view, record);
+            live.own = live.own || holder::is_own(pid, at.mapped.id(), byte);
+            live.pids.push(pid);
         }
     }
-    Ok(pids)
+    Ok(live)
 }
 
 /// A group that is like `name` in another queue: of its mode, and with its rule for dead letters.
@@ -422,9 +426,9 @@ pub(crate) fn remove(
     let index = find(&at.view, name).ok_or_else(not_found)?;
     let system = at.system("look who is in the group");
     let live = || live_pids(at, index).map_err(system);
-    let busy = |pids| RemoveGroupError::Busy { queue: queue(), group: group(), pids: Pids(pids) };
+    let busy = |pids| RemoveGroupError::Busy { queue: queue(), group: group(), pids };
     let pids = live()?;
-    if !pids.is_empty() {
+    if !pids.as_slice().is_empty() {
         return Err(busy(pids));
     }
     // Nobody can join meanwhile, so only the producer may add to it.

@@ -17,6 +17,7 @@ use crate::ring::reader::Reader;
 use crate::ring::wake;
 use crate::segment::QueueName;
 use crate::sync::Ordering;
+use crate::sys::holder;
 
 /// Claims in a row that the others may beat before the head is taken for garbage.
 const CONTENDED_MAX: u32 = 1 << 16;
@@ -98,7 +99,8 @@ impl Intake {
         {
             let pid = group::pid_of(view, record);
             let (queue, group) = (at.queue().clone(), group.name.clone());
-            return Err(JoinError::Taken { queue, group, pid });
+            let own = holder::is_own(pid, at.mapped.id(), lease_byte::consumer(record));
+            return Err(JoinError::Taken { queue, group, pid, own });
         }
         let (identity, target) = Identity::load_with_target(view.group(index)).unzip();
         let max_attempts = identity.as_ref().and_then(group::limit_of);

@@ -26,6 +26,7 @@ use crate::ring::wake;
 use crate::segment::ControlGuard;
 use crate::strategy::{Interrupt, Patience, WaitStrategy};
 use crate::sync::Ordering;
+use crate::sys::holder;
 use crate::wait::{Deadline, Look};
 
 /// The queue's producer: there is one at a time. `Send`, not `Sync`.
@@ -426,7 +427,8 @@ fn take_role<'a>(
                 // Relaxed: for people to read.
                 let pid = at.view.control().producer.identity.pid.load(Ordering::Relaxed);
                 let (queue, pid) = (at.queue().clone(), known_pid(pid));
-                return Err(ProducerError::Taken { queue, pid });
+                let own = holder::is_own(pid, at.mapped.id(), lease_byte::PRODUCER);
+                return Err(ProducerError::Taken { queue, pid, own });
             }
             if interrupt.is_on() {
                 return Err(ProducerError::Interrupted { queue: at.queue().clone() });

@@ -302,3 +302,32 @@ fn every_text_of_an_error_names_its_queue() {
     }
     assert!(texts > 60, "only {texts} found");
 }
+
+/// A program that holds the role itself is not told to end a process.
+#[test]
+fn a_role_that_this_process_holds_is_told_so() {
+    let name = TempName::new("own-role");
+    let queue = Queue::builder(&name).group("g").create().unwrap();
+    let said = |fault: &dyn Error, expected: &str| {
+        let text = fault.to_string();
+        assert!(text.contains(expected), "{text}");
+        assert!(!text.contains("end ") && !text.contains("recorded"), "{text}");
+    };
+    let producer = queue.producer().unwrap();
+    let fault = failed(queue.producer());
+    assert!(matches!(fault, ProducerError::Taken { own: true, .. }), "{fault}");
+    said(&fault, "in this process");
+    said(&failed(slipring::remove(&name)), "is in use by this process: drop its handles first");
+    drop(producer);
+    let consumer = queue.consumer("g").unwrap();
+    let fault = failed(queue.consumer("g"));
+    assert!(matches!(fault, JoinError::Taken { own: true, .. }), "{fault}");
+    said(&fault, "in this process: drop that consumer first");
+    let fault = failed(queue.remove_group("g"));
+    let RemoveGroupError::Busy { pids, .. } = &fault else { panic!("{fault}") };
+    assert!(pids.has_own() && pids.as_slice() == [Some(std::process::id())]);
+    said(&fault, "has live members in this process: drop its handles first");
+    said(&failed(slipring::remove(&name)), "is in use by this process: drop its handles first");
+    drop(consumer);
+    slipring::remove(&name).unwrap();
+}

@@ -210,7 +210,7 @@ fn a_killed_parent_frees_its_roles_though_its_child_lives() {
     let mut parent = Child::start(&format!("parent {}", &*name));
     parent.expect("forked");
     assert!(
-        matches!(queue.producer(), Err(ProducerError::Taken { pid, .. }) if pid == Some(parent.pid()))
+        matches!(queue.producer(), Err(ProducerError::Taken { pid, own: false, .. }) if pid == Some(parent.pid()))
     );
     parent.kill();
     // The grandchild lives: it waits for its input, which ends when `parent` is dropped.

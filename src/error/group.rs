@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::holder::Users;
 use super::{AttachError, ControlError, NameError, Pids, SystemError};
 
 /// A group cannot be made as it was asked for.
@@ -131,9 +132,7 @@ pub enum RemoveGroupError {
         group: String,
     },
     /// The group still has members.
-    #[error(
-        "group {group:?} of queue {queue:?} has live members, recorded as processes {pids}: end them first"
-    )]
+    #[error("group {group:?} of queue {queue:?} has live members in {}", Users(pids))]
     Busy {
         /// The queue.
         queue: Arc<str>,

@@ -12,10 +12,7 @@ use crate::layout::Mode;
 #[non_exhaustive]
 pub enum JoinError {
     /// The group's one place is taken.
-    #[error(
-        "group {group:?} of queue {queue:?} has its one consumer, a process {}: use another group, or end that consumer first",
-        Holder(*pid)
-    )]
+    #[error("group {group:?} of queue {queue:?} has its one consumer, {}, or use another group", In(*pid, *own))]
     Taken {
         /// The queue.
         queue: Arc<str>,
@@ -23,6 +20,8 @@ pub enum JoinError {
         group: String,
         /// The holder, as that process calls itself, if that is known.
         pid: Option<u32>,
+        /// Whether the holder is this process, by another handle, as far as /proc tells.
+        own: bool,
     },
     /// There is no such group, and it was not to be made ([`Group::existing`](crate::Group::existing)).
     #[error(
@@ -94,6 +93,18 @@ pub enum JoinError {
 impl From<AttachError> for JoinError {
     fn from(fault: AttachError) -> JoinError {
         JoinError::Control(fault.into())
+    }
+}
+
+/// Which process has a group's one consumer, and what to do about it.
+struct In(Option<u32>, bool);
+
+impl fmt::Display for In {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            In(_, true) => f.write_str("in this process: drop that consumer first"),
+            In(pid, false) => write!(f, "a process {}: end that first", Holder(pid)),
+        }
     }
 }
 

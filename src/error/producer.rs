@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -11,15 +12,16 @@ use super::{AttachError, ControlError, SystemError};
 pub enum ProducerError {
     /// Somebody else is the producer.
     #[error(
-        "queue {queue:?} has its producer, a process {}, and a queue has one producer at a time: wait until it is done, for \
-         example with Queue::producer_timeout",
-        Holder(*pid)
+        "queue {queue:?} has its producer, {}, and a queue has one producer at a time: {}",
+        In(*pid, *own), if *own { "drop that one first" } else { "wait until it is done, for example with Queue::producer_timeout" }
     )]
     Taken {
         /// The queue.
         queue: Arc<str>,
         /// The holder, as that process calls itself, if that is known.
         pid: Option<u32>,
+        /// Whether the holder is this process, by another handle, as far as /proc tells.
+        own: bool,
     },
     /// The program ended the wait for the role; see [`Queue::set_interrupt`](crate::Queue::set_interrupt).
     #[error(
@@ -48,5 +50,17 @@ pub enum ProducerError {
 impl From<AttachError> for ProducerError {
     fn from(fault: AttachError) -> ProducerError {
         ProducerError::Control(fault.into())
+    }
+}
+
+/// Which process has the role.
+struct In(Option<u32>, bool);
+
+impl fmt::Display for In {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            In(_, true) => f.write_str("in this process"),
+            In(pid, false) => write!(f, "a process {}", Holder(pid)),
+        }
     }
 }

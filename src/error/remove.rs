@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::holder::Users;
 use super::{ControlError, NameError, OpenError, Pids, SystemError};
 
 /// A queue could not be removed.
@@ -19,9 +20,7 @@ pub enum RemoveError {
         queue: Arc<str>,
     },
     /// Processes use it.
-    #[error(
-        "queue {queue:?} is in use, by what is recorded as processes {pids}: end them, or remove it by force"
-    )]
+    #[error("queue {queue:?} is in use by {}, or remove it by force", Users(pids))]
     Busy {
         /// The queue.
         queue: Arc<str>,

@@ -199,7 +199,7 @@ impl fmt::Display for Full {
             );
         }
         write!(f, "queue {queue:?} is full: group {group:?} has not acked message {sequence}")?;
-        let pids = Pids(self.pids().collect());
+        let pids = Pids { pids: self.pids().collect(), own: false };
         match pids.as_slice() {
             [] if self.consumers() == 0 => {
                 write!(f, "; it has no consumer: start one, or remove the group")

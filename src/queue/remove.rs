@@ -9,13 +9,14 @@ use super::CONTROL_TIMEOUT;
 use crate::attach::Mapped;
 use crate::error::{OpenError, Pids, RemoveError, SystemError, Unacked, known_pid};
 use crate::group::pid_of;
-use crate::layout::{View, lease_byte};
+use crate::layout::lease_byte;
 use crate::ring::wake;
 use crate::segment::{
     ControlGuard, LeaseFile, QueueName, Trust, list_names, open_shared, shm_path,
 };
 use crate::snapshot::unacked;
 use crate::sync::Ordering;
+use crate::sys::holder;
 
 /// Names of all queues on this machine, sorted, whoever they belong to.
 ///
@@ -66,9 +67,9 @@ pub(super) fn remove_trusting(name: &str, force: bool, trust: &Trust) -> Result<
                 Err(_) if force => None,
                 control => Some(control?),
             };
-            let pids = role_holders(mapped.view(), &leases).map_err(look)?;
-            if !force && !pids.is_empty() {
-                return Err(RemoveError::Busy { queue, pids: Pids(pids) });
+            let pids = role_holders(&mapped, &leases).map_err(look)?;
+            if !force && !pids.as_slice().is_empty() {
+                return Err(RemoveError::Busy { queue, pids });
             }
             // Nobody has a role, nor gets one meanwhile: these figures stand.
             if !force {
@@ -96,20 +97,24 @@ fn look(queue: &Arc<str>, source: io::Error) -> SystemError {
     SystemError::new(queue, "look at the queue's file", source)
 }
 
-fn role_holders(view: &View, leases: &LeaseFile) -> io::Result<Vec<Option<u32>>> {
-    let mut pids = Vec::new();
+fn role_holders(mapped: &Mapped, leases: &LeaseFile) -> io::Result<Pids> {
+    let (view, mut held) = (mapped.view(), Vec::new());
     if leases.is_held(lease_byte::PRODUCER)? {
         // Relaxed: for people to read.
-        pids.push(known_pid(view.control().producer.identity.pid.load(Ordering::Relaxed)));
+        let pid = known_pid(view.control().producer.identity.pid.load(Ordering::Relaxed));
+        held.push((pid, lease_byte::PRODUCER));
     }
     for record in 0..view.records().len() as u8 {
-        if leases.is_held(lease_byte::consumer(record))? {
-            pids.push(pid_of(view, record));
+        let byte = lease_byte::consumer(record);
+        if leases.is_held(byte)? {
+            held.push((pid_of(view, record), byte));
         }
     }
+    let own = held.iter().any(|(pid, byte)| holder::is_own(*pid, mapped.id(), *byte));
+    let mut pids: Vec<_> = held.into_iter().map(|(pid, _)| pid).collect();
     pids.sort_unstable();
     pids.dedup();
-    Ok(pids)
+    Ok(Pids { pids, own })
 }
 
 /// Takes the name away, if it still is that of the object with this device and inode.

@@ -15,6 +15,12 @@ pub(crate) fn holds(pid: u32, (device, inode): (u64, u64), byte: u64) -> bool {
     infos.any(|info| info.lines().any(|line| covers(line, &file, byte))) && shows_this_namespace()
 }
 
+/// The same of this process, if `pid` may be its own; another process may be called so in its own namespace.
+#[cold]
+pub(crate) fn is_own(pid: Option<u32>, id: (u64, u64), byte: u64) -> bool {
+    pid.is_some_and(|pid| pid == std::process::id() && holds(pid, id, byte))
+}
+
 /// Whether a line of fdinfo is about a lock of `byte` in `file`: "lock:", number, type, "ADVISORY", mode, pid,
 /// file, first byte, last byte. Locks of neighbouring bytes are shown as one.
 fn covers(line: &str, file: &str, byte: u64) -> bool {

@@ -174,7 +174,7 @@ fn a_process_in_another_pid_namespace_takes_part_and_is_kept_apart() {
     let mut member = Child::start_under(&wrapper, &format!("member {} g", &*name));
     member.expect("joined true");
     // Its pid is that of its own namespace, so it says nothing here; the lease does.
-    assert!(matches!(queue.consumer("g"), Err(JoinError::Taken { .. })));
+    assert!(matches!(queue.consumer("g"), Err(JoinError::Taken { own: false, .. })));
     assert!(matches!(queue.remove_group("g"), Err(RemoveGroupError::Busy { .. })));
     producer.send("across").unwrap();
     member.expect("across");
