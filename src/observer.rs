@@ -11,6 +11,7 @@ use crate::error::{OpenError, RecvError, SystemError};
 use crate::group::Start;
 use crate::info::{MessageInfo, message_accessors};
 use crate::layout::View;
+use crate::letter::DeadLetter;
 use crate::message::{Content, OneThread};
 use crate::ring::close::is_over;
 use crate::ring::observe::{Seen, Watcher, tail};
@@ -331,6 +332,13 @@ impl<'o, M: Content + ?Sized> Observation<'o, M> {
     /// The content, until the observer looks again.
     pub fn content(&self) -> &'o M {
         self.content
+    }
+}
+
+impl<'o> Observation<'o> {
+    /// The dead letter that it is, if it is a message of a dead-letter queue.
+    pub fn dead_letter(&self) -> Option<DeadLetter<'o>> {
+        DeadLetter::parse(self.kind(), self.content)
     }
 }
 

@@ -12,16 +12,41 @@ use crate::error::{
 };
 use crate::group::{self, Group, Start};
 use crate::letter::{DeadLetter, default_target, retry_queue};
+use crate::message::Content;
 use crate::observer::Observer;
 use crate::ring::wake;
 use crate::segment::LeaseFile;
 use crate::snapshot::Snapshot;
 use crate::strategy::Interrupt;
 
-/// The dead letters of a queue.
+/// The dead letters of a queue: those of one queue by [`Queue::dead_letters`].
 ///
 /// Looking at them ([`DeadLetters::observe`]) leaves no trace. Throwing them away and sending them again
 /// takes them from the oldest on, as the one consumer of the queue's group `dead`.
+///
+/// ```
+/// # let name = format!("doc-letters-{}", std::process::id());
+/// # let queue = slipring::Queue::builder(&name).capacity(8).group("work").create()?;
+/// # queue.producer()?.send("garbled")?;
+/// queue.consumer("work")?.recv()?.reject()?;
+///
+/// let letters = queue.dead_letters()?;
+/// let (mut observer, end) = letters.observe()?;
+/// while observer.position() < end {
+///     let message = observer.try_recv()?;
+///     if let Some(letter) = message.dead_letter() {
+///         println!("message {} of group {}: {}", letter.sequence, letter.group, letter.reason);
+///         assert_eq!(letter.payload, b"garbled");
+///     }
+/// }
+/// // What was wrong is mended: the group gets them again. Or `purge` throws them away.
+/// letters.requeue(u64::MAX)?;
+/// queue.consumer("work")?.recv()?.ack()?;
+/// # slipring::remove(&name)?;
+/// # slipring::remove(&format!("{name}.dead"))?;
+/// # slipring::remove(&format!("{name}.work.retry"))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct DeadLetters {
     queue: Queue,
@@ -60,7 +85,7 @@ impl DeadLetters {
     }
 
     /// Looks at all letters that wait, from the oldest on. Returns the observer, and the sequence in the
-    /// dead-letter queue at which those end that are there now. [`DeadLetter::parse`] reads them.
+    /// dead-letter queue at which those end that are there now. [`Observation::dead_letter`](crate::Observation::dead_letter) reads them.
     ///
     /// # Errors
     /// As for [`Queue::observer`].
@@ -132,6 +157,21 @@ impl DeadLetters {
 
     fn consumer(&self) -> Result<Consumer, JoinError> {
         self.queue.consumer(Group::named(DEAD_GROUP).unlimited_attempts())
+    }
+}
+
+impl<M: Content + ?Sized> Queue<M> {
+    /// The dead letters of this queue, in the queue `<queue>.dead`, with the options and the interrupt of this queue. Letters
+    /// of a group that names another queue ([`Group::dead_letters_to`]) are there: [`DeadLetters::open`].
+    ///
+    /// # Errors
+    /// [`OpenError::NotFound`] if there never was a letter; else as for [`OpenOptions::open`].
+    pub fn dead_letters(&self) -> Result<DeadLetters, OpenError> {
+        let (trust, timeout) = (self.trust.clone(), self.timeout);
+        let options = OpenOptions { trust, timeout, ..OpenOptions::default() };
+        let mut letters = DeadLetters::of(self.name(), &options)?;
+        letters.queue.interrupt = self.interrupt.clone();
+        Ok(letters)
     }
 }
 

@@ -61,7 +61,7 @@ fn limit_of_line(line: &str) -> Option<u64> {
         .take_while(|dir| dir.starts_with(root))
         .filter_map(|dir| {
             let number = |file| fs::read_to_string(dir.join(file)).ok()?.trim().parse::<u64>().ok();
-            let limit = number(files[0])?;
+            let limit = number(files[0]).filter(|limit| is_limit(*limit))?;
             let used = number(files[1])?;
             // Page cache that the kernel gives up before it kills.
             let stat = fs::read_to_string(dir.join("memory.stat")).unwrap_or_default();
@@ -69,6 +69,11 @@ fn limit_of_line(line: &str) -> Option<u64> {
             Some(limit.saturating_sub(used.saturating_sub(spare)))
         })
         .min()
+}
+
+/// Version 1 says the largest number of whole pages where there is no limit, which depends on the page's size.
+fn is_limit(bytes: u64) -> bool {
+    bytes < 1 << 62
 }
 
 #[cfg(test)]
@@ -80,6 +85,14 @@ mod tests {
         let free = FreeMemory { file_system: Some(100), machine: Some(50), control_group: None };
         assert!(free.fits(50));
         assert!(!free.fits(51));
+    }
+
+    #[test]
+    fn the_largest_number_of_pages_is_no_limit() {
+        for page in [4096, 65536] {
+            assert!(!is_limit(i64::MAX as u64 / page * page));
+        }
+        assert!(is_limit(1 << 50) && is_limit(0));
     }
 
     #[test]

@@ -12,7 +12,8 @@ use common::{TempName, there};
 use retries::requeue;
 use slipring::{
     AddGroupError, BuryError, Consumer, DeadLetter, DeadLetters, Group, GroupError, JoinError,
-    OpenOptions, PurgeReason, Queue, Reason, RecvError, RejectError, RequeueReason, WakeMode,
+    OpenError, OpenOptions, PurgeReason, Queue, Reason, RecvError, RejectError, RequeueReason,
+    Start, WakeMode,
 };
 
 slipring::message! {
@@ -390,6 +391,32 @@ fn letters_can_be_thrown_away_and_what_is_none_is_named() {
     assert_eq!(fault.done(), 0);
     drop(busy);
     assert_eq!(dead.purge(u64::MAX).unwrap(), 1);
+}
+
+/// A queue leads to its letters; those that another queue has are not among them.
+#[test]
+fn a_queue_gives_its_dead_letters() {
+    let name = TempName::new("of-queue");
+    let _others = beside(&name);
+    let queue = Queue::builder(&name).capacity(8).group(work()).create().unwrap();
+    assert!(matches!(queue.dead_letters(), Err(OpenError::NotFound { .. })));
+    queue.producer().unwrap().send_batch([(1, "a"), (2, "b")]).unwrap();
+    let mut member = queue.consumer(work()).unwrap();
+    member.recv().unwrap().reject().unwrap();
+    member.recv().unwrap().reject().unwrap();
+    let letters = queue.dead_letters().unwrap();
+    let (mut observer, end) = letters.observe().unwrap();
+    let mut seen = Vec::new();
+    while observer.position() < end {
+        let message = observer.try_recv().unwrap();
+        let letter = message.dead_letter().unwrap();
+        seen.push((letter.sequence, letter.kind, letter.payload.to_vec()));
+    }
+    assert_eq!(seen, [(0, 1, b"a".to_vec()), (1, 2, b"b".to_vec())]);
+    // What is no letter is none.
+    let mut observer = queue.observer(Start::Oldest).unwrap();
+    assert!(observer.try_recv().unwrap().dead_letter().is_none());
+    assert_eq!(letters.purge(u64::MAX).unwrap(), 2);
 }
 
 #[test]
