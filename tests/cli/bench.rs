@@ -69,11 +69,16 @@ fn number(value: &Value) -> u64 {
 /// Of two runs.
 #[track_caller]
 fn assert_spread(spread: &Value) {
+    assert_spread_of(spread, 2);
+}
+
+#[track_caller]
+fn assert_spread_of(spread: &Value, count: usize) {
     let of = |name: &str| spread[name].as_f64().unwrap();
     let order = [of("least"), of("median"), of("most")];
     assert!(order.is_sorted() && order[0] > 0.0, "{spread}");
     let runs = spread["runs"].as_array().unwrap();
-    assert_eq!(runs.len(), 2);
+    assert_eq!(runs.len(), count);
     assert!(runs.iter().all(|run| (order[0]..=order[2]).contains(&run.as_f64().unwrap())));
 }
 
@@ -233,16 +238,18 @@ fn the_ends_have_a_processor_each_unless_told_otherwise() {
             value["settings"]["pin"],
             serde_json::json!([place("producer"), place("consumer")])
         );
-        assert_spread(&ends["round_trip"]);
-        let trip = ends["round_trip"]["median"].as_f64().unwrap();
-        let far = if trip < 90.0 {
-            "near"
-        } else if trip <= 250.0 {
-            "far"
-        } else {
-            "remote"
-        };
-        assert_eq!((&ends["placement"], &ends["pinned"]), (&far.into(), &true.into()));
+        assert_eq!(ends["pinned"], true);
+        // A round in which the processors were never both there has none.
+        let trips = &ends["round_trip"];
+        let placement = trips["median"].as_f64().map(|trip| match trip {
+            ..90.0 => "near",
+            ..=250.0 => "far",
+            _ => "remote",
+        });
+        assert_eq!(ends["placement"].as_str(), placement);
+        if placement.is_some() {
+            assert_spread_of(trips, trips["runs"].as_array().unwrap().len());
+        }
         assert!(!warnings(&value).contains(&"one_processor"));
         // In the order given.
         let pin = format!("{},{}", usable[1], usable[0]);
