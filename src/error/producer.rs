@@ -13,7 +13,12 @@ pub enum ProducerError {
     /// Somebody else is the producer.
     #[error(
         "queue {queue:?} has its producer, {}, and a queue has one producer at a time: {}",
-        In(*pid, *own), if *own { "drop that one first" } else { "wait until it is done, for example with Queue::producer_timeout" }
+        In(*pid, *own),
+        if *own {
+            "drop that one first, or, in another thread, wait for it with Queue::producer_timeout"
+        } else {
+            "wait until it is done, for example with Queue::producer_timeout"
+        }
     )]
     Taken {
         /// The queue.
