@@ -96,7 +96,7 @@ impl DeadLetters {
     /// Throws the oldest `count` letters away; returns how many there were.
     ///
     /// # Errors
-    /// [`JoinError::Taken`](crate::JoinError::Taken) if somebody else works on them; [`RecvError::Removed`] if the dead-letter queue
+    /// [`JoinError::Taken`] if somebody else works on them; [`RecvError::Removed`] if the dead-letter queue
     /// was removed meanwhile. The error says how many went before it.
     pub fn purge(&self, count: u64) -> Result<u64, PurgeError> {
         let mut done = 0;
