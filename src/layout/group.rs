@@ -244,6 +244,7 @@ impl Target {
 }
 
 impl Identity {
+    #[cfg(not(slipring_loom))]
     pub(crate) fn name(&self) -> &[u8] {
         &self.name[..usize::from(self.name_len).min(GROUP_NAME_MAX)]
     }
@@ -274,6 +275,7 @@ impl Identity {
 
     /// Reads the identity; `None` while it is being written, so that an inspector without the control
     /// lease never reports half a name.
+    #[cfg(not(slipring_loom))]
     pub(crate) fn load(group: &GroupRecord) -> Option<Identity> {
         Self::load_and(group, |_| ()).map(|(identity, ())| identity)
     }

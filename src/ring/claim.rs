@@ -130,6 +130,7 @@ impl Member {
     }
 
     /// The same on the shortest way; `None` says nothing.
+    #[cfg(not(slipring_loom))]
     #[inline(always)]
     pub(crate) fn claim_at_once(&mut self, view: &View, max: u64) -> Option<Claim> {
         if self.head < self.delivered { None } else { self.claim_new(view, max).ok().flatten() }
