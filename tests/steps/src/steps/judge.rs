@@ -299,7 +299,9 @@ impl Scene {
             for made in there.. {
                 match queue.add_group(format!("more-{made}").as_str()) {
                     Ok(()) => {}
-                    Err(AddGroupError::Group(GroupError::TooMany { .. })) if made == groups => break,
+                    Err(AddGroupError::Group(GroupError::TooMany { .. })) if made == groups => {
+                        break;
+                    }
                     Err(fault) => return Err(format!("group {made} of {groups}: {fault}")),
                 }
             }
