@@ -249,6 +249,7 @@ impl<M: Content + ?Sized> Producer<M> {
         M: 'm,
     {
         let mut run = Run::new(self);
+        // Copies: a store to the ring could change what a handle holds, for all that the compiler knows.
         let (view, lengths) = (run.producer.at.view, run.producer.lengths);
         let (bound, mut opened) = (run.producer.bound, run.producer.publisher.opened());
         loop {
@@ -287,6 +288,7 @@ impl<M: Content + ?Sized> Producer<M> {
         let n = self.run_of(&messages[..most])?;
         // No slot is taken back that is not written.
         self.publisher.open_next(&self.at.view, n as u64);
+        // Copies, as above.
         let (view, lengths) = (self.at.view, self.lengths);
         let mut run = Run::new(self);
         for message in &messages[..n] {
@@ -330,8 +332,6 @@ impl<M: Content + ?Sized> Producer<M> {
 
 /// Messages of a batch that are stamped, so visible already. Dropping it moves the tail past them, also
 /// when the caller's iterator panics: their slots must not be written again.
-// With copies of what the loop needs: a store to the ring could change what a handle holds, for all that the compiler
-// knows.
 struct Run<'p, M: Content + ?Sized> {
     producer: &'p mut Producer<M>,
     next: u64,
