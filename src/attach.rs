@@ -9,6 +9,10 @@ use crate::layout::View;
 use crate::layout::config::Config;
 use crate::segment::{ControlGuard, LeaseFile, Opened, QueueName, Region};
 
+/// How long a control operation (taking or giving up a role, making or removing a group) waits for
+/// another one to end.
+pub(crate) const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// A queue as mapped into this process.
 #[derive(Debug)]
 pub(crate) struct Mapped {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::attach::Attachment;
+use crate::dead_letter::letter::{default_target, retry_queue};
 use crate::error::{
     AddGroupError, GroupError, GroupNames, JoinError, Pids, RemoveGroupError, RequeueReason,
     SystemError, known_pid,
 };
 pub use crate::layout::Mode;
 use crate::layout::{GroupRecord, GroupState, Identity, Target, View, lease_byte};
-use crate::letter::{default_target, retry_queue};
 use crate::ring::claim::Corrupt;
 use crate::ring::close;
 use crate::ring::control::{self, Position, RETENTION_RELEASE};

@@ -114,15 +114,10 @@ mod error;
 mod segment;
 
 #[cfg(not(slipring_loom))]
-mod strategy;
-#[cfg(not(slipring_loom))]
 mod wait;
 
 #[cfg(not(slipring_loom))]
 mod attach;
-
-#[cfg(not(slipring_loom))]
-mod letter;
 
 #[cfg(not(slipring_loom))]
 mod group;
@@ -133,18 +128,10 @@ mod info;
 mod message;
 
 #[cfg(not(slipring_loom))]
-mod intake;
-
-#[cfg(not(slipring_loom))]
-mod burial;
+mod membership;
 
 #[cfg(not(slipring_loom))]
 mod batch;
-#[cfg(not(slipring_loom))]
-mod tasks;
-
-#[cfg(not(slipring_loom))]
-mod retries;
 
 #[cfg(not(slipring_loom))]
 mod consumer;
@@ -171,28 +158,31 @@ mod snapshot;
 mod queue;
 
 #[cfg(not(slipring_loom))]
+mod dead_letter;
+
+#[cfg(not(slipring_loom))]
 mod public {
     #[cfg(feature = "async")]
     pub use crate::asynchronous::{AsyncConsumer, AsyncMessages, AsyncProducer, Readiness};
-    pub use crate::batch::{Batch, Delivery, Iter, Received};
+    pub use crate::batch::{Batch, Delivery, Iter, Received, Task, Tasks};
     pub use crate::clock::monotonic_ns;
     pub use crate::consumer::Consumer;
+    pub use crate::dead_letter::letter::{DeadLetter, Reason};
+    pub use crate::dead_letter::letters::DeadLetters;
     pub use crate::error::*;
     pub use crate::group::{Group, Mode, Retention, Start};
     pub use crate::info::MessageInfo;
-    pub use crate::letter::{DeadLetter, Reason};
     pub use crate::message::{Content, Field, Message, Outgoing};
     pub use crate::messages::{Messages, OwnedMessage};
     pub use crate::observer::{Observation, Observer};
     pub use crate::producer::Producer;
     pub use crate::queue::{
-        Builder, DeadLetters, Difference, OpenOptions, Queue, WakeMode, force_remove, list, remove,
+        Builder, Difference, OpenOptions, Queue, WakeMode, force_remove, list, remove,
     };
     pub use crate::reservation::Reservation;
     pub use crate::select::{Select, Selected};
     pub use crate::snapshot::{GroupInfo, MemberInfo, ProducerInfo, Snapshot};
-    pub use crate::strategy::WaitStrategy;
-    pub use crate::tasks::{Task, Tasks};
+    pub use crate::wait::WaitStrategy;
 }
 #[cfg(not(slipring_loom))]
 pub use public::*;

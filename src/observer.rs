@@ -7,18 +7,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::attach::Mapped;
+use crate::dead_letter::letter::DeadLetter;
 use crate::error::{OpenError, RecvError, SystemError};
 use crate::group::Start;
 use crate::info::{MessageInfo, message_accessors};
 use crate::layout::View;
-use crate::letter::DeadLetter;
 use crate::message::{Content, OneThread};
 use crate::ring::close::is_over;
 use crate::ring::observe::{Seen, Watcher, tail};
 use crate::ring::publish::published_end;
 use crate::segment::LeaseFile;
-use crate::strategy::{Interrupt, Patience, WaitStrategy};
 use crate::wait::{self, Deadline, Look, Poll, Waited};
+use crate::wait::{Interrupt, Patience, WaitStrategy};
 
 /// Quick looks at an idle queue ask the system once in so many times whether it still has its name.
 const ASK_EVERY: u32 = 4096;

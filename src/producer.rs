@@ -24,10 +24,10 @@ use crate::ring::lease::try_take;
 use crate::ring::publish::{Publisher, stamp};
 use crate::ring::wake;
 use crate::segment::ControlGuard;
-use crate::strategy::{Interrupt, Patience, WaitStrategy};
 use crate::sync::Ordering;
 use crate::sys::holder;
 use crate::wait::{Deadline, Look};
+use crate::wait::{Interrupt, Patience, WaitStrategy};
 
 /// The queue's producer: there is one at a time. `Send`, not `Sync`.
 ///

@@ -10,8 +10,8 @@ use crate::consumer::Consumer;
 use crate::error::{AckError, RecvError, SelectError};
 use crate::message::Content;
 use crate::ring::wake::Place;
-use crate::strategy::{Interrupt, Patience, WaitStrategy};
 use crate::wait::{self, Bed, Deadline, LONG, Look, SHORT, Waited};
+use crate::wait::{Interrupt, Patience, WaitStrategy};
 
 /// Consumers of several queues, read in turn: whichever has something. What a queue with one producer needs
 /// where there are several: a queue for each, and one reader.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::messages::AsyncMessages;
 use super::waiting::{Sought, wait};
 use crate::attach::Mapped;
 use crate::batch::{Batch, Received};
@@ -89,11 +88,6 @@ impl<M: Content + ?Sized> AsyncConsumer<M> {
     /// As for [`AsyncConsumer::recv`]; [`RecvError::Ack`] as for [`Consumer::recv_into`].
     pub async fn recv_into(&mut self, out: &mut M::Owned) -> Result<MessageInfo, RecvError> {
         self.recv().await?.move_into(out)
-    }
-
-    /// The messages from here on, as a stream of copies. Each is acked when the next one is asked for.
-    pub fn messages(&mut self) -> AsyncMessages<'_, M> {
-        AsyncMessages::new(self)
     }
 
     /// The consumer, to be asked about its place, or to receive what is there without waiting.

@@ -50,11 +50,14 @@ pub struct AsyncMessages<'c, M: Content + ?Sized = [u8]> {
     waiting: Waiting,
 }
 
-impl<'c, M: Content + ?Sized> AsyncMessages<'c, M> {
-    pub(super) fn new(consumer: &'c mut AsyncConsumer<M>) -> Self {
-        AsyncMessages { all: Succession::new(&mut consumer.0), waiting: Waiting::default() }
+impl<M: Content + ?Sized> AsyncConsumer<M> {
+    /// The messages from here on, as a stream of copies. Each is acked when the next one is asked for.
+    pub fn messages(&mut self) -> AsyncMessages<'_, M> {
+        AsyncMessages { all: Succession::new(&mut self.0), waiting: Waiting::default() }
     }
+}
 
+impl<M: Content + ?Sized> AsyncMessages<'_, M> {
     /// Acks the message that was given out last, without asking for another; none if it is acked already.
     ///
     /// # Errors

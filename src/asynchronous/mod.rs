@@ -2,9 +2,9 @@
 //! process sleeps for all of them.
 
 mod consumer;
-mod driver;
 mod messages;
 mod producer;
+mod reactor;
 mod readiness;
 mod waiting;
 

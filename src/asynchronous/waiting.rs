@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use super::driver::{self, Registration};
+use super::reactor::{self, Registration};
 use crate::attach::Mapped;
 use crate::error::SystemError;
 use crate::ring::wake::Word;
@@ -42,7 +42,7 @@ impl Waiting {
         let (queue, word) = (Arc::clone(sought.queue()), sought.word());
         let doing = "start the thread that sleeps for all";
         let starting = |source| SystemError::new(queue.name.shared(), doing, source);
-        let driver = driver::running().map_err(starting)?;
+        let driver = reactor::running().map_err(starting)?;
         let look = || -> Result<_, S::Error> {
             let found = sought.look(Look::Thorough)?;
             Ok((!found).then(|| sought.longest()))

@@ -8,7 +8,7 @@ use std::ops::Deref;
 use super::{Batch, meta_of};
 use crate::error::{AckError, RecvError, RejectError};
 use crate::info::{MessageInfo, message_accessors};
-use crate::intake::Intake;
+use crate::membership::Intake;
 use crate::message::Content;
 
 /// One received message, not acked yet. Dereferences to its content. Dropped without an ack, it comes

@@ -2,8 +2,8 @@ use std::marker::PhantomData;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::difference::Difference;
-use super::{CONTROL_TIMEOUT, OpenOptions, Queue};
-use crate::attach::Mapped;
+use super::{OpenOptions, Queue};
+use crate::attach::{CONTROL_TIMEOUT, Mapped};
 use crate::error::{AttachError, CreateError, OpenError, OpenOrCreateError};
 use crate::group::{self, Group};
 use crate::layout::config::{Config, SCHEMA_NAME_MAX, SchemaText};
@@ -55,8 +55,15 @@ impl<M: Content + ?Sized> Clone for Builder<M> {
     }
 }
 
+impl Queue<[u8]> {
+    /// Begins to make a queue called `name` (1 to 200 of `A-Z a-z 0-9 . _ -`).
+    pub fn builder(name: &str) -> Builder<[u8]> {
+        Builder::new(name)
+    }
+}
+
 impl Builder<[u8]> {
-    pub(super) fn new(name: &str) -> Builder<[u8]> {
+    fn new(name: &str) -> Builder<[u8]> {
         let wish = Wish {
             name: name.to_owned(),
             capacity: None,
@@ -167,7 +174,7 @@ impl<M: Content + ?Sized> Builder<M> {
         self
     }
 
-    pub(super) fn trust(mut self, trust: &Trust) -> Self {
+    pub(crate) fn trust(mut self, trust: &Trust) -> Self {
         self.wish.trust = trust.clone();
         self
     }

@@ -1,10 +1,9 @@
 //! The queue as a whole: made, opened, listed, removed, and the place where handles come from.
 
 mod builder;
-mod dead;
+mod consumer;
 mod difference;
 mod remove;
-mod undertaker;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -14,16 +13,11 @@ use std::time::{Duration, Instant};
 use zerocopy::IntoBytes;
 
 pub use builder::Builder;
-pub use dead::DeadLetters;
 pub use difference::Difference;
-use remove::remove_trusting;
 pub use remove::{force_remove, list, remove};
 
-use crate::attach::{Attachment, Mapped};
-use crate::consumer::Consumer;
-use crate::error::{
-    AddGroupError, AttachError, JoinError, OpenError, ProducerError, RemoveError, RemoveGroupError,
-};
+use crate::attach::{Attachment, CONTROL_TIMEOUT, Mapped};
+use crate::error::{AddGroupError, AttachError, OpenError, ProducerError, RemoveGroupError};
 use crate::group::{self, Group, Start};
 pub use crate::layout::WakeMode;
 use crate::layout::config::Config;
@@ -33,14 +27,9 @@ use crate::observer::Observer;
 use crate::producer::Producer;
 use crate::segment::{LeaseFile, Memory, QueueName, Trust, open_read_only, open_shared};
 use crate::snapshot::{MemberInfo, Snapshot, unacked};
-use crate::strategy::Interrupt;
 use crate::sys::holder;
 use crate::wait::Deadline;
-use undertaker::ToQueue;
-
-/// How long a control operation (taking or giving up a role, making or removing a group) waits for
-/// another one to end.
-pub(crate) const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::wait::Interrupt;
 
 /// How to open a queue that exists.
 ///
@@ -52,9 +41,9 @@ pub(crate) const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 #[must_use = "options do nothing until something is opened with them"]
 pub struct OpenOptions {
-    trust: Trust,
-    memory: Memory,
-    timeout: Duration,
+    pub(crate) trust: Trust,
+    pub(crate) memory: Memory,
+    pub(crate) timeout: Duration,
 }
 
 impl Default for OpenOptions {
@@ -149,24 +138,7 @@ impl OpenOptions {
         Ok(Snapshot::take(&mapped, &file)?)
     }
 
-    /// Removes the queue called `name`, as [`remove()`] does, also if it belongs to a user who is allowed here.
-    ///
-    /// # Errors
-    /// As for [`remove()`].
-    pub fn remove(&self, name: &str) -> Result<(), RemoveError> {
-        remove_trusting(name, false, &self.trust)
-    }
-
-    /// Removes the queue called `name`, whoever uses it and whatever is in it, as [`force_remove()`] does, also if it
-    /// belongs to a user who is allowed here.
-    ///
-    /// # Errors
-    /// As for [`force_remove()`].
-    pub fn force_remove(&self, name: &str) -> Result<(), RemoveError> {
-        remove_trusting(name, true, &self.trust)
-    }
-
-    fn open_to_look(&self, name: &str) -> Result<(Mapped, LeaseFile), OpenError> {
+    pub(crate) fn open_to_look(&self, name: &str) -> Result<(Mapped, LeaseFile), OpenError> {
         let name = QueueName::new(name)?;
         let opened = open_read_only(&name, &self.trust)?;
         Ok(Mapped::new(name, opened)?)
@@ -200,10 +172,10 @@ fn check_schema<M: Content + ?Sized>(name: &QueueName, config: &Config) -> Resul
 /// `Queue<[u8]>`, the default, is for bytes up to the payload size; `Queue<T>` for a
 /// [`Message`](crate::Message) `T`.
 pub struct Queue<M: Content + ?Sized = [u8]> {
-    mapped: Arc<Mapped>,
-    trust: Trust,
-    timeout: Duration,
-    interrupt: Interrupt,
+    pub(crate) mapped: Arc<Mapped>,
+    pub(crate) trust: Trust,
+    pub(crate) timeout: Duration,
+    pub(crate) interrupt: Interrupt,
     marker: PhantomData<fn(&M)>,
 }
 
@@ -230,11 +202,6 @@ impl<M: Content + ?Sized> fmt::Debug for Queue<M> {
 }
 
 impl Queue<[u8]> {
-    /// Begins to make a queue called `name` (1 to 200 of `A-Z a-z 0-9 . _ -`).
-    pub fn builder(name: &str) -> Builder<[u8]> {
-        Builder::new(name)
-    }
-
     /// Opens the queue called `name`, with messages as bytes. Any queue can be opened so. See [`OpenOptions`] for more.
     ///
     /// # Errors
@@ -381,23 +348,6 @@ impl<M: Content + ?Sized> Queue<M> {
         Producer::attach(&self.mapped, self.timeout, deadline, self.interrupt.clone())
     }
 
-    /// Joins a group, which is made if it does not exist. Waits for other control operations, at most
-    /// the control timeout.
-    ///
-    /// A group that is made so starts where `group` says, and stays when nobody reads for it any more: at the oldest message,
-    /// and holding the queue, if `group` is no more than a name. So a wrong name makes a group that fills the queue.
-    /// [`Group::existing`] joins only a group that exists; [`Consumer::made_group`] tells whether there was none.
-    ///
-    /// # Errors
-    /// [`JoinError::Taken`] names the process that reads for the group;
-    /// [`JoinError::TooManyConsumers`] and [`GroupError::TooMany`](crate::GroupError::TooMany) if a table is full.
-    pub fn consumer(&self, group: impl Into<Group>) -> Result<Consumer<M>, JoinError> {
-        let undertaker = ToQueue::new(&self.mapped, &self.trust);
-        let (group, undertaker) = (group.into(), Box::new(undertaker));
-        let interrupt = self.interrupt.clone();
-        Consumer::join(&self.mapped, &group, self.timeout, &self.trust, undertaker, interrupt)
-    }
-
     /// Watches the queue from `start` on, through a read-only mapping of its own.
     ///
     /// # Errors
@@ -408,7 +358,7 @@ impl<M: Content + ?Sized> Queue<M> {
     }
 
     /// Maps the queue once more, read-only, if its name is still its own.
-    fn open_to_look(&self) -> Result<(Mapped, LeaseFile), OpenError> {
+    pub(crate) fn open_to_look(&self) -> Result<(Mapped, LeaseFile), OpenError> {
         let opened = open_read_only(&self.mapped.name, &self.trust)?;
         // All of it: what was checked when this queue was opened must still be true.
         if opened.config.as_bytes() != self.mapped.config.as_bytes() {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use nix::sys::mman::shm_unlink;
 
-use super::CONTROL_TIMEOUT;
-use crate::attach::Mapped;
+use super::OpenOptions;
+use crate::attach::{CONTROL_TIMEOUT, Mapped};
 use crate::error::{OpenError, Pids, RemoveError, SystemError, Unacked, known_pid};
 use crate::group::pid_of;
 use crate::layout::lease_byte;
@@ -49,8 +49,27 @@ pub fn force_remove(name: &str) -> Result<(), RemoveError> {
     remove_trusting(name, true, &Trust::default())
 }
 
+impl OpenOptions {
+    /// Removes the queue called `name`, as [`remove()`] does, also if it belongs to a user who is allowed here.
+    ///
+    /// # Errors
+    /// As for [`remove()`].
+    pub fn remove(&self, name: &str) -> Result<(), RemoveError> {
+        remove_trusting(name, false, &self.trust)
+    }
+
+    /// Removes the queue called `name`, whoever uses it and whatever is in it, as [`force_remove()`] does, also if it
+    /// belongs to a user who is allowed here.
+    ///
+    /// # Errors
+    /// As for [`force_remove()`].
+    pub fn force_remove(&self, name: &str) -> Result<(), RemoveError> {
+        remove_trusting(name, true, &self.trust)
+    }
+}
+
 /// The same, for queues of other users, too.
-pub(super) fn remove_trusting(name: &str, force: bool, trust: &Trust) -> Result<(), RemoveError> {
+fn remove_trusting(name: &str, force: bool, trust: &Trust) -> Result<(), RemoveError> {
     let name = QueueName::new(name)?;
     let queue = name.shared().clone();
     let look = |source| look(&queue, source);

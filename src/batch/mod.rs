@@ -3,24 +3,25 @@
 #![allow(unsafe_code)]
 
 mod received;
+mod tasks;
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::time::SystemTime;
 
-use crate::burial::Burial;
+use crate::dead_letter::letter::{DeadLetter, Reason};
+use crate::dead_letter::policy::Burial;
 use crate::error::{AckError, DeadLetterError, GrowError, NotInBatch, RejectError, ReleaseError};
 use crate::group::consumers;
 use crate::info::{MessageInfo, message_accessors};
-use crate::intake::{Guise, Intake};
 use crate::layout::{Meta, View};
-use crate::letter::{DeadLetter, Reason};
+use crate::membership::{Guise, Intake};
 use crate::message::Content;
 use crate::ring::claim::{Claim, Corrupt};
 use crate::sync::{AtomicU64, Ordering, mutant};
-use crate::tasks::Tasks;
 pub use received::Received;
+pub use tasks::{Task, Tasks};
 
 /// Attempts of a message that comes again, not as the first of its batch: at least so many.
 const AGAIN: u8 = 2;

@@ -6,11 +6,11 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::batch::Batch;
+use super::Batch;
 use crate::error::{AckError, RejectError};
 use crate::info::{MessageInfo, message_accessors};
-use crate::intake::Guise;
 use crate::layout::View;
+use crate::membership::Guise;
 use crate::message::Content;
 
 /// The messages of a [`Batch`], handed out one by one to whoever asks, from any thread.

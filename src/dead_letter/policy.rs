@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::letter::{DeadLetter, Undertaker, default_target};
 use crate::error::{BuryError, DeadLetterError};
-use crate::letter::{DeadLetter, Undertaker, default_target};
 
 /// A consumer's part of the rule that its group keeps in the queue.
 #[derive(Debug)]

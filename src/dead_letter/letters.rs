@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::undertaker::{DEAD_GROUP, letter_queue, turn};
-use super::{OpenOptions, Queue};
+use super::letter::{DeadLetter, default_target, retry_queue};
+use super::queue_sink::{DEAD_GROUP, letter_queue, turn};
 use crate::attach::{Attachment, Mapped};
 use crate::consumer::Consumer;
 use crate::error::{
@@ -11,13 +11,13 @@ use crate::error::{
     RequeueError, RequeueReason,
 };
 use crate::group::{self, Group, Start};
-use crate::letter::{DeadLetter, default_target, retry_queue};
 use crate::message::Content;
 use crate::observer::Observer;
+use crate::queue::{OpenOptions, Queue};
 use crate::ring::wake;
 use crate::segment::LeaseFile;
 use crate::snapshot::Snapshot;
-use crate::strategy::Interrupt;
+use crate::wait::Interrupt;
 
 /// The dead letters of a queue: those of one queue by [`Queue::dead_letters`].
 ///

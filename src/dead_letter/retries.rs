@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::letter::{DeadLetter, retry_queue};
+use super::policy::Burial;
 use crate::attach::Mapped;
 use crate::batch::Batch;
-use crate::burial::Burial;
 use crate::error::{JoinError, OpenError, RecvError};
 use crate::group::{Group, Retention, Start, find};
-use crate::intake::{Guise, Intake, Joined};
-use crate::letter::{DeadLetter, retry_queue};
+use crate::membership::{Guise, Intake, Joined};
 use crate::ring::claim::{Claim, NO_LIMIT};
 use crate::ring::close::is_drained;
 use crate::segment::{QueueName, Trust, open_shared};

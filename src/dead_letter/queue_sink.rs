@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Queue;
+use super::letter::{DeadLetter, Undertaker};
 use crate::attach::Mapped;
 use crate::error::{AddGroupError, BuryError, ControlError, ProducerError, SendError};
 use crate::group::{self, Group};
 use crate::layout::{Geometry, PAYLOAD_MAX};
-use crate::letter::{DeadLetter, Undertaker};
 use crate::producer::Producer;
+use crate::queue::Queue;
 use crate::ring::control;
 use crate::ring::publish::published_end;
 use crate::segment::Trust;
 
 /// The group of a dead-letter queue. With it the queue fills; without one it would overwrite.
-pub(super) const DEAD_GROUP: &str = "dead";
+pub(crate) const DEAD_GROUP: &str = "dead";
 /// What queues that are made for letters carry.
 const SCHEMA: &str = "dead letters";
 /// Letters that fit a queue which is made for them, if the queue they come from holds as many.
@@ -25,7 +25,7 @@ const TURN_WITHIN: Duration = Duration::from_secs(1);
 
 /// Sends each letter as the queue's producer, for as long as that takes.
 #[derive(Debug)]
-pub(super) struct ToQueue {
+pub(crate) struct ToQueue {
     from: Arc<Mapped>,
     trust: Trust,
     /// Open since the last letter.
@@ -34,7 +34,7 @@ pub(super) struct ToQueue {
 }
 
 impl ToQueue {
-    pub(super) fn new(from: &Arc<Mapped>, trust: &Trust) -> ToQueue {
+    pub(crate) fn new(from: &Arc<Mapped>, trust: &Trust) -> ToQueue {
         let (from, trust) = (Arc::clone(from), trust.clone());
         ToQueue { from, trust, queue: None, buffer: Vec::new() }
     }
@@ -81,7 +81,7 @@ impl Undertaker for ToQueue {
 
 /// Opens the queue `name`, or makes it for letters from `from`: whoever may use that may use this. It has the
 /// group then.
-pub(super) fn letter_queue(
+pub(crate) fn letter_queue(
     name: &str,
     from: &Mapped,
     trust: &Trust,
@@ -139,6 +139,6 @@ fn ensure(queue: &Queue, group: &Group) -> Result<(), BuryError> {
 }
 
 /// Takes the producer's role of a queue that several send to in turn.
-pub(super) fn turn(queue: &Queue) -> Result<Producer, ProducerError> {
+pub(crate) fn turn(queue: &Queue) -> Result<Producer, ProducerError> {
     queue.producer_timeout(TURN_WITHIN)
 }

@@ -229,10 +229,10 @@ impl Handles {
 }
 
 #[test]
-fn garbage_in_shared_words_is_survived() {
+fn hostile_words_in_shared_memory_are_survived() {
     let mut rng = Rng::new();
     for _ in 0..60 {
-        let name = TempName::new("garbage");
+        let name = TempName::new("hostile-words");
         let shape = Queue::builder(&name).capacity(8).payload_size(24).control_timeout(SHORT);
         let queue = shape.groups_max(3).consumers_max(4).group("a").create().unwrap();
         let file = words::open(&name.path());

@@ -1,6 +1,6 @@
 //! The handle that receives for a group.
 
-mod round;
+mod maintenance;
 mod search;
 
 use std::fmt;
@@ -10,18 +10,18 @@ use std::time::{Duration, Instant};
 
 use crate::attach::Mapped;
 use crate::batch::{Batch, Received};
-use crate::burial::Burial;
+use crate::dead_letter::letter::{DeadLetter, Undertaker};
+use crate::dead_letter::policy::Burial;
+use crate::dead_letter::retries::Retries;
 use crate::error::{ControlError, JoinError, RecvError};
 use crate::group::Group;
 use crate::info::MessageInfo;
-use crate::intake::Intake;
-use crate::letter::{DeadLetter, Undertaker};
+use crate::membership::Intake;
 use crate::message::{Content, OneThread};
-use crate::retries::Retries;
 use crate::segment::Trust;
-use crate::strategy::{Interrupt, Patience, WaitStrategy};
 use crate::wait::Deadline;
-use round::Round;
+use crate::wait::{Interrupt, Patience, WaitStrategy};
+use maintenance::Round;
 use search::Found;
 
 /// A consumer of one group. `Send`, not `Sync`.

@@ -3,13 +3,17 @@
 //! Callers say where they sleep and how to look for what they wait for; how the time passes is this file's
 //! affair.
 
+mod strategy;
+
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::Backoff;
 
 use crate::ring::wake::{self, Place};
-use crate::strategy::{Patience, Then, WaitStrategy};
+use strategy::Then;
+pub use strategy::WaitStrategy;
+pub(crate) use strategy::{Interrupt, Patience};
 
 /// When a wait ends for want of success; `None` = never.
 #[derive(Clone, Copy, Debug)]
@@ -244,7 +248,6 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
-    use crate::strategy::Interrupt;
 
     fn strategies() -> impl Iterator<Item = WaitStrategy> {
         let all = [WaitStrategy::spin(), WaitStrategy::spin_then_yield(), WaitStrategy::default()];
