@@ -1,6 +1,5 @@
 //! What can be asked for on the command line.
 
-mod bench;
 mod dead;
 mod exec;
 mod waiting;
@@ -8,15 +7,14 @@ mod waiting;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use slipring::{Retention, Start};
 
-pub(crate) use bench::*;
 pub(crate) use dead::*;
 pub(crate) use exec::ExecArgs;
 pub(crate) use waiting::{WaitArg, WakeArg};
 
-const EXIT_CODES: &str = "Exit codes: 0 done, or the queue is closed, 1 failed, 2 wrong usage, 3 timed out \
+pub(crate) const EXIT_CODES: &str = "Exit codes: 0 done, or the queue is closed, 1 failed, 2 wrong usage, 3 timed out \
 (--timeout); after Ctrl-C or SIGTERM 130 or 143, as in a shell.";
 
 const FIGURES: &str = "depth: messages that a group has not acked. span: slots from the oldest of them up to the tail; \
@@ -25,21 +23,6 @@ waits when the span of a group is the capacity. For a queue, both are those of i
 
 const WHOLE: &str = "Into a pipe that others write to as well, a message of up to 4096 bytes (as it is \
 printed) goes out whole; what others write may come into the middle of a longer one.";
-
-/// A lock-free message queue in shared memory.
-///
-/// One producer sends, any number of groups receive. Every group gets every message, and a message stays
-/// until each group has acked it. Observers (`tail`) watch without a trace.
-#[derive(Debug, Parser)]
-#[command(name = "slipring", version, after_help = EXIT_CODES)]
-pub(crate) struct Cli {
-    #[command(subcommand)]
-    pub(crate) command: Command,
-    /// Open queues of the user with this number as well; whoever can write a queue can garble its messages.
-    /// May be given repeatedly
-    #[arg(long, value_name = "UID", global = true)]
-    pub(crate) allow_uid: Vec<u32>,
-}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -71,17 +54,6 @@ pub(crate) enum Command {
     Dead(DeadCommand),
     /// Remove a queue that nobody uses, and whose groups have acked all messages
     Rm(RemoveArgs),
-    /// See it work: a producer, consumers of two groups and an observer, each a process of its own
-    Demo(DemoArgs),
-    /// Measure this machine: processes of their own over a real queue, each message checked
-    #[command(subcommand, after_long_help = bench::MEANING)]
-    Bench(BenchCommand),
-    /// One process of a benchmark
-    #[command(hide = true)]
-    BenchRole(BenchRoleArgs),
-    /// One process of the demo
-    #[command(hide = true)]
-    DemoRole(DemoRoleArgs),
 }
 
 #[derive(Debug, Args)]
@@ -378,44 +350,6 @@ pub(crate) struct RemoveArgs {
     pub(crate) force: bool,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct DemoArgs {
-    /// Send the lines of this file, over and over, at most 65536 lines and 80 bytes of each [default: made-up telemetry]
-    pub(crate) file: Option<PathBuf>,
-    /// Messages of the full-speed phase [default: 20000000, or as many as go in 8 s]
-    #[arg(long, value_name = "N")]
-    pub(crate) count: Option<u64>,
-    /// Messages per second of the paced phase, 1 to 1000000
-    #[arg(
-        long,
-        value_name = "PER_SECOND",
-        default_value_t = 5000,
-        value_parser = clap::value_parser!(u64).range(1..=1_000_000)
-    )]
-    pub(crate) rate: u64,
-    /// Seconds of the paced phase, 0 to 86400
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
-    pub(crate) seconds: Duration,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Role {
-    Producer,
-    Consumer,
-    Observer,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DemoRoleArgs {
-    #[arg(value_enum)]
-    pub(crate) role: Role,
-    pub(crate) name: String,
-    #[arg(long)]
-    pub(crate) group: Option<String>,
-    #[command(flatten)]
-    pub(crate) load: DemoArgs,
-}
-
 fn octal(text: &str) -> Result<u32, String> {
     match u32::from_str_radix(text, 8) {
         Ok(mode) if mode & !0o777 == 0 && mode & 0o600 == 0o600 => Ok(mode),
@@ -436,7 +370,7 @@ fn start(text: &str) -> Result<Start, String> {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let wrong = || "it is a number of seconds, 0 to 86400, e.g. 0.5".to_owned();
     let seconds: f64 = text.parse().map_err(|_| wrong())?;
     if !(0.0..=86400.0).contains(&seconds) {
@@ -445,14 +379,14 @@ fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
 }
 
-fn interval(text: &str) -> Result<Duration, String> {
+pub(crate) fn interval(text: &str) -> Result<Duration, String> {
     match seconds(text) {
         Ok(interval) if interval >= Duration::from_millis(10) => Ok(interval),
         _ => Err("it is a number of seconds, 0.01 to 86400".to_owned()),
     }
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(rate) if (0.001..=1e9).contains(&rate) => Ok(rate),
         _ => Err("it is a number of messages per second, 0.001 to 1000000000".to_owned()),

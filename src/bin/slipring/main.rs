@@ -25,13 +25,61 @@ mod turn;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
+
+use bench::{BenchCommand, BenchRoleArgs};
+use demo::{DemoArgs, DemoRoleArgs};
+use failure::Failure;
+
+/// A lock-free message queue in shared memory.
+///
+/// One producer sends, any number of groups receive. Every group gets every message, and a message stays
+/// until each group has acked it. Observers (`tail`) watch without a trace.
+#[derive(Debug, Parser)]
+#[command(name = "slipring", version, after_help = args::EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Open queues of the user with this number as well; whoever can write a queue can garble its messages.
+    /// May be given repeatedly
+    #[arg(long, value_name = "UID", global = true)]
+    allow_uid: Vec<u32>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Queue(args::Command),
+    /// See it work: a producer, consumers of two groups and an observer, each a process of its own
+    Demo(DemoArgs),
+    /// Measure this machine: processes of their own over a real queue, each message checked
+    #[command(subcommand, after_long_help = bench::MEANING)]
+    Bench(BenchCommand),
+    /// One process of a benchmark
+    #[command(hide = true)]
+    BenchRole(BenchRoleArgs),
+    /// One process of the demo
+    #[command(hide = true)]
+    DemoRole(DemoRoleArgs),
+}
+
+impl Command {
+    fn run(self) -> Result<(), Failure> {
+        match self {
+            Command::Queue(command) => cmd::run(command),
+            Command::Demo(args) => demo::run(&args),
+            Command::DemoRole(args) => demo::run_role(&args),
+            Command::Bench(command) => bench::run(&command),
+            Command::BenchRole(args) => bench::run_role(&args),
+        }
+    }
+}
 
 fn main() -> ExitCode {
-    let cli = args::Cli::parse();
+    let cli = Cli::parse();
     file_size::survive_limit();
     trust::allow(cli.allow_uid);
-    match cmd::run(cli.command) {
+    match cli.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::CachePadded;
 use serde::Serialize;
 
+use super::args::PinArg;
 use super::outcome::{Runs, Said};
 use super::report::of_processor;
 use super::role;
 use super::spread::Spread;
-use crate::args::PinArg;
 use crate::failure::Failure;
 
 /// Nanoseconds of a round trip from which on the ends are far, and up to which.

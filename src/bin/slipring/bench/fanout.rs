@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
+use super::args::{BatchArgs, FanoutArgs};
 use super::outcome::Outcome;
 use super::report::{Axis, Plot, Report, Results, Scale, Series};
 use super::spread::Spread;
 use super::stage::{self, Plan};
 use super::{RATE, RATES_NOTE, conditions, counted, settings, throughput_over_time};
-use crate::args::{BatchArgs, FanoutArgs};
 use crate::failure::Failure;
 use crate::table::{Table, grouped};
 

@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 
+use super::args::{BenchRole, LatencyArgs};
 use super::report::{
     Axis, Distribution, Plot, Report, Results, Scale, TIMES, TIMES_NOTE, percentiles,
 };
 use super::spread::Spread;
 use super::stage::{self, Plan};
 use super::{PERCENTILE, conditions, settings, throughput_over_time};
-use crate::args::{BenchRole, LatencyArgs};
 use crate::failure::Failure;
 use crate::table::{Table, grouped};
 

@@ -1,6 +1,7 @@
 //! `slipring bench`: this program again as producer and consumers, over real queues. The process that was
 //! called only starts them, listens to them and cleans up.
 
+mod args;
 mod ends;
 mod fanout;
 mod group;
@@ -11,7 +12,7 @@ mod outcome;
 mod produce;
 mod read;
 mod report;
-pub(crate) mod role;
+mod role;
 mod spread;
 mod stage;
 mod throughput;
@@ -21,8 +22,11 @@ mod warnings;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use crate::args::{BenchArgs, BenchCommand, WaitArg};
+use crate::args::WaitArg;
 use crate::failure::{Failure, note};
+use crate::streams::Stream;
+use args::BenchArgs;
+pub(crate) use args::{BenchCommand, BenchRoleArgs, MEANING};
 use report::{Axis, Machine, Plot, Report, Scale, Series, Settings};
 use stage::{Found, wake_word, word};
 
@@ -34,7 +38,14 @@ const RATE: &str = "messages per second";
 const RATES_NOTE: &str =
     "Rates and shares are the medians of all runs; LEAST and MOST are of the rate before them.";
 
+/// One process of a benchmark, told apart by the hidden command.
+pub(crate) fn run_role(args: &BenchRoleArgs) -> Result<(), Failure> {
+    Stream::Output.check()?;
+    role::run(args)
+}
+
 pub(crate) fn run(command: &BenchCommand) -> Result<(), Failure> {
+    Stream::Output.check()?;
     let machine = Machine::look();
     let common = command.common();
     if let Some(path) = &common.html {

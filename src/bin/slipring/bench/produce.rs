@@ -7,10 +7,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use slipring::{Producer, Queue, Reservation, SendError, WaitStrategy};
 
+use super::args::BenchRoleArgs;
 use super::message::{Head, PLAIN, TIMED, mark, write};
 use super::meter::{LONGEST, Meter, histogram, tell};
 use super::role::Watch;
-use crate::args::{BenchRoleArgs, WaitArg};
+use crate::args::WaitArg;
 use crate::crew::Word;
 use crate::failure::Failure;
 use crate::stop::Stop;

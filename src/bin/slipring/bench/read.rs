@@ -6,10 +6,10 @@ use hdrhistogram::Histogram;
 use serde_json::json;
 use slipring::{Delivery, Group, Queue, RecvError, WaitStrategy};
 
+use super::args::{BenchRole, BenchRoleArgs};
 use super::message::{TIMED, mark, read};
 use super::meter::{Meter, histogram, tell};
 use super::role::Watch;
-use crate::args::{BenchRole, BenchRoleArgs};
 use crate::crew::Word;
 use crate::failure::Failure;
 use crate::stop::Stop;

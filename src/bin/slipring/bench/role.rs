@@ -6,8 +6,8 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use slipring::{OpenOptions, Queue};
 
+use super::args::{BenchRole, BenchRoleArgs};
 use super::{produce, read};
-use crate::args::{BenchRole, BenchRoleArgs};
 use crate::crew;
 use crate::failure::{Failure, io_failed, open_failed};
 use crate::stop::Stop;

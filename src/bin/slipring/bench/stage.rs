@@ -7,10 +7,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use slipring::{Group, Queue, WakeMode};
 
+use super::args::{BenchArgs, BenchRole, BenchWaitArgs};
 use super::ends::{self, Ends, Pins};
 use super::outcome::{Outcome, Runs, Said};
 use super::warnings::{self, Disturbance, Ticks, Warning};
-use crate::args::{BenchArgs, BenchRole, BenchWaitArgs, WaitArg, WakeArg};
+use crate::args::{WaitArg, WakeArg};
 use crate::crew::{Crew, Word};
 use crate::failure::Failure;
 use crate::stop::Stop;

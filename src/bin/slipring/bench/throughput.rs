@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
+use super::args::ThroughputArgs;
 use super::report::{Axis, Plot, Report, Results, Scale, Series, bytes_per_second};
 use super::spread::Spread;
 use super::stage::{self, Plan};
 use super::{RATE, RATES_NOTE, conditions, settings, throughput_over_time};
-use crate::args::ThroughputArgs;
 use crate::failure::Failure;
 use crate::table::{Table, grouped};
 

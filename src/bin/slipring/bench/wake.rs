@@ -3,12 +3,13 @@
 use serde::Serialize;
 
 use super::PERCENTILE;
+use super::args::{BenchRole, BenchWaitArgs, WakeBenchArgs};
 use super::report::{
     Axis, Distribution, Plot, Report, Results, Scale, TIMES, TIMES_NOTE, percentiles,
 };
 use super::stage::{self, Plan, wake_word, word};
 use super::{counted, settings};
-use crate::args::{BenchRole, BenchWaitArgs, WaitArg, WakeArg, WakeBenchArgs};
+use crate::args::{WaitArg, WakeArg};
 use crate::failure::{Failure, note};
 use crate::table::Table;
 

@@ -16,8 +16,6 @@ mod tail;
 use slipring::{Builder, Queue, Snapshot};
 
 use crate::args::{Command, OpenArgs, Shape};
-use crate::bench;
-use crate::demo;
 use crate::failure::{Failure, note, open_failed};
 use crate::streams::Stream;
 use crate::trust;
@@ -35,10 +33,6 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Group(command) => group::run(&command),
         Command::Dead(command) => dead::run(&command),
         Command::Rm(args) => rm::run(&args),
-        Command::Bench(command) => bench::run(&command),
-        Command::BenchRole(args) => bench::role::run(&args),
-        Command::Demo(args) => demo::run(&args),
-        Command::DemoRole(args) => demo::run_role(&args),
     }
 }
 

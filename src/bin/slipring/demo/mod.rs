@@ -1,6 +1,7 @@
 //! `slipring demo`: a producer, consumers of two groups and an observer, each a process of its own, over
 //! a real queue. The process that was called only starts them, listens to them and cleans up.
 
+mod args;
 mod produce;
 mod progress;
 mod read;
@@ -12,12 +13,14 @@ use std::path::Path;
 use serde_json::Value;
 use slipring::Queue;
 
-use crate::args::{DemoArgs, DemoRoleArgs, Role};
 use crate::crew::{self, Crew, Word};
 use crate::failure::{Failure, io_failed};
 use crate::output::print;
 use crate::stop::Stop;
+use crate::streams::Stream;
 use crate::temporary::Temporary;
+use args::Role;
+pub(crate) use args::{DemoArgs, DemoRoleArgs};
 use progress::Progress;
 use record::Record;
 
@@ -29,6 +32,7 @@ const PRODUCER: &str = "producer";
 
 /// One process of the demo, told apart by the hidden command.
 pub(crate) fn run_role(args: &DemoRoleArgs) -> Result<(), Failure> {
+    Stream::Output.check()?;
     let stop = Stop::on_signals()?;
     crew::stop_with_parent(stop.clone());
     match (args.role, &args.group) {
@@ -40,6 +44,7 @@ pub(crate) fn run_role(args: &DemoRoleArgs) -> Result<(), Failure> {
 }
 
 pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
+    Stream::Output.check()?;
     if let Some(path) = &args.file {
         record::texts(Some(path))?;
     }

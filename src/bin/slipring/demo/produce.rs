@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use slipring::{Producer, Queue, SendError};
 
+use super::args::DemoArgs;
 use super::record::{END, FULL_SPEED, PACED, Record, texts};
-use crate::args::DemoArgs;
 use crate::crew::Word;
 use crate::failure::{Failure, open_failed};
 use crate::room::Room;

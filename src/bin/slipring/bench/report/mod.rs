@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::ends::Ends;
 use super::warnings::{Disturbance, Warning};
 use super::{fanout, group, latency, throughput, wake};
-use crate::args::BenchArgs;
+use crate::bench::args::BenchArgs;
 use crate::failure::{Failure, io_failed};
 use crate::output::print;
 use crate::table::Table;

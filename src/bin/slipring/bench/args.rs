@@ -1,11 +1,11 @@
-//! Benchmarks.
+//! Arguments of the benchmarks, and of their processes.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{WaitArg, WakeArg, interval, rate};
+use crate::args::{WaitArg, WakeArg, interval, rate};
 
 /// A run with `--smoke`, and how many there are of each measurement.
 const SMOKE: Duration = Duration::from_millis(50);
@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 const PAUSE_TEXT: &str = "0.002";
 
 /// What all benchmarks have in common.
-pub(super) const MEANING: &str = "Runs: each measurement is made --runs times, all measurements in turn, and \
+pub(crate) const MEANING: &str = "Runs: each measurement is made --runs times, all measurements in turn, and \
 a rate is the median of its runs, with the least and the most beside it. Where these are far apart, something else \
 than the queue was measured.
 
