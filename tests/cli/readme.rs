@@ -1,4 +1,4 @@
-//! What the README shows of the command line works as it is printed, one block after the other.
+//! What README.md and docs/cli.md show of the command line works as it is printed, one block after the other.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,12 +8,12 @@ use std::process::Command;
 use super::common::TempName;
 use super::tool::Ran;
 
-/// The blocks of the chapter, with names of this test's own for the queues.
-fn blocks(jobs: &str, photos: &str) -> Vec<String> {
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let chapter = readme.split("\n## On the command line\n").nth(1).unwrap();
-    let chapter = chapter.split("\n## ").next().unwrap();
-    let blocks = chapter.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+/// The shell blocks of `file` from the heading `chapter` on, with names of this test's own for the queues.
+fn blocks(file: &str, chapter: &str, jobs: &str, photos: &str) -> Vec<String> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file);
+    let text = fs::read_to_string(path).unwrap();
+    let (_, rest) = text.split_once(&format!("\n{chapter}\n")).unwrap();
+    let blocks = rest.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let named = |block: &str| {
         block.replace(" jobs", &format!(" {jobs}")).replace(" photos", &format!(" {photos}"))
     };
@@ -24,8 +24,9 @@ fn blocks(jobs: &str, photos: &str) -> Vec<String> {
 struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Folder {
-        let folder = std::env::temp_dir().join(format!("slipring-readme-{}", std::process::id()));
+    fn new(what: &str) -> Folder {
+        let name = format!("slipring-{what}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
         fs::create_dir(&folder).unwrap();
         Folder(folder)
     }
@@ -54,11 +55,32 @@ impl Drop for Folder {
     }
 }
 
+fn assert_gone(names: [&str; 2]) {
+    let there = slipring::list().unwrap();
+    let left = |queue: &&String| names.iter().any(|name| queue.starts_with(name));
+    assert!(!there.iter().any(|queue| left(&queue)), "{there:?}");
+}
+
 #[test]
-fn the_blocks_of_the_readme_work_one_after_the_other() {
+fn the_block_of_the_readme_works() {
     let (jobs, photos) = (TempName::new("readme-jobs"), TempName::new("readme-photos"));
+    let folder = Folder::new("readme");
+    let blocks = blocks("README.md", "## On the command line", &jobs, &photos);
+    let [streams] = &blocks[..] else { panic!("{} blocks", blocks.len()) };
+
+    let ran = folder.run(streams);
+    assert!(ran.out.contains("store") && ran.out.contains("\"closed\":true"), "{ran:?}");
+    assert_eq!((folder.lines("store.txt"), folder.lines("audit.jsonl")), (100_000, 100_000));
+    // It loses what is overwritten, and sees what comes after it has begun.
+    assert!(folder.0.join("seen.txt").exists());
+    assert_gone([&jobs, &photos]);
+}
+
+#[test]
+fn the_blocks_of_the_reference_work_one_after_the_other() {
+    let (jobs, photos) = (TempName::new("cli-jobs"), TempName::new("cli-photos"));
     let left = ["dead", "work.retry"].map(|of| TempName::exactly(format!("{}.{of}", &*jobs)));
-    let folder = Folder::new();
+    let folder = Folder::new("cli");
     fs::create_dir(folder.0.join("bin")).unwrap();
     let magick = folder.0.join("bin/magick");
     fs::write(&magick, "#!/bin/sh\ntest \"$2 $3\" = '-resize 200' && cp \"$1\" \"$4\"\n").unwrap();
@@ -66,28 +88,24 @@ fn the_blocks_of_the_readme_work_one_after_the_other() {
     for photo in ["sea.jpg", "two words.jpg"] {
         fs::write(folder.0.join(photo), photo).unwrap();
     }
-    let blocks = blocks(&jobs, &photos);
-    let [streams, letters, work] = &blocks[..] else { panic!("{} blocks", blocks.len()) };
+    let blocks = blocks("docs/cli.md", "## Making a queue", &jobs, &photos);
+    let ran: Vec<Ran> = blocks.iter().map(|block| folder.run(block)).collect();
+    let of = |what: &str| {
+        let found = blocks.iter().zip(&ran).find(|(block, _)| block.contains(what));
+        found.unwrap_or_else(|| panic!("no block has {what:?}")).1
+    };
 
-    let ran = folder.run(streams);
-    assert!(ran.out.contains("store") && ran.out.contains("\"closed\":true"), "{ran:?}");
-    assert_eq!((folder.lines("store.txt"), folder.lines("audit.jsonl")), (100_000, 100_000));
-    // It loses what is overwritten, and sees what comes after it has begun.
-    assert!(folder.0.join("seen.txt").exists());
-
-    let ran = folder.run(letters);
-    assert!(ran.out.contains("rejected") && ran.out.contains("requeued 1"), "{ran:?}");
-    assert!(ran.out.contains("\nbad\n") && ran.out.contains("purged 0"), "{ran:?}");
-    assert_eq!(fs::read_to_string(folder.0.join("bad")).unwrap(), "bad");
-
-    folder.run(work);
+    assert_eq!((folder.lines("store.txt"), folder.lines("audit.jsonl")), (1001, 1001));
+    assert_eq!(of("slipring tail").out, "1\n2\n3\n");
+    assert!(of("slipring inspect").out.contains("1001"), "{ran:?}");
+    assert!(of("slipring group add").out.contains("101 messages wait"), "{ran:?}");
     for photo in ["sea.jpg", "two words.jpg"] {
         assert_eq!(fs::read_to_string(folder.0.join("small").join(photo)).unwrap(), photo);
     }
-    let names = slipring::list().unwrap();
-    assert!(
-        !names.iter().any(|name| name.starts_with(&*jobs) || name.starts_with(&*photos)),
-        "{names:?}"
-    );
+    let letters = &of("slipring dead list").out;
+    assert!(letters.contains("rejected") && letters.contains("requeued 1"), "{letters}");
+    assert!(letters.contains("\nbad\n") && letters.contains("purged 0"), "{letters}");
+    assert_eq!(fs::read_to_string(folder.0.join("bad")).unwrap(), "bad");
+    assert_gone([&jobs, &photos]);
     drop(left);
 }
