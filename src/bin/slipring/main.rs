@@ -2,8 +2,8 @@
 
 mod args;
 mod bench;
+mod children;
 mod cmd;
-mod crew;
 mod demo;
 mod failure;
 mod file_size;

@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::args::{BatchArgs, FanoutArgs};
 use super::outcome::Outcome;
 use super::report::{Axis, Plot, Report, Results, Scale, Series};
+use super::runner::{self, Plan};
 use super::spread::Spread;
-use super::stage::{self, Plan};
 use super::{RATE, RATES_NOTE, conditions, counted, settings, throughput_over_time};
 use crate::failure::Failure;
 use crate::table::{Table, grouped};
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &FanoutArgs) -> Result<Report, Failure> {
     let plan = |&count: &u64| {
         (counted(count, "group"), Plan { consumers: count, ..Plan::new(*batch, *waiting) })
     };
-    let found = stage::perform(common, time, counts.iter().map(plan).collect())?;
+    let found = runner::perform(common, time, counts.iter().map(plan).collect())?;
     let mut table = Table::new(&[
         "GROUPS",
         "MESSAGES",

@@ -3,11 +3,10 @@
 use serde::Serialize;
 
 use super::args::{BenchRole, LatencyArgs};
-use super::report::{
-    Axis, Distribution, Plot, Report, Results, Scale, TIMES, TIMES_NOTE, percentiles,
-};
+use super::delays::{Distribution, TIMES, TIMES_NOTE};
+use super::report::{Axis, Plot, Report, Results, Scale, percentiles};
+use super::runner::{self, Plan};
 use super::spread::Spread;
-use super::stage::{self, Plan};
 use super::{PERCENTILE, conditions, settings, throughput_over_time};
 use crate::failure::Failure;
 use crate::table::{Table, grouped};
@@ -32,7 +31,7 @@ pub(crate) fn run(args: &LatencyArgs) -> Result<Report, Failure> {
         rate: args.rate,
         ..Plan::new(BATCH.min(common.ring()), args.waiting)
     };
-    let found = stage::perform(common, time, vec![("latency".to_owned(), plan)])?;
+    let found = runner::perform(common, time, vec![("latency".to_owned(), plan)])?;
     let runs = found.runs.first().ok_or_else(|| Failure::failed("there was no run"))?;
     let delays = |what| runs.delays(|outcome| outcome.consumer()?.histogram(what));
     let (from_due, from_sent) = (delays("from_due")?, delays("from_sent")?);

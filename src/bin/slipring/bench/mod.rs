@@ -2,22 +2,21 @@
 //! called only starts them, listens to them and cleans up.
 
 mod args;
-mod ends;
+mod delays;
 mod fanout;
 mod group;
 mod latency;
-mod message;
+mod machine;
 mod meter;
 mod outcome;
-mod produce;
-mod read;
+mod placement;
 mod report;
-mod role;
+mod runner;
 mod spread;
-mod stage;
 mod throughput;
 mod wake;
 mod warnings;
+mod worker;
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -27,8 +26,9 @@ use crate::failure::{Failure, note};
 use crate::streams::Stream;
 use args::BenchArgs;
 pub(crate) use args::{BenchCommand, BenchRoleArgs, MEANING};
-use report::{Axis, Machine, Plot, Report, Scale, Series, Settings};
-use stage::{Found, wake_word, word};
+use machine::Machine;
+use report::{Axis, Plot, Report, Scale, Series, Settings};
+use runner::{Found, wake_word, word};
 
 /// Names of axes.
 const PERCENTILE: &str = "percentile of the messages, %";
@@ -41,7 +41,7 @@ const RATES_NOTE: &str =
 /// One process of a benchmark, told apart by the hidden command.
 pub(crate) fn run_role(args: &BenchRoleArgs) -> Result<(), Failure> {
     Stream::Output.check()?;
-    role::run(args)
+    worker::run(args)
 }
 
 pub(crate) fn run(command: &BenchCommand) -> Result<(), Failure> {

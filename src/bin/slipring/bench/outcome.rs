@@ -4,8 +4,8 @@ use hdrhistogram::Histogram;
 use serde_json::Value;
 use slipring::WakeMode;
 
+use super::delays::Delays;
 use super::meter;
-use super::report::Delays;
 use super::spread::Spread;
 use crate::failure::Failure;
 

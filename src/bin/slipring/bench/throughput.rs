@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::args::ThroughputArgs;
 use super::report::{Axis, Plot, Report, Results, Scale, Series, bytes_per_second};
+use super::runner::{self, Plan};
 use super::spread::Spread;
-use super::stage::{self, Plan};
 use super::{RATE, RATES_NOTE, conditions, settings, throughput_over_time};
 use crate::failure::Failure;
 use crate::table::{Table, grouped};
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &ThroughputArgs) -> Result<Report, Failure> {
     let fitting: Vec<u64> = BATCHES.into_iter().filter(|batch| *batch <= common.ring()).collect();
     let batches = common.list(&args.batch, &fitting);
     let plans = batches.iter().map(|&batch| (counted_batch(batch), Plan::new(batch, args.waiting)));
-    let found = stage::perform(common, time, plans.collect())?;
+    let found = runner::perform(common, time, plans.collect())?;
     let mut table = Table::new(&[
         "BATCH",
         "MESSAGES",

@@ -4,10 +4,9 @@ use serde::Serialize;
 
 use super::PERCENTILE;
 use super::args::{BenchRole, BenchWaitArgs, WakeBenchArgs};
-use super::report::{
-    Axis, Distribution, Plot, Report, Results, Scale, TIMES, TIMES_NOTE, percentiles,
-};
-use super::stage::{self, Plan, wake_word, word};
+use super::delays::{Distribution, TIMES, TIMES_NOTE};
+use super::report::{Axis, Plot, Report, Results, Scale, percentiles};
+use super::runner::{self, Plan, wake_word, word};
 use super::{counted, settings};
 use crate::args::{WaitArg, WakeArg};
 use crate::failure::{Failure, note};
@@ -39,7 +38,7 @@ pub(crate) fn run(args: &WakeBenchArgs) -> Result<Report, Failure> {
         };
         (format!("wake {}", word(mode)), plan)
     };
-    let found = stage::perform(common, time, modes.iter().map(plan).collect())?;
+    let found = runner::perform(common, time, modes.iter().map(plan).collect())?;
     let mut table = Table::new(&[&["WAKE", "TIME"], &TIMES[..]].concat());
     let (mut delays, mut costs, mut results) = (Vec::new(), Vec::new(), Vec::new());
     let (asleep_when, awake_when) = match args.members {

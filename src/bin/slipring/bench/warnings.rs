@@ -4,8 +4,8 @@ use std::fs;
 
 use serde::Serialize;
 
-use super::ends::{Ends, Pins};
 use super::outcome::Runs;
+use super::placement::{Ends, Pins};
 
 /// Interruptions of an end in a second that mean nothing: the kernel's own, and 10 by the process that listens. Another
 /// program that wants the processor makes hundreds.

@@ -13,7 +13,7 @@ use std::path::Path;
 use serde_json::Value;
 use slipring::Queue;
 
-use crate::crew::{self, Crew, Word};
+use crate::children::{self, Crew, Word};
 use crate::failure::{Failure, io_failed};
 use crate::output::print;
 use crate::stop::Stop;
@@ -34,7 +34,7 @@ const PRODUCER: &str = "producer";
 pub(crate) fn run_role(args: &DemoRoleArgs) -> Result<(), Failure> {
     Stream::Output.check()?;
     let stop = Stop::on_signals()?;
-    crew::stop_with_parent(stop.clone());
+    children::stop_with_parent(stop.clone());
     match (args.role, &args.group) {
         (Role::Producer, _) => produce::run(&args.name, &args.load, &stop),
         (Role::Consumer, Some(group)) => read::consume(&args.name, group, &stop),

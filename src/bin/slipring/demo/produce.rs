@@ -9,7 +9,7 @@ use slipring::{Producer, Queue, SendError};
 
 use super::args::DemoArgs;
 use super::record::{END, FULL_SPEED, PACED, Record, texts};
-use crate::crew::Word;
+use crate::children::Word;
 use crate::failure::{Failure, open_failed};
 use crate::room::Room;
 use crate::stop::Stop;

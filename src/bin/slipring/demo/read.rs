@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use slipring::{OpenOptions, Queue, RecvError, Start};
 
 use super::record::{END, FULL_SPEED, PACED, Record};
-use crate::crew::Word;
+use crate::children::Word;
 use crate::failure::{Failure, open_failed};
 use crate::stop::Stop;
 use slipring::monotonic_ns as now;

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::{Machine, Report};
+use super::Report;
+use crate::bench::machine::Machine;
 use crate::bench::warnings::{Disturbance, Warning};
 
 /// Colours follow the reader's choice of light or dark. Each series has marks and, so that one shows below another,

@@ -1,8 +1,6 @@
 //! What a benchmark found: for people, as JSON, and as a page.
 
-mod delays;
 mod html;
-mod machine;
 mod plot;
 
 use std::fs;
@@ -10,15 +8,14 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::ends::Ends;
+use super::machine::Machine;
+use super::placement::Ends;
 use super::warnings::{Disturbance, Warning};
 use super::{fanout, group, latency, throughput, wake};
 use crate::bench::args::BenchArgs;
 use crate::failure::{Failure, io_failed};
 use crate::output::print;
 use crate::table::Table;
-pub(crate) use delays::{Delays, Distribution, TIMES, TIMES_NOTE};
-pub(crate) use machine::{Machine, of_processor};
 pub(crate) use plot::{Axis, Plot, Scale, Series, percentiles};
 
 #[derive(Debug, Serialize)]

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use hdrhistogram::Histogram;
 
-use super::delays::is_carried;
 use super::html::escape;
+use crate::bench::delays::is_carried;
 
 /// Styles of series; a further one looks like the first.
 pub(super) const STYLES: usize = 6;

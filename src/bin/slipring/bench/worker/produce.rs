@@ -7,12 +7,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use slipring::{Producer, Queue, Reservation, SendError, WaitStrategy};
 
-use super::args::BenchRoleArgs;
+use super::Watch;
 use super::message::{Head, PLAIN, TIMED, mark, write};
-use super::meter::{LONGEST, Meter, histogram, tell};
-use super::role::Watch;
 use crate::args::WaitArg;
-use crate::crew::Word;
+use crate::bench::args::BenchRoleArgs;
+use crate::bench::meter::{LONGEST, Meter, histogram, tell};
+use crate::children::Word;
 use crate::failure::Failure;
 use crate::stop::Stop;
 use slipring::monotonic_ns as now;

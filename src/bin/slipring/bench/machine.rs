@@ -6,8 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use crate::bench::role;
 use crate::bench::warnings::{Kind, Warning};
+use crate::bench::worker;
 
 /// Where the kernel does not tell.
 const UNKNOWN: &str = "unknown";
@@ -57,7 +57,7 @@ impl Machine {
         Machine {
             processor,
             processors,
-            usable: role::processors().unwrap_or_default(),
+            usable: worker::processors().unwrap_or_default(),
             cores: cores.collect(),
             caches: caches(),
             governor: of_processor(0, "cpufreq/scaling_governor"),

@@ -10,10 +10,10 @@ use crossbeam_utils::CachePadded;
 use serde::Serialize;
 
 use super::args::PinArg;
+use super::machine::of_processor;
 use super::outcome::{Runs, Said};
-use super::report::of_processor;
-use super::role;
 use super::spread::Spread;
+use super::worker;
 use crate::failure::Failure;
 
 /// Nanoseconds of a round trip from which on the ends are far, and up to which.
@@ -39,7 +39,7 @@ pub(crate) struct Pins {
 impl Pins {
     /// For so many processes. Fails on what --pin cannot mean here.
     pub(crate) fn choose(pin: &PinArg, processes: usize) -> Result<Pins, Failure> {
-        let usable = role::processors()?;
+        let usable = worker::processors()?;
         let list = match pin {
             PinArg::None => Vec::new(),
             // One end alone on a processor is no reason to keep the other from it.
@@ -88,7 +88,7 @@ pub(crate) fn round_trip(here: usize, there: usize) -> Result<Option<f64>, Failu
     let over = CachePadded::new(AtomicBool::new(false));
     thread::scope(|scope| {
         let answers = scope.spawn(|| {
-            role::pin(there)?;
+            worker::pin(there)?;
             loop {
                 // Acquire and Release: as a queue's ends would, with the stores and loads of `ask`.
                 let asked = line.load(Ordering::Acquire);
@@ -100,7 +100,7 @@ pub(crate) fn round_trip(here: usize, there: usize) -> Result<Option<f64>, Failu
             }
         });
         let asks = scope.spawn(|| {
-            let fastest = role::pin(here).map(|()| fastest_slice(&line));
+            let fastest = worker::pin(here).map(|()| fastest_slice(&line));
             // Whatever became of it, the other thread ends. Relaxed, as its load: nothing else hangs on it.
             over.store(true, Ordering::Relaxed);
             fastest

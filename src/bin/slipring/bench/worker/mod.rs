@@ -6,9 +6,12 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use slipring::{OpenOptions, Queue};
 
+mod message;
+mod produce;
+mod read;
+
 use super::args::{BenchRole, BenchRoleArgs};
-use super::{produce, read};
-use crate::crew;
+use crate::children;
 use crate::failure::{Failure, io_failed, open_failed};
 use crate::stop::Stop;
 
@@ -18,7 +21,7 @@ pub(crate) fn run(args: &BenchRoleArgs) -> Result<(), Failure> {
         pin(cpu)?;
     }
     let stop = Stop::on_signals()?;
-    crew::stop_with_parent(stop.clone());
+    children::stop_with_parent(stop.clone());
     let opened = OpenOptions::new().prefault(true).open(&args.name);
     let mut queue: Queue = opened.map_err(|fault| open_failed(&args.name, fault))?;
     queue.set_interrupt(stop.asked());

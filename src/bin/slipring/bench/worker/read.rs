@@ -6,11 +6,11 @@ use hdrhistogram::Histogram;
 use serde_json::json;
 use slipring::{Delivery, Group, Queue, RecvError, WaitStrategy};
 
-use super::args::{BenchRole, BenchRoleArgs};
+use super::Watch;
 use super::message::{TIMED, mark, read};
-use super::meter::{Meter, histogram, tell};
-use super::role::Watch;
-use crate::crew::Word;
+use crate::bench::args::{BenchRole, BenchRoleArgs};
+use crate::bench::meter::{Meter, histogram, tell};
+use crate::children::Word;
 use crate::failure::Failure;
 use crate::stop::Stop;
 use slipring::monotonic_ns as now;

@@ -8,11 +8,11 @@ use serde_json::Value;
 use slipring::{Group, Queue, WakeMode};
 
 use super::args::{BenchArgs, BenchRole, BenchWaitArgs};
-use super::ends::{self, Ends, Pins};
 use super::outcome::{Outcome, Runs, Said};
+use super::placement::{self, Ends, Pins};
 use super::warnings::{self, Disturbance, Ticks, Warning};
 use crate::args::{WaitArg, WakeArg};
-use crate::crew::{Crew, Word};
+use crate::children::{Crew, Word};
 use crate::failure::Failure;
 use crate::stop::Stop;
 use crate::temporary::Temporary;
@@ -85,7 +85,7 @@ pub(crate) fn perform(
         plans.iter().map(|(label, _)| Runs { label: label.clone(), ..Runs::default() }).collect();
     for round in 1..=common.runs() {
         if let Some((producer, consumer)) = pins.ends().filter(|(one, other)| one != other) {
-            trips.extend(ends::round_trip(producer, consumer)?);
+            trips.extend(placement::round_trip(producer, consumer)?);
         }
         for ((label, plan), runs) in plans.iter().zip(&mut runs) {
             stage.show(label, round);
