@@ -299,10 +299,13 @@ pub(crate) fn target_name(target: &Target) -> Result<Option<QueueName>, Corrupt>
 }
 
 /// Finds or makes `group`. The control lease is held. Returns its index and whether it existed.
-pub(crate) fn find_or_make(at: &Attachment, group: &Group) -> Result<(u8, bool), JoinError> {
-    let view = &at.view;
+pub(crate) fn find_or_make(
+    attachment: &Attachment,
+    group: &Group,
+) -> Result<(u8, bool), JoinError> {
+    let view = &attachment.view;
     if let Some(index) = find(view, &group.name) {
-        let (queue, name) = (|| at.queue().clone(), || group.name.clone());
+        let (queue, name) = (|| attachment.queue().clone(), || group.name.clone());
         // Half-made ones were freed when the control lease was taken; other states are not known here.
         let active = control::state(view, index) == GroupState::Active;
         let identity = identity_of(view.group(index)).filter(|_| active);
@@ -316,18 +319,19 @@ pub(crate) fn find_or_make(at: &Attachment, group: &Group) -> Result<(u8, bool),
         return Ok((index, true));
     }
     if group.existing {
-        return Err(no_group_to_join(at, &group.name));
+        return Err(no_group_to_join(attachment, &group.name));
     }
-    Ok((make(view, &at.mapped.name, group)?, false))
+    Ok((make(view, &attachment.mapped.name, group)?, false))
 }
 
 /// The control lease is held, so identities stand still.
 #[cold]
-fn no_group_to_join(at: &Attachment, name: &str) -> JoinError {
-    let known = control::groups(&at.view).filter_map(|index| identity_of(at.view.group(index)));
+fn no_group_to_join(attachment: &Attachment, name: &str) -> JoinError {
+    let known = control::groups(&attachment.view)
+        .filter_map(|index| identity_of(attachment.view.group(index)));
     let known = known.map(|found| String::from_utf8_lossy(found.name()).into_owned()).collect();
     JoinError::NoSuchGroup {
-        queue: at.queue().clone(),
+        queue: attachment.queue().clone(),
         group: name.to_owned(),
         known: GroupNames(known),
     }
@@ -339,13 +343,13 @@ pub(crate) fn pid_of(view: &View, record: u8) -> Option<u32> {
 }
 
 /// Pids of the members of `group` that live.
-fn live_pids(at: &Attachment, group: u8) -> std::io::Result<Pids> {
+fn live_pids(attachment: &Attachment, group: u8) -> std::io::Result<Pids> {
     let mut live = Pids::default();
-    for record in control::records_of(&at.view, group) {
+    for record in control::records_of(&attachment.view, group) {
         let byte = lease_byte::consumer(record);
-        if at.leases.is_held(byte)? {
-            let pid = pid_of(&at.view, record);
-            live.own = live.own || holder::is_own(pid, at.mapped.id(), byte);
+        if attachment.leases.is_held(byte)? {
+            let pid = pid_of(&attachment.view, record);
+            live.own = live.own || holder::is_own(pid, attachment.mapped.id(), byte);
             live.pids.push(pid);
         }
     }
@@ -353,79 +357,85 @@ fn live_pids(at: &Attachment, group: u8) -> std::io::Result<Pids> {
 }
 
 /// A group that is like `name` in another queue: of its mode, and with its rule for dead letters.
-pub(crate) fn like(at: &Attachment, name: &str, timeout: Duration) -> Result<Group, RequeueReason> {
-    let _control = at.control(timeout)?;
-    let index = find(&at.view, name).ok_or_else(|| no_such_group(at, name))?;
-    let known = Identity::load_with_target(at.view.group(index));
+pub(crate) fn like(
+    attachment: &Attachment,
+    name: &str,
+    timeout: Duration,
+) -> Result<Group, RequeueReason> {
+    let _control = attachment.control(timeout)?;
+    let index = find(&attachment.view, name).ok_or_else(|| no_such_group(attachment, name))?;
+    let known = Identity::load_with_target(attachment.view.group(index));
     let known = known.and_then(|(i, target)| Some((i, target, Mode::of(i.mode.into())?)));
     let Some((identity, target, mode)) = known else {
-        let (queue, group) = (at.queue().clone(), name.to_owned());
+        let (queue, group) = (attachment.queue().clone(), name.to_owned());
         return Err(RequeueReason::UnknownMode { queue, group });
     };
-    let corrupt = |Corrupt(what)| RequeueReason::Corrupt { queue: at.queue().clone(), what };
+    let corrupt =
+        |Corrupt(what)| RequeueReason::Corrupt { queue: attachment.queue().clone(), what };
     let target = target_name(&target).map_err(corrupt)?;
-    let target = target.map_or_else(|| default_target(at.mapped.name.as_str()), QueueName::into);
+    let target =
+        target.map_or_else(|| default_target(attachment.mapped.name.as_str()), QueueName::into);
     let limit = limit_of(&identity).map_or(Limit::Never, Limit::After);
     Ok(Group { mode, limit, dead_letters: Some(target), ..Group::named(name) })
 }
 
 /// Tells the members of group `name` that there is a queue of retries.
 pub(crate) fn announce_retries(
-    at: &Attachment,
+    attachment: &Attachment,
     name: &str,
     timeout: Duration,
 ) -> Result<(), RequeueReason> {
-    let _control = at.control(timeout)?;
-    let index = find(&at.view, name).ok_or_else(|| no_such_group(at, name))?;
-    close::announce_retries(&at.view, index);
+    let _control = attachment.control(timeout)?;
+    let index = find(&attachment.view, name).ok_or_else(|| no_such_group(attachment, name))?;
+    close::announce_retries(&attachment.view, index);
     Ok(())
 }
 
-fn no_such_group(at: &Attachment, name: &str) -> RequeueReason {
-    RequeueReason::NoSuchGroup { queue: at.queue().clone(), group: name.to_owned() }
+fn no_such_group(attachment: &Attachment, name: &str) -> RequeueReason {
+    RequeueReason::NoSuchGroup { queue: attachment.queue().clone(), group: name.to_owned() }
 }
 
 /// Consumer records, and how many of them belong to a consumer that lives.
 #[cold]
-pub(crate) fn consumers(at: &Attachment) -> Result<(usize, usize), SystemError> {
-    let max = at.view.records().len();
+pub(crate) fn consumers(attachment: &Attachment) -> Result<(usize, usize), SystemError> {
+    let max = attachment.view.records().len();
     let mut live = 0;
     for record in 0..max as u8 {
-        let taken = at.leases.is_taken(lease_byte::consumer(record));
-        live += usize::from(taken.map_err(at.system("look who consumes"))?);
+        let taken = attachment.leases.is_taken(lease_byte::consumer(record));
+        live += usize::from(taken.map_err(attachment.system("look who consumes"))?);
     }
     Ok((max, live))
 }
 
 /// Declares `group` without joining it.
 pub(crate) fn declare(
-    at: &Attachment,
+    attachment: &Attachment,
     group: &Group,
     timeout: Duration,
 ) -> Result<(), AddGroupError> {
-    group.check(at.queue())?;
-    let _control = at.control(timeout)?;
-    if find(&at.view, &group.name).is_some() {
-        let (queue, group) = (at.queue().clone(), group.name.clone());
+    group.check(attachment.queue())?;
+    let _control = attachment.control(timeout)?;
+    if find(&attachment.view, &group.name).is_some() {
+        let (queue, group) = (attachment.queue().clone(), group.name.clone());
         return Err(AddGroupError::Exists { queue, group });
     }
-    make(&at.view, &at.mapped.name, group)?;
+    make(&attachment.view, &attachment.mapped.name, group)?;
     Ok(())
 }
 
 /// Removes the group called `name`, unless it has live members, or has not acked `unacked` messages.
 pub(crate) fn remove(
-    at: &Attachment,
+    attachment: &Attachment,
     name: &str,
     timeout: Duration,
     unacked: impl FnOnce() -> Result<u64, SystemError>,
 ) -> Result<(), RemoveGroupError> {
-    let _control = at.control(timeout)?;
-    let (queue, group) = (|| at.queue().clone(), || name.to_owned());
+    let _control = attachment.control(timeout)?;
+    let (queue, group) = (|| attachment.queue().clone(), || name.to_owned());
     let not_found = || RemoveGroupError::NotFound { queue: queue(), group: group() };
-    let index = find(&at.view, name).ok_or_else(not_found)?;
-    let system = at.system("look who is in the group");
-    let live = || live_pids(at, index).map_err(system);
+    let index = find(&attachment.view, name).ok_or_else(not_found)?;
+    let system = attachment.system("look who is in the group");
+    let live = || live_pids(attachment, index).map_err(system);
     let busy = |pids| RemoveGroupError::Busy { queue: queue(), group: group(), pids };
     let pids = live()?;
     if !pids.as_slice().is_empty() {
@@ -436,7 +446,7 @@ pub(crate) fn remove(
     if messages > 0 {
         return Err(RemoveGroupError::Unacked { queue: queue(), group: group(), messages });
     }
-    match control::remove_group(&at.view, &at.leases, index).map_err(system)? {
+    match control::remove_group(&attachment.view, &attachment.leases, index).map_err(system)? {
         None => Ok(()),
         Some(_) => Err(busy(live()?)),
     }

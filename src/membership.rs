@@ -27,30 +27,30 @@ const LEAVE_WITHIN: Duration = Duration::from_millis(100);
 
 /// What a consumer takes messages with. Leaves the group when dropped.
 #[derive(Debug)]
-pub(crate) struct Intake {
+pub(crate) struct Membership {
     pub(crate) reader: Reader,
-    pub(crate) at: Attachment,
-    pub(crate) done: Done,
+    pub(crate) attachment: Attachment,
+    pub(crate) acked: Done,
     /// How what lies in the ring is shown.
-    pub(crate) guise: Guise,
+    pub(crate) retry_view: RetryView,
     /// How long leaving and releasing wait for other control operations.
     pub(crate) control_timeout: Duration,
     /// Its messages are lent one at a time.
-    pub(crate) alone: bool,
+    pub(crate) one_at_a_time: bool,
     pub(crate) left: bool,
 }
 
 /// A message that comes again through a queue of retries goes by its first sequence, and without the
 /// envelope behind its payload. All 0 for a message that is shown as it lies there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Guise {
+pub(crate) struct RetryView {
     /// Added to a sequence, wrapping.
     pub(crate) shift: u64,
     /// Bytes taken off the end.
     pub(crate) trailer: usize,
 }
 
-impl Guise {
+impl RetryView {
     #[inline]
     pub(crate) fn sequence(self, seq: u64) -> u64 {
         seq.wrapping_add(self.shift)
@@ -81,30 +81,31 @@ pub(crate) struct Joined {
     pub(crate) target: Option<QueueName>,
 }
 
-impl Intake {
+impl Membership {
     pub(crate) fn join(
         mapped: &Arc<Mapped>,
         group: &Group,
         timeout: Duration,
-    ) -> Result<(Intake, Joined), JoinError> {
+    ) -> Result<(Membership, Joined), JoinError> {
         group.check(mapped.name.shared())?;
-        let at = Attachment::new(mapped)?;
-        let guard = at.control(timeout)?;
-        let system = at.system("take a consumer's lease");
-        let (view, leases) = (&at.view, &at.leases);
-        let (index, existed) = group::find_or_make(&at, group)?;
+        let attachment = Attachment::new(mapped)?;
+        let guard = attachment.control(timeout)?;
+        let system = attachment.system("take a consumer's lease");
+        let (view, leases) = (&attachment.view, &attachment.leases);
+        let (index, existed) = group::find_or_make(&attachment, group)?;
         let (made, resumed) = (!existed, control::was_joined(view, index));
         if group.mode == Mode::Exclusive
             && let Some(record) = control::live_member(view, leases, index).map_err(system)?
         {
             let pid = group::pid_of(view, record);
-            let (queue, group) = (at.queue().clone(), group.name.clone());
-            let own = holder::is_own(pid, at.mapped.id(), lease_byte::consumer(record));
+            let (queue, group) = (attachment.queue().clone(), group.name.clone());
+            let own = holder::is_own(pid, attachment.mapped.id(), lease_byte::consumer(record));
             return Err(JoinError::Taken { queue, group, pid, own });
         }
         let (identity, target) = Identity::load_with_target(view.group(index)).unzip();
         let max_attempts = identity.as_ref().and_then(group::limit_of);
-        let corrupt = |Corrupt(what)| JoinError::Corrupt { queue: at.queue().clone(), what };
+        let corrupt =
+            |Corrupt(what)| JoinError::Corrupt { queue: attachment.queue().clone(), what };
         let target = target.as_ref().map_or(Ok(None), group::target_name).map_err(corrupt)?;
         let pid = std::process::id();
         let taken = control::take_record(view, leases, index, pid).map_err(system)?;
@@ -113,8 +114,12 @@ impl Intake {
                 // Nothing half-made stays behind.
                 control::remove_group(view, leases, index).map_err(system)?;
             }
-            let (max, live) = group::consumers(&at)?;
-            return Err(JoinError::TooManyConsumers { queue: at.queue().clone(), max, live });
+            let (max, live) = group::consumers(&attachment)?;
+            return Err(JoinError::TooManyConsumers {
+                queue: attachment.queue().clone(),
+                max,
+                live,
+            });
         };
         drop(guard);
         let mut reader = match group.mode {
@@ -126,17 +131,25 @@ impl Intake {
         if let Some(limit) = max_attempts {
             reader.set_limit(limit);
         }
-        let (done, guise) = (Done::default(), Guise::default());
-        let (alone, left, control_timeout) = (false, false, timeout);
-        let intake = Intake { reader, at, done, guise, control_timeout, alone, left };
-        Ok((intake, Joined { made, resumed, max_attempts, target }))
+        let (acked, retry_view) = (Done::default(), RetryView::default());
+        let (one_at_a_time, left, control_timeout) = (false, false, timeout);
+        let membership = Membership {
+            reader,
+            attachment,
+            acked,
+            retry_view,
+            control_timeout,
+            one_at_a_time,
+            left,
+        };
+        Ok((membership, Joined { made, resumed, max_attempts, target }))
     }
 
     /// Takes up to `max` messages. A claim that the others beat every time starts over: each of them got
     /// something meanwhile.
     #[inline]
     pub(crate) fn take(&mut self, max: usize) -> Result<Option<Claim>, RecvError> {
-        match self.reader.claim(&self.at.view, max.max(1) as u64) {
+        match self.reader.claim(&self.attachment.view, max.max(1) as u64) {
             Ok(Took::Claim(claim)) => Ok(Some(claim)),
             Ok(Took::Empty) => Ok(None),
             Ok(Took::Contended) => self.take_again(max),
@@ -148,7 +161,7 @@ impl Intake {
     fn take_again(&mut self, max: usize) -> Result<Option<Claim>, RecvError> {
         for _ in 0..CONTENDED_MAX {
             std::hint::spin_loop();
-            match self.reader.claim(&self.at.view, max.max(1) as u64) {
+            match self.reader.claim(&self.attachment.view, max.max(1) as u64) {
                 Ok(Took::Claim(claim)) => return Ok(Some(claim)),
                 Ok(Took::Empty) => return Ok(None),
                 Ok(Took::Contended) => {}
@@ -160,21 +173,21 @@ impl Intake {
 
     #[cold]
     fn corrupt(&self, what: &'static str) -> RecvError {
-        RecvError::Corrupt { queue: self.at.queue().clone(), what }
+        RecvError::Corrupt { queue: self.attachment.queue().clone(), what }
     }
 
     /// Takes over what a dead member of the group holds. Returns whether there is something to take.
     #[cold]
     pub(crate) fn adopt(&mut self) -> Result<bool, RecvError> {
-        let found = self.reader.adopt(&self.at.view, &self.at.leases);
+        let found = self.reader.adopt(&self.attachment.view, &self.attachment.leases);
         let found = found.map_err(|fault| match fault {
             Fault::Corrupt(Corrupt(what)) => self.corrupt(what),
             Fault::System(source) => {
-                self.at.system("look for what dead consumers held")(source).into()
+                self.attachment.system("look for what dead consumers held")(source).into()
             }
         })?;
         if let Some(record) = self.reader.adopted() {
-            let pid = &self.at.view.record(record).claim.pid;
+            let pid = &self.attachment.view.record(record).claim.pid;
             // Relaxed: for people, who look for the process that holds the range now.
             pid.store(u64::from(std::process::id()), Ordering::Relaxed);
         }
@@ -183,18 +196,18 @@ impl Intake {
 
     /// The group's head; in a forked child, which the segment is out of reach of, only if it is known here.
     pub(crate) fn position(&self) -> u64 {
-        if self.at.leases.forked() && matches!(self.reader, Reader::Shared(_)) {
+        if self.attachment.leases.forked() && matches!(self.reader, Reader::Shared(_)) {
             return 0;
         }
-        self.reader.head(&self.at.view)
+        self.reader.head(&self.attachment.view)
     }
 
     /// Messages above the group's head.
     pub(crate) fn depth(&self) -> u64 {
-        if self.at.leases.forked() {
+        if self.attachment.leases.forked() {
             return 0;
         }
-        tail(&self.at.view).saturating_sub(self.position())
+        tail(&self.attachment.view).saturating_sub(self.position())
     }
 
     /// Whether it holds something that comes again.
@@ -205,58 +218,60 @@ impl Intake {
     /// Whether a member holds something; it has nothing itself. Then the producer need not wait for more room than
     /// it asks for.
     pub(crate) fn others_hold(&self) -> bool {
-        let held = any_held(&self.at.view, self.reader.group());
+        let held = any_held(&self.attachment.view, self.reader.group());
         if held {
-            wake::starving(&self.at.view);
+            wake::starving(&self.attachment.view);
         }
         held
     }
 
     /// Whether the last producer went without closing the queue, and nobody has taken its place.
     pub(crate) fn producer_gone(&self) -> Result<bool, SystemError> {
-        producer_gone(&self.at.view, || self.at.leases.is_held(lease_byte::PRODUCER))
-            .map_err(self.at.system("look whether there is a producer"))
+        producer_gone(&self.attachment.view, || {
+            self.attachment.leases.is_held(lease_byte::PRODUCER)
+        })
+        .map_err(self.attachment.system("look whether there is a producer"))
     }
 
     /// Whether the queue is closed, also if the group has not acked everything yet.
     pub(crate) fn is_closed(&self) -> bool {
-        closed_at(&self.at.view).is_some()
+        closed_at(&self.attachment.view).is_some()
     }
 
     /// Whether the queue has lost its name.
     pub(crate) fn removed(&self) -> Result<bool, SystemError> {
-        self.at.leases.removed().map_err(self.at.system("look at the queue's file"))
+        self.attachment.leases.removed().map_err(self.attachment.system("look at the queue's file"))
     }
 
     /// Whether nothing comes any more. `are_drained` asks for letters that were sent again.
     pub(crate) fn has_ended(&self, are_drained: impl FnOnce() -> bool) -> bool {
-        has_ended(&self.at.view, self.reader.group(), are_drained)
+        has_ended(&self.attachment.view, self.reader.group(), are_drained)
     }
 
     /// Whether dead letters of the group were sent again, into a queue of their own.
     pub(crate) fn has_retries(&self) -> bool {
-        has_retries(&self.at.view, self.reader.group())
+        has_retries(&self.attachment.view, self.reader.group())
     }
 
     pub(crate) fn count_dead_letter(&self) {
-        let counter = &self.at.view.record(self.reader.record()).counters.dead_lettered;
+        let counter = &self.attachment.view.record(self.reader.record()).counters.dead_lettered;
         // Relaxed, both: a figure, and only the record's owner stores it.
         counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
     pub(crate) fn leave_within(&self, timeout: Duration) -> Result<(), ControlError> {
-        let (view, leases) = (&self.at.view, &self.at.leases);
-        let _control = self.at.control(timeout)?;
+        let (view, leases) = (&self.attachment.view, &self.attachment.leases);
+        let _control = self.attachment.control(timeout)?;
         control::leave(view, leases, self.reader.record(), self.reader.adopted());
         if control::goes_with_last_member(view, self.reader.group()) {
-            let system = self.at.system("remove the group");
+            let system = self.attachment.system("remove the group");
             control::remove_group(view, leases, self.reader.group()).map_err(system)?;
         }
         Ok(())
     }
 }
 
-impl Drop for Intake {
+impl Drop for Membership {
     fn drop(&mut self) {
         if !self.left {
             // A failure leaves the record as a death would: the lease goes with the descriptor.

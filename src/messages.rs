@@ -51,7 +51,7 @@ impl<M: Content + ?Sized> fmt::Debug for OwnedMessage<M> {
 
 /// What an iterator and a stream of messages have in common: each message is acked when the next is asked for.
 #[derive(Debug)]
-pub(crate) struct Succession<'c, M: Content + ?Sized> {
+pub(crate) struct AutoAck<'c, M: Content + ?Sized> {
     pub(crate) consumer: &'c mut Consumer<M>,
     /// The message that was given out last, if it is not acked.
     unacked: Option<Claim>,
@@ -59,9 +59,9 @@ pub(crate) struct Succession<'c, M: Content + ?Sized> {
     pub(crate) ended: bool,
 }
 
-impl<'c, M: Content + ?Sized> Succession<'c, M> {
+impl<'c, M: Content + ?Sized> AutoAck<'c, M> {
     pub(crate) fn new(consumer: &'c mut Consumer<M>) -> Self {
-        Succession { consumer, unacked: None, ended: false }
+        AutoAck { consumer, unacked: None, ended: false }
     }
 
     pub(crate) fn unacked(&mut self) -> Option<Received<'_, M>> {
@@ -122,13 +122,13 @@ impl<'c, M: Content + ?Sized> Succession<'c, M> {
 /// ```
 #[derive(Debug)]
 #[must_use = "an iterator does nothing unless it is asked for messages"]
-pub struct Messages<'c, M: Content + ?Sized = [u8]>(Succession<'c, M>);
+pub struct Messages<'c, M: Content + ?Sized = [u8]>(AutoAck<'c, M>);
 
 impl<M: Content + ?Sized> Consumer<M> {
     /// The messages from here on, as an iterator of copies that waits for each. Each is acked when the next one is asked
     /// for.
     pub fn messages(&mut self) -> Messages<'_, M> {
-        Messages(Succession::new(self))
+        Messages(AutoAck::new(self))
     }
 }
 

@@ -17,11 +17,11 @@ use crate::ring::close::is_over;
 use crate::ring::observe::{Seen, Watcher, tail};
 use crate::ring::publish::published_end;
 use crate::segment::LeaseFile;
-use crate::wait::{self, Deadline, Look, Poll, Waited};
-use crate::wait::{Interrupt, Patience, WaitStrategy};
+use crate::wait::{self, Check, Deadline, TimedPark, Waited};
+use crate::wait::{Interrupt, WaitState, WaitStrategy};
 
 /// Quick looks at an idle queue ask the system once in so many times whether it still has its name.
-const ASK_EVERY: u32 = 4096;
+const FULL_CHECK_EVERY: u32 = 4096;
 
 /// Watches a queue through a mapping that cannot be written to. It belongs to no group, holds nobody up
 /// and leaves no trace; what is overwritten before it looks is counted as missed. It polls: nobody can
@@ -42,7 +42,7 @@ pub struct Observer<M: Content + ?Sized = [u8]> {
     missed: u64,
     idle_looks: u32,
     follows: bool,
-    patience: Patience,
+    wait_state: WaitState,
     mapped: Arc<Mapped>,
     marker: OneThread<M>,
 }
@@ -75,7 +75,7 @@ impl<M: Content + ?Sized> Observer<M> {
             missed: 0,
             idle_looks: 0,
             follows: false,
-            patience: Patience::here(interrupt),
+            wait_state: WaitState::here(interrupt),
             mapped,
             marker: PhantomData,
         })
@@ -89,14 +89,14 @@ impl<M: Content + ?Sized> Observer<M> {
 
     /// Sets how to wait for messages. Nobody wakes an observer: one that sleeps looks once in a millisecond.
     pub fn set_wait_strategy(&mut self, strategy: WaitStrategy) {
-        self.patience.set_strategy(strategy);
+        self.wait_state.set_strategy(strategy);
     }
 
     /// Sets a function that waits of this observer call, in the place of the one that it has from its
     /// [`Queue`](crate::Queue); if it returns `true`, the wait ends with `Interrupted`. See
     /// [`Queue::set_interrupt`](crate::Queue::set_interrupt).
     pub fn set_interrupt(&mut self, interrupt: impl Fn() -> bool + Send + Sync + 'static) {
-        self.patience.interrupt = Interrupt::new(interrupt);
+        self.wait_state.interrupt = Interrupt::new(interrupt);
     }
 
     /// Name of the queue that it watches.
@@ -149,7 +149,7 @@ impl<M: Content + ?Sized> Observer<M> {
     /// [`RecvError::Closed`] once the queue is closed and its last message was seen;
     /// [`RecvError::Removed`] once the queue has no name any more and its last message was seen.
     pub fn try_recv(&mut self) -> Result<Observation<'_, M>, RecvError> {
-        match self.look(Watcher::read, Look::Quick)? {
+        match self.look(Watcher::read, Check::Fast)? {
             Some(seen) => Ok(self.observation(seen)),
             None => Err(RecvError::Empty),
         }
@@ -207,7 +207,7 @@ impl<M: Content + ?Sized> Observer<M> {
     /// # Errors
     /// As for [`Observer::try_recv`].
     pub fn try_latest(&mut self) -> Result<Observation<'_, M>, RecvError> {
-        match self.look(Watcher::read_latest, Look::Quick)? {
+        match self.look(Watcher::read_latest, Check::Fast)? {
             Some(seen) => Ok(self.observation(seen)),
             None => Err(RecvError::Empty),
         }
@@ -238,9 +238,10 @@ impl<M: Content + ?Sized> Observer<M> {
     }
 
     fn wait(&mut self, read: Read, deadline: Deadline) -> Result<Observation<'_, M>, RecvError> {
-        let mut patience = self.patience.clone();
-        let seen = wait::until(deadline, &mut patience, Poll::new(), |look| self.look(read, look))?;
-        self.patience = patience;
+        let mut wait_state = self.wait_state.clone();
+        let seen =
+            wait::until(deadline, &mut wait_state, TimedPark::new(), |look| self.look(read, look))?;
+        self.wait_state = wait_state;
         match seen {
             Waited::Found(seen) => Ok(self.observation(seen)),
             Waited::TimedOut => Err(RecvError::Timeout { queue: self.queue() }),
@@ -248,7 +249,7 @@ impl<M: Content + ?Sized> Observer<M> {
         }
     }
 
-    fn look(&mut self, read: Read, look: Look) -> Result<Option<Copied>, RecvError> {
+    fn look(&mut self, read: Read, check: Check) -> Result<Option<Copied>, RecvError> {
         if self.file.forked() {
             return Err(RecvError::Forked { queue: self.queue() });
         }
@@ -270,7 +271,7 @@ impl<M: Content + ?Sized> Observer<M> {
             return Err(RecvError::Closed { queue: self.queue() });
         }
         self.idle_looks = self.idle_looks.wrapping_add(1);
-        if look == Look::Thorough || self.idle_looks.is_multiple_of(ASK_EVERY) {
+        if check == Check::Full || self.idle_looks.is_multiple_of(FULL_CHECK_EVERY) {
             let doing = "look at the queue's file";
             let failed = |e| SystemError::new(self.mapped.name.shared(), doing, e);
             if self.file.removed().map_err(failed)? {

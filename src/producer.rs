@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::attach::{Attachment, Mapped};
 use crate::clock::coarse_ns;
-use crate::error::{ControlError, Holdup, ProducerError, SendError, known_pid};
+use crate::error::{BlockingGroup, ControlError, ProducerError, SendError, known_pid};
 use crate::layout::config::Config;
 use crate::layout::{Meta, lease_byte};
 use crate::message::{Content, OneThread, Outgoing};
@@ -26,8 +26,8 @@ use crate::ring::wake;
 use crate::segment::ControlGuard;
 use crate::sync::Ordering;
 use crate::sys::holder;
-use crate::wait::{Deadline, Look};
-use crate::wait::{Interrupt, Patience, WaitStrategy};
+use crate::wait::{Check, Deadline};
+use crate::wait::{Interrupt, WaitState, WaitStrategy};
 
 /// The queue's producer: there is one at a time. `Send`, not `Sync`.
 ///
@@ -49,7 +49,7 @@ use crate::wait::{Interrupt, Patience, WaitStrategy};
 /// ```
 pub struct Producer<M: Content + ?Sized = [u8]> {
     pub(crate) publisher: Publisher,
-    pub(crate) at: Attachment,
+    pub(crate) attachment: Attachment,
     lengths: Lengths,
     /// Payload bytes published and times the queue was full, written out on the slow path. They go on
     /// from what the segment says, so they wrap.
@@ -65,8 +65,8 @@ pub struct Producer<M: Content + ?Sized = [u8]> {
     /// Times the queue was full since then.
     tries: u32,
     /// The group that held the queue at the last look, with its generation, and who is in it; `None` since there was room.
-    last_full: Option<(Option<(u8, u64)>, Holdup)>,
-    patience: Patience,
+    last_full: Option<(Option<(u8, u64)>, BlockingGroup)>,
+    wait_state: WaitState,
     marker: OneThread<M>,
 }
 
@@ -78,25 +78,26 @@ impl<M: Content + ?Sized> Producer<M> {
         deadline: Deadline,
         interrupt: Interrupt,
     ) -> Result<Self, ProducerError> {
-        let at = Attachment::new(mapped)?;
+        let attachment = Attachment::new(mapped)?;
         // Under the control lease, so that a removal sees every role.
-        let control = take_role(&at, timeout, deadline, &interrupt)?;
-        let words = &at.view.control().producer;
+        let control = take_role(&attachment, timeout, deadline, &interrupt)?;
+        let words = &attachment.view.control().producer;
         // Relaxed, all of them: only the holder of the lease stores here, and people read.
         let identity = &words.identity;
         identity.pid.store(u64::from(std::process::id()), Ordering::Relaxed);
         let bytes = words.counters.bytes.load(Ordering::Relaxed);
         let full = words.counters.full.load(Ordering::Relaxed);
-        let publisher = Publisher::take_over(&at.view)
-            .map_err(|Corrupt(what)| ProducerError::Corrupt { queue: at.queue().clone(), what })?;
-        close::reopen(&at.view);
+        let publisher = Publisher::take_over(&attachment.view).map_err(|Corrupt(what)| {
+            ProducerError::Corrupt { queue: attachment.queue().clone(), what }
+        })?;
+        close::reopen(&attachment.view);
         drop(control);
-        let patience = Patience::here(interrupt);
+        let wait_state = WaitState::here(interrupt);
         let (bound, named) = (publisher.tail(), publisher.tail());
         let lengths = Lengths::of(&mapped.config);
         Ok(Producer {
             publisher,
-            at,
+            attachment,
             lengths,
             bytes,
             full,
@@ -106,26 +107,26 @@ impl<M: Content + ?Sized> Producer<M> {
             asks_at: bound,
             tries: 0,
             last_full: None,
-            patience,
+            wait_state,
             marker: PhantomData,
         })
     }
 
     /// Sets how to wait for room.
     pub fn set_wait_strategy(&mut self, strategy: WaitStrategy) {
-        self.patience.set_strategy(strategy);
+        self.wait_state.set_strategy(strategy);
     }
 
     /// Sets a function that waits of this producer call, in the place of the one that it has from its
     /// [`Queue`](crate::Queue); if it returns `true`, the wait ends with `Interrupted`. See
     /// [`Queue::set_interrupt`](crate::Queue::set_interrupt).
     pub fn set_interrupt(&mut self, interrupt: impl Fn() -> bool + Send + Sync + 'static) {
-        self.patience.interrupt = Interrupt::new(interrupt);
+        self.wait_state.interrupt = Interrupt::new(interrupt);
     }
 
     /// Name of the queue that it sends to.
     pub fn queue_name(&self) -> &str {
-        self.at.queue()
+        self.attachment.queue()
     }
 
     /// Messages that can be sent now without waiting: the capacity, less the slots from the oldest message that some group
@@ -152,7 +153,7 @@ impl<M: Content + ?Sized> Producer<M> {
     {
         let message = message.into();
         let bytes = self.fitting(message.content)?;
-        self.room(1, Look::Quick)?;
+        self.room(1, Check::Fast)?;
         Ok(self.publish_one(message.kind, bytes))
     }
 
@@ -217,7 +218,7 @@ impl<M: Content + ?Sized> Producer<M> {
     #[inline]
     pub fn try_reserve(&mut self, n: usize) -> Result<Reservation<'_, M>, SendError> {
         let slots = self.slots(n)?;
-        self.room(slots, Look::Quick)?;
+        self.room(slots, Check::Fast)?;
         Ok(Reservation::open(self, slots))
     }
 
@@ -276,10 +277,10 @@ impl<M: Content + ?Sized> Producer<M> {
     /// [`SendError::Removed`], if the queue has lost its name; consumers that are attached to it find it closed all
     /// the same.
     pub fn close(mut self) -> Result<(), SendError> {
-        if self.at.leases.forked() {
+        if self.attachment.leases.forked() {
             return Err(SendError::Forked { queue: self.queue() });
         }
-        close::close(&self.at.view, self.publisher.tail());
+        close::close(&self.attachment.view, self.publisher.tail());
         // Only now: a name that is there was there when the queue was closed.
         self.check_name()
     }
@@ -290,7 +291,7 @@ impl<M: Content + ?Sized> Producer<M> {
     /// # Errors
     /// [`SendError::Removed`] says what was sent since the last look that found the name.
     pub fn check_removed(&mut self) -> Result<(), SendError> {
-        if self.at.leases.forked() {
+        if self.attachment.leases.forked() {
             return Err(SendError::Forked { queue: self.queue() });
         }
         self.check_name()
@@ -299,12 +300,12 @@ impl<M: Content + ?Sized> Producer<M> {
     #[inline]
     pub(crate) fn slots(&self, n: usize) -> Result<u64, SendError> {
         let slots = n as u64;
-        if slots > self.at.view.geo().capacity { Err(self.too_many(n)) } else { Ok(slots) }
+        if slots > self.attachment.view.geo().capacity { Err(self.too_many(n)) } else { Ok(slots) }
     }
 
     #[cold]
     fn too_many(&self, asked: usize) -> SendError {
-        let capacity = self.at.view.geo().capacity;
+        let capacity = self.attachment.view.geo().capacity;
         SendError::TooMany { queue: self.queue(), asked, capacity }
     }
 
@@ -317,7 +318,7 @@ impl<M: Content + ?Sized> Producer<M> {
 
     #[cold]
     fn misfit(&self, len: usize) -> SendError {
-        let (queue, max) = (self.queue(), self.at.view.geo().payload_size);
+        let (queue, max) = (self.queue(), self.attachment.view.geo().payload_size);
         if len > max {
             SendError::TooLong { queue, len, max }
         } else {
@@ -328,13 +329,13 @@ impl<M: Content + ?Sized> Producer<M> {
     /// The queue's name, for an error.
     #[cold]
     fn queue(&self) -> Arc<str> {
-        self.at.queue().clone()
+        self.attachment.queue().clone()
     }
 
     #[inline(always)]
     fn publish_one(&mut self, kind: u32, bytes: &[u8]) -> u64 {
         let seq = self.publisher.tail();
-        let view = &self.at.view;
+        let view = &self.attachment.view;
         // SAFETY: the caller has asked `fitting`.
         let slot = unsafe { self.publisher.fill(view, 0, Meta { len: bytes.len(), kind }, bytes) };
         stamp(&slot, seq);
@@ -349,7 +350,7 @@ impl<M: Content + ?Sized> Producer<M> {
     }
 
     fn write_counters(&self) {
-        let counters = &self.at.view.control().producer.counters;
+        let counters = &self.attachment.view.control().producer.counters;
         // Relaxed: figures for inspectors.
         counters.bytes.store(self.bytes, Ordering::Relaxed);
         counters.full.store(self.full, Ordering::Relaxed);
@@ -389,13 +390,13 @@ impl Lengths {
 impl<M: Content + ?Sized> Drop for Producer<M> {
     fn drop(&mut self) {
         // In a forked child the mapping is gone, and the role is the parent's.
-        if !self.at.leases.forked() {
+        if !self.attachment.leases.forked() {
             self.write_counters();
             // Relaxed: for people to read.
-            self.at.view.control().producer.identity.pid.store(0, Ordering::Relaxed);
-            crate::ring::lease::give_back(&self.at.leases, lease_byte::PRODUCER);
+            self.attachment.view.control().producer.identity.pid.store(0, Ordering::Relaxed);
+            crate::ring::lease::give_back(&self.attachment.leases, lease_byte::PRODUCER);
             // Some want to know that it is gone.
-            wake::everybody(&self.at.view);
+            wake::everybody(&self.attachment.view);
         }
     }
 }
@@ -407,35 +408,35 @@ const PAUSE_MAX: Duration = Duration::from_millis(10);
 
 /// Takes the producer's lease. A producer that waits for it holds nothing meanwhile, so it is in nobody's way.
 fn take_role<'a>(
-    at: &'a Attachment,
+    attachment: &'a Attachment,
     timeout: Duration,
     deadline: Deadline,
     interrupt: &Interrupt,
 ) -> Result<ControlGuard<'a>, ProducerError> {
-    let system = at.system("take the producer's lease");
+    let system = attachment.system("take the producer's lease");
     let since = Instant::now();
     loop {
-        let control = at.control(timeout)?;
-        if try_take(&at.leases, lease_byte::PRODUCER).map_err(system)? {
+        let control = attachment.control(timeout)?;
+        if try_take(&attachment.leases, lease_byte::PRODUCER).map_err(system)? {
             return Ok(control);
         }
         drop(control);
         // Looks without taking: the control lease is for those who find the role free.
-        while at.leases.is_held(lease_byte::PRODUCER).map_err(system)? {
+        while attachment.leases.is_held(lease_byte::PRODUCER).map_err(system)? {
             let left = deadline.left();
             if left.is_zero() {
                 // Relaxed: for people to read.
-                let pid = at.view.control().producer.identity.pid.load(Ordering::Relaxed);
-                let (queue, pid) = (at.queue().clone(), known_pid(pid));
-                let own = holder::is_own(pid, at.mapped.id(), lease_byte::PRODUCER);
+                let pid = attachment.view.control().producer.identity.pid.load(Ordering::Relaxed);
+                let (queue, pid) = (attachment.queue().clone(), known_pid(pid));
+                let own = holder::is_own(pid, attachment.mapped.id(), lease_byte::PRODUCER);
                 return Err(ProducerError::Taken { queue, pid, own });
             }
-            if interrupt.is_on() {
-                return Err(ProducerError::Interrupted { queue: at.queue().clone() });
+            if interrupt.is_requested() {
+                return Err(ProducerError::Interrupted { queue: attachment.queue().clone() });
             }
             thread::sleep(left.min((since.elapsed() / 16).clamp(PAUSE_MIN, PAUSE_MAX)));
-            if at.leases.removed().map_err(system)? {
-                return Err(ControlError::Removed { queue: at.queue().clone() }.into());
+            if attachment.leases.removed().map_err(system)? {
+                return Err(ControlError::Removed { queue: attachment.queue().clone() }.into());
             }
         }
     }

@@ -29,9 +29,9 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
     /// Room for `slots` was found.
     #[inline]
     pub(crate) fn open(producer: &'p mut Producer<M>, slots: u64) -> Self {
-        let Producer { publisher, at, .. } = &mut *producer;
-        publisher.open_next(&at.view, slots);
-        let (view, first) = (at.view, publisher.tail());
+        let Producer { publisher, attachment, .. } = &mut *producer;
+        publisher.open_next(&attachment.view, slots);
+        let (view, first) = (attachment.view, publisher.tail());
         Reservation { producer, view, first, slots, stored: false }
     }
 
@@ -52,9 +52,9 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
 
     /// Length and kind that a slot starts with. A queue of typed messages has messages of one length only.
     fn first_meta(&self) -> Meta {
-        let Producer { at, .. } = &*self.producer;
-        let typed = M::SCHEMA.is_some() || at.mapped.config.schema_hash != 0;
-        Meta { len: if typed { at.view.geo().payload_size } else { 0 }, kind: 0 }
+        let Producer { attachment, .. } = &*self.producer;
+        let typed = M::SCHEMA.is_some() || attachment.mapped.config.schema_hash != 0;
+        Meta { len: if typed { attachment.view.geo().payload_size } else { 0 }, kind: 0 }
     }
 
     #[inline]
@@ -73,15 +73,15 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
             return false;
         }
         let first = self.first_meta().pack();
-        let Producer { publisher, at, .. } = &*self.producer;
+        let Producer { publisher, attachment, .. } = &*self.producer;
         if !self.stored {
             // Relaxed: published by the stamp. pair P1.
-            publisher.each_behind(&at.view, self.slots, |_, slot| {
+            publisher.each_behind(&attachment.view, self.slots, |_, slot| {
                 slot.meta.store(first, Ordering::Relaxed)
             });
             self.stored = true;
         }
-        let slot = at.view.slot(publisher.tail() + index as u64);
+        let slot = attachment.view.slot(publisher.tail() + index as u64);
         // Relaxed: only the producer stores it; published by the stamp. pair P1.
         let mut meta = Meta::unpack(slot.meta.load(Ordering::Relaxed));
         change(&mut meta);
@@ -107,7 +107,7 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
     pub fn publish_first(self, count: usize) -> u64 {
         let count = (count as u64).min(self.slots);
         let first = self.first_meta();
-        let Producer { publisher, at, .. } = &mut *self.producer;
+        let Producer { publisher, attachment, .. } = &mut *self.producer;
         let view = self.view;
         let mut bytes = count * first.len as u64;
         if self.stored {
@@ -126,7 +126,7 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
             });
         }
         if count > 0 {
-            publisher.advance(&at.view, count);
+            publisher.advance(&attachment.view, count);
         }
         self.producer.count_bytes(bytes);
         self.first
@@ -143,8 +143,8 @@ impl Reservation<'_, [u8]> {
     /// Makes the first `len` bytes of slot `index` the message. Returns whether there is such a slot
     /// and it holds that many bytes; else nothing changes.
     pub fn set_len(&mut self, index: usize, len: usize) -> bool {
-        let config = &self.producer.at.mapped.config;
-        let max = self.producer.at.view.geo().payload_size;
+        let config = &self.producer.attachment.mapped.config;
+        let max = self.producer.attachment.view.geo().payload_size;
         // A queue of typed messages has no others.
         let fits = if config.schema_hash == 0 { len <= max } else { len == max };
         fits && self.change_meta(index, |meta| meta.len = len)

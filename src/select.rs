@@ -10,8 +10,8 @@ use crate::consumer::Consumer;
 use crate::error::{AckError, RecvError, SelectError};
 use crate::message::Content;
 use crate::ring::wake::Place;
-use crate::wait::{self, Bed, Deadline, LONG, Look, SHORT, Waited};
-use crate::wait::{Interrupt, Patience, WaitStrategy};
+use crate::wait::{self, Check, Deadline, FutexPark, MAX_SLEEP, MAX_SLEEP_WHILE_HELD, Waited};
+use crate::wait::{Interrupt, WaitState, WaitStrategy};
 
 /// Consumers of several queues, read in turn: whichever has something. What a queue with one producer needs
 /// where there are several: a queue for each, and one reader.
@@ -49,7 +49,7 @@ pub struct Select<M: Content + ?Sized = [u8]> {
     consumers: Vec<Consumer<M>>,
     /// Where the next look begins.
     next: usize,
-    patience: Patience,
+    wait_state: WaitState,
 }
 
 impl<M: Content + ?Sized> Default for Select<M> {
@@ -61,7 +61,7 @@ impl<M: Content + ?Sized> Default for Select<M> {
 impl<M: Content + ?Sized> Select<M> {
     /// With no consumer yet: whatever waits then waits in vain.
     pub fn new() -> Select<M> {
-        Select { consumers: Vec::new(), next: 0, patience: Patience::here(Interrupt::default()) }
+        Select { consumers: Vec::new(), next: 0, wait_state: WaitState::here(Interrupt::default()) }
     }
 
     /// Adds a consumer; returns its index.
@@ -77,14 +77,14 @@ impl<M: Content + ?Sized> Select<M> {
 
     /// Sets how to wait for messages. The consumers' own strategies do not count here.
     pub fn set_wait_strategy(&mut self, strategy: WaitStrategy) {
-        self.patience.set_strategy(strategy);
+        self.wait_state.set_strategy(strategy);
     }
 
     /// Sets a function that waits call; if it returns `true`, the wait ends with `Interrupted`. See
     /// [`Queue::set_interrupt`](crate::Queue::set_interrupt). What the queues and the
     /// consumers have does not count here.
     pub fn set_interrupt(&mut self, interrupt: impl Fn() -> bool + Send + Sync + 'static) {
-        self.patience.interrupt = Interrupt::new(interrupt);
+        self.wait_state.interrupt = Interrupt::new(interrupt);
     }
 
     /// The consumers, by their indexes.
@@ -100,7 +100,7 @@ impl<M: Content + ?Sized> Select<M> {
     /// [`SelectError::Closed`] once all queues are closed and worked off; [`SelectError::Recv`] for any other error
     /// of a consumer, with its index: take that one out, and go on.
     pub fn try_recv_batch(&mut self, max: usize) -> Result<Selected<Batch<'_, M>>, SelectError> {
-        let found = self.look(max, Look::Quick)?;
+        let found = self.look(max, Check::Fast)?;
         self.lend(found.ok_or(SelectError::Empty)?)
     }
 
@@ -181,23 +181,24 @@ impl<M: Content + ?Sized> Select<M> {
         max: usize,
         deadline: Deadline,
     ) -> Result<Selected<Batch<'_, M>>, SelectError> {
-        if let Some(index) = self.look(max, Look::Quick)? {
+        if let Some(index) = self.look(max, Check::Fast)? {
             return self.lend(index);
         }
-        let (views, longest) = (self.consumers.iter().map(Consumer::view), Cell::new(SHORT));
+        let (views, longest) =
+            (self.consumers.iter().map(Consumer::view), Cell::new(MAX_SLEEP_WHILE_HELD));
         let views: Vec<_> = views.collect();
         let words = self.consumers.iter().map(Consumer::word);
         let places = views.iter().zip(words).map(|(view, word)| Place::new(view, word));
-        let bed = Bed::new(places.collect::<Vec<_>>(), || longest.get());
-        let mut patience = self.patience.clone();
-        let found = wait::until(deadline, &mut patience, bed, |look| {
-            let found = self.look(max, look);
-            if look == Look::Thorough {
+        let park = FutexPark::new(places.collect::<Vec<_>>(), || longest.get());
+        let mut wait_state = self.wait_state.clone();
+        let found = wait::until(deadline, &mut wait_state, park, |check| {
+            let found = self.look(max, check);
+            if check == Check::Full {
                 longest.set(self.longest_sleep());
             }
             found
         })?;
-        self.patience = patience;
+        self.wait_state = wait_state;
         match found {
             Waited::Found(index) => self.lend(index),
             Waited::TimedOut => Err(SelectError::Timeout),
@@ -207,12 +208,12 @@ impl<M: Content + ?Sized> Select<M> {
 
     /// Looks at each once, from the one behind the last that had something. The claim stays with its
     /// consumer.
-    fn look(&mut self, max: usize, look: Look) -> Result<Option<usize>, SelectError> {
+    fn look(&mut self, max: usize, check: Check) -> Result<Option<usize>, SelectError> {
         let count = self.consumers.len();
         let mut closed = 0;
         for step in 0..count {
             let index = (self.next + step) % count;
-            match self.consumers[index].find(max, look) {
+            match self.consumers[index].find(max, check) {
                 Ok(false) => {}
                 Ok(true) => {
                     self.next = index + 1;
@@ -231,7 +232,7 @@ impl<M: Content + ?Sized> Select<M> {
     }
 
     fn longest_sleep(&self) -> Duration {
-        self.consumers.iter().map(Consumer::longest_sleep).min().unwrap_or(LONG)
+        self.consumers.iter().map(Consumer::longest_sleep).min().unwrap_or(MAX_SLEEP)
     }
 
     fn lend(&mut self, index: usize) -> Result<Selected<Batch<'_, M>>, SelectError> {

@@ -43,9 +43,9 @@ pub struct Snapshot {
     /// When it was made.
     pub created_at: SystemTime,
     /// Size of the group table.
-    pub groups_max: usize,
+    pub max_groups: usize,
     /// Size of the consumer table.
-    pub consumers_max: usize,
+    pub max_consumers: usize,
     /// How those who wait are woken.
     pub wake_mode: WakeMode,
     /// The queue's first sequence.
@@ -233,8 +233,8 @@ impl Snapshot {
             schema_hash: config.schema_hash,
             fingerprint: config.fingerprint,
             created_at: SystemTime::UNIX_EPOCH + Duration::from_nanos(config.created_at),
-            groups_max: geo.groups_max,
-            consumers_max: geo.consumers_max,
+            max_groups: geo.max_groups,
+            max_consumers: geo.max_consumers,
             wake_mode: view.wake(),
             base: geo.base,
             tail,

@@ -239,7 +239,7 @@ fn a_queue_whose_groups_cannot_be_declared_is_not_made() {
         assert!(refused, "{error}");
         assert!(!name.path().exists());
     };
-    let builder = Queue::builder(&name).groups_max(2);
+    let builder = Queue::builder(&name).max_groups(2);
     refuse(builder.clone().group("a").group("a"));
     refuse(builder.clone().group("a").group("b").group("c"));
     refuse(builder.group(Group::named("a").start(Start::Sequence(1))));
@@ -296,7 +296,7 @@ fn a_releasing_group_that_nobody_joined_yet_keeps_its_messages() {
 fn a_releasing_group_that_takes_an_old_ones_place_keeps_its_messages() {
     let name = TempName::new("declared-again");
     let group = Group::named("later").retention(Retention::Release);
-    let queue = Queue::builder(&name).capacity(2).groups_max(1).group(&group).create().unwrap();
+    let queue = Queue::builder(&name).capacity(2).max_groups(1).group(&group).create().unwrap();
     // Gone with its last member.
     drop(queue.consumer(&group).unwrap());
     queue.add_group(&group).unwrap();
@@ -310,7 +310,7 @@ fn a_releasing_group_that_takes_an_old_ones_place_keeps_its_messages() {
 fn a_group_that_takes_an_old_ones_place_counts_from_nothing() {
     let name = TempName::new("counts-again");
     let _dead = TempName::exactly(format!("{}.dead", &*name));
-    let queue = Queue::builder(&name).capacity(2).groups_max(1).group("old").create().unwrap();
+    let queue = Queue::builder(&name).capacity(2).max_groups(1).group("old").create().unwrap();
     queue.producer().unwrap().send("0").unwrap();
     queue.consumer("old").unwrap().recv().unwrap().reject().unwrap();
     let counted = || {

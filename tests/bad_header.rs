@@ -10,7 +10,7 @@ use common::{Rng, TempName, words};
 use slipring::{OpenError, OpenOptions, Queue, RemoveError, Start};
 
 fn small(name: &str) -> Queue {
-    let shape = Queue::builder(name).capacity(4).payload_size(16).groups_max(2).consumers_max(2);
+    let shape = Queue::builder(name).capacity(4).payload_size(16).max_groups(2).max_consumers(2);
     shape.group("g").create().unwrap()
 }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use common::TempName;
 use slipring::{
-    AckError, AddGroupError, AttachError, BuryError, CreateError, DeadLetters, ErrorCode, Group,
-    GroupError, JoinError, OpenError, OpenOptions, OpenOrCreateError, ProducerError, Queue,
+    AckError, AddGroupError, AttachError, CreateError, DeadLetterSendError, DeadLetters, ErrorCode,
+    Group, GroupError, JoinError, OpenError, OpenOptions, OpenOrCreateError, ProducerError, Queue,
     RecvError, RejectError, RemoveError, RemoveGroupError, RequeueError, Select, SelectError,
     SendBatchError, SendError, Start,
 };
@@ -108,7 +108,7 @@ fn a_queue_that_cannot_be_opened_or_removed_is_named() {
 #[test]
 fn a_role_that_cannot_be_had_names_its_queue() {
     let name = TempName::new("unjoined");
-    let new = Queue::builder(&name).groups_max(2).consumers_max(1).group("g");
+    let new = Queue::builder(&name).max_groups(2).max_consumers(1).group("g");
     let queue = new.group(Group::named("s").shared()).create().unwrap();
     let _producer = queue.producer().unwrap();
     complete(failed(queue.producer()), &name);
@@ -268,7 +268,7 @@ fn a_letter_that_cannot_be_sent_names_both_queues() {
     let fault = failed(consumer.recv().unwrap().reject());
     assert!(fault.to_string().contains("no disk: it burns"), "{fault}");
     complete(fault, &name);
-    let refused = BuryError::Refused("by itself".into());
+    let refused = DeadLetterSendError::Refused("by itself".into());
     assert!(refused.source().is_none() && refused.to_string().ends_with("by itself"));
 }
 

@@ -42,7 +42,7 @@ fn every_byte_of_a_segment_is_where_it_was() {
     let name = TempName::new("golden");
     let shape = Queue::builder(&name).capacity(3).payload_size(50).schema_name("text");
     let shape = shape.wake_mode(WakeMode::Fence);
-    let shape = shape.groups_max(2).consumers_max(3).base_sequence(1000).group("audit");
+    let shape = shape.max_groups(2).max_consumers(3).base_sequence(1000).group("audit");
     let queue = shape.group(Group::named("brief").retention(Retention::Release)).create().unwrap();
     let mut producer = queue.producer().unwrap();
     let mut consumer = queue.consumer("audit").unwrap();
@@ -177,7 +177,7 @@ fn a_queue_says_how_those_who_wait_are_woken() {
 #[test]
 fn a_full_queue_is_counted_and_a_slot_is_taken_again() {
     let name = TempName::new("golden-full");
-    let shape = Queue::builder(&name).capacity(2).payload_size(8).groups_max(1).consumers_max(1);
+    let shape = Queue::builder(&name).capacity(2).payload_size(8).max_groups(1).max_consumers(1);
     let queue = shape.group("g").create().unwrap();
     let file = words::open(&name.path());
     // Control, one group, one record, two slots of 64 bytes.
@@ -217,7 +217,7 @@ fn what_a_shared_group_and_its_members_say_is_where_it_was() {
     let name = TempName::new("golden-shared");
     let dead = TempName::exactly(format!("{}.letters", &*name));
     let group = || Group::named("work").shared();
-    let shape = Queue::builder(&name).capacity(8).payload_size(8).groups_max(1).consumers_max(3);
+    let shape = Queue::builder(&name).capacity(8).payload_size(8).max_groups(1).max_consumers(3);
     let shape = shape.group(group().max_attempts(7).dead_letters_to(&*dead));
     let queue = shape.create().unwrap();
     let file = words::open(&name.path());
@@ -326,7 +326,7 @@ const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/v1.se
 /// Makes the fixture. Only for a new layout version; a fixture that exists is never made anew.
 fn write_fixture() {
     let name = TempName::exactly("fixture-v1");
-    let shape = Queue::builder(&name).capacity(4).payload_size(16).groups_max(2).consumers_max(2);
+    let shape = Queue::builder(&name).capacity(4).payload_size(16).max_groups(2).max_consumers(2);
     // A mode that every kernel has.
     let shape = shape.wake_mode(WakeMode::Fence);
     let queue = shape.schema_name("stored").group("half").group("unread").create().unwrap();

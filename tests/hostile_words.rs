@@ -234,7 +234,7 @@ fn hostile_words_in_shared_memory_are_survived() {
     for _ in 0..60 {
         let name = TempName::new("hostile-words");
         let shape = Queue::builder(&name).capacity(8).payload_size(24).control_timeout(SHORT);
-        let queue = shape.groups_max(3).consumers_max(4).group("a").create().unwrap();
+        let queue = shape.max_groups(3).max_consumers(4).group("a").create().unwrap();
         let file = words::open(&name.path());
         let words_in_file = file.metadata().unwrap().len() / 8;
         let (producer, observer) = (queue.producer().ok(), queue.observer(Start::Oldest).ok());

@@ -169,7 +169,7 @@ fn leave_behind(
     claimer: u8,
 ) {
     let file = words::open(&name.path());
-    let record = words::GROUPS + words::GROUP * queue.snapshot().unwrap().groups_max as u64;
+    let record = words::GROUPS + words::GROUP * queue.snapshot().unwrap().max_groups as u64;
     words::set(&file, record + 8, end);
     words::set(&file, record + 16, u64::MAX);
     words::set(&file, record, start << 8 | state);

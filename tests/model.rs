@@ -97,7 +97,7 @@ impl World {
     fn new(capacity: u64) -> World {
         let name = TempName::new("model");
         let shape = Queue::builder(&name).capacity(capacity).payload_size(PAYLOAD);
-        let queue = shape.groups_max(GROUPS).consumers_max(GROUPS).create().unwrap();
+        let queue = shape.max_groups(GROUPS).max_consumers(GROUPS).create().unwrap();
         let producer = queue.producer().ok();
         let observer = queue.observer(Start::Oldest).unwrap();
         World {

@@ -90,7 +90,7 @@ fn what_a_gone_member_held_goes_to_another_counted() {
 fn a_record_with_messages_of_another_group_is_not_taken() {
     let name = TempName::new("others");
     let (work, other) = (Group::named("work").shared(), Group::named("other").shared());
-    let queue = Queue::builder(&name).capacity(4).consumers_max(1).group(&work).group(&other);
+    let queue = Queue::builder(&name).capacity(4).max_consumers(1).group(&work).group(&other);
     let queue = queue.create().unwrap();
     queue.producer().unwrap().send("0").unwrap();
     let mut first = queue.consumer(&work).unwrap();

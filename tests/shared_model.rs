@@ -176,7 +176,7 @@ fn members_do_whatever(limit: Option<u8>) {
     for round in 0..60 {
         let name = TempName::new("shared-model");
         let queue = Queue::builder(&name).capacity(CAPACITY).payload_size(8).group(group(limit));
-        let queue = queue.consumers_max(MEMBERS + 1).create().unwrap();
+        let queue = queue.max_consumers(MEMBERS + 1).create().unwrap();
         let mut producer = queue.producer().ok();
         let mut account = Account { limit, ..Account::default() };
         let mut members: [Option<Consumer>; MEMBERS] = [const { None }; MEMBERS];

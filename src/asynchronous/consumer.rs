@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::waiting::{Sought, wait};
+use super::waiting::{Awaited, wait};
 use crate::attach::Mapped;
 use crate::batch::{Batch, Received};
 use crate::consumer::Consumer;
@@ -11,7 +11,7 @@ use crate::error::RecvError;
 use crate::info::MessageInfo;
 use crate::message::Content;
 use crate::ring::wake::Word;
-use crate::wait::Look;
+use crate::wait::Check;
 
 /// A consumer that waits without holding up its thread; made by [`Consumer::into_async`]. `Send`, not `Sync`.
 ///
@@ -76,7 +76,7 @@ impl<M: Content + ?Sized> AsyncConsumer<M> {
     /// # Errors
     /// As for [`AsyncConsumer::recv`].
     pub async fn recv_batch(&mut self, max: usize) -> Result<Batch<'_, M>, RecvError> {
-        wait(Arrival { consumer: &mut self.0, max }).await?;
+        wait(NextBatch { consumer: &mut self.0, max }).await?;
         self.0.lend()
     }
 
@@ -108,16 +108,16 @@ impl<M: Content + ?Sized> AsyncConsumer<M> {
 
 /// Up to `max` messages, which the consumer then can lend.
 #[derive(Debug)]
-pub(super) struct Arrival<'c, M: Content + ?Sized> {
+pub(super) struct NextBatch<'c, M: Content + ?Sized> {
     pub(super) consumer: &'c mut Consumer<M>,
     pub(super) max: usize,
 }
 
-impl<M: Content + ?Sized> Sought for Arrival<'_, M> {
+impl<M: Content + ?Sized> Awaited for NextBatch<'_, M> {
     type Error = RecvError;
 
-    fn look(&mut self, look: Look) -> Result<bool, RecvError> {
-        self.consumer.find(self.max, look)
+    fn look(&mut self, check: Check) -> Result<bool, RecvError> {
+        self.consumer.find(self.max, check)
     }
 
     fn word(&self) -> Word {

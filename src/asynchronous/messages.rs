@@ -5,12 +5,12 @@ use std::task::{Context, Poll};
 
 use futures_core::stream::{FusedStream, Stream};
 
-use super::consumer::{Arrival, AsyncConsumer};
+use super::consumer::{AsyncConsumer, NextBatch};
 use super::waiting::Waiting;
 use crate::batch::Received;
 use crate::error::{AckError, RecvError};
 use crate::message::Content;
-use crate::messages::{OwnedMessage, Succession};
+use crate::messages::{AutoAck, OwnedMessage};
 
 /// The messages of an [`AsyncConsumer`], one by one, as copies.
 ///
@@ -46,14 +46,14 @@ use crate::messages::{OwnedMessage, Succession};
 #[derive(Debug)]
 #[must_use = "a stream does nothing unless it is polled"]
 pub struct AsyncMessages<'c, M: Content + ?Sized = [u8]> {
-    all: Succession<'c, M>,
+    all: AutoAck<'c, M>,
     waiting: Waiting,
 }
 
 impl<M: Content + ?Sized> AsyncConsumer<M> {
     /// The messages from here on, as a stream of copies. Each is acked when the next one is asked for.
     pub fn messages(&mut self) -> AsyncMessages<'_, M> {
-        AsyncMessages { all: Succession::new(&mut self.0), waiting: Waiting::default() }
+        AsyncMessages { all: AutoAck::new(&mut self.0), waiting: Waiting::default() }
     }
 }
 
@@ -74,8 +74,8 @@ impl<M: Content + ?Sized> AsyncMessages<'_, M> {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Result<Poll<OwnedMessage<M>>, RecvError> {
         self.all.ack()?;
-        let arrival = &mut Arrival { consumer: &mut *self.all.consumer, max: 1 };
-        if !self.waiting.look(arrival, || cx.waker().clone())? {
+        let next = &mut NextBatch { consumer: &mut *self.all.consumer, max: 1 };
+        if !self.waiting.look(next, || cx.waker().clone())? {
             return Ok(Poll::Pending);
         }
         self.all.copy().map(Poll::Ready)

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::waiting::{Sought, wait};
+use super::waiting::{Awaited, wait};
 use crate::attach::Mapped;
 use crate::error::{Full, SendBatchError, SendError};
 use crate::message::{Content, Outgoing};
 use crate::producer::Producer;
 use crate::reservation::Reservation;
 use crate::ring::wake::Word;
-use crate::wait::{LONG, Look};
+use crate::wait::{Check, MAX_SLEEP};
 
 /// A producer that waits for room without holding up its thread; made by [`Producer::into_async`]. `Send`, not
 /// `Sync`. How its futures are woken, see [`AsyncConsumer`](crate::AsyncConsumer).
@@ -123,11 +123,11 @@ impl<'p, M: Content + ?Sized> Room<'p, M> {
     }
 }
 
-impl<M: Content + ?Sized> Sought for Room<'_, M> {
+impl<M: Content + ?Sized> Awaited for Room<'_, M> {
     type Error = SendError;
 
-    fn look(&mut self, look: Look) -> Result<bool, SendError> {
-        match self.producer.room(self.slots, look) {
+    fn look(&mut self, check: Check) -> Result<bool, SendError> {
+        match self.producer.room(self.slots, check) {
             Ok(()) => Ok(true),
             Err(SendError::Full(full)) => {
                 self.full = Some(full);
@@ -138,15 +138,15 @@ impl<M: Content + ?Sized> Sought for Room<'_, M> {
     }
 
     fn word(&self) -> Word {
-        let Producer { publisher, at, .. } = &*self.producer;
-        Word::Space { wanted: publisher.wanted(&at.view, self.slots) }
+        let Producer { publisher, attachment, .. } = &*self.producer;
+        Word::Space { wanted: publisher.wanted(&attachment.view, self.slots) }
     }
 
     fn queue(&self) -> &Arc<Mapped> {
-        &self.producer.at.mapped
+        &self.producer.attachment.mapped
     }
 
     fn longest(&self) -> Duration {
-        LONG
+        MAX_SLEEP
     }
 }

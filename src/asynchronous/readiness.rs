@@ -7,7 +7,7 @@ use std::task::{Wake, Waker};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use super::consumer::Arrival;
+use super::consumer::NextBatch;
 use super::producer::Room;
 use super::waiting::Waiting;
 use crate::batch::{Batch, Received};
@@ -121,8 +121,8 @@ impl<M: Content + ?Sized> Readiness<Consumer<M>> {
     /// As for [`Consumer::try_recv_batch`]; [`RecvError::System`] also if the thread that sleeps for all handles cannot
     /// be started.
     pub fn try_recv_batch(&mut self, max: usize) -> Result<Batch<'_, M>, RecvError> {
-        let arrival = &mut Arrival { consumer: &mut self.handle, max };
-        match self.waiting.look(arrival, || self.signal.clear())? {
+        let next = &mut NextBatch { consumer: &mut self.handle, max };
+        match self.waiting.look(next, || self.signal.clear())? {
             true => self.handle.lend(),
             false => Err(RecvError::Empty),
         }

@@ -11,12 +11,12 @@ use std::ops::Deref;
 use std::time::SystemTime;
 
 use crate::dead_letter::letter::{DeadLetter, Reason};
-use crate::dead_letter::policy::Burial;
+use crate::dead_letter::policy::DeadLetterPolicy;
 use crate::error::{AckError, DeadLetterError, GrowError, NotInBatch, RejectError, ReleaseError};
 use crate::group::consumers;
 use crate::info::{MessageInfo, message_accessors};
 use crate::layout::{Meta, View};
-use crate::membership::{Guise, Intake};
+use crate::membership::{Membership, RetryView};
 use crate::message::Content;
 use crate::ring::claim::{Claim, Corrupt};
 use crate::sync::{AtomicU64, Ordering, mutant};
@@ -48,9 +48,9 @@ const AGAIN: u8 = 2;
 /// ```
 #[must_use = "a batch that is dropped without an ack comes again"]
 pub struct Batch<'c, M: Content + ?Sized = [u8]> {
-    pub(crate) intake: &'c mut Intake,
-    burial: &'c mut Burial,
-    /// What is not acked yet. Invariant: it came from `intake` and is its only claim, so by I3 the
+    pub(crate) membership: &'c mut Membership,
+    policy: &'c mut DeadLetterPolicy,
+    /// What is not acked yet. Invariant: it came from `membership` and is its only claim, so by I3 the
     /// messages in it stay as they are.
     pub(crate) claim: Claim,
     marker: PhantomData<fn(&M)>,
@@ -58,9 +58,13 @@ pub struct Batch<'c, M: Content + ?Sized = [u8]> {
 
 impl<'c, M: Content + ?Sized> Batch<'c, M> {
     #[inline]
-    pub(crate) fn new(intake: &'c mut Intake, burial: &'c mut Burial, claim: Claim) -> Self {
-        intake.done.begin(claim.start);
-        Batch { intake, burial, claim, marker: PhantomData }
+    pub(crate) fn new(
+        membership: &'c mut Membership,
+        policy: &'c mut DeadLetterPolicy,
+        claim: Claim,
+    ) -> Self {
+        membership.acked.begin(claim.start);
+        Batch { membership, policy, claim, marker: PhantomData }
     }
 
     /// Undoes `new`.
@@ -70,13 +74,13 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
 
     /// Whether a letter comes from the group that this batch is for.
     pub(crate) fn is_for(&self, letter: &DeadLetter<'_>) -> bool {
-        letter.queue == &*self.burial.queue && letter.group == self.burial.group
+        letter.queue == &*self.policy.queue && letter.group == self.policy.group
     }
 
     /// Whether this is a dead letter that was sent again. It comes alone, with its first sequence and kind;
     /// its attempts start over.
     pub fn requeued(&self) -> bool {
-        self.intake.guise.requeued()
+        self.membership.retry_view.requeued()
     }
 
     /// Messages from the first that is not acked to the last of the batch.
@@ -104,26 +108,31 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         if index >= self.len() {
             return None;
         }
-        let Intake { at, guise, .. } = &*self.intake;
-        Some(self.deliver_from(&at.view, *guise, self.claim.start + index as u64))
+        let Membership { attachment, retry_view, .. } = &*self.membership;
+        Some(self.deliver_from(&attachment.view, *retry_view, self.claim.start + index as u64))
     }
 
-    /// The message at `place`. `view` and `guise` are those of the intake; `place` lies in the claim and
+    /// The message at `place`. `view` and `retry_view` are those of the membership; `place` lies in the claim and
     /// is not acked for as long as `'v` lasts.
     #[inline]
-    fn deliver_from<'v>(&self, view: &'v View, guise: Guise, place: u64) -> Delivery<'v, M> {
+    fn deliver_from<'v>(
+        &self,
+        view: &'v View,
+        retry_view: RetryView,
+        place: u64,
+    ) -> Delivery<'v, M> {
         // SAFETY: an ack needs this batch exclusively, or the one task that was given the message.
         let (slot, area) = unsafe { self.claim.payload(view, place) };
-        let content = M::from_payload(area, || guise.len(meta_of(slot.meta)));
-        let info = self.info_of(guise, place, 0).with(0, guise.requeued());
+        let content = M::from_payload(area, || retry_view.len(meta_of(slot.meta)));
+        let info = self.info_of(retry_view, place, 0).with(0, retry_view.requeued());
         Delivery { info, meta: slot.meta, content }
     }
 
     /// Copies the first message, word by word: whatever another process stores there meanwhile, the copy is one of bytes.
     pub(crate) fn copy_first(&self, out: &mut M::Owned) {
-        let Intake { at, guise, .. } = &*self.intake;
-        let slot = at.view.slot(self.claim.start);
-        let len = guise.len(meta_of(slot.meta)).min(at.view.geo().payload_size);
+        let Membership { attachment, retry_view, .. } = &*self.membership;
+        let slot = attachment.view.slot(self.claim.start);
+        let len = retry_view.len(meta_of(slot.meta)).min(attachment.view.geo().payload_size);
         M::copy(out, len, |bytes| {
             slot.payload.load(bytes);
         });
@@ -136,20 +145,25 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         }
         std::hint::cold_path();
         // Only the first one's are counted; the others were delivered once before, or more often.
-        if place == self.intake.done.first() { self.claim.attempts as u8 } else { AGAIN }
+        if place == self.membership.acked.first() { self.claim.attempts as u8 } else { AGAIN }
     }
 
     /// What is known of the message at `place` beside its content, but for whether it was sent again, and how long it
     /// is.
     #[inline]
-    pub(crate) fn facts(&self, view: &View, guise: Guise, place: u64) -> (MessageInfo, usize) {
+    pub(crate) fn facts(
+        &self,
+        view: &View,
+        retry_view: RetryView,
+        place: u64,
+    ) -> (MessageInfo, usize) {
         let meta = meta_of(view.slot(place).meta);
-        (self.info_of(guise, place, meta.kind), guise.len(meta))
+        (self.info_of(retry_view, place, meta.kind), retry_view.len(meta))
     }
 
     #[inline]
-    fn info_of(&self, guise: Guise, place: u64, kind: u32) -> MessageInfo {
-        let (sequence, attempts) = (guise.sequence(place), self.attempts_of(place));
+    fn info_of(&self, retry_view: RetryView, place: u64, kind: u32) -> MessageInfo {
+        let (sequence, attempts) = (retry_view.sequence(place), self.attempts_of(place));
         MessageInfo::new(sequence, kind, attempts)
     }
 
@@ -204,21 +218,21 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     /// # Errors
     /// [`GrowError::Shared`] in a shared group, where other members may have what follows. The batch stays as it is.
     pub fn grow(&mut self, max: usize) -> Result<usize, GrowError> {
-        let Intake { reader, at, done, alone, .. } = &mut *self.intake;
-        let queue = || at.queue().clone();
-        if at.leases.forked() {
+        let Membership { reader, attachment, acked, one_at_a_time, .. } = &mut *self.membership;
+        let queue = || attachment.queue().clone();
+        if attachment.leases.forked() {
             return Err(GrowError::Forked { queue: queue() });
         }
-        let max = if *alone { 0 } else { max as u64 };
+        let max = if *one_at_a_time { 0 } else { max as u64 };
         // The first message is done by then, and with it its count.
-        if done.pass(self.claim.start) {
+        if acked.pass(self.claim.start) {
             self.claim.attempts = u32::from(AGAIN);
         }
-        match reader.grow(&at.view, &mut self.claim, max) {
+        match reader.grow(&attachment.view, &mut self.claim, max) {
             Some(Ok(more)) => Ok(more as usize),
             Some(Err(Corrupt(what))) => Err(GrowError::Corrupt { queue: queue(), what }),
             None => {
-                let group = self.burial.group.clone();
+                let group = self.policy.group.clone();
                 Err(GrowError::Shared { queue: queue(), group })
             }
         }
@@ -238,10 +252,10 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
 
     /// The messages that are not acked yet, in order.
     pub fn pending(&self) -> impl Iterator<Item = Delivery<'_, M>> {
-        let Intake { at, guise, done, .. } = &*self.intake;
+        let Membership { attachment, retry_view, acked, .. } = &*self.membership;
         let places = self.claim.start..self.claim.end;
-        let pending = places.filter(|place| !done.contains(*place));
-        pending.map(|place| self.deliver_from(&at.view, *guise, place))
+        let pending = places.filter(|place| !acked.contains(*place));
+        pending.map(|place| self.deliver_from(&attachment.view, *retry_view, place))
     }
 
     /// Acks the first message; none if there is none left.
@@ -268,8 +282,8 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     /// Where an unacked message lies in the ring.
     fn place_of(&self, sequence: u64) -> Result<u64, AckError> {
         let Claim { start, end, .. } = self.claim;
-        let place = sequence.wrapping_sub(self.intake.guise.shift);
-        if (start..end).contains(&place) && !self.intake.done.contains(place) {
+        let place = sequence.wrapping_sub(self.membership.retry_view.shift);
+        if (start..end).contains(&place) && !self.membership.acked.contains(place) {
             return Ok(place);
         }
         Err(self.not_in_batch(sequence))
@@ -277,9 +291,9 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
 
     #[cold]
     fn not_in_batch(&self, sequence: u64) -> AckError {
-        let guise = self.intake.guise;
-        let batch = guise.sequence(self.claim.start)..guise.sequence(self.claim.end);
-        let queue = self.intake.at.queue().clone();
+        let retry_view = self.membership.retry_view;
+        let batch = retry_view.sequence(self.claim.start)..retry_view.sequence(self.claim.end);
+        let queue = self.membership.attachment.queue().clone();
         AckError::NotInBatch(Box::new(NotInBatch { queue, sequence, batch }))
     }
 
@@ -287,9 +301,9 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     fn ack_to(&mut self, to: u64) {
         // An ack that acks nothing must not touch the record: an adopted one is given back by its last.
         if to > self.claim.start {
-            let Intake { reader, at, done, .. } = &mut *self.intake;
-            let to = mutant!(done.gap(to, self.claim.end), "ack-forgets-done", to);
-            reader.ack(&at.view, &at.leases, &mut self.claim, to);
+            let Membership { reader, attachment, acked, .. } = &mut *self.membership;
+            let to = mutant!(acked.gap(to, self.claim.end), "ack-forgets-done", to);
+            reader.ack(&attachment.view, &attachment.leases, &mut self.claim, to);
         }
     }
 
@@ -306,7 +320,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     }
 
     pub(crate) fn ack_place(&mut self, place: u64) {
-        let to = self.intake.done.add(place, self.claim.start, self.claim.end);
+        let to = self.membership.acked.add(place, self.claim.start, self.claim.end);
         self.ack_to(to);
     }
 
@@ -321,31 +335,31 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     /// queue. It stays in the batch then.
     pub fn reject(&mut self, sequence: u64) -> Result<(), RejectError> {
         let place = self.place_of(sequence)?;
-        Ok(self.bury(place, Reason::Rejected)?)
+        Ok(self.dead_letter(place, Reason::Rejected)?)
     }
 
     /// Gives up a message that was delivered as often as its group allows; it is alone in this batch.
     #[cold]
-    pub(crate) fn bury_worn_out(mut self) -> Result<(), Box<DeadLetterError>> {
-        self.bury(self.claim.start, Reason::MaxAttempts)
+    pub(crate) fn exhaust(mut self) -> Result<(), Box<DeadLetterError>> {
+        self.dead_letter(self.claim.start, Reason::MaxAttempts)
     }
 
     /// Gives up a message that is none of the queue's type; it is alone in this batch.
     #[cold]
-    pub(crate) fn bury_unread(mut self) -> Result<(), Box<DeadLetterError>> {
-        self.bury(self.claim.start, Reason::Rejected)
+    pub(crate) fn reject_unreadable(mut self) -> Result<(), Box<DeadLetterError>> {
+        self.dead_letter(self.claim.start, Reason::Rejected)
     }
 
-    fn bury(&mut self, place: u64, reason: Reason) -> Result<(), Box<DeadLetterError>> {
-        let Intake { at, guise, .. } = &*self.intake;
-        let message = self.deliver_from(&at.view, *guise, place);
+    fn dead_letter(&mut self, place: u64, reason: Reason) -> Result<(), Box<DeadLetterError>> {
+        let Membership { attachment, retry_view, .. } = &*self.membership;
+        let message = self.deliver_from(&attachment.view, *retry_view, place);
         let attempts = match reason {
             // Without the one that it does not get any more.
-            Reason::MaxAttempts => self.burial.limit as u8,
+            Reason::MaxAttempts => self.policy.limit as u8,
             _ => message.attempts(),
         };
-        let (queue, group) = (self.burial.queue.clone(), self.burial.group.clone());
-        let sent = self.burial.bury(&DeadLetter {
+        let (queue, group) = (self.policy.queue.clone(), self.policy.group.clone());
+        let sent = self.policy.send_letter(&DeadLetter {
             queue: &queue,
             group: &group,
             sequence: message.sequence(),
@@ -357,7 +371,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         });
         mutant!(sent?, "acked-without-a-letter", drop(sent));
         self.ack_place(place);
-        self.intake.count_dead_letter();
+        self.membership.count_dead_letter();
         Ok(())
     }
 
@@ -372,8 +386,8 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     #[cold]
     pub fn uncount(&mut self) {
         if !self.is_empty() {
-            let Intake { reader, at, .. } = &*self.intake;
-            reader.uncount(&at.view, &self.claim, self.attempts_of(self.claim.start));
+            let Membership { reader, attachment, .. } = &*self.membership;
+            reader.uncount(&attachment.view, &self.claim, self.attempts_of(self.claim.start));
         }
     }
 
@@ -390,15 +404,16 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         if self.is_empty() {
             return Ok(());
         }
-        let Intake { reader, at, control_timeout, .. } = self.intake;
-        let _control = at.control(*control_timeout)?;
+        let Membership { reader, attachment, control_timeout, .. } = self.membership;
+        let _control = attachment.control(*control_timeout)?;
         let pid = std::process::id();
-        let released = reader.release(&at.view, &at.leases, pid, self.claim.record as u8);
-        if released.map_err(at.system("take another consumer record"))? {
+        let released =
+            reader.release(&attachment.view, &attachment.leases, pid, self.claim.record as u8);
+        if released.map_err(attachment.system("take another consumer record"))? {
             Ok(())
         } else {
-            let (max, live) = consumers(at)?;
-            Err(ReleaseError::TooManyConsumers { queue: at.queue().clone(), max, live })
+            let (max, live) = consumers(attachment)?;
+            Err(ReleaseError::TooManyConsumers { queue: attachment.queue().clone(), max, live })
         }
     }
 
@@ -411,8 +426,8 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         let to = self.claim.end;
         // As in `ack_to`.
         if to > self.claim.start {
-            let Intake { reader, at, .. } = &mut *self.intake;
-            reader.ack(&at.view, &at.leases, &mut self.claim, to);
+            let Membership { reader, attachment, .. } = &mut *self.membership;
+            reader.ack(&attachment.view, &attachment.leases, &mut self.claim, to);
         }
         Ok(())
     }
@@ -427,10 +442,10 @@ fn meta_of(word: &AtomicU64) -> Meta {
 
 impl<M: Content + ?Sized> fmt::Debug for Batch<'_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sequence = |place| self.intake.guise.sequence(place);
+        let sequence = |place| self.membership.retry_view.sequence(place);
         f.debug_struct("Batch")
-            .field("queue", &self.intake.at.queue())
-            .field("group", &self.burial.group)
+            .field("queue", &self.membership.attachment.queue())
+            .field("group", &self.policy.group)
             .field("sequences", &(sequence(self.claim.start)..sequence(self.claim.end)))
             .finish_non_exhaustive()
     }

@@ -8,7 +8,7 @@ use std::ops::Deref;
 use super::{Batch, meta_of};
 use crate::error::{AckError, RecvError, RejectError};
 use crate::info::{MessageInfo, message_accessors};
-use crate::membership::Intake;
+use crate::membership::Membership;
 use crate::message::Content;
 
 /// One received message, not acked yet. Dereferences to its content. Dropped without an ack, it comes
@@ -28,8 +28,8 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
 
     /// What is known of it beside its content.
     pub fn info(&self) -> MessageInfo {
-        let Intake { at, guise, .. } = &*self.batch.intake;
-        let (info, _) = self.batch.facts(&at.view, *guise, self.batch.claim.start);
+        let Membership { attachment, retry_view, .. } = &*self.batch.membership;
+        let (info, _) = self.batch.facts(&attachment.view, *retry_view, self.batch.claim.start);
         info.with(info.kind(), self.batch.requeued())
     }
 
@@ -50,10 +50,10 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
     #[inline]
     pub fn ack(mut self) -> Result<(), AckError> {
         // Of one message, which is not acked yet: `reject` and `fail` have consumed it.
-        let Batch { intake, claim, .. } = &mut self.batch;
-        let Intake { reader, at, .. } = &mut **intake;
+        let Batch { membership, claim, .. } = &mut self.batch;
+        let Membership { reader, attachment, .. } = &mut **membership;
         let to = claim.end;
-        reader.ack(&at.view, &at.leases, claim, to);
+        reader.ack(&attachment.view, &attachment.leases, claim, to);
         Ok(())
     }
 
@@ -89,9 +89,9 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
     pub fn fail(self) -> Result<bool, RejectError> {
         // As the next receive would count: 255 and a limit of 255 go on for ever.
         let next = self.attempts().saturating_add(1);
-        let worn_out = u32::from(next) > self.batch.burial.limit;
+        let worn_out = u32::from(next) > self.batch.policy.limit;
         if worn_out {
-            self.batch.bury_worn_out()?;
+            self.batch.exhaust()?;
         }
         Ok(worn_out)
     }
@@ -102,11 +102,11 @@ impl<M: Content + ?Sized> Deref for Received<'_, M> {
 
     #[inline]
     fn deref(&self) -> &M {
-        let Intake { at, guise, .. } = &*self.batch.intake;
+        let Membership { attachment, retry_view, .. } = &*self.batch.membership;
         let claim = &self.batch.claim;
         // SAFETY: an ack consumes the batch, which holds exactly this message.
-        let (slot, area) = unsafe { claim.payload(&at.view, claim.start) };
-        M::from_payload(area, || guise.len(meta_of(slot.meta)))
+        let (slot, area) = unsafe { claim.payload(&attachment.view, claim.start) };
+        M::from_payload(area, || retry_view.len(meta_of(slot.meta)))
     }
 }
 

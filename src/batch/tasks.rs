@@ -10,7 +10,7 @@ use super::Batch;
 use crate::error::{AckError, RejectError};
 use crate::info::{MessageInfo, message_accessors};
 use crate::layout::View;
-use crate::membership::Guise;
+use crate::membership::RetryView;
 use crate::message::Content;
 
 /// The messages of a [`Batch`], handed out one by one to whoever asks, from any thread.
@@ -43,7 +43,7 @@ use crate::message::Content;
 pub struct Tasks<'b, 'c, M: Content + ?Sized = [u8]> {
     /// Of the batch, which is borrowed for as long.
     view: View,
-    guise: Guise,
+    retry_view: RetryView,
     inner: Mutex<Inner<'b, 'c, M>>,
 }
 
@@ -55,9 +55,9 @@ struct Inner<'b, 'c, M: Content + ?Sized> {
 
 impl<'b, 'c, M: Content + ?Sized> Tasks<'b, 'c, M> {
     pub(crate) fn new(batch: &'b mut Batch<'c, M>) -> Self {
-        let (view, guise) = (batch.intake.at.view, batch.intake.guise);
+        let (view, retry_view) = (batch.membership.attachment.view, batch.membership.retry_view);
         let next = batch.claim.start;
-        Tasks { view, guise, inner: Mutex::new(Inner { batch, next }) }
+        Tasks { view, retry_view, inner: Mutex::new(Inner { batch, next }) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<'b, 'c, M>> {
@@ -70,17 +70,17 @@ impl<'b, 'c, M: Content + ?Sized> Tasks<'b, 'c, M> {
     pub fn take(&self) -> Option<Task<'_, 'b, 'c, M>> {
         let mut inner = self.lock();
         let Inner { batch, next } = &mut *inner;
-        let acked = |place: &u64| batch.intake.done.contains(*place);
+        let acked = |place: &u64| batch.membership.acked.contains(*place);
         let place = (*next..batch.claim.end).find(|place| !acked(place))?;
         *next = place + 1;
-        let (info, len) = batch.facts(&self.view, self.guise, place);
+        let (info, len) = batch.facts(&self.view, self.retry_view, place);
         Some(Task { tasks: self, place, info, len })
     }
 }
 
 impl<M: Content + ?Sized> fmt::Debug for Tasks<'_, '_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tasks").field("guise", &self.guise).finish_non_exhaustive()
+        f.debug_struct("Tasks").field("retry_view", &self.retry_view).finish_non_exhaustive()
     }
 }
 
@@ -104,7 +104,7 @@ pub struct Task<'t, 'b, 'c, M: Content + ?Sized = [u8]> {
 }
 
 impl<M: Content + ?Sized> Task<'_, '_, '_, M> {
-    message_accessors!(view => view.info.kind(), view.tasks.guise.requeued());
+    message_accessors!(view => view.info.kind(), view.tasks.retry_view.requeued());
 
     /// The content, for as long as it is not acked.
     pub fn content(&self) -> &M {

@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 /// Time between two rounds. Consumers that claim less often make one at each claim.
-const ROUND_EVERY: Duration = Duration::from_millis(2);
+const MAINTAIN_EVERY: Duration = Duration::from_millis(2);
 /// Most claims between two looks at the clock.
 const STRIDE_MAX: i32 = 256;
 
 /// When a busy consumer looks around: by the clock, which is read only once in so many claims that they
 /// take a fraction of the time between two rounds.
 #[derive(Debug)]
-pub(super) struct Round {
+pub(super) struct Maintenance {
     /// Claims until the next look at the clock; below 0 it is due.
     left: i32,
     stride: i32,
@@ -18,10 +18,10 @@ pub(super) struct Round {
     last: Option<Instant>,
 }
 
-impl Round {
-    pub(super) fn new() -> Round {
+impl Maintenance {
+    pub(super) fn new() -> Maintenance {
         let now = Instant::now();
-        Round { left: 0, stride: 1, read: now, last: Some(now) }
+        Maintenance { left: 0, stride: 1, read: now, last: Some(now) }
     }
 
     #[inline(always)]
@@ -35,13 +35,13 @@ impl Round {
         let now = Instant::now();
         let took = now - self.read;
         self.read = now;
-        if took < ROUND_EVERY / 8 {
+        if took < MAINTAIN_EVERY / 8 {
             self.stride = (self.stride * 2).min(STRIDE_MAX);
-        } else if took > ROUND_EVERY {
+        } else if took > MAINTAIN_EVERY {
             self.stride = 1;
         }
         self.left = self.stride - 1;
-        let due = self.last.is_none_or(|last| now - last >= ROUND_EVERY);
+        let due = self.last.is_none_or(|last| now - last >= MAINTAIN_EVERY);
         if due {
             self.last = Some(now);
         }

@@ -10,18 +10,18 @@ use std::time::{Duration, Instant};
 
 use crate::attach::Mapped;
 use crate::batch::{Batch, Received};
-use crate::dead_letter::letter::{DeadLetter, Undertaker};
-use crate::dead_letter::policy::Burial;
+use crate::dead_letter::letter::{DeadLetter, DeadLetterSink};
+use crate::dead_letter::policy::DeadLetterPolicy;
 use crate::dead_letter::retries::Retries;
 use crate::error::{ControlError, JoinError, RecvError};
 use crate::group::Group;
 use crate::info::MessageInfo;
-use crate::membership::Intake;
+use crate::membership::Membership;
 use crate::message::{Content, OneThread};
 use crate::segment::Trust;
 use crate::wait::Deadline;
-use crate::wait::{Interrupt, Patience, WaitStrategy};
-use maintenance::Round;
+use crate::wait::{Interrupt, WaitState, WaitStrategy};
+use maintenance::Maintenance;
 use search::Found;
 
 /// A consumer of one group. `Send`, not `Sync`.
@@ -43,15 +43,15 @@ use search::Found;
 /// share::<slipring::Consumer>();
 /// ```
 pub struct Consumer<M: Content + ?Sized = [u8]> {
-    main: Intake,
+    main: Membership,
     retries: Box<Retries>,
-    burial: Box<Burial>,
-    round: Round,
+    policy: Box<DeadLetterPolicy>,
+    maintenance: Maintenance,
     made_group: bool,
     resumed: bool,
     notices_gone: bool,
     follows: bool,
-    patience: Patience,
+    wait_state: WaitState,
     empty_looks: u32,
     /// A claim that was not made on the shortest way. If it were returned, the others would go through memory,
     /// too, which costs more than all the rest.
@@ -69,23 +69,23 @@ impl<M: Content + ?Sized> Consumer<M> {
         group: &Group,
         timeout: Duration,
         trust: &Trust,
-        undertaker: Box<dyn Undertaker>,
+        sink: Box<dyn DeadLetterSink>,
         interrupt: Interrupt,
     ) -> Result<Self, JoinError> {
-        let (main, joined) = Intake::join(mapped, group, timeout)?;
+        let (main, joined) = Membership::join(mapped, group, timeout)?;
         let target = joined.target.as_ref().map(|name| name.as_str());
         let queue = mapped.name.shared();
-        let burial = Burial::new(queue, &group.name, joined.max_attempts, target, undertaker);
+        let policy = DeadLetterPolicy::new(queue, &group.name, joined.max_attempts, target, sink);
         Ok(Consumer {
             main,
             retries: Box::new(Retries::new(group, trust, M::SCHEMA.is_some(), timeout)),
-            burial: Box::new(burial),
-            round: Round::new(),
+            policy: Box::new(policy),
+            maintenance: Maintenance::new(),
             made_group: joined.made,
             resumed: joined.resumed,
             notices_gone: false,
             follows: false,
-            patience: Patience::here(interrupt),
+            wait_state: WaitState::here(interrupt),
             empty_looks: 0,
             found: None,
             failed: None,
@@ -103,7 +103,7 @@ impl<M: Content + ?Sized> Consumer<M> {
     ) where
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        self.burial.set_handler(Box::new(move |letter| handler(letter).map_err(Into::into)));
+        self.policy.set_handler(Box::new(move |letter| handler(letter).map_err(Into::into)));
     }
 
     /// Calls `tell` with each dead letter that this consumer makes, once the letter is in the dead-letter queue, or taken by
@@ -116,7 +116,7 @@ impl<M: Content + ?Sized> Consumer<M> {
     ///
     /// If `tell` panics, the message is not acked, and there will be a second letter of it.
     pub fn notice_dead_letters(&mut self, tell: impl FnMut(&DeadLetter<'_>) + Send + 'static) {
-        self.burial.set_notice(Box::new(tell));
+        self.policy.set_notice(Box::new(tell));
     }
 
     /// Whether a wait is to fail with [`RecvError::ProducerGone`] when nobody has the producer's role: the last
@@ -139,7 +139,7 @@ impl<M: Content + ?Sized> Consumer<M> {
 
     /// Sets how to wait for messages.
     pub fn set_wait_strategy(&mut self, strategy: WaitStrategy) {
-        self.patience.set_strategy(strategy);
+        self.wait_state.set_strategy(strategy);
     }
 
     /// Whether a receive that may wait lingers in a stream: where messages come as fast as they are taken, it waits until
@@ -155,17 +155,17 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// [`Queue`](crate::Queue); if it returns `true`, the wait ends with `Interrupted`. See
     /// [`Queue::set_interrupt`](crate::Queue::set_interrupt).
     pub fn set_interrupt(&mut self, interrupt: impl Fn() -> bool + Send + Sync + 'static) {
-        self.patience.interrupt = Interrupt::new(interrupt);
+        self.wait_state.interrupt = Interrupt::new(interrupt);
     }
 
     /// Name of the queue that it receives from.
     pub fn queue_name(&self) -> &str {
-        self.main.at.queue()
+        self.main.attachment.queue()
     }
 
     /// Name of the group that it receives for.
     pub fn group_name(&self) -> &str {
-        &self.burial.group
+        &self.policy.group
     }
 
     /// Where this group's reading stands: the next sequence to be acked, or, in a shared group, to be
@@ -205,7 +205,7 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// # Errors
     /// [`RecvError::Removed`], also if there are messages left to be received.
     pub fn check_removed(&self) -> Result<(), RecvError> {
-        if self.main.at.leases.forked() {
+        if self.main.attachment.leases.forked() {
             return Err(RecvError::Forked { queue: self.queue() });
         }
         match self.main.removed()? {
@@ -375,7 +375,7 @@ impl<M: Content + ?Sized> Consumer<M> {
         give: impl FnOnce(Batch<'c, M>) -> T,
     ) -> Result<T, RecvError> {
         let batch = match self.claim_at_once(max) {
-            Some(claim) => Batch::new(&mut self.main, &mut self.burial, claim),
+            Some(claim) => Batch::new(&mut self.main, &mut self.policy, claim),
             None if self.find_now(max) => self.lend()?,
             None => return Err(self.failure()),
         };
@@ -389,7 +389,7 @@ impl<M: Content + ?Sized> Consumer<M> {
         deadline: impl Fn() -> Deadline,
     ) -> Result<Batch<'_, M>, RecvError> {
         match self.claim_soon(max) {
-            Some(claim) => Ok(Batch::new(&mut self.main, &mut self.burial, claim)),
+            Some(claim) => Ok(Batch::new(&mut self.main, &mut self.policy, claim)),
             None => {
                 self.wait(max, deadline)?;
                 self.lend()

@@ -15,10 +15,10 @@ use crate::message::Content;
 use crate::ring::claim::Claim;
 use crate::ring::reader::Reader;
 use crate::ring::wake::{Place, Word};
-use crate::wait::{self, Bed, Deadline, LONG, Look, SHORT, Waited};
+use crate::wait::{self, Check, Deadline, FutexPark, MAX_SLEEP, MAX_SLEEP_WHILE_HELD, Waited};
 
 /// Quick looks at an empty queue ask the system once in so many times whether it still has its name.
-const ASK_EVERY: u32 = 4096;
+const FULL_CHECK_EVERY: u32 = 4096;
 
 /// Quick looks of one that waits, at the next message only, between two that look everywhere.
 const QUICK: u32 = 8;
@@ -38,10 +38,10 @@ impl<M: Content + ?Sized> Consumer<M> {
 
     #[inline(always)]
     fn claim_by<const LINGER: bool>(&mut self, max: usize) -> Option<Claim> {
-        if self.round.is_due() || self.main.at.leases.forked() {
+        if self.maintenance.is_due() || self.main.attachment.leases.forked() {
             return None;
         }
-        let (view, max) = (&self.main.at.view, max.max(1) as u64);
+        let (view, max) = (&self.main.attachment.view, max.max(1) as u64);
         if LINGER {
             self.main.reader.linger(view, max);
         }
@@ -55,7 +55,7 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// says why.
     #[inline(never)]
     pub(super) fn find_now(&mut self, max: usize) -> bool {
-        self.find(max, Look::Quick).unwrap_or_else(|fault| {
+        self.find(max, Check::Fast).unwrap_or_else(|fault| {
             self.failed = Some(fault);
             false
         })
@@ -74,8 +74,8 @@ impl<M: Content + ?Sized> Consumer<M> {
     }
 
     /// Makes any other claim, and leaves it in `found`. Returns whether there is one.
-    pub(crate) fn find(&mut self, max: usize, look: Look) -> Result<bool, RecvError> {
-        let found = self.search(max, look)?;
+    pub(crate) fn find(&mut self, max: usize, check: Check) -> Result<bool, RecvError> {
+        let found = self.search(max, check)?;
         Ok(self.keep(found))
     }
 
@@ -86,37 +86,37 @@ impl<M: Content + ?Sized> Consumer<M> {
         max: usize,
         deadline: impl Fn() -> Deadline,
     ) -> Result<(), RecvError> {
-        let (view, longest) = (self.view(), Cell::new(SHORT));
-        let bed = Bed::new([Place::new(&view, self.word())], || longest.get());
-        let mut patience = self.patience.clone();
+        let (view, longest) = (self.view(), Cell::new(MAX_SLEEP_WHILE_HELD));
+        let park = FutexPark::new([Place::new(&view, self.word())], || longest.get());
+        let mut wait_state = self.wait_state.clone();
         let mut quick = 0;
-        let found = wait::until(deadline(), &mut patience, bed, |look| {
+        let found = wait::until(deadline(), &mut wait_state, park, |check| {
             // Most looks are for the next message alone.
-            if look == Look::Quick && quick < QUICK {
+            if check == Check::Fast && quick < QUICK {
                 quick += 1;
                 let found = self.claim_soon(max);
                 return Ok(found.map(|claim| Found { claim, retried: false }));
             }
             quick = 0;
-            let found = self.search(max, look);
-            if look == Look::Thorough {
+            let found = self.search(max, check);
+            if check == Check::Full {
                 longest.set(self.longest_sleep());
             }
             found
         })?;
-        self.patience = patience;
+        self.wait_state = wait_state;
         match found {
             Waited::Found(found) => {
                 self.found = Some(found);
                 Ok(())
             }
-            Waited::TimedOut => Err(timed_out(&self.main.at)),
+            Waited::TimedOut => Err(timed_out(&self.main.attachment)),
             Waited::Interrupted => Err(RecvError::Interrupted { queue: self.queue() }),
         }
     }
 
     pub(crate) fn view(&self) -> View {
-        self.main.at.view
+        self.main.attachment.view
     }
 
     /// Where it sleeps. Asks nothing of the segment, which is out of reach in a forked child.
@@ -129,17 +129,21 @@ impl<M: Content + ?Sized> Consumer<M> {
     pub(crate) fn longest_sleep(&self) -> Duration {
         let held = self.main.others_hold() || self.retries.others_hold();
         // The last ack of a closed queue wakes nobody either.
-        if held || (self.main.is_closed() && !self.follows) { SHORT } else { LONG }
+        if held || (self.main.is_closed() && !self.follows) {
+            MAX_SLEEP_WHILE_HELD
+        } else {
+            MAX_SLEEP
+        }
     }
 
     #[cfg(feature = "async")]
     pub(crate) fn mapped(&self) -> &Arc<Mapped> {
-        &self.main.at.mapped
+        &self.main.attachment.mapped
     }
 
     /// Lends again what was lent last and given up by [`Batch::into_claim`]; not in a forked child.
     pub(crate) fn lend_again(&mut self, claim: Claim) -> Option<Batch<'_, M>> {
-        if self.main.at.leases.forked() {
+        if self.main.attachment.leases.forked() {
             return None;
         }
         self.found = Some(Found { claim, retried: self.retried });
@@ -149,7 +153,7 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// The queue's name, for an error.
     #[cold]
     pub(super) fn queue(&self) -> Arc<str> {
-        self.main.at.queue().clone()
+        self.main.attachment.queue().clone()
     }
 
     fn keep(&mut self, found: Option<Found>) -> bool {
@@ -165,47 +169,47 @@ impl<M: Content + ?Sized> Consumer<M> {
             return Err(RecvError::Empty);
         };
         self.retried = retried;
-        let intake = if retried {
-            match self.retries.intake() {
-                Some(intake) => intake,
+        let membership = if retried {
+            match self.retries.membership() {
+                Some(membership) => membership,
                 None => return Err(RecvError::Empty),
             }
         } else {
             &mut self.main
         };
-        Ok(Batch::new(intake, &mut self.burial, claim))
+        Ok(Batch::new(membership, &mut self.policy, claim))
     }
 
     /// Looks wherever a message may be, and gives up those that were delivered too often.
-    fn search(&mut self, max: usize, look: Look) -> Result<Option<Found>, RecvError> {
-        if self.main.at.leases.forked() {
+    fn search(&mut self, max: usize, check: Check) -> Result<Option<Found>, RecvError> {
+        if self.main.attachment.leases.forked() {
             return Err(RecvError::Forked { queue: self.queue() });
         }
         // Before the look, which then finds what it sent last.
-        let gone = self.notices_gone && look == Look::Thorough && self.main.producer_gone()?;
-        if self.round.is_due()
-            && self.round.begin()
+        let gone = self.notices_gone && check == Check::Full && self.main.producer_gone()?;
+        if self.maintenance.is_due()
+            && self.maintenance.begin()
             && let Some(found) = self.look_around()?
         {
             return Ok(Some(found));
         }
         loop {
             let claim = match self.main.take(max)? {
-                None if self.orphans(look)? => self.main.take(max)?,
+                None if self.orphans(check)? => self.main.take(max)?,
                 claim => claim,
             };
             if claim.is_some() {
                 self.empty_looks = 0;
             }
             match claim {
-                Some(claim) if claim.attempts <= self.burial.limit => {
+                Some(claim) if claim.attempts <= self.policy.limit => {
                     return Ok(Some(Found { claim, retried: false }));
                 }
                 Some(claim) => {
-                    Batch::<M>::new(&mut self.main, &mut self.burial, claim).bury_worn_out()?;
+                    Batch::<M>::new(&mut self.main, &mut self.policy, claim).exhaust()?;
                 }
                 None => {
-                    let found = self.search_elsewhere(look)?;
+                    let found = self.search_elsewhere(check)?;
                     let end = found.is_none() && gone;
                     return if end {
                         Err(RecvError::ProducerGone { queue: self.queue() })
@@ -219,23 +223,23 @@ impl<M: Content + ?Sized> Consumer<M> {
 
     /// Nothing in the queue: looks for what dead members left behind, at the first such look and then once
     /// in a while.
-    fn orphans(&mut self, look: Look) -> Result<bool, RecvError> {
+    fn orphans(&mut self, check: Check) -> Result<bool, RecvError> {
         let first = self.empty_looks == 0;
         self.empty_looks = self.empty_looks.wrapping_add(1);
-        Ok((first || self.asks(look)) && self.main.adopt()?)
+        Ok((first || self.asks(check)) && self.main.adopt()?)
     }
 
-    fn asks(&self, look: Look) -> bool {
-        look == Look::Thorough || self.empty_looks.is_multiple_of(ASK_EVERY)
+    fn asks(&self, check: Check) -> bool {
+        check == Check::Full || self.empty_looks.is_multiple_of(FULL_CHECK_EVERY)
     }
 
-    fn search_elsewhere(&mut self, look: Look) -> Result<Option<Found>, RecvError> {
-        let asks = self.asks(look);
+    fn search_elsewhere(&mut self, check: Check) -> Result<Option<Found>, RecvError> {
+        let asks = self.asks(check);
         let found = self.search_retries(asks)?;
         if found.is_some() {
             return Ok(found);
         }
-        let are_drained = || self.retries.are_drained(&self.main, &self.burial);
+        let are_drained = || self.retries.are_drained(&self.main, &self.policy);
         if !self.follows && self.main.has_ended(are_drained) {
             return Err(RecvError::Closed { queue: self.queue() });
         }
@@ -249,7 +253,7 @@ impl<M: Content + ?Sized> Consumer<M> {
         if !self.main.has_retries() {
             return Ok(None);
         }
-        let claim = self.retries.take(&self.main, &mut self.burial, thorough)?;
+        let claim = self.retries.take(&self.main, &mut self.policy, thorough)?;
         Ok(claim.map(|claim| Found { claim, retried: true }))
     }
 
@@ -257,7 +261,7 @@ impl<M: Content + ?Sized> Consumer<M> {
     fn look_around(&mut self) -> Result<Option<Found>, RecvError> {
         if self.main.adopt()? {
             // The next claim hands it out; where there was one there may be more.
-            self.round.again();
+            self.maintenance.again();
         }
         // In turn with the queue, whose messages would wait for all retries if each receive made a round.
         if std::mem::take(&mut self.retried) { Ok(None) } else { self.search_retries(true) }
@@ -265,8 +269,8 @@ impl<M: Content + ?Sized> Consumer<M> {
 }
 
 #[cold]
-fn timed_out(at: &Attachment) -> RecvError {
-    RecvError::Timeout { queue: at.queue().clone() }
+fn timed_out(attachment: &Attachment) -> RecvError {
+    RecvError::Timeout { queue: attachment.queue().clone() }
 }
 
 /// A claim, and where it was made.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use zerocopy::little_endian::U64;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::error::BuryError;
+use crate::error::DeadLetterSendError;
 use crate::layout::GROUP_NAME_MAX;
 use crate::layout::config::QUEUE_NAME_MAX;
 
@@ -151,9 +151,13 @@ impl<'a> DeadLetter<'a> {
 }
 
 /// Takes dead letters away: when it returns without an error the letter is in good hands.
-pub(crate) trait Undertaker: Send + fmt::Debug {
+pub(crate) trait DeadLetterSink: Send + fmt::Debug {
     /// `target` is the queue that the group names.
-    fn bury(&mut self, target: &str, letter: &DeadLetter<'_>) -> Result<(), BuryError>;
+    fn send_letter(
+        &mut self,
+        target: &str,
+        letter: &DeadLetter<'_>,
+    ) -> Result<(), DeadLetterSendError>;
 }
 
 /// Name of the queue for dead letters of `queue`, unless a group names another.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::letter::{DeadLetter, default_target, retry_queue};
-use super::queue_sink::{DEAD_GROUP, letter_queue, turn};
+use super::queue_sink::{DEAD_GROUP, letter_queue, take_role};
 use crate::attach::{Attachment, Mapped};
 use crate::consumer::Consumer;
 use crate::error::{
-    BuryError, ControlError, JoinError, OpenError, PurgeError, PurgeReason, RecvError,
+    ControlError, DeadLetterSendError, JoinError, OpenError, PurgeError, PurgeReason, RecvError,
     RequeueError, RequeueReason,
 };
 use crate::group::{self, Group, Start};
@@ -75,8 +75,8 @@ impl DeadLetters {
     ///
     /// # Errors
     /// As for [`OpenOptions::observe`].
-    pub fn look(name: &str, options: &OpenOptions) -> Result<(Observer, u64), OpenError> {
-        look_through(options.open_to_look(name)?, Interrupt::default())
+    pub fn observe_queue(name: &str, options: &OpenOptions) -> Result<(Observer, u64), OpenError> {
+        observe_letters(options.map_read_only(name)?, Interrupt::default())
     }
 
     /// The queue they are in.
@@ -90,7 +90,7 @@ impl DeadLetters {
     /// # Errors
     /// As for [`Queue::observer`].
     pub fn observe(&self) -> Result<(Observer, u64), OpenError> {
-        look_through(self.queue.open_to_look()?, self.queue.interrupt.clone())
+        observe_letters(self.queue.map_read_only()?, self.queue.interrupt.clone())
     }
 
     /// Throws the oldest `count` letters away; returns how many there were.
@@ -110,7 +110,7 @@ impl DeadLetters {
         let mut consumer = self.consumer()?;
         while *done < count {
             let max = (count - *done).min(256) as usize;
-            let Some(batch) = some(consumer.try_recv_batch(max))? else { break };
+            let Some(batch) = until_closed(consumer.try_recv_batch(max))? else { break };
             let letters = batch.len() as u64;
             batch.ack().map_err(RecvError::from)?;
             *done += letters;
@@ -137,18 +137,18 @@ impl DeadLetters {
 
     fn requeue_counting(&self, count: u64, done: &mut u64) -> Result<(), RequeueReason> {
         let mut consumer = self.consumer()?;
-        let mut way: Option<Way> = None;
+        let mut route: Option<RequeueRoute> = None;
         while *done < count {
-            let Some(message) = some(consumer.try_recv())? else { break };
+            let Some(message) = until_closed(consumer.try_recv())? else { break };
             let Some(letter) = DeadLetter::parse(message.kind(), &message) else {
                 let (queue, sequence) = (self.queue.mapped.name.shared(), message.sequence());
                 return Err(RequeueReason::NotALetter { queue: queue.clone(), sequence });
             };
-            let way = match &way {
-                Some(way) if way.is_for(&letter) => way,
-                _ => &*way.insert(Way::open(&letter, &self.options)?),
+            let route = match &route {
+                Some(route) if route.is_for(&letter) => route,
+                _ => &*route.insert(RequeueRoute::open(&letter, &self.options)?),
             };
-            way.send(letter.kind, &message)?;
+            route.send(letter.kind, &message)?;
             message.ack().map_err(RecvError::from)?;
             *done += 1;
         }
@@ -176,7 +176,7 @@ impl<M: Content + ?Sized> Queue<M> {
 }
 
 /// Watches the letters of a queue that is mapped for it. Also returns where those end that are there now.
-fn look_through(
+fn observe_letters(
     (mapped, file): (Mapped, LeaseFile),
     interrupt: Interrupt,
 ) -> Result<(Observer, u64), OpenError> {
@@ -192,7 +192,7 @@ fn first_letter(look: &Snapshot) -> Start {
 }
 
 /// What was received. Of letters there may be more at any time, though somebody has closed their queue.
-fn some<T>(received: Result<T, RecvError>) -> Result<Option<T>, RecvError> {
+fn until_closed<T>(received: Result<T, RecvError>) -> Result<Option<T>, RecvError> {
     match received {
         Err(RecvError::Empty | RecvError::Closed { .. }) => Ok(None),
         received => received.map(Some),
@@ -201,7 +201,7 @@ fn some<T>(received: Result<T, RecvError>) -> Result<Option<T>, RecvError> {
 
 /// From a dead-letter queue back to one group.
 #[derive(Debug)]
-struct Way {
+struct RequeueRoute {
     queue: String,
     group: String,
     /// The group's members sleep here, though its retries are in another queue.
@@ -209,40 +209,40 @@ struct Way {
     retries: Queue,
 }
 
-impl Way {
+impl RequeueRoute {
     fn is_for(&self, letter: &DeadLetter<'_>) -> bool {
         self.queue == letter.queue && self.group == letter.group
     }
 
-    fn open(letter: &DeadLetter<'_>, options: &OpenOptions) -> Result<Way, RequeueReason> {
+    fn open(letter: &DeadLetter<'_>, options: &OpenOptions) -> Result<RequeueRoute, RequeueReason> {
         let (queue, group) = (letter.queue.to_owned(), letter.group.to_owned());
         let main: Queue = options.open(&queue)?;
-        let at = Attachment::new(&main.mapped)?;
-        let like = group::like(&at, &group, options.timeout)?;
+        let attachment = Attachment::new(&main.mapped)?;
+        let like = group::like(&attachment, &group, options.timeout)?;
         let name: Arc<str> = retry_queue(&queue, &group).into();
         let retries = letter_queue(&name, &main.mapped, &options.trust, &like);
-        let retries = retries.map_err(|fault| Way::send_failed(&name, fault))?;
+        let retries = retries.map_err(|fault| RequeueRoute::send_failed(&name, fault))?;
         // One that was made for another queue of that name: a typed consumer would not read it.
         let (size, need) = (retries.payload_size(), main.payload_size());
         if size < need {
             return Err(RequeueReason::TooSmall { queue: name, size, need });
         }
-        group::announce_retries(&at, &group, options.timeout)?;
-        Ok(Way { queue, group, main: at, retries })
+        group::announce_retries(&attachment, &group, options.timeout)?;
+        Ok(RequeueRoute { queue, group, main: attachment, retries })
     }
 
-    fn send_failed(queue: &Arc<str>, fault: BuryError) -> RequeueReason {
+    fn send_failed(queue: &Arc<str>, fault: DeadLetterSendError) -> RequeueReason {
         RequeueReason::Send { queue: queue.clone(), reason: Box::new(fault) }
     }
 
     fn send(&self, kind: u32, letter: &[u8]) -> Result<(), RequeueReason> {
-        let send = || -> Result<(), BuryError> {
-            let mut producer = turn(&self.retries)?;
+        let send = || -> Result<(), DeadLetterSendError> {
+            let mut producer = take_role(&self.retries)?;
             producer.try_send((kind, letter))?;
             Ok(producer.check_removed()?)
         };
         let retries = self.retries.mapped.name.shared();
-        send().map_err(|fault| Way::send_failed(retries, fault))?;
+        send().map_err(|fault| RequeueRoute::send_failed(retries, fault))?;
         // A new queue of that name would not know of the retries.
         let queue = self.main.queue();
         let system = self.main.system("look at the queue's file");

@@ -3,38 +3,38 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::letter::{DeadLetter, Undertaker, default_target};
-use crate::error::{BuryError, DeadLetterError};
+use super::letter::{DeadLetter, DeadLetterSink, default_target};
+use crate::error::{DeadLetterError, DeadLetterSendError};
 
 /// A consumer's part of the rule that its group keeps in the queue.
 #[derive(Debug)]
-pub(crate) struct Burial {
+pub(crate) struct DeadLetterPolicy {
     /// Deliveries that a message may have; more make it a dead letter.
     pub(crate) limit: u32,
     pub(crate) queue: Arc<str>,
     pub(crate) group: String,
     target: String,
-    undertaker: Box<dyn Undertaker>,
+    sink: Box<dyn DeadLetterSink>,
     notice: Notice,
 }
 
-impl Burial {
+impl DeadLetterPolicy {
     pub(crate) fn new(
         queue: &Arc<str>,
         group: &str,
         max_attempts: Option<u8>,
         target: Option<&str>,
-        undertaker: Box<dyn Undertaker>,
-    ) -> Burial {
+        sink: Box<dyn DeadLetterSink>,
+    ) -> DeadLetterPolicy {
         let limit = max_attempts.map_or(u32::MAX, u32::from);
         let target = target.map_or_else(|| default_target(queue), str::to_owned);
         let (queue, group, notice) = (queue.clone(), group.to_owned(), Notice(None));
-        Burial { limit, queue, group, target, undertaker, notice }
+        DeadLetterPolicy { limit, queue, group, target, sink, notice }
     }
 
     /// Puts the program's own handler in the place of the dead-letter queue.
     pub(crate) fn set_handler(&mut self, handler: Box<Handler>) {
-        self.undertaker = Box::new(Own { handler });
+        self.sink = Box::new(HandlerSink { handler });
     }
 
     /// Tells the program of each letter.
@@ -44,8 +44,11 @@ impl Burial {
 
     /// The letter must be in good hands before its message is acked.
     #[cold]
-    pub(crate) fn bury(&mut self, letter: &DeadLetter<'_>) -> Result<(), Box<DeadLetterError>> {
-        self.undertaker.bury(&self.target, letter).map_err(|reason| {
+    pub(crate) fn send_letter(
+        &mut self,
+        letter: &DeadLetter<'_>,
+    ) -> Result<(), Box<DeadLetterError>> {
+        self.sink.send_letter(&self.target, letter).map_err(|reason| {
             let (queue, sequence) = (self.queue.clone(), letter.sequence);
             Box::new(DeadLetterError { queue, sequence, target: self.target.clone(), reason })
         })?;
@@ -72,18 +75,22 @@ impl fmt::Debug for Notice {
     }
 }
 
-struct Own {
+struct HandlerSink {
     handler: Box<Handler>,
 }
 
-impl Undertaker for Own {
-    fn bury(&mut self, _target: &str, letter: &DeadLetter<'_>) -> Result<(), BuryError> {
-        (self.handler)(letter).map_err(BuryError::Refused)
+impl DeadLetterSink for HandlerSink {
+    fn send_letter(
+        &mut self,
+        _target: &str,
+        letter: &DeadLetter<'_>,
+    ) -> Result<(), DeadLetterSendError> {
+        (self.handler)(letter).map_err(DeadLetterSendError::Refused)
     }
 }
 
-impl fmt::Debug for Own {
+impl fmt::Debug for HandlerSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Own")
+        f.write_str("HandlerSink")
     }
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::letter::{DeadLetter, Undertaker};
+use super::letter::{DeadLetter, DeadLetterSink};
 use crate::attach::Mapped;
-use crate::error::{AddGroupError, BuryError, ControlError, ProducerError, SendError};
+use crate::error::{AddGroupError, ControlError, DeadLetterSendError, ProducerError, SendError};
 use crate::group::{self, Group};
 use crate::layout::{Geometry, PAYLOAD_MAX};
 use crate::producer::Producer;
@@ -21,11 +21,11 @@ const SCHEMA: &str = "dead letters";
 /// Letters that fit a queue which is made for them, if the queue they come from holds as many.
 const CAPACITY_MAX: u64 = 1024;
 /// How long one waits for others that send to the same queue.
-const TURN_WITHIN: Duration = Duration::from_secs(1);
+const ROLE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Sends each letter as the queue's producer, for as long as that takes.
 #[derive(Debug)]
-pub(crate) struct ToQueue {
+pub(crate) struct QueueSink {
     from: Arc<Mapped>,
     trust: Trust,
     /// Open since the last letter.
@@ -33,18 +33,18 @@ pub(crate) struct ToQueue {
     buffer: Vec<u8>,
 }
 
-impl ToQueue {
-    pub(crate) fn new(from: &Arc<Mapped>, trust: &Trust) -> ToQueue {
+impl QueueSink {
+    pub(crate) fn new(from: &Arc<Mapped>, trust: &Trust) -> QueueSink {
         let (from, trust) = (Arc::clone(from), trust.clone());
-        ToQueue { from, trust, queue: None, buffer: Vec::new() }
+        QueueSink { from, trust, queue: None, buffer: Vec::new() }
     }
 
-    fn open(&self, target: &str) -> Result<Queue, BuryError> {
+    fn open(&self, target: &str) -> Result<Queue, DeadLetterSendError> {
         letter_queue(target, &self.from, &self.trust, &Group::named(DEAD_GROUP))
     }
 
-    fn send(&self, queue: &Queue, kind: u32) -> Result<(), BuryError> {
-        let mut producer = turn(queue)?;
+    fn send(&self, queue: &Queue, kind: u32) -> Result<(), DeadLetterSendError> {
+        let mut producer = take_role(queue)?;
         // Somebody may have removed it since.
         if group::find(queue.mapped.view(), DEAD_GROUP).is_none() {
             ensure(queue, &Group::named(DEAD_GROUP))?;
@@ -55,16 +55,24 @@ impl ToQueue {
     }
 }
 
-impl Undertaker for ToQueue {
-    fn bury(&mut self, target: &str, letter: &DeadLetter<'_>) -> Result<(), BuryError> {
+impl DeadLetterSink for QueueSink {
+    fn send_letter(
+        &mut self,
+        target: &str,
+        letter: &DeadLetter<'_>,
+    ) -> Result<(), DeadLetterSendError> {
         letter.write(&mut self.buffer);
         if let Some(queue) = self.queue.take() {
             match self.send(&queue, letter.kind) {
                 // Removed since the last letter: there may be a new one, or one is to be made.
                 Err(
-                    BuryError::Producer(ProducerError::Control(ControlError::Removed { .. }))
-                    | BuryError::Group(AddGroupError::Control(ControlError::Removed { .. }))
-                    | BuryError::Send(SendError::Removed { .. }),
+                    DeadLetterSendError::Producer(ProducerError::Control(ControlError::Removed {
+                        ..
+                    }))
+                    | DeadLetterSendError::Group(AddGroupError::Control(ControlError::Removed {
+                        ..
+                    }))
+                    | DeadLetterSendError::Send(SendError::Removed { .. }),
                 ) => {}
                 sent => {
                     self.queue = sent.is_ok().then_some(queue);
@@ -86,18 +94,18 @@ pub(crate) fn letter_queue(
     from: &Mapped,
     trust: &Trust,
     group: &Group,
-) -> Result<Queue, BuryError> {
-    let Geometry { capacity, payload_size, consumers_max, .. } = *from.view().geo();
+) -> Result<Queue, DeadLetterSendError> {
+    let Geometry { capacity, payload_size, max_consumers, .. } = *from.view().geo();
     let wanted = Queue::builder(name)
         .capacity(capacity.min(CAPACITY_MAX))
         .payload_size((payload_size + DeadLetter::ENVELOPE).min(PAYLOAD_MAX))
         .group(group)
         .schema_name(SCHEMA)
-        .consumers_max(consumers_max)
+        .max_consumers(max_consumers)
         .wake_mode(from.view().wake())
         .permissions(from.permissions)
         .trust(trust)
-        .control_timeout(TURN_WITHIN);
+        .control_timeout(ROLE_WITHIN);
     let queue = wanted.open_or_create()?;
     match other_use(&queue, &group.name) {
         None => {
@@ -106,7 +114,7 @@ pub(crate) fn letter_queue(
         }
         Some(carries) => {
             let (queue, group) = (queue.mapped.name.shared().clone(), group.name.clone());
-            Err(BuryError::NotForLetters { queue, carries, group })
+            Err(DeadLetterSendError::NotForLetters { queue, carries, group })
         }
     }
 }
@@ -131,7 +139,7 @@ fn other_use(queue: &Queue, group: &str) -> Option<String> {
 }
 
 /// Makes the group if there is none of its name: without a group a queue overwrites.
-fn ensure(queue: &Queue, group: &Group) -> Result<(), BuryError> {
+fn ensure(queue: &Queue, group: &Group) -> Result<(), DeadLetterSendError> {
     match queue.add_group(group) {
         Ok(()) | Err(AddGroupError::Exists { .. }) => Ok(()),
         Err(fault) => Err(fault.into()),
@@ -139,6 +147,6 @@ fn ensure(queue: &Queue, group: &Group) -> Result<(), BuryError> {
 }
 
 /// Takes the producer's role of a queue that several send to in turn.
-pub(crate) fn turn(queue: &Queue) -> Result<Producer, ProducerError> {
-    queue.producer_timeout(TURN_WITHIN)
+pub(crate) fn take_role(queue: &Queue) -> Result<Producer, ProducerError> {
+    queue.producer_timeout(ROLE_WITHIN)
 }

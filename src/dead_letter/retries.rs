@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::letter::{DeadLetter, retry_queue};
-use super::policy::Burial;
+use super::policy::DeadLetterPolicy;
 use crate::attach::Mapped;
 use crate::batch::Batch;
 use crate::error::{JoinError, OpenError, RecvError};
 use crate::group::{Group, Retention, Start, find};
-use crate::membership::{Guise, Intake, Joined};
+use crate::membership::{Joined, Membership, RetryView};
 use crate::ring::claim::{Claim, NO_LIMIT};
 use crate::ring::close::is_drained;
 use crate::segment::{QueueName, Trust, open_shared};
@@ -31,7 +31,7 @@ pub(crate) struct Retries {
     typed: bool,
     /// That of the queue, for who holds a retry.
     control_timeout: Duration,
-    intake: Option<Intake>,
+    membership: Option<Membership>,
     failed: Option<Instant>,
     /// When it could not be joined, there was nothing in it for the group either.
     nothing: bool,
@@ -47,41 +47,41 @@ impl Retries {
             trust: trust.clone(),
             typed,
             control_timeout: timeout,
-            intake: None,
+            membership: None,
             failed: None,
             nothing: false,
         }
     }
 
     pub(crate) fn holds(&self) -> bool {
-        self.intake.as_ref().is_some_and(Intake::holds)
+        self.membership.as_ref().is_some_and(Membership::holds)
     }
 
     pub(crate) fn others_hold(&self) -> bool {
-        self.intake.as_ref().is_some_and(Intake::others_hold)
+        self.membership.as_ref().is_some_and(Membership::others_hold)
     }
 
-    pub(crate) fn intake(&mut self) -> Option<&mut Intake> {
-        self.intake.as_mut()
+    pub(crate) fn membership(&mut self) -> Option<&mut Membership> {
+        self.membership.as_mut()
     }
 
     /// Whether the group has acked all retries that there are now, as far as they can be seen. What was seen when they
     /// were looked at last says nothing: their queue may be a new one.
-    pub(crate) fn are_drained(&mut self, main: &Intake, burial: &Burial) -> bool {
-        if let Some(intake) = &self.intake {
-            if !is_drained(&intake.at.view, intake.reader.group()) {
+    pub(crate) fn are_drained(&mut self, main: &Membership, policy: &DeadLetterPolicy) -> bool {
+        if let Some(membership) = &self.membership {
+            if !is_drained(&membership.attachment.view, membership.reader.group()) {
                 return false;
             }
             // A name that cannot be looked at is looked for below.
-            if intake.removed().is_ok_and(|removed| !removed) {
+            if membership.removed().is_ok_and(|removed| !removed) {
                 return true;
             }
-            (self.intake, self.nothing) = (None, true);
+            (self.membership, self.nothing) = (None, true);
         }
         if self.nothing {
-            self.intake = self.join(main, burial);
+            self.membership = self.join(main, policy);
         }
-        self.intake.is_none() && self.nothing
+        self.membership.is_none() && self.nothing
     }
 
     /// Takes a message, alone, if there is one. `thorough`: also asks the system what dead members left
@@ -89,55 +89,55 @@ impl Retries {
     #[cold]
     pub(crate) fn take(
         &mut self,
-        main: &Intake,
-        burial: &mut Burial,
+        main: &Membership,
+        policy: &mut DeadLetterPolicy,
         thorough: bool,
     ) -> Result<Option<Claim>, RecvError> {
-        if self.intake.is_none() && self.failed.is_none_or(|at| at.elapsed() >= AGAIN_AFTER) {
-            self.intake = self.join(main, burial);
-            self.failed = self.intake.is_none().then(Instant::now);
+        if self.membership.is_none() && self.failed.is_none_or(|at| at.elapsed() >= AGAIN_AFTER) {
+            self.membership = self.join(main, policy);
+            self.failed = self.membership.is_none().then(Instant::now);
         }
-        let Some(intake) = &mut self.intake else { return Ok(None) };
-        let exactly = self.typed.then(|| main.at.view.geo().payload_size);
-        match next(intake, burial, thorough, exactly) {
+        let Some(membership) = &mut self.membership else { return Ok(None) };
+        let exactly = self.typed.then(|| main.attachment.view.geo().payload_size);
+        match next(membership, policy, thorough, exactly) {
             Ok(claim) => Ok(claim),
             Err(fault @ RecvError::DeadLetter(_)) => Err(fault),
             // The group's own queue is not to stand still for it.
             Err(_) => {
-                self.intake = None;
+                self.membership = None;
                 self.failed = Some(Instant::now());
                 Ok(None)
             }
         }
     }
 
-    fn join(&mut self, main: &Intake, burial: &Burial) -> Option<Intake> {
-        let name = QueueName::new(&retry_queue(&burial.queue, &burial.group)).ok()?;
+    fn join(&mut self, main: &Membership, policy: &DeadLetterPolicy) -> Option<Membership> {
+        let name = QueueName::new(&retry_queue(&policy.queue, &policy.group)).ok()?;
         let opened = open_shared(&name, &self.trust);
         self.nothing = matches!(opened, Err(OpenError::NotFound { .. }));
         let opened = opened.ok()?;
         opened.prepare_to_wake(&name).ok()?;
         let mapped = Arc::new(Mapped::new(name, opened).ok()?.0);
-        let fits =
-            !self.typed || mapped.view().geo().payload_size >= main.at.view.geo().payload_size;
+        let fits = !self.typed
+            || mapped.view().geo().payload_size >= main.attachment.view.geo().payload_size;
         let joined = fits.then(|| self.join_group(&mapped)).and_then(Result::ok);
-        let Some((mut intake, _)) = joined else {
+        let Some((mut membership, _)) = joined else {
             let group = find(mapped.view(), &self.group.name);
             self.nothing = group.is_some_and(|group| is_drained(mapped.view(), group));
             return None;
         };
         // The rule is that of the queue the messages come from.
-        intake.reader.set_limit(u8::try_from(burial.limit).unwrap_or(NO_LIMIT));
-        intake.alone = true;
-        intake.control_timeout = self.control_timeout;
-        Some(intake)
+        membership.reader.set_limit(u8::try_from(policy.limit).unwrap_or(NO_LIMIT));
+        membership.one_at_a_time = true;
+        membership.control_timeout = self.control_timeout;
+        Some(membership)
     }
 
-    fn join_group(&self, mapped: &Arc<Mapped>) -> Result<(Intake, Joined), JoinError> {
-        match Intake::join(mapped, &self.group, JOIN_WITHIN) {
+    fn join_group(&self, mapped: &Arc<Mapped>) -> Result<(Membership, Joined), JoinError> {
+        match Membership::join(mapped, &self.group, JOIN_WITHIN) {
             // The group had another mode when its letters were sent again.
             Err(JoinError::WrongMode { found, .. }) => {
-                Intake::join(mapped, &self.group.clone().mode(found), JOIN_WITHIN)
+                Membership::join(mapped, &self.group.clone().mode(found), JOIN_WITHIN)
             }
             joined => joined,
         }
@@ -146,27 +146,27 @@ impl Retries {
 
 /// `exactly`: bytes that a message must have.
 fn next(
-    intake: &mut Intake,
-    burial: &mut Burial,
+    membership: &mut Membership,
+    policy: &mut DeadLetterPolicy,
     thorough: bool,
     exactly: Option<usize>,
 ) -> Result<Option<Claim>, RecvError> {
     for _ in 0..SKIP_MAX {
-        let claim = match intake.take(1)? {
-            None if thorough && intake.adopt()? => intake.take(1)?,
+        let claim = match membership.take(1)? {
+            None if thorough && membership.adopt()? => membership.take(1)?,
             claim => claim,
         };
         let Some(claim) = claim else {
-            return match thorough && intake.removed()? {
-                true => Err(RecvError::Removed { queue: intake.at.queue().clone() }),
+            return match thorough && membership.removed()? {
+                true => Err(RecvError::Removed { queue: membership.attachment.queue().clone() }),
                 false => Ok(None),
             };
         };
         let attempts = claim.attempts;
-        intake.guise = Guise::default();
-        let batch = Batch::<[u8]>::new(intake, burial, claim);
+        membership.retry_view = RetryView::default();
+        let batch = Batch::<[u8]>::new(membership, policy, claim);
         let Some(message) = batch.first() else { continue };
-        let mut guise = Guise::default();
+        let mut retry_view = RetryView::default();
         let mut len = message.len();
         // What is no letter, somebody has sent by hand.
         if let Some(letter) = DeadLetter::parse(message.kind(), message.content()) {
@@ -176,15 +176,15 @@ fn next(
                 continue;
             }
             let shift = letter.sequence.wrapping_sub(message.sequence());
-            guise = Guise { shift, trailer: DeadLetter::ENVELOPE };
+            retry_view = RetryView { shift, trailer: DeadLetter::ENVELOPE };
             len = letter.payload.len();
         }
         let claim = batch.into_claim();
-        intake.guise = guise;
-        if attempts > burial.limit {
-            Batch::<[u8]>::new(intake, burial, claim).bury_worn_out()?;
+        membership.retry_view = retry_view;
+        if attempts > policy.limit {
+            Batch::<[u8]>::new(membership, policy, claim).exhaust()?;
         } else if exactly.is_some_and(|exactly| len != exactly) {
-            Batch::<[u8]>::new(intake, burial, claim).bury_unread()?;
+            Batch::<[u8]>::new(membership, policy, claim).reject_unreadable()?;
         } else {
             return Ok(Some(claim));
         }

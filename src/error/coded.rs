@@ -262,16 +262,16 @@ impl AckError {
     }
 }
 
-impl BuryError {
+impl DeadLetterSendError {
     /// What kind of error it is, by a fixed number and name.
     pub fn code(&self) -> ErrorCode {
         match self {
-            BuryError::Open(fault) => fault.code(),
-            BuryError::Group(fault) => fault.code(),
-            BuryError::Producer(fault) => fault.code(),
-            BuryError::Send(fault) => fault.code(),
-            BuryError::NotForLetters { .. } => ErrorCode::NotForLetters,
-            BuryError::Refused(_) => ErrorCode::HandlerRefused,
+            DeadLetterSendError::Open(fault) => fault.code(),
+            DeadLetterSendError::Group(fault) => fault.code(),
+            DeadLetterSendError::Producer(fault) => fault.code(),
+            DeadLetterSendError::Send(fault) => fault.code(),
+            DeadLetterSendError::NotForLetters { .. } => ErrorCode::NotForLetters,
+            DeadLetterSendError::Refused(_) => ErrorCode::HandlerRefused,
         }
     }
 }

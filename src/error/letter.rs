@@ -11,7 +11,7 @@ use super::{
 /// A dead letter could not be put where it belongs.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum BuryError {
+pub enum DeadLetterSendError {
     /// The dead-letter queue could neither be opened nor made. If its name is too long, the queue needs one of its
     /// own (`Group::dead_letters_to`).
     #[error(transparent)]
@@ -64,7 +64,7 @@ pub struct DeadLetterError {
     pub(crate) queue: Arc<str>,
     pub(crate) sequence: u64,
     pub(crate) target: String,
-    pub(crate) reason: BuryError,
+    pub(crate) reason: DeadLetterSendError,
 }
 
 impl DeadLetterError {
@@ -84,7 +84,7 @@ impl DeadLetterError {
     }
 
     /// Why it could not.
-    pub fn reason(&self) -> &BuryError {
+    pub fn reason(&self) -> &DeadLetterSendError {
         &self.reason
     }
 }
@@ -232,7 +232,7 @@ pub enum RequeueReason {
         /// The queue of those that come again.
         queue: Arc<str>,
         /// Why.
-        reason: Box<BuryError>,
+        reason: Box<DeadLetterSendError>,
     },
 }
 

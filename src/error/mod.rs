@@ -44,6 +44,6 @@ pub use open::*;
 pub use producer::*;
 pub use recv::*;
 pub use remove::*;
-pub(crate) use send::Holdup;
+pub(crate) use send::BlockingGroup;
 pub use send::{Full, SendBatchError, SendError, Unconfirmed};
 pub use system::*;

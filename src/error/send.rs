@@ -122,22 +122,22 @@ impl fmt::Display for Unconfirmed {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Full {
     pub(crate) queue: Arc<str>,
-    pub(crate) holdup: Holdup,
+    pub(crate) blocking: BlockingGroup,
 }
 
 /// The group that holds a queue, and who is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Holdup {
+pub(crate) struct BlockingGroup {
     pub(crate) group: [u8; crate::layout::GROUP_NAME_MAX],
     pub(crate) group_len: u8,
     pub(crate) sequence: u64,
     /// 0 for one that is not known: a `SendError` stays small.
-    pub(crate) pids: [u32; Holdup::PIDS],
+    pub(crate) pids: [u32; BlockingGroup::PIDS],
     pub(crate) holders: u8,
     pub(crate) live: u8,
 }
 
-impl Holdup {
+impl BlockingGroup {
     /// Holders that are named; others are counted only.
     pub(crate) const PIDS: usize = 3;
 
@@ -154,12 +154,12 @@ impl Full {
 
     /// Name of the group that holds the queue.
     pub fn group(&self) -> &str {
-        self.holdup.group()
+        self.blocking.group()
     }
 
     /// The sequence that this group has not acked; its slot is the next one the producer needs.
     pub fn sequence(&self) -> u64 {
-        self.holdup.sequence
+        self.blocking.sequence
     }
 
     /// Pids of the group's live consumers that hold messages, at most three, from the one with the oldest
@@ -167,14 +167,14 @@ impl Full {
     /// another process's ([`Queue::pid_here`](crate::Queue::pid_here) tells). Asked when the queue was found full, not at every
     /// further try.
     pub fn pids(&self) -> impl ExactSizeIterator<Item = Option<u32>> {
-        let Holdup { pids, holders, .. } = self.holdup;
+        let BlockingGroup { pids, holders, .. } = self.blocking;
         pids.into_iter().take(holders.into()).map(|pid| known_pid(pid.into()))
     }
 
     /// How many live consumers the group had then, with those that hold nothing. One that works off what another
     /// held when it died counts for that one, too.
     pub fn consumers(&self) -> usize {
-        self.holdup.live.into()
+        self.blocking.live.into()
     }
 }
 
@@ -211,7 +211,7 @@ impl fmt::Display for Full {
             ),
             [_] => write!(f, "; its consumer is process {pids}"),
             _ => {
-                let more = usize::from(self.holdup.holders) > Holdup::PIDS;
+                let more = usize::from(self.blocking.holders) > BlockingGroup::PIDS;
                 let others = if more { " and others" } else { "" };
                 write!(
                     f,

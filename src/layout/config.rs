@@ -33,8 +33,8 @@ pub(crate) struct Config {
     pub(crate) payload_size: u64,
     pub(crate) payload_offset: u64,
     pub(crate) stride: u64,
-    pub(crate) groups_max: u32,
-    pub(crate) consumers_max: u32,
+    pub(crate) max_groups: u32,
+    pub(crate) max_consumers: u32,
     pub(crate) base: u64,
     pub(crate) control: u64,
     pub(crate) groups: u64,
@@ -143,8 +143,8 @@ impl Config {
             payload_size: geo.payload_size as u64,
             payload_offset: geo.payload_offset as u64,
             stride: geo.stride as u64,
-            groups_max: geo.groups_max as u32,
-            consumers_max: geo.consumers_max as u32,
+            max_groups: geo.max_groups as u32,
+            max_consumers: geo.max_consumers as u32,
             base: geo.base,
             control: geo.control as u64,
             groups: geo.groups as u64,
@@ -238,8 +238,8 @@ impl Config {
         let geo = Geometry::new(
             self.capacity,
             payload,
-            self.groups_max as usize,
-            self.consumers_max as usize,
+            self.max_groups as usize,
+            self.max_consumers as usize,
             self.base,
         )
         .map_err(|fault| ConfigFault::Field(field_of(fault)))?;

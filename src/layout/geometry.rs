@@ -19,8 +19,8 @@ pub(crate) struct Geometry {
     pub(crate) payload_size: usize,
     pub(crate) payload_offset: usize,
     pub(crate) stride: usize,
-    pub(crate) groups_max: usize,
-    pub(crate) consumers_max: usize,
+    pub(crate) max_groups: usize,
+    pub(crate) max_consumers: usize,
     /// The first sequence of the queue.
     pub(crate) base: u64,
     pub(crate) control: usize,
@@ -63,8 +63,8 @@ impl Geometry {
     pub(crate) fn new(
         capacity: u64,
         payload_size: usize,
-        groups_max: usize,
-        consumers_max: usize,
+        max_groups: usize,
+        max_consumers: usize,
         base: u64,
     ) -> Result<Geometry, GeometryError> {
         if !(1..=CAPACITY_MAX).contains(&capacity) {
@@ -73,17 +73,17 @@ impl Geometry {
         if !(1..=PAYLOAD_MAX).contains(&payload_size) {
             return Err(GeometryError::Payload(payload_size));
         }
-        if !(1..=GROUPS_MAX).contains(&groups_max) {
-            return Err(GeometryError::Groups(groups_max));
+        if !(1..=GROUPS_MAX).contains(&max_groups) {
+            return Err(GeometryError::Groups(max_groups));
         }
-        if !(1..=CONSUMERS_MAX).contains(&consumers_max) {
-            return Err(GeometryError::Consumers(consumers_max));
+        if !(1..=CONSUMERS_MAX).contains(&max_consumers) {
+            return Err(GeometryError::Consumers(max_consumers));
         }
         if base >= SEQ_NONE {
             return Err(GeometryError::Base(base));
         }
         let capacity = capacity.next_power_of_two();
-        Self::place(capacity, payload_size, groups_max, consumers_max, base)
+        Self::place(capacity, payload_size, max_groups, max_consumers, base)
             .ok_or(GeometryError::TooLarge)
     }
 
@@ -91,8 +91,8 @@ impl Geometry {
     fn place(
         capacity: u64,
         payload_size: usize,
-        groups_max: usize,
-        consumers_max: usize,
+        max_groups: usize,
+        max_consumers: usize,
         base: u64,
     ) -> Option<Geometry> {
         let payload_offset = size_of::<SlotHeader>().checked_next_multiple_of(PAYLOAD_ALIGN)?;
@@ -104,8 +104,8 @@ impl Geometry {
             at.checked_add(size.checked_mul(n)?)?.checked_next_multiple_of(128)
         };
         let groups = after(control, size_of::<Control>(), 1)?;
-        let consumers = after(groups, size_of::<GroupRecord>(), groups_max)?;
-        let slots = after(consumers, size_of::<ConsumerRecord>(), consumers_max)?;
+        let consumers = after(groups, size_of::<GroupRecord>(), max_groups)?;
+        let slots = after(consumers, size_of::<ConsumerRecord>(), max_consumers)?;
         let total = after(slots, stride, usize::try_from(capacity).ok()?)?;
         isize::try_from(total).ok()?;
         Some(Geometry {
@@ -113,8 +113,8 @@ impl Geometry {
             payload_size,
             payload_offset,
             stride,
-            groups_max,
-            consumers_max,
+            max_groups,
+            max_consumers,
             base,
             control,
             groups,

@@ -3,8 +3,8 @@
 //! ```text
 //! Config    written once, checked, copied by everybody who opens
 //! Control   tail, limit, wake words, marks, control holder, producer record
-//! groups    GroupRecord  x groups_max
-//! consumers ConsumerRecord x consumers_max
+//! groups    GroupRecord  x max_groups
+//! consumers ConsumerRecord x max_consumers
 //! slots     stamp, meta, payload  x capacity
 //! ```
 //! docs/layout.md has the byte maps; tests/golden.rs pins them.

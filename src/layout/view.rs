@@ -75,7 +75,7 @@ impl View {
         unsafe {
             clear_padding(at(geo.control), &Control::USED)
         };
-        for i in 0..geo.groups_max {
+        for i in 0..geo.max_groups {
             let group = at(geo.groups).cast::<GroupRecord>().wrapping_add(i);
             // SAFETY: as above; i is below the table's size.
             unsafe { group.write(GroupRecord::new()) };
@@ -85,7 +85,7 @@ impl View {
                 clear_padding(group.cast(), &GroupRecord::USED)
             };
         }
-        for i in 0..geo.consumers_max {
+        for i in 0..geo.max_consumers {
             let record = at(geo.consumers).cast::<ConsumerRecord>().wrapping_add(i);
             // SAFETY: as above; i is below the table's size.
             unsafe { record.write(ConsumerRecord::new()) };
@@ -129,8 +129,8 @@ impl View {
     /// The group table; its length is the table's size.
     #[inline]
     pub(crate) fn groups(&self) -> &[GroupRecord] {
-        // SAFETY: invariant V; the geometry places groups_max of them there.
-        unsafe { std::slice::from_raw_parts(self.at(self.geo.groups).cast(), self.geo.groups_max) }
+        // SAFETY: invariant V; the geometry places max_groups of them there.
+        unsafe { std::slice::from_raw_parts(self.at(self.geo.groups).cast(), self.geo.max_groups) }
     }
 
     /// Group `index`, which is below the table's size: indexes come from this table.
@@ -166,8 +166,8 @@ impl View {
     #[inline]
     pub(crate) fn records(&self) -> &[ConsumerRecord] {
         let at = self.at(self.geo.consumers).cast();
-        // SAFETY: invariant V; the geometry places consumers_max of them there.
-        unsafe { std::slice::from_raw_parts(at, self.geo.consumers_max) }
+        // SAFETY: invariant V; the geometry places max_consumers of them there.
+        unsafe { std::slice::from_raw_parts(at, self.geo.max_consumers) }
     }
 
     /// Consumer record `index`, which is below the table's size: indexes come from this table.

@@ -10,7 +10,7 @@ use crate::layout::{Meta, View};
 use crate::message::{Content, Outgoing};
 use crate::ring::publish::{fill, stamp};
 use crate::ring::wake;
-use crate::wait::{Deadline, Look};
+use crate::wait::{Check, Deadline};
 
 /// Most messages, and bytes, of a run whose end alone moves the tail and looks for sleepers.
 const RUN: usize = 32;
@@ -46,7 +46,7 @@ impl<M: Content + ?Sized> Producer<M> {
         I::Item: Into<Outgoing<'m, M>>,
         M: 'm,
     {
-        if let Err(reason) = self.room(1, Look::Quick) {
+        if let Err(reason) = self.room(1, Check::Fast) {
             return none_sent(messages.size_hint(), reason);
         }
         let mut sent = 0;
@@ -56,7 +56,7 @@ impl<M: Content + ?Sized> Producer<M> {
                 Ok(n) => sent += n,
                 Err(fault) => return Err(fault.behind(sent)),
             }
-            match self.room(1, Look::Quick) {
+            match self.room(1, Check::Fast) {
                 Ok(()) => {}
                 Err(SendError::Full(_) | SendError::Exhausted { .. }) => return Ok(sent),
                 Err(reason) => return Err(SendBatchError { sent, reason }),
@@ -143,10 +143,10 @@ impl<M: Content + ?Sized> Producer<M> {
         if messages.is_empty() {
             return Ok(0);
         }
-        self.room(1, Look::Quick).map_err(|reason| SendBatchError { sent: 0, reason })?;
+        self.room(1, Check::Fast).map_err(|reason| SendBatchError { sent: 0, reason })?;
         let mut sent = 0;
         while sent < messages.len() {
-            match self.room(1, Look::Quick) {
+            match self.room(1, Check::Fast) {
                 Ok(()) => {}
                 Err(SendError::Full(_) | SendError::Exhausted { .. }) => break,
                 Err(reason) => return Err(SendBatchError { sent, reason }),
@@ -250,7 +250,7 @@ impl<M: Content + ?Sized> Producer<M> {
     {
         let mut run = Run::new(self);
         // Copies: a store to the ring could change what a handle holds, for all that the compiler knows.
-        let (view, lengths) = (run.producer.at.view, run.producer.lengths);
+        let (view, lengths) = (run.producer.attachment.view, run.producer.lengths);
         let (bound, mut opened) = (run.producer.bound, run.producer.publisher.opened());
         loop {
             // No message is taken from the iterator that has no room, and no slot is taken back for none.
@@ -287,9 +287,9 @@ impl<M: Content + ?Sized> Producer<M> {
         let most = room.min(messages.len().min(RUN) as u64) as usize;
         let n = self.run_of(&messages[..most])?;
         // No slot is taken back that is not written.
-        self.publisher.open_next(&self.at.view, n as u64);
+        self.publisher.open_next(&self.attachment.view, n as u64);
         // Copies, as above.
-        let (view, lengths) = (self.at.view, self.lengths);
+        let (view, lengths) = (self.attachment.view, self.lengths);
         let mut run = Run::new(self);
         for message in &messages[..n] {
             let Outgoing { kind, content } = message.into();
@@ -312,7 +312,7 @@ impl<M: Content + ?Sized> Producer<M> {
         M: 'm,
     {
         if M::SCHEMA.is_some() {
-            let each = self.at.view.geo().payload_size.max(1);
+            let each = self.attachment.view.geo().payload_size.max(1);
             return Ok(messages.len().min(RUN_BYTES.div_ceil(each)));
         }
         let mut bytes = 0;
@@ -348,8 +348,8 @@ impl<'p, M: Content + ?Sized> Run<'p, M> {
     /// Takes slots from `next` on back, for which there is room; returns where they end.
     #[inline(never)]
     fn open(producer: &mut Producer<M>, next: u64) -> u64 {
-        let Producer { publisher, at, .. } = &mut *producer;
-        publisher.open_ahead(&at.view, next);
+        let Producer { publisher, attachment, .. } = &mut *producer;
+        publisher.open_ahead(&attachment.view, next);
         publisher.opened()
     }
 
@@ -388,8 +388,8 @@ impl<M: Content + ?Sized> Drop for Run<'_, M> {
     fn drop(&mut self) {
         let n = self.sent() as u64;
         if n > 0 {
-            let Producer { publisher, at, .. } = &mut *self.producer;
-            publisher.advance(&at.view, n);
+            let Producer { publisher, attachment, .. } = &mut *self.producer;
+            publisher.advance(&attachment.view, n);
             self.producer.count_bytes(self.bytes);
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Producer;
 use crate::attach::Attachment;
 use crate::clock::coarse_ns;
-use crate::error::{Full, Holdup, SendError, Unconfirmed};
+use crate::error::{BlockingGroup, Full, SendError, Unconfirmed};
 use crate::group::{identity_of, pid_of};
 use crate::layout::{Mode, lease_byte};
 use crate::message::Content;
@@ -15,11 +15,11 @@ use crate::ring::publish::NoRoom;
 use crate::ring::wake::Place;
 use crate::seq::{SEQ_NONE, State};
 use crate::sync::{Ordering, mutant, step};
-use crate::wait::{self, Bed, Deadline, LONG, Look, Waited};
+use crate::wait::{self, Check, Deadline, FutexPark, MAX_SLEEP, Waited};
 
 /// Messages between two questions whether a look at the queue's name is due, and how old the last one is then at least:
 /// a look is a system call, and a stream sends 256 messages in the time that one takes.
-const ASK_EVERY: u64 = 256;
+const FULL_CHECK_EVERY: u64 = 256;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Tries for room between two of them, where the queue is full.
 const TRIES: u32 = 64;
@@ -42,7 +42,7 @@ impl<M: Content + ?Sized> Producer<M> {
         n: u64,
         deadline: impl Fn() -> Deadline,
     ) -> Result<(), SendError> {
-        if self.fits(n) && !self.at.leases.forked() {
+        if self.fits(n) && !self.attachment.leases.forked() {
             return Ok(());
         }
         self.wait_for_room_slowly(n, deadline())
@@ -52,23 +52,24 @@ impl<M: Content + ?Sized> Producer<M> {
     fn wait_for_room_slowly(&mut self, n: u64, deadline: Deadline) -> Result<(), SendError> {
         if n <= self.publisher.known_room() {
             // Only the name is to be looked at.
-            return self.room(n, Look::Quick);
+            return self.room(n, Check::Fast);
         }
         let mut last = None;
-        let view = self.at.view;
+        let view = self.attachment.view;
         // Less than what is worth a wake-up, but enough, is found at the bound of the sleep.
         let room = Place::space(&view, self.publisher.wanted(&view, n));
-        let bed = Bed::new([room], || LONG);
-        let mut patience = self.patience.clone();
-        let found = wait::until(deadline, &mut patience, bed, |look| match self.room(n, look) {
-            Ok(()) => Ok(Some(())),
-            Err(SendError::Full(full)) => {
-                last = Some(full);
-                Ok(None)
-            }
-            Err(fault) => Err(fault),
-        })?;
-        self.patience = patience;
+        let park = FutexPark::new([room], || MAX_SLEEP);
+        let mut wait_state = self.wait_state.clone();
+        let found =
+            wait::until(deadline, &mut wait_state, park, |look| match self.room(n, look) {
+                Ok(()) => Ok(Some(())),
+                Err(SendError::Full(full)) => {
+                    last = Some(full);
+                    Ok(None)
+                }
+                Err(fault) => Err(fault),
+            })?;
+        self.wait_state = wait_state;
         match (found, last) {
             (Waited::TimedOut, Some(full)) => Err(SendError::Timeout(full)),
             (Waited::Interrupted, _) => Err(SendError::Interrupted { queue: self.queue() }),
@@ -77,29 +78,29 @@ impl<M: Content + ?Sized> Producer<M> {
     }
 
     #[inline]
-    pub(crate) fn room(&mut self, n: u64, look: Look) -> Result<(), SendError> {
-        if self.fits(n) && !self.at.leases.forked() {
+    pub(crate) fn room(&mut self, n: u64, check: Check) -> Result<(), SendError> {
+        if self.fits(n) && !self.attachment.leases.forked() {
             return Ok(());
         }
-        self.find_room(n, look)
+        self.find_room(n, check)
     }
 
     #[cold]
-    fn find_room(&mut self, n: u64, look: Look) -> Result<(), SendError> {
-        if self.at.leases.forked() {
+    fn find_room(&mut self, n: u64, check: Check) -> Result<(), SendError> {
+        if self.attachment.leases.forked() {
             return Err(SendError::Forked { queue: self.queue() });
         }
         self.write_counters();
         let asks = self.publisher.tail() + n > self.asks_at;
-        if look == Look::Thorough
+        if check == Check::Full
             || self.tries >= TRIES
-            || (asks && (n > ASK_EVERY || self.name_is_old()))
+            || (asks && (n > FULL_CHECK_EVERY || self.name_is_old()))
         {
             self.check_name()?;
         } else if asks {
-            self.asks_at = self.publisher.tail() + ASK_EVERY;
+            self.asks_at = self.publisher.tail() + FULL_CHECK_EVERY;
         }
-        match self.publisher.room(&self.at.view, n) {
+        match self.publisher.room(&self.attachment.view, n) {
             Ok(()) => {
                 step!(self.last_full = None, "last-full-not-reset");
                 // Below the end of what is reserved, if that is more than may pass without a look: the next one
@@ -109,19 +110,19 @@ impl<M: Content + ?Sized> Producer<M> {
                 Ok(())
             }
             Err(NoRoom::Exhausted) => Err(SendError::Exhausted { queue: self.queue() }),
-            Err(NoRoom::Full { .. }) if self.may_reap(look)? => self.find_room(n, Look::Quick),
+            Err(NoRoom::Full { .. }) if self.may_reap(check)? => self.find_room(n, Check::Fast),
             Err(NoRoom::Full { group, seq }) => {
                 self.full = self.full.wrapping_add(1);
                 self.tries = self.tries.saturating_add(1);
-                let holdup = Holdup { sequence: seq, ..self.holder(group, look)? };
-                Err(SendError::Full(Full { queue: self.at.queue().clone(), holdup }))
+                let blocking = BlockingGroup { sequence: seq, ..self.holder(group, check)? };
+                Err(SendError::Full(Full { queue: self.attachment.queue().clone(), blocking }))
             }
         }
     }
 
     /// Messages for which there is room, by one look at the groups.
     pub(super) fn free(&self) -> u64 {
-        let Attachment { view, leases, .. } = &self.at;
+        let Attachment { view, leases, .. } = &self.attachment;
         if leases.forked() {
             return 0;
         }
@@ -132,13 +133,18 @@ impl<M: Content + ?Sized> Producer<M> {
 
     pub(super) fn check_name(&mut self) -> Result<(), SendError> {
         let tail = self.publisher.tail();
-        if self.at.leases.removed().map_err(self.at.system("look at the queue's file"))? {
+        if self
+            .attachment
+            .leases
+            .removed()
+            .map_err(self.attachment.system("look at the queue's file"))?
+        {
             // All that come after it look as well.
             (self.bound, self.asks_at, self.tries) = (0, 0, TRIES);
             let unconfirmed = Unconfirmed { first: self.named, end: tail };
             return Err(SendError::Removed { queue: self.queue(), unconfirmed });
         }
-        (self.named, self.asks_at, self.tries) = (tail, tail + ASK_EVERY, 0);
+        (self.named, self.asks_at, self.tries) = (tail, tail + FULL_CHECK_EVERY, 0);
         self.looked_at = coarse_ns();
         Ok(())
     }
@@ -149,27 +155,27 @@ impl<M: Content + ?Sized> Producer<M> {
 
     /// Frees groups that nobody will ever ack for, when it is time to ask the system about them. Returns
     /// whether any was freed.
-    fn may_reap(&self, look: Look) -> Result<bool, SendError> {
-        let ask = look == Look::Thorough || self.last_full.is_none();
-        let system = self.at.system("look for groups without members");
-        Ok(ask && control::reap(&self.at.view, &self.at.leases).map_err(system)?)
+    fn may_reap(&self, check: Check) -> Result<bool, SendError> {
+        let ask = check == Check::Full || self.last_full.is_none();
+        let system = self.attachment.system("look for groups without members");
+        Ok(ask && control::reap(&self.attachment.view, &self.attachment.leases).map_err(system)?)
     }
 
     /// Says which group keeps the queue full. Which of its consumers live is asked again when the queue is
     /// newly full, held by another group, or a sleep is due.
     #[inline]
-    fn holder(&mut self, group: Option<u8>, look: Look) -> Result<Holdup, SendError> {
+    fn holder(&mut self, group: Option<u8>, check: Check) -> Result<BlockingGroup, SendError> {
         // The same index may be another group's by now: that has another generation.
         let of = group.map(|group| {
             // Relaxed: it is compared only.
-            (group, self.at.view.group(group).identity.generation.load(Ordering::Relaxed))
+            (group, self.attachment.view.group(group).identity.generation.load(Ordering::Relaxed))
         });
         match &self.last_full {
-            Some((asked, known)) if *asked == of && look == Look::Quick => Ok(*known),
+            Some((asked, known)) if *asked == of && check == Check::Fast => Ok(*known),
             _ => {
                 self.check_name()?;
-                let asked = holdup(&self.at, group);
-                let known = asked.map_err(self.at.system("look who is in the group"))?;
+                let asked = blocking(&self.attachment, group);
+                let known = asked.map_err(self.attachment.system("look who is in the group"))?;
                 self.last_full = Some((of, known));
                 Ok(known)
             }
@@ -177,35 +183,41 @@ impl<M: Content + ?Sized> Producer<M> {
     }
 }
 
-fn holdup(at: &Attachment, group: Option<u8>) -> std::io::Result<Holdup> {
-    let mut full =
-        Holdup { group: [0; _], group_len: 0, sequence: 0, pids: [0; _], holders: 0, live: 0 };
+fn blocking(attachment: &Attachment, group: Option<u8>) -> std::io::Result<BlockingGroup> {
+    let mut full = BlockingGroup {
+        group: [0; _],
+        group_len: 0,
+        sequence: 0,
+        pids: [0; _],
+        holders: 0,
+        live: 0,
+    };
     let Some(group) = group else { return Ok(full) };
     let mut exclusive = false;
-    if let Some(identity) = identity_of(at.view.group(group)) {
+    if let Some(identity) = identity_of(attachment.view.group(group)) {
         full.group = identity.name;
         full.group_len = identity.name_len;
         exclusive = identity.mode == Mode::Exclusive as u8;
     }
     // The oldest claims, in their order.
-    let mut claims = [u64::MAX; Holdup::PIDS];
-    for record in control::records_of(&at.view, group) {
-        if !at.leases.is_held(lease_byte::consumer(record))? {
+    let mut claims = [u64::MAX; BlockingGroup::PIDS];
+    for record in control::records_of(&attachment.view, group) {
+        if !attachment.leases.is_held(lease_byte::consumer(record))? {
             continue;
         }
         full.live = full.live.saturating_add(1);
-        let start = control::start_of(&at.view, record);
+        let start = control::start_of(&attachment.view, record);
         // The one consumer of an exclusive group claims nothing: it stands at the head.
         if start.state == State::Idle && !exclusive {
             continue;
         }
         full.holders = full.holders.saturating_add(1);
         let place = claims.partition_point(|older| *older <= start.seq);
-        if place < Holdup::PIDS {
-            claims.copy_within(place..Holdup::PIDS - 1, place + 1);
-            full.pids.copy_within(place..Holdup::PIDS - 1, place + 1);
+        if place < BlockingGroup::PIDS {
+            claims.copy_within(place..BlockingGroup::PIDS - 1, place + 1);
+            full.pids.copy_within(place..BlockingGroup::PIDS - 1, place + 1);
             claims[place] = start.seq;
-            full.pids[place] = pid_of(&at.view, record).unwrap_or(0);
+            full.pids[place] = pid_of(&attachment.view, record).unwrap_or(0);
         }
     }
     Ok(full)

@@ -39,8 +39,8 @@ struct Wish {
     payload_size: Option<usize>,
     schema_name: Option<String>,
     mode: Option<u32>,
-    groups_max: Option<usize>,
-    consumers_max: Option<usize>,
+    max_groups: Option<usize>,
+    max_consumers: Option<usize>,
     base: u64,
     wake: Option<WakeMode>,
     memory: Memory,
@@ -70,8 +70,8 @@ impl Builder<[u8]> {
             payload_size: None,
             schema_name: None,
             mode: None,
-            groups_max: None,
-            consumers_max: None,
+            max_groups: None,
+            max_consumers: None,
             base: 0,
             wake: None,
             memory: Memory::default(),
@@ -119,14 +119,14 @@ impl<M: Content + ?Sized> Builder<M> {
 
     /// Most groups at a time, 1 to 63; 16 by default. The producer looks at all groups that were ever
     /// in use at once, once in a quarter of the ring.
-    pub fn groups_max(mut self, groups: usize) -> Self {
-        self.wish.groups_max = Some(groups);
+    pub fn max_groups(mut self, groups: usize) -> Self {
+        self.wish.max_groups = Some(groups);
         self
     }
 
     /// Most consumers at a time, 1 to 255; 64 by default.
-    pub fn consumers_max(mut self, consumers: usize) -> Self {
-        self.wish.consumers_max = Some(consumers);
+    pub fn max_consumers(mut self, consumers: usize) -> Self {
+        self.wish.max_consumers = Some(consumers);
         self
     }
 
@@ -189,8 +189,8 @@ impl<M: Content + ?Sized> Builder<M> {
         let geo = Geometry::new(
             self.wish.capacity.unwrap_or(4096),
             self.wish.payload_size.unwrap_or(112),
-            self.wish.groups_max.unwrap_or(16),
-            self.wish.consumers_max.unwrap_or(64),
+            self.wish.max_groups.unwrap_or(16),
+            self.wish.max_consumers.unwrap_or(64),
             self.wish.base,
         )
         .map_err(|reason| CreateError::Geometry { queue: name.shared().clone(), reason })?;
@@ -274,8 +274,8 @@ impl<M: Content + ?Sized> Builder<M> {
         let shape = [
             Difference::of("capacity", look.capacity, capacity),
             Difference::of("payload size", look.payload_size, wish.payload_size),
-            Difference::of("group table size", look.groups_max, wish.groups_max),
-            Difference::of("consumer table size", look.consumers_max, wish.consumers_max),
+            Difference::of("group table size", look.max_groups, wish.max_groups),
+            Difference::of("consumer table size", look.max_consumers, wish.max_consumers),
             Difference::of("wake mode", look.wake_mode, wish.wake.map(|_| self.wake())),
             Difference::of("mode", permissions, wish.mode.map(octal)),
         ];

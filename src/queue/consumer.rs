@@ -3,7 +3,7 @@
 
 use super::Queue;
 use crate::consumer::Consumer;
-use crate::dead_letter::queue_sink::ToQueue;
+use crate::dead_letter::queue_sink::QueueSink;
 use crate::error::JoinError;
 use crate::group::Group;
 use crate::message::Content;
@@ -20,9 +20,9 @@ impl<M: Content + ?Sized> Queue<M> {
     /// [`JoinError::Taken`] names the process that reads for the group;
     /// [`JoinError::TooManyConsumers`] and [`GroupError::TooMany`](crate::GroupError::TooMany) if a table is full.
     pub fn consumer(&self, group: impl Into<Group>) -> Result<Consumer<M>, JoinError> {
-        let undertaker = ToQueue::new(&self.mapped, &self.trust);
-        let (group, undertaker) = (group.into(), Box::new(undertaker));
+        let sink = QueueSink::new(&self.mapped, &self.trust);
+        let (group, sink) = (group.into(), Box::new(sink));
         let interrupt = self.interrupt.clone();
-        Consumer::join(&self.mapped, &group, self.timeout, &self.trust, undertaker, interrupt)
+        Consumer::join(&self.mapped, &group, self.timeout, &self.trust, sink, interrupt)
     }
 }

@@ -134,11 +134,11 @@ impl OpenOptions {
     /// # Errors
     /// As for [`OpenOptions::open`].
     pub fn snapshot(&self, name: &str) -> Result<Snapshot, OpenError> {
-        let (mapped, file) = self.open_to_look(name)?;
+        let (mapped, file) = self.map_read_only(name)?;
         Ok(Snapshot::take(&mapped, &file)?)
     }
 
-    pub(crate) fn open_to_look(&self, name: &str) -> Result<(Mapped, LeaseFile), OpenError> {
+    pub(crate) fn map_read_only(&self, name: &str) -> Result<(Mapped, LeaseFile), OpenError> {
         let name = QueueName::new(name)?;
         let opened = open_read_only(&name, &self.trust)?;
         Ok(Mapped::new(name, opened)?)
@@ -353,12 +353,12 @@ impl<M: Content + ?Sized> Queue<M> {
     /// # Errors
     /// [`OpenError::NotFound`] if the queue has lost its name meanwhile.
     pub fn observer(&self, start: Start) -> Result<Observer<M>, OpenError> {
-        let (mapped, file) = self.open_to_look()?;
+        let (mapped, file) = self.map_read_only()?;
         Observer::new(Arc::new(mapped), file, start, self.interrupt.clone())
     }
 
     /// Maps the queue once more, read-only, if its name is still its own.
-    pub(crate) fn open_to_look(&self) -> Result<(Mapped, LeaseFile), OpenError> {
+    pub(crate) fn map_read_only(&self) -> Result<(Mapped, LeaseFile), OpenError> {
         let opened = open_read_only(&self.mapped.name, &self.trust)?;
         // All of it: what was checked when this queue was opened must still be true.
         if opened.config.as_bytes() != self.mapped.config.as_bytes() {
@@ -381,8 +381,8 @@ impl<M: Content + ?Sized> Queue<M> {
     /// [`AddGroupError::Exists`]; [`GroupError`](crate::GroupError) if it cannot be made as it is asked for, or the table
     /// is full.
     pub fn add_group(&self, group: impl Into<Group>) -> Result<(), AddGroupError> {
-        let at = Attachment::new(&self.mapped)?;
-        group::declare(&at, &group.into(), self.timeout)
+        let attachment = Attachment::new(&self.mapped)?;
+        group::declare(&attachment, &group.into(), self.timeout)
     }
 
     /// Removes a group that has acked everything.
@@ -391,9 +391,9 @@ impl<M: Content + ?Sized> Queue<M> {
     /// [`RemoveGroupError::Busy`] names its live members;
     /// [`RemoveGroupError::Unacked`] says how many messages it has not acked. Nothing has changed then.
     pub fn remove_group(&self, name: &str) -> Result<(), RemoveGroupError> {
-        let at = Attachment::new(&self.mapped)?;
-        group::remove(&at, name, self.timeout, || {
-            let groups = unacked(&self.mapped, &at.leases)?.0;
+        let attachment = Attachment::new(&self.mapped)?;
+        group::remove(&attachment, name, self.timeout, || {
+            let groups = unacked(&self.mapped, &attachment.leases)?.0;
             Ok(groups.iter().find(|(group, _)| group == name).map_or(0, |(_, messages)| *messages))
         })
     }
@@ -403,8 +403,8 @@ impl<M: Content + ?Sized> Queue<M> {
     /// # Errors
     /// [`RemoveGroupError::Busy`] names its live members, whom this does not remove either. Nothing has changed then.
     pub fn force_remove_group(&self, name: &str) -> Result<(), RemoveGroupError> {
-        let at = Attachment::new(&self.mapped)?;
-        group::remove(&at, name, self.timeout, || Ok(0))
+        let attachment = Attachment::new(&self.mapped)?;
+        group::remove(&attachment, name, self.timeout, || Ok(0))
     }
 
     /// The queue's state at this moment.
@@ -412,7 +412,7 @@ impl<M: Content + ?Sized> Queue<M> {
     /// # Errors
     /// [`AttachError::Removed`] if the queue has lost its name; else if the system refuses to look at its file.
     pub fn snapshot(&self) -> Result<Snapshot, AttachError> {
-        let at = Attachment::new(&self.mapped)?;
-        Ok(Snapshot::take(&self.mapped, &at.leases)?)
+        let attachment = Attachment::new(&self.mapped)?;
+        Ok(Snapshot::take(&self.mapped, &attachment.leases)?)
     }
 }

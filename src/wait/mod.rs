@@ -13,7 +13,7 @@ use crossbeam_utils::Backoff;
 use crate::ring::wake::{self, Place};
 use strategy::Then;
 pub use strategy::WaitStrategy;
-pub(crate) use strategy::{Interrupt, Patience};
+pub(crate) use strategy::{Interrupt, WaitState};
 
 /// When a wait ends for want of success; `None` = never.
 #[derive(Clone, Copy, Debug)]
@@ -42,30 +42,30 @@ impl Deadline {
 
 /// How a look may be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Look {
+pub(crate) enum Check {
     /// No system call: made many times in a row.
-    Quick,
+    Fast,
     /// About to sleep anyway: also look for what only the system knows.
-    Thorough,
+    Full,
 }
 
 /// Looks in a row without a look at the clock.
-const ROW: u64 = 64;
+const CHECKS_PER_CLOCK_READ: u64 = 64;
 /// Who stays awake looks thoroughly so often.
-const THOROUGH_EVERY: Duration = Duration::from_millis(1);
+const FULL_CHECK_EVERY: Duration = Duration::from_millis(1);
 /// First and longest sleep of those who poll. A sleeper is found asleep for half of it on average.
-const SLEEP_MIN: Duration = Duration::from_micros(50);
-pub(crate) const SLEEP_MAX: Duration = Duration::from_millis(1);
+const POLL_SLEEP_MIN: Duration = Duration::from_micros(50);
+pub(crate) const POLL_SLEEP_MAX: Duration = Duration::from_millis(1);
 /// Longest sleep of those who are woken, when nothing is known that may come without a wake-up: only a waker's
 /// death, or the queue's removal.
-pub(crate) const LONG: Duration = Duration::from_millis(100);
+pub(crate) const MAX_SLEEP: Duration = Duration::from_millis(100);
 /// The same while somebody holds messages that would come to the sleeper by a death.
-pub(crate) const SHORT: Duration = Duration::from_millis(5);
+pub(crate) const MAX_SLEEP_WHILE_HELD: Duration = Duration::from_millis(5);
 
 /// How to spend the time between looks once there is no hope that it will be short.
-pub(crate) trait Rest {
+pub(crate) trait Park {
     /// Looks, and if there is nothing rests for a while, until `end` at most. The look may take its time.
-    fn rest<T, E>(
+    fn park<T, E>(
         &mut self,
         end: Deadline,
         look: impl FnMut() -> Result<Option<T>, E>,
@@ -74,16 +74,16 @@ pub(crate) trait Rest {
 
 /// Sleeps that nobody ends, each longer than the one before.
 #[derive(Debug)]
-pub(crate) struct Poll(Duration);
+pub(crate) struct TimedPark(Duration);
 
-impl Poll {
-    pub(crate) fn new() -> Poll {
-        Poll(SLEEP_MIN)
+impl TimedPark {
+    pub(crate) fn new() -> TimedPark {
+        TimedPark(POLL_SLEEP_MIN)
     }
 }
 
-impl Rest for Poll {
-    fn rest<T, E>(
+impl Park for TimedPark {
+    fn park<T, E>(
         &mut self,
         end: Deadline,
         mut look: impl FnMut() -> Result<Option<T>, E>,
@@ -91,7 +91,7 @@ impl Rest for Poll {
         let found = look()?;
         if found.is_none() {
             thread::sleep(end.left().min(self.0));
-            self.0 = (self.0 * 2).min(SLEEP_MAX);
+            self.0 = (self.0 * 2).min(POLL_SLEEP_MAX);
         }
         Ok(found)
     }
@@ -100,28 +100,28 @@ impl Rest for Poll {
 /// Sleeps at words of segments, until somebody wakes or the bound has passed. Polls if one of the queues says so:
 /// nobody would wake.
 #[derive(Debug)]
-pub(crate) struct Bed<P, F> {
+pub(crate) struct FutexPark<P, F> {
     places: P,
     longest: F,
-    poll: Option<Poll>,
+    poll: Option<TimedPark>,
 }
 
-impl<'v, P: AsRef<[Place<'v>]>, F> Bed<P, F> {
+impl<'v, P: AsRef<[Place<'v>]>, F> FutexPark<P, F> {
     /// `longest` is asked before each sleep.
-    pub(crate) fn new(places: P, longest: F) -> Bed<P, F> {
+    pub(crate) fn new(places: P, longest: F) -> FutexPark<P, F> {
         let woken = places.as_ref().iter().all(Place::wakes);
-        Bed { places, longest, poll: (!woken).then(Poll::new) }
+        FutexPark { places, longest, poll: (!woken).then(TimedPark::new) }
     }
 }
 
-impl<'v, P: AsMut<[Place<'v>]>, F: Fn() -> Duration> Rest for Bed<P, F> {
-    fn rest<T, E>(
+impl<'v, P: AsMut<[Place<'v>]>, F: Fn() -> Duration> Park for FutexPark<P, F> {
+    fn park<T, E>(
         &mut self,
         end: Deadline,
         look: impl FnMut() -> Result<Option<T>, E>,
     ) -> Result<Option<T>, E> {
         match &mut self.poll {
-            Some(poll) => poll.rest(end, look),
+            Some(poll) => poll.park(end, look),
             None => wake::sleep(self.places.as_mut(), || end.left().min((self.longest)()), look),
         }
     }
@@ -146,17 +146,17 @@ enum Stop<E> {
 /// program is asked where a thorough look has found nothing, so before each sleep and after it.
 pub(crate) fn until<T, E>(
     deadline: Deadline,
-    patience: &mut Patience,
-    rest: impl Rest,
-    mut look: impl FnMut(Look) -> Result<Option<T>, E>,
+    wait_state: &mut WaitState,
+    park: impl Park,
+    mut look: impl FnMut(Check) -> Result<Option<T>, E>,
 ) -> Result<Waited<T>, E> {
-    let strategy = patience.strategy();
-    let Patience { in_vain, interrupt, .. } = patience;
-    let look = |how| match look(how) {
-        Ok(None) if how == Look::Thorough && interrupt.is_on() => Err(Stop::Interrupted),
+    let strategy = wait_state.strategy();
+    let WaitState { idle, interrupt, .. } = wait_state;
+    let look = |check| match look(check) {
+        Ok(None) if check == Check::Full && interrupt.is_requested() => Err(Stop::Interrupted),
         looked => looked.map_err(Stop::Failed),
     };
-    match look_until(deadline, strategy, in_vain, rest, look) {
+    match look_until(deadline, strategy, idle, park, look) {
         Ok(Some(found)) => Ok(Waited::Found(found)),
         Ok(None) => Ok(Waited::TimedOut),
         Err(Stop::Interrupted) => Ok(Waited::Interrupted),
@@ -164,24 +164,26 @@ pub(crate) fn until<T, E>(
     }
 }
 
-/// `in_vain`: it has stayed awake, or would have, and found nothing.
+/// `idle`: it has stayed awake, or would have, and found nothing.
 fn look_until<T, E>(
     deadline: Deadline,
     strategy: WaitStrategy,
-    in_vain: &mut bool,
-    mut rest: impl Rest,
-    mut look: impl FnMut(Look) -> Result<Option<T>, E>,
+    idle: &mut bool,
+    mut park: impl Park,
+    mut look: impl FnMut(Check) -> Result<Option<T>, E>,
 ) -> Result<Option<T>, E> {
     let (spins, forever) = (u64::from(strategy.spins), u64::MAX);
-    let mut found = stay_awake(deadline, spins, ROW, std::hint::spin_loop, &mut look)?;
+    let mut found =
+        busy_wait(deadline, spins, CHECKS_PER_CLOCK_READ, std::hint::spin_loop, &mut look)?;
     if found.is_none() && strategy.then == Then::Spin {
-        found = stay_awake(deadline, forever, ROW, std::hint::spin_loop, &mut look)?;
+        found =
+            busy_wait(deadline, forever, CHECKS_PER_CLOCK_READ, std::hint::spin_loop, &mut look)?;
     }
     if found.is_none() && strategy.spins > 0 {
         let backoff = Backoff::new();
         while found.is_none() && !backoff.is_completed() {
             backoff.snooze();
-            found = look(Look::Quick)?;
+            found = look(Check::Fast)?;
         }
     }
     let yields = strategy.then == Then::Yield || !strategy.yields.is_zero();
@@ -190,18 +192,18 @@ fn look_until<T, E>(
             Then::Sleep => deadline.min(Deadline::after(strategy.yields)),
             Then::Spin | Then::Yield => deadline,
         };
-        found = stay_awake(end, forever, 1, thread::yield_now, &mut look)?;
+        found = busy_wait(end, forever, 1, thread::yield_now, &mut look)?;
     }
     if found.is_some() {
-        *in_vain = false;
+        *idle = false;
         return Ok(found);
     }
     loop {
         if deadline.left().is_zero() {
-            return look(Look::Thorough);
+            return look(Check::Full);
         }
-        let found = rest.rest(deadline, || look(Look::Thorough));
-        *in_vain = !matches!(found, Ok(Some(_)));
+        let found = park.park(deadline, || look(Check::Full));
+        *idle = !matches!(found, Ok(Some(_)));
         match found {
             Ok(None) => {}
             found => return found,
@@ -211,18 +213,18 @@ fn look_until<T, E>(
 
 /// Looks without a sleep, `looks` times or until `end`, with `pause` in between, `row` times between two looks at the
 /// clock.
-fn stay_awake<T, E>(
+fn busy_wait<T, E>(
     end: Deadline,
     mut looks: u64,
     row: u64,
     pause: fn(),
-    look: &mut impl FnMut(Look) -> Result<Option<T>, E>,
+    look: &mut impl FnMut(Check) -> Result<Option<T>, E>,
 ) -> Result<Option<T>, E> {
     let mut thorough = None;
     while looks > 0 {
         let row = looks.min(row);
         for _ in 0..row {
-            if let Some(found) = look(Look::Quick)? {
+            if let Some(found) = look(Check::Fast)? {
                 return Ok(Some(found));
             }
             pause();
@@ -232,10 +234,10 @@ fn stay_awake<T, E>(
         if looks == 0 || end.left().is_zero() {
             break;
         }
-        let due = thorough.get_or_insert_with(|| Deadline::after(THOROUGH_EVERY));
+        let due = thorough.get_or_insert_with(|| Deadline::after(FULL_CHECK_EVERY));
         if due.left().is_zero() {
             thorough = None;
-            if let Some(found) = look(Look::Thorough)? {
+            if let Some(found) = look(Check::Full)? {
                 return Ok(Some(found));
             }
         }
@@ -261,8 +263,9 @@ mod tests {
     fn a_deadline_in_the_past_still_looks_once() {
         for strategy in strategies() {
             let past = Deadline::after(Duration::ZERO);
-            let found =
-                until(past, &mut Patience::of(strategy), Poll::new(), |_| Ok::<_, ()>(Some(7)));
+            let found = until(past, &mut WaitState::of(strategy), TimedPark::new(), |_| {
+                Ok::<_, ()>(Some(7))
+            });
             assert_eq!(found, Ok(Waited::Found(7)), "{strategy:?}");
         }
     }
@@ -273,23 +276,28 @@ mod tests {
             let since = Instant::now();
             let timeout = Duration::from_millis(5);
             let mut last = None;
-            let found: Result<Waited<()>, ()> =
-                until(Deadline::after(timeout), &mut Patience::of(strategy), Poll::new(), |how| {
-                    last = Some((how, since.elapsed() >= timeout));
+            let found: Result<Waited<()>, ()> = until(
+                Deadline::after(timeout),
+                &mut WaitState::of(strategy),
+                TimedPark::new(),
+                |check| {
+                    last = Some((check, since.elapsed() >= timeout));
                     Ok(None)
-                });
+                },
+            );
             assert_eq!(found, Ok(Waited::TimedOut));
             assert!(since.elapsed() >= timeout, "{strategy:?}");
-            assert_eq!(last, Some((Look::Thorough, true)), "{strategy:?}");
+            assert_eq!(last, Some((Check::Full, true)), "{strategy:?}");
         }
     }
 
     #[test]
     fn a_long_wait_looks_thoroughly() {
         for strategy in strategies() {
-            let found = until(Deadline::NEVER, &mut Patience::of(strategy), Poll::new(), |how| {
-                Ok::<_, ()>((how == Look::Thorough).then_some(()))
-            });
+            let found =
+                until(Deadline::NEVER, &mut WaitState::of(strategy), TimedPark::new(), |check| {
+                    Ok::<_, ()>((check == Check::Full).then_some(()))
+                });
             assert_eq!(found, Ok(Waited::Found(())), "{strategy:?}");
         }
     }
@@ -298,8 +306,8 @@ mod tests {
     #[test]
     fn only_a_strategy_that_sleeps_comes_to_rest() {
         struct Asleep;
-        impl Rest for Asleep {
-            fn rest<T, E>(
+        impl Park for Asleep {
+            fn park<T, E>(
                 &mut self,
                 _: Deadline,
                 _: impl FnMut() -> Result<Option<T>, E>,
@@ -310,7 +318,7 @@ mod tests {
         for strategy in [WaitStrategy::spin(), WaitStrategy::spin_then_yield()] {
             let soon = Deadline::after(Duration::from_millis(5));
             let found =
-                until(soon, &mut Patience::of(strategy), Asleep, |_| Ok::<Option<()>, ()>(None));
+                until(soon, &mut WaitState::of(strategy), Asleep, |_| Ok::<Option<()>, ()>(None));
             assert_eq!(found, Ok(Waited::TimedOut));
         }
     }
@@ -319,28 +327,28 @@ mod tests {
     #[test]
     fn a_wait_behind_one_in_vain_sleeps_at_once() {
         struct Doze(u32);
-        impl Rest for &mut Doze {
-            fn rest<T, E>(
+        impl Park for &mut Doze {
+            fn park<T, E>(
                 &mut self,
                 end: Deadline,
                 mut look: impl FnMut() -> Result<Option<T>, E>,
             ) -> Result<Option<T>, E> {
                 let found = look()?;
                 self.0 += 1;
-                thread::sleep(end.left().min(SLEEP_MAX));
+                thread::sleep(end.left().min(POLL_SLEEP_MAX));
                 Ok(found)
             }
         }
-        let (mut patience, mut doze) = (Patience::of(WaitStrategy::default()), Doze(0));
+        let (mut wait_state, mut doze) = (WaitState::of(WaitStrategy::default()), Doze(0));
         while doze.0 == 0 {
             let soon = Deadline::after(Duration::from_millis(5));
-            let _ = until(soon, &mut patience, &mut doze, |_| Ok::<Option<()>, ()>(None));
+            let _ = until(soon, &mut wait_state, &mut doze, |_| Ok::<Option<()>, ()>(None));
         }
         let mut looks_before_it_sleeps = || {
             let mut looks = 0;
-            let found = until(Deadline::NEVER, &mut patience, &mut doze, |how| {
-                looks += u32::from(how == Look::Quick);
-                Ok::<_, ()>((how == Look::Thorough).then_some(()))
+            let found = until(Deadline::NEVER, &mut wait_state, &mut doze, |check| {
+                looks += u32::from(check == Check::Fast);
+                Ok::<_, ()>((check == Check::Full).then_some(()))
             });
             assert_eq!(found, Ok(Waited::Found(())));
             looks
@@ -354,14 +362,15 @@ mod tests {
         for strategy in strategies() {
             let asked = Arc::new(Mutex::new(0));
             let count = Arc::clone(&asked);
-            let mut patience = Patience::of(strategy);
-            patience.interrupt = Interrupt::new(move || {
+            let mut wait_state = WaitState::of(strategy);
+            wait_state.interrupt = Interrupt::new(move || {
                 let mut asked = count.lock().unwrap();
                 *asked += 1;
                 *asked >= 3
             });
-            let found =
-                until(Deadline::NEVER, &mut patience, Poll::new(), |_| Ok::<Option<()>, ()>(None));
+            let found = until(Deadline::NEVER, &mut wait_state, TimedPark::new(), |_| {
+                Ok::<Option<()>, ()>(None)
+            });
             assert_eq!(found, Ok(Waited::Interrupted), "{strategy:?}");
             assert_eq!(*asked.lock().unwrap(), 3, "{strategy:?}");
         }
@@ -370,11 +379,11 @@ mod tests {
     #[test]
     fn what_is_there_comes_before_an_interrupt() {
         for strategy in strategies() {
-            let mut patience = Patience::of(strategy);
-            patience.interrupt = Interrupt::new(|| true);
+            let mut wait_state = WaitState::of(strategy);
+            wait_state.interrupt = Interrupt::new(|| true);
             let mut looks = 0;
-            let found = until(Deadline::NEVER, &mut patience, Poll::new(), |how| {
-                looks += u32::from(how == Look::Thorough);
+            let found = until(Deadline::NEVER, &mut wait_state, TimedPark::new(), |check| {
+                looks += u32::from(check == Check::Full);
                 Ok::<_, ()>((looks > 0).then_some(()))
             });
             assert_eq!(found, Ok(Waited::Found(())), "{strategy:?}");

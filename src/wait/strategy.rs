@@ -94,7 +94,7 @@ impl Interrupt {
     }
 
     /// Asks.
-    pub(crate) fn is_on(&self) -> bool {
+    pub(crate) fn is_requested(&self) -> bool {
         self.0.as_ref().is_some_and(|ask| ask())
     }
 }
@@ -112,40 +112,40 @@ impl fmt::Debug for Interrupt {
 /// How a handle waits. A wait that begins where the last one ended asleep, in vain, does not stay awake once more:
 /// else who looks with timeouts, to see to other things in between, would never be idle.
 #[derive(Clone, Debug)]
-pub(crate) struct Patience {
+pub(crate) struct WaitState {
     strategy: WaitStrategy,
-    pub(crate) in_vain: bool,
+    pub(crate) idle: bool,
     pub(crate) interrupt: Interrupt,
 }
 
-impl Patience {
+impl WaitState {
     /// The default; without the spins on a machine with one processor. Those that this thread may run on say nothing: who
     /// pins a thread to one has the other side run on another.
-    pub(crate) fn here(interrupt: Interrupt) -> Patience {
+    pub(crate) fn here(interrupt: Interrupt) -> WaitState {
         let strategy = WaitStrategy::default();
         let strategy = match sysconf(SysconfVar::_NPROCESSORS_ONLN) {
             Ok(Some(1)) => strategy.spins(0),
             _ => strategy,
         };
-        Patience { strategy, in_vain: false, interrupt }
+        WaitState { strategy, idle: false, interrupt }
     }
 
     pub(crate) fn set_strategy(&mut self, strategy: WaitStrategy) {
-        (self.strategy, self.in_vain) = (strategy, false);
+        (self.strategy, self.idle) = (strategy, false);
     }
 
     /// For the next wait.
     pub(crate) fn strategy(&self) -> WaitStrategy {
         match self.strategy.then {
-            Then::Sleep if self.in_vain => self.strategy.spins(0).yields(Duration::ZERO),
+            Then::Sleep if self.idle => self.strategy.spins(0).yields(Duration::ZERO),
             _ => self.strategy,
         }
     }
 }
 
 #[cfg(test)]
-impl Patience {
-    pub(crate) fn of(strategy: WaitStrategy) -> Patience {
-        Patience { strategy, in_vain: false, interrupt: Interrupt::default() }
+impl WaitState {
+    pub(crate) fn of(strategy: WaitStrategy) -> WaitState {
+        WaitState { strategy, idle: false, interrupt: Interrupt::default() }
     }
 }

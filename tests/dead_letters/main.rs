@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex};
 use common::{TempName, there};
 use retries::requeue;
 use slipring::{
-    AddGroupError, BuryError, Consumer, DeadLetter, DeadLetters, Group, GroupError, JoinError,
-    OpenError, OpenOptions, PurgeReason, Queue, Reason, RecvError, RejectError, RequeueReason,
-    Start, WakeMode,
+    AddGroupError, Consumer, DeadLetter, DeadLetterSendError, DeadLetters, Group, GroupError,
+    JoinError, OpenError, OpenOptions, PurgeReason, Queue, Reason, RecvError, RejectError,
+    RequeueReason, Start, WakeMode,
 };
 
 slipring::message! {
@@ -501,7 +501,7 @@ fn letters_go_into_no_queue_that_is_there_for_something_else() {
         let fault = refused.unwrap_err();
         assert!(fault.to_string().contains(&format!("{:?} carries", &*dead)), "{fault}");
         let RejectError::DeadLetter(fault) = fault else { panic!("{fault}") };
-        assert!(matches!(fault.reason(), BuryError::NotForLetters { .. }), "{fault}");
+        assert!(matches!(fault.reason(), DeadLetterSendError::NotForLetters { .. }), "{fault}");
         let look = OpenOptions::new().snapshot(&dead).unwrap();
         assert!(look.groups.iter().all(|group| group.name != "dead"));
         slipring::remove(&dead).unwrap();

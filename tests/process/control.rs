@@ -139,7 +139,7 @@ fn leaving_and_releasing_wait_as_long_as_the_control_timeout() {
 #[test]
 fn a_group_that_its_maker_left_half_made_goes_away() {
     let name = TempName::new("half-made");
-    let shape = Queue::builder(&name).capacity(2).groups_max(1).consumers_max(1);
+    let shape = Queue::builder(&name).capacity(2).max_groups(1).max_consumers(1);
     let queue = shape.create().unwrap();
     let file = words::open(&name.path());
     let half_made = || {

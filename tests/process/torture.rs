@@ -132,7 +132,7 @@ fn torture(name: &str, group: Group, check: impl Fn(u64, &[u64])) {
     let kills = std::env::var("SLIPRING_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(200);
     let name = TempName::new(name);
     let queue = Queue::builder(&name).capacity(64).payload_size(MAX).group(group);
-    let queue = queue.consumers_max(16).create().unwrap();
+    let queue = queue.max_consumers(16).create().unwrap();
     let mut rng = Rng::new();
     let (tell_us, told) = channel();
     let collector = thread::spawn(move || told.iter().collect::<Vec<Told>>());

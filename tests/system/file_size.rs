@@ -1,7 +1,7 @@
 //! The limit on the size of files (RLIMIT_FSIZE). In forked children: a limit is the whole process's.
 
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
-use slipring::{BuryError, CreateError, Group, OpenOrCreateError, Queue, RejectError};
+use slipring::{CreateError, DeadLetterSendError, Group, OpenOrCreateError, Queue, RejectError};
 
 use crate::common::TempName;
 use crate::common::fork::{first_failure, fork};
@@ -45,7 +45,7 @@ fn a_letter_that_needs_such_a_queue_leaves_its_message_where_it_is() {
         let Err(RejectError::DeadLetter(fault)) = refused else { return 1 };
         let open = matches!(
             fault.reason(),
-            BuryError::Open(OpenOrCreateError::Create(CreateError::FileSize { .. }))
+            DeadLetterSendError::Open(OpenOrCreateError::Create(CreateError::FileSize { .. }))
         );
         first_failure(&[true, open])
     });

@@ -30,8 +30,8 @@ fn to_json(look: &Snapshot) -> serde_json::Value {
         "fingerprint": format!("{:016x}", look.fingerprint),
         "purpose": purpose(look),
         "created_at": created.as_secs_f64(),
-        "groups_max": look.groups_max,
-        "consumers_max": look.consumers_max,
+        "max_groups": look.max_groups,
+        "max_consumers": look.max_consumers,
         "wake_mode": look.wake_mode.to_string(),
         "base": look.base,
         "tail": look.tail,
@@ -85,7 +85,7 @@ fn to_text(look: &Snapshot) -> String {
         ("producer", producer),
         ("full", format!("{} times, seen by producers", look.producer.full)),
         ("wake", look.wake_mode.to_string()),
-        ("groups", format!("{} of {} at most", look.groups.len(), look.groups_max)),
+        ("groups", format!("{} of {} at most", look.groups.len(), look.max_groups)),
     ]);
     let mut text: String = lines.map(|(what, value)| format!("{what:<10}{value}\n")).collect();
     if !look.groups.is_empty() {

@@ -56,10 +56,10 @@ fn builder(name: &str, shape: Shape) -> Builder {
         builder = builder.payload_size(payload as usize);
     }
     if let Some(consumers) = shape.consumers {
-        builder = builder.consumers_max(consumers as usize);
+        builder = builder.max_consumers(consumers as usize);
     }
     if let Some(groups) = shape.groups {
-        builder = builder.groups_max(groups as usize);
+        builder = builder.max_groups(groups as usize);
     }
     if let Some(mode) = shape.mode {
         builder = builder.permissions(mode);

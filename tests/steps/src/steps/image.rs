@@ -22,8 +22,8 @@ pub(crate) const CONTROL_LEASE: u64 = 513;
 pub(crate) struct Image {
     bytes: Vec<u8>,
     pub(crate) capacity: u64,
-    pub(crate) consumers_max: usize,
-    pub(crate) groups_max: usize,
+    pub(crate) max_consumers: usize,
+    pub(crate) max_groups: usize,
     groups: usize,
     consumers: usize,
     slots: usize,
@@ -73,8 +73,8 @@ impl Image {
         let mut image = Image {
             bytes,
             capacity: 0,
-            consumers_max: 0,
-            groups_max: 0,
+            max_consumers: 0,
+            max_groups: 0,
             groups: 0,
             consumers: 0,
             slots: 0,
@@ -84,8 +84,8 @@ impl Image {
         };
         image.capacity = image.word(32);
         image.stride = image.word(56) as usize;
-        image.groups_max = image.word(64) as u32 as usize;
-        image.consumers_max = (image.word(64) >> 32) as usize;
+        image.max_groups = image.word(64) as u32 as usize;
+        image.max_consumers = (image.word(64) >> 32) as usize;
         [image.groups, image.consumers, image.slots] =
             [88, 96, 104].map(|at| image.word(at) as usize);
         image.end = image.word(TAIL);
@@ -137,7 +137,7 @@ impl Image {
 
     /// All active groups. Those that are being made count as none: whoever comes next frees them.
     pub(crate) fn groups(&self) -> Vec<GroupImage> {
-        let active = (0..self.groups_max).filter(|index| self.word(self.group_at(*index)) == 2);
+        let active = (0..self.max_groups).filter(|index| self.word(self.group_at(*index)) == 2);
         active
             .map(|index| {
                 let at = self.group_at(index);
@@ -161,7 +161,7 @@ impl Image {
 
     /// Start words of a group's records: (record, sequence, state).
     fn records(&self, group: usize) -> impl Iterator<Item = (u8, u64, u64)> {
-        (0..self.consumers_max).filter_map(move |record| {
+        (0..self.max_consumers).filter_map(move |record| {
             let start = self.word(self.record_at(record));
             (start >> 2 & 0x3f == group as u64).then_some((record as u8, start >> 8, start & 3))
         })

@@ -292,7 +292,7 @@ impl Scene {
     /// No record and no group is lost to its table.
     fn check_tables(&self) -> Outcome {
         let (stage, image) = (self.stage, self.image()?);
-        let (consumers, groups) = (image.consumers_max, image.groups_max);
+        let (consumers, groups) = (image.max_consumers, image.max_groups);
         let there = image.groups().len();
         alone("whoever fills the tables", || {
             let queue = stage.open()?;

@@ -100,7 +100,7 @@ fn joining() -> Vec<Operation> {
 /// record the second number, and that of the first the third. Both died.
 fn no_record_left(stage: Stage, claims: [usize; 3]) -> Outcome {
     let queue = Queue::builder(stage.queue).capacity(CAPACITY).payload_size(PAYLOAD);
-    let queue = queue.groups_max(2).consumers_max(2).group(group("work")).create();
+    let queue = queue.max_groups(2).max_consumers(2).group(group("work")).create();
     let queue = queue.map_err(text)?;
     let mut producer = queue.producer().map_err(text)?;
     let mut dying = queue.consumer(group("work")).map_err(text)?;

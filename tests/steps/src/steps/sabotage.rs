@@ -94,20 +94,20 @@ impl Sabotage {
             Sabotage::Double => {
                 let work = group("work")?;
                 let from = image.record_at(held_by(&image, work)?.into()) as u64;
-                let to = image.record_at(image.consumers_max - 1) as u64;
+                let to = image.record_at(image.max_consumers - 1) as u64;
                 let mut record = [0; 16];
                 file.read_exact_at(&mut record, from)
                     .and_then(|()| file.write_all_at(&record, to))
                     .map_err(|e| e.to_string())?;
-                set(&file, RECORD_MARK, image.consumers_max as u64)
+                set(&file, RECORD_MARK, image.max_consumers as u64)
             }
             Sabotage::Hold => {
                 let work = group("work")?;
-                let at = image.record_at(image.consumers_max - 1) as u64;
-                set(&file, RECORD_MARK, image.consumers_max as u64)?;
+                let at = image.record_at(image.max_consumers - 1) as u64;
+                set(&file, RECORD_MARK, image.max_consumers as u64)?;
                 let seq = owed[0].seq - 1;
                 set(&file, at, seq << 8 | (work.index as u64) << 2 | 1)?;
-                keep(file, image.consumers_max as u64 - 1)
+                keep(file, image.max_consumers as u64 - 1)
             }
             Sabotage::KeepProducer => keep(file, super::image::PRODUCER_LEASE),
             Sabotage::KeepControl => keep(file, super::image::CONTROL_LEASE),
@@ -117,9 +117,9 @@ impl Sabotage {
                 set(&file, image.group_at(work.index) as u64 + 640, acked + 1)
             }
             Sabotage::LoseGroup => {
-                let at = image.group_at(image.groups_max - 1) as u64;
+                let at = image.group_at(image.max_groups - 1) as u64;
                 set(&file, at, 7)?;
-                set(&file, GROUP_MARK, image.groups_max as u64)
+                set(&file, GROUP_MARK, image.max_groups as u64)
             }
             Sabotage::Litter => {
                 let path = format!("{}/slipring-left", shm::SHM);

@@ -39,7 +39,7 @@ impl Stage {
     /// Makes the queue, with groups `store` and, if `work` is given, that.
     pub(crate) fn make(&self, work: Option<Group>) -> Result<Queue, String> {
         let builder = Queue::builder(self.queue).capacity(CAPACITY).payload_size(PAYLOAD);
-        let mut builder = builder.groups_max(3).consumers_max(6).group("store");
+        let mut builder = builder.max_groups(3).max_consumers(6).group("store");
         if let Some(work) = work {
             builder = builder.group(work);
         }

@@ -1,7 +1,8 @@
 //! What is wrong with dead letters, and the commands that help.
 
 use slipring::{
-    BuryError, JoinError, OpenError, OpenOrCreateError, RecvError, RequeueReason, SendError,
+    DeadLetterSendError, JoinError, OpenError, OpenOrCreateError, RecvError, RequeueReason,
+    SendError,
 };
 
 use crate::args::LettersArgs;
@@ -34,7 +35,7 @@ pub(super) fn work_failed(of: &LettersArgs, fault: &RequeueReason) -> Failure {
             vec![create_hint(queue), purge_one()]
         }
         RequeueReason::Send { queue, reason } => match &**reason {
-            BuryError::Send(SendError::Full(full)) => {
+            DeadLetterSendError::Send(SendError::Full(full)) => {
                 let group = full.group();
                 let from = queue.strip_suffix(&format!(".{group}.retry")).unwrap_or(&of.queue);
                 vec![
@@ -56,7 +57,7 @@ pub(super) fn work_failed(of: &LettersArgs, fault: &RequeueReason) -> Failure {
 pub(crate) fn receive_failed(queue: &str, fault: RecvError) -> Failure {
     let hints = match &fault {
         RecvError::DeadLetter(letter) => match letter.reason() {
-            BuryError::Send(SendError::Full(_)) => {
+            DeadLetterSendError::Send(SendError::Full(_)) => {
                 let ways = [
                     ("list", "says what is there"),
                     ("requeue", "sends it again"),
@@ -66,9 +67,9 @@ pub(crate) fn receive_failed(queue: &str, fault: RecvError) -> Failure {
                     |(what, does)| format!("{}  ({does})", command(what, queue, letter.target()));
                 ways.map(hint).to_vec()
             }
-            BuryError::Open(OpenOrCreateError::Open(fault @ OpenError::ForeignOwner { .. })) => {
-                open_hint(fault).into_iter().collect()
-            }
+            DeadLetterSendError::Open(OpenOrCreateError::Open(
+                fault @ OpenError::ForeignOwner { .. },
+            )) => open_hint(fault).into_iter().collect(),
             _ => vec![format!("slipring inspect {}", letter.target())],
         },
         _ => Vec::new(),

@@ -27,7 +27,7 @@ type Letters = (Observer, u64);
 
 pub(super) fn list(args: &DeadListArgs) -> Result<(), Failure> {
     mention_others(&args.of);
-    let Some(letters) = open(&args.of, DeadLetters::look)? else {
+    let Some(letters) = open(&args.of, DeadLetters::observe_queue)? else {
         note(&format!("there is no dead letter in {:?}: there never was one", target(&args.of)));
         return Ok(());
     };
@@ -119,7 +119,7 @@ pub(super) fn show(args: &DeadShowArgs) -> Result<(), Failure> {
     let stop = Stop::on_signals()?;
     let mut output = Output::stdout()?;
     let mut found = 0;
-    if let Some(letters) = open(&args.of, DeadLetters::look)? {
+    if let Some(letters) = open(&args.of, DeadLetters::observe_queue)? {
         each(letters, |seen, letter| {
             let Some(letter) = letter else { return Ok(true) };
             let wanted = args
