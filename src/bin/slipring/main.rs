@@ -4,24 +4,25 @@ mod args;
 mod bench;
 mod children;
 mod cmd;
+mod dead_letters;
 mod demo;
 mod failure;
 mod file_size;
 mod format;
-mod handover;
+mod group_table;
 mod inherited;
 mod input;
-mod mend;
 mod output;
+mod partial_write;
+mod producer_role;
+mod queue;
 mod room;
-mod steady;
 mod stop;
 mod streams;
 mod table;
 mod temporary;
 mod totals;
-mod trust;
-mod turn;
+mod unchanged;
 
 use std::process::ExitCode;
 
@@ -78,7 +79,7 @@ impl Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     file_size::survive_limit();
-    trust::allow(cli.allow_uid);
+    queue::allow(cli.allow_uid);
     match cli.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),

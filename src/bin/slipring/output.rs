@@ -9,7 +9,7 @@ use nix::poll::PollFlags;
 use nix::unistd::close;
 
 use crate::failure::{Failure, io_failed};
-use crate::mend;
+use crate::partial_write;
 use crate::stop::{Stop, poll_for};
 use crate::streams::Stream;
 
@@ -69,7 +69,7 @@ impl Output {
             match (&self.file).write(step) {
                 Ok(n) => {
                     if self.is_plain && n < step.len() {
-                        short = mend::position(&self.file);
+                        short = partial_write::position(&self.file);
                     }
                     written += n;
                 }
@@ -105,7 +105,7 @@ impl Output {
         match written - self.end_within(written) {
             0 => failure,
             _ if !self.is_plain => failure,
-            half => failure.hint(mend::half(&self.file, half as u64, short)),
+            half => failure.hint(partial_write::cut_off(&self.file, half as u64, short)),
         }
     }
 

@@ -5,9 +5,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::json;
 use slipring::Snapshot;
 
-use super::{groups, purpose, snapshot};
+use super::{purpose, snapshot};
 use crate::args::InspectArgs;
 use crate::failure::Failure;
+use crate::group_table;
 use crate::output::print;
 use crate::table::{bytes, duration, pid};
 
@@ -46,7 +47,7 @@ fn to_json(look: &Snapshot) -> serde_json::Value {
             "payload_bytes": look.producer.payload_bytes,
             "full": look.producer.full,
         },
-        "groups": groups::to_json(look, None),
+        "groups": group_table::to_json(look, None),
     })
 }
 
@@ -90,7 +91,7 @@ fn to_text(look: &Snapshot) -> String {
     let mut text: String = lines.map(|(what, value)| format!("{what:<10}{value}\n")).collect();
     if !look.groups.is_empty() {
         text.push('\n');
-        text.push_str(&groups::to_text(look, None));
+        text.push_str(&group_table::to_text(look, None));
     }
     text
 }

@@ -4,7 +4,6 @@ mod create;
 mod dead;
 mod exec;
 mod group;
-mod groups;
 mod inspect;
 mod ls;
 mod peek;
@@ -17,8 +16,9 @@ use slipring::{Builder, Queue, Snapshot};
 
 use crate::args::{Command, OpenArgs, Shape};
 use crate::failure::{Failure, note, open_failed};
+use crate::group_table;
+use crate::queue;
 use crate::streams::Stream;
-use crate::trust;
 
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     check_streams(&command)?;
@@ -29,7 +29,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Tail(args) => tail::run(&args),
         Command::Ls(args) => ls::run(&args),
         Command::Inspect(args) => inspect::run(&args),
-        Command::Groups(args) => groups::run(&args),
+        Command::Groups(args) => group_table::run(&args),
         Command::Group(command) => group::run(&command),
         Command::Dead(command) => dead::run(&command),
         Command::Rm(args) => rm::run(&args),
@@ -48,7 +48,7 @@ fn check_streams(command: &Command) -> Result<(), Failure> {
 
 /// A queue of the shape that was asked for, not made yet.
 fn builder(name: &str, shape: Shape) -> Builder {
-    let mut builder = trust::builder(name);
+    let mut builder = queue::builder(name);
     if let Some(capacity) = shape.capacity {
         builder = builder.capacity(capacity);
     }
@@ -85,7 +85,7 @@ fn open(name: &str, args: &OpenArgs) -> Result<Queue, Failure> {
         }
         return Ok(queue);
     }
-    let opened = trust::options().open(name);
+    let opened = queue::options().open(name);
     if args.shape.is_given() {
         let text = "--capacity, --payload, --consumers, --groups, --mode and --wake are for a new queue: add \
                     --create, or leave them out";
@@ -100,11 +100,11 @@ fn open(name: &str, args: &OpenArgs) -> Result<Queue, Failure> {
 
 /// Opens a queue that must exist.
 fn open_existing(name: &str) -> Result<Queue, Failure> {
-    trust::options().open(name).map_err(|fault| open_failed(name, fault))
+    queue::options().open(name).map_err(|fault| open_failed(name, fault))
 }
 
-fn snapshot(name: &str) -> Result<Snapshot, Failure> {
-    trust::options().snapshot(name).map_err(|fault| open_failed(name, fault))
+pub(crate) fn snapshot(name: &str) -> Result<Snapshot, Failure> {
+    queue::options().snapshot(name).map_err(|fault| open_failed(name, fault))
 }
 
 /// What a queue is for that the library has made for dead letters; `None` for any other.

@@ -5,17 +5,17 @@
 
 use slipring::{GroupInfo, Observer, RecvError, Snapshot, Start};
 
-use super::groups;
 use super::recv::{for_new_groups, none_came};
 use super::snapshot;
 use super::tail::report_missed;
 use crate::args::RecvArgs;
 use crate::failure::{Failure, note, open_failed};
 use crate::format::{Facts, Form};
+use crate::group_table;
 use crate::output::Output;
+use crate::queue;
 use crate::stop::Stop;
 use crate::totals::Totals;
-use crate::trust;
 
 pub(super) fn run(args: &RecvArgs) -> Result<(), Failure> {
     if args.open.create || args.open.shape.is_given() {
@@ -48,7 +48,7 @@ fn look(
         let head = group.head;
         note(&format!("note: group {name_of_group:?} exists and stands at message {head}: {rule}"));
     }
-    let observer = trust::options().observe(name, Start::Newest);
+    let observer = queue::options().observe(name, Start::Newest);
     let mut observer: Observer = observer.map_err(|fault| open_failed(name, fault))?;
     observer.set_interrupt(output.asked(stop)?);
     // Without a timeout it shows what was there when it began.
@@ -60,7 +60,7 @@ fn look(
     }
     reading.output.flush(stop)?;
     report_missed(reading.lost);
-    if let Some(count) = groups::retries(&look, group).filter(|count| *count > 0) {
+    if let Some(count) = group_table::retries(&look, group).filter(|count| *count > 0) {
         let retry = format!("{name}.{name_of_group}.retry");
         note(&format!(
             "note: {count} dead letters that were sent again wait for the group as well:\n  \

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use slipring::{Batch, Consumer, Group, Queue, Reason, RecvError, Snapshot};
 
-use super::{dead, exec, peek};
+use super::{exec, peek};
 use crate::args::RecvArgs;
+use crate::dead_letters;
 use crate::failure::{Failure, note};
 use crate::format::{Facts, Form};
 use crate::output::Output;
@@ -122,7 +123,7 @@ fn receive(
             Err(RecvError::Closed { .. }) => {
                 return at_the_end(&args.name, totals.messages, args.count);
             }
-            Err(fault) => return Err(dead::receive_failed(&args.name, fault)),
+            Err(fault) => return Err(dead_letters::receive_failed(&args.name, fault)),
         };
         let bytes = match write_out(&batch, form, output, stop) {
             Ok(bytes) => bytes,

@@ -5,11 +5,11 @@ use slipring::RemoveError;
 use super::{purpose, snapshot};
 use crate::args::RemoveArgs;
 use crate::failure::{Failure, note, open_hint};
+use crate::queue;
 use crate::table::count;
-use crate::trust;
 
 pub(crate) fn run(args: &RemoveArgs) -> Result<(), Failure> {
-    let options = trust::options();
+    let options = queue::options();
     let removed = match args.force {
         true => options.force_remove(&args.name),
         false => options.remove(&args.name),
@@ -56,7 +56,7 @@ fn left_of(name: &str, left: &str) -> Option<String> {
     if group.is_none() && rest != "dead" {
         return None;
     }
-    let look = trust::options().snapshot(left).ok()?;
+    let look = queue::options().snapshot(left).ok()?;
     // Another program may have given a queue of its own such a name.
     let reader = group.unwrap_or("dead");
     let read = look.groups.iter().any(|found| found.name == reader);

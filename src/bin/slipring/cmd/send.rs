@@ -7,10 +7,10 @@ use slipring::{Producer, Queue, SendError};
 use crate::args::SendArgs;
 use crate::failure::{Failure, note};
 use crate::input::{Cut, Input};
+use crate::producer_role;
 use crate::room::Room;
 use crate::stop::Stop;
 use crate::totals::Totals;
-use crate::turn;
 
 pub(crate) fn run(args: &SendArgs) -> Result<(), Failure> {
     let mut queue = super::open(&args.name, &args.open)?;
@@ -18,7 +18,7 @@ pub(crate) fn run(args: &SendArgs) -> Result<(), Failure> {
     let input = Input::open(args.file.as_deref(), cut)?;
     let stop = Stop::on_signals()?;
     queue.set_interrupt(stop.asked());
-    let mut producer = turn::producer(&queue, args.timeout, &stop)?;
+    let mut producer = producer_role::take(&queue, args.timeout, &stop)?;
     if let Some(wait) = args.wait {
         producer.set_wait_strategy(wait.into());
     }

@@ -10,15 +10,15 @@ use crate::args::TailArgs;
 use crate::failure::{Failure, note, open_failed};
 use crate::format::{Facts, Form};
 use crate::output::Output;
+use crate::queue;
 use crate::stop::Stop;
 use crate::totals::Totals;
-use crate::trust;
 
 /// Losses are reported no more often than this; those between are added up.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(args: &TailArgs) -> Result<(), Failure> {
-    let observer = trust::options().observe(&args.name, args.from);
+    let observer = queue::options().observe(&args.name, args.from);
     let mut observer = observer.map_err(|fault| open_failed(&args.name, fault))?;
     observer.set_follow(args.follow);
     if !args.follow {

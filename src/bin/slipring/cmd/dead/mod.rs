@@ -1,23 +1,20 @@
 //! `slipring dead`
 
-mod faults;
-mod look;
+mod list;
 
 use slipring::{DeadLetters, OpenError, OpenOptions, RequeueError};
 
 use super::snapshot;
 use crate::args::{DeadCommand, DeadSomeArgs, LettersArgs};
+use crate::dead_letters::{target, work_failed};
 use crate::failure::Failure;
 use crate::output::print;
-use crate::trust;
-
-pub(super) use faults::receive_failed;
-use faults::work_failed;
+use crate::queue;
 
 pub(super) fn run(command: &DeadCommand) -> Result<(), Failure> {
     match command {
-        DeadCommand::List(args) => look::list(args),
-        DeadCommand::Show(args) => look::show(args),
+        DeadCommand::List(args) => list::list(args),
+        DeadCommand::Show(args) => list::show(args),
         DeadCommand::Purge(args) => {
             some(args, "purged", |letters, count| letters.purge(count).map_err(RequeueError::from))
         }
@@ -25,17 +22,12 @@ pub(super) fn run(command: &DeadCommand) -> Result<(), Failure> {
     }
 }
 
-/// Name of the queue that the letters are in.
-fn target(of: &LettersArgs) -> String {
-    of.letters.clone().unwrap_or_else(|| format!("{}.dead", of.queue))
-}
-
 /// Opens the dead-letter queue by `open`; `None` if there never was a letter.
 fn open<T>(
     of: &LettersArgs,
     open: fn(&str, &OpenOptions) -> Result<T, OpenError>,
 ) -> Result<Option<T>, Failure> {
-    match open(&target(of), &trust::options()) {
+    match open(&target(of), &queue::options()) {
         Ok(opened) => Ok(Some(opened)),
         Err(OpenError::NotFound { .. }) => match snapshot(&of.queue) {
             Ok(_) => Ok(None),

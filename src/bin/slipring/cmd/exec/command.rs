@@ -14,9 +14,9 @@ use nix::sys::statvfs::fstatvfs;
 use signal_hook::low_level::signal_name;
 use slipring::Received;
 
+use super::stdin;
 use crate::args::RecvArgs;
 use crate::failure::{Failure, io_failed};
-use crate::handover::input;
 
 const SHELL: &str = "sh";
 /// Longest nap between two looks at a command that runs.
@@ -57,7 +57,7 @@ pub(super) fn start(
     command: &str,
     message: &Received<'_>,
 ) -> Result<Child, Refused> {
-    let input = input(message)
+    let input = stdin::holding(message)
         .map_err(|fault| Refused::new(&fault, io_failed("pass a message on", &fault)))?;
     let child = Command::new(SHELL)
         .args(["-c", command])

@@ -8,6 +8,7 @@
 
 mod board;
 mod command;
+mod stdin;
 
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -16,12 +17,12 @@ use std::time::{Duration, Instant};
 
 use slipring::{Consumer, Queue, Reason, Received, RecvError, RejectError};
 
-use super::dead;
 use super::recv::{
     at_the_end, buried as buried_note, explain_closed, explain_start, group, max_attempts,
     wait_as_asked,
 };
 use crate::args::RecvArgs;
+use crate::dead_letters;
 use crate::failure::{Failure, io_failed, note};
 use crate::stop::Stop;
 use board::Board;
@@ -220,7 +221,7 @@ impl<'a> Worker<'a> {
                     self.board().closed = true;
                     return Ok(());
                 }
-                Err(fault) => return Err(dead::receive_failed(&self.args.name, fault)),
+                Err(fault) => return Err(dead_letters::receive_failed(&self.args.name, fault)),
             };
             // Two that may end this process do not run at once: the other would be counted with the one.
             let alone = if again || message.attempts() < self.suspect_from {
@@ -336,7 +337,9 @@ impl<'a> Worker<'a> {
 
     fn not_buried(&self, fault: RejectError) -> Failure {
         match fault {
-            RejectError::DeadLetter(fault) => dead::receive_failed(&self.args.name, fault.into()),
+            RejectError::DeadLetter(fault) => {
+                dead_letters::receive_failed(&self.args.name, fault.into())
+            }
             fault => fault.into(),
         }
     }

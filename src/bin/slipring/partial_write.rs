@@ -16,13 +16,13 @@ pub(crate) fn position(mut file: &File) -> Option<u64> {
 
 /// Cuts the last `half` bytes off, which end at `end`, if they are the file's last and nobody else can be
 /// writing there. Says what it did, or what to do.
-pub(crate) fn half(file: &File, half: u64, end: Option<u64>) -> String {
+pub(crate) fn cut_off(file: &File, half: u64, end: Option<u64>) -> String {
     let size = file.metadata().ok().map(|metadata| metadata.len());
     let is_last = size == end && position(file) == end;
     let Some(start) = end.filter(|_| is_last).and_then(|end| end.checked_sub(half)) else {
         return format!("half a message was written, {half} bytes: others write to the file, too");
     };
-    if let Ok(true) = cut_off(file, start, start + half) {
+    if let Ok(true) = try_cut_off(file, start, start + half) {
         return format!(
             "the file ends with a whole message: {half} bytes of one more were cut off"
         );
@@ -35,7 +35,7 @@ pub(crate) fn half(file: &File, half: u64, end: Option<u64>) -> String {
 }
 
 /// Says whether it was done.
-fn cut_off(mut file: &File, start: u64, end: u64) -> io::Result<bool> {
+fn try_cut_off(mut file: &File, start: u64, end: u64) -> io::Result<bool> {
     let flags = OFlag::from_bits_retain(fcntl(file, FcntlArg::F_GETFL)?);
     // A program that appends expects others to append as well: without a lease their lines could be cut off.
     let shared = flags.contains(OFlag::O_APPEND);

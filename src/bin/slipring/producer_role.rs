@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_secs(30);
 
 /// Takes the role, waiting for it `timeout` at most; without one, as long as it takes. The queue's waits ask `stop`.
-pub(crate) fn producer(
+pub(crate) fn take(
     queue: &Queue,
     timeout: Option<Duration>,
     stop: &Stop,

@@ -1,4 +1,4 @@
-//! How a command gets its message.
+//! The standard input of a command: its message.
 
 use std::fs::File;
 use std::io::{self, Seek, Write, pipe};
@@ -11,7 +11,7 @@ use crate::file_size;
 
 /// The message as a command's standard input: a file, since unlike for a pipe nobody has to wait until the
 /// command has read it. A message that is larger than a file may be goes through a pipe.
-pub(crate) fn input(message: &[u8]) -> io::Result<Stdio> {
+pub(super) fn holding(message: &[u8]) -> io::Result<Stdio> {
     match file(message) {
         Err(fault) if file_size::is_beyond(&fault) => through_pipe(message),
         file => Ok(file?.into()),

@@ -8,8 +8,13 @@ use slipring::{
 use crate::args::LettersArgs;
 use crate::failure::{Failure, create_hint, open_hint};
 
+/// Name of the queue that the letters are in.
+pub(crate) fn target(of: &LettersArgs) -> String {
+    of.letters.clone().unwrap_or_else(|| format!("{}.dead", of.queue))
+}
+
 /// A command of `slipring dead` for letters of `queue` in the queue `target`.
-pub(super) fn command(what: &str, queue: &str, target: &str) -> String {
+pub(crate) fn command(what: &str, queue: &str, target: &str) -> String {
     if target == format!("{queue}.dead") {
         format!("slipring dead {what} {queue}")
     } else {
@@ -18,9 +23,9 @@ pub(super) fn command(what: &str, queue: &str, target: &str) -> String {
 }
 
 /// The error of purging or requeueing.
-pub(super) fn work_failed(of: &LettersArgs, fault: &RequeueReason) -> Failure {
+pub(crate) fn work_failed(of: &LettersArgs, fault: &RequeueReason) -> Failure {
     let purge_one = || {
-        let purge = command("purge", &of.queue, &super::target(of));
+        let purge = command("purge", &of.queue, &target(of));
         format!("{purge} --count 1  (throws this letter away)")
     };
     let hints = match fault {

@@ -6,15 +6,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 use slipring::{DeadLetter, DeadLetters, ErrorCode, Observation, Observer, RecvError};
 
-use super::faults::command;
-use super::{open, target};
+use super::open;
 use crate::args::{DeadListArgs, DeadShowArgs, LettersArgs};
+use crate::dead_letters::{command, target};
 use crate::failure::{Failure, error_json, note};
 use crate::format::append_payload;
 use crate::output::{Output, print};
+use crate::queue;
 use crate::stop::Stop;
 use crate::table::{Table, duration};
-use crate::trust;
 
 /// Rows of a table. What comes then is aligned anew: a queue may hold millions of letters.
 const PAGE: u64 = 10_000;
@@ -40,7 +40,7 @@ fn mention_others(of: &LettersArgs) {
         return;
     }
     // The queue may be gone, and its dead letters not.
-    let groups = trust::options().snapshot(&of.queue).map(|look| look.groups);
+    let groups = queue::options().snapshot(&of.queue).map(|look| look.groups);
     for group in groups.unwrap_or_default() {
         if let Some(letters) = &group.dead_letters {
             note(&format!(

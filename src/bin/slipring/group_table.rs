@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use slipring::{GroupInfo, MemberInfo, Mode, Retention, Snapshot};
 
-use super::snapshot;
 use crate::args::GroupsArgs;
+use crate::cmd::snapshot;
 use crate::failure::{Failure, note};
 use crate::output::print;
-use crate::steady::Steady;
+use crate::queue;
 use crate::stop::Stop;
 use crate::table::{Table, duration, pid};
-use crate::trust;
+use crate::unchanged::Steady;
 
 /// Where each member's oldest unacked message is, by group, record and pid.
 pub(crate) type Holds = Steady<(String, u8, Option<u32>), u64>;
@@ -78,9 +78,9 @@ fn stands_at(group: &GroupInfo, member: &MemberInfo) -> Option<u64> {
 }
 
 /// Dead letters that were sent again and wait for the group; `None` if there never were any.
-pub(super) fn retries(look: &Snapshot, group: &GroupInfo) -> Option<u64> {
+pub(crate) fn retries(look: &Snapshot, group: &GroupInfo) -> Option<u64> {
     let name = format!("{}.{}.retry", look.name, group.name);
-    let look = trust::options().snapshot(&name).ok()?;
+    let look = queue::options().snapshot(&name).ok()?;
     look.groups.iter().find(|found| found.name == group.name).map(|found| found.depth)
 }
 
