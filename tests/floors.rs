@@ -317,3 +317,72 @@ fn files_stay_readable() {
         }
     }
 }
+
+/// The names of a path at the beginning of a text, up to its first list or end.
+fn path_names(text: &str) -> Vec<String> {
+    let end = |part: &str| part.find(|c: char| !c.is_alphanumeric() && c != '_');
+    let mut names = Vec::new();
+    for part in text.trim_start().split("::") {
+        let end = end(part);
+        names.push(part[..end.unwrap_or(part.len())].to_owned());
+        if end.is_some() {
+            break;
+        }
+    }
+    names
+}
+
+/// The paths after `crate::` and `super::` in the text of module `own` of the program, from main.rs on.
+fn program_paths(own: &[String], text: &str) -> Vec<Vec<String>> {
+    let code: Vec<&str> = code(text).map(|(_, line)| line).collect();
+    let code = code.join(" ");
+    let mut paths = Vec::new();
+    for (root, base) in [("crate::", 0), ("super::", own.len().saturating_sub(1))] {
+        for (at, _) in code.match_indices(root) {
+            let rest = &code[at + root.len()..];
+            let list = rest.strip_prefix('{').and_then(|rest| rest.split('}').next());
+            for path in list.unwrap_or(rest).split(',').take(list.map_or(1, str::len)) {
+                paths.push([&own[..base], &path_names(path)].concat());
+            }
+        }
+    }
+    paths
+}
+
+/// Each folder of the program has an order: no module of it uses another that uses the first one.
+#[test]
+fn no_two_modules_in_a_folder_of_the_program_use_each_other() {
+    let root = Path::new(ROOT).join("src/bin/slipring");
+    let mut modules = BTreeMap::new();
+    for path in files_under(&root) {
+        let name = path.strip_prefix(&root).unwrap().with_extension("");
+        let own: Vec<String> = name.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+        let own = match own.split_last().unwrap() {
+            (last, folder) if last == "mod" => folder.to_vec(),
+            _ => own,
+        };
+        modules.insert(own, fs::read_to_string(path).unwrap());
+    }
+    let mut uses: BTreeMap<Vec<String>, BTreeSet<Vec<String>>> = BTreeMap::new();
+    for (own, text) in &modules {
+        for path in program_paths(own, text) {
+            let same = own.iter().zip(&path).take_while(|(a, b)| a == b).count();
+            if let (Some(user), Some(used)) = (own.get(..=same), path.get(..=same))
+                && modules.contains_key(used)
+            {
+                uses.entry(user.to_vec()).or_default().insert(used.to_vec());
+            }
+        }
+    }
+    // Benchmarks share a vocabulary of their own.
+    uses.retain(|module, _| module.len() < 2 || module[0] != "bench");
+    assert!(uses.len() > 20, "only {} modules use others", uses.len());
+    // Whoever is left, when those that use nothing that is left have gone, is in a circle or above one.
+    while let Some(lowest) = {
+        let low = |used: &BTreeSet<_>| used.iter().all(|module| !uses.contains_key(module));
+        uses.iter().find(|(_, used)| low(used)).map(|(module, _)| module.clone())
+    } {
+        uses.remove(&lowest);
+    }
+    assert!(uses.is_empty(), "in circles, or above one: {uses:#?}");
+}

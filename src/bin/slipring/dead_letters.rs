@@ -1,16 +1,57 @@
-//! What is wrong with dead letters, and the commands that help.
+//! Queues of dead letters and of retries: their names, what is wrong with them, and the commands that help.
 
 use slipring::{
-    DeadLetterSendError, JoinError, OpenError, OpenOrCreateError, RecvError, RequeueReason,
-    SendError,
+    DeadLetterSendError, GroupInfo, JoinError, OpenError, OpenOptions, OpenOrCreateError,
+    RecvError, RequeueReason, SendError, Snapshot,
 };
 
 use crate::args::LettersArgs;
 use crate::failure::{Failure, create_hint, open_hint};
+use crate::queue::{options, snapshot};
 
 /// Name of the queue that the letters are in.
 pub(crate) fn target(of: &LettersArgs) -> String {
     of.letters.clone().unwrap_or_else(|| format!("{}.dead", of.queue))
+}
+
+/// Opens the dead-letter queue by `open`; `None` if there never was a letter.
+pub(crate) fn open<T>(
+    of: &LettersArgs,
+    open: fn(&str, &OpenOptions) -> Result<T, OpenError>,
+) -> Result<Option<T>, Failure> {
+    match open(&target(of), &options()) {
+        Ok(opened) => Ok(Some(opened)),
+        Err(OpenError::NotFound { .. }) => match snapshot(&of.queue) {
+            Ok(_) => Ok(None),
+            // Not even the queue is there: a typing error, rather.
+            Err(fault) => Err(fault),
+        },
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+/// Dead letters that were sent again and wait for the group; `None` if there never were any.
+pub(crate) fn retries(look: &Snapshot, group: &GroupInfo) -> Option<u64> {
+    let name = format!("{}.{}.retry", look.name, group.name);
+    let look = options().snapshot(&name).ok()?;
+    look.groups.iter().find(|found| found.name == group.name).map(|found| found.depth)
+}
+
+/// What a queue is for that the library has made for dead letters; `None` for any other.
+pub(crate) fn purpose(look: &Snapshot) -> Option<String> {
+    if look.schema_name != "dead letters" {
+        return None;
+    }
+    // A name with dots can be taken apart in several ways, but the group has the same name in both queues.
+    let retries = look.groups.iter().find_map(|group| {
+        let queue = look.name.strip_suffix(&format!(".{}.retry", group.name))?;
+        Some(format!("retry queue of group {:?} of queue {queue:?}", group.name))
+    });
+    let letters = || match look.name.strip_suffix(".dead") {
+        Some(queue) => format!("dead letters of queue {queue:?}"),
+        None => "dead letters".to_owned(),
+    };
+    Some(retries.unwrap_or_else(letters))
 }
 
 /// A command of `slipring dead` for letters of `queue` in the queue `target`.

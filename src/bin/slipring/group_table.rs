@@ -1,70 +1,23 @@
-//! `slipring groups`
+//! The groups of a queue, as text and as JSON: where they stand, and who reads for them.
 
 use std::ops::Range;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use slipring::{GroupInfo, MemberInfo, Mode, Retention, Snapshot};
 
-use crate::args::GroupsArgs;
-use crate::cmd::snapshot;
-use crate::failure::{Failure, note};
-use crate::output::print;
-use crate::queue;
-use crate::stop::Stop;
+use crate::dead_letters;
 use crate::table::{Table, duration, pid};
 use crate::unchanged::Steady;
 
 /// Where each member's oldest unacked message is, by group, record and pid.
 pub(crate) type Holds = Steady<(String, u8, Option<u32>), u64>;
 
-pub(crate) fn run(args: &GroupsArgs) -> Result<(), Failure> {
-    if let Some(every) = args.watch {
-        return watch(args, every);
-    }
-    let look = snapshot(&args.name)?;
-    if args.json {
-        return print(&format!("{}\n", to_json(&look, None)));
-    }
-    if look.groups.is_empty() {
-        explain_none(&args.name);
-        return Ok(());
-    }
-    print(&to_text(&look, None))
-}
-
-fn explain_none(name: &str) {
-    note(&format!("queue {name:?} has no groups; to make one:\n  slipring group add {name} main"));
-}
-
-fn watch(args: &GroupsArgs, every: Duration) -> Result<(), Failure> {
-    let stop = Stop::on_signals()?;
-    let mut holds = Holds::new();
-    for turn in 0..args.count.unwrap_or(u64::MAX) {
-        if turn > 0 {
-            stop.sleep(every)?;
-        }
-        let look = snapshot(&args.name)?;
-        holds.look(Instant::now(), look.groups.iter().flat_map(held));
-        if args.json {
-            print(&format!("{}\n", to_json(&look, Some(&holds))))?;
-            continue;
-        }
-        if turn == 0 && look.groups.is_empty() {
-            explain_none(&args.name);
-        }
-        let gap = if turn == 0 { "" } else { "\n" };
-        print(&format!("{gap}{}", to_text(&look, Some(&holds))))?;
-    }
-    Ok(())
-}
-
 fn key(group: &GroupInfo, member: &MemberInfo) -> (String, u8, Option<u32>) {
     (group.name.clone(), member.record, member.pid)
 }
 
 /// What members hold, by the oldest message that each has not acked.
-fn held(group: &GroupInfo) -> impl Iterator<Item = ((String, u8, Option<u32>), u64)> {
+pub(crate) fn held(group: &GroupInfo) -> impl Iterator<Item = ((String, u8, Option<u32>), u64)> {
     group.members.iter().filter_map(|member| {
         let claimed = member.claimed.as_ref().map(|claimed| claimed.start);
         Some((key(group, member), claimed.or_else(|| stands_at(group, member))?))
@@ -75,13 +28,6 @@ fn held(group: &GroupInfo) -> impl Iterator<Item = ((String, u8, Option<u32>), u
 fn stands_at(group: &GroupInfo, member: &MemberInfo) -> Option<u64> {
     let holds = group.mode == Some(Mode::Exclusive) && member.live && group.unacked > 0;
     holds.then_some(group.head)
-}
-
-/// Dead letters that were sent again and wait for the group; `None` if there never were any.
-pub(crate) fn retries(look: &Snapshot, group: &GroupInfo) -> Option<u64> {
-    let name = format!("{}.{}.retry", look.name, group.name);
-    let look = queue::options().snapshot(&name).ok()?;
-    look.groups.iter().find(|found| found.name == group.name).map(|found| found.depth)
 }
 
 pub(crate) fn to_text(look: &Snapshot, holds: Option<&Holds>) -> String {
@@ -109,7 +55,7 @@ pub(crate) fn to_text(look: &Snapshot, holds: Option<&Holds>) -> String {
             group.depth.to_string(),
             group.span.to_string(),
             group.unacked.to_string(),
-            number(retries(look, group)),
+            number(dead_letters::retries(look, group)),
             group.acked.to_string(),
             group.redelivered.to_string(),
             group.dead_lettered.to_string(),
@@ -165,7 +111,7 @@ pub(crate) fn to_json(look: &Snapshot, holds: Option<&Holds>) -> Value {
             "name": group.name, "mode": mode(group), "retention": retention(group),
             "began": group.began, "head": group.head, "depth": group.depth, "span": group.span,
             "unacked": group.unacked,
-            "retries": retries(look, group),
+            "retries": dead_letters::retries(look, group),
             "acked": group.acked, "redelivered": group.redelivered,
             "dead_lettered": group.dead_lettered, "max_attempts": group.max_attempts,
             "dead_letters": group.dead_letters.clone().unwrap_or_else(|| format!("{}.dead", look.name)),

@@ -16,6 +16,7 @@ mod output;
 mod partial_write;
 mod producer_role;
 mod queue;
+mod reading;
 mod room;
 mod stop;
 mod streams;

@@ -1,10 +1,13 @@
-//! Whose queues this process opens beside its user's. Asked once, and the same for every queue that a command
-//! comes to: its own, those of dead letters, those of retries.
+//! How this program opens queues and makes them: whose queues, and in which shape.
 
 use std::sync::OnceLock;
 
-use slipring::{Builder, OpenOptions, Queue};
+use slipring::{Builder, OpenError, OpenOptions, Queue, Snapshot};
 
+use crate::args::{OpenArgs, Shape};
+use crate::failure::{Failure, note, open_failed};
+
+/// Whose queues this process opens beside its user's: its own, those of dead letters, those of retries.
 static ALLOWED: OnceLock<Vec<u32>> = OnceLock::new();
 
 /// Takes what the command line says. What comes later changes nothing.
@@ -21,7 +24,63 @@ pub(crate) fn options() -> OpenOptions {
     allowed().fold(OpenOptions::new(), OpenOptions::allow_owner)
 }
 
-/// How to make a queue.
-pub(crate) fn builder(name: &str) -> Builder {
-    allowed().fold(Queue::builder(name), Builder::allow_owner)
+/// A queue of the shape that was asked for, not made yet.
+pub(crate) fn builder(name: &str, shape: Shape) -> Builder {
+    let mut builder = allowed().fold(Queue::builder(name), Builder::allow_owner);
+    if let Some(capacity) = shape.capacity {
+        builder = builder.capacity(capacity);
+    }
+    if let Some(payload) = shape.payload {
+        builder = builder.payload_size(payload as usize);
+    }
+    if let Some(consumers) = shape.consumers {
+        builder = builder.max_consumers(consumers as usize);
+    }
+    if let Some(groups) = shape.groups {
+        builder = builder.max_groups(groups as usize);
+    }
+    if let Some(mode) = shape.mode {
+        builder = builder.permissions(mode);
+    }
+    if let Some(mode) = shape.wake {
+        builder = builder.wake_mode(mode.into());
+    }
+    builder
+}
+
+/// Opens a queue; makes it first if that was asked for.
+pub(crate) fn open(name: &str, args: &OpenArgs) -> Result<Queue, Failure> {
+    if args.create {
+        let wanted = builder(name, args.shape);
+        let queue = wanted.open_or_create()?;
+        let differences = wanted.differences(&queue)?;
+        if !differences.is_empty() {
+            let texts: Vec<String> = differences.iter().map(ToString::to_string).collect();
+            note(&format!(
+                "note: queue {name:?} was there, and keeps its shape: {}",
+                texts.join(", ")
+            ));
+        }
+        return Ok(queue);
+    }
+    let opened = options().open(name);
+    if args.shape.is_given() {
+        let text = "--capacity, --payload, --consumers, --groups, --mode and --wake are for a new queue: add \
+                    --create, or leave them out";
+        return Err(Failure::Usage(text.to_owned()));
+    }
+    let missing = matches!(opened, Err(OpenError::NotFound { .. }));
+    opened.map_err(|fault| {
+        let failure = open_failed(name, fault);
+        if missing { failure.hint("or add --create to this command") } else { failure }
+    })
+}
+
+/// Opens a queue that must exist.
+pub(crate) fn open_existing(name: &str) -> Result<Queue, Failure> {
+    options().open(name).map_err(|fault| open_failed(name, fault))
+}
+/// What is there now in a queue that must exist.
+pub(crate) fn snapshot(name: &str) -> Result<Snapshot, Failure> {
+    options().snapshot(name).map_err(|fault| open_failed(name, fault))
 }

@@ -2,9 +2,9 @@
 
 use slipring::{CreateError, Group};
 
-use super::builder;
 use crate::args::CreateArgs;
 use crate::failure::Failure;
+use crate::queue::builder;
 
 pub(crate) fn run(args: &CreateArgs) -> Result<(), Failure> {
     if args.groups.is_empty() && args.shared.is_empty() && !args.policy.given().is_empty() {

@@ -5,11 +5,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::json;
 use slipring::Snapshot;
 
-use super::{purpose, snapshot};
 use crate::args::InspectArgs;
+use crate::dead_letters::purpose;
 use crate::failure::Failure;
 use crate::group_table;
 use crate::output::print;
+use crate::queue::snapshot;
 use crate::table::{bytes, duration, pid};
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {

@@ -3,13 +3,13 @@
 use crate::args::ListArgs;
 use crate::failure::{Failure, create_hint, error_json, note, open_hint};
 use crate::output::print;
-use crate::queue;
+use crate::queue::options;
 use crate::table::{Table, pid};
 use serde_json::json;
 
 pub(crate) fn run(args: &ListArgs) -> Result<(), Failure> {
     let looks = slipring::list()?.into_iter().map(|name| {
-        let look = queue::options().snapshot(&name);
+        let look = options().snapshot(&name);
         (name, look)
     });
     // Gone since the list was made.

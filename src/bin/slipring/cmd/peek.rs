@@ -5,22 +5,20 @@
 
 use slipring::{GroupInfo, Observer, RecvError, Snapshot, Start};
 
-use super::recv::{for_new_groups, none_came};
-use super::snapshot;
-use super::tail::report_missed;
 use crate::args::RecvArgs;
+use crate::dead_letters;
 use crate::failure::{Failure, note, open_failed};
 use crate::format::{Facts, Form};
-use crate::group_table;
 use crate::output::Output;
-use crate::queue;
+use crate::queue::{open, options, snapshot};
+use crate::reading::{for_new_groups, none_came, report_missed};
 use crate::stop::Stop;
 use crate::totals::Totals;
 
 pub(super) fn run(args: &RecvArgs) -> Result<(), Failure> {
     if args.open.create || args.open.shape.is_given() {
         // Makes it, or says what is wrong with that.
-        super::open(&args.name, &args.open)?;
+        open(&args.name, &args.open)?;
     }
     let stop = Stop::on_signals()?;
     let mut output = Output::stdout()?;
@@ -48,7 +46,7 @@ fn look(
         let head = group.head;
         note(&format!("note: group {name_of_group:?} exists and stands at message {head}: {rule}"));
     }
-    let observer = queue::options().observe(name, Start::Newest);
+    let observer = options().observe(name, Start::Newest);
     let mut observer: Observer = observer.map_err(|fault| open_failed(name, fault))?;
     observer.set_interrupt(output.asked(stop)?);
     // Without a timeout it shows what was there when it began.
@@ -60,7 +58,7 @@ fn look(
     }
     reading.output.flush(stop)?;
     report_missed(reading.lost);
-    if let Some(count) = group_table::retries(&look, group).filter(|count| *count > 0) {
+    if let Some(count) = dead_letters::retries(&look, group).filter(|count| *count > 0) {
         let retry = format!("{name}.{name_of_group}.retry");
         note(&format!(
             "note: {count} dead letters that were sent again wait for the group as well:\n  \

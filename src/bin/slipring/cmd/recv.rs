@@ -1,8 +1,6 @@
 //! `slipring recv`
 
-use std::time::Duration;
-
-use slipring::{Batch, Consumer, Group, Queue, Reason, RecvError, Snapshot};
+use slipring::{Batch, Consumer, RecvError};
 
 use super::{exec, peek};
 use crate::args::RecvArgs;
@@ -10,6 +8,11 @@ use crate::dead_letters;
 use crate::failure::{Failure, note};
 use crate::format::{Facts, Form};
 use crate::output::Output;
+use crate::queue::open;
+use crate::reading::{
+    at_the_end, buried, explain_closed, explain_start, group, max_attempts, none_came,
+    wait_as_asked,
+};
 use crate::stop::Stop;
 use crate::totals::Totals;
 
@@ -20,7 +23,7 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
     if args.no_ack {
         return peek::run(args);
     }
-    let queue = super::open(&args.name, &args.open)?;
+    let queue = open(&args.name, &args.open)?;
     let stop = Stop::on_signals()?;
     let mut output = Output::stdout()?;
     let mut totals = Totals::new("received");
@@ -40,63 +43,6 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
     // What comes now under that name, nobody receives.
     let outcome = outcome.and_then(|()| Ok(consumer.check_removed()?));
     totals.close(outcome.and_then(|()| output.close()), args.verbose)
-}
-
-/// The group to receive for, as it is to be if it does not exist yet.
-pub(super) fn group(args: &RecvArgs) -> Group {
-    let group = Group::named(&args.group).start(args.from.unwrap_or_default());
-    args.policy.apply(if args.shared { group.shared() } else { group })
-}
-
-/// Attempts that a message has in the group, which exists by now, if there is a limit.
-pub(super) fn max_attempts(queue: &Queue, args: &RecvArgs) -> Result<Option<u8>, Failure> {
-    let groups = queue.snapshot()?.groups;
-    let group = groups.iter().find(|group| group.name == args.group);
-    Ok(group.and_then(|group| group.max_attempts))
-}
-
-pub(super) fn wait_as_asked(consumer: &mut Consumer, args: &RecvArgs) {
-    consumer.set_follow(args.follow);
-    if let Some(wait) = args.wait {
-        consumer.set_wait_strategy(wait.into());
-    }
-}
-
-/// Says where the reading begins, where that may surprise.
-pub(super) fn explain_start(args: &RecvArgs, consumer: &Consumer) {
-    let (name, group, position) = (&args.name, &args.group, consumer.position());
-    if consumer.made_group() {
-        note(&format!(
-            "note: made group {group:?}, which starts at message {position}; messages wait for it \
-             from now on (slipring group rm {name} {group} ends that)"
-        ));
-    } else if let Some(rule) = for_new_groups(args) {
-        let goes_on = if consumer.resumed() { "resumes" } else { "starts" };
-        note(&format!("note: group {group:?} exists and {goes_on} at message {position}: {rule}"));
-    }
-}
-
-/// What to say of flags that a group which exists has no use for.
-pub(super) fn for_new_groups(args: &RecvArgs) -> Option<String> {
-    let from = args.from.map(|_| "--from");
-    let flags: Vec<&str> = from.into_iter().chain(args.policy.given()).collect();
-    match &flags[..] {
-        [] => None,
-        [flag] => Some(format!("{flag} is for new groups")),
-        flags => Some(format!("{} are for new groups", flags.join(" and "))),
-    }
-}
-
-/// What to say of a message that a receive gave up on the way.
-pub(super) fn buried(sequence: u64, attempts: u8, reason: Reason) -> String {
-    let why = match reason {
-        Reason::MaxAttempts => {
-            let times = if attempts == 1 { "time" } else { "times" };
-            format!("it was delivered {attempts} {times} and never acked")
-        }
-        reason => reason.to_string(),
-    };
-    format!("note: message {sequence}: {why}; given up: it is a dead letter now")
 }
 
 fn receive(
@@ -165,31 +111,4 @@ fn write_out(
     }
     output.flush(stop)?;
     Ok(bytes)
-}
-
-/// Whoever starts too late, or too early, is told why it ends.
-pub(super) fn explain_closed(look: &Snapshot) {
-    if look.closed_at.is_some() {
-        note(&format!(
-            "note: queue {:?} is closed: this ends with its last message; --follow waits for the next sender",
-            look.name
-        ));
-    }
-}
-
-/// The queue is closed: done, unless more was asked for.
-pub(super) fn at_the_end(name: &str, got: u64, count: Option<u64>) -> Result<(), Failure> {
-    match count {
-        Some(count) if got < count => {
-            let text = format!("queue {name:?} was closed after {got} of {count} messages");
-            Err(Failure::failed(text).hint("--follow waits for the next sender"))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// What to say when the time is up.
-pub(super) fn none_came(timeout: Option<Duration>) -> Failure {
-    let seconds = timeout.unwrap_or_default().as_secs_f64();
-    Failure::Timeout(format!("no message came within {seconds} s"))
 }

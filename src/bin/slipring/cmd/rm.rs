@@ -2,17 +2,16 @@
 
 use slipring::RemoveError;
 
-use super::{purpose, snapshot};
 use crate::args::RemoveArgs;
+use crate::dead_letters::purpose;
 use crate::failure::{Failure, note, open_hint};
-use crate::queue;
+use crate::queue::{options, snapshot};
 use crate::table::count;
 
 pub(crate) fn run(args: &RemoveArgs) -> Result<(), Failure> {
-    let options = queue::options();
     let removed = match args.force {
-        true => options.force_remove(&args.name),
-        false => options.remove(&args.name),
+        true => options().force_remove(&args.name),
+        false => options().remove(&args.name),
     };
     removed.map_err(|fault| failed(&args.name, fault))?;
     let Ok(names) = slipring::list() else { return Ok(()) };
@@ -56,7 +55,7 @@ fn left_of(name: &str, left: &str) -> Option<String> {
     if group.is_none() && rest != "dead" {
         return None;
     }
-    let look = queue::options().snapshot(left).ok()?;
+    let look = options().snapshot(left).ok()?;
     // Another program may have given a queue of its own such a name.
     let reader = group.unwrap_or("dead");
     let read = look.groups.iter().any(|found| found.name == reader);

@@ -8,12 +8,13 @@ use crate::args::SendArgs;
 use crate::failure::{Failure, note};
 use crate::input::{Cut, Input};
 use crate::producer_role;
+use crate::queue::open;
 use crate::room::Room;
 use crate::stop::Stop;
 use crate::totals::Totals;
 
 pub(crate) fn run(args: &SendArgs) -> Result<(), Failure> {
-    let mut queue = super::open(&args.name, &args.open)?;
+    let mut queue = open(&args.name, &args.open)?;
     let cut = cut(args, &queue)?;
     let input = Input::open(args.file.as_deref(), cut)?;
     let stop = Stop::on_signals()?;

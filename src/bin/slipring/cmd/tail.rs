@@ -4,13 +4,12 @@ use std::time::{Duration, Instant};
 
 use slipring::{Observer, RecvError};
 
-use super::recv::{at_the_end, explain_closed, none_came};
-use super::snapshot;
 use crate::args::TailArgs;
 use crate::failure::{Failure, note, open_failed};
 use crate::format::{Facts, Form};
 use crate::output::Output;
-use crate::queue;
+use crate::queue::{options, snapshot};
+use crate::reading::{at_the_end, explain_closed, none_came, report_missed};
 use crate::stop::Stop;
 use crate::totals::Totals;
 
@@ -18,7 +17,7 @@ use crate::totals::Totals;
 const REPORT_EVERY: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(args: &TailArgs) -> Result<(), Failure> {
-    let observer = queue::options().observe(&args.name, args.from);
+    let observer = options().observe(&args.name, args.from);
     let mut observer = observer.map_err(|fault| open_failed(&args.name, fault))?;
     observer.set_follow(args.follow);
     if !args.follow {
@@ -36,15 +35,6 @@ pub(crate) fn run(args: &TailArgs) -> Result<(), Failure> {
         report_missed(observer.missed());
     }
     totals.close(outcome.and_then(|()| output.close()), args.verbose)
-}
-
-/// The sum at the end, if anything was missed.
-pub(crate) fn report_missed(missed: u64) {
-    if missed > 0 {
-        note(&format!(
-            "missed {missed} messages in all: they were overwritten before they were read"
-        ));
-    }
 }
 
 fn watch(

@@ -1,31 +1,20 @@
-//! `slipring dead list` and `slipring dead show`: without a trace.
+//! `slipring dead ls`
 
-use std::io::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use slipring::{DeadLetter, DeadLetters, Observation};
 
-use serde_json::Value;
-use slipring::{DeadLetter, DeadLetters, ErrorCode, Observation, Observer, RecvError};
-
-use super::open;
-use crate::args::{DeadListArgs, DeadShowArgs, LettersArgs};
-use crate::dead_letters::{command, target};
-use crate::failure::{Failure, error_json, note};
-use crate::format::append_payload;
+use super::letters::{Letters, age, append_json, each};
+use crate::args::{DeadListArgs, LettersArgs};
+use crate::dead_letters::{command, open, target};
+use crate::failure::{Failure, note};
 use crate::output::{Output, print};
-use crate::queue;
+use crate::queue::options;
 use crate::stop::Stop;
-use crate::table::{Table, duration};
+use crate::table::Table;
 
 /// Rows of a table. What comes then is aligned anew: a queue may hold millions of letters.
 const PAGE: u64 = 10_000;
 
-/// How long to look for a letter that is there. It may be overwritten just before each look.
-const WITHIN: Duration = Duration::from_millis(100);
-
-/// An observer of the letters, and where those end that are there now.
-type Letters = (Observer, u64);
-
-pub(super) fn list(args: &DeadListArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &DeadListArgs) -> Result<(), Failure> {
     mention_others(&args.of);
     let Some(letters) = open(&args.of, DeadLetters::observe_queue)? else {
         note(&format!("there is no dead letter in {:?}: there never was one", target(&args.of)));
@@ -40,7 +29,7 @@ fn mention_others(of: &LettersArgs) {
         return;
     }
     // The queue may be gone, and its dead letters not.
-    let groups = queue::options().snapshot(&of.queue).map(|look| look.groups);
+    let groups = options().snapshot(&of.queue).map(|look| look.groups);
     for group in groups.unwrap_or_default() {
         if let Some(letters) = &group.dead_letters {
             note(&format!(
@@ -111,116 +100,4 @@ fn list_json(letters: Letters, args: &DeadListArgs) -> Result<(), Failure> {
     })?;
     output.flush(&stop)?;
     output.close()
-}
-
-pub(super) fn show(args: &DeadShowArgs) -> Result<(), Failure> {
-    let name = target(&args.of);
-    let queue = &args.of.queue;
-    let stop = Stop::on_signals()?;
-    let mut output = Output::stdout()?;
-    let mut found = 0;
-    if let Some(letters) = open(&args.of, DeadLetters::observe_queue)? {
-        each(letters, |seen, letter| {
-            let Some(letter) = letter else { return Ok(true) };
-            let wanted = args
-                .sequence
-                .is_none_or(|sequence| (letter.queue, letter.sequence) == (queue, sequence));
-            if wanted && found == 0 {
-                if args.json {
-                    output.put(|buffer| append_json(buffer, seen, Some(letter)));
-                } else {
-                    describe(&name, letter);
-                    output.put(|buffer| buffer.extend_from_slice(letter.payload));
-                }
-            }
-            found += u64::from(wanted);
-            Ok(args.sequence.is_some() || found == 0)
-        })?;
-    }
-    match (found, args.sequence) {
-        (0, None) => Err(Failure::failed(format!("there is no dead letter in {name:?}"))),
-        (0, Some(sequence)) => {
-            let text = format!("message {sequence} of {queue:?} is no dead letter in {name:?}");
-            Err(Failure::failed(text).hint(command("list", queue, &name)))
-        }
-        (found, _) => {
-            if found > 1 {
-                note(&format!(
-                    "note: this is the oldest of {found} letters of the message:\n  {}",
-                    command("list", queue, &name)
-                ));
-            }
-            output.flush(&stop)?;
-            output.close()
-        }
-    }
-}
-
-/// Shows each message that waits now to `look`, from the oldest on, until it says false. `None`: somebody
-/// has sent something else there.
-fn each(
-    (mut observer, end): Letters,
-    mut look: impl FnMut(&Observation<'_>, Option<&DeadLetter<'_>>) -> Result<bool, Failure>,
-) -> Result<(), Failure> {
-    while observer.position() < end {
-        let seen = match observer.recv_timeout(WITHIN) {
-            Ok(seen) => seen,
-            // They went while this looked.
-            Err(RecvError::Timeout { .. } | RecvError::Closed { .. }) => break,
-            Err(fault) => return Err(fault.into()),
-        };
-        let letter = DeadLetter::parse(seen.kind(), &seen);
-        if seen.sequence() >= end || !look(&seen, letter.as_ref())? {
-            break;
-        }
-    }
-    Ok(())
-}
-
-fn age(time: SystemTime) -> String {
-    let age = SystemTime::now().duration_since(time).unwrap_or_default();
-    format!("{} ago", duration(age.as_secs()))
-}
-
-fn describe(name: &str, letter: &DeadLetter<'_>) {
-    note(&format!(
-        "message {} of {:?}, a dead letter in {name:?}\n  given up by group {:?} ({}; deliveries: {}), \
-         {}\n  kind {}, {} bytes",
-        letter.sequence,
-        letter.queue,
-        letter.group,
-        letter.reason,
-        letter.attempts,
-        age(letter.time),
-        letter.kind,
-        letter.payload.len(),
-    ));
-}
-
-// Writing to a Vec does not fail.
-fn append_json(out: &mut Vec<u8>, seen: &Observation<'_>, letter: Option<&DeadLetter<'_>>) {
-    let _ = write!(out, "{{\"letter\":{}", seen.sequence());
-    match letter {
-        None => {
-            let error = error_json(ErrorCode::NotALetter, ErrorCode::NotALetter.meaning());
-            let _ = write!(out, ",\"error\":{error}");
-        }
-        Some(letter) => {
-            let since_1970 = letter.time.duration_since(UNIX_EPOCH).unwrap_or_default();
-            let _ = write!(
-                out,
-                ",\"queue\":{},\"group\":{},\"sequence\":{},\"attempts\":{},\"reason\":\"{}\",\
-                 \"time\":{},\"kind\":{}",
-                Value::from(letter.queue),
-                Value::from(letter.group),
-                letter.sequence,
-                letter.attempts,
-                letter.reason,
-                since_1970.as_secs_f64(),
-                letter.kind,
-            );
-            append_payload(out, letter.payload);
-        }
-    }
-    out.extend_from_slice(b"}\n");
 }

@@ -1,40 +1,24 @@
 //! `slipring dead`
 
+mod letters;
 mod list;
+mod show;
 
-use slipring::{DeadLetters, OpenError, OpenOptions, RequeueError};
+use slipring::{DeadLetters, RequeueError};
 
-use super::snapshot;
-use crate::args::{DeadCommand, DeadSomeArgs, LettersArgs};
-use crate::dead_letters::{target, work_failed};
+use crate::args::{DeadCommand, DeadSomeArgs};
+use crate::dead_letters::{open, work_failed};
 use crate::failure::Failure;
 use crate::output::print;
-use crate::queue;
 
 pub(super) fn run(command: &DeadCommand) -> Result<(), Failure> {
     match command {
-        DeadCommand::List(args) => list::list(args),
-        DeadCommand::Show(args) => list::show(args),
+        DeadCommand::List(args) => list::run(args),
+        DeadCommand::Show(args) => show::run(args),
         DeadCommand::Purge(args) => {
             some(args, "purged", |letters, count| letters.purge(count).map_err(RequeueError::from))
         }
         DeadCommand::Requeue(args) => some(args, "requeued", DeadLetters::requeue),
-    }
-}
-
-/// Opens the dead-letter queue by `open`; `None` if there never was a letter.
-fn open<T>(
-    of: &LettersArgs,
-    open: fn(&str, &OpenOptions) -> Result<T, OpenError>,
-) -> Result<Option<T>, Failure> {
-    match open(&target(of), &queue::options()) {
-        Ok(opened) => Ok(Some(opened)),
-        Err(OpenError::NotFound { .. }) => match snapshot(&of.queue) {
-            Ok(_) => Ok(None),
-            // Not even the queue is there: a typing error, rather.
-            Err(fault) => Err(fault),
-        },
-        Err(fault) => Err(fault.into()),
     }
 }
 

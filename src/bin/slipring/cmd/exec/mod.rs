@@ -17,13 +17,14 @@ use std::time::{Duration, Instant};
 
 use slipring::{Consumer, Queue, Reason, Received, RecvError, RejectError};
 
-use super::recv::{
-    at_the_end, buried as buried_note, explain_closed, explain_start, group, max_attempts,
-    wait_as_asked,
-};
 use crate::args::RecvArgs;
 use crate::dead_letters;
 use crate::failure::{Failure, io_failed, note};
+use crate::queue::open;
+use crate::reading::{
+    at_the_end, buried as buried_note, explain_closed, explain_start, group, max_attempts,
+    wait_as_asked,
+};
 use crate::stop::Stop;
 use board::Board;
 use command::{Refused, broken_stream, by_signal, describe, reader_gone};
@@ -49,7 +50,7 @@ pub(super) fn run(args: &RecvArgs, command: &str) -> Result<(), Failure> {
         return Err(Failure::Usage(text.to_owned()));
     }
     command::check(command)?;
-    let queue = super::open(&args.name, &args.open)?;
+    let queue = open(&args.name, &args.open)?;
     if !args.open.create {
         check_group(&queue, args)?;
     }

@@ -1,11 +1,13 @@
-//! `slipring group add` and `slipring group rm`
+//! `slipring group`
+
+pub(super) mod ls;
 
 use slipring::{Group, Mode, RemoveGroupError};
 
-use super::open_existing;
 use crate::args::{GroupAddArgs, GroupCommand, GroupRmArgs};
 use crate::failure::Failure;
 use crate::output::print;
+use crate::queue::open_existing;
 use crate::table::count;
 
 pub(crate) fn run(command: &GroupCommand) -> Result<(), Failure> {

@@ -1,0 +1,51 @@
+//! `slipring group ls`
+
+use std::time::{Duration, Instant};
+
+use crate::args::GroupsArgs;
+use crate::failure::{Failure, note};
+use crate::group_table::{Holds, held, to_json, to_text};
+use crate::output::print;
+use crate::queue::snapshot;
+use crate::stop::Stop;
+
+pub(crate) fn run(args: &GroupsArgs) -> Result<(), Failure> {
+    if let Some(every) = args.watch {
+        return watch(args, every);
+    }
+    let look = snapshot(&args.name)?;
+    if args.json {
+        return print(&format!("{}\n", to_json(&look, None)));
+    }
+    if look.groups.is_empty() {
+        explain_none(&args.name);
+        return Ok(());
+    }
+    print(&to_text(&look, None))
+}
+
+fn explain_none(name: &str) {
+    note(&format!("queue {name:?} has no groups; to make one:\n  slipring group add {name} main"));
+}
+
+fn watch(args: &GroupsArgs, every: Duration) -> Result<(), Failure> {
+    let stop = Stop::on_signals()?;
+    let mut holds = Holds::new();
+    for turn in 0..args.count.unwrap_or(u64::MAX) {
+        if turn > 0 {
+            stop.sleep(every)?;
+        }
+        let look = snapshot(&args.name)?;
+        holds.look(Instant::now(), look.groups.iter().flat_map(held));
+        if args.json {
+            print(&format!("{}\n", to_json(&look, Some(&holds))))?;
+            continue;
+        }
+        if turn == 0 && look.groups.is_empty() {
+            explain_none(&args.name);
+        }
+        let gap = if turn == 0 { "" } else { "\n" };
+        print(&format!("{gap}{}", to_text(&look, Some(&holds))))?;
+    }
+    Ok(())
+}
