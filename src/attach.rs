@@ -51,7 +51,7 @@ impl Mapped {
 }
 
 #[cfg(feature = "async")]
-impl crate::ring::watch::Hold for Arc<Mapped> {
+impl crate::ring::reactor::KeepMapped for Arc<Mapped> {
     fn view(&self) -> &View {
         &self.view
     }

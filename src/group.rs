@@ -14,7 +14,8 @@ pub use crate::layout::Mode;
 use crate::layout::{GroupRecord, GroupState, Identity, Target, View, lease_byte};
 use crate::ring::claim::Corrupt;
 use crate::ring::close;
-use crate::ring::control::{self, Position, RETENTION_RELEASE};
+use crate::ring::groups::{self, Position, RETENTION_RELEASE};
+use crate::ring::records;
 use crate::segment::{QueueName, check_name};
 use crate::sync::Ordering;
 use crate::sys::holder;
@@ -250,7 +251,7 @@ pub(crate) fn find(view: &View, name: &str) -> Option<u8> {
     let named = |&index: &u8| {
         identity_of(view.group(index)).is_some_and(|found| found.name() == name.as_bytes())
     };
-    control::groups(view).find(named)
+    groups::in_use(view).find(named)
 }
 
 /// Makes `group`, whose name was checked and is not taken. The control lease is held, or the queue has
@@ -279,12 +280,12 @@ pub(crate) fn make(view: &View, queue: &QueueName, group: &Group) -> Result<u8, 
         group: group.name.clone(),
         max: view.groups().len(),
     };
-    let index = control::free_group(view).ok_or_else(too_many)?;
+    let index = groups::free_group(view).ok_or_else(too_many)?;
     let target = group.dead_letters.as_deref().map_or(Target::NONE, Target::named);
     group.identity().store(&target, view.group(index));
     // Of a group that had this name before. Who sends letters again from here on finds this one.
     let retries = QueueName::new(&retries).is_ok_and(|name| name.exists());
-    control::make_group(view, index, group.start.into(), retries);
+    groups::make_group(view, index, group.start.into(), retries);
     Ok(index)
 }
 
@@ -307,7 +308,7 @@ pub(crate) fn find_or_make(
     if let Some(index) = find(view, &group.name) {
         let (queue, name) = (|| attachment.queue().clone(), || group.name.clone());
         // Half-made ones were freed when the control lease was taken; other states are not known here.
-        let active = control::state(view, index) == GroupState::Active;
+        let active = groups::state(view, index) == GroupState::Active;
         let identity = identity_of(view.group(index)).filter(|_| active);
         let Some(mode) = identity.and_then(|identity| Mode::of(identity.mode.into())) else {
             return Err(JoinError::UnknownMode { queue: queue(), group: name() });
@@ -327,7 +328,7 @@ pub(crate) fn find_or_make(
 /// The control lease is held, so identities stand still.
 #[cold]
 fn no_group_to_join(attachment: &Attachment, name: &str) -> JoinError {
-    let known = control::groups(&attachment.view)
+    let known = groups::in_use(&attachment.view)
         .filter_map(|index| identity_of(attachment.view.group(index)));
     let known = known.map(|found| String::from_utf8_lossy(found.name()).into_owned()).collect();
     JoinError::NoSuchGroup {
@@ -345,7 +346,7 @@ pub(crate) fn pid_of(view: &View, record: u8) -> Option<u32> {
 /// Pids of the members of `group` that live.
 fn live_pids(attachment: &Attachment, group: u8) -> std::io::Result<Pids> {
     let mut live = Pids::default();
-    for record in control::records_of(&attachment.view, group) {
+    for record in records::records_of(&attachment.view, group) {
         let byte = lease_byte::consumer(record);
         if attachment.leases.is_held(byte)? {
             let pid = pid_of(&attachment.view, record);
@@ -446,7 +447,7 @@ pub(crate) fn remove(
     if messages > 0 {
         return Err(RemoveGroupError::Unacked { queue: queue(), group: group(), messages });
     }
-    match control::remove_group(&attachment.view, &attachment.leases, index).map_err(system)? {
+    match groups::remove_group(&attachment.view, &attachment.leases, index).map_err(system)? {
         None => Ok(()),
         Some(_) => Err(busy(live()?)),
     }

@@ -94,7 +94,7 @@ compile_error!(
 );
 
 // Floors, lowest first; tests/floors.rs checks that no file uses a higher one. A block is one floor.
-mod seq;
+mod packed;
 
 #[cfg(not(slipring_loom))]
 mod sys;

@@ -7,14 +7,17 @@ use crate::attach::{Attachment, Mapped};
 use crate::error::{ControlError, JoinError, RecvError, SystemError};
 use crate::group::{self, Group, Mode};
 use crate::layout::{Identity, Meta, lease_byte};
-use crate::ring::claim::{Claim, Corrupt, Member};
+use crate::ring::ack_set::AckSet;
+use crate::ring::claim::{Claim, Corrupt};
 use crate::ring::close::{closed_at, has_ended, has_retries, producer_gone};
-use crate::ring::compete::{Competitor, Fault, Took, any_held};
-use crate::ring::control;
-use crate::ring::done::Done;
+use crate::ring::exclusive::ExclusiveConsumer;
+use crate::ring::groups;
+use crate::ring::notify;
 use crate::ring::observe::tail;
 use crate::ring::reader::Reader;
-use crate::ring::wake;
+use crate::ring::records;
+use crate::ring::recovery::{Fault, any_held};
+use crate::ring::shared::{Claimed, SharedMember};
 use crate::segment::QueueName;
 use crate::sync::Ordering;
 use crate::sys::holder;
@@ -30,7 +33,7 @@ const LEAVE_WITHIN: Duration = Duration::from_millis(100);
 pub(crate) struct Membership {
     pub(crate) reader: Reader,
     pub(crate) attachment: Attachment,
-    pub(crate) acked: Done,
+    pub(crate) acked: AckSet,
     /// How what lies in the ring is shown.
     pub(crate) retry_view: RetryView,
     /// How long leaving and releasing wait for other control operations.
@@ -93,9 +96,9 @@ impl Membership {
         let system = attachment.system("take a consumer's lease");
         let (view, leases) = (&attachment.view, &attachment.leases);
         let (index, existed) = group::find_or_make(&attachment, group)?;
-        let (made, resumed) = (!existed, control::was_joined(view, index));
+        let (made, resumed) = (!existed, groups::was_joined(view, index));
         if group.mode == Mode::Exclusive
-            && let Some(record) = control::live_member(view, leases, index).map_err(system)?
+            && let Some(record) = records::live_member(view, leases, index).map_err(system)?
         {
             let pid = group::pid_of(view, record);
             let (queue, group) = (attachment.queue().clone(), group.name.clone());
@@ -108,11 +111,11 @@ impl Membership {
             |Corrupt(what)| JoinError::Corrupt { queue: attachment.queue().clone(), what };
         let target = target.as_ref().map_or(Ok(None), group::target_name).map_err(corrupt)?;
         let pid = std::process::id();
-        let taken = control::take_record(view, leases, index, pid).map_err(system)?;
+        let taken = records::take_record(view, leases, index, pid).map_err(system)?;
         let Some(record) = taken else {
             if made {
                 // Nothing half-made stays behind.
-                control::remove_group(view, leases, index).map_err(system)?;
+                groups::remove_group(view, leases, index).map_err(system)?;
             }
             let (max, live) = group::consumers(&attachment)?;
             return Err(JoinError::TooManyConsumers {
@@ -123,15 +126,15 @@ impl Membership {
         };
         drop(guard);
         let mut reader = match group.mode {
-            Mode::Exclusive => Reader::Exclusive(Member::resume(view, index, record)),
+            Mode::Exclusive => Reader::Exclusive(ExclusiveConsumer::resume(view, index, record)),
             Mode::Shared => {
-                Reader::Shared(Competitor::enter(view, index, record).map_err(corrupt)?)
+                Reader::Shared(SharedMember::enter(view, index, record).map_err(corrupt)?)
             }
         };
         if let Some(limit) = max_attempts {
             reader.set_limit(limit);
         }
-        let (acked, retry_view) = (Done::default(), RetryView::default());
+        let (acked, retry_view) = (AckSet::default(), RetryView::default());
         let (one_at_a_time, left, control_timeout) = (false, false, timeout);
         let membership = Membership {
             reader,
@@ -150,9 +153,9 @@ impl Membership {
     #[inline]
     pub(crate) fn take(&mut self, max: usize) -> Result<Option<Claim>, RecvError> {
         match self.reader.claim(&self.attachment.view, max.max(1) as u64) {
-            Ok(Took::Claim(claim)) => Ok(Some(claim)),
-            Ok(Took::Empty) => Ok(None),
-            Ok(Took::Contended) => self.take_again(max),
+            Ok(Claimed::Range(claim)) => Ok(Some(claim)),
+            Ok(Claimed::Empty) => Ok(None),
+            Ok(Claimed::Contended) => self.take_again(max),
             Err(Corrupt(what)) => Err(self.corrupt(what)),
         }
     }
@@ -162,9 +165,9 @@ impl Membership {
         for _ in 0..CONTENDED_MAX {
             std::hint::spin_loop();
             match self.reader.claim(&self.attachment.view, max.max(1) as u64) {
-                Ok(Took::Claim(claim)) => return Ok(Some(claim)),
-                Ok(Took::Empty) => return Ok(None),
-                Ok(Took::Contended) => {}
+                Ok(Claimed::Range(claim)) => return Ok(Some(claim)),
+                Ok(Claimed::Empty) => return Ok(None),
+                Ok(Claimed::Contended) => {}
                 Err(Corrupt(what)) => return Err(self.corrupt(what)),
             }
         }
@@ -220,7 +223,7 @@ impl Membership {
     pub(crate) fn others_hold(&self) -> bool {
         let held = any_held(&self.attachment.view, self.reader.group());
         if held {
-            wake::starving(&self.attachment.view);
+            notify::any_room(&self.attachment.view);
         }
         held
     }
@@ -262,10 +265,10 @@ impl Membership {
     pub(crate) fn leave_within(&self, timeout: Duration) -> Result<(), ControlError> {
         let (view, leases) = (&self.attachment.view, &self.attachment.leases);
         let _control = self.attachment.control(timeout)?;
-        control::leave(view, leases, self.reader.record(), self.reader.adopted());
-        if control::goes_with_last_member(view, self.reader.group()) {
+        records::leave(view, leases, self.reader.record(), self.reader.adopted());
+        if groups::goes_with_last_member(view, self.reader.group()) {
             let system = self.attachment.system("remove the group");
-            control::remove_group(view, leases, self.reader.group()).map_err(system)?;
+            groups::remove_group(view, leases, self.reader.group()).map_err(system)?;
         }
         Ok(())
     }

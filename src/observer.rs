@@ -14,7 +14,7 @@ use crate::info::{MessageInfo, message_accessors};
 use crate::layout::View;
 use crate::message::{Content, OneThread};
 use crate::ring::close::is_over;
-use crate::ring::observe::{Seen, Watcher, tail};
+use crate::ring::observe::{ObserverCursor, Seen, tail};
 use crate::ring::publish::published_end;
 use crate::segment::LeaseFile;
 use crate::wait::{self, Check, Deadline, TimedPark, Waited};
@@ -32,7 +32,7 @@ const FULL_CHECK_EVERY: u32 = 4096;
 /// share::<slipring::Observer>();
 /// ```
 pub struct Observer<M: Content + ?Sized = [u8]> {
-    watcher: Watcher,
+    watcher: ObserverCursor,
     view: View,
     file: LeaseFile,
     /// Whole payload areas, aligned like those of the segment.
@@ -65,7 +65,7 @@ impl<M: Content + ?Sized> Observer<M> {
             Start::Sequence(seq) => seq.max(geo.base),
         };
         let buffer = vec![0; geo.payload_size.div_ceil(size_of::<u128>())].into_boxed_slice();
-        let watcher = Watcher::at(next);
+        let watcher = ObserverCursor::at(next);
         Ok(Observer {
             watcher,
             view,
@@ -126,7 +126,7 @@ impl<M: Content + ?Sized> Observer<M> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn seek(&mut self, sequence: u64) {
-        self.watcher = Watcher::at(sequence.max(self.view.geo().base));
+        self.watcher = ObserverCursor::at(sequence.max(self.view.geo().base));
         self.gap = 0;
     }
 
@@ -149,7 +149,7 @@ impl<M: Content + ?Sized> Observer<M> {
     /// [`RecvError::Closed`] once the queue is closed and its last message was seen;
     /// [`RecvError::Removed`] once the queue has no name any more and its last message was seen.
     pub fn try_recv(&mut self) -> Result<Observation<'_, M>, RecvError> {
-        match self.look(Watcher::read, Check::Fast)? {
+        match self.look(ObserverCursor::read, Check::Fast)? {
             Some(seen) => Ok(self.observation(seen)),
             None => Err(RecvError::Empty),
         }
@@ -161,7 +161,7 @@ impl<M: Content + ?Sized> Observer<M> {
     /// As for [`Observer::try_recv`], but never [`RecvError::Empty`]; [`RecvError::Interrupted`] if the program wanted
     /// that ([`Observer::set_interrupt`]).
     pub fn recv(&mut self) -> Result<Observation<'_, M>, RecvError> {
-        self.wait(Watcher::read, Deadline::NEVER)
+        self.wait(ObserverCursor::read, Deadline::NEVER)
     }
 
     /// The next message, copied out, waiting for it at most `timeout`.
@@ -169,7 +169,7 @@ impl<M: Content + ?Sized> Observer<M> {
     /// # Errors
     /// [`RecvError::Timeout`]; else as for [`Observer::recv`].
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Observation<'_, M>, RecvError> {
-        self.wait(Watcher::read, Deadline::after(timeout))
+        self.wait(ObserverCursor::read, Deadline::after(timeout))
     }
 
     /// The next message, copied out, waiting for it until `deadline` at most.
@@ -177,7 +177,7 @@ impl<M: Content + ?Sized> Observer<M> {
     /// # Errors
     /// As for [`Observer::recv_timeout`].
     pub fn recv_deadline(&mut self, deadline: Instant) -> Result<Observation<'_, M>, RecvError> {
-        self.wait(Watcher::read, Deadline::at(deadline))
+        self.wait(ObserverCursor::read, Deadline::at(deadline))
     }
 
     /// The newest message, copied out, unless this observer has seen it. It passes over all before it, for readers that
@@ -207,7 +207,7 @@ impl<M: Content + ?Sized> Observer<M> {
     /// # Errors
     /// As for [`Observer::try_recv`].
     pub fn try_latest(&mut self) -> Result<Observation<'_, M>, RecvError> {
-        match self.look(Watcher::read_latest, Check::Fast)? {
+        match self.look(ObserverCursor::read_latest, Check::Fast)? {
             Some(seen) => Ok(self.observation(seen)),
             None => Err(RecvError::Empty),
         }
@@ -218,7 +218,7 @@ impl<M: Content + ?Sized> Observer<M> {
     /// # Errors
     /// As for [`Observer::recv`].
     pub fn latest(&mut self) -> Result<Observation<'_, M>, RecvError> {
-        self.wait(Watcher::read_latest, Deadline::NEVER)
+        self.wait(ObserverCursor::read_latest, Deadline::NEVER)
     }
 
     /// The same, waiting at most `timeout`.
@@ -226,7 +226,7 @@ impl<M: Content + ?Sized> Observer<M> {
     /// # Errors
     /// As for [`Observer::recv_timeout`].
     pub fn latest_timeout(&mut self, timeout: Duration) -> Result<Observation<'_, M>, RecvError> {
-        self.wait(Watcher::read_latest, Deadline::after(timeout))
+        self.wait(ObserverCursor::read_latest, Deadline::after(timeout))
     }
 
     /// The same, waiting until `deadline` at most.
@@ -234,7 +234,7 @@ impl<M: Content + ?Sized> Observer<M> {
     /// # Errors
     /// As for [`Observer::recv_timeout`].
     pub fn latest_deadline(&mut self, deadline: Instant) -> Result<Observation<'_, M>, RecvError> {
-        self.wait(Watcher::read_latest, Deadline::at(deadline))
+        self.wait(ObserverCursor::read_latest, Deadline::at(deadline))
     }
 
     fn wait(&mut self, read: Read, deadline: Deadline) -> Result<Observation<'_, M>, RecvError> {
@@ -305,7 +305,7 @@ impl<M: Content + ?Sized> fmt::Debug for Observer<M> {
 }
 
 /// How to look: for the next message, or for the newest.
-type Read = fn(&mut Watcher, &View, &mut [u8]) -> Seen;
+type Read = fn(&mut ObserverCursor, &View, &mut [u8]) -> Seen;
 
 #[derive(Clone, Copy)]
 struct Copied {

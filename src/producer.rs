@@ -21,8 +21,8 @@ use crate::reservation::Reservation;
 use crate::ring::claim::Corrupt;
 use crate::ring::close;
 use crate::ring::lease::try_take;
+use crate::ring::notify;
 use crate::ring::publish::{Publisher, stamp};
-use crate::ring::wake;
 use crate::segment::ControlGuard;
 use crate::sync::Ordering;
 use crate::sys::holder;
@@ -396,7 +396,7 @@ impl<M: Content + ?Sized> Drop for Producer<M> {
             self.attachment.view.control().producer.identity.pid.store(0, Ordering::Relaxed);
             crate::ring::lease::give_back(&self.attachment.leases, lease_byte::PRODUCER);
             // Some want to know that it is gone.
-            wake::everybody(&self.attachment.view);
+            notify::all_groups(&self.attachment.view);
         }
     }
 }

@@ -30,7 +30,7 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
     #[inline]
     pub(crate) fn open(producer: &'p mut Producer<M>, slots: u64) -> Self {
         let Producer { publisher, attachment, .. } = &mut *producer;
-        publisher.open_next(&attachment.view, slots);
+        publisher.reclaim_next(&attachment.view, slots);
         let (view, first) = (attachment.view, publisher.tail());
         Reservation { producer, view, first, slots, stored: false }
     }

@@ -9,7 +9,7 @@ use crate::batch::{Batch, Received};
 use crate::consumer::Consumer;
 use crate::error::{AckError, RecvError, SelectError};
 use crate::message::Content;
-use crate::ring::wake::Place;
+use crate::ring::park::Waiter;
 use crate::wait::{self, Check, Deadline, FutexPark, MAX_SLEEP, MAX_SLEEP_WHILE_HELD, Waited};
 use crate::wait::{Interrupt, WaitState, WaitStrategy};
 
@@ -188,7 +188,7 @@ impl<M: Content + ?Sized> Select<M> {
             (self.consumers.iter().map(Consumer::view), Cell::new(MAX_SLEEP_WHILE_HELD));
         let views: Vec<_> = views.collect();
         let words = self.consumers.iter().map(Consumer::word);
-        let places = views.iter().zip(words).map(|(view, word)| Place::new(view, word));
+        let places = views.iter().zip(words).map(|(view, word)| Waiter::new(view, word));
         let park = FutexPark::new(places.collect::<Vec<_>>(), || longest.get());
         let mut wait_state = self.wait_state.clone();
         let found = wait::until(deadline, &mut wait_state, park, |check| {

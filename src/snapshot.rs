@@ -8,12 +8,13 @@ use crate::attach::Mapped;
 use crate::error::{SystemError, Unacked, known_pid};
 use crate::group::{Mode, Retention, limit_of, pid_of, target_name};
 use crate::layout::{GroupState, Identity, View, WakeMode, lease_byte};
+use crate::packed::{Attempts, Head, SEQ_NONE, Start, State};
 use crate::ring::close::closed_at;
-use crate::ring::control;
-use crate::ring::control::RETENTION_RELEASE;
+use crate::ring::groups;
+use crate::ring::groups::RETENTION_RELEASE;
 use crate::ring::publish::published_end;
+use crate::ring::records;
 use crate::segment::{LeaseFile, QueueName};
-use crate::seq::{Attempts, Head, SEQ_NONE, Start, State};
 use crate::sync::{Ordering, Quiet};
 
 /// A queue's state at one moment.
@@ -158,10 +159,10 @@ impl Snapshot {
             full: counters.full.load(Ordering::Relaxed),
         };
         let mut groups = Vec::new();
-        for index in control::groups(view) {
+        for index in groups::in_use(view) {
             let group = view.group(index);
             let known = Identity::load_with_target(group)
-                .filter(|_| control::state(view, index) != GroupState::Joining);
+                .filter(|_| groups::state(view, index) != GroupState::Joining);
             let (known, target) = known.unzip();
             let name = known.map_or(String::new(), |identity| {
                 String::from_utf8_lossy(identity.name()).into_owned()
@@ -204,9 +205,9 @@ impl Snapshot {
                 counts.fold(gone.load(Ordering::Relaxed), u64::wrapping_add)
             };
             groups.push(GroupInfo {
-                acked: sum(&group.totals.acked, |member| member.acked),
-                redelivered: sum(&group.totals.redelivered, |member| member.redelivered),
-                dead_lettered: sum(&group.totals.dead_lettered, |member| member.dead_lettered),
+                acked: sum(&group.cold.totals.acked, |member| member.acked),
+                redelivered: sum(&group.cold.totals.redelivered, |member| member.redelivered),
+                dead_lettered: sum(&group.cold.totals.dead_lettered, |member| member.dead_lettered),
                 max_attempts: known.as_ref().and_then(limit_of),
                 dead_letters: target
                     .and_then(|target| target_name(&target).ok().flatten())
@@ -214,7 +215,7 @@ impl Snapshot {
                 name,
                 mode,
                 retention: if releases { Retention::Release } else { Retention::Hold },
-                began: known.map_or(head, |_| control::began(view, index)),
+                began: known.map_or(head, |_| groups::began(view, index)),
                 head,
                 depth,
                 span,
@@ -289,7 +290,7 @@ fn claims_of(view: &View, group: u8) -> (u64, Vec<Claim>) {
     // Acquire. pair C1: before the starts, as in recovery. What it names is decided by it.
     let mut head = word.load(Ordering::Acquire);
     for _ in 0..TRIES {
-        let records = control::records_of(view, group);
+        let records = records::records_of(view, group);
         let claims = records.map(|record| claim_of(view, group, record, Head::unpack(head)));
         let claims = claims.collect();
         // Acquire: behind the starts, all of which belong to the head if it still stands.
@@ -299,7 +300,7 @@ fn claims_of(view: &View, group: u8) -> (u64, Vec<Claim>) {
         }
         head = now;
     }
-    let records = control::records_of(view, group);
+    let records = records::records_of(view, group);
     let claims = records.map(|record| claim_of(view, group, record, Head::unpack(head)));
     (Head::unpack(head).seq, claims.collect())
 }

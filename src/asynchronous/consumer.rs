@@ -10,7 +10,7 @@ use crate::consumer::Consumer;
 use crate::error::RecvError;
 use crate::info::MessageInfo;
 use crate::message::Content;
-use crate::ring::wake::Word;
+use crate::ring::park::WaiterKind;
 use crate::wait::Check;
 
 /// A consumer that waits without holding up its thread; made by [`Consumer::into_async`]. `Send`, not `Sync`.
@@ -120,7 +120,7 @@ impl<M: Content + ?Sized> Awaited for NextBatch<'_, M> {
         self.consumer.find(self.max, check)
     }
 
-    fn word(&self) -> Word {
+    fn word(&self) -> WaiterKind {
         self.consumer.word()
     }
 

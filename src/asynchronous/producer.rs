@@ -9,7 +9,7 @@ use crate::error::{Full, SendBatchError, SendError};
 use crate::message::{Content, Outgoing};
 use crate::producer::Producer;
 use crate::reservation::Reservation;
-use crate::ring::wake::Word;
+use crate::ring::park::WaiterKind;
 use crate::wait::{Check, MAX_SLEEP};
 
 /// A producer that waits for room without holding up its thread; made by [`Producer::into_async`]. `Send`, not
@@ -137,9 +137,9 @@ impl<M: Content + ?Sized> Awaited for Room<'_, M> {
         }
     }
 
-    fn word(&self) -> Word {
+    fn word(&self) -> WaiterKind {
         let Producer { publisher, attachment, .. } = &*self.producer;
-        Word::Space { wanted: publisher.wanted(&attachment.view, self.slots) }
+        WaiterKind::Producer { threshold: publisher.threshold(&attachment.view, self.slots) }
     }
 
     fn queue(&self) -> &Arc<Mapped> {

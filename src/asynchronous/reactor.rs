@@ -7,8 +7,8 @@ use std::time::Duration;
 use std::{io, thread};
 
 use crate::attach::Mapped;
-use crate::ring::wake::Word;
-use crate::ring::watch::{Ticket, Watch};
+use crate::ring::park::WaiterKind;
+use crate::ring::reactor::{EntryHandle, Reactor};
 use crate::sync::Mutex;
 use crate::sys::fork::{Own, PerProcess};
 use crate::sys::signals;
@@ -17,7 +17,7 @@ static DRIVER: PerProcess<Driver> = PerProcess::new();
 
 #[derive(Debug)]
 struct Driver {
-    watch: Watch<Arc<Mapped>, Waker>,
+    reactor: Reactor<Arc<Mapped>, Waker>,
     /// Whether the thread runs. It never ends; while nobody waits it sleeps.
     runs: Mutex<bool>,
 }
@@ -28,7 +28,7 @@ pub(super) struct Running(&'static Own<Driver>);
 
 /// Starts the thread if that is still to be done.
 pub(super) fn running() -> io::Result<Running> {
-    let own = DRIVER.get(|| Driver { watch: Watch::new(), runs: Mutex::new(false) });
+    let own = DRIVER.get(|| Driver { reactor: Reactor::new(), runs: Mutex::new(false) });
     own.value.start()?;
     Ok(Running(own))
 }
@@ -46,7 +46,7 @@ impl Driver {
     fn run(&self) -> ! {
         signals::block_all();
         loop {
-            for entry in self.watch.turn() {
+            for entry in self.reactor.poll() {
                 // What it wakes is not of this library. A panic there is told by its hook, and is not to stop the
                 // others.
                 let _ = catch_unwind(AssertUnwindSafe(|| entry.tell.wake()));
@@ -56,16 +56,16 @@ impl Driver {
 }
 
 impl Running {
-    /// As `Watch::wait`; the waker is woken once when the entry is over.
+    /// As `Reactor::wait`; the waker is woken once when the entry is over.
     pub(super) fn wait<E>(
         self,
         queue: &Arc<Mapped>,
-        word: Word,
+        word: WaiterKind,
         look: impl FnOnce() -> Result<Option<Duration>, E>,
         waker: impl FnOnce() -> Waker,
     ) -> Result<Option<Registration>, E> {
-        let ticket = self.0.value.watch.wait(queue, word, look, waker)?;
-        Ok(ticket.map(|ticket| Registration { driver: self, ticket }))
+        let entry = self.0.value.reactor.wait(queue, word, look, waker)?;
+        Ok(entry.map(|entry| Registration { driver: self, entry }))
     }
 }
 
@@ -73,7 +73,7 @@ impl Running {
 #[derive(Debug)]
 pub(super) struct Registration {
     driver: Running,
-    ticket: Ticket<Arc<Mapped>>,
+    entry: EntryHandle<Arc<Mapped>>,
 }
 
 impl Drop for Registration {
@@ -82,7 +82,7 @@ impl Drop for Registration {
         // In a forked child, a thread that is not there may have held the lock.
         if !own.forked() {
             // Dropped here, with the lock given back: a waker's drop may drop a task, and that a registration.
-            drop(own.value.watch.leave(&self.ticket));
+            drop(own.value.reactor.leave(&self.entry));
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::reactor::{self, Registration};
 use crate::attach::Mapped;
 use crate::error::SystemError;
-use crate::ring::wake::Word;
+use crate::ring::park::WaiterKind;
 use crate::wait::Check;
 
 /// What is waited for.
@@ -18,7 +18,7 @@ pub(super) trait Awaited {
     fn look(&mut self, check: Check) -> Result<bool, Self::Error>;
     fn queue(&self) -> &Arc<Mapped>;
     /// Where who brings it wakes.
-    fn word(&self) -> Word;
+    fn word(&self) -> WaiterKind;
     /// It is looked for again after this time, whether anybody wakes or not.
     fn longest(&self) -> Duration;
 }

@@ -302,7 +302,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         // An ack that acks nothing must not touch the record: an adopted one is given back by its last.
         if to > self.claim.start {
             let Membership { reader, attachment, acked, .. } = &mut *self.membership;
-            let to = mutant!(acked.gap(to, self.claim.end), "ack-forgets-done", to);
+            let to = mutant!(acked.gap(to, self.claim.end), "ack-ignores-the-ack-set", to);
             reader.ack(&attachment.view, &attachment.leases, &mut self.claim, to);
         }
     }

@@ -13,8 +13,8 @@ use crate::error::RecvError;
 use crate::layout::View;
 use crate::message::Content;
 use crate::ring::claim::Claim;
+use crate::ring::park::{Waiter, WaiterKind};
 use crate::ring::reader::Reader;
-use crate::ring::wake::{Place, Word};
 use crate::wait::{self, Check, Deadline, FutexPark, MAX_SLEEP, MAX_SLEEP_WHILE_HELD, Waited};
 
 /// Quick looks at an empty queue ask the system once in so many times whether it still has its name.
@@ -45,7 +45,7 @@ impl<M: Content + ?Sized> Consumer<M> {
         if LINGER {
             self.main.reader.linger(view, max);
         }
-        let claim = self.main.reader.claim_at_once(view, max)?;
+        let claim = self.main.reader.claim_fast(view, max)?;
         self.empty_looks = 0;
         // A first delivery, which no limit forbids.
         Some(claim)
@@ -87,7 +87,7 @@ impl<M: Content + ?Sized> Consumer<M> {
         deadline: impl Fn() -> Deadline,
     ) -> Result<(), RecvError> {
         let (view, longest) = (self.view(), Cell::new(MAX_SLEEP_WHILE_HELD));
-        let park = FutexPark::new([Place::new(&view, self.word())], || longest.get());
+        let park = FutexPark::new([Waiter::new(&view, self.word())], || longest.get());
         let mut wait_state = self.wait_state.clone();
         let mut quick = 0;
         let found = wait::until(deadline(), &mut wait_state, park, |check| {
@@ -120,9 +120,9 @@ impl<M: Content + ?Sized> Consumer<M> {
     }
 
     /// Where it sleeps. Asks nothing of the segment, which is out of reach in a forked child.
-    pub(crate) fn word(&self) -> Word {
+    pub(crate) fn word(&self) -> WaiterKind {
         let reader = &self.main.reader;
-        Word::Data { group: reader.group(), shared: matches!(reader, Reader::Shared(_)) }
+        WaiterKind::Consumer { group: reader.group(), shared: matches!(reader, Reader::Shared(_)) }
     }
 
     /// How long it may sleep after a look: what another member holds comes by its death, which wakes nobody.

@@ -14,7 +14,7 @@ use crate::group::{self, Group, Start};
 use crate::message::Content;
 use crate::observer::Observer;
 use crate::queue::{OpenOptions, Queue};
-use crate::ring::wake;
+use crate::ring::notify;
 use crate::segment::LeaseFile;
 use crate::snapshot::Snapshot;
 use crate::wait::Interrupt;
@@ -250,7 +250,7 @@ impl RequeueRoute {
         if removed {
             return Err(ControlError::Removed { queue: queue.clone() }.into());
         }
-        wake::everybody(&self.main.view);
+        notify::all_groups(&self.main.view);
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use crate::group::{self, Group};
 use crate::layout::{Geometry, PAYLOAD_MAX};
 use crate::producer::Producer;
 use crate::queue::Queue;
-use crate::ring::control;
+use crate::ring::groups;
 use crate::ring::publish::published_end;
 use crate::segment::Trust;
 
@@ -133,7 +133,7 @@ fn other_use(queue: &Queue, group: &str) -> Option<String> {
     if !name.is_empty() {
         return Some(format!("{name:?}"));
     }
-    let new = control::groups(view).next().is_none()
+    let new = groups::in_use(view).next().is_none()
         && published_end(view).is_ok_and(|end| end == view.geo().base);
     (!new).then(|| "other messages".to_owned())
 }

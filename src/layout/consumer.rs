@@ -1,4 +1,4 @@
-use crate::seq::{Attempts, NO_GROUP, Start};
+use crate::packed::{Attempts, NO_GROUP, Start};
 use crate::sync::{AtomicU64, Line, Quiet};
 
 /// One consumer, and the range it holds.

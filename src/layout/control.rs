@@ -9,7 +9,7 @@ pub(crate) struct Control {
     pub(crate) limit: Line<AtomicU64>,
     /// What the producer looks at: bit 0 = consumers sleep, at the words of their groups.
     pub(crate) data: Line<WaitWord>,
-    pub(crate) space: Line<Space>,
+    pub(crate) room: Line<RoomWait>,
     pub(crate) marks: Line<Marks>,
     /// Pid of whoever holds the control lease, for errors: the lock call cannot tell.
     pub(crate) holder: Line<Quiet>,
@@ -18,13 +18,13 @@ pub(crate) struct Control {
 
 /// Where the producer sleeps, and for what. Consumers poll the first word only.
 #[repr(C)]
-pub(crate) struct Space {
+pub(crate) struct RoomWait {
     /// Bit 0 = it sleeps, from bit 2 on = how often it was woken.
     pub(crate) word: WaitWord,
     /// Reserved. A field, so that no byte of the record is padding.
     gap: QuietHalf,
     /// The gate that is worth a wake-up. Written by the producer before each sleep.
-    pub(crate) wanted: AtomicU64,
+    pub(crate) threshold: AtomicU64,
 }
 
 /// Highest index ever used + 1. Never shrink; raised before the first use.
@@ -78,7 +78,7 @@ impl Control {
         size_of::<u64>(),
         size_of::<u64>(),
         size_of::<u32>(),
-        size_of::<Space>(),
+        size_of::<RoomWait>(),
         size_of::<Marks>(),
         size_of::<u64>(),
         size_of::<ProducerIdentity>(),
@@ -92,10 +92,10 @@ impl Control {
             tail: Line(AtomicU64::new(base)),
             limit: Line(AtomicU64::new(base)),
             data: Line(WaitWord::new()),
-            space: Line(Space {
+            room: Line(RoomWait {
                 word: WaitWord::new(),
                 gap: QuietHalf::new(0),
-                wanted: AtomicU64::new(0),
+                threshold: AtomicU64::new(0),
             }),
             marks: Line(Marks { groups: AtomicU64::new(0), records: AtomicU64::new(0) }),
             holder: Line(zero()),
@@ -122,5 +122,5 @@ impl Control {
 const _: () = {
     assert!(size_of::<Control>() == 9 * 128);
     assert!(std::mem::offset_of!(Control, producer) == 6 * 128);
-    assert!(size_of::<Space>() == 16 && std::mem::offset_of!(Space, wanted) == 8);
+    assert!(size_of::<RoomWait>() == 16 && std::mem::offset_of!(RoomWait, threshold) == 8);
 };

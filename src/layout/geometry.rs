@@ -2,8 +2,8 @@ use super::consumer::ConsumerRecord;
 use super::control::Control;
 use super::group::GroupRecord;
 use super::slot::SlotHeader;
-use super::{CAPACITY_MAX, CONFIG_BYTES, CONSUMERS_MAX, GROUPS_MAX, PAYLOAD_ALIGN, PAYLOAD_MAX};
-use crate::seq::SEQ_NONE;
+use super::{CAPACITY_MAX, CONFIG_BYTES, MAX_CONSUMERS, MAX_GROUPS, PAYLOAD_ALIGN, PAYLOAD_MAX};
+use crate::packed::SEQ_NONE;
 use crate::sync::Payload;
 
 /// Slots are a multiple of this: no two share a cache line.
@@ -43,10 +43,10 @@ pub enum GeometryError {
     #[error("a payload size of {0} bytes is out of range: choose 1 to {PAYLOAD_MAX}")]
     Payload(usize),
     /// Group table out of range.
-    #[error("a table of {0} groups is out of range: choose 1 to {GROUPS_MAX}")]
+    #[error("a table of {0} groups is out of range: choose 1 to {MAX_GROUPS}")]
     Groups(usize),
     /// Consumer table out of range.
-    #[error("a table of {0} consumers is out of range: choose 1 to {CONSUMERS_MAX}")]
+    #[error("a table of {0} consumers is out of range: choose 1 to {MAX_CONSUMERS}")]
     Consumers(usize),
     /// Base sequence out of range.
     #[error("a base sequence of {0} leaves no room for messages: choose one below 2^56 - 1")]
@@ -73,10 +73,10 @@ impl Geometry {
         if !(1..=PAYLOAD_MAX).contains(&payload_size) {
             return Err(GeometryError::Payload(payload_size));
         }
-        if !(1..=GROUPS_MAX).contains(&max_groups) {
+        if !(1..=MAX_GROUPS).contains(&max_groups) {
             return Err(GeometryError::Groups(max_groups));
         }
-        if !(1..=CONSUMERS_MAX).contains(&max_consumers) {
+        if !(1..=MAX_CONSUMERS).contains(&max_consumers) {
             return Err(GeometryError::Consumers(max_consumers));
         }
         if base >= SEQ_NONE {
@@ -133,7 +133,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_geometry_that_is_accepted_holds_its_parts(
-            capacity in 1..=CAPACITY_MAX, payload in 1..=PAYLOAD_MAX, groups in 1..=GROUPS_MAX, consumers in 1..=CONSUMERS_MAX,
+            capacity in 1..=CAPACITY_MAX, payload in 1..=PAYLOAD_MAX, groups in 1..=MAX_GROUPS, consumers in 1..=MAX_CONSUMERS,
         ) {
             let g = Geometry::new(capacity, payload, groups, consumers, 0).unwrap();
             prop_assert!(g.capacity.is_power_of_two() && g.capacity >= capacity && g.capacity < 2 * capacity);

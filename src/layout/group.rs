@@ -1,4 +1,4 @@
-use crate::seq::{Attempts, Head, NOBODY};
+use crate::packed::{Attempts, Head, NOBODY};
 use crate::sync::{
     AtomicU64, Line, Ordering, Quiet, QuietHalf, WaitWord, WordExt, fence, mutant, order, step,
 };
@@ -12,7 +12,7 @@ pub(crate) struct GroupRecord {
     /// See [`Head`].
     pub(crate) head: Line<AtomicU64>,
     pub(crate) delivery: Line<Delivery>,
-    pub(crate) totals: Line<Totals>,
+    pub(crate) cold: Line<ColdWords>,
 }
 
 /// What is written when the group is made. `state` decides whether the rest means anything.
@@ -67,18 +67,32 @@ pub(crate) struct Delivery {
     pub(crate) orphan: Quiet,
 }
 
-/// What consumers counted that are gone; inspectors add what the records of the others say. And where consumers sleep.
+/// Words that no busy consumer writes: a producer that wakes reads the wait word of every group.
+#[repr(C)]
+pub(crate) struct ColdWords {
+    pub(crate) totals: Totals,
+    pub(crate) wait: GroupWait,
+}
+
+/// What former consumers counted. A reader adds the counters of the records in use.
 #[repr(C)]
 pub(crate) struct Totals {
     pub(crate) acked: Quiet,
     pub(crate) redelivered: Quiet,
     pub(crate) dead_lettered: Quiet,
-    /// Where the group's consumers sleep: bit 0 = somebody does, bit 1 = the producer has left others asleep, rest =
-    /// how often some were woken. Here, where nobody who is busy writes: a producer that wakes reads it of all groups.
-    pub(crate) wait: WaitWord,
+}
+
+/// Where the group's consumers sleep.
+#[repr(C)]
+pub(crate) struct GroupWait {
+    /// Bit 0: a consumer sleeps. Bit 1: the producer has left others asleep. Above: the generation, a count of wake-ups.
+    pub(crate) word: WaitWord,
     /// Reserved: where members sleep until a cell is empty.
     room: QuietHalf,
 }
+
+/// Bit of a group's flags: somebody has joined it since it was made.
+pub(crate) const FLAG_JOINED: u64 = 1;
 
 /// Life of a group's index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +161,7 @@ impl GroupRecord {
     /// Bytes used of each line.
     #[cfg(not(slipring_loom))]
     pub(crate) const USED: [usize; 6] =
-        [128, 128, 128, size_of::<u64>(), size_of::<Delivery>(), size_of::<Totals>()];
+        [128, 128, 128, size_of::<u64>(), size_of::<Delivery>(), size_of::<ColdWords>()];
 
     pub(crate) fn new() -> GroupRecord {
         GroupRecord {
@@ -170,12 +184,9 @@ impl GroupRecord {
                 next_due: word(),
                 orphan: zero(),
             }),
-            totals: Line(Totals {
-                acked: zero(),
-                redelivered: zero(),
-                dead_lettered: zero(),
-                wait: WaitWord::new(),
-                room: QuietHalf::new(0),
+            cold: Line(ColdWords {
+                totals: Totals { acked: zero(), redelivered: zero(), dead_lettered: zero() },
+                wait: GroupWait { word: WaitWord::new(), room: QuietHalf::new(0) },
             }),
         }
     }
@@ -321,4 +332,5 @@ const _: () = {
     assert!(size_of::<IdentityWords>() == 128 && size_of::<TargetWords>() == 256);
     assert!(size_of::<GroupRecord>() == 6 * 128);
     assert!(std::mem::offset_of!(GroupRecord, head) == 3 * 128);
+    assert!(size_of::<ColdWords>() == 32 && std::mem::offset_of!(ColdWords, wait) == 24);
 };

@@ -26,10 +26,10 @@ pub use geometry::GeometryError;
 pub(crate) use group::GroupRecord;
 #[cfg_attr(slipring_loom, allow(unreachable_pub))]
 pub use group::Mode;
+pub(crate) use group::{FLAG_JOINED, GroupState, Totals};
 pub(crate) use group::{GROUP_NAME_MAX, Identity, Target};
-pub(crate) use group::{GroupState, Totals};
 pub(crate) use slot::{Meta, Slot};
-pub(crate) use view::{Place, View};
+pub(crate) use view::{Offset, View};
 #[cfg_attr(slipring_loom, allow(unreachable_pub))]
 pub use wake::WakeMode;
 
@@ -41,8 +41,8 @@ pub(crate) const VERSION: u32 = 1;
 
 /// Most groups and consumer records a segment can hold (a start word has 6 bits for the group, a head 8
 /// for the claimer; the last value of each means none).
-pub(crate) const GROUPS_MAX: usize = 63;
-pub(crate) const CONSUMERS_MAX: usize = 255;
+pub(crate) const MAX_GROUPS: usize = 63;
+pub(crate) const MAX_CONSUMERS: usize = 255;
 /// Largest capacity, in messages.
 pub(crate) const CAPACITY_MAX: u64 = 1 << 24;
 /// Largest payload size, in bytes: 16 MiB, and room for the envelope of a dead letter of that size.

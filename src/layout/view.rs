@@ -34,22 +34,22 @@ unsafe impl Send for View {}
 unsafe impl Sync for View {}
 
 /// Where a record of a segment lies: looked up once, for those who come back at each message.
-pub(crate) struct Place<T> {
+pub(crate) struct Offset<T> {
     offset: usize,
     marker: PhantomData<fn() -> T>,
 }
 
-impl<T> Clone for Place<T> {
+impl<T> Clone for Offset<T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T> Copy for Place<T> {}
+impl<T> Copy for Offset<T> {}
 
-impl<T> fmt::Debug for Place<T> {
+impl<T> fmt::Debug for Offset<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Place").field(&self.offset).finish()
+        f.debug_tuple("Offset").field(&self.offset).finish()
     }
 }
 
@@ -140,26 +140,26 @@ impl View {
     }
 
     /// Where group `index` lies.
-    pub(crate) fn group_place(&self, index: u8) -> Place<GroupRecord> {
-        self.place(self.group(index))
+    pub(crate) fn group_offset(&self, index: u8) -> Offset<GroupRecord> {
+        self.offset(self.group(index))
     }
 
     /// Where consumer record `index` lies.
-    pub(crate) fn record_place(&self, index: u8) -> Place<ConsumerRecord> {
-        self.place(self.record(index))
+    pub(crate) fn record_offset(&self, index: u8) -> Offset<ConsumerRecord> {
+        self.offset(self.record(index))
     }
 
-    fn place<T>(&self, record: &T) -> Place<T> {
+    fn offset<T>(&self, record: &T) -> Offset<T> {
         let offset = std::ptr::from_ref(record).addr() - self.base.addr().get();
-        Place { offset, marker: PhantomData }
+        Offset { offset, marker: PhantomData }
     }
 
     /// # Safety
     /// The place is one of this view's segment.
     #[inline(always)]
-    pub(crate) unsafe fn record_at<T>(&self, place: Place<T>) -> &T {
+    pub(crate) unsafe fn record_at<T>(&self, offset: Offset<T>) -> &T {
         // SAFETY: invariant V; `place` was made from a record of the type in this segment.
-        unsafe { &*self.at(place.offset).cast::<T>() }
+        unsafe { &*self.at(offset.offset).cast::<T>() }
     }
 
     /// The consumer table; its length is the table's size.

@@ -8,8 +8,8 @@ use super::Producer;
 use crate::error::{SendBatchError, SendError};
 use crate::layout::{Meta, View};
 use crate::message::{Content, Outgoing};
+use crate::ring::notify;
 use crate::ring::publish::{fill, stamp};
-use crate::ring::wake;
 use crate::wait::{Check, Deadline};
 
 /// Most messages, and bytes, of a run whose end alone moves the tail and looks for sleepers.
@@ -251,15 +251,15 @@ impl<M: Content + ?Sized> Producer<M> {
         let mut run = Run::new(self);
         // Copies: a store to the ring could change what a handle holds, for all that the compiler knows.
         let (view, lengths) = (run.producer.attachment.view, run.producer.lengths);
-        let (bound, mut opened) = (run.producer.bound, run.producer.publisher.opened());
+        let (bound, mut reclaimed) = (run.producer.bound, run.producer.publisher.reclaimed());
         loop {
             // No message is taken from the iterator that has no room, and no slot is taken back for none.
             if run.next >= bound {
                 break;
             }
             let Some(message) = messages.next() else { break };
-            if run.next >= opened {
-                opened = Run::open(run.producer, run.next);
+            if run.next >= reclaimed {
+                reclaimed = Run::open(run.producer, run.next);
             }
             let Outgoing { kind, content } = message.into();
             let bytes = content.to_payload();
@@ -268,7 +268,7 @@ impl<M: Content + ?Sized> Producer<M> {
                 return Err(misfit(run.producer, sent, bytes.len()));
             }
             run.push(&view, kind, bytes);
-            if wake::data_waits(&view) {
+            if notify::consumer_waits(&view) {
                 // The end of the run wakes, and the next message may be long in coming.
                 break;
             }
@@ -287,7 +287,7 @@ impl<M: Content + ?Sized> Producer<M> {
         let most = room.min(messages.len().min(RUN) as u64) as usize;
         let n = self.run_of(&messages[..most])?;
         // No slot is taken back that is not written.
-        self.publisher.open_next(&self.attachment.view, n as u64);
+        self.publisher.reclaim_next(&self.attachment.view, n as u64);
         // Copies, as above.
         let (view, lengths) = (self.attachment.view, self.lengths);
         let mut run = Run::new(self);
@@ -349,8 +349,8 @@ impl<'p, M: Content + ?Sized> Run<'p, M> {
     #[inline(never)]
     fn open(producer: &mut Producer<M>, next: u64) -> u64 {
         let Producer { publisher, attachment, .. } = &mut *producer;
-        publisher.open_ahead(&attachment.view, next);
-        publisher.opened()
+        publisher.reclaim_ahead(&attachment.view, next);
+        publisher.reclaimed()
     }
 
     #[inline(always)]

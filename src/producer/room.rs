@@ -9,11 +9,12 @@ use crate::error::{BlockingGroup, Full, SendError, Unconfirmed};
 use crate::group::{identity_of, pid_of};
 use crate::layout::{Mode, lease_byte};
 use crate::message::Content;
-use crate::ring::control;
+use crate::packed::{SEQ_NONE, State};
 use crate::ring::gate::gate;
+use crate::ring::groups;
+use crate::ring::park::Waiter;
 use crate::ring::publish::NoRoom;
-use crate::ring::wake::Place;
-use crate::seq::{SEQ_NONE, State};
+use crate::ring::records;
 use crate::sync::{Ordering, mutant, step};
 use crate::wait::{self, Check, Deadline, FutexPark, MAX_SLEEP, Waited};
 
@@ -57,7 +58,7 @@ impl<M: Content + ?Sized> Producer<M> {
         let mut last = None;
         let view = self.attachment.view;
         // Less than what is worth a wake-up, but enough, is found at the bound of the sleep.
-        let room = Place::space(&view, self.publisher.wanted(&view, n));
+        let room = Waiter::room(&view, self.publisher.threshold(&view, n));
         let park = FutexPark::new([room], || MAX_SLEEP);
         let mut wait_state = self.wait_state.clone();
         let found =
@@ -106,7 +107,7 @@ impl<M: Content + ?Sized> Producer<M> {
                 // Below the end of what is reserved, if that is more than may pass without a look: the next one
                 // looks then.
                 let room = self.publisher.tail() + self.publisher.known_room();
-                self.bound = mutant!(room.min(self.asks_at), "name-never-looked-at", room);
+                self.bound = mutant!(room.min(self.asks_at), "name-never-checked", room);
                 Ok(())
             }
             Err(NoRoom::Exhausted) => Err(SendError::Exhausted { queue: self.queue() }),
@@ -158,7 +159,7 @@ impl<M: Content + ?Sized> Producer<M> {
     fn may_reap(&self, check: Check) -> Result<bool, SendError> {
         let ask = check == Check::Full || self.last_full.is_none();
         let system = self.attachment.system("look for groups without members");
-        Ok(ask && control::reap(&self.attachment.view, &self.attachment.leases).map_err(system)?)
+        Ok(ask && groups::reap(&self.attachment.view, &self.attachment.leases).map_err(system)?)
     }
 
     /// Says which group keeps the queue full. Which of its consumers live is asked again when the queue is
@@ -201,12 +202,12 @@ fn blocking(attachment: &Attachment, group: Option<u8>) -> std::io::Result<Block
     }
     // The oldest claims, in their order.
     let mut claims = [u64::MAX; BlockingGroup::PIDS];
-    for record in control::records_of(&attachment.view, group) {
+    for record in records::records_of(&attachment.view, group) {
         if !attachment.leases.is_held(lease_byte::consumer(record))? {
             continue;
         }
         full.live = full.live.saturating_add(1);
-        let start = control::start_of(&attachment.view, record);
+        let start = records::start_of(&attachment.view, record);
         // The one consumer of an exclusive group claims nothing: it stands at the head.
         if start.state == State::Idle && !exclusive {
             continue;

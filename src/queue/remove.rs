@@ -10,7 +10,7 @@ use crate::attach::{CONTROL_TIMEOUT, Mapped};
 use crate::error::{OpenError, Pids, RemoveError, SystemError, Unacked, known_pid};
 use crate::group::pid_of;
 use crate::layout::lease_byte;
-use crate::ring::wake;
+use crate::ring::notify;
 use crate::segment::{
     ControlGuard, LeaseFile, QueueName, Trust, list_names, open_shared, shm_path,
 };
@@ -98,8 +98,8 @@ fn remove_trusting(name: &str, force: bool, trust: &Trust) -> Result<(), RemoveE
                 }
             }
             unlink(&mapped.name, leases.id().map_err(look)?)?;
-            wake::everybody(mapped.view());
-            wake::space(mapped.view());
+            notify::all_groups(mapped.view());
+            notify::room(mapped.view());
             Ok(())
         }
         Err(OpenError::NotFound { queue }) => Err(RemoveError::NotFound { queue }),

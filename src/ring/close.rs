@@ -5,10 +5,10 @@
 //! sent in between. So closing says at which sequence, and a reader compares.
 
 use super::gate::{Gate, scan_records};
+use super::notify;
 use super::publish::published_end;
-use super::wake;
 use crate::layout::View;
-use crate::seq::Head;
+use crate::packed::Head;
 use crate::sync::{Ordering, WordExt, fence, mutant, order, step};
 
 /// The queue's state: more may come.
@@ -25,7 +25,7 @@ pub(crate) fn close(view: &View, seq: u64) {
     identity.closed_at.store(end, Ordering::Relaxed);
     // Release. pair P9: whoever sees it closed knows the sequence at which.
     identity.state.store(CLOSED, order!(Release, "close-state-relaxed"));
-    step!(wake::everybody(view), "closing-wakes-nobody");
+    step!(notify::all_groups(view), "closing-wakes-nobody");
 }
 
 /// A new producer's part: opens the queue again, if it was closed, before anything new is published. The
@@ -53,7 +53,7 @@ pub(crate) fn producer_gone<E>(
     if first == 0 || held()? {
         return Ok(false);
     }
-    let before = mutant!(first, "gone-asks-before-the-epoch", epoch.load(Ordering::Relaxed));
+    let before = mutant!(first, "gone-checks-before-the-epoch", epoch.load(Ordering::Relaxed));
     // Acquire fence. pair P7: as if the lease were taken, all that its last holder did is seen below.
     step!(fence(Ordering::Acquire), "gone-without-fence");
     if closed_at(view).is_some() {
@@ -84,7 +84,7 @@ pub(crate) fn over_at(view: &View, group: u8) -> Option<u64> {
     // Before the state: who sees a head that messages of a later producer have moved sees its reopening.
     let head = head(view, group);
     closed_at(view).filter(|&end| {
-        let seen = mutant!(head, "over-head-behind-the-state", self::head(view, group));
+        let seen = mutant!(head, "over-head-after-the-state", self::head(view, group));
         mutant!(seen >= end, "close-without-a-sequence", true)
             && !mutant!(holds_below(view, group, end), "over-without-the-records", false)
     })

@@ -1,7 +1,7 @@
 //! How far the producer may go.
 
 use crate::layout::{GroupState, Mode, View};
-use crate::seq::{Head, Start, State};
+use crate::packed::{Head, Start, State};
 use crate::sync::{Ordering, mutant, order};
 
 /// The lowest sequence that some group has not acked.

@@ -19,37 +19,41 @@
 //!
 //! | pair | fact made visible | store side | load side |
 //! | --- | --- | --- | --- |
-//! | P1 | the payload is whole | [`publish`]: stamp, Release | [`ready`], [`observe`]: stamp, Acquire |
-//! | P2 | the payload was read | [`claim`]: head, Release | [`gate`]: head, Acquire |
-//! | P3 | everything below the tail is published | [`publish`]: tail, Release | [`ready`], [`observe`]: tail, Acquire |
+//! | P1 | the payload is whole | [`publish`]: stamp, Release | [`available`], [`observe`]: stamp, Acquire |
+//! | P2 | the payload was read | [`exclusive`]: head, Release | [`gate`]: head, Acquire |
+//! | P3 | everything below the tail is published | [`publish`]: tail, Release | [`available`], [`observe`]: tail, Acquire |
 //! | P4 | the slot is being written again | [`publish`]: stamp 0, fence | [`observe`]: fence, stamp |
-//! | P5 | the producer sees the group, or the group sees the limit | [`publish`]: limit, fence, scan | [`control`]: head and state, fence, limit |
-//! | P6 | the freed group's last reads | [`control`]: state FREE, Release | [`gate`]: state, Acquire |
+//! | P5 | the producer sees the group, or the group sees the limit | [`publish`]: limit, fence, scan | [`groups`]: head and state, fence, limit |
+//! | P6 | the freed group's last reads | [`groups`]: state FREE, Release | [`gate`]: state, Acquire |
 //! | P7 | what the last holder of a lease did | [`lease`]: fence, give back | [`lease`]: take, fence |
-//! | P8 | a new group's head | [`control`]: mark, state, Release | [`gate`]: mark, state, Acquire |
+//! | P8 | a new group's head | [`groups`]: mark, state, Release | [`gate`]: mark, state, Acquire |
 //! | P9 | where the queue was closed | [`close`]: sequence, then state, Release | [`close`]: state, Acquire, then sequence |
 //! | P10 | the queue of letters that were sent again | [`close`]: retries, Release | [`close`]: retries, Acquire |
-//! | C1 | a claim, known by the head that it moved | [`compete`]: start, then head, Release | [`compete`]: head, then start, Acquire |
-//! | W1 | what a waker did, or its sleeper's bit | [`wake`]: publication, fence, word | [`wake`], and for those whose sleep is left to it [`watch`]: word, fence, look |
-//! | W2 | who else has made room | [`wake`]: ack, fence | [`wake`]: scan |
-//! | W3 | the bits that the data word's stands for | [`wake`]: group's word, data word, Release | [`wake`]: data word, Acquire, groups' words |
-//! | W4 | the bits of those who were left asleep | [`wake`]: data word, group's word | [`wake`], the same producer: data word |
-//! | C2 | a member's reads below its start | [`compete`]: start, Release | [`gate`]: head, then start, Acquire |
+//! | C1 | a claim, known by the head that it moved | [`shared`]: start, then head, Release | [`shared`]: head, then start, Acquire |
+//! | W1 | what a waker did, or its sleeper's bit | [`notify`]: publication, fence, word | [`notify`], and for those whose sleep is left to it [`reactor`]: word, fence, look |
+//! | W2 | who else has made room | [`notify`]: ack, fence | [`notify`]: scan |
+//! | W3 | the bits that the data word's stands for | [`notify`]: group's word, data word, Release | [`notify`]: data word, Acquire, groups' words |
+//! | W4 | the bits of those who were left asleep | [`notify`]: data word, group's word | [`notify`], the same producer: data word |
+//! | C2 | a member's reads below its start | [`shared`]: start, Release | [`gate`]: head, then start, Acquire |
 //!
 //! docs/ordering.md adds the model and the mutant of each.
 
+pub(crate) mod ack_set;
+pub(crate) mod available;
 pub(crate) mod claim;
 pub(crate) mod close;
-pub(crate) mod compete;
-pub(crate) mod control;
-pub(crate) mod done;
+pub(crate) mod exclusive;
 pub(crate) mod gate;
+pub(crate) mod groups;
 pub(crate) mod lease;
+pub(crate) mod notify;
 pub(crate) mod observe;
+pub(crate) mod park;
 pub(crate) mod publish;
+#[cfg(any(slipring_loom, feature = "async"))]
+pub(crate) mod reactor;
 #[cfg(not(slipring_loom))]
 pub(crate) mod reader;
-pub(crate) mod ready;
-pub(crate) mod wake;
-#[cfg(any(slipring_loom, feature = "async"))]
-pub(crate) mod watch;
+pub(crate) mod records;
+pub(crate) mod recovery;
+pub(crate) mod shared;

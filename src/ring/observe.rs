@@ -2,7 +2,7 @@
 
 use super::publish::published_end;
 use crate::layout::{Meta, View};
-use crate::seq::SEQ_NONE;
+use crate::packed::SEQ_NONE;
 use crate::sync::{Ordering, fence, mutant, order, step};
 
 /// Slots at which one call looks for a message that is not overwritten under its hands.
@@ -17,7 +17,7 @@ const LATEST_TRIES: u32 = 16;
 
 /// Where an observer is.
 #[derive(Debug)]
-pub(crate) struct Watcher {
+pub(crate) struct ObserverCursor {
     next: u64,
 }
 
@@ -31,16 +31,16 @@ pub(crate) enum Seen {
     Nothing { missed: u64 },
 }
 
-enum Look {
+enum SlotRead {
     Whole(Meta),
     NotYet,
     Lapped,
 }
 
-impl Watcher {
+impl ObserverCursor {
     /// At `next`, or at the number that no message ever has: sums of sequences do not overflow.
-    pub(crate) fn at(next: u64) -> Watcher {
-        Watcher { next: next.min(SEQ_NONE) }
+    pub(crate) fn at(next: u64) -> ObserverCursor {
+        ObserverCursor { next: next.min(SEQ_NONE) }
     }
 
     pub(crate) fn next(&self) -> u64 {
@@ -52,8 +52,8 @@ impl Watcher {
         let from = self.next;
         let mut race = Race::default();
         for _ in 0..TRIES {
-            match look(view, self.next, out) {
-                Look::Whole(meta) => {
+            match read_slot(view, self.next, out) {
+                SlotRead::Whole(meta) => {
                     let seq = self.next;
                     let missed = mutant!(
                         seq - from,
@@ -63,8 +63,8 @@ impl Watcher {
                     self.next += 1;
                     return Seen::Message { seq, meta, missed };
                 }
-                Look::NotYet => break,
-                Look::Lapped => self.skip(view, &mut race),
+                SlotRead::NotYet => break,
+                SlotRead::Lapped => self.skip(view, &mut race),
             }
         }
         Seen::Nothing { missed: self.next - from }
@@ -80,13 +80,13 @@ impl Watcher {
             if end <= self.next {
                 break;
             }
-            match look(view, end - 1, out) {
-                Look::Whole(meta) => {
+            match read_slot(view, end - 1, out) {
+                SlotRead::Whole(meta) => {
                     self.next = end;
                     return Seen::Message { seq: end - 1, meta, missed: 0 };
                 }
-                Look::NotYet => {}
-                Look::Lapped => gone = end,
+                SlotRead::NotYet => {}
+                SlotRead::Lapped => gone = end,
             }
         }
         // Slots are taken back in their order: below one that is gone nothing is left. If no message comes after it,
@@ -130,21 +130,21 @@ pub(crate) fn tail(view: &View) -> u64 {
     view.control().tail.load(order!(Acquire, "observer-tail-relaxed")).min(SEQ_NONE)
 }
 
-fn look(view: &View, seq: u64, out: &mut [u8]) -> Look {
+fn read_slot(view: &View, seq: u64, out: &mut [u8]) -> SlotRead {
     let slot = view.slot(seq);
     // Acquire. pair P1: the payload below is at least that of this stamp.
     let mut stamp = slot.stamp.load(order!(Acquire, "observer-stamp-relaxed"));
     if stamp <= seq {
         // A tail above the sequence means that it was published.
         if tail(view) <= seq {
-            return Look::NotYet;
+            return SlotRead::NotYet;
         }
         // Relaxed: the tail carries stamp and payload. It may have been published just after the first
         // look, and be whole; no older stamp can be seen now, so anything else is of a newer message.
-        stamp = mutant!(slot.stamp.load(Ordering::Relaxed), "observer-without-second-look", 0);
+        stamp = mutant!(slot.stamp.load(Ordering::Relaxed), "observer-without-second-read", 0);
     }
     if stamp != seq + 1 {
-        return Look::Lapped;
+        return SlotRead::Lapped;
     }
     // Relaxed, as the payload's words: the second look at the stamp tells whether they belong together.
     let meta = Meta::unpack(slot.meta.load(Ordering::Relaxed));
@@ -154,7 +154,7 @@ fn look(view: &View, seq: u64, out: &mut [u8]) -> Look {
     // its stamp.
     step!(fence(Ordering::Acquire), "observer-without-fence");
     if mutant!(slot.stamp.load(Ordering::Relaxed) != seq + 1, "observer-without-check", false) {
-        return Look::Lapped;
+        return SlotRead::Lapped;
     }
-    Look::Whole(meta)
+    SlotRead::Whole(meta)
 }

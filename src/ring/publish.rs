@@ -9,9 +9,9 @@
 
 use super::claim::Corrupt;
 use super::gate::{Gate, gate};
-use super::wake;
+use super::notify;
 use crate::layout::{Meta, Slot, View};
-use crate::seq::SEQ_NONE;
+use crate::packed::SEQ_NONE;
 use crate::sync::{Ordering, WordExt, fence, mutant, order, step};
 
 /// Looks at groups that come and go before the producer reports a full queue.
@@ -19,8 +19,8 @@ const SCANS_MAX: u32 = 8;
 
 /// Slots that are taken back from old messages at a time, as far as there is room; of a small ring fewer, since
 /// observers lose what was there.
-const OPEN_AHEAD: u64 = 16;
-const OPEN_PART: u64 = if cfg!(slipring_loom) { 1 } else { 64 };
+const RECLAIM_AHEAD: u64 = 16;
+const RECLAIM_PART: u64 = if cfg!(slipring_loom) { 1 } else { 64 };
 
 /// Payloads from this size on may be copied past the caches: glibc allows itself no less (x86_non_temporal_threshold).
 const STREAMED: usize = 16 << 10;
@@ -36,8 +36,8 @@ pub(crate) struct Publisher {
     verified: u64,
     /// Own copy of the shared limit word.
     limit: u64,
-    /// Slots below are taken back from the messages that were there: `opened <= verified`.
-    opened: u64,
+    /// Slots below are taken back from the messages that were there: `reclaimed <= verified`.
+    reclaimed: u64,
 }
 
 /// Where the published messages end. Usually that is the tail; a producer that died after a stamp and
@@ -88,16 +88,16 @@ impl Publisher {
                 tail
             });
         mutant!(
-            wake::take_over(view),
+            notify::rearm_after_takeover(view),
             "takeover-wakes-nobody",
             (),
             "takeover-asks-first",
-            wake::data(view)
+            notify::one_per_group(view)
         );
         // Nothing is verified: the dead producer may have announced without looking again.
         let verified = mutant!(tail, "takeover-trusts-the-limit", limit);
-        let opened = mutant!(tail, "takeover-trusts-the-zeros", limit);
-        Ok(Publisher { tail, verified, limit, opened })
+        let reclaimed = mutant!(tail, "takeover-trusts-the-zeros", limit);
+        Ok(Publisher { tail, verified, limit, reclaimed })
     }
 
     #[inline]
@@ -126,11 +126,11 @@ impl Publisher {
 
     /// The gate that is worth a wake-up to a producer that asks for `n`: what it publishes then, up to a quarter
     /// of the ring, costs one system call instead of as many as there are acks.
-    pub(crate) fn wanted(&self, view: &View, n: u64) -> u64 {
+    pub(crate) fn threshold(&self, view: &View, n: u64) -> u64 {
         let capacity = view.geo().capacity;
         // Never above the tail, which the gate reaches when all is acked. Not below 0 either, as long as the
         // queue is full.
-        let tail = mutant!(self.tail, "wish-one-too-high", self.tail + 1);
+        let tail = mutant!(self.tail, "threshold-one-too-high", self.tail + 1);
         (tail + n.max(capacity / 4)).saturating_sub(capacity)
     }
 
@@ -195,8 +195,8 @@ impl Publisher {
     /// Below it, slots are taken back already: they may be written.
     #[cfg(not(slipring_loom))]
     #[inline]
-    pub(crate) fn opened(&self) -> u64 {
-        self.opened
+    pub(crate) fn reclaimed(&self) -> u64 {
+        self.reclaimed
     }
 
     /// Writes message `offset` behind the tail; room for it was found. Not visible yet.
@@ -211,7 +211,7 @@ impl Publisher {
         meta: Meta,
         bytes: &[u8],
     ) -> Slot<'v> {
-        let slot = self.open(view, offset);
+        let slot = self.reclaim(view, offset);
         // SAFETY: this is the producer (I1), and the slot was taken back; the message fits, by the caller's word.
         unsafe { fill(&slot, meta, bytes) };
         slot
@@ -219,36 +219,36 @@ impl Publisher {
 
     /// Takes the slot `offset` behind the tail back from the message that was there.
     #[inline(always)]
-    pub(crate) fn open<'v>(&mut self, view: &'v View, offset: u64) -> Slot<'v> {
+    pub(crate) fn reclaim<'v>(&mut self, view: &'v View, offset: u64) -> Slot<'v> {
         let seq = self.tail + offset;
         debug_assert!(seq < self.verified, "I2");
-        if seq >= self.opened {
-            self.open_ahead(view, seq);
+        if seq >= self.reclaimed {
+            self.reclaim_ahead(view, seq);
         }
         view.slot(seq)
     }
 
     /// Takes the next `n` slots back, for which room was found.
     #[inline]
-    pub(crate) fn open_next(&mut self, view: &View, n: u64) {
-        let (from, to) = (self.opened.max(self.tail), self.tail + n);
+    pub(crate) fn reclaim_next(&mut self, view: &View, n: u64) {
+        let (from, to) = (self.reclaimed.max(self.tail), self.tail + n);
         debug_assert!(to <= self.verified, "I2");
         if from < to {
-            self.open_through(view, from, to);
+            self.reclaim_through(view, from, to);
         }
     }
 
     /// Several at a time: a slot's line is in the reader's cache, and those of one after the other are fetched at
     /// once only if few stores lie between them.
     #[inline(never)]
-    pub(crate) fn open_ahead(&mut self, view: &View, from: u64) {
-        let ahead = (view.geo().capacity / OPEN_PART).clamp(1, OPEN_AHEAD);
-        let to = mutant!(self.verified.min(from + ahead), "opens-beyond-the-room", from + ahead);
-        self.open_through(view, from, to);
+    pub(crate) fn reclaim_ahead(&mut self, view: &View, from: u64) {
+        let ahead = (view.geo().capacity / RECLAIM_PART).clamp(1, RECLAIM_AHEAD);
+        let to = mutant!(self.verified.min(from + ahead), "reclaims-beyond-the-room", from + ahead);
+        self.reclaim_through(view, from, to);
     }
 
     /// Takes the slots of `from..to` back, for which room was found.
-    pub(crate) fn open_through(&mut self, view: &View, from: u64, to: u64) {
+    pub(crate) fn reclaim_through(&mut self, view: &View, from: u64, to: u64) {
         // A copy: for all that the compiler knows, a store to a slot changes what is borrowed.
         let ring = *view;
         ring.each_slot(from, to, |_, slot| {
@@ -256,7 +256,7 @@ impl Publisher {
             // need that to tell an empty queue from an old look at a full one; a lone consumer does not.
             step!(slot.stamp.store(0, order!(Release, "zero-relaxed")), "stamp-not-zeroed");
         });
-        self.opened = mutant!(to, "opened-is-all-the-room", self.verified);
+        self.reclaimed = mutant!(to, "reclaimed-is-all-the-room", self.verified);
         // Release fence. pair P4: no byte of the new message may be seen before the 0, or an observer
         // would take a mixture for the old message.
         step!(fence(Ordering::Release), "zero-without-fence");
@@ -290,14 +290,14 @@ impl Publisher {
         self.tail = tail;
         // Release. pair P3: whoever counts by the tail may read all payloads below it.
         view.control().tail.store(tail, order!(Release, "tail-store-relaxed"));
-        step!(wake::data(view), "publication-wakes-nobody");
+        step!(notify::one_per_group(view), "publication-wakes-nobody");
     }
 }
 
 /// Writes a message into a slot.
 ///
 /// # Safety
-/// The caller is the producer and has taken the slot back (`open`, `open_through`); the message fits.
+/// The caller is the producer and has taken the slot back (`reclaim`, `reclaim_through`); the message fits.
 #[inline(always)]
 pub(crate) unsafe fn fill(slot: &Slot<'_>, meta: Meta, bytes: &[u8]) {
     // Relaxed: published by the stamp. pair P1.

@@ -2,18 +2,20 @@
 
 use std::io;
 
-use super::claim::{Claim, Corrupt, Member};
-use super::compete::{Competitor, Fault, Took};
+use super::claim::{Claim, Corrupt};
+use super::exclusive::ExclusiveConsumer;
 use super::lease::Leases;
+use super::recovery::Fault;
+use super::shared::{Claimed, SharedMember};
 use crate::layout::View;
-use crate::seq::Head;
+use crate::packed::Head;
 use crate::sync::{Ordering, mutant};
 
 /// What a consumer handle reads with.
 #[derive(Debug)]
 pub(crate) enum Reader {
-    Exclusive(Member),
-    Shared(Competitor),
+    Exclusive(ExclusiveConsumer),
+    Shared(SharedMember),
 }
 
 impl Reader {
@@ -67,7 +69,7 @@ impl Reader {
         }
     }
 
-    /// Waits a moment for a run of messages, in a stream; see [`super::ready`].
+    /// Waits a moment for a run of messages, in a stream; see [`super::available`].
     #[inline(always)]
     pub(crate) fn linger(&mut self, view: &View, max: u64) {
         match self {
@@ -86,19 +88,19 @@ impl Reader {
 
     /// Takes up to `max` messages, at least 1, on the shortest way; `None` says nothing.
     #[inline(always)]
-    pub(crate) fn claim_at_once(&mut self, view: &View, max: u64) -> Option<Claim> {
+    pub(crate) fn claim_fast(&mut self, view: &View, max: u64) -> Option<Claim> {
         match self {
-            Reader::Exclusive(member) => member.claim_at_once(view, max),
-            Reader::Shared(member) => member.claim_at_once(view, max),
+            Reader::Exclusive(member) => member.claim_fast(view, max),
+            Reader::Shared(member) => member.claim_fast(view, max),
         }
     }
 
     /// Takes up to `max` messages, at least 1.
     #[inline]
-    pub(crate) fn claim(&mut self, view: &View, max: u64) -> Result<Took, Corrupt> {
+    pub(crate) fn claim(&mut self, view: &View, max: u64) -> Result<Claimed, Corrupt> {
         match self {
             Reader::Exclusive(member) => {
-                Ok(member.claim(view, max)?.map_or(Took::Empty, Took::Claim))
+                Ok(member.claim(view, max)?.map_or(Claimed::Empty, Claimed::Range))
             }
             Reader::Shared(member) => member.claim(view, max),
         }

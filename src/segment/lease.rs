@@ -14,7 +14,7 @@ use nix::sys::stat::{Mode, fstat};
 use super::name::QueueName;
 use crate::error::{ControlError, SystemError, known_pid};
 use crate::layout::{View, lease_byte};
-use crate::ring::control::free_half_made;
+use crate::ring::groups::free_half_made;
 use crate::ring::lease::{Leases, give_back, try_take};
 use crate::sync::Ordering;
 use crate::sys::fork::{self, Inherited};

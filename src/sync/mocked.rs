@@ -258,13 +258,13 @@ thread_local! {
 }
 
 /// In the models, both barriers are full ones where they are.
-pub(crate) fn barrier_of_compiler() {
+pub(crate) fn light_barrier() {
     if !OVER.get() {
         fence(Ordering::SeqCst);
     }
 }
 
-pub(crate) fn barrier_everywhere() -> bool {
+pub(crate) fn heavy_barrier() -> bool {
     fence(Ordering::SeqCst);
     true
 }

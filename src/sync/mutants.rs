@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! order!(Release, "ack-relaxed")            this order; Relaxed under the mutant
-//! step!(wake::data(view), "silent")         this statement; none under the mutant
+//! step!(notify::one_per_group(view), "silent")         this statement; none under the mutant
 //! mutant!(tail < end, "one-more", tail <= end)   this expression; the other one under the mutant
 //! ```
 //!

@@ -74,16 +74,16 @@ impl WaitWord {
     }
 }
 
-/// A barrier that costs nothing: `barrier_everywhere`, by another thread, makes a full one of it.
+/// A barrier that costs nothing: `heavy_barrier`, by another thread, makes a full one of it.
 #[inline(always)]
-pub(crate) fn barrier_of_compiler() {
-    // SeqCst: the compiler moves nothing across; see `ring::wake` for the other side.
+pub(crate) fn light_barrier() {
+    // SeqCst: the compiler moves nothing across; see `ring::notify` for the other side.
     compiler_fence(Ordering::SeqCst);
 }
 
 /// A full barrier on this processor and on all that run a process which takes part. Returns whether it was made: who
 /// cannot register does not get here, but a process may deny itself system calls later on.
-pub(crate) fn barrier_everywhere() -> bool {
+pub(crate) fn heavy_barrier() -> bool {
     membarrier::everywhere().is_ok()
 }
 

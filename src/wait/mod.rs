@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::Backoff;
 
-use crate::ring::wake::{self, Place};
+use crate::ring::park::{self, Waiter};
 use strategy::Then;
 pub use strategy::WaitStrategy;
 pub(crate) use strategy::{Interrupt, WaitState};
@@ -106,15 +106,15 @@ pub(crate) struct FutexPark<P, F> {
     poll: Option<TimedPark>,
 }
 
-impl<'v, P: AsRef<[Place<'v>]>, F> FutexPark<P, F> {
+impl<'v, P: AsRef<[Waiter<'v>]>, F> FutexPark<P, F> {
     /// `longest` is asked before each sleep.
     pub(crate) fn new(places: P, longest: F) -> FutexPark<P, F> {
-        let woken = places.as_ref().iter().all(Place::wakes);
+        let woken = places.as_ref().iter().all(Waiter::can_be_woken);
         FutexPark { places, longest, poll: (!woken).then(TimedPark::new) }
     }
 }
 
-impl<'v, P: AsMut<[Place<'v>]>, F: Fn() -> Duration> Park for FutexPark<P, F> {
+impl<'v, P: AsMut<[Waiter<'v>]>, F: Fn() -> Duration> Park for FutexPark<P, F> {
     fn park<T, E>(
         &mut self,
         end: Deadline,
@@ -122,7 +122,7 @@ impl<'v, P: AsMut<[Place<'v>]>, F: Fn() -> Duration> Park for FutexPark<P, F> {
     ) -> Result<Option<T>, E> {
         match &mut self.poll {
             Some(poll) => poll.park(end, look),
-            None => wake::sleep(self.places.as_mut(), || end.left().min((self.longest)()), look),
+            None => park::sleep(self.places.as_mut(), || end.left().min((self.longest)()), look),
         }
     }
 }

@@ -4,12 +4,12 @@
 use super::explore::Model;
 use super::heap::Shape;
 use super::members::{Worker, filled};
-use crate::ring::done::Done;
+use crate::ring::ack_set::AckSet;
 
 const SHAPE: Shape = Shape { capacity: 2, groups: 1, records: 2, observed: false, sleepers: false };
 
 /// Claims up to `max` messages, reads them, and acks those at `order`, as far as there are so many.
-fn acks(worker: &mut Worker, done: &mut Done, max: u64, order: &[u64]) {
+fn acks(worker: &mut Worker, done: &mut AckSet, max: u64, order: &[u64]) {
     let Some(mut claim) = worker.claim(max) else { return };
     let (first, end) = (claim.start, claim.end);
     done.begin(first);
@@ -33,7 +33,7 @@ fn a_gap_in_the_acks_holds_the_producer() {
         |run| {
             let (segment, writer) = filled(SHAPE, 2);
             let [a, c] = [(); 2].map(|()| Worker::new(run, &segment, 0));
-            let a = a.dies(0, |worker| acks(worker, &mut Done::default(), 2, &[1, 0]));
+            let a = a.dies(0, |worker| acks(worker, &mut AckSet::default(), 2, &[1, 0]));
             let c = c.works(Worker::recover);
             let writer = writer.sends(run, 2).join().unwrap();
             a.join().unwrap();
@@ -53,7 +53,7 @@ fn acks_out_of_order_end_with_their_batch() {
             let [a, c] = [(); 2].map(|()| Worker::new(run, &segment, 0));
             let a = a.dies(0, |worker| {
                 // Kept between batches, as by a consumer.
-                let mut done = Done::default();
+                let mut done = AckSet::default();
                 acks(worker, &mut done, 3, &[2, 0]);
                 acks(worker, &mut done, 1, &[0]);
                 acks(worker, &mut done, 1, &[0]);

@@ -10,7 +10,7 @@ use super::heap::{Process, Segment, Shape};
 use super::members::{Worker, filled};
 use super::roles::{Consumer, Observer, Producer, controlled, make};
 use crate::ring::close;
-use crate::ring::control::Position;
+use crate::ring::groups::Position;
 use crate::sync::Ordering;
 
 const SHAPE: Shape = Shape { capacity: 2, groups: 1, records: 1, observed: false, sleepers: false };

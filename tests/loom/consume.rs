@@ -5,7 +5,7 @@ use loom::thread::{spawn, yield_now};
 use super::explore::Model;
 use super::heap::{Process, Segment, Shape};
 use super::roles::{Consumer, Producer, controlled, make};
-use crate::ring::control::Position;
+use crate::ring::groups::Position;
 use crate::ring::publish::NoRoom;
 
 const SHAPE: Shape = Shape { capacity: 2, groups: 1, records: 2, observed: false, sleepers: false };

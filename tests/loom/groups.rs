@@ -9,7 +9,7 @@ use super::heap::{Process, Segment, Shape};
 use super::roles::{Consumer, Producer, controlled, make};
 use crate::layout::{GROUP_NAME_MAX, Identity, Target};
 use crate::ring::close;
-use crate::ring::control::{self, Position, RETENTION_RELEASE};
+use crate::ring::groups::{self, Position, RETENTION_RELEASE};
 
 const SHAPE: Shape = Shape { capacity: 1, groups: 1, records: 1, observed: false, sleepers: false };
 
@@ -48,7 +48,7 @@ fn a_removed_groups_reads_are_over() {
             consumer.claim(1).unwrap();
             controlled(&process, || {
                 consumer.leave();
-                let live = control::remove_group(process.view(), &process, group).unwrap();
+                let live = groups::remove_group(process.view(), &process, group).unwrap();
                 assert_eq!(live, None);
             })
             .unwrap();
@@ -80,7 +80,7 @@ fn a_dead_members_reads_are_over_when_its_group_is_removed() {
         });
         let (notes, remover) = (run.clone(), Process::new(&segment));
         let removes = spawn(move || {
-            let remove = || control::remove_group(remover.view(), &remover, group).unwrap();
+            let remove = || groups::remove_group(remover.view(), &remover, group).unwrap();
             let live = controlled(&remover, remove).unwrap();
             notes.reach(if live.is_some() { "live" } else { "removed" });
         });
@@ -115,7 +115,7 @@ fn a_dead_members_group_is_removed_by_the_producer() {
                 consumer.claim(1);
                 controlled(&process, || {
                     consumer.leave();
-                    control::remove_group(process.view(), &process, group).unwrap();
+                    groups::remove_group(process.view(), &process, group).unwrap();
                 });
             });
             process.torn_down();
@@ -149,7 +149,7 @@ fn an_index_is_used_again() {
         let changes = spawn(move || {
             controlled(&process, || {
                 Consumer::of(&process, member).leave();
-                control::remove_group(process.view(), &process, group).unwrap()
+                groups::remove_group(process.view(), &process, group).unwrap()
             })
             .unwrap();
             let (mut consumer, first) = Consumer::of_new(&process, Position::Oldest);
@@ -193,7 +193,7 @@ fn a_batch_finds_room_while_its_group_goes() {
             let consumer = Consumer::of(&process, member);
             controlled(&process, || {
                 consumer.leave();
-                control::remove_group(process.view(), &process, group).unwrap()
+                groups::remove_group(process.view(), &process, group).unwrap()
             })
             .unwrap();
         });

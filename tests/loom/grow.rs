@@ -6,7 +6,7 @@ use super::explore::Model;
 use super::heap::{Process, Segment, Shape};
 use super::members::{Worker, filled};
 use super::roles::{Consumer, Producer, controlled, make};
-use crate::ring::control::Position;
+use crate::ring::groups::Position;
 
 const SHAPE: Shape = Shape { capacity: 2, groups: 1, records: 2, observed: false, sleepers: false };
 

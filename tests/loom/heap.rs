@@ -14,7 +14,7 @@ use super::ledger::Ledger;
 use super::members::Account;
 use crate::layout::{Geometry, View, WakeMode, lease_byte};
 use crate::ring::lease::Leases;
-use crate::ring::watch::Hold;
+use crate::ring::reactor::KeepMapped;
 use crate::sync::{Ordering, PAYLOAD, set_barriers_over, set_observed, set_tries};
 
 /// Shape of a model's segment.
@@ -73,7 +73,7 @@ impl Segment {
     }
 }
 
-impl Hold for Rc<Segment> {
+impl KeepMapped for Rc<Segment> {
     fn view(&self) -> &View {
         &self.view
     }

@@ -9,7 +9,7 @@ use super::explore::Model;
 use super::heap::{Process, Segment, Shape};
 use super::roles::{Consumer, Producer, controlled, make};
 use crate::layout::{GROUP_NAME_MAX, Identity, Target};
-use crate::ring::control::{self, Position};
+use crate::ring::groups::{self, Position};
 use crate::ring::publish::NoRoom;
 
 const SHAPE: Shape = Shape { capacity: 2, groups: 1, records: 1, observed: false, sleepers: false };
@@ -63,7 +63,7 @@ fn joins_at(model: Model, position: Position, reads: u32) {
         };
         run.reach(if first == low { "joined low" } else { "joined high" });
         assert!(first <= tail, "joined at {first}, above the tail {tail}");
-        assert_eq!(control::began(segment.view(), group), first, "it says that it began elsewhere");
+        assert_eq!(groups::began(segment.view(), group), first, "it says that it began elsewhere");
         let last = Process::new(&segment);
         let mut consumer = controlled(&last, || Consumer::join(&last, group)).unwrap().unwrap();
         consumer.drain(1);

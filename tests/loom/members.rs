@@ -12,13 +12,15 @@ use super::explore::Run;
 use super::heap::{Process, Segment, Shape};
 use super::roles::{LIMIT, Producer, attempts_of, check, controlled, make};
 use crate::layout::{GROUP_NAME_MAX, Identity, Meta, Mode, Target, lease_byte};
+use crate::ring::ack_set::AckSet;
 use crate::ring::claim::{Claim, NO_LIMIT};
 use crate::ring::close;
-use crate::ring::compete::{Competitor, Fault, Took};
-use crate::ring::control::{self, Position};
-use crate::ring::done::Done;
 use crate::ring::gate::gate;
+use crate::ring::groups::{self, Position};
 use crate::ring::publish::{NoRoom, Publisher};
+use crate::ring::records;
+use crate::ring::recovery::Fault;
+use crate::ring::shared::{Claimed, SharedMember};
 use crate::sync::{Ordering, tries};
 
 struct Handed {
@@ -146,7 +148,7 @@ impl Account {
 /// Makes a shared group at the oldest message; returns its index and where it starts. The control lease
 /// is held.
 pub(super) fn make_shared(process: &Process) -> (u8, u64) {
-    let index = control::free_group(process.view()).unwrap();
+    let index = groups::free_group(process.view()).unwrap();
     let identity = Identity {
         name: [b'g'; GROUP_NAME_MAX],
         name_len: 1,
@@ -249,7 +251,7 @@ impl Writer {
 /// A member of a shared group.
 pub(super) struct Worker {
     process: Rc<Process>,
-    pub(super) member: Competitor,
+    pub(super) member: SharedMember,
     at_once: bool,
     run: Run,
 }
@@ -259,8 +261,8 @@ impl Worker {
     pub(super) fn join(run: &Run, process: &Rc<Process>, group: u8) -> Option<Worker> {
         let view = process.view();
         let record =
-            controlled(process, || control::take_record(view, &**process, group, 0).unwrap())??;
-        let mut member = Competitor::enter(view, group, record).unwrap();
+            controlled(process, || records::take_record(view, &**process, group, 0).unwrap())??;
+        let mut member = SharedMember::enter(view, group, record).unwrap();
         member.limit = LIMIT;
         Some(Worker { process: Rc::clone(process), member, at_once: false, run: run.clone() })
     }
@@ -287,14 +289,14 @@ impl Worker {
         // As a receive that may wait.
         self.member.linger(view, max);
         if self.at_once
-            && let Some(claim) = self.member.claim_at_once(view, max)
+            && let Some(claim) = self.member.claim_fast(view, max)
         {
             return Some(claim);
         }
         match self.member.claim(view, max).unwrap() {
-            Took::Claim(claim) => Some(claim),
-            Took::Empty => None,
-            Took::Contended => {
+            Claimed::Range(claim) => Some(claim),
+            Claimed::Empty => None,
+            Claimed::Contended => {
                 assert_eq!(tries(), 1, "a model has fewer claims than a claim has tries");
                 self.run.reach("contended");
                 None
@@ -362,7 +364,7 @@ impl Worker {
     }
 
     /// As `Batch::ack_one`; `done` began with the claim.
-    pub(super) fn ack_one(&mut self, done: &mut Done, claim: &mut Claim, seq: u64) {
+    pub(super) fn ack_one(&mut self, done: &mut AckSet, claim: &mut Claim, seq: u64) {
         assert!(!done.contains(seq), "message {seq} of this claim is acked already");
         let (start, group) = (claim.start, self.member.group);
         let to = done.add(seq, start, claim.end);
@@ -444,7 +446,7 @@ impl Worker {
     pub(super) fn leave(self) -> Rc<Process> {
         let Worker { process, member, .. } = self;
         let leave = || {
-            control::leave(process.view(), &*process, member.record, member.adopted);
+            records::leave(process.view(), &*process, member.record, member.adopted);
         };
         controlled(&process, leave).unwrap();
         process
@@ -482,7 +484,7 @@ impl Worker {
         let Worker { process, member, .. } = self;
         assert_eq!(process.leases(), 1, "what was adopted is given back");
         process.segment.account.settle(member.group, tail);
-        let tag = control::start_of(process.view(), member.record).group;
+        let tag = records::start_of(process.view(), member.record).group;
         assert_eq!(tag, member.group, "nobody can tell whose the record of a live member is");
         let gate = gate(process.view(), tail).seq;
         assert_eq!(gate, tail, "all is acked, and the producer is held");

@@ -10,7 +10,7 @@ use super::heap::{Process, Segment, Shape};
 use super::members::{Worker, filled, make_shared};
 use super::roles::controlled;
 use crate::layout::GroupState;
-use crate::ring::control::{RETENTION_RELEASE, remove_group, state};
+use crate::ring::groups::{RETENTION_RELEASE, remove_group, state};
 use crate::sync::Ordering;
 
 const SHAPE: Shape = Shape { capacity: 4, groups: 1, records: 3, observed: false, sleepers: false };

@@ -6,11 +6,11 @@ use loom::thread::{JoinHandle, spawn, yield_now};
 use super::explore::{Model, Run};
 use super::heap::{Process, Segment, Shape};
 use super::members::{Worker, filled};
+use super::park::{SHAPE as SLEEPERS, alone, joined, receive, takes};
 use super::roles::{Consumer, Producer};
-use super::sleep::{SHAPE as SLEEPERS, alone, joined, receive, takes};
 use crate::ring::close::over_at;
-use crate::ring::control::Position;
-use crate::ring::wake::{KEPT, WAITING};
+use crate::ring::groups::Position;
+use crate::ring::notify::{PRODUCER_REARMED, WAITING};
 use crate::sync::Ordering;
 
 const SHAPE: Shape = Shape { capacity: 4, ..SLEEPERS };
@@ -163,7 +163,13 @@ fn a_takeover_counts_bits_that_nobody_looks_for() {
     model.reaches(&["slept"]).check(|run| {
         let (segment, writer) = filled(SHAPE, 0);
         // Relaxed: before all.
-        segment.view().group(0).totals.wait.fetch_or(WAITING | KEPT, Ordering::Relaxed);
+        segment
+            .view()
+            .group(0)
+            .cold
+            .wait
+            .word
+            .fetch_or(WAITING | PRODUCER_REARMED, Ordering::Relaxed);
         let a = receives(run, Worker::new(run, &segment, 0), 1);
         let next = Process::new(&segment);
         let writes = spawn(move || {
@@ -183,7 +189,13 @@ fn bits_of_the_dead_are_forgotten() {
     Model::named("bits_of_the_dead_are_forgotten").reaches(&["slept"]).check(|run| {
         let (segment, process, publisher) = alone(SHAPE);
         // Relaxed, both: before all.
-        segment.view().group(0).totals.wait.fetch_or(WAITING | KEPT, Ordering::Relaxed);
+        segment
+            .view()
+            .group(0)
+            .cold
+            .wait
+            .word
+            .fetch_or(WAITING | PRODUCER_REARMED, Ordering::Relaxed);
         segment.view().control().data.fetch_or(WAITING, Ordering::Relaxed);
         let reads = takes(run, &segment, 0, 2);
         let mut producer = Producer::of(&process, publisher, 1);

@@ -4,12 +4,14 @@
 
 use super::heap::Process;
 use crate::layout::{Meta, lease_byte};
-use crate::ring::claim::{Claim, Member, NO_LIMIT};
+use crate::ring::claim::{Claim, NO_LIMIT};
 use crate::ring::close;
-use crate::ring::control::{self, Position};
+use crate::ring::exclusive::ExclusiveConsumer;
+use crate::ring::groups::{self, Position};
 use crate::ring::lease::{give_back, try_take};
-use crate::ring::observe::{Seen, Watcher};
+use crate::ring::observe::{ObserverCursor, Seen};
 use crate::ring::publish::{NoRoom, Publisher, stamp};
+use crate::ring::records;
 use crate::sync::{Ordering, PAYLOAD};
 
 /// The content of message `seq` as producer `by` writes it: two equal words.
@@ -102,7 +104,7 @@ impl<'p> Producer<'p> {
     pub(super) fn reserve(&mut self, n: u64) -> Result<(), NoRoom> {
         let view = self.process.view();
         self.room(n)?;
-        self.publisher.open_next(view, n);
+        self.publisher.reclaim_next(view, n);
         for offset in 0..n {
             let seq = self.tail() + offset;
             // SAFETY: this is the producer, and the slot was taken back.
@@ -128,7 +130,7 @@ impl<'p> Producer<'p> {
     pub(super) fn send_or_reap(&mut self) -> Result<(), NoRoom> {
         match self.send() {
             Err(NoRoom::Full { .. })
-                if control::reap(self.process.view(), self.process).unwrap() =>
+                if groups::reap(self.process.view(), self.process).unwrap() =>
             {
                 self.send()
             }
@@ -173,7 +175,7 @@ pub(super) fn controlled<T>(process: &Process, change: impl FnOnce() -> T) -> Op
     if !try_take(process, lease_byte::CONTROL).unwrap() {
         return None;
     }
-    control::free_half_made(process.view());
+    groups::free_half_made(process.view());
     let value = change();
     give_back(process, lease_byte::CONTROL);
     Some(value)
@@ -181,26 +183,26 @@ pub(super) fn controlled<T>(process: &Process, change: impl FnOnce() -> T) -> Op
 
 /// Makes a group; returns its index and where it starts. The control lease is held.
 pub(super) fn make(process: &Process, position: Position) -> (u8, u64) {
-    let group = control::free_group(process.view()).unwrap();
+    let group = groups::free_group(process.view()).unwrap();
     process.segment.ledger.new_group(group);
-    (group, control::make_group(process.view(), group, position, false))
+    (group, groups::make_group(process.view(), group, position, false))
 }
 
 /// A consumer of an exclusive group.
 pub(super) struct Consumer<'p> {
     process: &'p Process,
-    pub(super) member: Member,
+    pub(super) member: ExclusiveConsumer,
 }
 
 impl<'p> Consumer<'p> {
     /// Joins `group` unless it has a consumer. The control lease is held.
     pub(super) fn join(process: &'p Process, group: u8) -> Option<Consumer<'p>> {
         let view = process.view();
-        if control::live_member(view, process, group).unwrap().is_some() {
+        if records::live_member(view, process, group).unwrap().is_some() {
             return None;
         }
-        let record = control::take_record(view, process, group, 0).unwrap().unwrap();
-        let mut member = Member::resume(view, group, record);
+        let record = records::take_record(view, process, group, 0).unwrap().unwrap();
+        let mut member = ExclusiveConsumer::resume(view, group, record);
         member.limit = LIMIT;
         Some(Consumer { process, member })
     }
@@ -212,7 +214,7 @@ impl<'p> Consumer<'p> {
     }
 
     /// The consumer that `member` belongs to, whose record `process` holds.
-    pub(super) fn of(process: &'p Process, member: Member) -> Consumer<'p> {
+    pub(super) fn of(process: &'p Process, member: ExclusiveConsumer) -> Consumer<'p> {
         Consumer { process, member }
     }
 
@@ -319,14 +321,14 @@ impl<'p> Consumer<'p> {
 
     /// As `Consumer::leave` of a group that stays. The control lease is held.
     pub(super) fn leave(self) {
-        control::leave(self.process.view(), self.process, self.member.record, None);
+        records::leave(self.process.view(), self.process, self.member.record, None);
     }
 }
 
 /// An observer, and what it has seen and missed.
 pub(super) struct Observer<'p> {
     process: &'p Process,
-    watcher: Watcher,
+    watcher: ObserverCursor,
     pub(super) seen: Vec<u64>,
     pub(super) missed: u64,
 }
@@ -338,7 +340,7 @@ impl<'p> Observer<'p> {
 
     /// Goes on where an observer stopped that has `seen` and `missed` so much.
     pub(super) fn from(process: &'p Process, seen: Vec<u64>, missed: u64) -> Observer<'p> {
-        Observer { process, watcher: Watcher::at(seen.len() as u64 + missed), seen, missed }
+        Observer { process, watcher: ObserverCursor::at(seen.len() as u64 + missed), seen, missed }
     }
 
     pub(super) fn next(&self) -> u64 {
@@ -396,7 +398,7 @@ impl<'p> Observer<'p> {
                 let next = self.watcher.next();
                 assert!(next >= from && missed == 0);
                 if next > from {
-                    let passed = Watcher::at(next - 1).read(self.process.view(), &mut bytes);
+                    let passed = ObserverCursor::at(next - 1).read(self.process.view(), &mut bytes);
                     let is_there = matches!(passed, Seen::Message { seq, .. } if seq < next);
                     assert!(!is_there, "message {} was passed over", next - 1);
                 }

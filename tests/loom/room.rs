@@ -9,11 +9,12 @@ use loom::thread::{JoinHandle, spawn};
 use super::explore::{Model, Run};
 use super::heap::{Process, Segment, Shape};
 use super::members::{Worker, filled};
+use super::park::{SHAPE, alone, bound_passes, data, send_run, sleep};
 use super::roles::{Consumer, Producer, controlled};
-use super::sleep::{SHAPE, alone, bound_passes, data, send_run, sleep};
-use crate::ring::claim::Member;
+use crate::ring::exclusive::ExclusiveConsumer;
+use crate::ring::notify;
+use crate::ring::park::{self, Waiter};
 use crate::ring::publish::Publisher;
-use crate::ring::wake::{self, Place};
 use crate::sync::set_barriers_over;
 
 /// As `alone`, full.
@@ -26,7 +27,7 @@ fn full(shape: Shape) -> (Rc<Segment>, Process, Publisher) {
 }
 
 /// A consumer of an exclusive group, between its threads.
-struct Reader(Process, Member);
+struct Reader(Process, ExclusiveConsumer);
 
 impl Reader {
     fn new(segment: &Rc<Segment>, group: u8) -> Reader {
@@ -66,10 +67,10 @@ fn sends_before<T>(
     n: u64,
     begin: impl FnOnce() -> T,
 ) -> T {
-    let wanted = producer.publisher.wanted(process.view(), n);
+    let threshold = producer.publisher.threshold(process.view(), n);
     let (mut begin, mut begun) = (Some(begin), None);
     set_barriers_over(true);
-    sleep(run, [Place::space(process.view(), wanted)], || {
+    sleep(run, [Waiter::room(process.view(), threshold)], || {
         let sent = producer.send_run(n).ok();
         if let Some(begin) = begin.take() {
             begun = Some(begin());
@@ -168,21 +169,21 @@ fn two_members_that_ack_beside_a_sleeper_see_each_other() {
     });
 }
 
-/// w21: what it wanted first would never come.
+/// w21: what it threshold first would never come.
 #[test]
-fn a_smaller_wish_after_one_that_timed_out_is_seen() {
-    let model = Model::named("a_smaller_wish_after_one_that_timed_out_is_seen");
+fn a_smaller_threshold_after_one_that_timed_out_is_seen() {
+    let model = Model::named("a_smaller_threshold_after_one_that_timed_out_is_seen");
     model.reaches(&["slept"]).check(|run| {
         let (segment, process, publisher) = full(SHAPE);
         let reads = Reader::new(&segment, 0).reads(1);
         let mut producer = Producer::of(&process, publisher, 1);
         let view = process.view();
-        let two = Place::space(view, producer.publisher.wanted(view, 2));
+        let two = Waiter::room(view, producer.publisher.threshold(view, 2));
         let look = || {
-            bound_passes(&view.control().space.word);
+            bound_passes(&view.control().room.word);
             Ok::<_, ()>(producer.room(2).ok())
         };
-        let room = wake::sleep(&mut [two], || Duration::MAX, look);
+        let room = park::sleep(&mut [two], || Duration::MAX, look);
         assert_eq!(room, Ok(None), "one is acked at most");
         send_run(run, &process, &mut producer, 1);
         reads.join().unwrap().drain();
@@ -209,11 +210,11 @@ fn a_member_that_finds_nothing_wakes_the_producer_for_less() {
             let view = segment.view();
             let longest = || {
                 notes.reach("slept");
-                wake::starving(view);
+                notify::any_room(view);
                 Duration::MAX
             };
             let mut look = || Ok::<_, ()>(a.take(1).then_some(()));
-            while wake::sleep(&mut [Place::new(view, data(view, 0))], longest, &mut look)
+            while park::sleep(&mut [Waiter::new(view, data(view, 0))], longest, &mut look)
                 == Ok(None)
             {}
             a

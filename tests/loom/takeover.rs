@@ -7,7 +7,7 @@ use loom::thread::{JoinHandle, spawn};
 use super::explore::{Model, Run};
 use super::heap::{Process, Segment, Shape};
 use super::roles::{Consumer, Producer, controlled, make};
-use crate::ring::control::Position;
+use crate::ring::groups::Position;
 
 const SHAPE: Shape = Shape { capacity: 2, groups: 1, records: 1, observed: false, sleepers: false };
 

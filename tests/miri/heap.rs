@@ -11,7 +11,7 @@ use crate::layout::{
     GROUP_NAME_MAX, Geometry, Identity, Meta, Mode, Target, View, WakeMode, lease_byte,
 };
 use crate::ring::claim::Claim;
-use crate::ring::control::{self, Position};
+use crate::ring::groups::{self, Position};
 use crate::ring::lease::{Leases, give_back, try_take};
 use crate::ring::publish::{Publisher, stamp};
 use crate::sync::{AtomicU64, Ordering};
@@ -114,11 +114,11 @@ impl<'s> Process<'s> {
     /// Makes group 0, at the oldest message; returns where it starts.
     pub(super) fn make(&self, mode: Mode) -> u64 {
         self.controlled(|| {
-            let index = control::free_group(self.view()).unwrap();
+            let index = groups::free_group(self.view()).unwrap();
             let (name, mode) = ([b'g'; GROUP_NAME_MAX], mode as u8);
             let identity = Identity { name, name_len: 1, mode, retention: 0, max_attempts: 0 };
             identity.store(&Target::NONE, self.view().group(index));
-            control::make_group(self.view(), index, Position::Oldest, false)
+            groups::make_group(self.view(), index, Position::Oldest, false)
         })
     }
 

@@ -17,12 +17,12 @@ use std::thread::scope;
 use heap::{PAYLOAD, Process, Segment, check};
 
 use crate::layout::{Mode, lease_byte};
-use crate::ring::claim::Member;
 use crate::ring::close;
-use crate::ring::compete::{Competitor, Took};
-use crate::ring::control;
+use crate::ring::exclusive::ExclusiveConsumer;
 use crate::ring::lease::give_back;
-use crate::ring::observe::{Seen, Watcher};
+use crate::ring::observe::{ObserverCursor, Seen};
+use crate::ring::records;
+use crate::ring::shared::{Claimed, SharedMember};
 
 /// Messages of a test: enough to go around the ring a few times.
 const MESSAGES: u64 = if cfg!(miri) { 12 } else { 3000 };
@@ -38,7 +38,7 @@ fn send_all(segment: &Segment) {
 }
 
 /// Takes up to two messages at a time until it is told that the queue is over.
-fn read_all(process: &Process, member: &mut Member) {
+fn read_all(process: &Process, member: &mut ExclusiveConsumer) {
     loop {
         if let Some(mut claim) = member.claim(process.view(), 2).unwrap() {
             process.read(&claim);
@@ -63,8 +63,8 @@ fn a_lone_consumer_gets_whole_messages_in_order() {
         scope.spawn(|| send_all(&segment));
         scope.spawn(|| {
             let process = Process::new(&segment);
-            let record = control::take_record(process.view(), &process, 0, 0).unwrap().unwrap();
-            let mut member = Member::resume(process.view(), 0, record);
+            let record = records::take_record(process.view(), &process, 0, 0).unwrap().unwrap();
+            let mut member = ExclusiveConsumer::resume(process.view(), 0, record);
             read_all(&process, &mut member);
             assert_eq!(member.head(), MESSAGES);
         });
@@ -81,8 +81,8 @@ fn a_group_that_joins_beside_the_producer_gets_all_from_its_start_on() {
         scope.spawn(|| {
             let process = Process::new(&segment);
             let start = process.make(Mode::Exclusive);
-            let record = control::take_record(process.view(), &process, 0, 0).unwrap().unwrap();
-            let mut member = Member::resume(process.view(), 0, record);
+            let record = records::take_record(process.view(), &process, 0, 0).unwrap().unwrap();
+            let mut member = ExclusiveConsumer::resume(process.view(), 0, record);
             assert_eq!(member.head(), start);
             read_all(&process, &mut member);
             assert_eq!(member.head(), MESSAGES);
@@ -95,11 +95,11 @@ fn compete(segment: &Segment, dies: bool) {
     let process = Process::new(segment);
     let view = process.view();
     let record =
-        process.controlled(|| control::take_record(view, &process, 0, 0).unwrap().unwrap());
-    let mut member = Competitor::enter(view, 0, record).unwrap();
+        process.controlled(|| records::take_record(view, &process, 0, 0).unwrap().unwrap());
+    let mut member = SharedMember::enter(view, 0, record).unwrap();
     while !segment.is_done() {
         match member.claim(view, 2).unwrap() {
-            Took::Claim(mut claim) => {
+            Claimed::Range(mut claim) => {
                 process.read(&claim);
                 if dies {
                     return;
@@ -108,8 +108,8 @@ fn compete(segment: &Segment, dies: bool) {
                 process.note(&claim);
                 member.ack(view, &process, &mut claim, end);
             }
-            Took::Empty if member.adopt(view, &process).unwrap() => {}
-            Took::Empty | Took::Contended => process.segment.pause(),
+            Claimed::Empty if member.adopt(view, &process).unwrap() => {}
+            Claimed::Empty | Claimed::Contended => process.segment.pause(),
         }
     }
 }
@@ -150,16 +150,16 @@ fn roles_change_hands() {
         let process = Process::new(&segment);
         let view = process.view();
         while !segment.is_done() {
-            let taken = process.controlled(|| control::take_record(view, &process, 0, 0).unwrap());
+            let taken = process.controlled(|| records::take_record(view, &process, 0, 0).unwrap());
             if let Some(record) = taken {
-                let mut member = Member::resume(view, 0, record);
+                let mut member = ExclusiveConsumer::resume(view, 0, record);
                 if let Some(mut claim) = member.claim(view, 1).unwrap() {
                     process.read(&claim);
                     let end = claim.end;
                     process.note(&claim);
                     member.ack(view, &mut claim, end);
                 }
-                process.controlled(|| control::leave(view, &process, record, None));
+                process.controlled(|| records::leave(view, &process, record, None));
             }
             process.segment.pause();
         }
@@ -180,7 +180,7 @@ fn an_observer_sees_whole_messages_or_counts_them() {
         scope.spawn(|| send_all(&segment));
         scope.spawn(|| {
             let process = Process::new(&segment);
-            let (mut watcher, mut counted) = (Watcher::at(0), 0);
+            let (mut watcher, mut counted) = (ObserverCursor::at(0), 0);
             let mut bytes = [0; PAYLOAD];
             while watcher.next() < MESSAGES {
                 counted += match watcher.read(process.view(), &mut bytes) {

@@ -5,24 +5,24 @@ use crate::sync::{mutant, step};
 
 /// A set of the sequences of one claim. It keeps its memory between claims.
 #[derive(Debug, Default)]
-pub(crate) struct Done {
+pub(crate) struct AckSet {
     first: u64,
     words: Vec<u64>,
 }
 
-impl Done {
+impl AckSet {
     /// Empties it, for a claim from `first` on.
     #[inline]
     pub(crate) fn begin(&mut self, first: u64) {
         mutant!(
             self.first = first,
-            "done-keeps-its-first",
+            "ack-set-keeps-its-first",
             if !self.words.is_empty() {
                 self.first = first;
             }
         );
         if !self.words.is_empty() {
-            step!(self.words.clear(), "done-stays-with-the-member");
+            step!(self.words.clear(), "ack-set-outlives-its-claim");
         }
     }
 
@@ -35,9 +35,10 @@ impl Done {
     /// there was anything.
     pub(crate) fn pass(&mut self, start: u64) -> bool {
         let words = (start - self.first) / 64;
-        let gone = mutant!((words as usize).min(self.words.len()), "done-keeps-what-it-passed", 0);
+        let gone =
+            mutant!((words as usize).min(self.words.len()), "ack-set-keeps-what-it-passed", 0);
         self.words.drain(..gone);
-        self.first += mutant!(words * 64, "done-keeps-what-it-passed", 0);
+        self.first += mutant!(words * 64, "ack-set-keeps-what-it-passed", 0);
         words > 0
     }
 
@@ -66,11 +67,11 @@ impl Done {
         }
         mutant!(
             (start..end).find(|&seq| !self.contains(seq)).unwrap_or(end),
-            "done-one-less",
+            "ack-set-one-less",
             (start..end).find(|&seq| !self.contains(seq)).unwrap_or(end).max(start + 1) - 1,
-            "done-one-more",
+            "ack-set-one-more",
             (start..end).find(|&seq| !self.contains(seq)).map_or(end, |seq| seq + 1),
-            "done-past-a-gap",
+            "ack-set-past-a-gap",
             (start..end).rfind(|&seq| self.contains(seq)).map_or(start, |seq| seq + 1)
         )
     }
@@ -78,55 +79,55 @@ impl Done {
 
 #[cfg(test)]
 mod tests {
-    use super::Done;
+    use super::AckSet;
 
     #[test]
     fn the_prefix_ends_at_the_first_gap() {
-        let mut done = Done::default();
-        done.begin(1000);
-        assert_eq!(done.add(1001, 1000, 1200), 1000);
-        assert_eq!(done.add(1199, 1000, 1200), 1000);
-        assert_eq!(done.add(1000, 1000, 1200), 1002);
-        assert!(done.contains(1199) && !done.contains(1100));
+        let mut acks = AckSet::default();
+        acks.begin(1000);
+        assert_eq!(acks.add(1001, 1000, 1200), 1000);
+        assert_eq!(acks.add(1199, 1000, 1200), 1000);
+        assert_eq!(acks.add(1000, 1000, 1200), 1002);
+        assert!(acks.contains(1199) && !acks.contains(1100));
         for seq in 1002..1198 {
-            done.add(seq, 1002, 1200);
+            acks.add(seq, 1002, 1200);
         }
-        assert_eq!(done.add(1198, 1198, 1200), 1200);
-        done.begin(1200);
-        assert!(!done.contains(1200));
+        assert_eq!(acks.add(1198, 1198, 1200), 1200);
+        acks.begin(1200);
+        assert!(!acks.contains(1200));
     }
 
     #[test]
     fn what_is_passed_is_forgotten_and_nothing_else() {
         let end = if cfg!(miri) { 1_400 } else { 11_000 };
-        let mut done = Done::default();
-        done.begin(1000);
+        let mut acks = AckSet::default();
+        acks.begin(1000);
         for seq in 1000..end {
             // Two of three, and the third when it is passed.
             if seq % 3 != 0 {
-                done.add(seq, seq, seq + 1);
+                acks.add(seq, seq, seq + 1);
             }
             let start = seq.saturating_sub(200).max(1000);
-            done.pass(start);
+            acks.pass(start);
             assert!(
-                done.words.len() <= 5
-                    && (start - 63..=start).contains(&done.first().max(start - 63))
+                acks.words.len() <= 5
+                    && (start - 63..=start).contains(&acks.first().max(start - 63))
             );
             for kept in start..=seq {
-                assert_eq!(done.contains(kept), kept % 3 != 0, "{kept} of {start}..={seq}");
+                assert_eq!(acks.contains(kept), kept % 3 != 0, "{kept} of {start}..={seq}");
             }
         }
         // Past all of them.
-        assert!(done.pass(20_000));
-        assert!(!done.contains(20_000) && done.words.is_empty());
-        assert_eq!(done.add(20_001, 20_000, 20_002), 20_000);
+        assert!(acks.pass(20_000));
+        assert!(!acks.contains(20_000) && acks.words.is_empty());
+        assert_eq!(acks.add(20_001, 20_000, 20_002), 20_000);
     }
 
     #[test]
     fn memory_is_that_of_a_claim_however_high_its_sequences() {
-        let mut done = Done::default();
-        done.begin(1 << 20);
-        done.add((1 << 20) + 3, 1 << 20, (1 << 20) + 9);
-        assert_eq!(done.words.len(), 1);
+        let mut acks = AckSet::default();
+        acks.begin(1 << 20);
+        acks.add((1 << 20) + 3, 1 << 20, (1 << 20) + 9);
+        assert_eq!(acks.words.len(), 1);
     }
 }

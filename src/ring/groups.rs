@@ -4,10 +4,11 @@
 use std::io;
 
 use super::lease::{Leases, give_back, try_take};
-use super::wake;
-use crate::layout::{GroupState, Totals, View, lease_byte};
-use crate::seq::{Attempts, Head, NO_GROUP, NOBODY, Start, State};
-use crate::sync::{Ordering, Quiet, WordExt, fence, mutant, order, step};
+use super::notify;
+use super::records::{records_of, start_of};
+use crate::layout::{FLAG_JOINED, GroupState, Totals, View, lease_byte};
+use crate::packed::{Attempts, Head, NO_GROUP, NOBODY, Start};
+use crate::sync::{Ordering, WordExt, fence, mutant, order, step};
 
 /// Where a new group starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,24 +31,11 @@ pub(crate) fn began(view: &View, group: u8) -> u64 {
 }
 
 /// Indexes of groups that are not free.
-pub(crate) fn groups(view: &View) -> impl Iterator<Item = u8> {
+pub(crate) fn in_use(view: &View) -> impl Iterator<Item = u8> {
     // Acquire. pair P8.
     let mark = view.control().marks.groups.load(Ordering::Acquire) as usize;
     let mark = mark.min(view.groups().len()) as u8;
     (0..mark).filter(|&group| state(view, group) != GroupState::Free)
-}
-
-/// Indexes of consumer records that are tagged with `group`.
-pub(crate) fn records_of(view: &View, group: u8) -> impl Iterator<Item = u8> {
-    // Acquire. pair P8: a record below the mark was in use.
-    let mark = view.control().marks.records.load(Ordering::Acquire) as usize;
-    let mark = mark.min(view.records().len()) as u8;
-    (0..mark).filter(move |&record| start_of(view, record).group == group)
-}
-
-pub(crate) fn start_of(view: &View, record: u8) -> Start {
-    // Acquire: what the record's last owner did comes with it.
-    Start::unpack(view.record(record).claim.start.load(Ordering::Acquire))
 }
 
 /// An index for a new group, if there is one.
@@ -84,7 +72,7 @@ pub(crate) fn make_group(view: &View, index: u8, position: Position, retries: bo
     // Relaxed, all of them: carried by the state. Nothing was delivered or counted yet.
     step!(delivery.attempts.store(Attempts::NONE, Ordering::Relaxed), "old-attempts-count");
     step!(delivery.up_to.store(0, Ordering::Relaxed), "old-deliveries-count");
-    let Totals { acked, redelivered, dead_lettered, .. } = &*group.totals;
+    let Totals { acked, redelivered, dead_lettered } = &group.cold.totals;
     for total in [acked, redelivered, dead_lettered] {
         total.store(0, Ordering::Relaxed);
     }
@@ -110,14 +98,14 @@ pub(crate) fn make_group(view: &View, index: u8, position: Position, retries: bo
     group.identity.state.store(GroupState::Active as u64, Ordering::Release);
     if start != guess {
         // The guess held the producer.
-        step!(wake::space(view), "raised-head-wakes-nobody");
+        step!(notify::room(view), "raised-head-wakes-nobody");
     }
     start
 }
 
 /// Frees groups whose maker, or remover, died half-way: JOINING, though the control lease is ours.
 pub(crate) fn free_half_made(view: &View) -> bool {
-    let half_made = groups(view).filter(|&group| state(view, group) == GroupState::Joining);
+    let half_made = in_use(view).filter(|&group| state(view, group) == GroupState::Joining);
     half_made.fold(false, |_, group| {
         free(view, group);
         true
@@ -137,135 +125,7 @@ fn free(view: &View, group: u8) {
     // Release. pair P6: the group's last reads come before the producer's next writes.
     let state = &view.group(group).identity.state;
     state.store(GroupState::Free as u64, order!(Release, "group-freed-relaxed"));
-    step!(wake::space(view), "freed-group-wakes-nobody");
-}
-
-/// The record of a live member of `group`, if there is one.
-pub(crate) fn live_member(view: &View, leases: &impl Leases, group: u8) -> io::Result<Option<u8>> {
-    for record in records_of(view, group) {
-        let byte = lease_byte::consumer(record);
-        if !try_take(leases, byte)? {
-            mutant!(return Ok(Some(record)), "live-member-not-seen", continue);
-        }
-        give_back(leases, byte);
-    }
-    Ok(None)
-}
-
-/// Takes a consumer record for `group`: one whose owner is gone and which holds nothing, or else one that
-/// holds a range of this very group. Its lease is held then. `None`: all records are in use.
-pub(crate) fn take_record(
-    view: &View,
-    leases: &impl Leases,
-    group: u8,
-    pid: u32,
-) -> io::Result<Option<u8>> {
-    match take_idle_record(view, leases, group, pid)? {
-        None => take_record_if(view, leases, group, pid, |start| start.group == group),
-        taken => Ok(taken),
-    }
-}
-
-/// The same, but only one that holds nothing.
-pub(crate) fn take_idle_record(
-    view: &View,
-    leases: &impl Leases,
-    group: u8,
-    pid: u32,
-) -> io::Result<Option<u8>> {
-    take_record_if(view, leases, group, pid, |start| start.state == State::Idle)
-}
-
-fn take_record_if(
-    view: &View,
-    leases: &impl Leases,
-    group: u8,
-    pid: u32,
-    fits: impl Fn(Start) -> bool,
-) -> io::Result<Option<u8>> {
-    for record in 0..view.records().len() as u8 {
-        let byte = lease_byte::consumer(record);
-        if !fits(start_of(view, record)) || !try_take(leases, byte)? {
-            continue;
-        }
-        // Read again under the lease: its last owner is done.
-        if mutant!(fits(start_of(view, record)), "record-not-looked-at-again", true) {
-            occupy(view, record, group, pid);
-            return Ok(Some(record));
-        }
-        step!(give_back(leases, byte), "unfit-record-kept");
-    }
-    Ok(None)
-}
-
-fn occupy(view: &View, record: u8, group: u8, pid: u32) {
-    step!(fold_counters(view, record), "counts-of-the-dead-lost");
-    let words = &view.record(record).claim;
-    // Relaxed, all of them: for people to read.
-    words.pid.store(u64::from(pid), Ordering::Relaxed);
-    words.epoch.store(words.epoch.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-    view.group(group).identity.flags.store(FLAG_JOINED, Ordering::Relaxed);
-    let mark = view.control().marks.records.load_own(Ordering::Relaxed);
-    // Release. pair P8: raised before the record's first use.
-    let raised = mark.max(u64::from(record) + 1);
-    step!(
-        view.control().marks.records.store(raised, Ordering::Release),
-        "record-mark-never-raised"
-    );
-    if start_of(view, record).state == State::Idle {
-        // Relaxed: carried by the start word. A count of another group would be taken for ours.
-        step!(
-            words.attempts.store(Attempts::NONE, Ordering::Relaxed),
-            "counts-move-with-the-record"
-        );
-        // Release: the record is the group's from here on.
-        let idle = Start::idle(0, group).pack();
-        let release = order!(Release, "record-taken-relaxed");
-        step!(words.start.store(idle, release), "record-not-tagged");
-    }
-}
-
-/// Adds what the last owner of a record counted to the totals of its group, and starts over.
-fn fold_counters(view: &View, record: u8) {
-    let counted = &view.record(record).counters;
-    let group = view.groups().get(usize::from(start_of(view, record).group));
-    // Relaxed, all of them: figures. Their owner is gone, or does this itself.
-    let take = |counter: &Quiet| {
-        let count = counter.load(Ordering::Relaxed);
-        counter.store(0, Ordering::Relaxed);
-        count
-    };
-    let counts = [take(&counted.acked), take(&counted.redelivered), take(&counted.dead_lettered)];
-    if let Some(group) = group {
-        let Totals { acked, redelivered, dead_lettered, .. } = &*group.totals;
-        for (total, count) in [acked, redelivered, dead_lettered].into_iter().zip(counts) {
-            total.store(total.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
-        }
-    }
-}
-
-/// Gives a record back whose owner leaves by its own will, and that of a dead member which it works off. Their
-/// leases are held, and dropped here.
-pub(crate) fn leave(view: &View, leases: &impl Leases, record: u8, adopted: Option<u8>) {
-    let claim = &view.record(record).claim;
-    fold_counters(view, record);
-    let start = start_of(view, record);
-    // A range that is not acked stays for the other members, as after a death. Else Release: whoever
-    // takes the record sees what its owner did.
-    if start.state == State::Idle {
-        let none = Start::idle(start.seq, NO_GROUP).pack();
-        claim.start.store(none, order!(Release, "record-left-relaxed"));
-    }
-    give_back(leases, lease_byte::consumer(record));
-    if let Some(adopted) = adopted {
-        // Else the group would have a live member still, this one.
-        step!(give_back(leases, lease_byte::consumer(adopted)), "leaver-keeps-the-adopted");
-    }
-    if start.state != State::Idle || mutant!(adopted.is_some(), "adopter-leaves-in-silence", false)
-    {
-        // Dropping a lease wakes nobody.
-        step!(wake::members(view, start.group), "leaver-wakes-nobody");
-    }
+    step!(notify::room(view), "freed-group-wakes-nobody");
 }
 
 /// Frees `group` unless a member lives. Returns that member's record then, and nothing has changed.
@@ -316,9 +176,6 @@ pub(crate) fn was_joined(view: &View, group: u8) -> bool {
     view.group(group).identity.flags.load(Ordering::Relaxed) & FLAG_JOINED != 0
 }
 
-/// Bit of a group's flags: somebody has joined it.
-const FLAG_JOINED: u64 = 1;
-
 /// Value of the retention byte of a group that goes with its last member; 0 = it stays.
 pub(crate) const RETENTION_RELEASE: u64 = 1;
 
@@ -334,7 +191,7 @@ pub(crate) fn reap(view: &View, leases: &impl Leases) -> io::Result<bool> {
     holder.store(u64::from(std::process::id()), Ordering::Relaxed);
     let mut freed = mutant!(free_half_made(view), "half-made-groups-stay", false);
     let mut fault = None;
-    for group in groups(view).filter(|&group| goes_with_last_member(view, group)) {
+    for group in in_use(view).filter(|&group| goes_with_last_member(view, group)) {
         match remove_group(view, leases, group) {
             Ok(None) => freed = true,
             Ok(Some(_)) => {}

@@ -12,11 +12,12 @@ use super::heap::{Process, Segment, Shape};
 use super::members::{Worker, Writer, filled};
 use super::roles::{Consumer, Producer, controlled, make};
 use crate::layout::{Mode, View};
-use crate::ring::claim::Member;
 use crate::ring::close::over_at;
-use crate::ring::control::{Position, remove_group};
+use crate::ring::exclusive::ExclusiveConsumer;
+use crate::ring::groups::{Position, remove_group};
+use crate::ring::notify;
+use crate::ring::park::{self, Waiter, WaiterKind};
 use crate::ring::publish::Publisher;
-use crate::ring::wake::{self, Place, Word};
 use crate::sync::{Ordering, WaitWord};
 
 pub(super) const SHAPE: Shape =
@@ -25,7 +26,7 @@ pub(super) const SHAPE: Shape =
 /// Sleeps until `look` finds something.
 pub(super) fn sleep<T, const N: usize>(
     run: &Run,
-    mut places: [Place<'_>; N],
+    mut waiters: [Waiter<'_>; N],
     mut look: impl FnMut() -> Option<T>,
 ) -> T {
     loop {
@@ -33,17 +34,17 @@ pub(super) fn sleep<T, const N: usize>(
             run.reach("slept");
             Duration::MAX
         };
-        if let Ok(Some(found)) = wake::sleep(&mut places, forever, || Ok::<_, ()>(look())) {
+        if let Ok(Some(found)) = park::sleep(&mut waiters, forever, || Ok::<_, ()>(look())) {
             return found;
         }
     }
 }
 
 /// Where a consumer of `group` sleeps, who knows what kind of group it is.
-pub(super) fn data(view: &View, group: u8) -> Word {
+pub(super) fn data(view: &View, group: u8) -> WaiterKind {
     // Relaxed: written before the models begin.
     let traits = view.group(group).identity.traits.load(Ordering::Relaxed);
-    Word::Data { group, shared: Mode::of(traits) == Some(Mode::Shared) }
+    WaiterKind::Consumer { group, shared: Mode::of(traits) == Some(Mode::Shared) }
 }
 
 /// Sleeps until `look` finds a message for one of these groups.
@@ -52,21 +53,21 @@ pub(super) fn receive<T, const N: usize>(
     groups: [(&View, u8); N],
     look: impl FnMut() -> Option<T>,
 ) -> T {
-    sleep(run, groups.map(|(view, group)| Place::new(view, data(view, group))), look)
+    sleep(run, groups.map(|(view, group)| Waiter::new(view, data(view, group))), look)
 }
 
 /// Whoever sleeps at `word` looks again, though nobody woke it.
 pub(super) fn bound_passes(word: &WaitWord) {
     // Relaxed: time says nothing.
-    word.fetch_add(wake::GENERATION, Ordering::Relaxed);
+    word.fetch_add(notify::GENERATION, Ordering::Relaxed);
     word.wake_all();
 }
 
 /// Sends `n` at once, asleep while there is no room for them.
 pub(super) fn send_run(run: &Run, process: &Process, producer: &mut Producer, n: u64) {
     let view = process.view();
-    let wanted = producer.publisher.wanted(view, n);
-    sleep(run, [Place::space(view, wanted)], || producer.send_run(n).ok());
+    let threshold = producer.publisher.threshold(view, n);
+    sleep(run, [Waiter::room(view, threshold)], || producer.send_run(n).ok());
 }
 
 /// Sends once, asleep while there is no room.
@@ -87,7 +88,7 @@ fn sends(run: &Run, writer: Writer, n: u32) -> JoinHandle<Writer> {
 }
 
 /// A consumer of the exclusive `group`, to be.
-pub(super) fn joined(segment: &Rc<Segment>, group: u8) -> (Process, Member) {
+pub(super) fn joined(segment: &Rc<Segment>, group: u8) -> (Process, ExclusiveConsumer) {
     let process = Process::new(segment);
     let member = controlled(&process, || Consumer::join(&process, group)).unwrap().unwrap().member;
     (process, member)
@@ -213,10 +214,10 @@ fn who_goes_on_sleeping_is_woken() {
         let reads = spawn(move || {
             let mut consumer = Consumer::of(&reader, member);
             for _ in 0..2 {
-                let mut places = [Place::new(reader.view(), data(reader.view(), 0))];
+                let mut waiters = [Waiter::new(reader.view(), data(reader.view(), 0))];
                 let mut bound = Duration::ZERO;
                 let mut look = || Ok::<_, ()>(consumer.take(1).then_some(()));
-                while wake::sleep(&mut places, || bound, &mut look) == Ok(None) {
+                while park::sleep(&mut waiters, || bound, &mut look) == Ok(None) {
                     if bound > Duration::ZERO {
                         notes.reach("slept again");
                     }
@@ -279,8 +280,8 @@ fn who_goes_on_sleeping_at_two_queues_is_woken() {
         let (notes, (reader, member)) = (run.clone(), joined(&segment, 0));
         let reads = spawn(move || {
             let mut consumer = Consumer::of(&reader, member);
-            let mut places =
-                [reader.view(), other.view()].map(|view| Place::new(view, data(view, 0)));
+            let mut waiters =
+                [reader.view(), other.view()].map(|view| Waiter::new(view, data(view, 0)));
             let (mut left, mut sleeps) = (2, 0);
             while left > 0 {
                 let longest = || {
@@ -293,7 +294,7 @@ fn who_goes_on_sleeping_at_two_queues_is_woken() {
                     }
                     Ok::<_, ()>((left == 0).then_some(()))
                 };
-                wake::sleep(&mut places, longest, look).unwrap();
+                park::sleep(&mut waiters, longest, look).unwrap();
             }
             if sleeps > 1 {
                 notes.reach("slept again");
@@ -551,7 +552,7 @@ fn a_dead_members_failed_claim_is_taken_back_and_wakes_the_producer() {
             b.take(1);
             a.join().unwrap();
             // It may have died between a store and its wake-up.
-            bound_passes(&b.segment().view().control().space.word);
+            bound_passes(&b.segment().view().control().room.word);
             b.recover();
             b.take(1);
             b

@@ -16,7 +16,7 @@ const STREAM: u64 = if cfg!(slipring_loom) { 1 } else { 32 };
 const STREAM_MAX: u64 = 1 << 10;
 /// Most that one look adds: what had lain there is no stream.
 const BACKLOG: u64 = 8;
-/// See [`Ready::peek`]: at first, and at most, where the tail was found near.
+/// See [`Available::peek`]: at first, and at most, where the tail was found near.
 const PEEK: u32 = if cfg!(slipring_loom) { 2 } else { 16 };
 const PEEK_MAX: u32 = 1024;
 /// Messages that are waited for: twice as many as are asked for, but no fewer and no more than these. Of a small ring,
@@ -30,7 +30,7 @@ const EARLY: u64 = if cfg!(slipring_loom) { u64::MAX } else { 4 };
 
 /// What a consumer knows of the queue's end.
 #[derive(Debug)]
-pub(crate) struct Ready {
+pub(crate) struct Available {
     /// Everything below is published.
     end: u64,
     /// Messages that looks behind `end` found, less the looks that found none.
@@ -52,9 +52,9 @@ pub(crate) enum Count {
     TooMany,
 }
 
-impl Ready {
-    pub(crate) fn new() -> Ready {
-        Ready { end: 0, score: 0, stream: STREAM, singles: 0, peek: PEEK }
+impl Available {
+    pub(crate) fn new() -> Available {
+        Available { end: 0, score: 0, stream: STREAM, singles: 0, peek: PEEK }
     }
 
     /// How many of the `max` messages from `start` on are published.
@@ -141,15 +141,15 @@ mod tests {
 
     #[test]
     fn only_a_stream_lingers_and_only_if_it_may() {
-        let mut ready = Ready { end: 7, score: STREAM, ..Ready::new() };
-        assert!(ready.lingers(7) && ready.lingers(8));
-        assert!(!ready.lingers(6), "that one is there");
-        ready.set_lingering(false);
-        (0..1000).for_each(|_| ready.score += BACKLOG);
-        assert!(!ready.lingers(7));
-        ready.set_lingering(true);
-        assert!(ready.lingers(7));
-        ready.score = STREAM - 1;
-        assert!(!ready.lingers(7));
+        let mut available = Available { end: 7, score: STREAM, ..Available::new() };
+        assert!(available.lingers(7) && available.lingers(8));
+        assert!(!available.lingers(6), "that one is there");
+        available.set_lingering(false);
+        (0..1000).for_each(|_| available.score += BACKLOG);
+        assert!(!available.lingers(7));
+        available.set_lingering(true);
+        assert!(available.lingers(7));
+        available.score = STREAM - 1;
+        assert!(!available.lingers(7));
     }
 }

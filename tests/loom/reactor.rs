@@ -10,12 +10,12 @@ use loom::thread::{JoinHandle, spawn, yield_now};
 use super::explore::{Model, Run};
 use super::heap::{Segment, Shape};
 use super::members::{Worker, filled};
+use super::park::{alone, data, joined, receive, takes};
 use super::passing::receives as member_receives;
 use super::roles::{Consumer, Producer};
-use super::sleep::{alone, data, joined, receive, takes};
-use crate::ring::wake::Word;
-use crate::ring::watch::Watch as Of;
-use crate::seq::Head;
+use crate::packed::Head;
+use crate::ring::park::WaiterKind;
+use crate::ring::reactor::Reactor as Of;
 use crate::sync::Ordering;
 
 const SHAPE: Shape = Shape { capacity: 4, groups: 1, records: 2, observed: false, sleepers: true };
@@ -23,7 +23,7 @@ const SHAPE: Shape = Shape { capacity: 4, groups: 1, records: 2, observed: false
 /// No wait of the models is over by its time.
 const NEVER: Duration = Duration::from_secs(1 << 20);
 
-type Watch = Of<Rc<Segment>, Told>;
+type Reactor = Of<Rc<Segment>, Told>;
 
 /// Who is told when a wait is over.
 enum Told {
@@ -58,11 +58,11 @@ impl Task {
 }
 
 /// The watch's thread.
-fn watches(watch: &Rc<Watch>) -> JoinHandle<()> {
+fn watches(watch: &Rc<Reactor>) -> JoinHandle<()> {
     let watch = Rc::clone(watch);
     spawn(move || {
         loop {
-            for entry in watch.turn() {
+            for entry in watch.poll() {
                 match entry.tell {
                     Told::Task(task) => task.wake(),
                     Told::End => return,
@@ -73,7 +73,7 @@ fn watches(watch: &Rc<Watch>) -> JoinHandle<()> {
 }
 
 /// It wakes nobody any more then.
-fn end(watch: &Watch, segment: &Rc<Segment>) {
+fn end(watch: &Reactor, segment: &Rc<Segment>) {
     let none = || Ok::<_, ()>(Some(Duration::ZERO));
     watch.wait(segment, data(segment.view(), 0), none, || Told::End).unwrap();
 }
@@ -81,9 +81,9 @@ fn end(watch: &Watch, segment: &Rc<Segment>) {
 /// A future: polls until `look` finds something. What it was woken for, and has not taken, is for others.
 fn awaits(
     run: &Run,
-    watch: &Watch,
+    watch: &Reactor,
     segment: &Rc<Segment>,
-    word: Word,
+    word: WaiterKind,
     mut look: impl FnMut() -> bool,
 ) {
     let task = Task::new();
@@ -110,7 +110,7 @@ fn awaits(
 /// A thread of a consumer of the exclusive `group` that takes `n` messages one by one.
 fn receives(
     run: &Run,
-    watch: &Rc<Watch>,
+    watch: &Rc<Reactor>,
     segment: &Rc<Segment>,
     group: u8,
     n: u32,
@@ -126,10 +126,10 @@ fn receives(
 }
 
 #[test]
-fn the_watch_wakes_a_consumer() {
-    Model::named("the_watch_wakes_a_consumer").reaches(&["waited"]).check(|run| {
+fn the_reactor_wakes_a_consumer() {
+    Model::named("the_reactor_wakes_a_consumer").reaches(&["waited"]).check(|run| {
         let (segment, process, publisher) = alone(SHAPE);
-        let watch = Rc::new(Watch::new());
+        let watch = Rc::new(Reactor::new());
         let watches = watches(&watch);
         let reads = receives(run, &watch, &segment, 0, 2);
         let mut producer = Producer::of(&process, publisher, 1);
@@ -144,10 +144,10 @@ fn the_watch_wakes_a_consumer() {
 }
 
 #[test]
-fn the_watch_wakes_a_producer() {
-    Model::named("the_watch_wakes_a_producer").reaches(&["waited"]).check(|run| {
+fn the_reactor_wakes_a_producer() {
+    Model::named("the_reactor_wakes_a_producer").reaches(&["waited"]).check(|run| {
         let (segment, process, publisher) = alone(Shape { capacity: 1, ..SHAPE });
-        let watch = Rc::new(Watch::new());
+        let watch = Rc::new(Reactor::new());
         let watches = watches(&watch);
         let (reader, member) = joined(&segment, 0);
         let reads = spawn(move || {
@@ -160,7 +160,9 @@ fn the_watch_wakes_a_producer() {
         });
         let mut producer = Producer::of(&process, publisher, 1);
         for _ in 0..2 {
-            awaits(run, &watch, &segment, Word::Space { wanted: 0 }, || producer.send().is_ok());
+            awaits(run, &watch, &segment, WaiterKind::Producer { threshold: 0 }, || {
+                producer.send().is_ok()
+            });
         }
         reads.join().unwrap();
         end(&watch, &segment);
@@ -171,11 +173,11 @@ fn the_watch_wakes_a_producer() {
 
 /// A task on either side of a queue: one waits for a message, the other one for room that a third is to make.
 #[test]
-fn the_watch_wakes_at_two_words_of_a_queue() {
-    let model = Model::named("the_watch_wakes_at_two_words_of_a_queue").seconds(5.0);
+fn the_reactor_wakes_at_two_words_of_a_queue() {
+    let model = Model::named("the_reactor_wakes_at_two_words_of_a_queue").seconds(5.0);
     model.reaches(&["waited"]).check(|run| {
         let (segment, process, publisher) = alone(Shape { capacity: 1, groups: 2, ..SHAPE });
-        let watch = Rc::new(Watch::new());
+        let watch = Rc::new(Reactor::new());
         let watches = watches(&watch);
         let reads = receives(run, &watch, &segment, 0, 2);
         let (reader, member) = joined(&segment, 1);
@@ -189,7 +191,9 @@ fn the_watch_wakes_at_two_words_of_a_queue() {
         });
         let mut producer = Producer::of(&process, publisher, 1);
         for _ in 0..2 {
-            awaits(run, &watch, &segment, Word::Space { wanted: 0 }, || producer.send().is_ok());
+            awaits(run, &watch, &segment, WaiterKind::Producer { threshold: 0 }, || {
+                producer.send().is_ok()
+            });
         }
         reads.join().unwrap();
         slow.join().unwrap();
@@ -201,11 +205,11 @@ fn the_watch_wakes_at_two_words_of_a_queue() {
 
 /// Beside one that sleeps itself.
 #[test]
-fn the_watch_wakes_a_consumer_beside_one_that_sleeps() {
-    let model = Model::named("the_watch_wakes_a_consumer_beside_one_that_sleeps");
+fn the_reactor_wakes_a_consumer_beside_one_that_sleeps() {
+    let model = Model::named("the_reactor_wakes_a_consumer_beside_one_that_sleeps");
     model.reaches(&["waited", "slept"]).check(|run| {
         let (segment, process, publisher) = alone(Shape { groups: 2, ..SHAPE });
-        let watch = Rc::new(Watch::new());
+        let watch = Rc::new(Reactor::new());
         let watches = watches(&watch);
         let reads = receives(run, &watch, &segment, 0, 1);
         let sleeps = takes(run, &segment, 1, 1);
@@ -221,11 +225,11 @@ fn the_watch_wakes_a_consumer_beside_one_that_sleeps() {
 
 /// Two queues, and a task at each: the second is woken while the first one waits on.
 #[test]
-fn the_watch_wakes_at_two_queues() {
-    let model = Model::named("the_watch_wakes_at_two_queues");
+fn the_reactor_wakes_at_two_queues() {
+    let model = Model::named("the_reactor_wakes_at_two_queues");
     model.reaches(&["waited"]).check(|run| {
         let queues = [(); 2].map(|()| alone(SHAPE));
-        let watch = Rc::new(Watch::new());
+        let watch = Rc::new(Reactor::new());
         let watches = watches(&watch);
         let reads = queues.each_ref().map(|(segment, ..)| receives(run, &watch, segment, 0, 1));
         let segments = queues.each_ref().map(|(segment, ..)| Rc::clone(segment));
@@ -244,11 +248,11 @@ fn the_watch_wakes_at_two_queues() {
 
 /// Two members of a group, by different wake-ups: one entry may be over while the other is not.
 #[test]
-fn the_watch_wakes_two_at_a_word() {
-    let model = Model::named("the_watch_wakes_two_at_a_word").seconds(12.0);
+fn the_reactor_wakes_two_at_a_word() {
+    let model = Model::named("the_reactor_wakes_two_at_a_word").seconds(12.0);
     model.reaches(&["waited"]).check(|run| {
         let (segment, writer) = filled(SHAPE, 0);
-        let watch = Rc::new(Watch::new());
+        let watch = Rc::new(Reactor::new());
         let watches = watches(&watch);
         let members = [(); 2].map(|()| {
             let (member, run, watch) =
@@ -270,7 +274,7 @@ fn the_watch_wakes_two_at_a_word() {
 }
 
 /// A thread of a task of a shared group's member that waits if there is no message, and takes none that comes.
-fn gives_up(run: &Run, watch: &Rc<Watch>, member: &Worker, when_woken: bool) -> JoinHandle<()> {
+fn gives_up(run: &Run, watch: &Rc<Reactor>, member: &Worker, when_woken: bool) -> JoinHandle<()> {
     let (run, watch, segment) = (run.clone(), Rc::clone(watch), member.segment());
     spawn(move || {
         let task = Task::new();
@@ -299,7 +303,7 @@ fn a_woken_future_that_is_dropped_passes_it_on() {
     model.reaches(&["slept", "waited"]).seconds(10.0).check(|run| {
         let (segment, writer) = filled(SHAPE, 0);
         let [a, b] = [(); 2].map(|()| Worker::new(run, &segment, 0));
-        let watch = Rc::new(Watch::new());
+        let watch = Rc::new(Reactor::new());
         let watches = watches(&watch);
         let gives_up = gives_up(run, &watch, &a, true);
         let b = member_receives(run, b, 1);
@@ -316,12 +320,12 @@ fn a_woken_future_that_is_dropped_passes_it_on() {
 
 /// left: the watch is woken for a future that was dropped before.
 #[test]
-fn the_watch_passes_on_what_it_was_woken_for_too_late() {
-    let model = Model::named("the_watch_passes_on_what_it_was_woken_for_too_late").preemptions(3);
+fn the_reactor_passes_on_what_it_was_woken_for_too_late() {
+    let model = Model::named("the_reactor_passes_on_what_it_was_woken_for_too_late").preemptions(3);
     model.reaches(&["slept", "waited"]).seconds(10.0).check(|run| {
         let (segment, writer) = filled(SHAPE, 0);
         let [a, b] = [(); 2].map(|()| Worker::new(run, &segment, 0));
-        let watch = Rc::new(Watch::new());
+        let watch = Rc::new(Reactor::new());
         let watches = watches(&watch);
         let gives_up = gives_up(run, &watch, &a, false);
         let b = member_receives(run, b, 1);
@@ -336,11 +340,11 @@ fn the_watch_passes_on_what_it_was_woken_for_too_late() {
 
 /// leftx: the same of a group with one consumer, which then sleeps itself.
 #[test]
-fn the_watch_is_not_woken_in_the_place_of_a_consumer() {
-    let model = Model::named("the_watch_is_not_woken_in_the_place_of_a_consumer").preemptions(3);
+fn the_reactor_is_not_woken_in_the_place_of_a_consumer() {
+    let model = Model::named("the_reactor_is_not_woken_in_the_place_of_a_consumer").preemptions(3);
     model.reaches(&["slept", "waited"]).check(|run| {
         let (segment, process, publisher) = alone(SHAPE);
-        let watch = Rc::new(Watch::new());
+        let watch = Rc::new(Reactor::new());
         let watches = watches(&watch);
         let (run, at, (reader, member)) = (run.clone(), Rc::clone(&watch), joined(&segment, 0));
         let reads = spawn(move || {

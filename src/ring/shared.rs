@@ -12,15 +12,12 @@
 
 #![allow(unsafe_code)]
 
-use std::io;
-
+use super::available::{Available, Count};
 use super::claim::{Claim, Corrupt, NO_LIMIT, TOO_MANY, uncount};
-use super::control::{records_of, take_idle_record};
-use super::lease::{Leases, give_back, try_take};
-use super::ready::{Count, Ready};
-use super::wake;
-use crate::layout::{ConsumerRecord, GroupRecord, Place, View, lease_byte};
-use crate::seq::{Attempts, Head, Start, State};
+use super::lease::{Leases, give_back};
+use super::notify;
+use crate::layout::{ConsumerRecord, GroupRecord, Offset, View, lease_byte};
+use crate::packed::{Attempts, Head, Start, State};
 #[cfg(slipring_loom)]
 use crate::sync::tries;
 use crate::sync::{Ordering, WordExt, mutant, order, step};
@@ -31,28 +28,25 @@ const fn tries() -> u32 {
     64
 }
 
-/// Looks for orphans in which a member leaves a range alone that it gave back itself.
-const SHUN_LOOKS: u32 = 3;
-
 /// A member of a shared group. Invariant: it holds the leases of `record` and of `adopted`, and it alone
 /// stores their words, but for the one exchange that helpers make (PENDING to HELD).
 #[derive(Debug)]
-pub(crate) struct Competitor {
+pub(crate) struct SharedMember {
     pub(crate) group: u8,
     pub(crate) record: u8,
     /// Where the two lie in its view.
-    at: (Place<GroupRecord>, Place<ConsumerRecord>),
+    pub(super) offsets: (Offset<GroupRecord>, Offset<ConsumerRecord>),
     /// Record of a member that died with a range, which this one works off.
     pub(crate) adopted: Option<u8>,
     /// Record of a range that this member gave back, and how many more looks it leaves it alone.
-    shunned: Option<(u8, u32)>,
+    pub(super) shunned: Option<(u8, u32)>,
     /// Whether `record` holds something. It alone stores that word, so there is no need to look.
-    holds: bool,
-    ready: Ready,
+    pub(super) holds: bool,
+    available: Available,
     /// Where its last claim ended.
     seen: u64,
-    acked: u64,
-    redelivered: u64,
+    pub(super) acked: u64,
+    pub(super) redelivered: u64,
     /// Deliveries that a message may have, `NO_LIMIT` if any number. One more is a claim, and no delivery: it is not
     /// counted.
     pub(crate) limit: u8,
@@ -60,37 +54,30 @@ pub(crate) struct Competitor {
 
 /// What came of an attempt to claim.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Took {
-    Claim(Claim),
+pub(crate) enum Claimed {
+    Range(Claim),
     /// Nothing is published that is not claimed.
     Empty,
     /// The others were faster, every time.
     Contended,
 }
 
-impl Competitor {
-    /// The record's lease is held. If it is not idle (its last owner died with a range), what it holds
-    /// is worked off first.
-    pub(crate) fn enter(view: &View, group: u8, record: u8) -> Result<Competitor, Corrupt> {
-        let mut this = Competitor {
+impl SharedMember {
+    /// One that holds nothing. The record's lease is held.
+    pub(super) fn new(view: &View, group: u8, record: u8) -> SharedMember {
+        SharedMember {
             group,
             record,
-            at: (view.group_place(group), view.record_place(record)),
+            offsets: (view.group_offset(group), view.record_offset(record)),
             adopted: None,
             shunned: None,
             holds: false,
-            ready: Ready::new(),
+            available: Available::new(),
             seen: 0,
             acked: 0,
             redelivered: 0,
             limit: NO_LIMIT,
-        };
-        this.holds = mutant!(
-            this.settle(view, record)?,
-            "enter-trusts-the-record",
-            Self::start(view, record).1.state != State::Idle
-        );
-        Ok(this)
+        }
     }
 
     /// Whether it holds something that was delivered and not acked.
@@ -100,18 +87,18 @@ impl Competitor {
     }
 
     #[inline(always)]
-    fn words<'v>(&self, view: &'v View) -> &'v GroupRecord {
+    pub(super) fn words<'v>(&self, view: &'v View) -> &'v GroupRecord {
         // SAFETY: every call of a member has the view that it was made with, or a copy.
-        unsafe { view.record_at(self.at.0) }
+        unsafe { view.record_at(self.offsets.0) }
     }
 
     #[inline(always)]
     fn own<'v>(&self, view: &'v View) -> &'v ConsumerRecord {
         // SAFETY: as above.
-        unsafe { view.record_at(self.at.1) }
+        unsafe { view.record_at(self.offsets.1) }
     }
 
-    fn start(view: &View, record: u8) -> (u64, Start) {
+    pub(super) fn start(view: &View, record: u8) -> (u64, Start) {
         // Acquire: what was stored before it, in recovery by a member that is dead.
         let word = view.record(record).claim.start.load(Ordering::Acquire);
         (word, Start::unpack(word))
@@ -119,89 +106,89 @@ impl Competitor {
 
     /// Takes up to `max` messages. What this member holds already, because its batch was dropped or
     /// because it adopted it, comes first, and alone; one message at a time where deliveries have a limit.
-    pub(crate) fn claim(&mut self, view: &View, max: u64) -> Result<Took, Corrupt> {
+    pub(crate) fn claim(&mut self, view: &View, max: u64) -> Result<Claimed, Corrupt> {
         if let Some(record) = self.holds.then_some(self.record).or(self.adopted) {
             let (_, start) = Self::start(view, record);
-            return Ok(Took::Claim(self.again(view, record, start, max)?));
+            return Ok(Claimed::Range(self.redeliver(view, record, start, max)?));
         }
         let mut tried = None;
         for _ in 0..tries() {
-            let (word, head, count) = self.look(view, max);
+            let (word, head, count) = self.read_head(view, max);
             let missing = match count {
-                Count::Some(count) => match self.take(view, word, head, count, &mut tried) {
-                    Some(claim) => return Ok(Took::Claim(claim)),
+                Count::Some(count) => match self.move_head(view, word, head, count, &mut tried) {
+                    Some(claim) => return Ok(Claimed::Range(claim)),
                     None => continue,
                 },
                 // Acquire: behind the look at stamp or tail. A head that has moved meanwhile means that
                 // they may be of the next lap, and say nothing about what is at the head now.
                 _ if mutant!(
                     self.words(view).head.load(Ordering::Acquire) != word,
-                    "empty-after-one-look",
+                    "empty-after-one-read",
                     false,
-                    "corrupt-after-one-look",
+                    "corrupt-after-one-read",
                     matches!(count, Count::None(_))
                         && self.words(view).head.load(Ordering::Acquire) != word
                 ) =>
                 {
                     continue;
                 }
-                Count::None(_) => Ok(Took::Empty),
+                Count::None(_) => Ok(Claimed::Empty),
                 Count::TooMany => Err(TOO_MANY),
             };
             self.withdraw(view, tried);
             return missing;
         }
         step!(self.withdraw(view, tried), "contended-leaves-pending");
-        Ok(Took::Contended)
+        Ok(Claimed::Contended)
     }
 
-    /// Waits a moment for a run of messages, in a stream; see `ready`.
+    /// Waits a moment for a run of messages, in a stream; see `available`.
     #[inline(always)]
     pub(crate) fn linger(&mut self, view: &View, max: u64) {
-        if self.ready.lingers(self.seen) {
+        if self.available.lingers(self.seen) {
             // Relaxed: where to look.
             let head = self.words(view).head.load(Ordering::Relaxed);
-            self.ready.linger(view, Head::unpack(head).seq, max);
+            self.available.linger(view, Head::unpack(head).seq, max);
         }
     }
 
     /// Whether it ever does.
     #[cfg(not(slipring_loom))]
     pub(crate) fn set_lingering(&mut self, on: bool) {
-        self.ready.set_lingering(on);
+        self.available.set_lingering(on);
     }
 
     /// The same on the shortest way; `None` says nothing.
     #[inline(always)]
-    pub(crate) fn claim_at_once(&mut self, view: &View, max: u64) -> Option<Claim> {
+    pub(crate) fn claim_fast(&mut self, view: &View, max: u64) -> Option<Claim> {
         if self.holds() {
             return None;
         }
-        let (word, head, Count::Some(count)) = self.look(view, max) else { return None };
+        let (word, head, Count::Some(count)) = self.read_head(view, max) else { return None };
         let mut tried = None;
-        let claim = self.take(view, word, head, count, &mut tried);
+        let claim = self.move_head(view, word, head, count, &mut tried);
         if claim.is_none() {
-            step!(self.withdraw(view, tried), "at-once-leaves-pending");
+            step!(self.withdraw(view, tried), "fast-claim-leaves-pending");
         }
         claim
     }
 
     /// The head, its sequence, and how many messages there are to take from it.
     #[inline(always)]
-    fn look(&mut self, view: &View, max: u64) -> (u64, u64, Count) {
+    fn read_head(&mut self, view: &View, max: u64) -> (u64, u64, Count) {
         // Acquire. pair C1: the last claimer's PENDING, which was stored before its head.
         let word = self.words(view).head.load(order!(Acquire, "claim-head-relaxed"));
         let head = Head::unpack(word);
         if head.claimer != self.record {
             step!(self.help(view, head), "no-help");
         }
-        (word, head.seq, self.ready.count(view, head.seq, max.min(view.geo().capacity)))
+        (word, head.seq, self.available.count(view, head.seq, max.min(view.geo().capacity)))
     }
 
     /// Tries to move the head from `word` past `count` messages. `tried` is what an earlier try left behind, or
     /// this one.
     #[inline(always)]
-    fn take(
+    fn move_head(
         &mut self,
         view: &View,
         word: u64,
@@ -230,7 +217,7 @@ impl Competitor {
         self.seen = end;
         if retried {
             // The PENDING of the try before, which held the gate, has gone up with this one.
-            step!(wake::space(view), "late-claim-wakes-nobody");
+            step!(notify::room(view), "late-claim-wakes-nobody");
         }
         let record = u32::from(self.record);
         Some(Claim { start, end, last: end, again: start, record, attempts: 1 })
@@ -265,13 +252,19 @@ impl Competitor {
             // Release. pair C2.
             let me = &view.record(self.record).claim;
             me.start.store(idle.pack(), order!(Release, "withdraw-relaxed"));
-            step!(wake::space(view), "withdraw-wakes-nobody");
+            step!(notify::room(view), "withdraw-wakes-nobody");
         }
     }
 
     /// Hands out the first `max` messages of a range that was delivered before, the first one counted.
     #[cold]
-    fn again(&mut self, view: &View, record: u8, start: Start, max: u64) -> Result<Claim, Corrupt> {
+    fn redeliver(
+        &mut self,
+        view: &View,
+        record: u8,
+        start: Start,
+        max: u64,
+    ) -> Result<Claim, Corrupt> {
         let words = &view.record(record).claim;
         // Relaxed: carried by the start word, or stored by this member.
         let last = words.end.load(Ordering::Relaxed);
@@ -295,11 +288,11 @@ impl Competitor {
             counters.redelivered.store(self.redelivered, Ordering::Relaxed);
         }
         let (record, attempts) = (u32::from(record), u32::from(count));
-        let again = mutant!(end, "orphans-come-as-new", start.seq);
+        let again = mutant!(end, "orphans-as-new", start.seq);
         Ok(Claim { start: start.seq, end, last, again, record, attempts })
     }
 
-    fn check_range(&self, view: &View, start: Start, end: u64) -> Result<(), Corrupt> {
+    pub(super) fn check_range(&self, view: &View, start: Start, end: u64) -> Result<(), Corrupt> {
         // Acquire. pair C1.
         let head = Head::unpack(self.words(view).head.load(Ordering::Acquire)).seq;
         if start.seq < end && end - start.seq <= view.geo().capacity && end <= head {
@@ -333,7 +326,7 @@ impl Competitor {
         // A record that still holds something is part of the gate.
         let highest =
             if mutant!(done, "last-ack-judged-by-its-end", false) { u64::MAX } else { start };
-        step!(wake::acked(view, highest), "shared-ack-wakes-nobody");
+        step!(notify::acked(view, highest), "shared-ack-wakes-nobody");
         if done && record == self.record {
             self.holds = false;
         } else if done {
@@ -349,161 +342,4 @@ impl Competitor {
             step!(give_back(leases, lease_byte::consumer(record)), "adopted-lease-kept");
         }
     }
-
-    /// Makes the range in `record`, one of this member's two, an orphan while the member lives; the control
-    /// lease is held. If it is its own, it goes on with another record, taken before the old one is let
-    /// go: to everybody else the old one looks like that of a member that died after its claim. `false`:
-    /// all records are in use.
-    #[cold]
-    pub(crate) fn release(
-        &mut self,
-        view: &View,
-        leases: &impl Leases,
-        pid: u32,
-        record: u8,
-    ) -> io::Result<bool> {
-        if self.adopted == Some(record) {
-            step!(self.adopted = None, "released-stays-adopted");
-        } else if let Some(spare) = take_idle_record(view, leases, self.group, pid)? {
-            (self.record, self.at.1) = (spare, view.record_place(spare));
-            self.holds = false;
-            // The old record keeps what was counted in it.
-            step!((self.acked, self.redelivered) = (0, 0), "released-counts-twice");
-        } else {
-            return Ok(false);
-        }
-        step!(give_back(leases, lease_byte::consumer(record)), "release-keeps-the-lease");
-        // Dropping a lease wakes nobody.
-        step!(wake::members(view, self.group), "release-wakes-nobody");
-        // For the others to take; this may be the only member, so not for ever.
-        self.shunned = Some((record, SHUN_LOOKS));
-        Ok(true)
-    }
-
-    fn shuns(&mut self, record: u8) -> bool {
-        match &mut self.shunned {
-            Some((shunned, looks)) if *shunned == record && *looks > 0 => {
-                step!(*looks -= 1, "shuns-for-ever");
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Looks for a member that died with a range, and adopts its record. Returns whether there is
-    /// something to hand out now.
-    #[cold]
-    pub(crate) fn adopt(&mut self, view: &View, leases: &impl Leases) -> Result<bool, Fault> {
-        if self.adopted.is_some() {
-            return Ok(true);
-        }
-        for record in records_of(view, self.group) {
-            let idle = Self::start(view, record).1.state == State::Idle;
-            if idle || record == self.record {
-                continue;
-            }
-            let byte = lease_byte::consumer(record);
-            if self.shuns(record)
-                || !mutant!(
-                    try_take(leases, byte).map_err(Fault::System)?,
-                    "adopt-without-lease",
-                    true
-                )
-            {
-                continue;
-            }
-            let settled = self.settle(view, record);
-            match mutant!(settled, "adopter-trusts-its-first-look", settled.and(Ok(true))) {
-                Ok(true) => {
-                    self.adopted = Some(record);
-                    return Ok(true);
-                }
-                Ok(false) => give_back(leases, byte),
-                Err(corrupt) => {
-                    give_back(leases, byte);
-                    return Err(Fault::Corrupt(corrupt));
-                }
-            }
-        }
-        Ok(false)
-    }
-
-    /// Decides what a record whose owner died says: everything is read again, under its lease. Returns
-    /// whether it holds a range of this group.
-    fn settle(&self, view: &View, record: u8) -> Result<bool, Corrupt> {
-        let words = &view.record(record).claim;
-        // Acquire. pair C1. Before the start: a head that does not name the record proves that a
-        // PENDING read after it never succeeded, or has been helped.
-        let head =
-            Head::unpack(self.words(view).head.load(order!(Acquire, "recovery-head-relaxed")));
-        let (word, start) = Self::start(view, record);
-        // Relaxed: carried by the start word.
-        let end = words.end.load(Ordering::Relaxed);
-        if mutant!(start.group != self.group, "recovery-ignores-the-group", false) {
-            return Ok(false);
-        }
-        match start.state {
-            State::Idle => Ok(false),
-            State::Held => self.check_range(view, start, end).map(|()| true),
-            State::Pending
-                if mutant!(
-                    head == (Head { seq: end, claimer: record }),
-                    "recovery-pending-is-held",
-                    true,
-                    "recovery-pending-is-none",
-                    false
-                ) =>
-            {
-                let held = Start { state: State::Held, ..start };
-                // AcqRel: Acquire and Release, as a helper, which may be at it, too. Relaxed on failure: it
-                // was faster.
-                let _ = words.start.compare_exchange(
-                    word,
-                    held.pack(),
-                    Ordering::AcqRel,
-                    Ordering::Relaxed,
-                );
-                self.check_range(view, start, end).map(|()| true)
-            }
-            State::Pending => {
-                let idle = Start::idle(start.seq, self.group);
-                // Release. pair C2. Nobody helps a PENDING whose exchange never happened.
-                let release = order!(Release, "recovery-withdraw-relaxed");
-                step!(words.start.store(idle.pack(), release), "recovery-leaves-pending");
-                step!(wake::space(view), "recovery-wakes-nobody");
-                Ok(false)
-            }
-            State::Evicted => Err(Corrupt("a consumer record is in a state of a newer version")),
-        }
-    }
-}
-
-/// The duty of a member that was woken, once it has claimed what it wants, or has something else to do: wakes another
-/// one if there is something that nobody has claimed. In a group with one consumer there always is, until it acks, and
-/// nobody else; but the watch may have been woken in its place.
-#[cold]
-pub(crate) fn pass_on(view: &View, group: u8) {
-    let words = view.group(group);
-    // Acquire. pair C1. An old one costs a wake-up for nothing.
-    let head = Head::unpack(words.head.load(Ordering::Acquire)).seq;
-    // Acquire. pair P3. Stored before the wake-up that the caller had; of what came later others are told.
-    let tail = view.control().tail.load(Ordering::Acquire);
-    if mutant!(tail > head, "one-more-is-passed-on", tail == head + 1) {
-        // Without a count: the publication has changed the word, and who announced itself behind that has seen it; or
-        // its producer is still to wake one itself.
-        step!(words.totals.wait.wake_one(), "woken-passes-nothing-on");
-    }
-}
-
-/// Whether a member of `group` holds something, or is about to. Nobody does in a group with one consumer.
-#[cfg(not(slipring_loom))]
-pub(crate) fn any_held(view: &View, group: u8) -> bool {
-    records_of(view, group).any(|record| Competitor::start(view, record).1.state != State::Idle)
-}
-
-/// Looking for orphans failed.
-#[derive(Debug)]
-pub(crate) enum Fault {
-    Corrupt(Corrupt),
-    System(io::Error),
 }

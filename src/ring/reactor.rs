@@ -22,13 +22,13 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 use std::{ptr, slice};
 
-use super::compete::pass_on;
-use super::wake::{DEAF, Place, WAITING, Word, announce, rouse};
+use super::notify::{self, WAITING, wake_waiters};
+use super::park::{DENIED_SLEEP, Waiter, WaiterKind, announce};
 use crate::layout::View;
 use crate::sync::{Mutex, MutexGuard, Ordering, WaitWord, mutant, step};
 
 /// Keeps a queue mapped.
-pub(crate) trait Hold: Clone {
+pub(crate) trait KeepMapped: Clone {
     fn view(&self) -> &View;
 }
 
@@ -37,14 +37,14 @@ pub(crate) trait Hold: Clone {
 pub(crate) struct Entry<Q, T> {
     queue: Q,
     /// A word of the queue, and what `announce` left there; none if nobody would wake.
-    at: Option<(Word, u32)>,
+    at: Option<(WaiterKind, u32)>,
     /// It is over then in any case.
     until: Instant,
     /// For whoever waits to be told by.
     pub(crate) tell: T,
 }
 
-impl<Q: Hold, T> Entry<Q, T> {
+impl<Q: KeepMapped, T> Entry<Q, T> {
     fn is_woken(&self) -> bool {
         // Relaxed: whoever waits looks itself, and before a sleep the kernel asks. Whoever leaves has what the watch
         // was woken for by the entries' lock.
@@ -60,7 +60,7 @@ impl<Q: Hold, T> Entry<Q, T> {
 
 /// What somebody who waits has of its entry.
 #[derive(Debug)]
-pub(crate) struct Ticket<Q> {
+pub(crate) struct EntryHandle<Q> {
     id: u64,
     queue: Q,
     /// The shared group at whose word it may be woken.
@@ -74,16 +74,16 @@ struct Entries<Q, T> {
 }
 
 #[derive(Debug)]
-pub(crate) struct Watch<Q, T> {
+pub(crate) struct Reactor<Q, T> {
     /// Where the thread is woken for a new entry. Nobody else sleeps here.
     own: WaitWord,
     entries: Mutex<Entries<Q, T>>,
 }
 
-impl<Q: Hold, T> Watch<Q, T> {
-    pub(crate) fn new() -> Watch<Q, T> {
+impl<Q: KeepMapped, T> Reactor<Q, T> {
+    pub(crate) fn new() -> Reactor<Q, T> {
         let entries = Mutex::new(Entries { waiting: BTreeMap::new(), next: 0 });
-        Watch { own: WaitWord::new(), entries }
+        Reactor { own: WaitWord::new(), entries }
     }
 
     /// Nothing runs under it that is not of this file: what entries hold is dropped, and told, behind it.
@@ -92,33 +92,33 @@ impl<Q: Hold, T> Watch<Q, T> {
     }
 
     /// Looks; if there is nothing, `look` says how long to wait at most, and an entry is left that is over then, or when
-    /// somebody wakes at the word. Returns the ticket of that.
+    /// somebody wakes at the word. Returns the handle of that.
     pub(crate) fn wait<E>(
         &self,
         queue: &Q,
-        word: Word,
+        word: WaiterKind,
         look: impl FnOnce() -> Result<Option<Duration>, E>,
         tell: impl FnOnce() -> T,
-    ) -> Result<Option<Ticket<Q>>, E> {
+    ) -> Result<Option<EntryHandle<Q>>, E> {
         let queue = queue.clone();
-        let mut place = Place::new(queue.view(), word);
-        let heard = place.wakes() && announce(slice::from_mut(&mut place));
+        let mut waiter = Waiter::new(queue.view(), word);
+        let visible = waiter.can_be_woken() && announce(slice::from_mut(&mut waiter));
         let Some(mut longest) = look()? else {
-            place.got_up();
+            waiter.clear_waiting();
             return Ok(None);
         };
-        let at = heard.then(|| (word, place.value()));
-        if !heard {
-            longest = longest.min(DEAF);
+        let at = visible.then(|| (word, waiter.value()));
+        if !visible {
+            longest = longest.min(DENIED_SLEEP);
         }
         let until = Instant::now() + longest;
         let group = match at {
-            Some((Word::Data { group, shared: true }, _)) => Some(group),
+            Some((WaiterKind::Consumer { group, shared: true }, _)) => Some(group),
             _ => None,
         };
-        drop(place);
+        drop(waiter);
         let id = self.enter(Entry { queue: queue.clone(), at, until, tell: tell() });
-        Ok(Some(Ticket { id, queue, group }))
+        Ok(Some(EntryHandle { id, queue, group }))
     }
 
     fn enter(&self, entry: Entry<Q, T>) -> u64 {
@@ -127,15 +127,15 @@ impl<Q: Hold, T> Watch<Q, T> {
         entries.next += 1;
         entries.waiting.insert(id, entry);
         drop(entries);
-        step!(rouse(&self.own), "entry-wakes-nobody");
+        step!(wake_waiters(&self.own), "entry-wakes-nobody");
         id
     }
 
     /// Ends a wait, over or not: whoever waited has what it wants, or wants it no more. Returns what was left for it, if
     /// nobody was told. The thread is not woken for it; its queue stays mapped for as long as that sleeps, which is no
     /// longer than until the entry's time.
-    pub(crate) fn leave(&self, ticket: &Ticket<Q>) -> Option<Entry<Q, T>> {
-        let entry = self.lock().waiting.remove(&ticket.id);
+    pub(crate) fn leave(&self, handle: &EntryHandle<Q>) -> Option<Entry<Q, T>> {
+        let entry = self.lock().waiting.remove(&handle.id);
         // If it was told, the lock has brought what the watch was woken for; if the watch is still to look, it leaves
         // this to whoever has an entry here.
         let woken = mutant!(
@@ -143,16 +143,16 @@ impl<Q: Hold, T> Watch<Q, T> {
             "untold-passes-nothing-on",
             entry.is_none()
         );
-        if let Some(group) = ticket.group
+        if let Some(group) = handle.group
             && woken
         {
-            step!(pass_on(ticket.queue.view(), group), "dropped-passes-nothing-on");
+            step!(notify::next_member(handle.queue.view(), group), "dropped-passes-nothing-on");
         }
         entry
     }
 
     /// What the thread does again and again: returns the entries that are over, or sleeps if none is.
-    pub(crate) fn turn(&self) -> Vec<Entry<Q, T>> {
+    pub(crate) fn poll(&self) -> Vec<Entry<Q, T>> {
         // Acquire. Before the look at the entries: whoever comes behind that finds the bit, by the lock, and changes
         // the word.
         let own = self.own.fetch_or(WAITING, Ordering::Acquire) | WAITING;
@@ -175,37 +175,37 @@ impl<Q: Hold, T> Watch<Q, T> {
                 let view = queue.view();
                 known.insert(mutant!(
                     &raw const *word.of(view),
-                    "watch-hears-one-word-of-a-queue",
+                    "reactor-hears-one-word-of-a-queue",
                     &raw const *view.control().data
                 ))
             })
             .map(|(queue, word, value)| (queue.clone(), word, value))
             .collect();
         drop(entries);
-        let heard = mutant!(
+        let visible = mutant!(
             &asleep[..],
-            "watch-deaf-to-entries",
+            "reactor-deaf-to-entries",
             &[],
-            "watch-hears-one-queue",
+            "reactor-hears-one-queue",
             &asleep[..asleep.len().min(1)]
         );
         let words: Vec<_> = std::iter::once((&self.own, own))
-            .chain(heard.iter().map(|(queue, word, value)| {
+            .chain(visible.iter().map(|(queue, word, value)| {
                 let word = word.of(queue.view());
                 // As announced: the word of now, Relaxed or not, may be that of a wake-up before the sleep.
-                (word, mutant!(*value, "watch-reads-words-late", word.load(Ordering::Relaxed)))
+                (word, mutant!(*value, "reactor-reads-words-late", word.load(Ordering::Relaxed)))
             }))
             .collect();
         WaitWord::sleep(words.into_iter(), longest.unwrap_or(Duration::MAX));
         for (queue, word, value) in &asleep {
-            step!(self.pass_on(queue.view(), *word, *value), "watch-keeps-a-wake-up");
+            step!(self.pass_on(queue.view(), *word, *value), "reactor-drops-notify");
         }
         over
     }
 
     /// The thread may have been woken for somebody who has left meanwhile.
-    fn pass_on(&self, view: &View, word: Word, value: u32) {
-        let Word::Data { group, .. } = word else { return };
+    fn pass_on(&self, view: &View, word: WaiterKind, value: u32) {
+        let WaiterKind::Consumer { group, .. } = word else { return };
         let at = word.of(view);
         // Acquire. pair W1: what the waker published.
         if at.load(Ordering::Acquire) == value {
@@ -219,10 +219,10 @@ impl<Q: Hold, T> Watch<Q, T> {
         let nobody = !self.lock().waiting.values().any(waits);
         if mutant!(
             nobody,
-            "watch-asks-for-members",
-            nobody && matches!(word, Word::Data { shared: true, .. })
+            "reactor-notifies-shared-only",
+            nobody && matches!(word, WaiterKind::Consumer { shared: true, .. })
         ) {
-            pass_on(view, group);
+            notify::next_member(view, group);
         }
     }
 }

@@ -1,0 +1,258 @@
+//! The consumer of an exclusive group: it claims a run of messages, then acks it.
+
+#![allow(unsafe_code)]
+
+use super::available::{Available, Count};
+use super::claim::{Claim, Corrupt, NO_LIMIT, OVERWRITTEN, TOO_MANY, uncount};
+use super::notify;
+use crate::layout::{ConsumerRecord, GroupRecord, Offset, View};
+use crate::packed::{Attempts, Head, NOBODY};
+use crate::sync::{Ordering, mutant, order, step};
+
+/// A consumer of an exclusive group. Invariant: it holds the lease of `record`, and I4.
+// Lines of its own: handles of two threads may lie side by side.
+#[repr(align(128))]
+#[derive(Debug)]
+pub(crate) struct ExclusiveConsumer {
+    pub(crate) group: u8,
+    pub(crate) record: u8,
+    /// Where the two lie in its view.
+    offsets: (Offset<GroupRecord>, Offset<ConsumerRecord>),
+    /// The group's head; only this member stores it.
+    head: u64,
+    /// Everything below was delivered at least once, by this member or one before it.
+    delivered: u64,
+    available: Available,
+    /// Counters since the record was taken.
+    acked: u64,
+    redelivered: u64,
+    /// Deliveries that a message may have, `NO_LIMIT` if any number. One more is a claim, and no delivery: it is not
+    /// counted.
+    pub(crate) limit: u8,
+}
+
+impl ExclusiveConsumer {
+    /// Goes on where the group's last consumer stopped. The record's lease is held.
+    pub(crate) fn resume(view: &View, group: u8, record: u8) -> ExclusiveConsumer {
+        let words = view.group(group);
+        // Acquire, though the lease has ordered all of it already. pair P2.
+        let head = Head::unpack(words.head.load(Ordering::Acquire)).seq;
+        // Relaxed: the last consumer's lease came to us. pair P7.
+        let delivered = mutant!(
+            words.delivery.up_to.load(Ordering::Relaxed),
+            "resume-forgets-deliveries",
+            head
+        );
+        let (available, limit) = (Available::new(), NO_LIMIT);
+        let offsets = (view.group_offset(group), view.record_offset(record));
+        ExclusiveConsumer {
+            group,
+            record,
+            offsets,
+            head,
+            delivered,
+            available,
+            acked: 0,
+            redelivered: 0,
+            limit,
+        }
+    }
+
+    pub(crate) fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// Whether the message at the head was delivered before.
+    #[cfg(not(slipring_loom))]
+    pub(crate) fn holds(&self) -> bool {
+        self.head < self.delivered
+    }
+
+    /// Waits a moment for a run of messages, in a stream; see `available`.
+    #[inline(always)]
+    pub(crate) fn linger(&mut self, view: &View, max: u64) {
+        if self.available.lingers(self.head) {
+            self.available.linger(view, self.head, max);
+        }
+    }
+
+    /// Whether it ever does.
+    #[cfg(not(slipring_loom))]
+    pub(crate) fn set_lingering(&mut self, on: bool) {
+        self.available.set_lingering(on);
+    }
+
+    /// Takes up to `max` messages from the head on. What was delivered before and not acked comes first, and by itself.
+    #[inline]
+    pub(crate) fn claim(&mut self, view: &View, max: u64) -> Result<Option<Claim>, Corrupt> {
+        if self.head < self.delivered {
+            self.claim_redelivery(view, max)
+        } else {
+            self.claim_new(view, max)
+        }
+    }
+
+    /// The same on the shortest way; `None` says nothing.
+    #[cfg(not(slipring_loom))]
+    #[inline(always)]
+    pub(crate) fn claim_fast(&mut self, view: &View, max: u64) -> Option<Claim> {
+        if self.head < self.delivered { None } else { self.claim_new(view, max).ok().flatten() }
+    }
+
+    /// Of what was not delivered before.
+    #[inline(always)]
+    fn claim_new(&mut self, view: &View, max: u64) -> Result<Option<Claim>, Corrupt> {
+        let start = self.head;
+        let Some(end) = self.published(view, start, max)? else { return Ok(None) };
+        self.note_delivered(view, end);
+        let record = u32::from(self.record);
+        Ok(Some(Claim { start, end, last: end, again: start, record, attempts: 1 }))
+    }
+
+    /// Of what was.
+    #[cold]
+    fn claim_redelivery(&mut self, view: &View, max: u64) -> Result<Option<Claim>, Corrupt> {
+        let start = self.head;
+        let delivered = self.delivered;
+        let most = self.redelivery_limit(max);
+        let Some(end) = self.published(view, start, most)? else { return Ok(None) };
+        let attempts = u32::from(self.count_attempt(view, end));
+        if end > delivered {
+            self.note_delivered(view, end);
+        }
+        let again = mutant!(delivered, "redelivered-as-new", start);
+        let record = u32::from(self.record);
+        Ok(Some(Claim { start, end, last: end, again, record, attempts }))
+    }
+
+    /// Where the up to `max` messages from `start` on end that are published; `None` if there is none.
+    #[inline(always)]
+    fn published(&mut self, view: &View, start: u64, max: u64) -> Result<Option<u64>, Corrupt> {
+        match self.available.count(view, start, max) {
+            Count::Some(count) => Ok(Some(start + count)),
+            Count::None(stamp) if stamp <= start => Ok(None),
+            Count::None(_) => Err(OVERWRITTEN),
+            Count::TooMany => Err(TOO_MANY),
+        }
+    }
+
+    #[inline(always)]
+    fn words<'v>(&self, view: &'v View) -> &'v GroupRecord {
+        // SAFETY: every call of a member has the view that it was made with, or a copy.
+        unsafe { view.record_at(self.offsets.0) }
+    }
+
+    #[inline(always)]
+    fn own<'v>(&self, view: &'v View) -> &'v ConsumerRecord {
+        // SAFETY: as above.
+        unsafe { view.record_at(self.offsets.1) }
+    }
+
+    /// Notes that all up to `end` is delivered.
+    #[inline(always)]
+    fn note_delivered(&mut self, view: &View, end: u64) {
+        self.delivered = end;
+        // Relaxed: for the next consumer, which reads it under the lease (P7); stored before the
+        // delivery, so that nothing is delivered again unmarked.
+        let up_to = mutant!(end, "delivery-noted-short", end - 1);
+        step!(
+            self.words(view).delivery.up_to.store(up_to, Ordering::Relaxed),
+            "delivery-not-noted"
+        );
+    }
+
+    /// How many of the messages that were delivered before come at once. Where deliveries have a limit, one does: the
+    /// one that kills its consumer is the one that is counted.
+    #[cold]
+    fn redelivery_limit(&self, max: u64) -> u64 {
+        if mutant!(self.limit != NO_LIMIT, "redelivery-by-the-batch", false) {
+            return 1;
+        }
+        // A death between the count of the first and the note of a new one would miscount one of the two.
+        let left = self.delivered - self.head;
+        mutant!(max.min(left), "redelivery-brings-new-ones", max)
+    }
+
+    /// Adds up to `max` of the messages behind `claim` to it; returns how many. The head stays. What was delivered before
+    /// is left out where deliveries have a limit: it comes alone.
+    pub(crate) fn grow(
+        &mut self,
+        view: &View,
+        claim: &mut Claim,
+        max: u64,
+    ) -> Result<u64, Corrupt> {
+        debug_assert!(claim.start == self.head, "I3");
+        let from = claim.end;
+        let again = from < self.delivered;
+        // A hostile tail is not to lend a slot twice.
+        let max = max.min(view.geo().capacity.saturating_sub(from - claim.start));
+        if max == 0 || mutant!(again && self.limit != NO_LIMIT, "growth-brings-the-counted", false)
+        {
+            return Ok(0);
+        }
+        let Some(end) = self.published(view, from, max)? else { return Ok(0) };
+        if again {
+            self.count_redelivered(view, end.min(self.delivered) - from);
+        }
+        if end > self.delivered {
+            self.delivered = end;
+            // Relaxed, and stored before the delivery, as in `claim`. pair P7.
+            let up_to = mutant!(end, "growth-noted-short", end - 1);
+            step!(
+                view.group(self.group).delivery.up_to.store(up_to, Ordering::Relaxed),
+                "growth-not-noted"
+            );
+        }
+        (claim.end, claim.last) = (end, end);
+        Ok(end - from)
+    }
+
+    /// Counts the delivery of the message at the head, and that those up to `end` come again.
+    #[cold]
+    fn count_attempt(&mut self, view: &View, end: u64) -> u8 {
+        let word = &view.group(self.group).delivery.attempts;
+        // Relaxed: this member alone stores it, and the last one's lease came to us (P7).
+        let seen = Attempts::unpack(word.load(Ordering::Relaxed));
+        // Without a count of its own, the message was delivered at least once, and exactly once where there is a limit.
+        let same =
+            mutant!(seen.seq == self.head, "attempts-of-another-message", seen.seq < u64::MAX >> 8);
+        let before = if same { seen.count } else { 1 };
+        let count = before.saturating_add(1);
+        if before >= self.limit {
+            return count;
+        }
+        step!(
+            word.store(Attempts { seq: self.head, count }.pack(), Ordering::Relaxed),
+            "attempts-not-kept"
+        );
+        self.count_redelivered(view, end - self.head);
+        count
+    }
+
+    fn count_redelivered(&mut self, view: &View, messages: u64) {
+        self.redelivered += messages;
+        // Relaxed: a figure for inspectors.
+        view.record(self.record).counters.redelivered.store(self.redelivered, Ordering::Relaxed);
+    }
+
+    /// The delivery of the message at the head, its `attempts`-th, is not to count.
+    #[cold]
+    pub(crate) fn uncount(&self, view: &View, attempts: u8) {
+        uncount(&view.group(self.group).delivery.attempts, self.head, attempts);
+    }
+
+    /// Acks `claim` up to, not including, `to`: those messages are done, their slots may be reused.
+    #[inline(always)]
+    pub(crate) fn ack(&mut self, view: &View, claim: &mut Claim, to: u64) {
+        debug_assert!(claim.start == self.head && claim.start <= to && to <= claim.end, "I3");
+        self.acked += to - claim.start;
+        claim.start = to;
+        self.head = to;
+        // Relaxed: a figure for inspectors.
+        self.own(view).counters.acked.store(self.acked, Ordering::Relaxed);
+        // Release. pair P2: all reads of the acked payloads come before it.
+        let head = Head { seq: to, claimer: NOBODY }.pack();
+        self.words(view).head.store(head, order!(Release, "ack-relaxed"));
+        step!(notify::acked(view, head), "ack-wakes-nobody");
+    }
+}

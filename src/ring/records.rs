@@ -1,0 +1,151 @@
+//! Consumer records: whose they are, how they are taken and given back. All but the looks happen under the control
+//! lease (I5).
+
+use std::io;
+
+use super::lease::{Leases, give_back, try_take};
+use super::notify;
+use crate::layout::{FLAG_JOINED, Totals, View, lease_byte};
+use crate::packed::{Attempts, NO_GROUP, Start, State};
+use crate::sync::{Ordering, Quiet, WordExt, mutant, order, step};
+
+/// Indexes of consumer records that are tagged with `group`.
+pub(crate) fn records_of(view: &View, group: u8) -> impl Iterator<Item = u8> {
+    // Acquire. pair P8: a record below the mark was in use.
+    let mark = view.control().marks.records.load(Ordering::Acquire) as usize;
+    let mark = mark.min(view.records().len()) as u8;
+    (0..mark).filter(move |&record| start_of(view, record).group == group)
+}
+
+pub(crate) fn start_of(view: &View, record: u8) -> Start {
+    // Acquire: what the record's last owner did comes with it.
+    Start::unpack(view.record(record).claim.start.load(Ordering::Acquire))
+}
+
+/// The record of a live member of `group`, if there is one.
+pub(crate) fn live_member(view: &View, leases: &impl Leases, group: u8) -> io::Result<Option<u8>> {
+    for record in records_of(view, group) {
+        let byte = lease_byte::consumer(record);
+        if !try_take(leases, byte)? {
+            mutant!(return Ok(Some(record)), "live-member-not-seen", continue);
+        }
+        give_back(leases, byte);
+    }
+    Ok(None)
+}
+
+/// Takes a consumer record for `group`: one whose owner is gone and which holds nothing, or else one that
+/// holds a range of this very group. Its lease is held then. `None`: all records are in use.
+pub(crate) fn take_record(
+    view: &View,
+    leases: &impl Leases,
+    group: u8,
+    pid: u32,
+) -> io::Result<Option<u8>> {
+    match take_idle_record(view, leases, group, pid)? {
+        None => take_record_if(view, leases, group, pid, |start| start.group == group),
+        taken => Ok(taken),
+    }
+}
+
+/// The same, but only one that holds nothing.
+pub(crate) fn take_idle_record(
+    view: &View,
+    leases: &impl Leases,
+    group: u8,
+    pid: u32,
+) -> io::Result<Option<u8>> {
+    take_record_if(view, leases, group, pid, |start| start.state == State::Idle)
+}
+
+fn take_record_if(
+    view: &View,
+    leases: &impl Leases,
+    group: u8,
+    pid: u32,
+    fits: impl Fn(Start) -> bool,
+) -> io::Result<Option<u8>> {
+    for record in 0..view.records().len() as u8 {
+        let byte = lease_byte::consumer(record);
+        if !fits(start_of(view, record)) || !try_take(leases, byte)? {
+            continue;
+        }
+        // Read again under the lease: its last owner is done.
+        if mutant!(fits(start_of(view, record)), "record-not-read-again", true) {
+            occupy(view, record, group, pid);
+            return Ok(Some(record));
+        }
+        step!(give_back(leases, byte), "unfit-record-kept");
+    }
+    Ok(None)
+}
+
+fn occupy(view: &View, record: u8, group: u8, pid: u32) {
+    step!(fold_counters(view, record), "counts-of-the-dead-lost");
+    let words = &view.record(record).claim;
+    // Relaxed, all of them: for people to read.
+    words.pid.store(u64::from(pid), Ordering::Relaxed);
+    words.epoch.store(words.epoch.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    view.group(group).identity.flags.store(FLAG_JOINED, Ordering::Relaxed);
+    let mark = view.control().marks.records.load_own(Ordering::Relaxed);
+    // Release. pair P8: raised before the record's first use.
+    let raised = mark.max(u64::from(record) + 1);
+    step!(
+        view.control().marks.records.store(raised, Ordering::Release),
+        "record-mark-never-raised"
+    );
+    if start_of(view, record).state == State::Idle {
+        // Relaxed: carried by the start word. A count of another group would be taken for ours.
+        step!(
+            words.attempts.store(Attempts::NONE, Ordering::Relaxed),
+            "counts-move-with-the-record"
+        );
+        // Release: the record is the group's from here on.
+        let idle = Start::idle(0, group).pack();
+        let release = order!(Release, "record-taken-relaxed");
+        step!(words.start.store(idle, release), "record-not-tagged");
+    }
+}
+
+/// Adds what the last owner of a record counted to the totals of its group, and starts over.
+fn fold_counters(view: &View, record: u8) {
+    let counted = &view.record(record).counters;
+    let group = view.groups().get(usize::from(start_of(view, record).group));
+    // Relaxed, all of them: figures. Their owner is gone, or does this itself.
+    let take = |counter: &Quiet| {
+        let count = counter.load(Ordering::Relaxed);
+        counter.store(0, Ordering::Relaxed);
+        count
+    };
+    let counts = [take(&counted.acked), take(&counted.redelivered), take(&counted.dead_lettered)];
+    if let Some(group) = group {
+        let Totals { acked, redelivered, dead_lettered } = &group.cold.totals;
+        for (total, count) in [acked, redelivered, dead_lettered].into_iter().zip(counts) {
+            total.store(total.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+        }
+    }
+}
+
+/// Gives a record back whose owner leaves by its own will, and that of a dead member which it works off. Their
+/// leases are held, and dropped here.
+pub(crate) fn leave(view: &View, leases: &impl Leases, record: u8, adopted: Option<u8>) {
+    let claim = &view.record(record).claim;
+    fold_counters(view, record);
+    let start = start_of(view, record);
+    // A range that is not acked stays for the other members, as after a death. Else Release: whoever
+    // takes the record sees what its owner did.
+    if start.state == State::Idle {
+        let none = Start::idle(start.seq, NO_GROUP).pack();
+        claim.start.store(none, order!(Release, "record-left-relaxed"));
+    }
+    give_back(leases, lease_byte::consumer(record));
+    if let Some(adopted) = adopted {
+        // Else the group would have a live member still, this one.
+        step!(give_back(leases, lease_byte::consumer(adopted)), "leaver-keeps-the-adopted");
+    }
+    if start.state != State::Idle || mutant!(adopted.is_some(), "adopter-leaves-in-silence", false)
+    {
+        // Dropping a lease wakes nobody.
+        step!(notify::group(view, start.group), "leaver-wakes-nobody");
+    }
+}
