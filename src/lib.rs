@@ -1,8 +1,9 @@
 //! A lock-free message queue in shared memory.
 //!
 //! Processes on one host pass messages through a fixed-size ring in a named segment: one producer, many
-//! consumers. The data path takes no lock and makes no system call while nobody sleeps, but for one of the producer once
-//! in some milliseconds: it checks that the queue was not removed.
+//! consumers. The data path takes no lock. While nobody sleeps it makes no system call either, except for two checks every
+//! few milliseconds: the producer checks that the queue was not removed, and a member of a shared group checks that
+//! members with unacked messages are alive.
 //!
 //! ```
 //! use slipring::Queue;
@@ -71,7 +72,7 @@
 //!   as long as it uses the messages as bytes. It can garble, lose and repeat messages, and change one *while you
 //!   borrow it*: what was checked may not be what is used then, and unsafe code that trusts a check of borrowed bytes
 //!   (the standard library's `str` is such code) is not safe from that. Where the writer is not trusted, take a copy and
-//!   check that: [`Consumer::recv_into`]; an [`Observation`] is one already. `docs/design.md` has the whole list.
+//!   check that: [`Consumer::recv_into`]; an [`Observation`] is one already. `SECURITY.md` has the whole list.
 //! - **Linux, 64 bits, little-endian.**
 //!
 //! # Features
