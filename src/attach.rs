@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::control::ControlGuard;
 use crate::error::{AttachError, ControlError, SystemError};
 use crate::layout::View;
 use crate::layout::config::Config;
-use crate::segment::{ControlGuard, LeaseFile, Opened, QueueName, Region};
+use crate::segment::{LeaseFile, Opened, QueueName, Region};
 
 /// How long a control operation (taking or giving up a role, making or removing a group) waits for
 /// another one to end.

@@ -15,9 +15,8 @@ use crate::layout::{GroupRecord, GroupState, Identity, Target, View, lease_byte}
 use crate::ring::claim::Corrupt;
 use crate::ring::close;
 use crate::ring::groups::{self, Position, RETENTION_RELEASE};
-use crate::ring::records;
+use crate::ring::{figures, observe, records};
 use crate::segment::{QueueName, check_name};
-use crate::sync::Ordering;
 use crate::sys::holder;
 
 const NAME_MAX: usize = crate::layout::GROUP_NAME_MAX;
@@ -261,8 +260,7 @@ pub(crate) fn make(view: &View, queue: &QueueName, group: &Group) -> Result<u8, 
         // Now, and not when the first letter is due.
         QueueName::new(&default_target(queue.as_str()))?;
     }
-    // Acquire. pair P3. The slots below it are published.
-    let tail = view.control().tail.load(Ordering::Acquire);
+    let tail = observe::tail(view);
     if let Start::Sequence(asked) = group.start
         && asked > tail
     {
@@ -339,8 +337,7 @@ fn no_group_to_join(attachment: &Attachment, name: &str) -> JoinError {
 }
 
 pub(crate) fn pid_of(view: &View, record: u8) -> Option<u32> {
-    // Relaxed: for people to read.
-    known_pid(view.record(record).claim.pid.load(Ordering::Relaxed))
+    known_pid(figures::consumer_pid(view, record))
 }
 
 /// Pids of the members of `group` that live.

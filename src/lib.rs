@@ -115,6 +115,9 @@ mod error;
 mod segment;
 
 #[cfg(not(slipring_loom))]
+mod control;
+
+#[cfg(not(slipring_loom))]
 mod wait;
 
 #[cfg(not(slipring_loom))]

@@ -11,6 +11,7 @@ use crate::ring::ack_set::AckSet;
 use crate::ring::claim::{Claim, Corrupt};
 use crate::ring::close::{closed_at, has_ended, has_retries, producer_gone};
 use crate::ring::exclusive::ExclusiveConsumer;
+use crate::ring::figures;
 use crate::ring::groups;
 use crate::ring::notify;
 use crate::ring::observe::tail;
@@ -19,7 +20,6 @@ use crate::ring::records;
 use crate::ring::recovery::{Fault, any_held};
 use crate::ring::shared::{Claimed, SharedMember};
 use crate::segment::QueueName;
-use crate::sync::Ordering;
 use crate::sys::holder;
 
 /// Claims in a row that the others may beat before the head is taken for garbage.
@@ -190,9 +190,8 @@ impl Membership {
             }
         })?;
         if let Some(record) = self.reader.adopted() {
-            let pid = &self.attachment.view.record(record).claim.pid;
-            // Relaxed: for people, who look for the process that holds the range now.
-            pid.store(u64::from(std::process::id()), Ordering::Relaxed);
+            // People look for the process that holds the range now.
+            figures::set_consumer_pid(&self.attachment.view, record);
         }
         Ok(found)
     }
@@ -257,9 +256,7 @@ impl Membership {
     }
 
     pub(crate) fn count_dead_letter(&self) {
-        let counter = &self.attachment.view.record(self.reader.record()).counters.dead_lettered;
-        // Relaxed, both: a figure, and only the record's owner stores it.
-        counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        figures::count_dead_letter(&self.attachment.view, self.reader.record());
     }
 
     pub(crate) fn leave_within(&self, timeout: Duration) -> Result<(), ControlError> {

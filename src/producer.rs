@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::attach::{Attachment, Mapped};
 use crate::clock::coarse_ns;
+use crate::control::ControlGuard;
 use crate::error::{BlockingGroup, ControlError, ProducerError, SendError, known_pid};
 use crate::layout::config::Config;
 use crate::layout::{Meta, lease_byte};
@@ -20,11 +21,10 @@ use crate::message::{Content, OneThread, Outgoing};
 use crate::reservation::Reservation;
 use crate::ring::claim::Corrupt;
 use crate::ring::close;
-use crate::ring::lease::try_take;
+use crate::ring::figures::{self, ProducerCounts};
 use crate::ring::notify;
 use crate::ring::publish::{Publisher, stamp};
-use crate::segment::ControlGuard;
-use crate::sync::Ordering;
+use crate::sync::lease::{give_back, try_take};
 use crate::sys::holder;
 use crate::wait::{Check, Deadline};
 use crate::wait::{Interrupt, WaitState, WaitStrategy};
@@ -81,12 +81,8 @@ impl<M: Content + ?Sized> Producer<M> {
         let attachment = Attachment::new(mapped)?;
         // Under the control lease, so that a removal sees every role.
         let control = take_role(&attachment, timeout, deadline, &interrupt)?;
-        let words = &attachment.view.control().producer;
-        // Relaxed, all of them: only the holder of the lease stores here, and people read.
-        let identity = &words.identity;
-        identity.pid.store(u64::from(std::process::id()), Ordering::Relaxed);
-        let bytes = words.counters.bytes.load(Ordering::Relaxed);
-        let full = words.counters.full.load(Ordering::Relaxed);
+        figures::set_producer_pid(&attachment.view);
+        let ProducerCounts { bytes, full } = figures::producer_counts(&attachment.view);
         let publisher = Publisher::take_over(&attachment.view).map_err(|Corrupt(what)| {
             ProducerError::Corrupt { queue: attachment.queue().clone(), what }
         })?;
@@ -350,10 +346,8 @@ impl<M: Content + ?Sized> Producer<M> {
     }
 
     fn write_counters(&self) {
-        let counters = &self.attachment.view.control().producer.counters;
-        // Relaxed: figures for inspectors.
-        counters.bytes.store(self.bytes, Ordering::Relaxed);
-        counters.full.store(self.full, Ordering::Relaxed);
+        let counts = ProducerCounts { bytes: self.bytes, full: self.full };
+        figures::set_producer_counts(&self.attachment.view, counts);
     }
 }
 
@@ -392,9 +386,8 @@ impl<M: Content + ?Sized> Drop for Producer<M> {
         // In a forked child the mapping is gone, and the role is the parent's.
         if !self.attachment.leases.forked() {
             self.write_counters();
-            // Relaxed: for people to read.
-            self.attachment.view.control().producer.identity.pid.store(0, Ordering::Relaxed);
-            crate::ring::lease::give_back(&self.attachment.leases, lease_byte::PRODUCER);
+            figures::clear_producer_pid(&self.attachment.view);
+            give_back(&self.attachment.leases, lease_byte::PRODUCER);
             // Some want to know that it is gone.
             notify::all_groups(&self.attachment.view);
         }
@@ -425,9 +418,8 @@ fn take_role<'a>(
         while attachment.leases.is_held(lease_byte::PRODUCER).map_err(system)? {
             let left = deadline.left();
             if left.is_zero() {
-                // Relaxed: for people to read.
-                let pid = attachment.view.control().producer.identity.pid.load(Ordering::Relaxed);
-                let (queue, pid) = (attachment.queue().clone(), known_pid(pid));
+                let pid = known_pid(figures::producer_pid(&attachment.view));
+                let queue = attachment.queue().clone();
                 let own = holder::is_own(pid, attachment.mapped.id(), lease_byte::PRODUCER);
                 return Err(ProducerError::Taken { queue, pid, own });
             }

@@ -6,7 +6,6 @@ use crate::layout::{Meta, View};
 use crate::message::{Content, Message};
 use crate::producer::Producer;
 use crate::ring::publish::stamp;
-use crate::sync::Ordering;
 
 /// Slots behind the queue's tail, to be written in place and then published. Dropping it publishes
 /// nothing.
@@ -72,20 +71,16 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
         if index as u64 >= self.slots {
             return false;
         }
-        let first = self.first_meta().pack();
+        let first = self.first_meta();
         let Producer { publisher, attachment, .. } = &*self.producer;
         if !self.stored {
-            // Relaxed: published by the stamp. pair P1.
-            publisher.each_behind(&attachment.view, self.slots, |_, slot| {
-                slot.meta.store(first, Ordering::Relaxed)
-            });
+            publisher.each_behind(&attachment.view, self.slots, |_, slot| slot.meta.store(first));
             self.stored = true;
         }
         let slot = attachment.view.slot(publisher.tail() + index as u64);
-        // Relaxed: only the producer stores it; published by the stamp. pair P1.
-        let mut meta = Meta::unpack(slot.meta.load(Ordering::Relaxed));
+        let mut meta = slot.meta.load();
         change(&mut meta);
-        slot.meta.store(meta.pack(), Ordering::Relaxed);
+        slot.meta.store(meta);
         true
     }
 
@@ -113,15 +108,12 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
         if self.stored {
             bytes = 0;
             publisher.each_behind(&view, count, |seq, slot| {
-                // Relaxed: stored by this handle.
-                bytes += Meta::unpack(slot.meta.load(Ordering::Relaxed)).len as u64;
+                bytes += slot.meta.load().len as u64;
                 stamp(&slot, seq);
             });
         } else {
-            let meta = first.pack();
             publisher.each_behind(&view, count, |seq, slot| {
-                // Relaxed: published by the stamp. pair P1.
-                slot.meta.store(meta, Ordering::Relaxed);
+                slot.meta.store(first);
                 stamp(&slot, seq);
             });
         }

@@ -7,15 +7,14 @@ use std::time::{Duration, SystemTime};
 use crate::attach::Mapped;
 use crate::error::{SystemError, Unacked, known_pid};
 use crate::group::{Mode, Retention, limit_of, pid_of, target_name};
-use crate::layout::{GroupState, Identity, View, WakeMode, lease_byte};
-use crate::packed::{Attempts, Head, SEQ_NONE, Start, State};
+use crate::layout::{GroupState, Identity, WakeMode, lease_byte};
+use crate::packed::SEQ_NONE;
 use crate::ring::close::closed_at;
+use crate::ring::figures::{self, Holding};
 use crate::ring::groups;
 use crate::ring::groups::RETENTION_RELEASE;
 use crate::ring::publish::published_end;
-use crate::ring::records;
 use crate::segment::{LeaseFile, QueueName};
-use crate::sync::{Ordering, Quiet};
 
 /// A queue's state at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,20 +142,17 @@ impl Snapshot {
             |source| SystemError::new(mapped.name.shared(), "look at the queue's file", source);
         let (view, config) = (mapped.view(), &mapped.config);
         let geo = *view.geo();
-        let words = view.control();
         // Before the tail, which is at least there.
         let closed_at = closed_at(view);
         // Not the tail word alone: a producer that died may have published more than it says.
         let tail = published_end(view).unwrap_or(SEQ_NONE).max(geo.base);
-        let identity = &words.producer.identity;
-        let counters = &words.producer.counters;
-        // Relaxed, here and below: each figure stands for itself.
+        let counts = figures::producer_counts(view);
         let producer = ProducerInfo {
             live: file.is_held(lease_byte::PRODUCER).map_err(look)?,
-            pid: known_pid(identity.pid.load(Ordering::Relaxed)),
-            epoch: identity.epoch.load(Ordering::Relaxed),
-            payload_bytes: counters.bytes.load(Ordering::Relaxed),
-            full: counters.full.load(Ordering::Relaxed),
+            pid: known_pid(figures::producer_pid(view)),
+            epoch: figures::producer_epoch(view),
+            payload_bytes: counts.bytes,
+            full: counts.full,
         };
         let mut groups = Vec::new();
         for index in groups::in_use(view) {
@@ -169,45 +165,45 @@ impl Snapshot {
             });
             let releases = known.is_some_and(|i| u64::from(i.retention) == RETENTION_RELEASE);
             let mode = known.and_then(|identity| Mode::of(identity.mode.into()));
-            let (head, claims) = claims_of(view, index);
+            let (head, holdings) = figures::holdings(view, index);
             let mut members = Vec::new();
-            for Claim { record, held, attempts, .. } in &claims {
-                // Relaxed: as above.
-                let counters = &view.record(*record).counters;
+            for Holding { record, held, attempts, .. } in &holdings {
+                let counts = figures::consumer_counts(view, *record);
                 members.push(MemberInfo {
                     record: *record,
                     claimed: held.map(|(start, end)| start..end),
                     attempts: *attempts,
                     pid: pid_of(view, *record),
                     live: file.is_held(lease_byte::consumer(*record)).map_err(look)?,
-                    acked: counters.acked.load(Ordering::Relaxed),
-                    redelivered: counters.redelivered.load(Ordering::Relaxed),
-                    dead_lettered: counters.dead_lettered.load(Ordering::Relaxed),
+                    acked: counts.acked,
+                    redelivered: counts.redelivered,
+                    dead_lettered: counts.dead_lettered,
                 });
             }
             let waiting = tail.saturating_sub(head);
             let (depth, span, unacked) = if mode == Some(Mode::Exclusive) {
-                let (unacked, attempts) = delivered_of(view, index, head);
+                let (unacked, attempts) = figures::delivered(view, index, head);
                 let lives = members.iter().any(|member| member.live);
                 for member in members.iter_mut().filter(|member| member.live || !lives) {
                     member.attempts = attempts;
                 }
                 (waiting, waiting, unacked)
             } else {
-                let held = claims.iter().filter_map(|claim| claim.held);
+                let held = holdings.iter().filter_map(|holding| holding.held);
                 let held: u64 = held.map(|(start, end)| end - start).sum();
-                let oldest = claims.iter().filter_map(|claim| claim.gates).fold(head, u64::min);
+                let oldest =
+                    holdings.iter().filter_map(|holding| holding.gates).fold(head, u64::min);
                 (waiting + held, tail.saturating_sub(oldest), held)
             };
-            // Relaxed: as above. Wrapping: anybody may have garbled them.
-            let sum = |gone: &Quiet, of: fn(&MemberInfo) -> u64| {
-                let counts = members.iter().map(of);
-                counts.fold(gone.load(Ordering::Relaxed), u64::wrapping_add)
+            let former = figures::former_counts(group);
+            // Wrapping: any process may have garbled them.
+            let sum = |former: u64, of: fn(&MemberInfo) -> u64| {
+                members.iter().map(of).fold(former, u64::wrapping_add)
             };
             groups.push(GroupInfo {
-                acked: sum(&group.cold.totals.acked, |member| member.acked),
-                redelivered: sum(&group.cold.totals.redelivered, |member| member.redelivered),
-                dead_lettered: sum(&group.cold.totals.dead_lettered, |member| member.dead_lettered),
+                acked: sum(former.acked, |member| member.acked),
+                redelivered: sum(former.redelivered, |member| member.redelivered),
+                dead_lettered: sum(former.dead_lettered, |member| member.dead_lettered),
                 max_attempts: known.as_ref().and_then(limit_of),
                 dead_letters: target
                     .and_then(|target| target_name(&target).ok().flatten())
@@ -266,75 +262,4 @@ pub(crate) fn unacked(mapped: &Mapped, file: &LeaseFile) -> Result<Unacked, Syst
     let groups = Snapshot::take(mapped, file)?.groups.into_iter();
     let some = groups.filter(|group| group.depth > 0);
     Ok(Unacked(some.map(|group| (group.name, group.depth)).collect()))
-}
-
-/// What a consumer record says about a shared group.
-#[derive(Clone, Copy, Debug)]
-struct Claim {
-    record: u8,
-    /// What its member holds.
-    held: Option<(u64, u64)>,
-    /// How often the first of these was delivered.
-    attempts: u8,
-    /// Where it keeps the producer, also if it only tries to claim, or died while it tried.
-    gates: Option<u64>,
-}
-
-/// Looks at a group again if its head has moved meanwhile, so often at most.
-const TRIES: u32 = 16;
-
-/// A group's head, and what its records say beside just that head, unless members are so busy that each look meets
-/// another one.
-fn claims_of(view: &View, group: u8) -> (u64, Vec<Claim>) {
-    let word = &view.group(group).head;
-    // Acquire. pair C1: before the starts, as in recovery. What it names is decided by it.
-    let mut head = word.load(Ordering::Acquire);
-    for _ in 0..TRIES {
-        let records = records::records_of(view, group);
-        let claims = records.map(|record| claim_of(view, group, record, Head::unpack(head)));
-        let claims = claims.collect();
-        // Acquire: behind the starts, all of which belong to the head if it still stands.
-        let now = word.load(Ordering::Acquire);
-        if now == head {
-            return (Head::unpack(head).seq, claims);
-        }
-        head = now;
-    }
-    let records = records::records_of(view, group);
-    let claims = records.map(|record| claim_of(view, group, record, Head::unpack(head)));
-    (Head::unpack(head).seq, claims.collect())
-}
-
-/// The words may belong to two claims: what cannot be is not shown.
-fn claim_of(view: &View, group: u8, record: u8, head: Head) -> Claim {
-    let words = &view.record(record).claim;
-    // Acquire: the end that belongs to it, or a later one. pair C1.
-    let start = Start::unpack(words.start.load(Ordering::Acquire));
-    // Relaxed, both: each figure stands for itself.
-    let end = words.end.load(Ordering::Relaxed);
-    let attempts = Attempts::unpack(words.attempts.load(Ordering::Relaxed));
-    if start.group != group || start.state == State::Idle {
-        return Claim { record, held: None, attempts: 0, gates: None };
-    }
-    // A member that died between its exchange and its note of it has succeeded: the head names it.
-    let named = head == Head { seq: end, claimer: record };
-    let holds = start.state == State::Held || start.state == State::Pending && named;
-    let sane = start.seq < end && end - start.seq <= view.geo().capacity && end <= head.seq;
-    let held = (holds && sane).then_some((start.seq, end));
-    let attempts = if attempts.seq == start.seq { attempts.count } else { 1 };
-    let attempts = if held.is_some() { attempts } else { 0 };
-    Claim { record, held, attempts, gates: Some(start.seq) }
-}
-
-/// How many messages of an exclusive group were delivered and not acked, and how often the first of them was.
-fn delivered_of(view: &View, group: u8, head: u64) -> (u64, u8) {
-    let delivery = &view.group(group).delivery;
-    // Relaxed, both: each figure stands for itself.
-    let unacked = delivery.up_to.load(Ordering::Relaxed).saturating_sub(head);
-    let attempts = Attempts::unpack(delivery.attempts.load(Ordering::Relaxed));
-    match unacked {
-        0 => (0, 0),
-        _ if attempts.seq == head => (unacked, attempts.count),
-        _ => (unacked, 1),
-    }
 }

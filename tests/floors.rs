@@ -249,6 +249,11 @@ fn atomics_come_from_one_place_and_seq_cst_is_for_fences() {
             let atomic = line.contains("std::sync::atomic") || line.contains("core::sync::atomic");
             let allowed = name.starts_with("sync/") || name == "sys/fork.rs";
             assert!(!atomic || allowed, "src/{name}:{at}: take atomics from crate::sync");
+            let of_protocol = ["ring/", "layout/", "sync/"].iter().any(|dir| name.starts_with(dir));
+            assert!(
+                !line.contains("Ordering::") || of_protocol || name == "sys/fork.rs",
+                "src/{name}:{at}: an order belongs into a named function of src/ring or src/layout"
+            );
             let rest = line.replace("fence(Ordering::SeqCst)", "");
             let allowed = name == "sync/mocked.rs" || !rest.contains("SeqCst");
             assert!(allowed, "src/{name}:{at}: SeqCst is for fences");

@@ -15,11 +15,11 @@ use crate::dead_letter::policy::DeadLetterPolicy;
 use crate::error::{AckError, DeadLetterError, GrowError, NotInBatch, RejectError, ReleaseError};
 use crate::group::consumers;
 use crate::info::{MessageInfo, message_accessors};
-use crate::layout::{Meta, View};
+use crate::layout::{MetaWord, View};
 use crate::membership::{Membership, RetryView};
 use crate::message::Content;
 use crate::ring::claim::{Claim, Corrupt};
-use crate::sync::{AtomicU64, Ordering, mutant};
+use crate::sync::mutant;
 pub use received::Received;
 pub use tasks::{Task, Tasks};
 
@@ -123,7 +123,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     ) -> Delivery<'v, M> {
         // SAFETY: an ack needs this batch exclusively, or the one task that was given the message.
         let (slot, area) = unsafe { self.claim.payload(view, place) };
-        let content = M::from_payload(area, || retry_view.len(meta_of(slot.meta)));
+        let content = M::from_payload(area, || retry_view.len(slot.meta.load()));
         let info = self.info_of(retry_view, place, 0).with(0, retry_view.requeued());
         Delivery { info, meta: slot.meta, content }
     }
@@ -132,7 +132,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     pub(crate) fn copy_first(&self, out: &mut M::Owned) {
         let Membership { attachment, retry_view, .. } = &*self.membership;
         let slot = attachment.view.slot(self.claim.start);
-        let len = retry_view.len(meta_of(slot.meta)).min(attachment.view.geo().payload_size);
+        let len = retry_view.len(slot.meta.load()).min(attachment.view.geo().payload_size);
         M::copy(out, len, |bytes| {
             slot.payload.load(bytes);
         });
@@ -157,7 +157,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         retry_view: RetryView,
         place: u64,
     ) -> (MessageInfo, usize) {
-        let meta = meta_of(view.slot(place).meta);
+        let meta = view.slot(place).meta.load();
         (self.info_of(retry_view, place, meta.kind), retry_view.len(meta))
     }
 
@@ -433,13 +433,6 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     }
 }
 
-/// Of a message that is claimed.
-#[inline]
-fn meta_of(word: &AtomicU64) -> Meta {
-    // Relaxed: carried by the stamp or tail that the claim saw. pair P1.
-    Meta::unpack(word.load(Ordering::Relaxed))
-}
-
 impl<M: Content + ?Sized> fmt::Debug for Batch<'_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sequence = |place| self.membership.retry_view.sequence(place);
@@ -492,12 +485,12 @@ pub struct Delivery<'b, M: Content + ?Sized = [u8]> {
     /// But for its kind.
     info: MessageInfo,
     /// Read by those who ask: a load that nobody asked for would stay.
-    meta: &'b AtomicU64,
+    meta: &'b MetaWord,
     content: &'b M,
 }
 
 impl<'b, M: Content + ?Sized> Delivery<'b, M> {
-    message_accessors!(view => meta_of(view.meta).kind, view.info.requeued());
+    message_accessors!(view => view.meta.load().kind, view.info.requeued());
 
     /// The content, for as long as the batch is borrowed.
     pub fn content(&self) -> &'b M {

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::ops::Deref;
 
-use super::{Batch, meta_of};
+use super::Batch;
 use crate::error::{AckError, RecvError, RejectError};
 use crate::info::{MessageInfo, message_accessors};
 use crate::membership::Membership;
@@ -106,7 +106,7 @@ impl<M: Content + ?Sized> Deref for Received<'_, M> {
         let claim = &self.batch.claim;
         // SAFETY: an ack consumes the batch, which holds exactly this message.
         let (slot, area) = unsafe { claim.payload(&attachment.view, claim.start) };
-        M::from_payload(area, || retry_view.len(meta_of(slot.meta)))
+        M::from_payload(area, || retry_view.len(slot.meta.load()))
     }
 }
 

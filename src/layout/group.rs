@@ -291,6 +291,13 @@ impl Identity {
         Self::load_and(group, |_| ()).map(|(identity, ())| identity)
     }
 
+    /// A number that changes whenever the index is given to another group.
+    #[cfg(not(slipring_loom))]
+    pub(crate) fn generation(group: &GroupRecord) -> u64 {
+        // Relaxed: it is compared only.
+        group.identity.generation.load(Ordering::Relaxed)
+    }
+
     /// The same with the queue for dead letters of just that group.
     pub(crate) fn load_with_target(group: &GroupRecord) -> Option<(Identity, Target)> {
         Self::load_and(group, Target::load)

@@ -28,6 +28,8 @@ pub(crate) use group::GroupRecord;
 pub use group::Mode;
 pub(crate) use group::{FLAG_JOINED, GroupState, Totals};
 pub(crate) use group::{GROUP_NAME_MAX, Identity, Target};
+#[cfg(not(slipring_loom))]
+pub(crate) use slot::MetaWord;
 pub(crate) use slot::{Meta, Slot};
 pub(crate) use view::{Offset, View};
 #[cfg_attr(slipring_loom, allow(unreachable_pub))]

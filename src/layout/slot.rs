@@ -1,4 +1,4 @@
-use crate::sync::{AtomicU64, Payload};
+use crate::sync::{AtomicU64, Ordering, Payload};
 
 /// Front of every slot.
 #[repr(C)]
@@ -6,12 +6,12 @@ pub(crate) struct SlotHeader {
     /// Sequence + 1 once published; 0 while being written or never written.
     pub(crate) stamp: AtomicU64,
     /// See [`Meta`].
-    pub(crate) meta: AtomicU64,
+    pub(crate) meta: MetaWord,
 }
 
 impl SlotHeader {
     pub(crate) fn new() -> SlotHeader {
-        SlotHeader { stamp: AtomicU64::new(0), meta: AtomicU64::new(0) }
+        SlotHeader { stamp: AtomicU64::new(0), meta: MetaWord(AtomicU64::new(0)) }
     }
 }
 
@@ -19,7 +19,7 @@ impl SlotHeader {
 #[derive(Clone, Copy)]
 pub(crate) struct Slot<'a> {
     pub(crate) stamp: &'a AtomicU64,
-    pub(crate) meta: &'a AtomicU64,
+    pub(crate) meta: &'a MetaWord,
     pub(crate) payload: Payload,
 }
 
@@ -41,6 +41,25 @@ impl Meta {
     #[inline]
     pub(crate) fn unpack(word: u64) -> Meta {
         Meta { len: (word & Meta::LEN) as usize, kind: (word >> 32) as u32 }
+    }
+}
+
+/// A slot's [`Meta`]. The stamp publishes it, as it does the payload.
+#[repr(transparent)]
+pub(crate) struct MetaWord(AtomicU64);
+
+impl MetaWord {
+    #[inline(always)]
+    pub(crate) fn load(&self) -> Meta {
+        // Relaxed: the stamp, or the tail, that the reader saw carries it; an observer checks the stamp again. pair P1.
+        Meta::unpack(self.0.load(Ordering::Relaxed))
+    }
+
+    /// The producer alone stores it.
+    #[inline(always)]
+    pub(crate) fn store(&self, meta: Meta) {
+        // Relaxed: published by the stamp. pair P1.
+        self.0.store(meta.pack(), Ordering::Relaxed);
     }
 }
 

@@ -7,7 +7,7 @@ use crate::attach::Attachment;
 use crate::clock::coarse_ns;
 use crate::error::{BlockingGroup, Full, SendError, Unconfirmed};
 use crate::group::{identity_of, pid_of};
-use crate::layout::{Mode, lease_byte};
+use crate::layout::{Identity, Mode, lease_byte};
 use crate::message::Content;
 use crate::packed::{SEQ_NONE, State};
 use crate::ring::gate::gate;
@@ -15,7 +15,7 @@ use crate::ring::groups;
 use crate::ring::park::Waiter;
 use crate::ring::publish::NoRoom;
 use crate::ring::records;
-use crate::sync::{Ordering, mutant, step};
+use crate::sync::{mutant, step};
 use crate::wait::{self, Check, Deadline, FutexPark, MAX_SLEEP, Waited};
 
 /// Messages between two questions whether a look at the queue's name is due, and how old the last one is then at least:
@@ -167,10 +167,8 @@ impl<M: Content + ?Sized> Producer<M> {
     #[inline]
     fn holder(&mut self, group: Option<u8>, check: Check) -> Result<BlockingGroup, SendError> {
         // The same index may be another group's by now: that has another generation.
-        let of = group.map(|group| {
-            // Relaxed: it is compared only.
-            (group, self.attachment.view.group(group).identity.generation.load(Ordering::Relaxed))
-        });
+        let of =
+            group.map(|group| (group, Identity::generation(self.attachment.view.group(group))));
         match &self.last_full {
             Some((asked, known)) if *asked == of && check == Check::Fast => Ok(*known),
             _ => {

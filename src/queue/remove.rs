@@ -7,15 +7,13 @@ use nix::sys::mman::shm_unlink;
 
 use super::OpenOptions;
 use crate::attach::{CONTROL_TIMEOUT, Mapped};
+use crate::control::ControlGuard;
 use crate::error::{OpenError, Pids, RemoveError, SystemError, Unacked, known_pid};
 use crate::group::pid_of;
 use crate::layout::lease_byte;
-use crate::ring::notify;
-use crate::segment::{
-    ControlGuard, LeaseFile, QueueName, Trust, list_names, open_shared, shm_path,
-};
+use crate::ring::{figures, notify};
+use crate::segment::{LeaseFile, QueueName, Trust, list_names, open_shared, shm_path};
 use crate::snapshot::unacked;
-use crate::sync::Ordering;
 use crate::sys::holder;
 
 /// Names of all queues on this machine, sorted, whoever they belong to.
@@ -119,8 +117,7 @@ fn look(queue: &Arc<str>, source: io::Error) -> SystemError {
 fn role_holders(mapped: &Mapped, leases: &LeaseFile) -> io::Result<Pids> {
     let (view, mut held) = (mapped.view(), Vec::new());
     if leases.is_held(lease_byte::PRODUCER)? {
-        // Relaxed: for people to read.
-        let pid = known_pid(view.control().producer.identity.pid.load(Ordering::Relaxed));
+        let pid = known_pid(figures::producer_pid(view));
         held.push((pid, lease_byte::PRODUCER));
     }
     for record in 0..view.records().len() as u8 {

@@ -3,11 +3,11 @@
 
 use std::io;
 
-use super::lease::{Leases, give_back, try_take};
 use super::notify;
 use super::records::{records_of, start_of};
 use crate::layout::{FLAG_JOINED, GroupState, Totals, View, lease_byte};
 use crate::packed::{Attempts, Head, NO_GROUP, NOBODY, Start};
+use crate::sync::lease::{Leases, give_back, try_take};
 use crate::sync::{Ordering, WordExt, fence, mutant, order, step};
 
 /// Where a new group starts.

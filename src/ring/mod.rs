@@ -25,7 +25,7 @@
 //! | P4 | the slot is being written again | [`publish`]: stamp 0, fence | [`observe`]: fence, stamp |
 //! | P5 | the producer sees the group, or the group sees the limit | [`publish`]: limit, fence, scan | [`groups`]: head and state, fence, limit |
 //! | P6 | the freed group's last reads | [`groups`]: state FREE, Release | [`gate`]: state, Acquire |
-//! | P7 | what the last holder of a lease did | [`lease`]: fence, give back | [`lease`]: take, fence |
+//! | P7 | what the last holder of a lease did | [`crate::sync::lease`]: fence, give back | [`crate::sync::lease`]: take, fence |
 //! | P8 | a new group's head | [`groups`]: mark, state, Release | [`gate`]: mark, state, Acquire |
 //! | P9 | where the queue was closed | [`close`]: sequence, then state, Release | [`close`]: state, Acquire, then sequence |
 //! | P10 | the queue of letters that were sent again | [`close`]: retries, Release | [`close`]: retries, Acquire |
@@ -43,9 +43,10 @@ pub(crate) mod available;
 pub(crate) mod claim;
 pub(crate) mod close;
 pub(crate) mod exclusive;
+#[cfg(not(slipring_loom))]
+pub(crate) mod figures;
 pub(crate) mod gate;
 pub(crate) mod groups;
-pub(crate) mod lease;
 pub(crate) mod notify;
 pub(crate) mod observe;
 pub(crate) mod park;

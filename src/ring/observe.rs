@@ -146,8 +146,8 @@ fn read_slot(view: &View, seq: u64, out: &mut [u8]) -> SlotRead {
     if stamp != seq + 1 {
         return SlotRead::Lapped;
     }
-    // Relaxed, as the payload's words: the second look at the stamp tells whether they belong together.
-    let meta = Meta::unpack(slot.meta.load(Ordering::Relaxed));
+    // The second read of the stamp tells whether this and the payload's words belong together.
+    let meta = slot.meta.load();
     let fit = meta.len.min(out.len());
     slot.payload.load(&mut out[..fit]);
     // Acquire fence. pair P4: if any word above was of a newer message, the load below sees its 0 or

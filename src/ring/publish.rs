@@ -300,8 +300,7 @@ impl Publisher {
 /// The caller is the producer and has taken the slot back (`reclaim`, `reclaim_through`); the message fits.
 #[inline(always)]
 pub(crate) unsafe fn fill(slot: &Slot<'_>, meta: Meta, bytes: &[u8]) {
-    // Relaxed: published by the stamp. pair P1.
-    slot.meta.store(meta.pack(), Ordering::Relaxed);
+    slot.meta.store(meta);
     // SAFETY: by the caller's word.
     unsafe { slot.payload.store(bytes) };
 }

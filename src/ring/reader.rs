@@ -4,11 +4,11 @@ use std::io;
 
 use super::claim::{Claim, Corrupt};
 use super::exclusive::ExclusiveConsumer;
-use super::lease::Leases;
 use super::recovery::Fault;
 use super::shared::{Claimed, SharedMember};
 use crate::layout::View;
 use crate::packed::Head;
+use crate::sync::lease::Leases;
 use crate::sync::{Ordering, mutant};
 
 /// What a consumer handle reads with.

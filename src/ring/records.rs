@@ -3,10 +3,10 @@
 
 use std::io;
 
-use super::lease::{Leases, give_back, try_take};
 use super::notify;
 use crate::layout::{FLAG_JOINED, Totals, View, lease_byte};
 use crate::packed::{Attempts, NO_GROUP, Start, State};
+use crate::sync::lease::{Leases, give_back, try_take};
 use crate::sync::{Ordering, Quiet, WordExt, mutant, order, step};
 
 /// Indexes of consumer records that are tagged with `group`.

@@ -3,12 +3,12 @@
 use std::io;
 
 use super::claim::Corrupt;
-use super::lease::{Leases, give_back, try_take};
 use super::notify;
 use super::records::{records_of, take_idle_record};
 use super::shared::SharedMember;
 use crate::layout::{View, lease_byte};
 use crate::packed::{Head, Start, State};
+use crate::sync::lease::{Leases, give_back, try_take};
 use crate::sync::{Ordering, mutant, order, step};
 
 /// Looks for orphans in which a member leaves a range alone that it gave back itself.

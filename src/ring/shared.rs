@@ -14,10 +14,10 @@
 
 use super::available::{Available, Count};
 use super::claim::{Claim, Corrupt, NO_LIMIT, TOO_MANY, uncount};
-use super::lease::{Leases, give_back};
 use super::notify;
 use crate::layout::{ConsumerRecord, GroupRecord, Offset, View, lease_byte};
 use crate::packed::{Attempts, Head, Start, State};
+use crate::sync::lease::{Leases, give_back};
 #[cfg(slipring_loom)]
 use crate::sync::tries;
 use crate::sync::{Ordering, WordExt, mutant, order, step};

@@ -16,7 +16,7 @@ use super::name::{self, QueueName, shm_dir, shm_path};
 use super::region::Region;
 use crate::error::{CreateError, Free, SystemError};
 use crate::layout::lease_byte;
-use crate::ring::lease::{Leases, try_take};
+use crate::sync::lease::{Leases, give_back, try_take};
 use crate::sys::file_size;
 use crate::sys::memory::FreeMemory;
 
@@ -123,7 +123,7 @@ fn finish(
         }
         Err(errno) => return Err(SystemError::new(queue, "give the queue its name", errno).into()),
     }
-    crate::ring::lease::give_back(&leases, lease_byte::CONTROL);
+    give_back(&leases, lease_byte::CONTROL);
     Ok((region, leases))
 }
 

@@ -5,18 +5,12 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::mman::shm_open;
 use nix::sys::stat::{Mode, fstat};
 
-use super::name::QueueName;
-use crate::error::{ControlError, SystemError, known_pid};
-use crate::layout::{View, lease_byte};
-use crate::ring::groups::free_half_made;
-use crate::ring::lease::{Leases, give_back, try_take};
-use crate::sync::Ordering;
+use crate::sync::lease::{Leases, give_back};
 use crate::sys::fork::{self, Inherited};
 
 /// An open file description of a segment, never mapped: a mapping would keep its locks alive.
@@ -142,58 +136,4 @@ impl Drop for LeaseFile {
 fn close(fd: i32) {
     // SAFETY: the descriptor was taken out of its owner just before, and is closed only here.
     drop(unsafe { OwnedFd::from_raw_fd(fd) });
-}
-
-/// The control lease, held until dropped.
-#[derive(Debug)]
-pub(crate) struct ControlGuard<'a> {
-    view: &'a View,
-    leases: &'a LeaseFile,
-}
-
-/// How often a waiter looks whether the control lease is free. Control operations take microseconds, and
-/// processes that make one after the other must not keep the rest out.
-const LOOK_EVERY: Duration = Duration::from_micros(50);
-
-impl<'a> ControlGuard<'a> {
-    /// Waits for the control lease, at most `timeout`.
-    pub(crate) fn take(
-        name: &QueueName,
-        view: &'a View,
-        leases: &'a LeaseFile,
-        timeout: Duration,
-    ) -> Result<ControlGuard<'a>, ControlError> {
-        let queue = name.shared();
-        if leases.forked() {
-            return Err(ControlError::Forked { queue: queue.clone() });
-        }
-        let since = Instant::now();
-        let system =
-            |source| SystemError::new(queue, "lock the queue for a control operation", source);
-        while !try_take(leases, lease_byte::CONTROL).map_err(system)? {
-            if since.elapsed() >= timeout {
-                // Relaxed: for people to read.
-                let pid = known_pid(view.control().holder.load(Ordering::Relaxed));
-                let (queue, waited_ms) = (queue.clone(), timeout.as_millis() as u64);
-                return Err(ControlError::Timeout { queue, pid, waited_ms });
-            }
-            std::thread::sleep(LOOK_EVERY);
-        }
-        let guard = ControlGuard { view, leases };
-        // Relaxed: for people to read.
-        view.control().holder.store(u64::from(std::process::id()), Ordering::Relaxed);
-        if leases.removed().map_err(system)? {
-            return Err(ControlError::Removed { queue: queue.clone() });
-        }
-        free_half_made(view);
-        Ok(guard)
-    }
-}
-
-impl Drop for ControlGuard<'_> {
-    fn drop(&mut self) {
-        // Relaxed: for people to read.
-        self.view.control().holder.store(0, Ordering::Relaxed);
-        give_back(self.leases, lease_byte::CONTROL);
-    }
 }

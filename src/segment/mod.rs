@@ -7,7 +7,7 @@ mod open;
 mod region;
 
 pub(crate) use create::{Memory, Plan, create, random};
-pub(crate) use lease::{ControlGuard, LeaseFile};
+pub(crate) use lease::LeaseFile;
 pub(crate) use name::{QueueName, check_name, list_names, shm_path};
 pub(crate) use open::{Opened, Trust, open_read_only, open_shared};
 pub(crate) use region::Region;

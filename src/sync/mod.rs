@@ -4,6 +4,7 @@
 //! the loom models: every store is a point where its thread may die, and the payload is watched for
 //! races. Ordering::SeqCst is for fences only: loom takes SeqCst accesses for AcqRel.
 
+pub(crate) mod lease;
 #[cfg(slipring_loom)]
 mod mocked;
 pub(crate) mod mutants;

@@ -13,8 +13,8 @@ use loom::sync::atomic::AtomicU64;
 use super::ledger::Ledger;
 use super::members::Account;
 use crate::layout::{Geometry, View, WakeMode, lease_byte};
-use crate::ring::lease::Leases;
 use crate::ring::reactor::KeepMapped;
+use crate::sync::lease::Leases;
 use crate::sync::{Ordering, PAYLOAD, set_barriers_over, set_observed, set_tries};
 
 /// Shape of a model's segment.
@@ -126,7 +126,7 @@ impl Process {
 }
 
 impl Leases for Process {
-    /// Relaxed, as `unlock`: the fences of ring::lease must do all the ordering. Neither is a point of
+    /// Relaxed, as `unlock`: the fences of sync::lease must do all the ordering. Neither is a point of
     /// death: both leave memory as it was.
     fn try_lock(&self, byte: u64) -> io::Result<bool> {
         if self.held.borrow().contains(&byte) {

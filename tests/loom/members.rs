@@ -339,7 +339,7 @@ impl Worker {
             self.run.reach("came again after an ack out of order");
         }
         let slot = self.process.view().slot(seq);
-        let meta = Meta::unpack(slot.meta.load(Ordering::Relaxed));
+        let meta = slot.meta.load();
         // SAFETY: claimed and not acked (I3); loom checks it.
         let bytes = unsafe { slot.payload.bytes() };
         check(seq, meta, &bytes);

@@ -8,10 +8,10 @@ use crate::ring::claim::{Claim, NO_LIMIT};
 use crate::ring::close;
 use crate::ring::exclusive::ExclusiveConsumer;
 use crate::ring::groups::{self, Position};
-use crate::ring::lease::{give_back, try_take};
 use crate::ring::observe::{ObserverCursor, Seen};
 use crate::ring::publish::{NoRoom, Publisher, stamp};
 use crate::ring::records;
+use crate::sync::lease::{give_back, try_take};
 use crate::sync::{Ordering, PAYLOAD};
 
 /// The content of message `seq` as producer `by` writes it: two equal words.
@@ -118,7 +118,7 @@ impl<'p> Producer<'p> {
         let ledger = &self.process.segment.ledger;
         let (first, id) = (self.tail(), self.id);
         self.publisher.each_behind(self.process.view(), n, |seq, slot| {
-            slot.meta.store(meta(id).pack(), Ordering::Relaxed);
+            slot.meta.store(meta(id));
             stamp(&slot, seq);
             ledger.published(seq, id);
         });
@@ -251,7 +251,7 @@ impl<'p> Consumer<'p> {
         let exact = self.member.limit != NO_LIMIT;
         for seq in from..claim.end {
             let slot = self.process.view().slot(seq);
-            let meta = Meta::unpack(slot.meta.load(Ordering::Relaxed));
+            let meta = slot.meta.load();
             // SAFETY: claimed and not acked (I3); loom checks it.
             let bytes = unsafe { slot.payload.bytes() };
             let by = check(seq, meta, &bytes);

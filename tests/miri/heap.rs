@@ -12,8 +12,8 @@ use crate::layout::{
 };
 use crate::ring::claim::Claim;
 use crate::ring::groups::{self, Position};
-use crate::ring::lease::{Leases, give_back, try_take};
 use crate::ring::publish::{Publisher, stamp};
+use crate::sync::lease::{Leases, give_back, try_take};
 use crate::sync::{AtomicU64, Ordering};
 
 pub(super) const PAYLOAD: usize = 16;
@@ -145,7 +145,7 @@ impl<'s> Process<'s> {
     pub(super) fn read(&self, claim: &Claim) {
         for seq in claim.start..claim.end {
             let slot = self.view().slot(seq);
-            let meta = Meta::unpack(slot.meta.load(Ordering::Relaxed));
+            let meta = slot.meta.load();
             // SAFETY: claimed and not acked (I3); Miri checks that nobody writes it meanwhile.
             check(seq, meta, unsafe { slot.payload.bytes() });
         }
@@ -173,7 +173,7 @@ impl Drop for Process<'_> {
 }
 
 impl Leases for Process<'_> {
-    /// Relaxed, as `unlock`: the fences of ring::lease must do all the ordering.
+    /// Relaxed, as `unlock`: the fences of sync::lease must do all the ordering.
     fn try_lock(&self, byte: u64) -> io::Result<bool> {
         let lease = self.segment.lease(byte);
         let taken = lease.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed).is_ok();

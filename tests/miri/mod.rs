@@ -19,10 +19,10 @@ use heap::{PAYLOAD, Process, Segment, check};
 use crate::layout::{Mode, lease_byte};
 use crate::ring::close;
 use crate::ring::exclusive::ExclusiveConsumer;
-use crate::ring::lease::give_back;
 use crate::ring::observe::{ObserverCursor, Seen};
 use crate::ring::records;
 use crate::ring::shared::{Claimed, SharedMember};
+use crate::sync::lease::give_back;
 
 /// Messages of a test: enough to go around the ring a few times.
 const MESSAGES: u64 = if cfg!(miri) { 12 } else { 3000 };

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use crate::sync::{Ordering, fence, step};
+use super::{Ordering, fence, step};
 
 /// Where leases come from: the kernel, or a stand-in for it in the models.
 pub(crate) trait Leases {

@@ -1,0 +1,189 @@
+//! What people read about a queue: pids, counters, and what consumers hold. The protocol decides nothing by them, so
+//! most of these words are Relaxed: each figure stands for itself.
+
+use super::records::records_of;
+use crate::layout::{GroupRecord, View};
+use crate::packed::{Attempts, Head, Start, State};
+use crate::sync::{Ordering, Quiet};
+
+/// Stores a figure that the caller alone stores.
+fn set(figure: &Quiet, value: u64) {
+    // Relaxed: for people to read.
+    figure.store(value, Ordering::Relaxed);
+}
+
+fn get(figure: &Quiet) -> u64 {
+    // Relaxed: for people to read.
+    figure.load(Ordering::Relaxed)
+}
+
+fn own_pid() -> u64 {
+    u64::from(std::process::id())
+}
+
+/// The pid of the holder of the control lease, 0 if nobody holds it.
+pub(crate) fn control_pid(view: &View) -> u64 {
+    get(&view.control().holder)
+}
+
+/// Notes that this process holds the control lease.
+pub(crate) fn set_control_pid(view: &View) {
+    set(&view.control().holder, own_pid());
+}
+
+pub(crate) fn clear_control_pid(view: &View) {
+    set(&view.control().holder, 0);
+}
+
+/// The pid of the producer, 0 if there is none.
+pub(crate) fn producer_pid(view: &View) -> u64 {
+    get(&view.control().producer.identity.pid)
+}
+
+/// Notes that this process is the producer; it holds the producer's lease.
+pub(crate) fn set_producer_pid(view: &View) {
+    set(&view.control().producer.identity.pid, own_pid());
+}
+
+pub(crate) fn clear_producer_pid(view: &View) {
+    set(&view.control().producer.identity.pid, 0);
+}
+
+/// How often a producer took the role.
+pub(crate) fn producer_epoch(view: &View) -> u64 {
+    // Relaxed: for people to read.
+    view.control().producer.identity.epoch.load(Ordering::Relaxed)
+}
+
+/// What producers counted: payload bytes published, and times that the queue was found full.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ProducerCounts {
+    pub(crate) bytes: u64,
+    pub(crate) full: u64,
+}
+
+pub(crate) fn producer_counts(view: &View) -> ProducerCounts {
+    let counters = &view.control().producer.counters;
+    ProducerCounts { bytes: get(&counters.bytes), full: get(&counters.full) }
+}
+
+/// The caller holds the producer's lease.
+pub(crate) fn set_producer_counts(view: &View, counts: ProducerCounts) {
+    let counters = &view.control().producer.counters;
+    set(&counters.bytes, counts.bytes);
+    set(&counters.full, counts.full);
+}
+
+/// The pid of a consumer record's owner.
+pub(crate) fn consumer_pid(view: &View, record: u8) -> u64 {
+    get(&view.record(record).claim.pid)
+}
+
+/// Notes that this process holds what `record` says; it holds the record's lease.
+pub(crate) fn set_consumer_pid(view: &View, record: u8) {
+    set(&view.record(record).claim.pid, own_pid());
+}
+
+/// Counts a message that the owner of `record`, the caller, gave up.
+pub(crate) fn count_dead_letter(view: &View, record: u8) {
+    let counter = &view.record(record).counters.dead_lettered;
+    set(counter, get(counter).wrapping_add(1));
+}
+
+/// What a consumer counted, or all former consumers of a group.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConsumerCounts {
+    pub(crate) acked: u64,
+    pub(crate) redelivered: u64,
+    pub(crate) dead_lettered: u64,
+}
+
+pub(crate) fn consumer_counts(view: &View, record: u8) -> ConsumerCounts {
+    let counters = &view.record(record).counters;
+    ConsumerCounts {
+        acked: get(&counters.acked),
+        redelivered: get(&counters.redelivered),
+        dead_lettered: get(&counters.dead_lettered),
+    }
+}
+
+/// What consumers counted that have left the group.
+pub(crate) fn former_counts(group: &GroupRecord) -> ConsumerCounts {
+    let totals = &group.cold.totals;
+    ConsumerCounts {
+        acked: get(&totals.acked),
+        redelivered: get(&totals.redelivered),
+        dead_lettered: get(&totals.dead_lettered),
+    }
+}
+
+/// What a consumer record says about a shared group.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Holding {
+    pub(crate) record: u8,
+    /// The range that its member holds.
+    pub(crate) held: Option<(u64, u64)>,
+    /// How often the first message of the range was delivered.
+    pub(crate) attempts: u8,
+    /// Where it keeps the producer, also while it only tries to claim, or if it died while it tried.
+    pub(crate) gates: Option<u64>,
+}
+
+/// Times that a group is read again because its head has moved meanwhile.
+const TRIES: u32 = 16;
+
+/// A group's head, and what its records say while it is that. Of members that move the head between all `TRIES` reads,
+/// the records may be newer than the head.
+pub(crate) fn holdings(view: &View, group: u8) -> (u64, Vec<Holding>) {
+    let word = &view.group(group).head;
+    let read = |head: u64| {
+        let records = records_of(view, group);
+        records.map(|record| holding(view, group, record, Head::unpack(head))).collect()
+    };
+    // Acquire. pair C1: before the starts, as in recovery, which judges a PENDING by it.
+    let mut head = word.load(Ordering::Acquire);
+    for _ in 0..TRIES {
+        let found = read(head);
+        // Acquire: after the starts, all of which belong to the head if it still stands.
+        let now = word.load(Ordering::Acquire);
+        if now == head {
+            return (Head::unpack(head).seq, found);
+        }
+        head = now;
+    }
+    (Head::unpack(head).seq, read(head))
+}
+
+/// The words may belong to two claims: what cannot be is not shown.
+fn holding(view: &View, group: u8, record: u8, head: Head) -> Holding {
+    let words = &view.record(record).claim;
+    // Acquire: the end that belongs to it, or a later one. pair C1.
+    let start = Start::unpack(words.start.load(Ordering::Acquire));
+    // Relaxed, both: each figure stands for itself.
+    let end = words.end.load(Ordering::Relaxed);
+    let attempts = Attempts::unpack(words.attempts.load(Ordering::Relaxed));
+    if start.group != group || start.state == State::Idle {
+        return Holding { record, held: None, attempts: 0, gates: None };
+    }
+    // A member that died between its exchange and its note of it has succeeded: the head names it.
+    let named = head == Head { seq: end, claimer: record };
+    let holds = start.state == State::Held || start.state == State::Pending && named;
+    let sane = start.seq < end && end - start.seq <= view.geo().capacity && end <= head.seq;
+    let held = (holds && sane).then_some((start.seq, end));
+    let attempts = if attempts.seq == start.seq { attempts.count } else { 1 };
+    let attempts = if held.is_some() { attempts } else { 0 };
+    Holding { record, held, attempts, gates: Some(start.seq) }
+}
+
+/// How many messages of an exclusive group were delivered and not acked, and how often the first of them was.
+pub(crate) fn delivered(view: &View, group: u8, head: u64) -> (u64, u8) {
+    let delivery = &view.group(group).delivery;
+    // Relaxed, both: each figure stands for itself.
+    let unacked = delivery.up_to.load(Ordering::Relaxed).saturating_sub(head);
+    let attempts = Attempts::unpack(delivery.attempts.load(Ordering::Relaxed));
+    match unacked {
+        0 => (0, 0),
+        _ if attempts.seq == head => (unacked, attempts.count),
+        _ => (unacked, 1),
+    }
+}
