@@ -11,7 +11,7 @@ use loom::thread::{JoinHandle, spawn};
 use super::explore::Run;
 use super::heap::{Process, Segment, Shape};
 use super::roles::{LIMIT, Producer, attempts_of, check, controlled, make};
-use crate::layout::{GROUP_NAME_MAX, Identity, Meta, Mode, Target, lease_byte};
+use crate::layout::{GROUP_NAME_MAX, Identity, Mode, Target, lease_byte};
 use crate::ring::ack_set::AckSet;
 use crate::ring::claim::{Claim, NO_LIMIT};
 use crate::ring::close;
@@ -21,7 +21,7 @@ use crate::ring::publish::{NoRoom, Publisher};
 use crate::ring::records;
 use crate::ring::recovery::Fault;
 use crate::ring::shared::{Claimed, SharedMember};
-use crate::sync::{Ordering, tries};
+use crate::sync::tries;
 
 struct Handed {
     group: u8,
