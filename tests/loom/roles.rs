@@ -11,8 +11,8 @@ use crate::ring::groups::{self, Position};
 use crate::ring::observe::{ObserverCursor, Seen};
 use crate::ring::publish::{NoRoom, Publisher, stamp};
 use crate::ring::records;
-use crate::sync::lease::{give_back, try_take};
 use crate::sync::PAYLOAD;
+use crate::sync::lease::{give_back, try_take};
 
 /// The content of message `seq` as producer `by` writes it: two equal words.
 fn content(seq: u64, by: u32) -> [u8; PAYLOAD] {
