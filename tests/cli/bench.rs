@@ -1,4 +1,4 @@
-//! That the benchmarks run, check and report; how fast anything is does not matter here.
+//! The benchmarks run, check every message and report. How fast anything is does not matter here.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -35,16 +35,16 @@ fn json(args: &[&str]) -> Value {
     value
 }
 
-/// What every benchmark tells beside its results.
+/// What every benchmark reports besides its results.
 fn assert_report(value: &Value) {
     for field in ["seconds", "runs", "payload", "capacity", "wait", "pin"] {
         assert!(!value["settings"][field].is_null(), "{field}");
     }
-    for field in ["stolen", "interruptions", "interrupted_runs", "runs"] {
-        assert!(value["disturbance"][field].as_f64().unwrap() >= 0.0, "{field}");
+    for field in ["steal", "preemptions", "preempted_runs", "runs"] {
+        assert!(value["interference"][field].as_f64().unwrap() >= 0.0, "{field}");
     }
     for end in ["producer", "consumer"] {
-        assert!(!value["ends"][end].as_array().unwrap().is_empty(), "{end}");
+        assert!(!value["placement"][end].as_array().unwrap().is_empty(), "{end}");
     }
     assert!(!value["results"].as_array().unwrap().is_empty());
 }
@@ -56,7 +56,7 @@ fn warnings(value: &Value) -> Vec<&str> {
     warnings.iter().map(|warning| warning["kind"].as_str().unwrap()).collect()
 }
 
-/// The processors that this thread may use, and so those whom it starts.
+/// The processors that this thread and the processes that it starts may use.
 fn processors() -> Vec<usize> {
     let set = sched_getaffinity(Pid::from_raw(0)).unwrap();
     (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap()).collect()
@@ -75,7 +75,7 @@ fn assert_spread(spread: &Value) {
 #[track_caller]
 fn assert_spread_of(spread: &Value, count: usize) {
     let of = |name: &str| spread[name].as_f64().unwrap();
-    let order = [of("least"), of("median"), of("most")];
+    let order = [of("min"), of("median"), of("max")];
     assert!(order.is_sorted() && order[0] > 0.0, "{spread}");
     let runs = spread["runs"].as_array().unwrap();
     assert_eq!(runs.len(), count);
@@ -87,7 +87,7 @@ fn assert_spreads(result: &Value, names: &[&str]) {
     names.iter().for_each(|name| assert_spread(&result[name]));
 }
 
-/// Quantiles beyond which 10 messages lie or more, and no others.
+/// It has the quantiles beyond which at least 10 messages lie, and no others.
 #[track_caller]
 fn assert_distribution(value: &Value, count: u64) {
     assert_eq!(number(&value["count"]), count);
@@ -99,10 +99,11 @@ fn assert_distribution(value: &Value, count: u64) {
         ("p99_99", 100_000),
         ("max", 1),
     ];
-    let (told, not): (Vec<_>, Vec<_>) = needed.iter().partition(|(_, needed)| count >= *needed);
-    let times: Vec<u64> = told.iter().map(|(name, _)| number(&value[name])).collect();
+    let (given, left_out): (Vec<_>, Vec<_>) =
+        needed.iter().partition(|(_, needed)| count >= *needed);
+    let times: Vec<u64> = given.iter().map(|(name, _)| number(&value[name])).collect();
     assert!(times.is_sorted() && times[0] > 0, "{value}");
-    assert!(not.iter().all(|(name, _)| value[name].is_null()), "{value}");
+    assert!(left_out.iter().all(|(name, _)| value[name].is_null()), "{value}");
     assert!(value["mean"].as_f64().unwrap() > 0.0);
     assert_spread(&value["runs"]["p50"]);
 }
@@ -125,7 +126,7 @@ fn latency_has_a_delay_for_each_message_that_was_due() {
     assert_eq!((number(&result["sent"]), number(&result["received"])), (1000, 1000));
     assert_distribution(&result["from_due"], 1000);
     assert_distribution(&result["from_sent"], 1000);
-    // Of 1000 in two runs, neither has enough.
+    // Neither of the two runs has enough messages by itself.
     assert!(result["from_sent"]["runs"]["p99"].is_null());
     assert_spreads(result, &["publish_rate"]);
     assert_eq!(
@@ -139,14 +140,13 @@ fn latency_has_a_delay_for_each_message_that_was_due() {
 }
 
 #[test]
-fn a_paced_sender_that_must_wait_counts_it_as_delay() {
-    // More than goes through two slots by sleeping: were the delays counted from the time of sending, waiting
-    // for room would be nobody's.
+fn waiting_for_room_counts_as_delay_of_paced_messages() {
+    // The producer must wait for room. A delay that began with the send would leave this time out.
     let value = json(&["latency", "--json", "--smoke", "--rate", "100000", "--capacity", "2"]);
     let result = &value["results"][0];
     assert_eq!((number(&result["sent"]), number(&result["received"])), (10_000, 10_000));
-    let most = |what: &str| number(&result[what]["max"]);
-    assert!(most("from_due") >= most("from_sent"), "{result}");
+    let max = |what: &str| number(&result[what]["max"]);
+    assert!(max("from_due") >= max("from_sent"), "{result}");
 }
 
 #[test]
@@ -165,19 +165,19 @@ fn throughput_measures_each_batch_size() {
 }
 
 #[test]
-fn fanout_gives_every_group_everything() {
+fn fanout_gives_every_group_every_message() {
     let value = json(&["fanout", "--json", "--smoke", "--groups", "1,3"]);
     for (result, groups) in value["results"].as_array().unwrap().iter().zip([1, 3]) {
         assert_eq!(number(&result["groups"]), groups);
         assert_eq!(number(&result["received"]), number(&result["sent"]) * groups);
-        assert_eq!(result["reader_rates"].as_array().unwrap().len() as u64, groups);
-        let names = ["publish_rate", "slowest_reader", "fastest_reader", "deliveries"];
+        assert_eq!(result["consumer_rates"].as_array().unwrap().len() as u64, groups);
+        let names = ["publish_rate", "slowest_consumer", "fastest_consumer", "delivery_rate"];
         assert_spreads(result, &names);
     }
 }
 
 #[test]
-fn group_members_share_everything() {
+fn group_members_share_all_messages() {
     let value = json(&["group", "--json", "--smoke", "--members", "1,3", "--batch", "4"]);
     for (result, members) in value["results"].as_array().unwrap().iter().zip([1, 3]) {
         assert_eq!(number(&result["members"]), members);
@@ -204,7 +204,7 @@ fn assert_wakes(value: &Value, modes: &[&str]) {
     assert_eq!(results.len(), modes.len());
     for (result, mode) in results.iter().zip(modes) {
         assert_eq!((&result["wake"], &result["sent"]), (&(*mode).into(), &result["received"]));
-        // A second message follows each that wakes.
+        // A second message follows each one that wakes a consumer.
         let count = number(&result["sent"]) / 2;
         for what in ["delay", "send_asleep", "send_awake"] {
             assert_distribution(&result[what], count);
@@ -213,21 +213,21 @@ fn assert_wakes(value: &Value, modes: &[&str]) {
 }
 
 #[test]
-fn a_benchmark_prints_a_table_with_its_ends_and_nothing_else() {
+fn a_benchmark_prints_its_machine_its_placement_and_a_table() {
     let text = bench(&["throughput", "--smoke", "--batch", "2"]).quietly();
-    let words = ["BATCH", "PUBLISH RATE/s", "SERVICE RATE/s", "LEAST", "MOST", "BYTES/s", "2 runs"];
-    for word in words.iter().chain(&["processors", "Linux", "ends: producer on processor"]) {
+    let words = ["BATCH", "PUBLISH RATE/s", "SERVICE RATE/s", "MIN", "MAX", "BYTES/s", "2 runs"];
+    for word in words.iter().chain(&["processors", "Linux", "placement: producer on processor"]) {
         assert!(text.contains(word), "{word}: {text}");
     }
 }
 
 #[test]
-fn the_ends_have_a_processor_each_unless_told_otherwise() {
+fn each_end_has_a_processor_of_its_own_unless_told_otherwise() {
     let usable = processors();
     let smoke = ["throughput", "--json", "--smoke", "--batch", "2"];
     let value = json(&smoke);
     assert_eq!(value["machine"]["usable"], serde_json::json!(usable));
-    let ends = &value["ends"];
+    let ends = &value["placement"];
     if usable.len() > 1 {
         let place = |end: &str| {
             assert_eq!(ends[end].as_array().unwrap().len(), 1, "{ends}");
@@ -239,34 +239,34 @@ fn the_ends_have_a_processor_each_unless_told_otherwise() {
             serde_json::json!([place("producer"), place("consumer")])
         );
         assert_eq!(ends["pinned"], true);
-        // A round in which the processors were never both there has none.
+        // Null if the two processors were never available at the same time.
         let trips = &ends["round_trip"];
-        let placement = trips["median"].as_f64().map(|trip| match trip {
+        let distance = trips["median"].as_f64().map(|trip| match trip {
             ..90.0 => "near",
             ..=250.0 => "far",
             _ => "remote",
         });
-        assert_eq!(ends["placement"].as_str(), placement);
-        if placement.is_some() {
+        assert_eq!(ends["distance"].as_str(), distance);
+        if distance.is_some() {
             assert_spread_of(trips, trips["runs"].as_array().unwrap().len());
         }
-        assert!(!warnings(&value).contains(&"one_processor"));
+        assert!(!warnings(&value).contains(&"shared_processor"));
         // In the order given.
         let pin = format!("{},{}", usable[1], usable[0]);
         let value = json(&[&smoke[..], &["--pin", &pin]].concat());
-        assert_eq!(value["ends"]["producer"], serde_json::json!([usable[1]]));
-        assert_eq!(value["ends"]["consumer"], serde_json::json!([usable[0]]));
+        assert_eq!(value["placement"]["producer"], serde_json::json!([usable[1]]));
+        assert_eq!(value["placement"]["consumer"], serde_json::json!([usable[0]]));
     }
     let value = json(&[&smoke[..], &["--pin", "none"]].concat());
     assert_eq!(value["settings"]["pin"], serde_json::json!([]));
     assert_eq!(
-        (&value["ends"]["pinned"], &value["ends"]["placement"]),
+        (&value["placement"]["pinned"], &value["placement"]["distance"]),
         (&false.into(), &Value::Null)
     );
 }
 
 #[test]
-fn ends_on_one_processor_are_warned_of_in_every_report() {
+fn ends_on_one_processor_have_a_warning_in_every_form_of_report() {
     let dir = TempDir::new(&format!("bench-one-{}", std::process::id()));
     let path = dir.join("one.html");
     let cpu = processors()[0];
@@ -278,10 +278,10 @@ fn ends_on_one_processor_are_warned_of_in_every_report() {
     let page = std::fs::read_to_string(&path).unwrap();
     assert!(page.contains(&format!("<li>{said}")), "{page}");
     let value = json(&[&smoke[..], &["--json"]].concat());
-    assert!(warnings(&value).contains(&"one_processor"), "{value}");
-    assert_eq!(value["ends"]["placement"], Value::Null);
+    assert!(warnings(&value).contains(&"shared_processor"), "{value}");
+    assert_eq!(value["placement"]["distance"], Value::Null);
 
-    // Where there is one processor only, there is nothing to choose.
+    // With one usable processor there is nothing to choose.
     let value = std::thread::spawn(move || {
         let mut set = CpuSet::new();
         set.set(cpu).unwrap();
@@ -290,14 +290,14 @@ fn ends_on_one_processor_are_warned_of_in_every_report() {
     });
     let value = value.join().unwrap();
     assert_eq!(
-        (&value["ends"]["pinned"], &value["settings"]["pin"]),
+        (&value["placement"]["pinned"], &value["settings"]["pin"]),
         (&false.into(), &serde_json::json!([]))
     );
-    assert!(warnings(&value).contains(&"one_processor"), "{value}");
+    assert!(warnings(&value).contains(&"shared_processor"), "{value}");
 }
 
 #[test]
-fn what_the_program_gives_way_to_is_warned_of() {
+fn a_nice_level_has_a_warning() {
     let args = ["bench", "throughput", "--smoke", "--batch", "2", "--json"];
     let mut command = Command::new("nice");
     command.args(["-n", "7", env!("CARGO_BIN_EXE_slipring")]).args(args);
@@ -312,7 +312,7 @@ fn all_benchmarks_have_one_report() {
     let dir = TempDir::new(&format!("bench-all-{}", std::process::id()));
     let path = dir.join("all.html");
     let html = ["--html", path.to_str().unwrap()];
-    // A ring in which larger batches do not fit.
+    // A capacity in which larger batches do not fit.
     let all =
         ["all", "--smoke", "--runs", "1", "--payload", "48", "--wait", "yield", "--capacity", "16"];
     let ran = bench(&[&all[..], &html, &["--json"]].concat());
@@ -340,19 +340,19 @@ fn all_benchmarks_have_one_report() {
 }
 
 #[test]
-fn the_page_needs_nothing_and_has_every_plot() {
+fn the_page_loads_nothing_and_has_every_plot() {
     let dir = TempDir::new(&format!("bench-{}", std::process::id()));
     let rate = "messages per second";
     let percentile = "percentile of the messages, %";
-    let delay = ("Latency percentiles", [percentile, "delay (log scale)"]);
+    let delay = ("Latency percentiles", [percentile, "delay D (log scale)"]);
     let time = ("Throughput over time", ["time since the first message, s", rate]);
     let batch = ("Batch curve", ["messages in a batch", rate]);
-    let fanout = ("Fan-out curve", ["exclusive groups, each with a reader process", rate]);
+    let fanout = ("Fan-out curve", ["exclusive groups, each with a consumer process", rate]);
     let members = "members of the shared group, processes";
     let group = ("Rate of a shared group", [members, rate]);
     let shares = ("Shares of the members", [members, "share of the messages, %"]);
-    let wake = ("Delay of waking", [percentile, "publication to receipt (log scale)"]);
-    let cost = ("Cost of a publication", [percentile, "time of the call (log scale)"]);
+    let wake = ("Wake-up delay", [percentile, "publication to receipt, D (log scale)"]);
+    let cost = ("Cost of a send", [percentile, "time of the call (log scale)"]);
     for (name, plots) in [
         ("latency", &[delay, time][..]),
         ("throughput", &[batch, time]),
@@ -377,7 +377,7 @@ fn the_page_needs_nothing_and_has_every_plot() {
             "Kernel",
             "Load",
             "slipring bench",
-            "<p>Ends: producer on",
+            "<p>Placement: producer on",
         ] {
             assert!(page.contains(word), "{name}: {word}");
         }
@@ -388,27 +388,33 @@ fn the_page_needs_nothing_and_has_every_plot() {
 }
 
 #[test]
-fn the_help_says_what_figures_mean() {
+fn the_help_explains_the_figures() {
     for name in ["all", "latency", "throughput", "fanout", "group", "wake"] {
         let help = run(&["help", "bench", name]).quietly();
-        for words in ["the median of its runs", "Near is less than 90 ns", "fewer than 10 messages"]
-        {
+        for words in [
+            "P is the publish rate",
+            "the median of its runs",
+            "Near is less than 90 ns",
+            "fewer than 10 messages",
+        ] {
             assert!(help.contains(words), "{name}: {words}");
         }
     }
 }
 
 #[test]
-fn arguments_that_cannot_be_say_what_to_do() {
+fn errors_in_arguments_say_what_to_do() {
     run(&["bench"]).says(2, &["all", "latency", "throughput", "fanout", "group", "wake"]);
     let bench = |args: &[&str]| run(&[&["bench"], args].concat());
     bench(&["throughput", "--smoke", "--pin", "4096"])
-        .says(2, &["no processor 4096", "choose from"]);
+        .says(2, &["cannot run on a processor 4096", "choose from"]);
     bench(&["throughput", "--smoke", "--pin", "0;1"]).says(2, &["such as 0,1", "auto"]);
     bench(&["all", "--runs", "0"]).says(2, &["1..=100"]);
     bench(&["throughput", "--payload", "8"]).says(2, &["24"]);
-    bench(&["throughput", "--smoke", "--batch", "64", "--capacity", "32"])
-        .says(2, &["a batch of 64 does not fit in a ring of 32", "--capacity"]);
+    bench(&["throughput", "--smoke", "--batch", "64", "--capacity", "32"]).says(
+        2,
+        &["a batch of 64 messages does not fit in a queue with capacity 32", "--capacity"],
+    );
     bench(&["fanout", "--groups", "17"]).says(2, &["16"]);
     bench(&["latency", "--rate", "0"]).says(2, &["messages per second"]);
     bench(&["latency", "--seconds", "0"]).says(2, &["0.01 to 86400"]);
@@ -438,7 +444,7 @@ fn a_benchmark_whose_consumer_dies_fails() {
     assert!(children.iter().all(|&child| !lives(child)));
 }
 
-/// A long benchmark with two consumers, once all processes were started.
+/// A long benchmark with two consumers, after all its processes have started.
 fn under_way() -> (Running, Vec<u32>) {
     let running = Running::start(&["bench", "group", "--seconds", "600", "--members", "2"]);
     loop {

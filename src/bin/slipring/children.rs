@@ -1,6 +1,7 @@
-//! This program again, as processes with a role each. They report in lines of JSON on their standard
-//! output, and end when their standard input does: so none of them outlives the process that started them,
-//! however that ends.
+//! Child processes: this program again, each with one role of a benchmark or of the demo.
+//!
+//! A child reports events as lines of JSON on its standard output, and ends when its standard input does. So no child
+//! outlives its parent, however the parent ends.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
@@ -8,91 +9,74 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, io_failed};
 use crate::output::print;
 use crate::stop::Stop;
 
-/// How long a process that was asked to end may take.
+/// How long a child may take to end before it is killed.
 const END_WITHIN: Duration = Duration::from_secs(2);
 
-/// How long to listen until a signal is looked for, and what is shown brought up to date.
-const LISTEN_FOR: Duration = Duration::from_millis(100);
+/// How often a parent that waits for events checks for signals and redraws its progress.
+const POLL_EVERY: Duration = Duration::from_millis(100);
 
-/// What a process says.
-#[derive(Debug)]
-pub(crate) enum Word {
+/// What a child reports to its parent; `F` is the type of its findings.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "event", content = "data", rename_all = "snake_case")]
+pub(crate) enum Event<F> {
     /// It has joined the queue.
     Ready,
-    /// Messages so far.
+    /// It has sent or received so many messages.
     Count(u64),
-    /// A phase begins (a line for people), after which there will have been `total` messages.
+    /// A phase begins, after which there will have been `total` messages. `line` describes it to people.
     Phase { line: String, total: u64 },
-    /// It is done; its findings.
-    Done(Value),
+    /// It is done.
+    Done(F),
 }
 
-impl Word {
-    /// Says it to the process that listens.
-    pub(crate) fn say(self) -> Result<(), Failure> {
-        let value = match self {
-            Word::Ready => json!({ "word": "ready" }),
-            Word::Count(count) => json!({ "word": "count", "count": count }),
-            Word::Phase { line, total } => json!({ "word": "phase", "line": line, "total": total }),
-            Word::Done(result) => json!({ "word": "done", "result": result }),
-        };
-        print(&format!("{value}\n"))
-    }
-
-    fn parse(line: &str) -> Option<Word> {
-        let mut value: Value = serde_json::from_str(line).ok()?;
-        match value.get("word")?.as_str()? {
-            "ready" => Some(Word::Ready),
-            "count" => Some(Word::Count(value.get("count")?.as_u64()?)),
-            "phase" => Some(Word::Phase {
-                line: value.get("line")?.as_str()?.to_owned(),
-                total: value.get("total")?.as_u64()?,
-            }),
-            "done" => Some(Word::Done(value.get_mut("result")?.take())),
-            _ => None,
-        }
+impl<F: Serialize> Event<F> {
+    /// Sends the event to the parent.
+    pub(crate) fn report(&self) -> Result<(), Failure> {
+        let line = serde_json::to_string(self)
+            .map_err(|fault| Failure::Failed(format!("cannot report to the parent: {fault}")))?;
+        print(&format!("{line}\n"))
     }
 }
 
-/// All processes, in the order they were started. Dropped, it ends them.
+/// An event with the index of its child; `None` when the child's output has ended.
+type Heard<F> = (usize, Option<Event<F>>);
+
+/// Children in the order of their start. Dropping them ends the processes.
 #[derive(Debug)]
-pub(crate) struct Crew {
-    members: Vec<Member>,
-    words: Receiver<(usize, Option<Word>)>,
-    sender: Sender<(usize, Option<Word>)>,
+pub(crate) struct Children<F> {
+    list: Vec<Member>,
+    events: Receiver<Heard<F>>,
+    sender: Sender<Heard<F>>,
 }
 
 #[derive(Debug)]
 struct Member {
     label: String,
-    child: Child,
+    process: Child,
     done: bool,
 }
 
-impl Default for Crew {
-    fn default() -> Crew {
-        let (sender, words) = channel();
-        Crew { members: Vec::new(), words, sender }
+impl<F> Default for Children<F> {
+    fn default() -> Children<F> {
+        let (sender, events) = channel();
+        Children { list: Vec::new(), events, sender }
     }
 }
 
-impl Crew {
-    pub(crate) fn len(&self) -> usize {
-        self.members.len()
-    }
-
+impl<F: DeserializeOwned + Send + 'static> Children<F> {
     pub(crate) fn labels(&self) -> Vec<String> {
-        self.members.iter().map(|member| member.label.clone()).collect()
+        self.list.iter().map(|child| child.label.clone()).collect()
     }
 
-    /// Starts a process: this program again, with these arguments.
-    pub(crate) fn start(&mut self, label: &str, args: &[&str]) -> Result<(), Failure> {
+    /// Starts this program with these arguments. Errors name the child by `label`.
+    pub(crate) fn start(&mut self, label: &str, args: &[String]) -> Result<(), Failure> {
         let spawn = || {
             Command::new(std::env::current_exe()?)
                 .args(args)
@@ -100,59 +84,89 @@ impl Crew {
                 .stdout(Stdio::piped())
                 .spawn()
         };
-        let mut child =
+        let mut process =
             spawn().map_err(|fault| io_failed(&format!("start the {label}"), &fault))?;
-        let (who, sender) = (self.members.len(), self.sender.clone());
-        if let Some(output) = child.stdout.take() {
+        let (index, sender) = (self.list.len(), self.sender.clone());
+        if let Some(output) = process.stdout.take() {
             thread::spawn(move || {
                 for line in BufReader::new(output).lines().map_while(Result::ok) {
-                    if let Some(word) = Word::parse(&line) {
-                        let _ = sender.send((who, Some(word)));
+                    if let Ok(event) = serde_json::from_str(&line) {
+                        let _ = sender.send((index, Some(event)));
                     }
                 }
-                let _ = sender.send((who, None));
+                let _ = sender.send((index, None));
             });
         }
-        self.members.push(Member { label: label.to_owned(), child, done: false });
+        self.list.push(Member { label: label.to_owned(), process, done: false });
         Ok(())
     }
 
-    /// The next word of any of them, if one comes soon.
-    pub(crate) fn listen(&mut self, stop: &Stop) -> Result<Option<(usize, Word)>, Failure> {
+    /// Waits until every child has joined the queue.
+    pub(crate) fn wait_until_ready(&mut self, stop: &Stop) -> Result<(), Failure> {
+        let mut ready = 0;
+        while ready < self.list.len() {
+            ready += usize::from(matches!(self.next(stop)?, Some((_, Event::Ready))));
+        }
+        Ok(())
+    }
+
+    /// Waits for the findings of every child, in the order of their start. Calls `progress` with each event, and with
+    /// `None` at least every 100 ms without one.
+    pub(crate) fn findings(
+        &mut self,
+        stop: &Stop,
+        mut progress: impl FnMut(Option<(usize, &Event<F>)>),
+    ) -> Result<Vec<F>, Failure> {
+        let mut findings: Vec<Option<F>> = self.list.iter().map(|_| None).collect();
+        while findings.iter().any(Option::is_none) {
+            let heard = self.next(stop)?;
+            progress(heard.as_ref().map(|(index, event)| (*index, event)));
+            if let Some((index, Event::Done(found))) = heard
+                && let Some(slot) = findings.get_mut(index)
+            {
+                *slot = Some(found);
+            }
+        }
+        Ok(findings.into_iter().flatten().collect())
+    }
+
+    /// The next event, if one comes soon. Fails if a child ends before it is done.
+    fn next(&mut self, stop: &Stop) -> Result<Option<(usize, Event<F>)>, Failure> {
         stop.check()?;
-        let (who, word) = match self.words.recv_timeout(LISTEN_FOR) {
+        let (index, event) = match self.events.recv_timeout(POLL_EVERY) {
             Ok(heard) => heard,
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(None),
         };
-        let Some(member) = self.members.get_mut(who) else { return Ok(None) };
-        match word {
-            Some(word) => {
-                member.done |= matches!(word, Word::Done(_));
-                Ok(Some((who, word)))
+        let Some(child) = self.list.get_mut(index) else { return Ok(None) };
+        match event {
+            Some(event) => {
+                child.done |= matches!(event, Event::Done(_));
+                Ok(Some((index, event)))
             }
-            None if member.done => Ok(None),
+            None if child.done => Ok(None),
             None => {
                 // A Ctrl-C reaches all processes of the terminal at once.
                 stop.check()?;
-                let how = member.child.wait().map_or("unknown".to_owned(), |how| how.to_string());
-                let label = &member.label;
-                Err(Failure::Failed(format!("the {label} ended before it was done ({how})")))
+                let status = child.process.wait();
+                let status = status.map_or("unknown".to_owned(), |status| status.to_string());
+                let label = &child.label;
+                Err(Failure::Failed(format!("the {label} ended before it was done ({status})")))
             }
         }
     }
 }
 
-impl Drop for Crew {
+impl<F> Drop for Children<F> {
     fn drop(&mut self) {
-        for member in &mut self.members {
-            drop(member.child.stdin.take());
+        for child in &mut self.list {
+            drop(child.process.stdin.take());
         }
         let since = Instant::now();
-        for member in &mut self.members {
-            while let Ok(None) = member.child.try_wait() {
+        for child in &mut self.list {
+            while let Ok(None) = child.process.try_wait() {
                 if since.elapsed() > END_WITHIN {
-                    let _ = member.child.kill();
-                    let _ = member.child.wait();
+                    let _ = child.process.kill();
+                    let _ = child.process.wait();
                     break;
                 }
                 thread::sleep(Duration::from_millis(5));
@@ -161,7 +175,7 @@ impl Drop for Crew {
     }
 }
 
-/// Asks this process to stop when its standard input ends.
+/// Makes this process stop when its parent ends.
 pub(crate) fn stop_with_parent(stop: Stop) {
     thread::spawn(move || {
         let mut rest = [0; 64];

@@ -39,13 +39,8 @@ impl Table {
         }
     }
 
-    /// The cells of each row, the heading first.
-    pub(crate) fn cells(&self) -> impl Iterator<Item = &[String]> {
-        self.rows.iter().map(|row| &*row.cells)
-    }
-
     /// Which columns hold numbers.
-    pub(crate) fn numbers(&self) -> Vec<bool> {
+    fn numbers(&self) -> Vec<bool> {
         let columns = self.rows.iter().map(|row| row.cells.len()).max().unwrap_or(0);
         let is_number = |cell: &str| cell.starts_with(|c: char| c.is_ascii_digit() || c == '-');
         let all = |i| self.rows.iter().skip(1).all(|row| is_number(row.cell(i)));

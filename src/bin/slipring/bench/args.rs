@@ -7,11 +7,11 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::args::{WaitArg, WakeArg, interval, rate};
 
-/// A run with `--smoke`, and how many there are of each measurement.
+/// The time of a run with `--smoke`, and the runs of each measurement.
 const SMOKE: Duration = Duration::from_millis(50);
 const SMOKE_RUNS: u64 = 2;
 const RUNS: u64 = 5;
-/// A run of `bench latency`, of `bench wake` (whose 5 runs have the messages that a p99 takes), and of the others.
+/// The time of a run. In this time, the 5 runs of `bench wake` have enough messages for a p99.
 const LATENCY: Duration = Duration::from_secs(2);
 const WAKE: Duration = Duration::from_secs(1);
 const STREAM: Duration = Duration::from_millis(500);
@@ -19,62 +19,64 @@ const STREAM: Duration = Duration::from_millis(500);
 const RATE: f64 = 10_000.0;
 const BATCH: u64 = 32;
 const PAUSE: Duration = Duration::from_millis(2);
-/// The same, as it is written.
+/// The same as text, for clap.
 const PAUSE_TEXT: &str = "0.002";
 
-/// What all benchmarks have in common.
-pub(crate) const MEANING: &str = "Runs: each measurement is made --runs times, all measurements in turn, and \
-a rate is the median of its runs, with the least and the most beside it. Where these are far apart, something else \
-than the queue was measured.
+/// Help on what all benchmarks have in common.
+pub(crate) const MEANING: &str = "Terms: P is the publish rate, the messages per second that the producer \
+publishes. C is the service rate, the messages per second that a consumer, or all members of a shared group together, \
+receive and ack. D is the delay of a message from one process to another. Q, the depth of a group (messages published \
+and not acked), is not measured here; `slipring groups` shows it.
 
-Ends: the producer and the (first) consumer run on a processor each, unless --pin says otherwise. Before each round of \
-runs, the program measures how far apart these processors are: how long one cache line takes from one to the other and \
-back with nothing else. Near is less than 90 ns, far 90 to 250 ns, remote more. Figures of different \
-placements cannot be compared.
+Runs: each measurement is repeated in --runs runs, with one run of each measurement in turn. A rate is the median of its \
+runs, shown with the minimum and the maximum. If these are far apart, something other than the queue was measured.
 
-Warnings name what spoils figures: a load average above the number of processors, a nice level, time that the host took \
-from a virtual machine (steal), ends that other programs interrupted, ends on one processor, more processes than \
+Placement: the producer and the first consumer (the two ends) run on a processor each, unless --pin says otherwise. \
+Before each round of runs, the program measures how long one cache line takes from one of these processors to the other \
+and back. Near is less than 90 ns, far 90 to 250 ns, remote more. Do not compare figures of different placements.
+
+Warnings name what makes figures unreliable: a load average above the number of processors, a nice level, time that the \
+host took from a virtual machine (steal), ends that other programs preempted, ends on one processor, more processes than \
 processors, a debug build.
 
-Percentiles are of the messages of all runs together. One is left out (-) where fewer than 10 messages lie beyond it: \
-p99 takes 1,000 messages, p99.9 takes 10,000, p99.99 takes 100,000.";
+Percentiles are of the messages of all runs together. A percentile is left out (-) if fewer than 10 messages lie beyond \
+it: p99 takes 1,000 messages, p99.9 takes 10,000, p99.99 takes 100,000.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchCommand {
-    /// All benchmarks that follow, each with its defaults, in one report; about 75 s
+    /// All of the following, each with its defaults, in one report; about 75 s
     #[command(after_long_help = MEANING)]
     All(AllArgs),
-    /// How long a message takes to its consumer, at a given rate
+    /// Delay of a message from one process to another, at a given rate
     ///
-    /// One way, from one process to another. Messages are sent on a schedule, whether or not the ones before
-    /// have arrived, and the delay of each counts from the time it was due: a sender or consumer that stalls
-    /// shows as delay of all the messages it held up (no coordinated omission). The delay from the time it
-    /// was really sent is shown beside it; the difference is what the sender itself was late, on a busy
-    /// processor or because the queue was full.
+    /// One way. Messages are due on a schedule that does not wait for earlier ones, and the delay D counts from the
+    /// time a message was due: a producer or consumer that stalls shows as delay of all messages that it held up (no
+    /// coordinated omission). The report also has the delay from the time a message was sent. The difference is how
+    /// late the producer was, because its processor was busy or the queue was full.
     #[command(after_long_help = MEANING)]
     Latency(LatencyArgs),
-    /// Messages and bytes per second from one process to another, over batch sizes
+    /// Messages and bytes per second from one process to another, for several batch sizes
     ///
-    /// The publish rate is the producer's, the service rate the consumer's, from its first message to its last. Both
-    /// include the writing and the checking of each byte.
+    /// The publish rate P is the producer's, the service rate C the consumer's, each from its first message to its last.
+    /// They include the time to write and to check every byte.
     #[command(after_long_help = MEANING)]
     Throughput(ThroughputArgs),
-    /// What exclusive groups cost: one producer, a reader process for each group
+    /// What exclusive groups cost: one producer, one consumer process for each group
     ///
-    /// The publish rate is the producer's. Each group gets every message, so the deliveries are the rates of all
-    /// readers together.
+    /// The publish rate P is the producer's. Each group receives every message. Deliveries are the sum of all
+    /// consumers' rates.
     #[command(after_long_help = MEANING)]
     Fanout(FanoutArgs),
-    /// What the members of a shared group get done together, and each member's share
+    /// Throughput of a shared group, and each member's share
     ///
-    /// The service rate is that of all members together. Fairness is Jain's index of the shares: 1 where all are equal,
-    /// 1/n where one of n members got everything.
+    /// The service rate C is that of all members together. Fairness is Jain's index of the shares: 1 if all are equal,
+    /// 1/n if one of n members received everything.
     #[command(after_long_help = MEANING)]
     Group(GroupBenchArgs),
-    /// From publication to a consumer that was asleep, in each wake mode
+    /// Delay of a message to a consumer that is asleep, in each wake mode
     ///
-    /// Each message comes after a pause, and once the system says that the consumer sleeps. A second one follows at
-    /// once, when nobody sleeps any more: the times that the two calls took tell what waking costs the producer.
+    /// Each message is sent after a pause, when the kernel reports that the consumers sleep. A second message follows at
+    /// once, when one of them is awake. The times of the two send calls show what waking costs the producer.
     #[command(after_long_help = MEANING)]
     Wake(WakeBenchArgs),
 }
@@ -87,32 +89,31 @@ pub(crate) struct BenchArgs {
     /// Runs of each measurement, 1 to 100 [default: 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100))]
     runs: Option<u64>,
-    /// Only see that it works: few measurements, 2 runs of each, 0.05 s a run
+    /// Only check that it works: few measurements, 2 runs of each, 0.05 s a run
     #[arg(long, conflicts_with = "seconds")]
     pub(crate) smoke: bool,
-    /// Bytes of a message, 24 to 65536; each is written and checked whole
+    /// Bytes of a message, 24 to 65536; every byte is written and checked
     #[arg(long, value_name = "BYTES", default_value_t = 112, value_parser = clap::value_parser!(u64).range(24..=65536))]
     pub(crate) payload: u64,
     /// Messages that fit, 2 to 1048576, rounded up to a power of two
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(2..=1 << 20))]
     pub(crate) capacity: u64,
-    /// Processors for the processes, in order, as in 0,1: the producer's, then the consumers'. Those beyond the list
-    /// run where they like. auto: a processor each while there are some, of different cores first; none: all run
-    /// where they like
+    /// Processors to pin the processes to, such as 0,1: the producer's first, then the consumers'. Further processes are
+    /// not pinned. auto: one processor for each process, on different cores if possible; none: pin no process
     #[arg(long, value_name = "CPU,CPU|auto|none", default_value = "auto", value_parser = pin)]
     pub(crate) pin: PinArg,
-    /// Print a JSON object
+    /// Print the report as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
-    /// Write a report with plots, one file
+    /// Also write the report with plots to one HTML file
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
-    /// Which of several benchmarks this is, for the progress.
+    /// Which of several benchmarks this is, for the progress bar.
     #[arg(skip)]
     pub(crate) part: String,
 }
 
-/// Where processes run.
+/// Which processors the processes are pinned to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PinArg {
     Auto,
@@ -158,12 +159,12 @@ impl BenchArgs {
         self.runs.unwrap_or(if self.smoke { SMOKE_RUNS } else { RUNS })
     }
 
-    /// Messages that fit.
+    /// The capacity that the queue will have.
     pub(crate) fn ring(&self) -> u64 {
         self.capacity.next_power_of_two()
     }
 
-    /// What was asked for, in order, or else these; with --smoke the first and the last.
+    /// The values asked for, sorted, or else the default; with --smoke, its first and its last.
     pub(crate) fn list(&self, asked: &[u64], default: &[u64]) -> Vec<u64> {
         let mut list = match (asked, default) {
             ([], [first, .., last]) if self.smoke => vec![*first, *last],
@@ -185,7 +186,7 @@ pub(crate) struct AllArgs {
 }
 
 impl AllArgs {
-    /// The arguments of each benchmark: its defaults, but for what was given to all.
+    /// The arguments of each benchmark: its defaults, and what was given to all.
     pub(crate) fn each(&self) -> [BenchCommand; 5] {
         let waiting = self.waiting;
         let common = |number: u64, name: &str| {
@@ -225,7 +226,7 @@ pub(crate) struct BenchWaitArgs {
     /// How producer and consumers wait
     #[arg(long, value_enum, value_name = "HOW", default_value_t = WaitArg::Sleep)]
     pub(crate) wait: WaitArg,
-    /// How those who wait are woken [default: membarrier, where the kernel has it]
+    /// How sleeping processes are woken [default: membarrier, if the kernel supports it]
     #[arg(long, value_enum, value_name = "MODE")]
     pub(crate) wake: Option<WakeArg>,
 }
@@ -243,8 +244,8 @@ pub(crate) struct LatencyArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ThroughputArgs {
-    /// Messages to publish, take and ack at once, 1 to 65536; a measurement for each of the list [default:
-    /// 1,2,4,8,16,32,64,128,256, as far as they fit in the ring]
+    /// Messages to publish, receive and ack at once, 1 to 65536; one measurement for each value [default:
+    /// 1,2,4,8,16,32,64,128,256, as far as --capacity allows]
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub(crate) batch: Vec<u64>,
     #[command(flatten)]
@@ -253,10 +254,10 @@ pub(crate) struct ThroughputArgs {
     pub(crate) common: BenchArgs,
 }
 
-/// For benchmarks with one batch size.
+/// Arguments of benchmarks with one batch size.
 #[derive(Debug, Args)]
 pub(crate) struct BatchArgs {
-    /// Messages to publish, take and ack at once, 1 to 65536
+    /// Messages to publish, receive and ack at once, 1 to 65536
     #[arg(long, value_name = "N", default_value_t = BATCH, value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub(crate) batch: u64,
     #[command(flatten)]
@@ -267,7 +268,7 @@ pub(crate) struct BatchArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct FanoutArgs {
-    /// Groups, 1 to 16; a measurement for each of the list [default: 1,2,4,8,16]
+    /// Groups, 1 to 16; one measurement for each value [default: 1,2,4,8,16]
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=16))]
     pub(crate) groups: Vec<u64>,
     #[command(flatten)]
@@ -276,7 +277,7 @@ pub(crate) struct FanoutArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct GroupBenchArgs {
-    /// Members, 1 to 32; a measurement for each of the list [default: 1,2,4]
+    /// Members, 1 to 32; one measurement for each value [default: 1,2,4]
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=32))]
     pub(crate) members: Vec<u64>,
     #[command(flatten)]
@@ -288,10 +289,10 @@ pub(crate) struct WakeBenchArgs {
     /// Wake modes to measure [default: all]
     #[arg(long, value_enum, value_name = "MODE", value_delimiter = ',')]
     pub(crate) modes: Vec<WakeArg>,
-    /// Consumers that sleep, 1 to 64: members of a shared group if more than 1
+    /// Consumers, 1 to 64; more than one are members of a shared group
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
     pub(crate) members: u64,
-    /// Seconds between two messages, at least, 0.0001 to 10; up to as much again is added at random
+    /// Minimum pause between messages in seconds, 0.0001 to 10; a random pause of up to the same length is added
     #[arg(long, value_name = "SECONDS", default_value = PAUSE_TEXT, value_parser = pause)]
     pub(crate) pause: Duration,
     #[command(flatten)]
@@ -304,14 +305,14 @@ pub(crate) enum BenchRole {
     Stream,
     /// Sends on a schedule
     Paced,
-    /// Sends when the consumer sleeps
+    /// Sends when the consumers sleep
     Waker,
     Consumer,
     /// A consumer that goes to sleep at once
     Sleeper,
 }
 
-/// One process of a benchmark.
+/// Arguments of one process of a benchmark.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct BenchRoleArgs {
     #[arg(value_enum)]
@@ -339,16 +340,16 @@ pub(crate) struct BenchRoleArgs {
     pub(crate) pin: Option<usize>,
 }
 
-/// auto, none, or numbers with commas between.
+/// auto, none, or a list of numbers.
 fn pin(text: &str) -> Result<PinArg, String> {
     match text {
         "auto" => Ok(PinArg::Auto),
         "none" => Ok(PinArg::None),
         list => {
             let numbers: Result<Vec<usize>, _> = list.split(',').map(str::parse).collect();
-            numbers
-                .map(PinArg::List)
-                .map_err(|_| "it is a list of processors, such as 0,1, or auto, or none".to_owned())
+            numbers.map(PinArg::List).map_err(|_| {
+                "expected a list of processors, such as 0,1, or auto, or none".to_owned()
+            })
         }
     }
 }
@@ -356,5 +357,10 @@ fn pin(text: &str) -> Result<PinArg, String> {
 fn pause(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().filter(|seconds| (0.0001..=10.0).contains(seconds));
     let pause = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    pause.ok_or_else(|| "it is a number of seconds, 0.0001 to 10".to_owned())
+    pause.ok_or_else(|| "expected seconds, 0.0001 to 10".to_owned())
+}
+
+/// The name of a value on the command line.
+pub(crate) fn word(value: impl ValueEnum) -> String {
+    value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
 }

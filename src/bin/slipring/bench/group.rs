@@ -1,138 +1,130 @@
-//! What the members of a shared group get done together.
-
-use serde::Serialize;
+//! What the members of a shared group do together.
 
 use super::args::{BatchArgs, GroupBenchArgs};
 use super::outcome::Outcome;
-use super::report::{Axis, Plot, Report, Results, Scale, Series};
+use super::report::{
+    Axis, Figures, Group, Plot, RATE, RATES_NOTE, Report, Results, Scale, Series, Settings,
+    throughput_over_time,
+};
 use super::runner::{self, Plan};
-use super::spread::Spread;
-use super::{RATE, RATES_NOTE, conditions, counted, settings, throughput_over_time};
 use crate::failure::Failure;
-use crate::table::{Table, grouped};
+use crate::table::{count, grouped};
 
 const MEMBERS: [u64; 3] = [1, 2, 4];
-
-#[derive(Debug, Serialize)]
-pub(crate) struct Found {
-    members: u64,
-    sent: u64,
-    received: u64,
-    publish_rate: Spread,
-    service_rate: Spread,
-    /// Of the run in the middle.
-    shares: Vec<f64>,
-    smallest_share: Spread,
-    largest_share: Spread,
-    fairness: Spread,
-    redelivered: u64,
-    samples: Vec<(f64, f64)>,
-}
 
 pub(crate) fn run(args: &GroupBenchArgs) -> Result<Report, Failure> {
     let BatchArgs { batch, waiting, common } = &args.batches;
     let time = common.stream_time();
     let counts = common.list(&args.members, &MEMBERS);
-    let plan = |&count: &u64| {
-        let plan = Plan { consumers: count, shared: true, ..Plan::new(*batch, *waiting) };
-        (counted(count, "member"), plan)
+    let label = |members| count(members, "member", "members");
+    let plan = |&members: &u64| Plan {
+        consumers: members,
+        shared: true,
+        ..Plan::new(label(members), *batch, *waiting)
     };
-    let found = runner::perform(common, time, counts.iter().map(plan).collect())?;
-    let mut table = Table::new(&[
-        "MEMBERS",
-        "MESSAGES",
-        "SERVICE RATE/s",
-        "LEAST",
-        "MOST",
-        "SMALLEST SHARE",
-        "LARGEST SHARE",
-        "FAIRNESS",
-        "REDELIVERED",
-    ]);
-    let names = ["C, of the group", "C, least of the runs", "C, most", "C, of the busiest member"];
-    let mut curves = names.map(|name| Series { name: name.to_owned(), points: Vec::new() });
-    let names = ["smallest share", "largest share", "equal shares"];
-    let mut parts = names.map(|name| Series { name: name.to_owned(), points: Vec::new() });
-    let (mut results, mut lines) = (Vec::new(), Vec::new());
-    for (&count, runs) in counts.iter().zip(&found.runs) {
-        let service = runs.spread(|outcome| outcome.service_rate());
-        let smallest = runs.spread(|it| shares(it).into_iter().fold(1.0, f64::min));
-        let largest = runs.spread(|it| shares(it).into_iter().fold(0.0, f64::max));
-        let fairness = runs.spread(|outcome| fairness(&shares(outcome)));
-        let redelivered =
-            runs.total(|it| it.consumers.iter().map(|it| it.number("redelivered")).sum());
-        let received = runs.total(|outcome| outcome.received());
-        let mut row = vec![count.to_string(), grouped(received)];
-        row.extend([&service.median, &service.least, &service.most].map(|it| grouped(*it as u64)));
+    let measured = runner::measure(common, time, &counts.iter().map(plan).collect::<Vec<_>>())?;
+    let mut rate_series = [
+        "service rate C of the group",
+        "C, min of the runs",
+        "C, max of the runs",
+        "C of the busiest member",
+    ]
+    .map(Series::new);
+    let mut share_series = ["smallest share", "largest share", "equal shares"].map(Series::new);
+    let (mut rows, mut results, mut over_time) = (Vec::new(), Vec::new(), Vec::new());
+    for (&members, runs) in counts.iter().zip(&measured.runs) {
+        let service = runs.spread(|run| run.service_rate());
+        let smallest = runs.spread(|run| shares(run).into_iter().fold(1.0, f64::min));
+        let largest = runs.spread(|run| shares(run).into_iter().fold(0.0, f64::max));
+        let fairness = runs.spread(|run| fairness(&shares(run)));
+        let redelivered = runs.total(|run| run.consumers.iter().map(|it| it.redelivered).sum());
+        let received = runs.total(|run| run.received());
+        let mut row = vec![members.to_string(), grouped(received)];
+        row.extend([&service.median, &service.min, &service.max].map(|it| grouped(*it as u64)));
         row.extend([&smallest, &largest].map(|share| format!("{:.1} %", share.median * 100.0)));
         row.extend([format!("{:.3}", fairness.median), grouped(redelivered)]);
-        table.row(row);
-        let (members, busiest) = (count as f64, service.median * largest.median);
-        for (curve, rate) in
-            curves.iter_mut().zip([service.median, service.least, service.most, busiest])
-        {
-            curve.points.push((members, rate));
+        rows.push(row);
+        let (x, busiest) = (members as f64, service.median * largest.median);
+        let rates = [service.median, service.min, service.max, busiest];
+        for (series, rate) in rate_series.iter_mut().zip(rates) {
+            series.points.push((x, rate));
         }
-        for (part, share) in parts.iter_mut().zip([smallest.median, largest.median, 1.0 / members])
-        {
-            part.points.push((members, share * 100.0));
+        let parts = [smallest.median, largest.median, 1.0 / x];
+        for (series, share) in share_series.iter_mut().zip(parts) {
+            series.points.push((x, share * 100.0));
         }
-        let middle = runs.middle()?;
-        lines.push((format!("first of {}", counted(count, "member")), middle.over_time()));
-        results.push(Found {
-            members: count,
-            sent: runs.total(|outcome| outcome.sent()),
+        let median_run = runs.median_run()?;
+        over_time.push((format!("first of {}", label(members)), median_run.over_time()));
+        results.push(Group {
+            members,
+            sent: runs.total(|run| run.sent()),
             received,
-            publish_rate: runs.spread(|outcome| outcome.producer.rate()),
+            publish_rate: runs.spread(|run| run.producer.rate()),
             service_rate: service,
-            shares: shares(middle),
+            shares: shares(median_run),
             smallest_share: smallest,
             largest_share: largest,
             fairness,
             redelivered,
-            samples: middle.over_time(),
+            samples: median_run.over_time(),
         });
     }
-    let mut settings = settings(common, time, waiting.wait, &found);
-    let summary = format!(
-        "one producer, the members of one shared group, batches of {batch}, acked; {}",
-        conditions(&settings)
-    );
-    settings.batch = Some(*batch);
-    let plot = |title: &str, unit, series, note: &str| Plot {
-        title: title.to_owned(),
-        x: Axis { name: "members of the shared group, processes", scale: Scale::at(&counts) },
+    let plot = |title, unit, series, note: &str| Plot {
+        title,
+        x: Axis { name: "members of the shared group, processes", scale: Scale::log_at(&counts) },
         y: Axis { name: unit, scale: Scale::Linear },
         series,
         note: note.to_owned(),
     };
-    let rates = "Each message goes to one member, which acks it. Medians of the runs, and the least and the most.";
-    let fair = "Members do not take turns: each takes when it comes by.";
+    let rates_note =
+        "Each message goes to one member, which acks it. Medians of the runs; min and max of C.";
+    let shares_note = "Members do not take turns: each claims messages when it has time.";
+    let settings =
+        Settings { batch: Some(*batch), ..Settings::new(common, time, waiting.wait, &measured) };
     Ok(Report {
         bench: "group",
-        summary,
+        summary: format!(
+            "one producer, the members of one shared group, batches of {batch}; {}",
+            settings.text()
+        ),
         settings,
-        ends: found.ends,
-        disturbance: found.disturbance,
-        warnings: found.warnings,
-        table,
+        conditions: measured.conditions,
+        figures: Figures {
+            headings: vec![
+                "MEMBERS",
+                "MESSAGES",
+                "SERVICE RATE/s",
+                "MIN",
+                "MAX",
+                "SMALLEST SHARE",
+                "LARGEST SHARE",
+                "FAIRNESS",
+                "REDELIVERED",
+            ],
+            rows,
+        },
         notes: vec![RATES_NOTE.to_owned()],
         results: Results::Group(results),
         plots: vec![
-            plot("Rate of a shared group", RATE, curves.into(), rates),
-            plot("Shares of the members", "share of the messages, %", parts.into(), fair),
-            throughput_over_time(lines),
+            plot("Rate of a shared group", RATE, rate_series.into(), rates_note),
+            plot(
+                "Shares of the members",
+                "share of the messages, %",
+                share_series.into(),
+                shares_note,
+            ),
+            throughput_over_time(over_time),
         ],
     })
 }
 
-/// What part of the messages each member got.
-fn shares(outcome: &Outcome) -> Vec<f64> {
-    let all = outcome.received().max(1) as f64;
-    outcome.consumers.iter().map(|said| said.number("messages") as f64 / all).collect()
+/// Each member's share of the messages.
+fn shares(run: &Outcome) -> Vec<f64> {
+    let all = run.received().max(1) as f64;
+    run.consumers.iter().map(|consumer| consumer.messages as f64 / all).collect()
 }
 
-/// Jain's index: 1 if all have the same share, 1 / n if one of n has everything.
+/// Jain's fairness index: 1 if all shares are equal, 1/n if one of n members has everything.
 fn fairness(shares: &[f64]) -> f64 {
     let squares: f64 = shares.iter().map(|share| share * share).sum();
     let sum: f64 = shares.iter().sum();

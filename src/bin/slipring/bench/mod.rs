@@ -1,15 +1,22 @@
-//! `slipring bench`: this program again as producer and consumers, over real queues. The process that was
-//! called only starts them, listens to them and cleans up.
+//! `slipring bench`: runs this program again as producer and consumers of real queues, and reports what they measured.
+//!
+//! Modules use those above them only: `args`; `spread`, `histogram`, `meter`, `findings`; `processors`; `worker` (the
+//! processes); `delays`, `outcome`; `placement`, `interference`, `machine`, `warnings`; `runner`; `report`; then a module
+//! for each benchmark.
 
 mod args;
 mod delays;
 mod fanout;
+mod findings;
 mod group;
+mod histogram;
+mod interference;
 mod latency;
 mod machine;
 mod meter;
 mod outcome;
 mod placement;
+mod processors;
 mod report;
 mod runner;
 mod spread;
@@ -19,34 +26,16 @@ mod warnings;
 mod worker;
 
 use std::io::IsTerminal;
-use std::time::Duration;
 
-use crate::args::WaitArg;
 use crate::failure::{Failure, note};
 use crate::streams::Stream;
-use args::BenchArgs;
 pub(crate) use args::{BenchCommand, BenchRoleArgs, MEANING};
 use machine::Machine;
-use report::{Axis, Plot, Report, Scale, Series, Settings};
-use runner::{Found, wake_word, word};
-
-/// Names of axes.
-const PERCENTILE: &str = "percentile of the messages, %";
-const RATE: &str = "messages per second";
-
-/// The line below tables of rates.
-const RATES_NOTE: &str =
-    "Rates and shares are the medians of all runs; LEAST and MOST are of the rate before them.";
-
-/// One process of a benchmark, told apart by the hidden command.
-pub(crate) fn run_role(args: &BenchRoleArgs) -> Result<(), Failure> {
-    Stream::Output.check()?;
-    worker::run(args)
-}
+use report::Report;
 
 pub(crate) fn run(command: &BenchCommand) -> Result<(), Failure> {
     Stream::Output.check()?;
-    let machine = Machine::look();
+    let machine = Machine::read();
     let common = command.common();
     if let Some(path) = &common.html {
         report::check_writable(path)?;
@@ -54,12 +43,18 @@ pub(crate) fn run(command: &BenchCommand) -> Result<(), Failure> {
     report::publish(&mut measure(command)?, &machine, common)
 }
 
+/// One process of a benchmark, started by the hidden command.
+pub(crate) fn run_role(args: &BenchRoleArgs) -> Result<(), Failure> {
+    Stream::Output.check()?;
+    worker::run(args)
+}
+
 fn measure(command: &BenchCommand) -> Result<Vec<Report>, Failure> {
     let report = match command {
         BenchCommand::All(args) => {
             let mut reports = Vec::new();
             for command in args.each() {
-                // On a terminal a bar says so.
+                // On a terminal, the progress bar shows the part.
                 if !std::io::stderr().is_terminal() {
                     note(&command.common().part);
                 }
@@ -74,45 +69,4 @@ fn measure(command: &BenchCommand) -> Result<Vec<Report>, Failure> {
         BenchCommand::Wake(args) => wake::run(args)?,
     };
     Ok(vec![report])
-}
-
-/// 1 as "1 group", 2 as "2 groups".
-fn counted(count: u64, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
-/// Lines with their names.
-fn throughput_over_time(lines: impl IntoIterator<Item = (String, Vec<(f64, f64)>)>) -> Plot {
-    Plot {
-        title: "Throughput over time".to_owned(),
-        x: Axis { name: "time since the first message, s", scale: Scale::Linear },
-        y: Axis { name: RATE, scale: Scale::Linear },
-        series: lines.into_iter().map(|(name, points)| Series { name, points }).collect(),
-        note: "C, the service rate of one consumer, between two samples, in the run with the median service rate."
-            .to_owned(),
-    }
-}
-
-/// What all benchmarks have to say about theirs.
-fn settings(common: &BenchArgs, time: Duration, wait: WaitArg, found: &Found) -> Settings {
-    Settings {
-        seconds: time.as_secs_f64(),
-        runs: common.runs(),
-        payload: common.payload,
-        capacity: common.ring(),
-        wait: word(wait),
-        pin: found.pins.clone(),
-        wake: Some(wake_word(found.wake())),
-        ..Settings::default()
-    }
-}
-
-/// The settings in words.
-fn conditions(settings: &Settings) -> String {
-    let Settings { seconds, runs, payload, capacity, wait, wake, .. } = settings;
-    let wake = wake.map_or(String::new(), |wake| format!(", wake {wake}"));
-    let runs = counted(*runs, "run");
-    format!(
-        "{payload} bytes a message, a ring of {capacity}, {runs} of {seconds} s each, wait {wait}{wake}"
-    )
 }

@@ -1,4 +1,4 @@
-//! On which processors the two ends run, and how far apart these are.
+//! On which processors the two ends run, and how far apart these processors are.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,55 +10,52 @@ use crossbeam_utils::CachePadded;
 use serde::Serialize;
 
 use super::args::PinArg;
-use super::machine::of_processor;
-use super::outcome::{Runs, Said};
+use super::outcome::Outcome;
+use super::processors::{self, core_of};
 use super::spread::Spread;
-use super::worker;
 use crate::failure::Failure;
 
-/// Nanoseconds of a round trip from which on the ends are far, and up to which.
+/// Round trips of a cache line, in nanoseconds: below `FAR` the processors are near, above `REMOTE` remote.
 const FAR: f64 = 90.0;
-const FAR_MOST: f64 = 250.0;
+const REMOTE: f64 = 250.0;
 
-/// Round trips in a slice, of which the fastest counts: a slice in which another program had the processor does not.
+/// Round trips in a slice. The fastest slice counts: in another one, another program may have had the processor.
 const TRIPS: u64 = 500;
 const SLICES: usize = 40;
-/// How long it may take.
+/// The measurement ends after this time.
 const LONGEST: Duration = Duration::from_millis(60);
-/// Looks at the line between two looks at the clock.
-const PATIENCE: u32 = 4096;
+/// Loads of the cache line between two readings of the clock.
+const LOADS: u32 = 4096;
 
-/// The processors of the processes: the producer's first. Those beyond run where they like.
+/// The processors that processes are pinned to.
 #[derive(Debug)]
 pub(crate) struct Pins {
+    /// The producer's first, then the consumers'. Further processes are not pinned.
     pub(crate) list: Vec<usize>,
     /// All that the program may run on.
     pub(crate) usable: Vec<usize>,
 }
 
 impl Pins {
-    /// For so many processes. Fails on what --pin cannot mean here.
+    /// Chooses a processor for each process. Fails if --pin names one that is not usable.
     pub(crate) fn choose(pin: &PinArg, processes: usize) -> Result<Pins, Failure> {
-        let usable = worker::processors()?;
+        let usable = processors::usable()?;
         let list = match pin {
             PinArg::None => Vec::new(),
-            // One end alone on a processor is no reason to keep the other from it.
+            // There is nothing to choose.
             PinArg::Auto if usable.len() < 2 => Vec::new(),
-            PinArg::Auto => {
-                let core = |cpu| of_processor(cpu, "topology/thread_siblings_list");
-                apart(&usable, core).into_iter().take(processes).collect()
-            }
+            PinArg::Auto => cores_first(&usable, core_of).into_iter().take(processes).collect(),
             PinArg::List(list) => list.clone(),
         };
         if let Some(cpu) = list.iter().find(|cpu| !usable.contains(cpu)) {
-            let text = format!("--pin: there is no processor {cpu} that this process may run on");
-            let here: Vec<String> = usable.iter().map(usize::to_string).collect();
-            return Err(Failure::Usage(format!("{text}\n  choose from {}", here.join(","))));
+            let text = format!("--pin: this process cannot run on a processor {cpu}");
+            let usable: Vec<String> = usable.iter().map(usize::to_string).collect();
+            return Err(Failure::Usage(format!("{text}\n  choose from {}", usable.join(","))));
         }
         Ok(Pins { list, usable })
     }
 
-    /// The processors of the two ends, if both are pinned.
+    /// The processors of the producer and the first consumer, if both are pinned.
     pub(crate) fn ends(&self) -> Option<(usize, usize)> {
         match self.list[..] {
             [producer, consumer, ..] => Some((producer, consumer)),
@@ -66,14 +63,14 @@ impl Pins {
         }
     }
 
-    /// Those that the measurements use.
+    /// The processors that the measurements use.
     pub(crate) fn used(&self) -> &[usize] {
         if self.ends().is_some() { &self.list } else { &self.usable }
     }
 }
 
 /// The first processor of each core, then the others.
-fn apart(processors: &[usize], core: impl Fn(usize) -> String) -> Vec<usize> {
+fn cores_first(processors: &[usize], core: impl Fn(usize) -> String) -> Vec<usize> {
     let mut seen = BTreeSet::new();
     let (mut list, others): (Vec<usize>, Vec<usize>) =
         processors.iter().partition(|cpu| seen.insert(core(**cpu)));
@@ -81,16 +78,16 @@ fn apart(processors: &[usize], core: impl Fn(usize) -> String) -> Vec<usize> {
     list
 }
 
-/// Nanoseconds that a cache line takes from one processor to another and back, with nothing else. None if the
-/// two never had their processors at the same time.
+/// Nanoseconds in which a cache line goes from one processor to another and back. `None` if the two threads never ran
+/// at the same time.
 pub(crate) fn round_trip(here: usize, there: usize) -> Result<Option<f64>, Failure> {
     let line = CachePadded::new(AtomicU64::new(0));
     let over = CachePadded::new(AtomicBool::new(false));
     thread::scope(|scope| {
         let answers = scope.spawn(|| {
-            worker::pin(there)?;
+            processors::pin(there)?;
             loop {
-                // Acquire and Release: as a queue's ends would, with the stores and loads of `ask`.
+                // Acquire and Release as in a queue; they pair with the store and the load in `ask`.
                 let asked = line.load(Ordering::Acquire);
                 if asked % 2 == 1 {
                     line.store(asked + 1, Ordering::Release);
@@ -100,8 +97,8 @@ pub(crate) fn round_trip(here: usize, there: usize) -> Result<Option<f64>, Failu
             }
         });
         let asks = scope.spawn(|| {
-            let fastest = worker::pin(here).map(|()| fastest_slice(&line));
-            // Whatever became of it, the other thread ends. Relaxed, as its load: nothing else hangs on it.
+            let fastest = processors::pin(here).map(|()| fastest_slice(&line));
+            // Ends the other thread in any case. Relaxed: the flag publishes no other data.
             over.store(true, Ordering::Relaxed);
             fastest
         });
@@ -134,18 +131,18 @@ fn fastest_slice(line: &AtomicU64) -> Option<f64> {
     fastest
 }
 
-/// One round trip, to `number`. False if it takes too long.
+/// Makes one round trip, up to `number`. Returns `false` if the measurement takes too long.
 fn ask(line: &AtomicU64, number: u64, since: Instant) -> bool {
-    // Release, and Acquire below: see the other end, in `round_trip`.
+    // Release, and Acquire below: they pair with the other thread's load and store in `round_trip`.
     line.store(number - 1, Ordering::Release);
-    let mut looks = 0u32;
+    let mut loads = 0u32;
     while line.load(Ordering::Acquire) != number {
-        looks += 1;
-        if looks == PATIENCE {
+        loads += 1;
+        if loads == LOADS {
             if since.elapsed() > LONGEST {
                 return false;
             }
-            looks = 0;
+            loads = 0;
         }
     }
     true
@@ -154,60 +151,63 @@ fn ask(line: &AtomicU64, number: u64, since: Instant) -> bool {
 /// How far apart two processors are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Placement {
+pub(crate) enum Distance {
     Near,
     Far,
     Remote,
 }
 
-impl Placement {
+impl Distance {
     /// By a round trip in nanoseconds.
-    pub(crate) fn of(trip: f64) -> Placement {
+    pub(crate) fn of(trip: f64) -> Distance {
         match trip {
-            _ if trip < FAR => Placement::Near,
-            _ if trip <= FAR_MOST => Placement::Far,
-            _ => Placement::Remote,
+            _ if trip < FAR => Distance::Near,
+            _ if trip <= REMOTE => Distance::Far,
+            _ => Distance::Remote,
         }
     }
 }
 
-impl fmt::Display for Placement {
+impl fmt::Display for Distance {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
-            Placement::Near => "near",
-            Placement::Far => "far",
-            Placement::Remote => "remote",
+            Distance::Near => "near",
+            Distance::Far => "far",
+            Distance::Remote => "remote",
         })
     }
 }
 
-/// Where the producer and the first consumer ran.
+/// Where the two ends ran: the producer and the first consumer.
 #[derive(Debug, Serialize)]
-pub(crate) struct Ends {
-    /// The processors on which it was seen, of all runs; likewise the consumer's.
+pub(crate) struct Placement {
+    /// The processors on which an end was seen, in all runs.
     pub(crate) producer: BTreeSet<usize>,
     pub(crate) consumer: BTreeSet<usize>,
-    /// Whether both were pinned.
+    /// Whether both ends were pinned.
     pub(crate) pinned: bool,
-    /// By the median round trip; none where the ends are not on two processors that are known.
-    pub(crate) placement: Option<Placement>,
-    /// Nanoseconds, before each round of runs.
+    /// By the median round trip; null unless the ends are pinned to two processors.
+    pub(crate) distance: Option<Distance>,
+    /// In nanoseconds, measured before each round of runs.
     pub(crate) round_trip: Option<Spread>,
 }
 
-impl Ends {
-    pub(crate) fn of(pins: &Pins, trips: Vec<f64>, runs: &[Runs]) -> Ends {
-        let outcomes = || runs.iter().flat_map(|runs| &runs.outcomes);
-        let trips = (!trips.is_empty()).then(|| Spread::of(trips));
-        Ends {
-            producer: outcomes().flat_map(|outcome| outcome.producer.processors()).collect(),
-            consumer: outcomes()
-                .flat_map(|outcome| outcome.consumers.iter().take(1).flat_map(Said::processors))
-                .collect(),
-            pinned: pins.ends().is_some(),
-            placement: trips.as_ref().map(|trips| Placement::of(trips.median)),
-            round_trip: trips,
+impl Placement {
+    pub(crate) fn of<'a>(
+        pins: &Pins,
+        trips: Vec<f64>,
+        outcomes: impl Iterator<Item = &'a Outcome>,
+    ) -> Placement {
+        let round_trip = (!trips.is_empty()).then(|| Spread::of(trips));
+        let (mut producer, mut consumer) = (BTreeSet::new(), BTreeSet::new());
+        for outcome in outcomes {
+            for (seen, end) in [&mut producer, &mut consumer].into_iter().zip(outcome.ends()) {
+                seen.extend(&end.processors);
+            }
         }
+        let pinned = pins.ends().is_some();
+        let distance = round_trip.as_ref().map(|trips| Distance::of(trips.median));
+        Placement { producer, consumer, pinned, distance, round_trip }
     }
 
     /// The processor that both ends ran on, if they were seen on no other.
@@ -216,30 +216,30 @@ impl Ends {
         only.copied().filter(|_| self.producer == self.consumer)
     }
 
-    /// Whether some runs may have been of another placement than others.
-    pub(crate) fn moved(&self) -> bool {
+    /// Whether the distance may have differed from run to run.
+    pub(crate) fn changed(&self) -> bool {
         let trips = self.round_trip.as_ref();
-        trips.is_some_and(|trips| Placement::of(trips.least) != Placement::of(trips.most))
+        trips.is_some_and(|trips| Distance::of(trips.min) != Distance::of(trips.max))
     }
 }
 
-impl fmt::Display for Ends {
+impl fmt::Display for Placement {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let named = |seen: &BTreeSet<usize>| {
             let list: Vec<String> = seen.iter().map(usize::to_string).collect();
-            let many = if seen.len() == 1 { "" } else { "s" };
-            format!("processor{many} {}", list.join(", "))
+            let plural = if seen.len() == 1 { "" } else { "s" };
+            format!("processor{plural} {}", list.join(", "))
         };
         let (producer, consumer) = (named(&self.producer), named(&self.consumer));
-        let pinned = if self.pinned { "pinned" } else { "not both pinned" };
+        let pinned = if self.pinned { "both pinned" } else { "not both pinned" };
         write!(out, "producer on {producer}, consumer on {consumer}, {pinned}")?;
-        match (self.placement, &self.round_trip) {
-            (Some(placement), Some(trips)) => {
+        match (self.distance, &self.round_trip) {
+            (Some(distance), Some(trips)) => {
                 let trips = trips.text(|trip| format!("{trip:.0}"));
-                write!(out, "; {placement}: one cache line takes {trips} ns to and fro")
+                write!(out, "; {distance}: a round trip of a cache line takes {trips} ns")
             }
-            _ if self.only_processor().is_some() => out.write_str("; both on one"),
-            _ => out.write_str("; how far apart is not known"),
+            _ if self.only_processor().is_some() => out.write_str("; the same processor"),
+            _ => out.write_str("; distance unknown"),
         }
     }
 }
@@ -249,28 +249,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn far_begins_at_90_ns_and_ends_at_250() {
-        let seen = [1.0, 89.9, 90.0, 250.0, 250.1].map(Placement::of);
-        let (near, far) = (Placement::Near, Placement::Far);
-        assert_eq!(seen, [near, near, far, far, Placement::Remote]);
+    fn far_is_from_90_to_250_ns() {
+        let seen = [1.0, 89.9, 90.0, 250.0, 250.1].map(Distance::of);
+        let (near, far) = (Distance::Near, Distance::Far);
+        assert_eq!(seen, [near, near, far, far, Distance::Remote]);
     }
 
     #[test]
     fn the_two_ends_have_different_cores_if_there_are_two() {
         let pairs = |cpu: usize| (cpu / 2).to_string();
-        assert_eq!(apart(&[0, 1, 2, 3], pairs), [0, 2, 1, 3]);
-        assert_eq!(apart(&[5, 4], |_| "unknown".to_owned()), [5, 4]);
+        assert_eq!(cores_first(&[0, 1, 2, 3], pairs), [0, 2, 1, 3]);
+        assert_eq!(cores_first(&[5, 4], |_| "unknown".to_owned()), [5, 4]);
     }
 
     #[test]
-    fn a_placement_that_changes_is_seen() {
-        let ends = |trips: Vec<f64>| {
+    fn a_distance_that_changes_is_detected() {
+        let placement = |trips: Vec<f64>| {
             let pins = Pins { list: vec![3, 4], usable: vec![3, 4] };
-            Ends::of(&pins, trips, &[])
+            Placement::of(&pins, trips, std::iter::empty())
         };
-        assert!(ends(vec![60.0, 150.0, 155.0]).moved());
-        assert_eq!(ends(vec![60.0, 150.0, 155.0]).placement, Some(Placement::Far));
-        assert!(!ends(vec![140.0, 150.0]).moved() && !ends(vec![]).moved());
-        assert_eq!(ends(vec![]).placement, None);
+        assert!(placement(vec![60.0, 150.0, 155.0]).changed());
+        assert_eq!(placement(vec![60.0, 150.0, 155.0]).distance, Some(Distance::Far));
+        assert!(!placement(vec![140.0, 150.0]).changed() && !placement(vec![]).changed());
+        assert_eq!(placement(vec![]).distance, None);
     }
 }

@@ -1,17 +1,15 @@
-//! What spoils figures, as far as it can be seen.
-
-use std::fs;
+//! What makes figures unreliable, as far as it can be detected.
 
 use serde::Serialize;
 
+use super::interference::{Interference, is_oversubscribed};
+use super::machine::Machine;
 use super::outcome::Runs;
-use super::placement::{Ends, Pins};
+use super::placement::{Pins, Placement};
+use crate::table::count;
 
-/// Interruptions of an end in a second that mean nothing: the kernel's own, and 10 by the process that listens. Another
-/// program that wants the processor makes hundreds.
-const INTERRUPTIONS: f64 = 50.0;
-/// The share of its time that a virtual machine may be without its processors.
-const STOLEN: f64 = 0.005;
+/// The share of its time that the host may take from a virtual machine before there is a warning.
+const STEAL: f64 = 0.005;
 
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct Warning {
@@ -26,162 +24,130 @@ pub(crate) enum Kind {
     Load,
     Nice,
     Steal,
-    Interruptions,
-    OneProcessor,
-    Placement,
-    TakingTurns,
+    Preemption,
+    SharedProcessor,
+    PlacementChanged,
+    Oversubscribed,
 }
 
-impl Warning {
-    pub(crate) fn new(kind: Kind, text: String) -> Warning {
-        Warning { kind, text }
-    }
+fn warning(kind: Kind, text: impl Into<String>) -> Warning {
+    Warning { kind, text: text.into() }
 }
 
-/// What the machine did besides.
-#[derive(Debug, Serialize)]
-pub(crate) struct Disturbance {
-    /// The share of the time of the processors used that the host gave to others.
-    pub(crate) stolen: f64,
-    /// Involuntary context switches per second, of the end and the run that had most.
-    pub(crate) interruptions: f64,
-    /// Runs in which an end had more than is usual, and runs in all. Without those whose processes took turns.
-    pub(crate) interrupted_runs: usize,
-    pub(crate) runs: usize,
-}
-
-impl Disturbance {
-    pub(crate) fn of(stolen: f64, runs: &[Runs], pins: &Pins) -> Disturbance {
-        let alone = runs.iter().filter(|runs| !takes_turns(runs, pins));
-        let most: Vec<f64> = alone
-            .flat_map(|runs| &runs.outcomes)
-            .map(|outcome| outcome.ends().map(|end| end.interruptions()).fold(0.0, f64::max))
-            .collect();
-        Disturbance {
-            stolen,
-            interruptions: most.iter().copied().fold(0.0, f64::max),
-            interrupted_runs: most.iter().filter(|count| **count > INTERRUPTIONS).count(),
-            runs: most.len(),
-        }
-    }
-}
-
-/// Whether there are more processes than processors.
-fn takes_turns(runs: &Runs, pins: &Pins) -> bool {
-    runs.outcomes.first().is_some_and(|it| it.consumers.len() + 1 > pins.usable.len())
-}
-
-/// What spoils the figures of one benchmark.
-pub(crate) fn all(ends: &Ends, seen: &Disturbance, runs: &[Runs], pins: &Pins) -> Vec<Warning> {
+/// Warnings that concern every benchmark on this machine.
+pub(crate) fn of_machine(machine: &Machine) -> Vec<Warning> {
+    let Machine { load, nice, .. } = machine;
     let mut list = Vec::new();
-    let mut add = |kind, text| list.push(Warning::new(kind, text));
-    if let Some(cpu) = ends.only_processor() {
-        let why = "each waits while the other one runs, so this is not how fast two processors are";
-        add(Kind::OneProcessor, format!("both ends ran on processor {cpu}: {why}"));
-    } else if !ends.pinned && !ends.producer.is_disjoint(&ends.consumer) {
-        let text =
-            "the ends were not both pinned, and moved between processors: they may have shared one";
-        add(Kind::OneProcessor, text.to_owned());
+    if machine.build == "debug" {
+        list.push(warning(
+            Kind::DebugBuild,
+            "this is a debug build, which is slow: build with --release",
+        ));
     }
-    if ends.moved()
-        && let Some(trips) = &ends.round_trip
-    {
+    let processors = machine.usable.len().max(1);
+    if *load > processors as f64 {
+        let count = count(processors as u64, "processor", "processors");
         let text = format!(
-            "how far apart the ends are changed between runs, from {:.0} to {:.0} ns a round trip: run again for \
-             figures of one placement",
-            trips.least, trips.most
+            "the load average was {load} on {count} before the start: other programs use them; run again when it is \
+             lower"
         );
-        add(Kind::Placement, text);
+        list.push(warning(Kind::Load, text));
     }
-    if seen.interrupted_runs > 0 {
-        let Disturbance { interruptions, interrupted_runs, runs, .. } = seen;
-        let text = format!(
-            "other programs took an end's processor in {interrupted_runs} of {runs} runs, up to {interruptions:.0} \
-             times a second: stop them, or --pin processors that they do not use"
-        );
-        add(Kind::Interruptions, text);
-    }
-    if seen.stolen >= STOLEN {
-        let share = seen.stolen * 100.0;
-        let text = format!("the host took {share:.1} % of the processors' time for others (steal)");
-        add(Kind::Steal, text);
-    }
-    let turns = runs.iter().filter(|runs| takes_turns(runs, pins));
-    let turns: Vec<&str> = turns.map(|runs| &*runs.label).collect();
-    if !turns.is_empty() && !ends.producer.is_empty() {
-        let count = crate::table::count(pins.usable.len() as u64, "processor", "processors");
-        let text =
-            format!("more processes than the {count}, which take turns: {}", turns.join(", "));
-        add(Kind::TakingTurns, text);
+    if *nice > 0 {
+        let text = format!("the program runs at nice level {nice}: other programs go first");
+        list.push(warning(Kind::Nice, text));
     }
     list
 }
 
-/// Time of processors up to now, in the kernel's ticks.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Ticks {
-    stolen: u64,
-    all: u64,
-}
-
-impl Ticks {
-    pub(crate) fn now(processors: &[usize]) -> Ticks {
-        Ticks::parse(&fs::read_to_string("/proc/stat").unwrap_or_default(), processors)
+/// Warnings that concern one benchmark.
+pub(crate) fn of_runs(
+    placement: &Placement,
+    interference: &Interference,
+    runs: &[Runs],
+    pins: &Pins,
+) -> Vec<Warning> {
+    let mut list = Vec::new();
+    if let Some(cpu) = placement.only_processor() {
+        let why =
+            "each waits while the other one runs, so the figures are not those of two processors";
+        list.push(warning(
+            Kind::SharedProcessor,
+            format!("both ends ran on processor {cpu}: {why}"),
+        ));
+    } else if !placement.pinned && !placement.producer.is_disjoint(&placement.consumer) {
+        let text =
+            "the ends were not both pinned and moved between processors: they may have shared one";
+        list.push(warning(Kind::SharedProcessor, text));
     }
-
-    /// user, nice, system, idle, iowait, irq, softirq and steal of each processor: proc_stat(5).
-    fn parse(text: &str, processors: &[usize]) -> Ticks {
-        let mut ticks = Ticks::default();
-        for line in text.lines() {
-            let mut words = line.split_whitespace();
-            let cpu = words.next().and_then(|word| word.strip_prefix("cpu")?.parse().ok());
-            if cpu.is_some_and(|cpu| processors.contains(&cpu)) {
-                let times: Vec<u64> = words.take(8).filter_map(|word| word.parse().ok()).collect();
-                ticks.all += times.iter().sum::<u64>();
-                ticks.stolen += times.get(7).copied().unwrap_or(0);
-            }
-        }
-        ticks
+    if placement.changed()
+        && let Some(trips) = &placement.round_trip
+    {
+        let text = format!(
+            "the distance between the ends changed from run to run ({:.0} to {:.0} ns a round trip): run again for \
+             figures of one placement",
+            trips.min, trips.max
+        );
+        list.push(warning(Kind::PlacementChanged, text));
     }
-
-    /// The share that was stolen since `before`.
-    pub(crate) fn stolen_since(self, before: Ticks) -> f64 {
-        let stolen = self.stolen.saturating_sub(before.stolen) as f64;
-        stolen / self.all.saturating_sub(before.all).max(1) as f64
+    let Interference { steal, preemptions, preempted_runs, runs: all_runs } = interference;
+    if *preempted_runs > 0 {
+        let text = format!(
+            "other programs preempted an end in {preempted_runs} of {all_runs} runs, up to {preemptions:.0} times a \
+             second: stop them, or --pin processors that they do not use"
+        );
+        list.push(warning(Kind::Preemption, text));
     }
+    if *steal >= STEAL {
+        let share = steal * 100.0;
+        let text = format!("the host took {share:.1} % of the processors' time (steal)");
+        list.push(warning(Kind::Steal, text));
+    }
+    let oversubscribed = runs.iter().filter(|runs| is_oversubscribed(runs, pins));
+    let labels: Vec<&str> = oversubscribed.map(|runs| &*runs.label).collect();
+    if !labels.is_empty() {
+        let processors = count(pins.usable.len() as u64, "processor", "processors");
+        let text = format!(
+            "more processes than processors ({processors}), so that they take turns: {}",
+            labels.join(", ")
+        );
+        list.push(warning(Kind::Oversubscribed, text));
+    }
+    list
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
-    use serde_json::json;
     use slipring::WakeMode;
 
-    use super::super::outcome::{Outcome, Said};
+    use super::super::findings::Findings;
+    use super::super::outcome::Outcome;
     use super::*;
 
-    /// A run of a second, in which the producer lost its processor so often.
-    fn run(interruptions: u64, consumers: usize) -> Runs {
-        let said = |count: u64, cpu: usize| {
-            let end = 1_000_000_000u64;
-            Said(
-                json!({ "begin": 0, "end": end, "interruptions": count, "processors": [cpu, cpu] }),
-            )
+    /// A run of a second with so many preemptions of the producer.
+    fn run(preemptions: u64, consumers: usize) -> Runs {
+        let findings = |preemptions: u64, cpu: usize| Findings {
+            end: 1_000_000_000,
+            preemptions,
+            processors: vec![cpu, cpu],
+            ..Findings::default()
         };
         let outcome = Outcome {
-            producer: said(interruptions, 0),
-            consumers: (0..consumers).map(|_| said(0, 1)).collect(),
+            producer: findings(preemptions, 0),
+            consumers: (0..consumers).map(|_| findings(0, 1)).collect(),
             wake: WakeMode::None,
         };
-        Runs { label: format!("{consumers} readers"), outcomes: vec![outcome] }
+        Runs { label: format!("{consumers} consumers"), outcomes: vec![outcome] }
     }
 
-    fn kinds(list: &[usize], trips: Vec<f64>, stolen: f64, runs: &[Runs]) -> Vec<Kind> {
+    fn kinds(list: &[usize], trips: Vec<f64>, steal: f64, runs: &[Runs]) -> Vec<Kind> {
         let pins = Pins { list: list.to_vec(), usable: vec![0, 1] };
-        let ends = Ends::of(&pins, trips, runs);
-        let seen = Disturbance::of(stolen, runs, &pins);
-        all(&ends, &seen, runs, &pins).iter().map(|warning| warning.kind).collect()
+        let outcomes = runs.iter().flat_map(|runs| &runs.outcomes);
+        let placement = Placement::of(&pins, trips, outcomes);
+        let interference = Interference::of(steal, runs, &pins);
+        of_runs(&placement, &interference, runs, &pins).iter().map(|it| it.kind).collect()
     }
 
     #[test]
@@ -190,40 +156,46 @@ mod tests {
     }
 
     #[test]
-    fn each_disturbance_is_named() {
+    fn each_interference_has_a_warning() {
         let trips = || vec![150.0];
-        assert_eq!(kinds(&[0, 1], trips(), 0.0, &[run(500, 1)]), [Kind::Interruptions]);
+        assert_eq!(kinds(&[0, 1], trips(), 0.0, &[run(500, 1)]), [Kind::Preemption]);
         assert_eq!(kinds(&[0, 1], trips(), 0.02, &[run(0, 1)]), [Kind::Steal]);
-        assert_eq!(kinds(&[0, 1], vec![60.0, 150.0], 0.0, &[run(0, 1)]), [Kind::Placement]);
-        // Who takes turns is interrupted: that says nothing about other programs.
-        assert_eq!(kinds(&[0, 1], trips(), 0.0, &[run(500, 2), run(0, 1)]), [Kind::TakingTurns]);
+        assert_eq!(kinds(&[0, 1], vec![60.0, 150.0], 0.0, &[run(0, 1)]), [Kind::PlacementChanged]);
+        // With more processes than processors, the benchmark's own processes preempt each other.
+        let oversubscribed = [run(500, 2), run(0, 1)];
+        assert_eq!(kinds(&[0, 1], trips(), 0.0, &oversubscribed), [Kind::Oversubscribed]);
     }
 
     #[test]
-    fn ends_on_one_processor_are_seen_where_they_ran() {
-        let ends = |producer: &[usize], consumer: &[usize], pinned| Ends {
+    fn ends_on_one_processor_have_a_warning() {
+        let placement = |producer: &[usize], consumer: &[usize], pinned| Placement {
             producer: BTreeSet::from_iter(producer.iter().copied()),
             consumer: BTreeSet::from_iter(consumer.iter().copied()),
             pinned,
-            placement: None,
+            distance: None,
             round_trip: None,
         };
-        let warned = |ends: Ends| {
+        let warned = |placement: Placement| {
             let pins = Pins { list: Vec::new(), usable: vec![0, 1] };
-            let seen = Disturbance::of(0.0, &[], &pins);
-            all(&ends, &seen, &[], &pins).iter().any(|it| it.kind == Kind::OneProcessor)
+            let interference = Interference::of(0.0, &[], &pins);
+            let list = of_runs(&placement, &interference, &[], &pins);
+            list.iter().any(|it| it.kind == Kind::SharedProcessor)
         };
-        assert!(warned(ends(&[1], &[1], true)) && warned(ends(&[0], &[0], false)));
-        assert!(warned(ends(&[0, 1], &[1], false)));
-        assert!(!warned(ends(&[0], &[1], false)) && !warned(ends(&[0], &[1], true)));
+        assert!(warned(placement(&[1], &[1], true)) && warned(placement(&[0], &[0], false)));
+        assert!(warned(placement(&[0, 1], &[1], false)));
+        assert!(!warned(placement(&[0], &[1], false)) && !warned(placement(&[0], &[1], true)));
     }
 
     #[test]
-    fn steal_is_the_eighth_time_of_a_processor() {
-        let text = "cpu  9 9 9 9 9 9 9 9 0 0\ncpu0 10 0 5 80 0 0 0 5 3 3\ncpu1 1 1 1 1 1 1 1 1 0 0\nintr 5\n";
-        let ticks = Ticks::parse(text, &[0]);
-        assert_eq!((ticks.stolen, ticks.all), (5, 100));
-        assert_eq!(ticks.stolen_since(Ticks::default()), 0.05);
-        assert_eq!(Ticks::default().stolen_since(ticks), 0.0);
+    fn load_has_a_warning_above_the_number_of_processors() {
+        let kinds = |load, nice| {
+            let mut machine = Machine::read();
+            (machine.load, machine.nice, machine.usable) = (load, nice, vec![0, 1]);
+            let kinds = of_machine(&machine).into_iter().map(|warning| warning.kind);
+            kinds.filter(|kind| *kind != Kind::DebugBuild).collect::<Vec<_>>()
+        };
+        assert!(kinds(2.0, 0).is_empty() && kinds(0.0, -5).is_empty());
+        assert_eq!(kinds(2.1, 0), [Kind::Load]);
+        assert_eq!(kinds(0.0, 5), [Kind::Nice]);
     }
 }

@@ -9,9 +9,9 @@ use crate::args::seconds;
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// Send the lines of this file, over and over, at most 65536 lines and 80 bytes of each [default: made-up telemetry]
+    /// File whose lines to send, over and over: at most 65536 lines, and 80 bytes of each [default: made-up telemetry]
     pub(crate) file: Option<PathBuf>,
-    /// Messages of the full-speed phase [default: 20000000, or as many as go in 8 s]
+    /// Messages of the full-speed phase [default: 20000000, but no more than 8 s of them]
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
     /// Messages per second of the paced phase, 1 to 1000000

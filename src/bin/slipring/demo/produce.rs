@@ -4,36 +4,35 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-use slipring::{Producer, Queue, SendError};
+use slipring::{Producer, Queue, SendError, monotonic_ns as now};
 
 use super::args::DemoArgs;
+use super::findings::Findings;
 use super::record::{END, FULL_SPEED, PACED, Record, texts};
-use crate::children::Word;
+use crate::children::Event;
 use crate::failure::{Failure, open_failed};
 use crate::room::Room;
 use crate::stop::Stop;
 use crate::table::grouped;
-use slipring::monotonic_ns as now;
 
 const COUNT: u64 = 20_000_000;
-/// Unless a count was asked for, the full-speed phase ends after this time.
+/// Without --count, the full-speed phase ends after this time at the latest.
 const FULL_SPEED_FOR: Duration = Duration::from_secs(8);
 const BATCH: u64 = 64;
 const REPORT_EVERY: Duration = Duration::from_millis(100);
-/// A sleep may take this much longer than asked; the rest is waited out awake.
+/// Nanoseconds before a message is due at which the producer wakes: a sleep may take this much longer than asked.
 const OVERSLEEP: u64 = 100_000;
 
-pub(crate) fn run(name: &str, load: &DemoArgs, stop: &Stop) -> Result<(), Failure> {
+pub(crate) fn run(name: &str, load: &DemoArgs, stop: &Stop) -> Result<Findings, Failure> {
     let mut queue = Queue::open_typed::<Record>(name).map_err(|fault| open_failed(name, fault))?;
     queue.set_interrupt(stop.asked());
     let texts = texts(load.file.as_deref().map(Path::new))?;
     let producer = queue.producer()?;
     let mut source =
         Source { producer, room: Room::of(&queue), stop, texts, reported: Instant::now() };
-    Word::Ready.say()?;
+    Event::<Findings>::Ready.report()?;
     source.full_speed(load)?;
-    // What is still queued would be latency of the first paced messages.
+    // Messages still in the queue would add to the latency of the first paced ones.
     while queue.snapshot()?.groups.iter().any(|group| group.depth > 0) {
         stop.check()?;
         thread::sleep(Duration::from_millis(1));
@@ -41,7 +40,7 @@ pub(crate) fn run(name: &str, load: &DemoArgs, stop: &Stop) -> Result<(), Failur
     source.paced(load)?;
     let messages = source.producer.sequence();
     source.send(END, now())?;
-    Word::Done(json!({ "messages": messages })).say()
+    Ok(Findings { messages, ..Findings::default() })
 }
 
 struct Source<'q> {
@@ -63,9 +62,9 @@ impl Source<'_> {
         let count = load.count.unwrap_or(COUNT);
         let line = match load.count {
             Some(count) => format!("full speed: {} messages", grouped(count)),
-            None => format!("full speed: {} messages, or 8 s of them", grouped(count)),
+            None => format!("full speed: {} messages, for 8 s at most", grouped(count)),
         };
-        Word::Phase { line, total: count }.say()?;
+        Event::<Findings>::Phase { line, total: count }.report()?;
         let since = Instant::now();
         let mut records = Vec::with_capacity(BATCH as usize);
         let mut next = 0;
@@ -94,8 +93,8 @@ impl Source<'_> {
         let count = (load.rate as f64 * load.seconds.as_secs_f64()) as u64;
         let total = self.producer.sequence() + count;
         let rate = grouped(load.rate);
-        let line = format!("paced: {} messages at {rate}/s, for the latency", grouped(count));
-        Word::Phase { line, total }.say()?;
+        let line = format!("paced: {} messages at {rate}/s, to measure latency", grouped(count));
+        Event::<Findings>::Phase { line, total }.report()?;
         let since = now();
         for i in 0..count {
             let due = since + (i as u128 * 1_000_000_000 / u128::from(load.rate)) as u64;
@@ -132,6 +131,6 @@ impl Source<'_> {
             return Ok(());
         }
         self.reported = Instant::now();
-        Word::Count(self.producer.sequence()).say()
+        Event::<Findings>::Count(self.producer.sequence()).report()
     }
 }

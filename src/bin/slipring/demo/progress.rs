@@ -1,6 +1,5 @@
-//! Bars while the demo runs, or plain lines where there is no terminal to draw them on.
+//! The demo's progress: a bar for each process on a terminal, or else plain lines.
 
-use std::cell::RefCell;
 use std::fmt::Write;
 use std::io::IsTerminal;
 
@@ -9,36 +8,21 @@ use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use crate::failure::note;
 use crate::table::grouped;
 
-/// One bar per process.
 pub(crate) struct Progress {
     all: MultiProgress,
-    bars: RefCell<Vec<ProgressBar>>,
+    bars: Vec<ProgressBar>,
     drawn: bool,
 }
 
 impl Progress {
     pub(crate) fn new(labels: &[String]) -> Progress {
-        let drawn = std::io::stderr().is_terminal();
-        let progress = Progress { all: MultiProgress::new(), bars: RefCell::default(), drawn };
-        labels.iter().for_each(|label| progress.add(label));
-        progress
+        let all = MultiProgress::new();
+        let bars = labels.iter().map(|label| all.add(bar(label))).collect();
+        Progress { all, bars, drawn: std::io::stderr().is_terminal() }
     }
 
-    pub(crate) fn add(&self, label: &str) {
-        let template = "{prefix:>10} {bar:40} {human_pos} of {human_len}  {rate}";
-        let style = ProgressStyle::with_template(template).map(|style| {
-            style.with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
-                let _ = write!(out, "{}/s", grouped(state.per_sec() as u64));
-            })
-        });
-        let bar = self.all.add(ProgressBar::new(0));
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar.set_prefix(label.to_owned());
-        self.bars.borrow_mut().push(bar);
-    }
-
-    pub(crate) fn count(&self, who: usize, count: u64) {
-        if let Some(bar) = self.bars.borrow().get(who) {
+    pub(crate) fn count(&self, child: usize, count: u64) {
+        if let Some(bar) = self.bars.get(child) {
             bar.set_position(count);
         }
     }
@@ -49,11 +33,11 @@ impl Progress {
         } else {
             note(line);
         }
-        self.bars.borrow().iter().for_each(|bar| bar.set_length(total));
+        self.bars.iter().for_each(|bar| bar.set_length(total));
     }
 
-    pub(crate) fn finish(&self, who: usize) {
-        if let Some(bar) = self.bars.borrow().get(who) {
+    pub(crate) fn finish(&self, child: usize) {
+        if let Some(bar) = self.bars.get(child) {
             bar.finish();
         }
     }
@@ -61,4 +45,17 @@ impl Progress {
     pub(crate) fn clear(&self) {
         let _ = self.all.clear();
     }
+}
+
+fn bar(label: &str) -> ProgressBar {
+    let template = "{prefix:>10} {bar:40} {human_pos} of {human_len}  {rate}";
+    let style = ProgressStyle::with_template(template).map(|style| {
+        style.with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
+            let _ = write!(out, "{}/s", grouped(state.per_sec() as u64));
+        })
+    });
+    let bar = ProgressBar::new(0);
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_prefix(label.to_owned());
+    bar
 }

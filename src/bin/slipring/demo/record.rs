@@ -7,19 +7,19 @@ use std::path::Path;
 use crate::failure::{Failure, io_failed};
 
 const TEXT: usize = 80;
-/// No more of a file than this is read, and no more lines of it are sent.
+/// The most bytes of a file that are read, and the most lines that are sent.
 const FILE_MAX: u64 = 64 << 20;
 const LINES_MAX: usize = 1 << 16;
 
-/// Kinds: the phase that a message belongs to.
+/// Kinds of messages: the phase that a message belongs to.
 pub(crate) const FULL_SPEED: u32 = 1;
 pub(crate) const PACED: u32 = 2;
 pub(crate) const END: u32 = 3;
 
 slipring::message! {
-    /// A line of telemetry. 112 bytes: a slot without waste.
+    /// A line of telemetry. With 112 bytes it fills a slot exactly.
     pub(crate) struct Record {
-        /// Counted by the producer, to be equal to the sequence.
+        /// Counted by the producer; equal to the sequence.
         pub(crate) number: u64,
         /// When it was due to be sent, in nanoseconds of the monotonic clock.
         pub(crate) due: u64,
@@ -38,8 +38,8 @@ impl Record {
         record
     }
 
-    /// Whether it is as it was made.
-    pub(crate) fn is_whole(&self) -> bool {
+    /// Whether the checksum is right.
+    pub(crate) fn is_intact(&self) -> bool {
         self.check == self.sum()
     }
 
@@ -53,7 +53,7 @@ impl Record {
     }
 }
 
-/// What to send, over and over: the lines of a file, or made-up readings.
+/// The texts to send, over and over: the lines of a file, or made-up telemetry.
 pub(crate) fn texts(path: Option<&Path>) -> Result<Vec<[u8; TEXT]>, Failure> {
     let Some(path) = path else {
         return Ok((0..1024u32).map(|i| fit(reading(i).as_bytes())).collect());
@@ -64,7 +64,7 @@ pub(crate) fn texts(path: Option<&Path>) -> Result<Vec<[u8; TEXT]>, Failure> {
     let (mut texts, mut line) = (Vec::new(), Vec::new());
     while texts.len() < LINES_MAX {
         line.clear();
-        // No more of a line is kept than is sent.
+        // The part of a line that is sent; the rest is skipped.
         let read = (&mut file).take(TEXT as u64).read_until(b'\n', &mut line).map_err(failed)?;
         if read == 0 {
             break;
@@ -86,7 +86,7 @@ fn reading(i: u32) -> String {
     format!("turbine={} temperature={celsius:.1} pressure={bar:.2} state=running", i % 16)
 }
 
-/// At most 80 bytes of it, filled up with zeros.
+/// The first 80 bytes of a line, padded with zeros.
 fn fit(line: &[u8]) -> [u8; TEXT] {
     let mut text = [0; TEXT];
     text.iter_mut().zip(line).for_each(|(to, from)| *to = *from);

@@ -1,93 +1,85 @@
-//! What the demo found.
+//! What the demo found, and whether it proves what it promises.
 
-use serde_json::Value;
-
+use super::findings::Findings;
 use super::{GROUPS, OBSERVER, PRODUCER};
 use crate::table::{Table, bytes, grouped, nanoseconds};
 
-/// What the processes said at the end.
-pub(crate) struct Report<'a> {
-    results: Vec<(&'a str, &'a Value)>,
+/// The findings of all processes, with their labels.
+pub(crate) struct Report {
+    /// Of the consumers and the observer.
+    readers: Vec<(String, Findings)>,
     sent: u64,
 }
 
-impl<'a> Report<'a> {
-    pub(crate) fn new(labels: &'a [String], results: &'a [Value]) -> Report<'a> {
-        let results: Vec<_> = labels.iter().map(String::as_str).zip(results).collect();
-        let producer = results.iter().find(|(label, _)| *label == PRODUCER);
-        let sent = producer.map_or(0, |(_, result)| number(result, "messages"));
-        Report { results, sent }
+impl Report {
+    pub(crate) fn new(findings: Vec<(String, Findings)>) -> Report {
+        let (producer, readers): (Vec<_>, Vec<_>) =
+            findings.into_iter().partition(|(label, _)| label == PRODUCER);
+        let sent = producer.first().map_or(0, |(_, findings)| findings.messages);
+        Report { readers, sent }
     }
 
-    /// Whether every group got every message once, in order and whole, and the observer no damaged one.
+    /// Whether every group received every message once, in order and undamaged, and the observer no damaged one.
     pub(crate) fn holds(&self) -> bool {
-        let groups = self.of_groups().count() == GROUPS.len();
-        groups && self.readers().all(|(label, result)| self.fault(label, result).is_none())
+        let groups = self.readers.iter().filter(|(label, _)| GROUPS.contains(&&**label)).count();
+        groups == GROUPS.len()
+            && self.readers.iter().all(|(label, found)| self.fault(label, found).is_none())
     }
 
     pub(crate) fn text(&self, capacity: u64, size: usize) -> String {
         let mut table = Table::new(&[
-            "CONSUMER", "MESSAGES", "RATE/s", "BYTES/s", "P50", "P99", "P99.9", "MAX", "LOST",
+            "CONSUMER", "MESSAGES", "RATE/s", "BYTES/s", "P50", "P99", "P99.9", "MAX", "MISSED",
         ]);
-        for (label, result) in self.readers() {
-            let rate = |what| result.get(what).and_then(Value::as_f64).unwrap_or(0.0);
+        for (label, found) in &self.readers {
             let mut row = vec![
-                label.to_owned(),
-                grouped(number(result, "messages")),
-                grouped(rate("rate") as u64),
-                bytes(rate("bytes_rate")),
+                label.clone(),
+                grouped(found.messages),
+                grouped(found.rate as u64),
+                bytes(found.bytes_rate),
             ];
-            let latency = result.get("latency").and_then(Value::as_array);
-            let times = latency.into_iter().flatten().filter_map(Value::as_u64);
-            let timed = number(result, "paced") > 0;
-            row.extend(times.map(|time| if timed { nanoseconds(time) } else { "-".to_owned() }));
-            row.push(grouped(number(result, "missed")));
+            row.extend(match &found.latency {
+                Some(it) => [it.p50, it.p99, it.p99_9, it.max].map(nanoseconds),
+                None => [(); 4].map(|()| "-".to_owned()),
+            });
+            row.push(grouped(found.missed));
             table.row(row);
         }
         let mut text = format!(
-            "\nRates are of the full-speed phase; latencies of the paced one, from the time a message \
-             was due.\nThe ring holds {} messages in {}.\n\n{}\n",
+            "\nRates are of the full-speed phase. Latencies are of the paced phase, from the time a message was \
+             due.\nThe queue has capacity {} in {}.\n\n{}\n",
             grouped(capacity),
             bytes(size as f64),
             table.text()
         );
-        for (label, result) in self.of_groups() {
-            let (got, sent) = (grouped(number(result, "messages")), grouped(self.sent));
-            text.push_str(&match self.fault(label, result) {
-                None => format!(
-                    "{label}: {got} of {sent} messages, each once, in order, checksums good\n"
-                ),
-                Some(fault) => format!("{label}: FAILED: {got} of {sent} messages, {fault}\n"),
-            });
-        }
-        for (label, result) in self.readers().filter(|(label, _)| *label == OBSERVER) {
-            let (got, missed) = (number(result, "messages"), number(result, "missed"));
-            let (got, missed, sent) = (grouped(got), grouped(missed), grouped(self.sent));
-            text.push_str(&match self.fault(label, result) {
-                None => format!("{label}: {got} seen and {missed} missed make {sent} messages\n"),
-                Some(fault) => format!("{label}: FAILED: {got} of {sent} messages, {fault}\n"),
-            });
-        }
+        text.extend(self.readers.iter().map(|(label, found)| self.verdict(label, found)));
         text
     }
 
-    fn readers(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
-        self.results.iter().copied().filter(|(label, _)| *label != PRODUCER)
-    }
-
-    fn of_groups(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
-        self.readers().filter(|(label, _)| GROUPS.contains(label))
+    fn verdict(&self, label: &str, found: &Findings) -> String {
+        let [received, missed, sent] = [found.messages, found.missed, self.sent].map(grouped);
+        match self.fault(label, found) {
+            Some(fault) => {
+                format!("{label}: FAILED: {received} of {sent} messages, {fault}\n")
+            }
+            None if label == OBSERVER => {
+                format!("{label}: {received} seen and {missed} missed make {sent} messages\n")
+            }
+            None => {
+                format!(
+                    "{label}: {received} of {sent} messages, each once, in order, checksums good\n"
+                )
+            }
+        }
     }
 
     /// What is wrong with a reader's findings.
-    fn fault(&self, label: &str, result: &Value) -> Option<String> {
-        let missed = number(result, "missed");
+    fn fault(&self, label: &str, found: &Findings) -> Option<String> {
         let counts = [
-            (number(result, "out_of_order"), "out of order"),
-            (number(result, "again"), "more than once"),
-            (number(result, "damaged"), "damaged"),
-            (self.sent.abs_diff(number(result, "messages") + missed), "too many or too few"),
-            (if label == OBSERVER { 0 } else { missed }, "lost"),
+            (found.out_of_order, "out of order"),
+            (found.redelivered, "more than once"),
+            (found.damaged, "damaged"),
+            (self.sent.abs_diff(found.messages + found.missed), "too many or too few"),
+            (if label == OBSERVER { 0 } else { found.missed }, "lost"),
         ];
         let wrong = counts.iter().filter(|(count, _)| *count > 0);
         let texts: Vec<String> = wrong.map(|(count, what)| format!("{count} {what}")).collect();
@@ -95,6 +87,37 @@ impl<'a> Report<'a> {
     }
 }
 
-fn number(result: &Value, what: &str) -> u64 {
-    result.get(what).and_then(Value::as_u64).unwrap_or(0)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(audit: Findings, observer: Findings) -> Report {
+        let sent = |messages| Findings { messages, ..Findings::default() };
+        let findings = [("audit", audit), ("dashboard", sent(10)), (OBSERVER, observer)];
+        let findings = findings.into_iter().chain([(PRODUCER, sent(10))]);
+        Report::new(findings.map(|(label, found)| (label.to_owned(), found)).collect())
+    }
+
+    #[test]
+    fn any_message_that_is_lost_doubled_damaged_or_out_of_order_is_a_failure() {
+        let good = || Findings { messages: 10, ..Findings::default() };
+        let missing = || Findings { messages: 7, missed: 3, ..Findings::default() };
+        assert!(report(good(), missing()).holds());
+        for bad in [
+            Findings { messages: 9, ..good() },
+            Findings { messages: 11, ..good() },
+            Findings { redelivered: 1, ..good() },
+            Findings { damaged: 1, ..good() },
+            Findings { out_of_order: 1, ..good() },
+            missing(),
+        ] {
+            let text = format!("{bad:?}");
+            let report = report(bad, missing());
+            assert!(!report.holds() && report.text(8, 8).contains("audit: FAILED"), "{text}");
+        }
+        assert!(
+            !report(good(), Findings { messages: 7, missed: 2, ..Findings::default() }).holds()
+        );
+        assert!(!report(good(), Findings { damaged: 1, ..missing() }).holds());
+    }
 }

@@ -1,15 +1,17 @@
-//! The report as a page: one file that needs no other.
+//! The report as an HTML page: one file that loads no other.
 
 use std::fmt::Write;
 
 use serde_json::Value;
 
 use super::Report;
+use super::plot::{STYLES, escape};
+use crate::bench::interference::Interference;
 use crate::bench::machine::Machine;
-use crate::bench::warnings::{Disturbance, Warning};
+use crate::bench::warnings::Warning;
 
-/// Colours follow the reader's choice of light or dark. Each series has marks and, so that one shows below another,
-/// dashes of its own.
+/// Light or dark as the reader prefers. Each series has marks and dashes of its own, so that lines on top of each other
+/// can be told apart.
 const STYLE: &str = "
 :root { color-scheme: light dark; --back: #fff; --text: #1b1f24; --soft: #656d76; --grid: #d8dee4;
   --s0: #0550ae; --s1: #bc4c00; --s2: #1a7f37; --s3: #8250df; --s4: #bf3989; --s5: #6e5a00; }
@@ -32,7 +34,7 @@ svg .grid { stroke: var(--grid); } svg .axis { stroke: var(--soft); }
 svg .line { fill: none; stroke-width: 2; }
 ";
 
-/// One page for all reports; `warnings` are about all of them.
+/// One page for all reports; `warnings` concern all of them.
 pub(super) fn page(
     bench: &str,
     warnings: &[Warning],
@@ -59,9 +61,10 @@ fn section(page: &mut String, report: &Report, named: bool) {
     if named {
         let _ = writeln!(page, "<h2>{}</h2>", escape(report.bench));
     }
-    let (summary, ends) = (escape(&report.summary), escape(&report.ends.to_string()));
-    let warned = warned(&report.warnings);
-    let _ = write!(page, "<p>{summary}</p>\n<p>Ends: {ends}.</p>\n{warned}");
+    let (summary, placement) =
+        (escape(&report.summary), escape(&report.conditions.placement.to_string()));
+    let warned = warned(&report.conditions.warnings);
+    let _ = write!(page, "<p>{summary}</p>\n<p>Placement: {placement}.</p>\n{warned}");
     let _ = write!(page, "<h3>Figures</h3>\n<div class=\"scroll\">{}</div>\n", table(report));
     for note in &report.notes {
         let _ = writeln!(page, "<p>{}</p>", escape(note));
@@ -72,7 +75,7 @@ fn section(page: &mut String, report: &Report, named: bool) {
         let _ =
             write!(page, "<figure>\n{}<figcaption>{note}</figcaption>\n</figure>\n", plot.svg());
     }
-    let _ = write!(page, "<h3>Settings and disturbances</h3>\n{}", list(&settings(report)));
+    let _ = write!(page, "<h3>Settings and interference</h3>\n{}", list(&settings(report)));
 }
 
 fn warned(warnings: &[Warning]) -> String {
@@ -81,14 +84,16 @@ fn warned(warnings: &[Warning]) -> String {
     }
     let item = |warning: &Warning| format!("<li>{}</li>\n", escape(&warning.text));
     let items: String = warnings.iter().map(item).collect();
-    format!("<div class=\"warning\"><p>What spoils these figures:</p>\n<ul>\n{items}</ul></div>\n")
+    format!(
+        "<div class=\"warning\"><p>These figures are unreliable:</p>\n<ul>\n{items}</ul></div>\n"
+    )
 }
 
 fn settings(report: &Report) -> Vec<(String, String)> {
-    let Disturbance { stolen, interruptions, .. } = &report.disturbance;
+    let Interference { steal, preemptions, .. } = &report.conditions.interference;
     let mut lines = vec![
-        ("interruptions of an end".to_owned(), format!("at most {interruptions:.0} a second")),
-        ("steal".to_owned(), format!("{:.2} % of the processors' time", stolen * 100.0)),
+        ("preemptions of an end".to_owned(), format!("at most {preemptions:.0} a second")),
+        ("steal".to_owned(), format!("{:.2} % of the processors' time", steal * 100.0)),
     ];
     let settings = serde_json::to_value(&report.settings).unwrap_or_default();
     let settings = settings.as_object().into_iter().flatten();
@@ -115,7 +120,7 @@ fn setting(name: &str, value: &Value) -> String {
     text + unit
 }
 
-const DASHES: [&str; super::plot::STYLES] = ["none", "8 4", "3 3", "12 3 3 3", "6 2", "1 3"];
+const DASHES: [&str; STYLES] = ["none", "8 4", "3 3", "12 3 3 3", "6 2", "1 3"];
 
 fn series_style() -> String {
     let style = |(i, dashes): (usize, &&str)| {
@@ -127,13 +132,14 @@ fn series_style() -> String {
 }
 
 fn table(report: &Report) -> String {
-    let numbers = report.table.numbers();
-    let mut text = String::from("<table>\n");
-    for (i, row) in report.table.cells().enumerate() {
-        let tag = if i == 0 { "th" } else { "td" };
-        let cells = row.iter().zip(&numbers).map(|(cell, number)| {
-            let class = if *number { " class=\"number\"" } else { "" };
-            format!("<{tag}{class}>{}</{tag}>", escape(cell))
+    let headings =
+        report.figures.headings.iter().map(|heading| format!("<th>{}</th>", escape(heading)));
+    let mut text = format!("<table>\n<tr>{}</tr>\n", headings.collect::<String>());
+    for row in &report.figures.rows {
+        let cells = row.iter().map(|cell| {
+            let number = cell.starts_with(|c: char| c.is_ascii_digit() || c == '-');
+            let class = if number { " class=\"number\"" } else { "" };
+            format!("<td{class}>{}</td>", escape(cell))
         });
         let _ = writeln!(text, "<tr>{}</tr>", cells.collect::<String>());
     }
@@ -146,18 +152,4 @@ fn list(lines: &[(impl AsRef<str>, String)]) -> String {
         format!("<dt>{}</dt><dd>{}</dd>\n", escape(AsRef::as_ref(name)), escape(value))
     };
     format!("<dl>\n{}</dl>\n", lines.iter().map(line).collect::<String>())
-}
-
-pub(super) fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            c => safe.push(c),
-        }
-    }
-    safe
 }

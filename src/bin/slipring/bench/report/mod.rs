@@ -1,37 +1,42 @@
-//! What a benchmark found: for people, as JSON, and as a page.
+//! The report of a benchmark: as text, as JSON, and as an HTML page.
 
 mod html;
 mod plot;
+mod results;
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 
+use super::args::{BenchArgs, word};
 use super::machine::Machine;
-use super::placement::Ends;
-use super::warnings::{Disturbance, Warning};
-use super::{fanout, group, latency, throughput, wake};
-use crate::bench::args::BenchArgs;
+use super::runner::{Conditions, Measured, wake_word};
+use super::warnings::{self, Warning};
+use crate::args::WaitArg;
 use crate::failure::{Failure, io_failed};
 use crate::output::print;
-use crate::table::Table;
-pub(crate) use plot::{Axis, Plot, Scale, Series, percentiles};
+use crate::table::{Table, count};
+pub(crate) use plot::{Axis, Plot, RATE, Scale, Series, delay_percentiles, throughput_over_time};
+pub(crate) use results::{Fanout, Group, Latency, Results, Throughput, Wake};
+
+/// Explains a table of rates.
+pub(crate) const RATES_NOTE: &str =
+    "Rates and shares are medians of the runs; MIN and MAX are of the rate to their left.";
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) bench: &'static str,
-    /// One line: what was measured.
+    /// What was measured, in one line.
     #[serde(skip)]
     pub(crate) summary: String,
-    /// What the figures depend on, by name.
     pub(crate) settings: Settings,
-    pub(crate) ends: Ends,
-    pub(crate) disturbance: Disturbance,
-    pub(crate) warnings: Vec<Warning>,
+    #[serde(flatten)]
+    pub(crate) conditions: Conditions,
     #[serde(skip)]
-    pub(crate) table: Table,
-    /// Lines below the table.
+    pub(crate) figures: Figures,
+    /// Lines below the figures.
     #[serde(skip)]
     pub(crate) notes: Vec<String>,
     pub(crate) results: Results,
@@ -39,13 +44,20 @@ pub(crate) struct Report {
     pub(crate) plots: Vec<Plot>,
 }
 
-/// What all measurements of a benchmark have in common.
+/// The table of a report.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    pub(crate) headings: Vec<&'static str>,
+    pub(crate) rows: Vec<Vec<String>>,
+}
+
+/// The settings that the figures depend on.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Settings {
-    /// Of a run.
+    /// Of each run.
     pub(crate) seconds: f64,
     pub(crate) runs: u64,
-    /// Bytes.
+    /// Bytes of a message.
     pub(crate) payload: u64,
     pub(crate) capacity: u64,
     pub(crate) wait: String,
@@ -64,18 +76,38 @@ pub(crate) struct Settings {
     pub(crate) pause: Option<f64>,
 }
 
-/// An object per measurement.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub(crate) enum Results {
-    Latency(Vec<latency::Found>),
-    Throughput(Vec<throughput::Found>),
-    Fanout(Vec<fanout::Found>),
-    Group(Vec<group::Found>),
-    Wake(Vec<wake::Found>),
+impl Settings {
+    pub(crate) fn new(
+        common: &BenchArgs,
+        time: Duration,
+        wait: WaitArg,
+        measured: &Measured,
+    ) -> Settings {
+        let first = measured.runs.first().and_then(|runs| runs.outcomes.first());
+        Settings {
+            seconds: time.as_secs_f64(),
+            runs: common.runs(),
+            payload: common.payload,
+            capacity: common.ring(),
+            wait: word(wait),
+            pin: measured.pins.clone(),
+            wake: first.map(|outcome| wake_word(outcome.wake)),
+            ..Settings::default()
+        }
+    }
+
+    /// In words.
+    pub(crate) fn text(&self) -> String {
+        let Settings { seconds, runs, payload, capacity, wait, wake, .. } = self;
+        let wake = wake.map_or(String::new(), |wake| format!(", wake {wake}"));
+        let runs = count(*runs, "run", "runs");
+        format!(
+            "{payload} bytes a message, capacity {capacity}, {runs} of {seconds} s each, wait {wait}{wake}"
+        )
+    }
 }
 
-/// One benchmark with its machine, as JSON.
+/// The JSON of one benchmark.
 #[derive(Serialize)]
 struct Single<'a> {
     machine: &'a Machine,
@@ -83,42 +115,45 @@ struct Single<'a> {
     report: &'a Report,
 }
 
-/// Several, as JSON.
+/// The JSON of several benchmarks.
 #[derive(Serialize)]
 struct Several<'a> {
     bench: &'static str,
     machine: &'a Machine,
-    /// What spoils all of them; each has its own besides.
+    /// Warnings that concern all benchmarks; each has its own besides.
     warnings: &'a [Warning],
     benchmarks: &'a [Report],
 }
 
 impl Report {
-    /// What it prints below the machine.
+    /// What is printed below the machine.
     fn text(&self) -> String {
-        let Report { bench, summary, ends, .. } = self;
-        let mut text = format!("{bench}: {summary}\nends: {ends}\n");
-        text.extend(self.warnings.iter().map(warned));
-        text += &format!("\n{}", self.table.text());
+        let Report { bench, summary, conditions, figures, .. } = self;
+        let mut text = format!("{bench}: {summary}\nplacement: {}\n", conditions.placement);
+        text.extend(conditions.warnings.iter().map(warning_line));
+        let mut table = Table::new(&figures.headings);
+        figures.rows.iter().for_each(|row| table.row(row.clone()));
+        text += &format!("\n{}", table.text());
         text.extend(self.notes.iter().map(|note| format!("{note}\n")));
         text
     }
 }
 
-fn warned(warning: &Warning) -> String {
+fn warning_line(warning: &Warning) -> String {
     format!("warning: {}\n", warning.text)
 }
 
-/// One report, which has the machine's warnings as well; or several.
+/// Prints the reports as text or JSON, and writes the HTML page. A single report has the machine's warnings among its
+/// own.
 pub(crate) fn publish(
     reports: &mut [Report],
     machine: &Machine,
     args: &BenchArgs,
 ) -> Result<(), Failure> {
-    let mut warnings = machine.warnings();
+    let mut warnings = warnings::of_machine(machine);
     let mut bench = "all";
     if let [report] = reports {
-        report.warnings.splice(0..0, warnings.drain(..));
+        report.conditions.warnings.splice(0..0, warnings.drain(..));
         bench = report.bench;
     }
     if let Some(path) = &args.html {
@@ -132,7 +167,7 @@ pub(crate) fn publish(
         }
         _ => {
             let mut text = machine.text() + "\n";
-            text.extend(warnings.iter().map(warned));
+            text.extend(warnings.iter().map(warning_line));
             text.extend(reports.iter().map(|report| format!("\n{}", report.text())));
             print(&text)
         }
@@ -145,7 +180,7 @@ fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     print(&format!("{text}\n"))
 }
 
-/// Fails if the report cannot be written later, before anything was measured.
+/// Fails if the HTML page could not be written, before anything is measured.
 pub(crate) fn check_writable(path: &Path) -> Result<(), Failure> {
     let new = !path.exists();
     let file = fs::OpenOptions::new().append(true).create(true).open(path);
@@ -159,9 +194,4 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), Failure> {
 fn unwritable(path: &Path, fault: &std::io::Error) -> Failure {
     io_failed(&format!("write the report {}", path.display()), fault)
         .hint("give --html a file in a directory that exists and can be written")
-}
-
-/// Bytes per second, for a cell.
-pub(crate) fn bytes_per_second(rate: f64, payload: u64) -> String {
-    crate::table::bytes(rate * payload as f64)
 }

@@ -4,8 +4,7 @@ use std::fmt::Write;
 
 use hdrhistogram::Histogram;
 
-use super::html::escape;
-use crate::bench::delays::is_carried;
+use crate::bench::delays::is_supported;
 
 /// Styles of series; a further one looks like the first.
 pub(super) const STYLES: usize = 6;
@@ -28,7 +27,7 @@ const MARKS_MAX: usize = 25;
 
 #[derive(Debug)]
 pub(crate) struct Plot {
-    pub(crate) title: String,
+    pub(crate) title: &'static str,
     pub(crate) x: Axis,
     pub(crate) y: Axis,
     pub(crate) series: Vec<Series>,
@@ -57,7 +56,7 @@ pub(crate) enum Scale {
 
 impl Scale {
     /// Logarithmic, with these values named.
-    pub(crate) fn at(values: &[u64]) -> Scale {
+    pub(crate) fn log_at(values: &[u64]) -> Scale {
         let mut values: Vec<f64> = values.iter().map(|value| *value as f64).collect();
         values.sort_by(f64::total_cmp);
         Scale::LogAt(values)
@@ -79,10 +78,40 @@ pub(crate) struct Series {
     pub(crate) points: Vec<(f64, f64)>,
 }
 
-/// A line through the quantiles of a distribution of nanoseconds, in microseconds.
-pub(crate) fn percentiles(name: &str, histogram: &Histogram<u64>) -> Series {
+impl Series {
+    pub(crate) fn new(name: &str) -> Series {
+        Series { name: name.to_owned(), points: Vec::new() }
+    }
+}
+
+impl Axis {
+    /// For [`delay_percentiles`].
+    pub(crate) fn percentiles() -> Axis {
+        Axis { name: "percentile of the messages, %", scale: Scale::Quantiles }
+    }
+}
+
+/// The name of an axis of rates.
+pub(crate) const RATE: &str = "messages per second";
+
+/// A plot of rates, from lines with their names.
+pub(crate) fn throughput_over_time(
+    lines: impl IntoIterator<Item = (String, Vec<(f64, f64)>)>,
+) -> Plot {
+    Plot {
+        title: "Throughput over time",
+        x: Axis { name: "time since the first message, s", scale: Scale::Linear },
+        y: Axis { name: RATE, scale: Scale::Linear },
+        series: lines.into_iter().map(|(name, points)| Series { name, points }).collect(),
+        note: "C of the first consumer, from sample to sample, in the run with the median service rate."
+            .to_owned(),
+    }
+}
+
+/// The quantiles of a distribution of nanoseconds, in microseconds.
+pub(crate) fn delay_percentiles(name: &str, histogram: &Histogram<u64>) -> Series {
     let quantiles = (0..=100).map(|i| 1.0 - 10f64.powf(-f64::from(i) / 20.0));
-    let known = quantiles.filter(|quantile| is_carried(*quantile, histogram.len()));
+    let known = quantiles.filter(|quantile| is_supported(*quantile, histogram.len()));
     let point = |quantile| (quantile, histogram.value_at_quantile(quantile) as f64 / 1e3);
     let points = if histogram.is_empty() { Vec::new() } else { known.map(point).collect() };
     Series { name: name.to_owned(), points }
@@ -175,7 +204,7 @@ impl Plot {
         let points = || self.series.iter().flat_map(|series| &series.points);
         let x = Ruler::new(&self.x.scale, points().map(|point| point.0));
         let y = Ruler::new(&self.y.scale, points().map(|point| point.1));
-        let title = escape(&self.title);
+        let title = escape(self.title);
         let rows = self.series.len().div_ceil(ENTRIES) as f64;
         let height = BOTTOM + LEGEND + rows * ENTRY_HEIGHT;
         let mut svg = format!(
@@ -273,6 +302,20 @@ fn mark(svg: &mut String, style: usize, x: f64, y: f64, title: &str) {
     );
 }
 
+pub(super) fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -302,7 +345,7 @@ mod tests {
         for scale in [Scale::Linear, Scale::Times, Scale::LogAt(vec![1.0]), Scale::Quantiles] {
             let series = vec![Series { name: "a<b".into(), points: Vec::new() }];
             let (x, y) = (axis(scale.clone()), axis(scale));
-            let plot = Plot { title: "T".into(), x, y, series, note: String::new() };
+            let plot = Plot { title: "T", x, y, series, note: String::new() };
             let svg = plot.svg();
             assert!(svg.contains("a&lt;b") && !svg.contains("NaN"), "{svg}");
         }
