@@ -62,7 +62,7 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
             return None;
         }
         let slot = self.view.slot(self.first + index as u64);
-        // SAFETY: this is the producer, borrowed exclusively; room was found for the slot (I2), and `open` has set
+        // SAFETY: this is the producer, borrowed exclusively; room was found for the slot (invariant room-first), and `open` has set
         // its stamp to 0. Observers have mappings of their own (docs/design.md, Writing in place beside observers).
         Some(unsafe { slot.payload.bytes_mut() })
     }

@@ -36,6 +36,11 @@ fn library() -> Vec<(String, String)> {
     files
 }
 
+/// Where raw atomics are.
+fn is_of_protocol(file: &str) -> bool {
+    ["ring/", "layout/", "sync/"].iter().any(|dir| file.starts_with(dir))
+}
+
 fn is_comment(line: &str) -> bool {
     line.trim_start().starts_with("//")
 }
@@ -249,9 +254,8 @@ fn atomics_come_from_one_place_and_seq_cst_is_for_fences() {
             let atomic = line.contains("std::sync::atomic") || line.contains("core::sync::atomic");
             let allowed = name.starts_with("sync/") || name == "sys/fork.rs";
             assert!(!atomic || allowed, "src/{name}:{at}: take atomics from crate::sync");
-            let of_protocol = ["ring/", "layout/", "sync/"].iter().any(|dir| name.starts_with(dir));
             assert!(
-                !line.contains("Ordering::") || of_protocol || name == "sys/fork.rs",
+                !line.contains("Ordering::") || is_of_protocol(&name) || name == "sys/fork.rs",
                 "src/{name}:{at}: an order belongs into a named function of src/ring or src/layout"
             );
             let rest = line.replace("fence(Ordering::SeqCst)", "");
@@ -261,28 +265,99 @@ fn atomics_come_from_one_place_and_seq_cst_is_for_fences() {
     }
 }
 
-#[test]
-fn every_pair_has_two_sides() {
-    let mut sides: BTreeMap<String, usize> = BTreeMap::new();
-    for (_, text) in library() {
-        for line in text.lines().filter(|line| is_comment(line) && !line.starts_with("//! |")) {
-            let labels = line.split(|c: char| !c.is_alphanumeric());
-            let is_label = |word: &&str| {
-                word.len() == 2
-                    && word.starts_with(['P', 'G', 'C', 'W'])
-                    && word.as_bytes()[1].is_ascii_digit()
+/// A pair of orders, as a row of the table in src/ring/mod.rs says: its name, and the files of its two sides.
+struct Pair {
+    name: String,
+    stores: BTreeSet<String>,
+    loads: BTreeSet<String>,
+}
+
+fn pairs() -> Vec<Pair> {
+    let ring = fs::read_to_string(Path::new(ROOT).join("src/ring/mod.rs")).unwrap();
+    let table = ring.lines().skip_while(|line| !line.starts_with("//! | pair |")).skip(2);
+    // These two lie outside src/ring.
+    let file = |module: &str| match module {
+        "lease" => "sync/lease.rs".to_owned(),
+        "group" => "layout/group.rs".to_owned(),
+        module => format!("ring/{module}.rs"),
+    };
+    let side = |cell: &str| {
+        let modules = cell.split("[`").skip(1).filter_map(|rest| rest.split_once("`]"));
+        modules.map(|(module, _)| file(module)).collect()
+    };
+    let rows = table.take_while(|line| line.starts_with("//! |")).map(|row| {
+        let cells: Vec<_> = row.trim_start_matches("//! |").split('|').map(str::trim).collect();
+        let [name, _, stores, loads, ""] = cells[..] else { panic!("not four cells: {row}") };
+        Pair { name: name.to_owned(), stores: side(stores), loads: side(loads) }
+    });
+    rows.collect()
+}
+
+/// The pairs that comments of a file name (`pair NAME`, `pairs NAME and NAME`), each with the code after the comment.
+fn pairs_beside_code(text: &str) -> Vec<(String, String)> {
+    let lines: Vec<_> = text.lines().collect();
+    let mut found = Vec::new();
+    let mut comment = String::new();
+    for (at, line) in lines.iter().enumerate() {
+        if line.starts_with("//!") {
+            continue;
+        }
+        if is_comment(line) {
+            comment += line.trim_start().trim_start_matches('/');
+            comment += " ";
+            continue;
+        }
+        let code = lines[at..].iter().take(6).filter(|line| !is_comment(line));
+        let code = code.copied().collect::<Vec<_>>().join("\n");
+        let comment = std::mem::take(&mut comment);
+        let mut words = comment.split_whitespace().peekable();
+        while let Some(word) = words.next() {
+            let many = match word.trim_start_matches('(') {
+                "pair" => false,
+                "pairs" => true,
+                _ => continue,
             };
-            for label in labels.filter(is_label) {
-                *sides.entry(label.to_owned()).or_default() += 1;
+            let mut name = words.next();
+            while let Some(word) = name.take() {
+                let bare = word.trim_matches(|c: char| !c.is_ascii_lowercase());
+                found.push((bare.to_owned(), code.clone()));
+                if many && (words.next_if_eq(&"and").is_some() || word.ends_with(',')) {
+                    name = words.next();
+                }
             }
         }
     }
-    assert!(sides.len() >= 12, "{sides:?}");
-    let ring = fs::read_to_string(Path::new(ROOT).join("src/ring/mod.rs")).unwrap();
-    for (label, sides) in sides {
-        assert!(sides >= 2, "pair {label} is named once: who is on the other side?");
-        let listed = ring.contains(&format!("| {label} |")) || label.starts_with('G');
-        assert!(listed, "pair {label} is not in the table of src/ring/mod.rs");
+    found
+}
+
+#[test]
+fn every_pair_is_named_at_both_sides_of_its_row() {
+    let pairs = pairs();
+    assert!(pairs.len() >= 20);
+    let mut named: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    for (file, text) in library().into_iter().filter(|(file, _)| is_of_protocol(file)) {
+        for (pair, code) in pairs_beside_code(&text) {
+            let listed = pairs.iter().any(|row| row.name == pair);
+            assert!(listed, "src/{file}: pair {pair} is not in the table of src/ring/mod.rs");
+            named.entry((pair, file.clone())).or_default().push(code);
+        }
+    }
+    let stores = ["store", "exchange(", "fetch_", "fence(", "_barrier("];
+    let loads = ["load", "exchange(", "fetch_", "fence(", "_barrier(", "gate("];
+    for Pair { name, stores: writers, loads: readers } in &pairs {
+        for (files, does, operations) in
+            [(writers, "stores for", &stores[..]), (readers, "relies on", &loads[..])]
+        {
+            assert!(!files.is_empty(), "the table says nowhere what {does} pair {name}");
+            for file in files {
+                let code = named.get(&(name.clone(), file.clone())).map_or(&[][..], Vec::as_slice);
+                let does_it = |code: &String| operations.iter().any(|op| code.contains(op));
+                assert!(
+                    code.iter().any(does_it),
+                    "src/{file} {does} pair {name}, as the table says: no comment there says so beside an operation"
+                );
+            }
+        }
     }
 }
 

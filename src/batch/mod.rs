@@ -50,7 +50,7 @@ const AGAIN: u8 = 2;
 pub struct Batch<'c, M: Content + ?Sized = [u8]> {
     pub(crate) membership: &'c mut Membership,
     policy: &'c mut DeadLetterPolicy,
-    /// What is not acked yet. Invariant: it came from `membership` and is its only claim, so by I3 the
+    /// What is not acked yet. Invariant: it came from `membership` and is its only claim, so by invariant borrow the
     /// messages in it stay as they are.
     pub(crate) claim: Claim,
     marker: PhantomData<fn(&M)>,

@@ -138,7 +138,7 @@ impl<M: Content + ?Sized> Deref for Task<'_, '_, '_, M> {
     fn deref(&self) -> &M {
         let slot = self.tasks.view.slot(self.place);
         // SAFETY: published and not acked, by the invariant: an ack consumes this task, which ends the
-        // borrow, and the batch is out of reach meanwhile (I3).
+        // borrow, and the batch is out of reach meanwhile (invariant borrow).
         let area = unsafe { slot.payload.bytes() };
         M::from_payload(area, || self.len)
     }

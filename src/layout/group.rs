@@ -225,7 +225,7 @@ impl Target {
 
     /// While the generation is odd.
     fn store(&self, to: &TargetWords) {
-        // Relaxed: carried by the even generation. pair G1.
+        // Relaxed: carried by the even generation. pair identity.
         to.len.store(self.len, Ordering::Relaxed);
         let (words, _) = self.name.as_chunks::<8>();
         for (word, bytes) in to.name.iter().zip(words) {
@@ -236,7 +236,7 @@ impl Target {
 
     /// Between two looks at the generation.
     fn load(from: &TargetWords) -> Target {
-        // Relaxed: the looks say whether it is whole. pair G1.
+        // Relaxed: the looks say whether it is whole. pair identity.
         let mut target = Target { len: from.len.load(Ordering::Relaxed), ..Target::NONE };
         let (words, _) = target.name.as_chunks_mut::<8>();
         for (bytes, word) in words.iter_mut().zip(&from.name) {
@@ -268,7 +268,7 @@ impl Identity {
         // It is odd already if the last writer died.
         let generation = mutant!(last | 1, "generation-only-raised", last.wrapping_add(1));
         to.generation.store(generation, Ordering::Relaxed);
-        // Release fence. pair G1 (a reader that sees new words sees the odd generation): keeps the
+        // Release fence. pair identity (a reader that sees new words sees the odd generation): keeps the
         // stores below behind the odd generation.
         step!(fence(Ordering::Release), "identity-without-release-fence");
         let (words, _) = self.name.as_chunks::<8>();
@@ -279,7 +279,7 @@ impl Identity {
         let traits = u64::from_le_bytes(traits);
         to.traits.store(traits, Ordering::Relaxed);
         target.store(&group.target);
-        // Release. pair G1: an even generation carries the words above.
+        // Release. pair identity: an even generation carries the words above.
         let even = generation.wrapping_add(1);
         to.generation.store(even, order!(Release, "identity-published-relaxed"));
     }
@@ -309,7 +309,7 @@ impl Identity {
         more: impl FnOnce(&TargetWords) -> T,
     ) -> Option<(Identity, T)> {
         let from = &*group.identity;
-        // Acquire. pair G1: carries the words that were written before this generation.
+        // Acquire. pair identity: carries the words that were written before this generation.
         let before = from.generation.load(order!(Acquire, "identity-read-relaxed"));
         let mut name = [0; GROUP_NAME_MAX];
         let (words, _) = name.as_chunks_mut::<8>();
@@ -318,7 +318,7 @@ impl Identity {
         }
         let traits = from.traits.load(Ordering::Relaxed);
         let more = more(&group.target);
-        // Acquire fence. pair G1: if a word above was new, the generation below is, too.
+        // Acquire fence. pair identity: if a word above was new, the generation below is, too.
         step!(fence(Ordering::Acquire), "identity-without-acquire-fence");
         let after = from.generation.load(Ordering::Relaxed);
         let name_len = ((traits >> 16) as u8).min(GROUP_NAME_MAX as u8);

@@ -51,14 +51,14 @@ pub(crate) struct MetaWord(AtomicU64);
 impl MetaWord {
     #[inline(always)]
     pub(crate) fn load(&self) -> Meta {
-        // Relaxed: the stamp, or the tail, that the reader saw carries it; an observer checks the stamp again. pair P1.
+        // Relaxed: the stamp, or the tail, that the reader saw carries it; an observer checks the stamp again. pair payload.
         Meta::unpack(self.0.load(Ordering::Relaxed))
     }
 
     /// The producer alone stores it.
     #[inline(always)]
     pub(crate) fn store(&self, meta: Meta) {
-        // Relaxed: published by the stamp. pair P1.
+        // Relaxed: published by the stamp. pair payload.
         self.0.store(meta.pack(), Ordering::Relaxed);
     }
 }

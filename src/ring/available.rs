@@ -61,7 +61,7 @@ impl Available {
     #[inline(always)]
     pub(crate) fn count(&mut self, view: &View, start: u64, max: u64) -> Count {
         if self.end <= start {
-            // Acquire. pair P1. Stamp and payload share a line: one transfer brings both.
+            // Acquire. pair payload. Stamp and payload share a line: one transfer brings both.
             let stamp = view.slot(start).stamp.load(order!(Acquire, "claim-stamp-relaxed"));
             if stamp != start + 1 {
                 self.score = self.score.saturating_sub(1);
@@ -71,7 +71,7 @@ impl Available {
             // For what is known to be there, the tail's line would be a second transfer, for nothing; but many messages
             // that lie there are found by one look at it.
             if max > 1 || self.peeks() {
-                // Acquire. pair P3: everything below may be read without looking at its stamp.
+                // Acquire. pair tail: everything below may be read without looking at its stamp.
                 end = view.control().tail.load(order!(Acquire, "claim-tail-relaxed")).max(end);
                 let most = view.geo().capacity;
                 if mutant!(end - start > most, "full-ring-is-damage", end - start >= most) {
@@ -118,7 +118,7 @@ impl Available {
         let (few, end) = (start + (run / 8).max(1), start + run);
         let stamp = view.slot(end - 1).stamp;
         for look in 0..LOOKS * run {
-            // Acquire. pair P1: of all messages below, too, since stamps go up in order.
+            // Acquire. pair payload: of all messages below, too, since stamps go up in order.
             if stamp.load(order!(Acquire, "run-stamp-relaxed")) == end {
                 self.stream = STREAM;
                 self.end = mutant!(end, "run-one-too-long", end + 1);

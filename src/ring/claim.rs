@@ -12,7 +12,7 @@ pub(crate) const NO_LIMIT: u8 = u8::MAX;
 
 /// A run of messages `[start, end)` taken from a group, not yet acked.
 ///
-/// Holding one is what makes reading those messages in place sound (I3).
+/// Holding one is what makes reading those messages in place sound (invariant borrow).
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
     pub(crate) start: u64,
@@ -36,10 +36,10 @@ impl Claim {
     #[cfg(not(slipring_loom))]
     #[inline(always)]
     pub(crate) unsafe fn payload<'v>(&self, view: &'v View, place: u64) -> (Slot<'v>, &'v [u8]) {
-        debug_assert!(self.start <= place && place < self.end, "I3");
+        debug_assert!(self.start <= place && place < self.end, "invariant borrow");
         let slot = view.slot(place);
         // SAFETY: published, or it would not be claimed; by the caller's word not acked, so that its slot stays as it is
-        // (I3).
+        // (invariant borrow).
         let area = unsafe { slot.payload.bytes() };
         (slot, area)
     }
@@ -60,7 +60,7 @@ pub(super) fn uncount(word: &AtomicU64, seq: u64, attempts: u8) {
     if attempts < u8::MAX {
         let count = mutant!(attempts.saturating_sub(1), "uncounted-forgets-the-others", 0);
         let kept = Attempts { seq, count }.pack();
-        // Relaxed: for this consumer, or for the one that gets its lease after it. pair P7.
+        // Relaxed: for this consumer, or for the one that gets its lease after it. pair lease.
         step!(word.store(kept, Ordering::Relaxed), "uncounted-not-kept");
     }
 }

@@ -23,7 +23,7 @@ pub(crate) fn close(view: &View, seq: u64) {
     let end = mutant!(seq, "close-one-early", seq.saturating_sub(1));
     // Relaxed: carried by the state, which must come behind it.
     identity.closed_at.store(end, Ordering::Relaxed);
-    // Release. pair P9: whoever sees it closed knows the sequence at which.
+    // Release. pair closing: whoever sees it closed knows the sequence at which.
     identity.state.store(CLOSED, order!(Release, "close-state-relaxed"));
     step!(notify::all_groups(view), "closing-wakes-nobody");
 }
@@ -35,8 +35,8 @@ pub(crate) fn reopen(view: &View) {
     // Relaxed, both: only the holder of the lease stores here; the state carries it.
     let epoch = identity.epoch.load_own(Ordering::Relaxed).wrapping_add(1);
     identity.epoch.store(epoch, Ordering::Relaxed);
-    // Release. pair P9: whoever sees it opened by this producer knows of the epoch. And carried by the stamp or
-    // tail of whatever is published next (pairs P1 and P3): who has read that takes the queue for closed only if it
+    // Release. pair reopening: whoever sees it opened by this producer knows of the epoch. And carried by the stamp or
+    // tail of whatever is published next (pairs payload and tail): who has read that takes the queue for closed only if it
     // was closed once more.
     step!(identity.state.store(OPEN, order!(Release, "reopen-relaxed")), "reopen-left-out");
 }
@@ -54,19 +54,19 @@ pub(crate) fn producer_gone<E>(
         return Ok(false);
     }
     let before = mutant!(first, "gone-checks-before-the-epoch", epoch.load(Ordering::Relaxed));
-    // Acquire fence. pair P7: as if the lease were taken, all that its last holder did is seen below.
+    // Acquire fence. pair lease: as if the lease were taken, all that its last holder did is seen below.
     step!(fence(Ordering::Acquire), "gone-without-fence");
     if closed_at(view).is_some() {
         return Ok(false);
     }
-    // Relaxed: behind the state (pair P9). If that is open because of a new producer, here is its epoch.
+    // Relaxed: behind the state (pair reopening). If that is open because of a new producer, here is its epoch.
     Ok(mutant!(epoch.load(Ordering::Relaxed) == before, "gone-without-the-epoch", true))
 }
 
 /// The sequence at which the queue is closed, if it is.
 pub(crate) fn closed_at(view: &View) -> Option<u64> {
     let identity = &view.control().producer.identity;
-    // Acquire. pair P9: its sequence, or that of a later closing.
+    // Acquire. pairs closing and reopening: its sequence, or that of a later closing.
     let closed = identity.state.load(order!(Acquire, "close-read-relaxed")) == CLOSED;
     // Relaxed: carried by the state. If it is of a later closing, or of one whose producer died half-way, it
     // is the same, or lies above all that a reader has seen who still finds the older state.
@@ -93,13 +93,13 @@ pub(crate) fn over_at(view: &View, group: u8) -> Option<u64> {
 /// Tells members of `group` of a queue that is there, with letters that come again. The control lease is held.
 pub(crate) fn announce_retries(view: &View, group: u8) {
     let retries = &view.group(group).identity.retries;
-    // Release. pair P10: whoever sees it finds the queue. Who is told of an end sees it by the closing state (P9).
+    // Release. pair retries: whoever sees it finds the queue. Who is told of an end sees it by the closing state (pair closing).
     retries.store(1, order!(Release, "retries-announced-relaxed"));
 }
 
 /// Whether letters were sent again to `group`, into a queue of their own.
 pub(crate) fn has_retries(view: &View, group: u8) -> bool {
-    // Acquire. pair P10: the queue was made before.
+    // Acquire. pair retries: the queue was made before.
     view.group(group).identity.retries.load(order!(Acquire, "retries-read-relaxed")) != 0
 }
 
@@ -133,7 +133,7 @@ pub(crate) fn is_drained(view: &View, group: u8) -> bool {
 }
 
 fn head(view: &View, group: u8) -> u64 {
-    // Acquire. pair C1: the starts of all that was claimed below it, in a shared group.
+    // Acquire. pair claim: the starts of all that was claimed below it, in a shared group.
     Head::unpack(view.group(group).head.load(order!(Acquire, "over-head-relaxed"))).seq
 }
 

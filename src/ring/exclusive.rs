@@ -9,7 +9,7 @@ use crate::layout::{ConsumerRecord, GroupRecord, Offset, View};
 use crate::packed::{Attempts, Head, NOBODY};
 use crate::sync::{Ordering, mutant, order, step};
 
-/// A consumer of an exclusive group. Invariant: it holds the lease of `record`, and I4.
+/// A consumer of an exclusive group. Invariant: it holds the lease of `record`, and invariant one-holder.
 // Lines of its own: handles of two threads may lie side by side.
 #[repr(align(128))]
 #[derive(Debug)]
@@ -35,9 +35,9 @@ impl ExclusiveConsumer {
     /// Goes on where the group's last consumer stopped. The record's lease is held.
     pub(crate) fn resume(view: &View, group: u8, record: u8) -> ExclusiveConsumer {
         let words = view.group(group);
-        // Acquire, though the lease has ordered all of it already. pair P2.
+        // Acquire, though the lease has ordered all of it already. pair head.
         let head = Head::unpack(words.head.load(Ordering::Acquire)).seq;
-        // Relaxed: the last consumer's lease came to us. pair P7.
+        // Relaxed: the last consumer's lease came to us. pair lease.
         let delivered = mutant!(
             words.delivery.up_to.load(Ordering::Relaxed),
             "resume-forgets-deliveries",
@@ -152,7 +152,7 @@ impl ExclusiveConsumer {
     #[inline(always)]
     fn note_delivered(&mut self, view: &View, end: u64) {
         self.delivered = end;
-        // Relaxed: for the next consumer, which reads it under the lease (P7); stored before the
+        // Relaxed: for the next consumer, which reads it under the lease (pair lease); stored before the
         // delivery, so that nothing is delivered again unmarked.
         let up_to = mutant!(end, "delivery-noted-short", end - 1);
         step!(
@@ -181,7 +181,7 @@ impl ExclusiveConsumer {
         claim: &mut Claim,
         max: u64,
     ) -> Result<u64, Corrupt> {
-        debug_assert!(claim.start == self.head, "I3");
+        debug_assert!(claim.start == self.head, "invariant borrow");
         let from = claim.end;
         let again = from < self.delivered;
         // A hostile tail is not to lend a slot twice.
@@ -196,7 +196,7 @@ impl ExclusiveConsumer {
         }
         if end > self.delivered {
             self.delivered = end;
-            // Relaxed, and stored before the delivery, as in `claim`. pair P7.
+            // Relaxed, and stored before the delivery, as in `claim`. pair lease.
             let up_to = mutant!(end, "growth-noted-short", end - 1);
             step!(
                 view.group(self.group).delivery.up_to.store(up_to, Ordering::Relaxed),
@@ -211,7 +211,7 @@ impl ExclusiveConsumer {
     #[cold]
     fn count_attempt(&mut self, view: &View, end: u64) -> u8 {
         let word = &view.group(self.group).delivery.attempts;
-        // Relaxed: this member alone stores it, and the last one's lease came to us (P7).
+        // Relaxed: this member alone stores it, and the last one's lease came to us (pair lease).
         let seen = Attempts::unpack(word.load(Ordering::Relaxed));
         // Without a count of its own, the message was delivered at least once, and exactly once where there is a limit.
         let same =
@@ -244,13 +244,16 @@ impl ExclusiveConsumer {
     /// Acks `claim` up to, not including, `to`: those messages are done, their slots may be reused.
     #[inline(always)]
     pub(crate) fn ack(&mut self, view: &View, claim: &mut Claim, to: u64) {
-        debug_assert!(claim.start == self.head && claim.start <= to && to <= claim.end, "I3");
+        debug_assert!(
+            claim.start == self.head && claim.start <= to && to <= claim.end,
+            "invariant borrow"
+        );
         self.acked += to - claim.start;
         claim.start = to;
         self.head = to;
         // Relaxed: a figure for inspectors.
         self.own(view).counters.acked.store(self.acked, Ordering::Relaxed);
-        // Release. pair P2: all reads of the acked payloads come before it.
+        // Release. pair head: all reads of the acked payloads come before it.
         let head = Head { seq: to, claimer: NOBODY }.pack();
         self.words(view).head.store(head, order!(Release, "ack-relaxed"));
         step!(notify::acked(view, head), "ack-wakes-nobody");

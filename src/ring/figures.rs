@@ -140,7 +140,7 @@ pub(crate) fn holdings(view: &View, group: u8) -> (u64, Vec<Holding>) {
         let records = records_of(view, group);
         records.map(|record| holding(view, group, record, Head::unpack(head))).collect()
     };
-    // Acquire. pair C1: before the starts, as in recovery, which judges a PENDING by it.
+    // Acquire. pair claim: before the starts, as in recovery, which judges a PENDING by it.
     let mut head = word.load(Ordering::Acquire);
     for _ in 0..TRIES {
         let found = read(head);
@@ -157,7 +157,7 @@ pub(crate) fn holdings(view: &View, group: u8) -> (u64, Vec<Holding>) {
 /// The words may belong to two claims: what cannot be is not shown.
 fn holding(view: &View, group: u8, record: u8, head: Head) -> Holding {
     let words = &view.record(record).claim;
-    // Acquire: the end that belongs to it, or a later one. pair C1.
+    // Acquire: the end that belongs to it, or a later one. pair claim.
     let start = Start::unpack(words.start.load(Ordering::Acquire));
     // Relaxed, both: each figure stands for itself.
     let end = words.end.load(Ordering::Relaxed);

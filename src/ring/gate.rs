@@ -21,11 +21,11 @@ pub(crate) fn gate(view: &View, tail: u64) -> Gate {
     let mut gate = Gate { seq: u64::MAX, group: None };
     // Bits of groups whose members hold ranges of their own.
     let mut shared = 0u64;
-    // Acquire. pair P8: a group below the mark was made before; read again in every scan, since the
+    // Acquire. pair group-made: a group below the mark was made before; read again in every scan, since the
     // scan behind the fence must see a group that was announced before it.
     let mark = view.control().marks.groups.load(Ordering::Acquire);
     for (index, group) in view.groups().iter().enumerate().take(mark as usize) {
-        // Acquire. pair P6 (FREE: the last reads of the group are done) and P8 (else: its head is set).
+        // Acquire. pairs group-freed (FREE: the last reads of the group are done) and group-made (else: its head is set).
         let state =
             GroupState::unpack(group.identity.state.load(order!(Acquire, "gate-state-relaxed")));
         if mutant!(
@@ -35,7 +35,7 @@ pub(crate) fn gate(view: &View, tail: u64) -> Gate {
         ) {
             continue;
         }
-        // Acquire. pair P2: reads that the group did below its head are done before we overwrite.
+        // Acquire. pair head: reads that the group did below its head are done before we overwrite.
         let head = Head::unpack(group.head.load(order!(Acquire, "gate-head-relaxed")));
         // Relaxed: carried by the state.
         if Mode::of(group.identity.traits.load(Ordering::Relaxed)) != Some(Mode::Exclusive) {
@@ -55,11 +55,11 @@ pub(crate) fn gate(view: &View, tail: u64) -> Gate {
 
 /// Lowers `gate` to what members of the `shared` groups hold, whose heads were read before.
 pub(super) fn scan_records(view: &View, shared: u64, mut gate: Gate) -> Gate {
-    // Acquire. pair P8: behind the heads, in every scan. A record whose claim moved a head that was read
+    // Acquire. pair record-used: after the heads, in every scan. A record whose claim moved a head that was read
     // above lies below the mark.
     let mark = view.control().marks.records.load(Ordering::Acquire);
     for record in view.records().iter().take(mark as usize) {
-        // Acquire. pair C2: reads that the member did below its start are done before we overwrite, or say
+        // Acquire. pair start: reads that the member did below its start are done before we overwrite, or say
         // that the group has acked all.
         let start = Start::unpack(record.claim.start.load(order!(Acquire, "gate-start-relaxed")));
         let busy =

@@ -1,4 +1,4 @@
-//! Making, joining, leaving and freeing groups. All of it under the control lease (I5), so it needs no
+//! Making, joining, leaving and freeing groups. All of it under the control lease (invariant control-lease), so it needs no
 //! cleverness but for the two parties that never take that lease: the producer's scan, and death.
 
 use std::io;
@@ -20,19 +20,19 @@ pub(crate) enum Position {
 
 /// A group's state.
 pub(crate) fn state(view: &View, group: u8) -> GroupState {
-    // Acquire. pair P8: what the group's maker wrote before.
+    // Acquire. pair group-made: what the group's maker wrote before.
     GroupState::unpack(view.group(group).identity.state.load(Ordering::Acquire))
 }
 
 /// The sequence at which a group began whose state was seen ACTIVE.
 pub(crate) fn began(view: &View, group: u8) -> u64 {
-    // Relaxed: carried by the state. pair P8.
+    // Relaxed: carried by the state. pair group-made.
     view.group(group).identity.began.load(Ordering::Relaxed)
 }
 
 /// Indexes of groups that are not free.
 pub(crate) fn in_use(view: &View) -> impl Iterator<Item = u8> {
-    // Acquire. pair P8.
+    // Acquire. pair group-made.
     let mark = view.control().marks.groups.load(Ordering::Acquire) as usize;
     let mark = mark.min(view.groups().len()) as u8;
     (0..mark).filter(|&group| state(view, group) != GroupState::Free)
@@ -46,7 +46,7 @@ pub(crate) fn free_group(view: &View) -> Option<u8> {
 /// Makes group `index`, which is free and has its identity, and returns the sequence it starts at.
 ///
 /// The producer may be overwriting the ring meanwhile. Head and state are stored before the fence, the
-/// limit is read behind it; the producer announces its limit before its fence and scans behind it (P5).
+/// limit is read behind it; the producer announces its limit before its fence and scans behind it (pair join).
 /// If its scan misses this group, the limit read here is the announced one, and the head moves above
 /// all that may be overwritten under it.
 ///
@@ -57,14 +57,14 @@ pub(crate) fn make_group(view: &View, index: u8, position: Position, retries: bo
     let geo = view.geo();
     // Relaxed: only the holder of the control lease stores marks.
     let mark = words.marks.groups.load_own(Ordering::Relaxed);
-    // Release. pair P8: a producer that finds the group below the mark finds its record made.
+    // Release. pair group-made: a producer that finds the group below the mark finds its record made.
     let raised = mark.max(u64::from(index) + 1);
     step!(words.marks.groups.store(raised, Ordering::Release), "mark-never-raised");
     // Relaxed: only a first guess; it is put right below.
     let oldest = || words.limit.load(Ordering::Relaxed).saturating_sub(geo.capacity).max(geo.base);
     let guess = match position {
         Position::Oldest => oldest(),
-        // Acquire. pair P3.
+        // Acquire. pair tail.
         Position::Newest => words.tail.load(Ordering::Acquire),
         Position::Sequence(seq) => seq.max(geo.base),
     };
@@ -79,22 +79,22 @@ pub(crate) fn make_group(view: &View, index: u8, position: Position, retries: bo
     step!(group.identity.flags.store(0, Ordering::Relaxed), "old-flags-stay");
     step!(group.identity.retries.store(retries.into(), Ordering::Relaxed), "old-retries-stay");
     group.head.store(Head { seq: guess, claimer: NOBODY }.pack(), Ordering::Relaxed);
-    // Release. pair P8: whoever sees the state sees the head.
+    // Release. pair group-made: whoever sees the state sees the head.
     let joining = mutant!(GroupState::Joining, "no-joining-state", GroupState::Active);
     group.identity.state.store(joining as u64, Ordering::Release);
-    // SeqCst fence. pair P5: head and state above, limit below.
+    // SeqCst fence. pair join: head and state above, limit below.
     step!(fence(Ordering::SeqCst), "no-joiner-fence");
     // Relaxed: the fence orders it.
     let start = mutant!(guess.max(oldest()), "limit-read-once", guess);
     if start != guess {
-        // Release, as every head: a producer that sees it may overwrite what lies below. pair P2. The
+        // Release, as every head: a producer that sees it may overwrite what lies below. pair head. The
         // group has read nothing yet, so no model asks for it.
         group.head.store(Head { seq: start, claimer: NOBODY }.pack(), Ordering::Release);
     }
     // Relaxed: carried by the state below. Every head of the group is at least this.
     let began = mutant!(start, "began-at-the-guess", guess);
     group.identity.began.store(began, Ordering::Relaxed);
-    // Release. pair P8.
+    // Release. pair group-made.
     group.identity.state.store(GroupState::Active as u64, Ordering::Release);
     if start != guess {
         // The guess held the producer.
@@ -122,7 +122,7 @@ fn free(view: &View, group: u8) {
         let release = order!(Release, "removed-record-relaxed");
         step!(word.store(none.pack(), release), "removed-groups-records-stay");
     }
-    // Release. pair P6: the group's last reads come before the producer's next writes.
+    // Release. pair group-freed: the group's last reads come before the producer's next writes.
     let state = &view.group(group).identity.state;
     state.store(GroupState::Free as u64, order!(Release, "group-freed-relaxed"));
     step!(notify::room(view), "freed-group-wakes-nobody");
@@ -143,7 +143,7 @@ pub(crate) fn remove_group(view: &View, leases: &impl Leases, group: u8) -> io::
         }
     }
     if matches!(live, Ok(None)) {
-        // Release. pair P8. A death behind this leaves a group that is as good as gone: else it would be there still,
+        // Release. pair group-made. A death behind this leaves a group that is as good as gone: else it would be there still,
         // without what its records lose. Like one that is being made it holds the producer, until it is freed.
         let state = &view.group(group).identity.state;
         step!(state.store(GroupState::Joining as u64, Ordering::Release), "removal-in-place");
@@ -165,14 +165,14 @@ pub(crate) fn remove_group(view: &View, leases: &impl Leases, group: u8) -> io::
 /// Whether `group` goes with its last member, and has had one: a group that was only declared waits.
 pub(crate) fn goes_with_last_member(view: &View, group: u8) -> bool {
     let identity = &view.group(group).identity;
-    // Relaxed: written before the group's state, which the caller has seen (pair P8).
+    // Relaxed: written before the group's state, which the caller has seen (pair group-made).
     was_joined(view, group)
         && identity.traits.load(Ordering::Relaxed) >> 8 & 0xff == RETENTION_RELEASE
 }
 
 /// Whether somebody has joined `group` since it was made.
 pub(crate) fn was_joined(view: &View, group: u8) -> bool {
-    // Relaxed: written under the control lease, which the caller holds (pair P7).
+    // Relaxed: written under the control lease, which the caller holds (pair lease).
     view.group(group).identity.flags.load(Ordering::Relaxed) & FLAG_JOINED != 0
 }
 

@@ -1,42 +1,65 @@
 //! The protocol: what is stored in which order, and why that is enough.
 //!
+//! | file | what is in it |
+//! | --- | --- |
+//! | [`publish`], [`gate`] | the producer: room, slots, stamps, the tail; the lowest sequence that a group still needs |
+//! | [`exclusive`] | the one consumer of an exclusive group: claim, ack |
+//! | [`shared`] | a member of a shared group: claim, ack |
+//! | [`recovery`] | what a dead member of a shared group held, and what a live one gives back |
+//! | [`claim`], [`available`], [`ack_set`] | what a claim is, how many messages there are to claim, acks out of order |
+//! | [`groups`], [`records`] | how groups and consumer records are made, taken, freed |
+//! | [`notify`], [`park`] | waking, sleeping; [`reactor`]: one thread that sleeps for many futures |
+//! | [`close`] | the end of a queue |
+//! | [`observe`] | reading without a trace |
+//! | [`reader`], [`figures`] | for the handles: a consumer of either kind; numbers for people to read |
+//!
 //! # Invariants
 //!
-//! - **I1** One producer at a time (lease 512): it alone stores stamps, tail and limit.
-//! - **I2** A slot is written for sequence `q` only if `q < verified`. What is verified never exceeds the
-//!   limit word, nor gate + capacity, where the gate is the lowest head of any group: nobody still needs
-//!   `q - capacity`.
-//! - **I3** A consumer reads the payload of `q` in place only between seeing the stamp `q + 1` (or a tail
-//!   above `q`) and storing a head above `q`. By I2 the slot stays as it is meanwhile.
-//! - **I4** One consumer per exclusive group (the lease of every record with its tag): it alone stores
-//!   the group's head. In a shared group, a range belongs to the one record that says so; whoever holds
-//!   that record's lease hands it out. The gate counts such ranges like heads.
-//! - **I5** Groups and consumer records are made, taken and freed under the control lease (513) alone.
-//! - **I6** While the queue is closed, its tail is the closing sequence. The producer (lease 512) closes it
-//!   behind its last message; the next one opens it before its first.
+//! - **one-producer**: There is one producer at a time (lease 512). It alone stores stamps, tail and limit.
+//! - **room-first**: The producer writes the slot of sequence `q` only if `q < verified`. `verified` never exceeds the
+//!   limit word, nor gate + capacity, where the gate is the lowest head of any group: no group needs `q - capacity`.
+//! - **borrow**: A consumer reads the payload of `q` in place only after it has seen the stamp `q + 1` (or a tail
+//!   above `q`) and before it stores a head above `q`. By room-first the slot does not change meanwhile.
+//! - **one-holder**: An exclusive group has one consumer (the lease of every record with its tag), which alone stores
+//!   the group's head. In a shared group, a range belongs to the one record that names it, and the holder of that
+//!   record's lease hands it out. The gate counts such ranges like heads.
+//! - **control-lease**: Groups and consumer records are made, taken and freed under the control lease (513) alone.
+//! - **closed-tail**: While the queue is closed, its tail is the closing sequence. The producer closes it after its
+//!   last message; the next producer opens it before its first.
 //!
 //! # Pairs
 //!
+//! A comment `pair NAME` beside an atomic operation names a row of this table: which fact the operation makes visible,
+//! or which fact it relies on. tests/floors.rs checks that both sides are there.
+//!
 //! | pair | fact made visible | store side | load side |
 //! | --- | --- | --- | --- |
-//! | P1 | the payload is whole | [`publish`]: stamp, Release | [`available`], [`observe`]: stamp, Acquire |
-//! | P2 | the payload was read | [`exclusive`]: head, Release | [`gate`]: head, Acquire |
-//! | P3 | everything below the tail is published | [`publish`]: tail, Release | [`available`], [`observe`]: tail, Acquire |
-//! | P4 | the slot is being written again | [`publish`]: stamp 0, fence | [`observe`]: fence, stamp |
-//! | P5 | the producer sees the group, or the group sees the limit | [`publish`]: limit, fence, scan | [`groups`]: head and state, fence, limit |
-//! | P6 | the freed group's last reads | [`groups`]: state FREE, Release | [`gate`]: state, Acquire |
-//! | P7 | what the last holder of a lease did | [`crate::sync::lease`]: fence, give back | [`crate::sync::lease`]: take, fence |
-//! | P8 | a new group's head | [`groups`]: mark, state, Release | [`gate`]: mark, state, Acquire |
-//! | P9 | where the queue was closed | [`close`]: sequence, then state, Release | [`close`]: state, Acquire, then sequence |
-//! | P10 | the queue of letters that were sent again | [`close`]: retries, Release | [`close`]: retries, Acquire |
-//! | C1 | a claim, known by the head that it moved | [`shared`]: start, then head, Release | [`shared`]: head, then start, Acquire |
-//! | W1 | what a waker did, or its sleeper's bit | [`notify`]: publication, fence, word | [`notify`], and for those whose sleep is left to it [`reactor`]: word, fence, look |
-//! | W2 | who else has made room | [`notify`]: ack, fence | [`notify`]: scan |
-//! | W3 | the bits that the data word's stands for | [`notify`]: group's word, data word, Release | [`notify`]: data word, Acquire, groups' words |
-//! | W4 | the bits of those who were left asleep | [`notify`]: data word, group's word | [`notify`], the same producer: data word |
-//! | C2 | a member's reads below its start | [`shared`]: start, Release | [`gate`]: head, then start, Acquire |
+//! | payload | the payload is whole | [`publish`]: stamp, Release | [`available`], [`observe`]: stamp, Acquire |
+//! | head | the payload was read | [`exclusive`]: head, Release | [`gate`]: head, Acquire |
+//! | tail | everything below the tail is published | [`publish`]: tail, Release | [`available`], [`observe`]: tail, Acquire |
+//! | overwrite | the slot is being written again | [`publish`]: stamp 0, fence | [`observe`]: fence, stamp |
+//! | join | the producer sees the group, or the group sees the limit | [`publish`]: limit, fence, scan | [`groups`]: head and state, fence, limit |
+//! | group-freed | the last reads of a freed group are done | [`groups`]: state FREE, Release | [`gate`]: state, Acquire |
+//! | group-made | a new group has its head | [`groups`]: mark and state, Release | [`gate`], [`notify`]: mark and state, Acquire |
+//! | record-used | a record is in use | [`records`]: mark, Release | [`gate`], [`records`]: heads, then mark, Acquire |
+//! | lease | what the last holder of a lease did | [`lease`]: fence, give back | [`lease`]: take, fence |
+//! | closing | where the queue was closed | [`close`]: sequence, then state, Release | [`close`]: state, Acquire, then sequence |
+//! | reopening | which producer opened it again | [`close`]: epoch, then state, Release | [`close`]: state, Acquire, then epoch |
+//! | retries | there is a queue of letters that were sent again | [`close`]: retries, Release | [`close`]: retries, Acquire |
+//! | claim | a member claimed a range, as the head says that it moved | [`shared`]: start, then head, Release | [`shared`], [`recovery`], [`close`]: head, Acquire, then start |
+//! | start | a member's reads below its start are done | [`shared`], [`recovery`]: start, Release | [`gate`]: head, then start, Acquire |
+//! | park | a waker published, or a waiter set its bit | [`notify`]: publication, fence, word | [`park`]: word, fence, check |
+//! | wake-up | what was published before a wake-up | [`notify`]: word, Release | [`park`], [`reactor`]: word, Acquire |
+//! | threshold | the gate that the sleeping producer waits for | [`park`]: threshold, then word, fence | [`notify`]: fence, word, then threshold |
+//! | room | what others acked that makes the room | [`notify`]: ack, fence | [`notify`]: fence, scan |
+//! | data-bit | the groups' bits that the data word's bit stands for | [`park`]: group's word, data word, Release | [`notify`]: data word, Acquire, groups' words |
+//! | rearmed | the bits of waiters that the producer left asleep | [`notify`]: data word, then group's word | [`park`]: group's word; [`notify`], the same producer: data word |
+//! | identity | a group's name, traits and dead-letter queue belong together | [`group`]: generation, fence, words, generation, Release | [`group`]: generation, Acquire, words, fence, generation |
 //!
-//! docs/ordering.md adds the model and the mutant of each.
+//! docs/ordering.md adds the weakest order, the models and the mutants of each.
+//!
+//! [`lease`]: crate::sync::lease
+//! [`group`]: crate::layout
 
 pub(crate) mod ack_set;
 pub(crate) mod available;

@@ -14,7 +14,7 @@
 //!
 //! **Messages.** The producer looks at one word, the data word, at which nobody sleeps: its bit says that some group's
 //! word has one. A sleeper sets its group's bit first, and whoever takes the bit of the data word looks at all groups
-//! behind that (W3), so none is left with a bit that nobody would look for. Only the producer takes these bits.
+//! behind that (pair data-bit), so none is left with a bit that nobody would look for. Only the producer takes these bits.
 //!
 //! A publication wakes one sleeper of each group, however many sleep and however many messages it has: members of a
 //! shared group would find, all but a few, that others were faster. So a wake-up is a task: whoever was woken, and goes
@@ -23,19 +23,19 @@
 //!
 //! The kernel tells the waker whether others sleep on. The waker sets both bits for them again then, and bit 1, which
 //! says so: who finds it need not make a barrier, since the only one who has to see the bits has stored them itself
-//! (W4). Whatever else brings work to a group wakes all of it, bits or not.
+//! (pair rearmed). Whatever else brings work to a group wakes all of it, bits or not.
 //!
 //! **Room.** The producer is woken when there is room worth a system call and a switch. Before it sleeps it says
 //! which gate it wants. Whoever raises the gate and finds the bit scans, as the producer does, and leaves the bit
 //! alone while the gate is lower. Several may have to raise it; of those that the sleeper's look did not see, or
-//! that found its wish, the one whose fence comes last sees what all the others did (W2). A scan is not taken at one
+//! that found its wish, the one whose fence comes last sees what all the others did (pair room). A scan is not taken at one
 //! moment. It errs
 //!
 //! - high, if it misses a group that joins or a record that comes into use: a wake-up for nothing;
 //! - low, by an old head or start, by a PENDING that comes to nothing, or by a group that starts low until it
 //!   is made: whoever changes that does so behind the scan's fence, and scans in turn.
 //!
-//! It needs neither the limit nor the second scan of the producer (P5), since nobody writes to a slot by it. A wish
+//! It needs neither the limit nor the second scan of the producer (pair join), since nobody writes to a slot by it. A wish
 //! from an earlier sleep, or of a producer that died, costs a wake-up of nobody at most: who sleeps has stored its own.
 //! Garbage costs the bound of a sleep.
 //!
@@ -68,10 +68,10 @@ pub(crate) fn all_groups(view: &View) {
     if view.wake() == WakeMode::None {
         return;
     }
-    // SeqCst fence. pair W1, with that of a joiner: a mark that is not seen below is that of a group whose consumer
+    // SeqCst fence. pair park, with that of a joiner: a mark that is not seen below is that of a group whose consumer
     // looks behind this.
     step!(fence(Ordering::SeqCst), "end-without-fence");
-    // Acquire. pair P8.
+    // Acquire. pair group-made.
     let mark = view.control().marks.groups.load(Ordering::Acquire);
     let made = mutant!(mark, "close-notifies-first-group", mark.min(1));
     for group in (0..view.groups().len() as u8).take(made as usize) {
@@ -85,7 +85,7 @@ pub(crate) fn group(view: &View, group: u8) {
     let group = view.groups().get(usize::from(group));
     if let Some(group) = group.filter(|_| view.wake() != WakeMode::None) {
         let word = &group.cold.wait.word;
-        // Release. pair W1, without its fences: who announces itself before, in this word, is woken or does not fall
+        // Release. pair wake-up, without a fence: who announces itself before, in this word, is woken or does not fall
         // asleep; who does so later has seen what comes before this.
         step!(
             word.fetch_add(GENERATION, Ordering::Release),
@@ -126,7 +126,7 @@ pub(crate) fn acked(view: &View, highest: u64) {
 #[inline(always)]
 fn has_waiter(view: &View, word: &WaitWord) -> bool {
     if view.wake() == WakeMode::Membarrier {
-        // SeqCst, by the barrier that a sleeper makes everywhere. pair W1: publication above, word below; the
+        // SeqCst, by the barrier that a sleeper makes everywhere. pair park: publication above, word below; the
         // sleeper has its bit above and its look below.
         step!(light_barrier(), "waker-without-fence");
     } else {
@@ -134,7 +134,7 @@ fn has_waiter(view: &View, word: &WaitWord) -> bool {
         if view.wake() == WakeMode::None {
             return false;
         }
-        // SeqCst fence. pair W1, as above.
+        // SeqCst fence. pair park, as above.
         fence(Ordering::SeqCst);
     }
     // Relaxed: the fence orders it. Nobody writes this line while nobody sleeps.
@@ -145,19 +145,19 @@ fn has_waiter(view: &View, word: &WaitWord) -> bool {
 #[cold]
 fn wake_one_per_group(view: &View) {
     let data = &view.control().data;
-    // Acquire. pair W3: the bits of those who have set this one.
+    // Acquire. pair data-bit: the bits of those who have set this one.
     data.fetch_and(!WAITING, order!(Acquire, "data-bit-taken-relaxed"));
-    // Acquire. pair P8: the same of the groups.
+    // Acquire. pair group-made: the same of the groups.
     let mark = view.control().marks.groups.load(Ordering::Acquire);
     let made = mutant!(mark, "first-group-woken", mark.min(1));
     for group in view.groups().iter().take(made as usize) {
         let word = &group.cold.wait.word;
-        // Relaxed. pairs W1 and W3: by the fence in `has_waiter`, and the bit above.
+        // Relaxed. pairs park and data-bit: by the fence in `has_waiter`, and the bit above.
         let low = word.load(Ordering::Relaxed) & (WAITING | PRODUCER_REARMED);
         if low & WAITING == 0 {
             continue;
         }
-        // Release. pair W1: who announces itself later, in this word, sees what was published. Nobody else takes
+        // Release. pair wake-up: who announces itself later, in this word, sees what was published. Nobody else takes
         // these bits, so this takes them and counts.
         mutant!(
             word.fetch_add(GENERATION - low, Ordering::Release),
@@ -171,7 +171,7 @@ fn wake_one_per_group(view: &View) {
             false
         });
         if others {
-            // Relaxed, both: for this producer, which sees its own stores (W4), and a next one begins with its own.
+            // Relaxed, both: for this producer, which sees its own stores (pair rearmed), and a next one begins with its own.
             // Who finds the bits of the word has seen, by the count above, what was published before.
             step!(data.fetch_or(WAITING, Ordering::Relaxed), "rearmed-without-the-data-word");
             word.fetch_or(WAITING | PRODUCER_REARMED, Ordering::Relaxed);
@@ -182,7 +182,7 @@ fn wake_one_per_group(view: &View) {
 #[cold]
 fn wake_for_room(view: &View, highest: u64) {
     let room = &view.control().room;
-    // Relaxed. pair W1, like the bit: whoever the look of a sleeper missed has its fence above, behind the
+    // Relaxed. pair threshold, like the bit: whoever the look of a sleeper missed has its fence above, behind the
     // sleeper's, so it finds what that one stored for this sleep.
     let threshold = room.threshold.load(Ordering::Relaxed);
     let highest = Head::unpack(highest).seq;
@@ -195,7 +195,7 @@ fn wake_for_room(view: &View, highest: u64) {
     ) {
         return;
     }
-    // SeqCst fence. pair W2: own change above, scan below; the same for whoever else raises the gate. The fence
+    // SeqCst fence. pair room: own change above, scan below; the same for whoever else raises the gate. The fence
     // in `has_waiter` may have been one for the compiler.
     step!(fence(Ordering::SeqCst), "scan-without-fence");
     // Without any group there is room for all.
@@ -214,7 +214,7 @@ pub(crate) fn any_room(view: &View) {
     if words.room.word.load(Ordering::Relaxed) & WAITING == 0 {
         return;
     }
-    // Acquire. pair P3. An old one says that there is room where there is none.
+    // Acquire. pair tail. An old one says that there is room where there is none.
     let tail = words.tail.load(Ordering::Acquire);
     let end = gate(view, u64::MAX).seq.saturating_add(view.geo().capacity);
     if mutant!(end > tail, "any-room-asks-for-two", end > tail + 1) {
@@ -228,7 +228,7 @@ pub(super) fn wake_waiters(word: &WaitWord) {
     if seen & WAITING == 0 {
         return;
     }
-    // Release. pair W1: who announces itself later, in the same word, sees what was published. Relaxed on
+    // Release. pair wake-up: who announces itself later, in the same word, sees what was published. Relaxed on
     // failure: another waker was faster, a sleeper came later, which looks behind its own fence, or the producer
     // has found room and took its bit back.
     let next = (seen & !WAITING).wrapping_add(GENERATION);
@@ -244,7 +244,7 @@ pub(crate) fn consumer_waits(view: &View) -> bool {
     // As in `has_waiter`, but in mode `fence`: one at every message costs more than the rare sleeper is worth that is
     // overlooked until the run ends.
     light_barrier();
-    // Relaxed. pair W1, by that barrier.
+    // Relaxed. pair park, by that barrier.
     view.wake() != WakeMode::None && view.control().data.load(Ordering::Relaxed) & WAITING != 0
 }
 
@@ -266,9 +266,9 @@ pub(crate) fn rearm_after_takeover(view: &View) {
 #[cold]
 pub(crate) fn next_member(view: &View, group: u8) {
     let words = view.group(group);
-    // Acquire. pair C1. An old one costs a wake-up for nothing.
+    // Acquire. pair claim. An old one costs a wake-up for nothing.
     let head = Head::unpack(words.head.load(Ordering::Acquire)).seq;
-    // Acquire. pair P3. Stored before the wake-up that the caller had; of what came later others are told.
+    // Acquire. pair tail. Stored before the wake-up that the caller had; of what came later others are told.
     let tail = view.control().tail.load(Ordering::Acquire);
     if mutant!(tail > head, "one-more-is-passed-on", tail == head + 1) {
         // Without a count: the publication has changed the word, and who announced itself behind that has seen it; or

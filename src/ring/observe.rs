@@ -126,13 +126,13 @@ struct Race {
 
 /// The tail, or the last sequence if the word is none: nothing here may depend on others' honesty.
 pub(crate) fn tail(view: &View) -> u64 {
-    // Acquire. pair P3: the slots below the tail carry at least the messages it counts.
+    // Acquire. pair tail: the slots below the tail carry at least the messages it counts.
     view.control().tail.load(order!(Acquire, "observer-tail-relaxed")).min(SEQ_NONE)
 }
 
 fn read_slot(view: &View, seq: u64, out: &mut [u8]) -> SlotRead {
     let slot = view.slot(seq);
-    // Acquire. pair P1: the payload below is at least that of this stamp.
+    // Acquire. pair payload: the payload below is at least that of this stamp.
     let mut stamp = slot.stamp.load(order!(Acquire, "observer-stamp-relaxed"));
     if stamp <= seq {
         // A tail above the sequence means that it was published.
@@ -150,7 +150,7 @@ fn read_slot(view: &View, seq: u64, out: &mut [u8]) -> SlotRead {
     let meta = slot.meta.load();
     let fit = meta.len.min(out.len());
     slot.payload.load(&mut out[..fit]);
-    // Acquire fence. pair P4: if any word above was of a newer message, the load below sees its 0 or
+    // Acquire fence. pair overwrite: if any word above was of a newer message, the load below sees its 0 or
     // its stamp.
     step!(fence(Ordering::Acquire), "observer-without-fence");
     if mutant!(slot.stamp.load(Ordering::Relaxed) != seq + 1, "observer-without-check", false) {

@@ -72,7 +72,7 @@ impl<'v> Waiter<'v> {
     /// Returns whether wakers are bound to see it without a barrier.
     fn announce(&mut self) -> bool {
         if let Announcement::Threshold(word, threshold) = self.announcement {
-            // Relaxed: the fence behind it orders it. pair W1.
+            // Relaxed: the fence behind it orders it. pair threshold.
             mutant!(
                 word.store(threshold, Ordering::Relaxed),
                 "threshold-never-lowered",
@@ -81,7 +81,7 @@ impl<'v> Waiter<'v> {
                 }
             );
         }
-        // Acquire. pairs W1 and W4: if a waker came before, in this word, the caller's look sees what it published.
+        // Acquire. pairs wake-up and rearmed: if a waker came before, in this word, the caller's look sees what it published.
         // Before that look: a wake-up that comes in between changes the word, and the sleep does not begin.
         let seen = self.word.fetch_or(WAITING, order!(Acquire, "announced-relaxed"));
         // Nobody has woken since the last sleep here, so the bit has been there since the barrier before that one:
@@ -97,7 +97,7 @@ impl<'v> Waiter<'v> {
             // Or the producer has set the bits, and sees them at each publication since.
             known |= seen & PRODUCER_REARMED != 0;
             if !known {
-                // Release. pair W3: behind the bit that it stands for.
+                // Release. pair data-bit: behind the bit that it stands for.
                 view.control().data.fetch_or(WAITING, order!(Release, "data-bit-set-relaxed"));
             }
         }
@@ -135,10 +135,10 @@ impl Drop for Waiter<'_> {
 /// Returns whether it was made.
 fn make_barrier(everywhere: bool) -> bool {
     if everywhere {
-        // SeqCst, here and on every processor that runs a waker. pair W1: the bits above, the look below.
+        // SeqCst, here and on every processor that runs a waker. pair park: the bits above, the look below.
         return mutant!(heavy_barrier(), "sleeper-without-fence", true);
     }
-    // SeqCst fence. pair W1: as above.
+    // SeqCst fence. pair park: as above.
     fence(Ordering::SeqCst);
     true
 }
@@ -179,7 +179,7 @@ pub(crate) fn sleep<T, E>(
         WaitWord::sleep(waiters.iter().map(|waiter| (waiter.word, seen(waiter))), longest)
     };
     for waiter in waiters {
-        // Acquire. pair W1: what the waker published. With several waiters, not all need be meant.
+        // Acquire. pair wake-up: what the waker published. With several waiters, not all need be meant.
         waiter.woken |= woken && waiter.word.load(Ordering::Acquire) != waiter.value();
         if !visible {
             waiter.value = None;

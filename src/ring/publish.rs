@@ -1,9 +1,9 @@
 //! The producer's side.
 //!
 //! Two parties matter beside it. A consumer may hold the slot's last message: it is safe because the
-//! producer stays below `verified`, which a scan of all heads has allowed (I2). A group may be joining
+//! producer stays below `verified`, which a scan of all heads has allowed (invariant room-first). A group may be joining
 //! right now: either its fence comes first, and the scan behind ours sees its head; or ours comes first,
-//! and it sees the limit we announced and starts above what we may overwrite (P5).
+//! and it sees the limit we announced and starts above what we may overwrite (pair join).
 
 #![allow(unsafe_code)]
 
@@ -43,13 +43,13 @@ pub(crate) struct Publisher {
 /// Where the published messages end. Usually that is the tail; a producer that died after a stamp and
 /// before its tail left messages behind it, and the next one goes on after them.
 pub(crate) fn published_end(view: &View) -> Result<u64, Corrupt> {
-    // Acquire. pair P3: the stamps below. For a takeover the lease has brought them; others look without one.
+    // Acquire. pair tail: the stamps below. For a takeover the lease has brought them; others look without one.
     let mut end = view.control().tail.load(Ordering::Acquire);
     if end > SEQ_NONE {
         return Err(Corrupt("the tail is not a sequence"));
     }
     for _ in 0..view.geo().capacity {
-        // Acquire. pair P1: a published message stays; its producer died before the tail followed.
+        // Acquire. pair payload: a published message stays; its producer died before the tail followed.
         if end == SEQ_NONE
             || mutant!(
                 view.slot(end).stamp.load(Ordering::Acquire) != end + 1,
@@ -78,7 +78,7 @@ impl Publisher {
     pub(crate) fn take_over(view: &View) -> Result<Publisher, Corrupt> {
         let words = view.control();
         let tail = published_end(view)?;
-        // Release. pair P3: carries the stamps that were just seen.
+        // Release. pair tail: carries the stamps that were just seen.
         words.tail.store(tail, order!(Release, "takeover-tail-relaxed"));
         // Relaxed: only producers store it, and the lease has ordered them. The word stays as it is: a
         // lower one would let a group join at a slot that the dead producer had begun to overwrite.
@@ -173,10 +173,10 @@ impl Publisher {
         }
         let announced = mutant!(want.max(self.limit), "announced-below-the-limit", want);
         if announced != self.limit {
-            // Relaxed: the fence below orders it. pair P5.
+            // Relaxed: the fence below orders it. pair join.
             step!(view.control().limit.store(announced, Ordering::Relaxed), "limit-not-announced");
         }
-        // SeqCst fence. pair P5: limit above, scan below; a joiner has head and state above its fence and
+        // SeqCst fence. pair join: limit above, scan below; a joiner has head and state above its fence and
         // the limit below. One of the two sees the other.
         step!(fence(Ordering::SeqCst), "no-producer-fence");
         let lowest = mutant!(gate(view, self.tail), "no-second-scan", seen);
@@ -212,7 +212,7 @@ impl Publisher {
         bytes: &[u8],
     ) -> Slot<'v> {
         let slot = self.reclaim(view, offset);
-        // SAFETY: this is the producer (I1), and the slot was taken back; the message fits, by the caller's word.
+        // SAFETY: this is the producer (invariant one-producer), and the slot was taken back; the message fits, by the caller's word.
         unsafe { fill(&slot, meta, bytes) };
         slot
     }
@@ -221,7 +221,7 @@ impl Publisher {
     #[inline(always)]
     pub(crate) fn reclaim<'v>(&mut self, view: &'v View, offset: u64) -> Slot<'v> {
         let seq = self.tail + offset;
-        debug_assert!(seq < self.verified, "I2");
+        debug_assert!(seq < self.verified, "invariant room-first");
         if seq >= self.reclaimed {
             self.reclaim_ahead(view, seq);
         }
@@ -232,7 +232,7 @@ impl Publisher {
     #[inline]
     pub(crate) fn reclaim_next(&mut self, view: &View, n: u64) {
         let (from, to) = (self.reclaimed.max(self.tail), self.tail + n);
-        debug_assert!(to <= self.verified, "I2");
+        debug_assert!(to <= self.verified, "invariant room-first");
         if from < to {
             self.reclaim_through(view, from, to);
         }
@@ -257,7 +257,7 @@ impl Publisher {
             step!(slot.stamp.store(0, order!(Release, "zero-relaxed")), "stamp-not-zeroed");
         });
         self.reclaimed = mutant!(to, "reclaimed-is-all-the-room", self.verified);
-        // Release fence. pair P4: no byte of the new message may be seen before the 0, or an observer
+        // Release fence. pair overwrite: no byte of the new message may be seen before the 0, or an observer
         // would take a mixture for the old message.
         step!(fence(Ordering::Release), "zero-without-fence");
         if view.geo().payload_size >= STREAMED {
@@ -288,7 +288,7 @@ impl Publisher {
     #[inline(always)]
     pub(crate) fn advance_to(&mut self, view: &View, tail: u64) {
         self.tail = tail;
-        // Release. pair P3: whoever counts by the tail may read all payloads below it.
+        // Release. pair tail: whoever counts by the tail may read all payloads below it.
         view.control().tail.store(tail, order!(Release, "tail-store-relaxed"));
         step!(notify::one_per_group(view), "publication-wakes-nobody");
     }
@@ -308,6 +308,6 @@ pub(crate) unsafe fn fill(slot: &Slot<'_>, meta: Meta, bytes: &[u8]) {
 /// Makes the message in `slot` visible.
 #[inline(always)]
 pub(crate) fn stamp(slot: &Slot<'_>, seq: u64) {
-    // Release. pair P1: this is the publication; payload and meta are stored before it.
+    // Release. pair payload: this is the publication; payload and meta are stored before it.
     slot.stamp.store(seq + 1, order!(Release, "stamp-store-relaxed"));
 }

@@ -207,7 +207,7 @@ impl<Q: KeepMapped, T> Reactor<Q, T> {
     fn pass_on(&self, view: &View, word: WaiterKind, value: u32) {
         let WaiterKind::Consumer { group, .. } = word else { return };
         let at = word.of(view);
-        // Acquire. pair W1: what the waker published.
+        // Acquire. pair wake-up: what the waker published.
         if at.load(Ordering::Acquire) == value {
             return;
         }

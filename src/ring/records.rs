@@ -1,5 +1,5 @@
 //! Consumer records: whose they are, how they are taken and given back. All but the looks happen under the control
-//! lease (I5).
+//! lease (invariant control-lease).
 
 use std::io;
 
@@ -11,7 +11,7 @@ use crate::sync::{Ordering, Quiet, WordExt, mutant, order, step};
 
 /// Indexes of consumer records that are tagged with `group`.
 pub(crate) fn records_of(view: &View, group: u8) -> impl Iterator<Item = u8> {
-    // Acquire. pair P8: a record below the mark was in use.
+    // Acquire. pair record-used: a record below the mark was in use.
     let mark = view.control().marks.records.load(Ordering::Acquire) as usize;
     let mark = mark.min(view.records().len()) as u8;
     (0..mark).filter(move |&record| start_of(view, record).group == group)
@@ -88,7 +88,7 @@ fn occupy(view: &View, record: u8, group: u8, pid: u32) {
     words.epoch.store(words.epoch.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     view.group(group).identity.flags.store(FLAG_JOINED, Ordering::Relaxed);
     let mark = view.control().marks.records.load_own(Ordering::Relaxed);
-    // Release. pair P8: raised before the record's first use.
+    // Release. pair record-used: raised before the record's first use.
     let raised = mark.max(u64::from(record) + 1);
     step!(
         view.control().marks.records.store(raised, Ordering::Release),

@@ -69,7 +69,7 @@ impl SharedMember {
     /// whether it holds a range of this group.
     fn resolve_orphan(&self, view: &View, record: u8) -> Result<bool, Corrupt> {
         let words = &view.record(record).claim;
-        // Acquire. pair C1. Before the start: a head that does not name the record proves that a
+        // Acquire. pair claim. Before the start: a head that does not name the record proves that a
         // PENDING read after it never succeeded, or has been helped.
         let head =
             Head::unpack(self.words(view).head.load(order!(Acquire, "recovery-head-relaxed")));
@@ -104,7 +104,7 @@ impl SharedMember {
             }
             State::Pending => {
                 let idle = Start::idle(start.seq, self.group);
-                // Release. pair C2. Nobody helps a PENDING whose exchange never happened.
+                // Release. pair start. Nobody helps a PENDING whose exchange never happened.
                 let release = order!(Release, "recovery-withdraw-relaxed");
                 step!(words.start.store(idle.pack(), release), "recovery-leaves-pending");
                 step!(notify::room(view), "recovery-wakes-nobody");

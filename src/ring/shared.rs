@@ -176,7 +176,7 @@ impl SharedMember {
     /// The head, its sequence, and how many messages there are to take from it.
     #[inline(always)]
     fn read_head(&mut self, view: &View, max: u64) -> (u64, u64, Count) {
-        // Acquire. pair C1: the last claimer's PENDING, which was stored before its head.
+        // Acquire. pair claim: the last claimer's PENDING, which was stored before its head.
         let word = self.words(view).head.load(order!(Acquire, "claim-head-relaxed"));
         let head = Head::unpack(word);
         if head.claimer != self.record {
@@ -201,11 +201,11 @@ impl SharedMember {
         // Relaxed: carried by the start word, which must come behind it.
         me.end.store(end, Ordering::Relaxed);
         let pending = Start { seq: start, group: self.group, state: State::Pending };
-        // Release. pair C2: carries the earlier acks of this member to a producer that scans.
+        // Release. pair start: carries the earlier acks of this member to a producer that scans.
         me.start.store(pending.pack(), order!(Release, "pending-relaxed"));
         let retried = tried.replace(start).is_some();
         let next = Head { seq: end, claimer: self.record };
-        // Release. pair C1: carries the PENDING above. Relaxed on failure: the head is loaded again.
+        // Release. pair claim: carries the PENDING above. Relaxed on failure: the head is loaded again.
         let (release, relaxed) = (order!(Release, "head-exchange-relaxed"), Ordering::Relaxed);
         self.words(view).head.compare_exchange(word, next.pack(), release, relaxed).ok()?;
         let held = Start { state: State::Held, ..pending };
@@ -226,7 +226,7 @@ impl SharedMember {
     /// Notes on behalf of the last claimer that its claim succeeded, which the head proves.
     fn help(&self, view: &View, head: Head) {
         let Some(record) = view.records().get(usize::from(head.claimer)) else { return };
-        // Acquire. pair C1: the head has brought its PENDING already; more says nothing against it.
+        // Acquire. pair claim: the head has brought its PENDING already; more says nothing against it.
         let word = record.claim.start.load(Ordering::Acquire);
         let start = Start::unpack(word);
         let same_group = mutant!(start.group == self.group, "help-any-group", true);
@@ -234,7 +234,7 @@ impl SharedMember {
         if theirs && mutant!(start.seq < head.seq, "help-at-the-head", start.seq <= head.seq) {
             let held = Start { state: State::Held, ..start };
             // It fails if its owner, or another helper, was faster.
-            // AcqRel: more than is asked for, as any exchange goes on with what the PENDING's Release began (C2).
+            // AcqRel: more than is asked for, as any exchange goes on with what the PENDING's Release began (pair start).
             let (acq_rel, relaxed) = (Ordering::AcqRel, Ordering::Relaxed);
             mutant!(
                 _ = record.claim.start.compare_exchange(word, held.pack(), acq_rel, relaxed),
@@ -249,7 +249,7 @@ impl SharedMember {
         if let Some(seq) = mutant!(tried, "withdraw-left-out", None) {
             let tag = mutant!(self.group, "withdraw-takes-the-tag", self.group ^ 1);
             let idle = Start::idle(seq, tag);
-            // Release. pair C2.
+            // Release. pair start.
             let me = &view.record(self.record).claim;
             me.start.store(idle.pack(), order!(Release, "withdraw-relaxed"));
             step!(notify::room(view), "withdraw-wakes-nobody");
@@ -280,7 +280,7 @@ impl SharedMember {
         let before = if same { seen.count } else { 1 };
         let count = mutant!(before.saturating_add(1), "orphan-not-counted", before);
         if before < self.limit {
-            // Relaxed, and before the delivery: for whoever recovers the record after us. pair P7.
+            // Relaxed, and before the delivery: for whoever recovers the record after us. pair lease.
             words.attempts.store(Attempts { seq: start.seq, count }.pack(), Ordering::Relaxed);
             self.redelivered += end - start.seq;
             let counters = &view.record(self.record).counters;
@@ -293,7 +293,7 @@ impl SharedMember {
     }
 
     pub(super) fn check_range(&self, view: &View, start: Start, end: u64) -> Result<(), Corrupt> {
-        // Acquire. pair C1.
+        // Acquire. pair claim.
         let head = Head::unpack(self.words(view).head.load(Ordering::Acquire)).seq;
         if start.seq < end && end - start.seq <= view.geo().capacity && end <= head {
             Ok(())
@@ -321,7 +321,7 @@ impl SharedMember {
         let state = if done { State::Idle } else { State::Held };
         let start = Start { seq: to, group: self.group, state }.pack();
         let held = if record == self.record { self.own(view) } else { view.record(record) };
-        // Release. pair C2: all reads of the acked payloads come before it.
+        // Release. pair start: all reads of the acked payloads come before it.
         held.claim.start.store(start, order!(Release, "shared-ack-relaxed"));
         // A record that still holds something is part of the gate.
         let highest =

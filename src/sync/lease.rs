@@ -16,7 +16,7 @@ pub(crate) trait Leases {
 /// Takes a lease, and sees what its last holder did.
 pub(crate) fn try_take(leases: &impl Leases, byte: u64) -> io::Result<bool> {
     let taken = leases.try_lock(byte)?;
-    // Acquire fence. pair P7: the kernel hands locks over in order, but promises nothing to the
+    // Acquire fence. pair lease: the kernel hands locks over in order, but promises nothing to the
     // language's memory model; nothing of what follows may be read before the lock was taken.
     step!(fence(Ordering::Acquire), "lease-without-acquire");
     Ok(taken)
@@ -24,7 +24,7 @@ pub(crate) fn try_take(leases: &impl Leases, byte: u64) -> io::Result<bool> {
 
 /// Gives a lease back, after all that was done under it.
 pub(crate) fn give_back(leases: &impl Leases, byte: u64) {
-    // Release fence. pair P7: nothing of what came before may be stored after the lock is free.
+    // Release fence. pair lease: nothing of what came before may be stored after the lock is free.
     step!(fence(Ordering::Release), "lease-without-release");
     leases.unlock(byte);
 }

@@ -208,7 +208,7 @@ fn identity(letter: u8, mode: u8) -> (Identity, Target) {
     (identity, Target::named(&"d".repeat(mode.into())))
 }
 
-/// Pair G1: an inspector that takes no lease reads a group's name whole, with the queue for its dead letters, or not at
+/// Pair identity: an inspector that takes no lease reads a group's name whole, with the queue for its dead letters, or not at
 /// all.
 #[test]
 fn a_group_never_shows_half_a_name() {

@@ -340,7 +340,7 @@ impl Worker {
         }
         let slot = self.process.view().slot(seq);
         let meta = slot.meta.load();
-        // SAFETY: claimed and not acked (I3); loom checks it.
+        // SAFETY: claimed and not acked (invariant borrow); loom checks it.
         let bytes = unsafe { slot.payload.bytes() };
         check(seq, meta, &bytes);
     }

@@ -252,7 +252,7 @@ impl<'p> Consumer<'p> {
         for seq in from..claim.end {
             let slot = self.process.view().slot(seq);
             let meta = slot.meta.load();
-            // SAFETY: claimed and not acked (I3); loom checks it.
+            // SAFETY: claimed and not acked (invariant borrow); loom checks it.
             let bytes = unsafe { slot.payload.bytes() };
             let by = check(seq, meta, &bytes);
             let attempts = attempts_of(claim, first, seq) as u8;

@@ -146,7 +146,7 @@ impl<'s> Process<'s> {
         for seq in claim.start..claim.end {
             let slot = self.view().slot(seq);
             let meta = slot.meta.load();
-            // SAFETY: claimed and not acked (I3); Miri checks that nobody writes it meanwhile.
+            // SAFETY: claimed and not acked (invariant borrow); Miri checks that nobody writes it meanwhile.
             check(seq, meta, unsafe { slot.payload.bytes() });
         }
     }

@@ -54,7 +54,7 @@ fn read_all(process: &Process, member: &mut ExclusiveConsumer) {
     }
 }
 
-/// Publication, ack, gate, closing (P1, P2, P3, P9).
+/// Publication, ack, gate, closing (pairs payload, head, tail, closing).
 #[test]
 fn a_lone_consumer_gets_whole_messages_in_order() {
     let segment = Segment::new(4, 1, MESSAGES);
@@ -72,7 +72,7 @@ fn a_lone_consumer_gets_whole_messages_in_order() {
     assert!(segment.is_done());
 }
 
-/// The announced limit against the new group's head (P5, P8).
+/// The announced limit against the new group's head (pairs join, group-made).
 #[test]
 fn a_group_that_joins_beside_the_producer_gets_all_from_its_start_on() {
     let segment = Segment::new(4, 1, MESSAGES);
@@ -114,7 +114,7 @@ fn compete(segment: &Segment, dies: bool) {
     }
 }
 
-/// Claims, their acks and the gate, and what a dead member held (C1, C2, P7).
+/// Claims, their acks and the gate, and what a dead member held (pairs claim, start, lease).
 #[test]
 fn each_message_goes_to_one_member_and_a_dead_ones_to_another() {
     let segment = Segment::new(4, 3, MESSAGES);
@@ -129,7 +129,7 @@ fn each_message_goes_to_one_member_and_a_dead_ones_to_another() {
     assert!(segment.is_done());
 }
 
-/// What the last holder of a role did comes with its lease (P3, P7).
+/// What the last holder of a role did comes with its lease (pairs tail, lease).
 #[test]
 fn roles_change_hands() {
     let segment = Segment::new(4, 1, MESSAGES);
@@ -172,7 +172,7 @@ fn roles_change_hands() {
     });
 }
 
-/// A message that is overwritten under an observer's hands is none (P4).
+/// A message that is overwritten under an observer's hands is none (pair overwrite).
 #[test]
 fn an_observer_sees_whole_messages_or_counts_them() {
     let segment = Segment::new(2, 1, MESSAGES);
