@@ -28,7 +28,7 @@ seq 1 "$lines" >"$dir/file"
 "$slipring" create "$queue" --capacity 4096 --payload 48 --group a --group b
 
 tail_now() { "$slipring" inspect "$queue" --json | jq .tail; }
-position() { "$slipring" groups "$queue" --json | jq ".[] | select(.name == \"$1\").head"; }
+position() { "$slipring" groups "$queue" --json | jq ".groups[] | select(.name == \"$1\").head"; }
 pause() { sleep "0.0$((RANDOM % 30 + 10))"; }
 
 sender() {

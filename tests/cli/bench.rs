@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use super::tool::{Ran, Running, TempDir, children_of, lives, run};
+use super::tool::{Ran, Running, TempDir, children_of, lives, parsed, run};
 
 /// The queue of the benchmark that ran as this process.
 fn queue_of(pid: u32) -> PathBuf {
@@ -24,7 +24,7 @@ fn bench(args: &[&str]) -> Ran {
 }
 
 fn json(args: &[&str]) -> Value {
-    let value: Value = serde_json::from_str(&bench(args).quietly()).unwrap();
+    let value = parsed(&bench(args).quietly());
     assert_eq!(value["bench"], args[0]);
     let hardware = ["processor", "processors", "cores", "caches", "governor", "virtual"];
     let software = ["kernel", "clock", "time", "load", "version", "build", "command"];
@@ -316,8 +316,8 @@ fn all_benchmarks_have_one_report() {
     let all =
         ["all", "--smoke", "--runs", "1", "--payload", "48", "--wait", "yield", "--capacity", "16"];
     let ran = bench(&[&all[..], &html, &["--json"]].concat());
-    let ran = ran.says(0, &["1 of 5, latency\n", "5 of 5, wake\n"]);
-    let value: Value = serde_json::from_str(&ran.out).unwrap();
+    let ran = ran.says(0, &["\"1 of 5, latency\"", "\"5 of 5, wake\""]);
+    let value = parsed(&ran.out);
     assert_eq!(value["bench"], "all");
     assert!(!value["machine"]["processor"].is_null() && value["warnings"].is_array());
     let names = ["latency", "throughput", "fanout", "group", "wake"];

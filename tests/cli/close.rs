@@ -1,7 +1,7 @@
 //! A stream that has an end: everybody ends with it.
 
 use super::common::TempName;
-use super::tool::{Running, feed, json, numbers, run};
+use super::tool::{Running, feed, groups, json, numbers, run};
 
 #[test]
 fn readers_end_when_a_closed_queue_is_worked_off() {
@@ -50,7 +50,7 @@ fn a_closed_queue_says_so_until_it_is_opened_again() {
     run(&["create", &name, "--group", "g"]).quietly();
     feed(&["send", &name, "--close", "--count", "2"], b"0\n1\n2\n").quietly();
     let look = json(&["inspect", &name, "--json"]);
-    assert_eq!((&look["closed"], &look["closed_at"]), (&true.into(), &2.into()));
+    assert_eq!((&look["closed"], &look["end"]), (&true.into(), &2.into()));
     let text = run(&["inspect", &name]).quietly();
     assert!(text.contains("closed at message 2"), "{text}");
     assert_eq!(run(&["recv", &name, "--group", "g"]).says(0, &["is closed"]).out, "0\n1\n");
@@ -65,7 +65,7 @@ fn a_closed_queue_says_so_until_it_is_opened_again() {
     assert_eq!(watcher.lines(1), ["3"]);
     follower.finish().says(0, &["made group"]);
     let look = json(&["inspect", &name, "--json"]);
-    assert_eq!((&look["closed"], &look["closed_at"]), (&false.into(), &serde_json::Value::Null));
+    assert_eq!((&look["closed"], &look["end"]), (&false.into(), &serde_json::Value::Null));
     let args = ["recv", &name, "--group", "g", "--timeout", "0.05"];
     assert_eq!(run(&args).says(3, &[]).out, "3\n");
 }
@@ -101,6 +101,6 @@ fn workers_end_when_all_jobs_are_done() {
     for worker in workers {
         worker.finish().says(0, &["done"]);
     }
-    assert_eq!(json(&["groups", &name, "--json"])[0]["depth"], 0);
-    assert_eq!(json(&["groups", &name, "--json"])[0]["acked"], 5);
+    assert_eq!(groups(&name)[0]["depth"], 0);
+    assert_eq!(groups(&name)[0]["acked"], 5);
 }

@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 use slipring::{Consumer, DeadLetter, Group, Queue};
 
 use super::common::{TempName, there};
-use super::tool::{Running, feed, json, run};
+use super::tool::{Running, feed, groups, json, parsed, run};
 
 /// A queue with a shared group `work`, and the queues that come to be beside it.
 struct Bench {
@@ -39,8 +39,7 @@ impl Bench {
     /// Sequences of the letters that wait.
     fn waiting(&self) -> Vec<u64> {
         let out = run(&["dead", "list", &self.name, "--json"]).quietly();
-        let letter = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
-        out.lines().map(|line| letter(line)["sequence"].as_u64().unwrap()).collect()
+        out.lines().map(|line| parsed(line)["sequence"].as_u64().unwrap()).collect()
     }
 
     fn depth(&self) -> u64 {
@@ -58,13 +57,13 @@ fn without_a_letter_there_is_nothing_to_do() {
     run(&["dead", "show", &bench.name]).says(1, &["there is no dead letter"]);
     assert!(!bench.dead.path().exists());
     for command in ["list", "show", "purge", "requeue"] {
-        run(&["dead", command, &bench.dead]).says(1, &["there is no queue", "slipring create"]);
+        run(&["dead", command, &bench.dead]).says(4, &["there is no queue", "slipring create"]);
         assert_eq!(run(&["dead", command, "a/b"]).code, Some(2));
     }
     // A queue of another kind gets no consumer.
     let others = ["dead", "purge", &bench.name, "--letters", &bench.name];
     assert_eq!(run(&others).quietly(), "purged 0 dead letters\n");
-    assert_eq!(json(&["groups", &bench.name, "--json"]).as_array().unwrap().len(), 1);
+    assert_eq!(groups(&bench.name).as_array().unwrap().len(), 1);
 }
 
 #[test]
@@ -78,8 +77,7 @@ fn letters_are_listed_for_people_and_for_programs() {
     assert_eq!(cells[..5], ["1", &*bench.name, "work", "1", "rejected"]);
     assert_eq!(cells[cells.len() - 3..], ["ago", "7", "2"]);
     let out = run(&["dead", "list", &bench.name, "--json", "--count", "2"]).quietly();
-    let lines: Vec<serde_json::Value> =
-        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<_> = out.lines().map(parsed).collect();
     assert_eq!(lines.len(), 2);
     assert_eq!(
         (&lines[0]["payload"], &lines[1]["payload_base64"]),
@@ -90,8 +88,7 @@ fn letters_are_listed_for_people_and_for_programs() {
     assert_eq!((&letter["queue"], &letter["group"]), (&(*bench.name).into(), &"work".into()));
     assert_eq!((&letter["reason"], &letter["attempts"]), (&"rejected".into(), &1.into()));
     assert_eq!(letter["kind"], 7);
-    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
-    assert!(letter["time"].as_f64().unwrap() <= now);
+    assert!(letter["time"].as_str().unwrap().ends_with('Z'), "{letter}");
     assert_eq!(run(&["dead", "list", &bench.name, "--count", "1"]).quietly().lines().count(), 2);
     assert_eq!(bench.depth(), 3, "a look takes nothing");
 }
@@ -191,7 +188,7 @@ fn letters_are_thrown_away_from_the_oldest_on() {
 fn requeued_letters_come_again_and_groups_show_that_they_wait() {
     let bench = Bench::new("again", &[]);
     bench.reject(b"0\n1\n2\n");
-    let retries = || json(&["groups", &bench.name, "--json"])[0]["retries"].clone();
+    let retries = || groups(&bench.name)[0]["retries"].clone();
     assert_eq!(retries(), serde_json::Value::Null);
     let requeue = ["dead", "requeue", &bench.name];
     let some = [&requeue[..], &["--count", "2"]].concat();
@@ -199,7 +196,7 @@ fn requeued_letters_come_again_and_groups_show_that_they_wait() {
     assert_eq!((retries(), bench.waiting()), (2.into(), vec![2]));
     let receive = ["recv", &bench.name, "--group", "work", "--shared", "--count", "2", "--json"];
     let out = run(&receive).quietly();
-    assert!(out.starts_with("{\"sequence\":0,\"kind\":7,") && out.lines().count() == 2, "{out}");
+    assert!(out.contains("\"sequence\":0,\"kind\":7,") && out.lines().count() == 2, "{out}");
     assert_eq!(retries(), 0);
     // It fails again, over and over, but is requeued no more than once.
     assert_eq!(run(&requeue).quietly(), "requeued 1 dead letter\n");
@@ -245,7 +242,7 @@ fn what_cannot_be_requeued_says_what_to_do() {
     run(&["group", "rm", &bench.name, "work"]).quietly();
     let add = format!("slipring group add {} work", &*bench.name);
     let requeue = ["dead", "requeue", &bench.name];
-    run(&requeue).says(1, &["no group \"work\"", &add, &purge]);
+    run(&requeue).says(4, &["no group \"work\"", &add, &purge]);
     run(&["group", "add", &bench.name, "work", "--shared"]).quietly();
     feed(&["send", &bench.dead], b"no letter\n").quietly();
     let ran = run(&requeue).says(1, &["message 1", "no dead letter", &purge]);
@@ -319,7 +316,7 @@ fn what_a_receiver_did_not_write_is_no_attempt_even_if_it_has_one_only() {
     std::thread::sleep(std::time::Duration::from_millis(200));
     reader.signal(Signal::SIGTERM);
     reader.finish().says(143, &["received"]);
-    let figure = |what: &str| json(&["groups", &name, "--json"])[0][what].as_u64().unwrap();
+    let figure = |what: &str| groups(&name)[0][what].as_u64().unwrap();
     let left = figure("depth");
     let ran = run(&[&recv[..], &["--timeout", "0.3"]].concat()).says(3, &[]);
     assert_eq!((ran.out.lines().count() as u64, ran.err.contains("given up")), (left, false));

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use slipring::{DeadLetter, DeadLetters, Group, OpenOptions, Queue, Reason};
 
 use super::common::TempName;
-use super::tool::{Ran, Running, TempDir, command, feed, run};
+use super::tool::{Ran, Running, TempDir, command, feed, groups, run};
 
 /// A queue with the shared group `w` that holds these lines, and the queues that come to be beside it.
 struct Work {
@@ -50,9 +50,7 @@ impl Work {
 
     /// What is shown of the group under this name.
     fn figure(&self, name: &str) -> u64 {
-        let groups = run(&["groups", &self.name, "--json"]).quietly();
-        let groups: serde_json::Value = serde_json::from_str(&groups).unwrap();
-        groups[0][name].as_u64().unwrap()
+        groups(&self.name)[0][name].as_u64().unwrap()
     }
 
     fn dead_letters(&self) -> DeadLetters {

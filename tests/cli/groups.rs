@@ -3,15 +3,7 @@
 use slipring::{Group, Queue};
 
 use super::common::TempName;
-use super::tool::{Running, feed, json, run};
-
-fn find<'v>(groups: &'v serde_json::Value, name: &str) -> &'v serde_json::Value {
-    groups.as_array().unwrap().iter().find(|group| group["name"] == name).unwrap()
-}
-
-fn group(queue: &str, name: &str) -> serde_json::Value {
-    find(&json(&["groups", queue, "--json"]), name).clone()
-}
+use super::tool::{Running, feed, group, parsed, run};
 
 #[test]
 fn members_show_what_they_hold() {
@@ -27,8 +19,7 @@ fn members_show_what_they_hold() {
     for words in [&format!("  process {pid} holds 1 to 2, attempt 1; acked 1\n"), "no consumer"] {
         assert!(out.contains(words), "{words:?} in {out}");
     }
-    let groups = json(&["groups", &name, "--json"]);
-    let work = groups.as_array().unwrap().iter().find(|group| group["name"] == "work").unwrap();
+    let work = group(&name, "work");
     assert_eq!(
         (&work["head"], &work["depth"], &work["unacked"]),
         (&3.into(), &3.into(), &2.into())
@@ -90,8 +81,9 @@ fn a_watcher_says_for_how_long_nothing_has_moved() {
     let mut watcher = Running::start(&["groups", &name, "--json", "--watch", "0.05"]);
     let mut unchanged = |group: &str| {
         let line = watcher.lines(1).remove(0);
-        let groups: serde_json::Value = serde_json::from_str(&line).unwrap();
-        find(&groups, group)["members"][0]["unchanged_ms"].as_u64()
+        let groups = parsed(&line)["groups"].take();
+        let found = groups.as_array().unwrap().iter().find(|found| found["name"] == group);
+        found.unwrap()["members"][0]["unchanged_ms"].as_u64()
     };
     assert_eq!(unchanged("work"), Some(0));
     let first = unchanged("work").unwrap();
@@ -156,5 +148,5 @@ fn a_watcher_of_a_queue_that_goes_says_so() {
     let mut watcher = Running::start(&["groups", &name, "--watch", "0.05"]);
     watcher.wait_for("slipring group add");
     run(&["rm", &name]).quietly();
-    watcher.finish().says(1, &["there is no queue"]);
+    watcher.finish().says(4, &["there is no queue"]);
 }

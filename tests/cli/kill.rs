@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::common::{Rng, TempName};
-use super::tool::{Running, TempDir, numbers, run};
+use super::tool::{Running, TempDir, json, numbers, parsed, run};
 
 const BATCH: u64 = 64;
 
@@ -16,8 +16,7 @@ fn kills() -> u64 {
 }
 
 fn look(name: &str) -> (u64, u64) {
-    let look = run(&["inspect", name, "--json"]).quietly();
-    let look: serde_json::Value = serde_json::from_str(&look).unwrap();
+    let look = json(&["inspect", name, "--json"]);
     (look["tail"].as_u64().unwrap(), look["groups"][0]["head"].as_u64().unwrap())
 }
 
@@ -77,7 +76,7 @@ fn nothing_is_lost_and_nothing_comes_twice_but_what_was_not_acked() {
         let text = std::fs::read_to_string(part).unwrap();
         // A kill may have cut the last line.
         for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
-            let message: serde_json::Value = serde_json::from_str(line).unwrap();
+            let message = parsed(line);
             let sequence = message["sequence"].as_u64().unwrap();
             assert!(sequence <= next, "{next} is missing before {sequence}");
             if sequence < next {

@@ -17,6 +17,7 @@ mod demo;
 mod exec;
 mod failures;
 mod groups;
+mod json;
 mod kill;
 mod limits;
 mod memory;

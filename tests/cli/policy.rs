@@ -1,11 +1,11 @@
 //! When a group gives messages up, and where they go then.
 
 use super::common::TempName;
-use super::tool::{feed, json, run};
+use super::tool::{feed, groups, run};
 
 /// Limit, if there is one, and dead-letter queue of each group.
 fn policies(name: &str) -> Vec<(String, Option<u64>, String)> {
-    let groups = json(&["groups", name, "--json"]);
+    let groups = groups(name);
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     let policy = |group: &serde_json::Value| {
         let limit = group["max_attempts"].as_u64();

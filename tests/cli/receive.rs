@@ -2,13 +2,10 @@ use nix::sys::signal::Signal;
 use slipring::{Group, Queue};
 
 use super::common::{TempName, there};
-use super::tool::{Running, feed, numbers, run};
+use super::tool::{Running, feed, group, numbers, parsed, run};
 
-fn head(name: &str, group: &str) -> u64 {
-    let groups = run(&["groups", name, "--json"]).quietly();
-    let groups: serde_json::Value = serde_json::from_str(&groups).unwrap();
-    let group = groups.as_array().unwrap().iter().find(|found| found["name"] == group).unwrap();
-    group["head"].as_u64().unwrap()
+fn head(name: &str, of: &str) -> u64 {
+    group(name, of)["head"].as_u64().unwrap()
 }
 
 #[test]
@@ -50,8 +47,7 @@ fn json_has_sequence_kind_and_payload() {
         &["recv", &name, "--group", "g", "--count", "2", "--json"],
     ] {
         let out = run(command).quietly();
-        let lines: Vec<serde_json::Value> =
-            out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let lines: Vec<_> = out.lines().map(parsed).collect();
         assert_eq!(lines.len(), 2);
         assert_eq!((&lines[0]["sequence"], &lines[0]["kind"]), (&0.into(), &5.into()));
         assert_eq!(lines[0]["payload"], "\"text\"");

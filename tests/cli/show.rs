@@ -1,5 +1,5 @@
 use super::common::TempName;
-use super::tool::{Running, feed, json, run};
+use super::tool::{Running, feed, groups, json, run};
 
 #[test]
 fn a_queue_is_shown_for_people_and_for_programs() {
@@ -13,8 +13,9 @@ fn a_queue_is_shown_for_people_and_for_programs() {
     assert_eq!((&look["tail"], &look["capacity"]), (&2.into(), &128.into()));
     assert_eq!((&look["payload_size"], &look["depth"]), (&48.into(), &1.into()));
     assert_eq!(look["producer"]["live"], false);
-    let groups = json(&["groups", &name, "--json"]);
+    let groups = groups(&name);
     assert_eq!(groups, look["groups"]);
+    assert_eq!(json(&["groups", &name, "--json"])["queue"], *name);
     let seen: Vec<_> =
         groups.as_array().unwrap().iter().map(|g| (&g["name"], &g["head"])).collect();
     assert_eq!(seen, [(&"g".into(), &1.into()), (&"late".into(), &2.into())]);
@@ -74,7 +75,13 @@ fn all_queues_are_listed_also_those_that_cannot_be_opened() {
     assert!(line(&bad).contains("not a slipring queue"), "{out}");
     let list = json(&["ls", "--json"]);
     let entry = |name: &str| {
-        list.as_array().unwrap().iter().find(|entry| entry["name"] == name).unwrap().clone()
+        list["queues"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|entry| entry["name"] == name)
+            .unwrap()
+            .clone()
     };
     assert_eq!(entry(&good)["capacity"], 8);
     let error = &entry(&bad)["error"];
@@ -101,7 +108,7 @@ fn a_queue_in_use_is_removed_by_force_only() {
     run(&["rm", &name, "--force"]).quietly();
     assert!(!name.path().exists());
     reader.finish().says(1, &["removed"]);
-    run(&["rm", &name]).says(1, &["no queue"]);
+    run(&["rm", &name]).says(4, &["no queue"]);
 }
 
 #[test]
@@ -111,9 +118,9 @@ fn a_group_can_be_removed_once_nobody_reads() {
     feed(&["send", &name], b"0\n1\n").quietly();
     let force = format!("slipring group rm {} g --force", &*name);
     run(&["group", "rm", &name, "g"]).says(1, &["2 messages", &force]);
-    assert_eq!(json(&["groups", &name, "--json"])[0]["depth"], 2);
+    assert_eq!(groups(&name)[0]["depth"], 2);
     run(&["group", "rm", &name, "g", "--force"]).quietly();
-    assert_eq!(json(&["groups", &name, "--json"]), serde_json::json!([]));
+    assert_eq!(groups(&name), serde_json::json!([]));
     feed(&["send", &name], b"2\n").says(0, &["warning"]);
 }
 

@@ -7,6 +7,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::Value;
 
 /// What a finished run left.
 #[derive(Debug)]
@@ -110,8 +111,27 @@ pub(crate) fn run(args: &[&str]) -> Ran {
 }
 
 /// What it prints, quietly, as JSON.
-pub(crate) fn json(args: &[&str]) -> serde_json::Value {
-    serde_json::from_str(&run(args).quietly()).unwrap()
+pub(crate) fn json(args: &[&str]) -> Value {
+    parsed(&run(args).quietly())
+}
+
+/// A line of JSON, whose first member is the version of its form.
+#[track_caller]
+pub(crate) fn parsed(line: &str) -> Value {
+    assert!(line.starts_with("{\"v\":1,"), "{line}");
+    serde_json::from_str(line).unwrap()
+}
+
+/// What is shown of each of a queue's groups.
+pub(crate) fn groups(queue: &str) -> Value {
+    json(&["groups", queue, "--json"])["groups"].take()
+}
+
+/// The group of that name.
+#[track_caller]
+pub(crate) fn group(queue: &str, name: &str) -> Value {
+    let groups = groups(queue);
+    groups.as_array().unwrap().iter().find(|group| group["name"] == name).unwrap().clone()
 }
 
 /// Runs it with `input` on its standard input.

@@ -40,7 +40,7 @@ impl<F: Serialize> Event<F> {
     /// Sends the event to the parent.
     pub(crate) fn report(&self) -> Result<(), Failure> {
         let line = serde_json::to_string(self)
-            .map_err(|fault| Failure::Failed(format!("cannot report to the parent: {fault}")))?;
+            .map_err(|fault| Failure::failed(format!("cannot report to the parent: {fault}")))?;
         print(&format!("{line}\n"))
     }
 }
@@ -150,7 +150,7 @@ impl<F: DeserializeOwned + Send + 'static> Children<F> {
                 let status = child.process.wait();
                 let status = status.map_or("unknown".to_owned(), |status| status.to_string());
                 let label = &child.label;
-                Err(Failure::Failed(format!("the {label} ended before it was done ({status})")))
+                Err(Failure::failed(format!("the {label} ended before it was done ({status})")))
             }
         }
     }

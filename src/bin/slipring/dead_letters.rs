@@ -96,7 +96,7 @@ pub(crate) fn work_failed(of: &LettersArgs, fault: &RequeueReason) -> Failure {
         RequeueReason::NotALetter { .. } => vec![purge_one()],
         _ => Vec::new(),
     };
-    hints.iter().fold(Failure::failed(fault.to_string()), Failure::hint)
+    hints.iter().fold(Failure::coded(fault.code(), fault.to_string()), Failure::hint)
 }
 
 /// The error of receiving from `queue`.

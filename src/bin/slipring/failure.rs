@@ -1,9 +1,10 @@
 //! How a command can end other than well, and the exit code of each.
 
-use std::io;
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
-use serde_json::{Value, json};
 use slipring::{
     AckError, AddGroupError, AttachError, ControlError, CreateError, ErrorCode, JoinError, Mode,
     OpenError, OpenOrCreateError, ProducerError, RecvError, RejectError, RemoveError,
@@ -11,54 +12,153 @@ use slipring::{
 };
 
 use crate::file_size;
+use crate::json;
+
+/// Whether all that this program prints is JSON. Arguments that cannot be are told in JSON as well, so this is found out
+/// before they are read.
+static JSON: LazyLock<bool> = LazyLock::new(|| {
+    std::env::args_os().skip(1).take_while(|arg| arg != "--").any(|arg| arg == "--json")
+});
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// What went wrong; lines below the first say what to do.
-    Failed(String),
+    /// Something went wrong.
+    Failed(Fault),
     /// An argument that cannot be.
-    Usage(String),
+    Usage(Fault),
     /// Nothing came within the time given.
-    Timeout(String),
-    /// Whoever read the output has gone: nothing to say, nobody to say it to.
+    Timeout(Fault),
+    /// The reader of the output has gone: there is nothing to say, and nobody to say it to.
     Closed,
     /// This signal asked to stop.
     Stopped(usize),
 }
 
+/// What is wrong, and what to do about it.
+#[derive(Debug, Default)]
+pub(crate) struct Fault {
+    code: Option<ErrorCode>,
+    pub(crate) text: String,
+    hints: Vec<String>,
+}
+
 impl Failure {
     pub(crate) fn failed(text: impl Into<String>) -> Failure {
-        Failure::Failed(text.into())
+        Failure::Failed(Fault { text: text.into(), ..Fault::default() })
+    }
+
+    pub(crate) fn usage(text: impl Into<String>) -> Failure {
+        Failure::Usage(Fault { text: text.into(), ..Fault::default() })
+    }
+
+    /// A wait of the library was too long, which has this code.
+    pub(crate) fn timeout(code: ErrorCode, text: impl Into<String>) -> Failure {
+        Failure::Timeout(Fault { code: Some(code), text: text.into(), ..Fault::default() })
+    }
+
+    /// An error of the library.
+    pub(crate) fn coded(code: ErrorCode, text: String) -> Failure {
+        let fault = Fault { code: Some(code), text, ..Fault::default() };
+        match code {
+            ErrorCode::BadName => Failure::Usage(fault),
+            ErrorCode::TooManyGroups => Failure::Failed(fault)
+                .hint("slipring create NAME --groups N makes one with room for N, 63 at most"),
+            ErrorCode::TooManyConsumers => Failure::Failed(fault)
+                .hint("slipring create NAME --consumers N makes one with room for N, 255 at most"),
+            _ => Failure::Failed(fault),
+        }
     }
 
     /// Adds a line that says what to do about it.
-    pub(crate) fn hint(self, line: impl AsRef<str>) -> Failure {
-        match self {
-            Failure::Failed(text) => Failure::Failed(format!("{text}\n  {}", line.as_ref())),
-            other => other,
+    pub(crate) fn hint(mut self, line: impl Into<String>) -> Failure {
+        if let Failure::Failed(fault) | Failure::Usage(fault) | Failure::Timeout(fault) = &mut self
+        {
+            fault.hints.push(line.into());
         }
+        self
+    }
+
+    /// Says something before the text of the error, such as where it happened.
+    pub(crate) fn at(mut self, place: impl Display) -> Failure {
+        if let Failure::Failed(fault) | Failure::Usage(fault) | Failure::Timeout(fault) = &mut self
+        {
+            fault.text = format!("{place}: {}", fault.text);
+        }
+        self
     }
 
     /// Prints it and says the exit code.
     pub(crate) fn report(self) -> ExitCode {
-        let (text, code) = match self {
-            Failure::Failed(text) => (text, 1),
-            Failure::Usage(text) => (text, 2),
-            Failure::Timeout(text) => (text, 3),
+        let (fault, code) = match self {
+            Failure::Failed(fault) => {
+                let missing = [Some(ErrorCode::NoSuchQueue), Some(ErrorCode::NoSuchGroup)];
+                let code = if missing.contains(&fault.code) { 4 } else { 1 };
+                (fault, code)
+            }
+            Failure::Usage(fault) => (fault, 2),
+            Failure::Timeout(fault) => (fault, 3),
             Failure::Closed => return ExitCode::SUCCESS,
             Failure::Stopped(signal) => return ExitCode::from(128u8.saturating_add(signal as u8)),
         };
-        note(&format!("error: {text}"));
+        if *JSON {
+            say(&json::line(&json::Failed { error: fault.json(code) }));
+        } else {
+            let hints = fault.hints.iter().map(|hint| format!("  {hint}\n"));
+            say(&format!("error: {}\n{}", fault.text, hints.collect::<String>()));
+        }
         ExitCode::from(code)
     }
 }
 
-/// A line for the person at the terminal. If nobody can be told, that is no reason to stop.
+impl Fault {
+    fn json(&self, exit_code: u8) -> json::Error<'_> {
+        let name = match self.code {
+            Some(code) => code.name(),
+            None if exit_code == 2 => "usage",
+            None => "failed",
+        };
+        json::Error {
+            number: self.code.map(ErrorCode::number),
+            name,
+            text: self.text.clone(),
+            hints: &self.hints,
+            exit_code: Some(exit_code),
+        }
+    }
+}
+
+/// What is wrong with one thing of several that are shown.
+pub(crate) fn json_error<'a>(code: ErrorCode, text: impl Into<String>) -> json::Error<'a> {
+    let (number, name) = (Some(code.number()), code.name());
+    json::Error { number, name, text: text.into(), hints: &[], exit_code: None }
+}
+
+/// A line for the person at the terminal.
 pub(crate) fn note(line: &str) {
-    use io::Write;
+    if *JSON {
+        say(&json::line(&json::Note { note: line.strip_prefix("note: ").unwrap_or(line) }));
+    } else {
+        say(&format!("{line}\n"));
+    }
+}
+
+/// Says what clap has to say: errors, help, the version.
+pub(crate) fn not_parsed(fault: &clap::Error) -> ExitCode {
+    if *JSON && fault.use_stderr() {
+        let text = fault.to_string();
+        let text = text.trim_end();
+        return Failure::usage(text.strip_prefix("error: ").unwrap_or(text)).report();
+    }
+    // If nobody can be told, that changes nothing.
+    let _ = fault.print();
+    ExitCode::from(fault.exit_code() as u8)
+}
+
+/// If nobody can be told, that is no reason to stop.
+fn say(lines: &str) {
     // In one write: between two, another process may write to the same place.
-    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+    let _ = io::stderr().write_all(lines.as_bytes());
 }
 
 /// The error of a call about the queue `name`, with the command that helps.
@@ -83,23 +183,11 @@ pub(crate) fn open_hint(fault: &OpenError) -> Option<String> {
     }
 }
 
-/// An error with this code and text, with what helps for errors of its kind.
-fn coded(code: ErrorCode, text: String) -> Failure {
-    match code {
-        ErrorCode::BadName => Failure::Usage(text),
-        ErrorCode::TooManyGroups => Failure::Failed(text)
-            .hint("slipring create NAME --groups N makes one with room for N, 63 at most"),
-        ErrorCode::TooManyConsumers => Failure::Failed(text)
-            .hint("slipring create NAME --consumers N makes one with room for N, 255 at most"),
-        _ => Failure::Failed(text),
-    }
-}
-
 macro_rules! from_coded {
     ($($error:ty),+) => {$(
         impl From<$error> for Failure {
             fn from(fault: $error) -> Failure {
-                coded(fault.code(), fault.to_string())
+                Failure::coded(fault.code(), fault.to_string())
             }
         }
     )+};
@@ -117,13 +205,15 @@ from_coded!(RejectError, RemoveError, RemoveGroupError, SendError, SystemError);
 
 impl From<OpenError> for Failure {
     fn from(fault: OpenError) -> Failure {
-        open_hint(&fault).iter().fold(coded(fault.code(), fault.to_string()), Failure::hint)
+        open_hint(&fault)
+            .iter()
+            .fold(Failure::coded(fault.code(), fault.to_string()), Failure::hint)
     }
 }
 
 impl From<JoinError> for Failure {
     fn from(fault: JoinError) -> Failure {
-        let failure = coded(fault.code(), fault.to_string());
+        let failure = Failure::coded(fault.code(), fault.to_string());
         match fault {
             JoinError::WrongMode { found: Mode::Shared, .. } => failure.hint("--shared joins it"),
             JoinError::WrongMode { .. } => failure.hint("leave out --shared to join it"),
@@ -136,14 +226,9 @@ impl From<OpenOrCreateError> for Failure {
     fn from(fault: OpenOrCreateError) -> Failure {
         match fault {
             OpenOrCreateError::Open(fault) => fault.into(),
-            fault => coded(fault.code(), fault.to_string()),
+            fault => Failure::coded(fault.code(), fault.to_string()),
         }
     }
-}
-
-/// An error in JSON: its code, fixed for programs, and its text, for people.
-pub(crate) fn error_json(code: ErrorCode, text: &str) -> Value {
-    json!({ "number": code.number(), "name": code.name(), "text": text })
 }
 
 /// The error of reading or writing `what`.
@@ -152,8 +237,8 @@ pub(crate) fn io_failed(doing: &str, fault: &io::Error) -> Failure {
         io::ErrorKind::BrokenPipe => Failure::Closed,
         _ if file_size::is_beyond(fault) => {
             let limit = "RLIMIT_FSIZE, ulimit -f, allows no larger file";
-            Failure::Failed(format!("cannot {doing}: {fault}: {limit}"))
+            Failure::failed(format!("cannot {doing}: {fault}: {limit}"))
         }
-        _ => Failure::Failed(format!("cannot {doing}: {fault}")),
+        _ => Failure::failed(format!("cannot {doing}: {fault}")),
     }
 }

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use serde_json::{Value, json};
 use slipring::{GroupInfo, MemberInfo, Mode, Retention, Snapshot};
 
 use crate::dead_letters;
+use crate::json::{Group, Member};
 use crate::table::{Table, duration, pid};
 use crate::unchanged::Steady;
 
@@ -104,36 +104,40 @@ fn member_line(group: &GroupInfo, member: &MemberInfo, holds: Option<&Holds>) ->
     format!("process {}{dead}{what}{time}; acked {}", pid(member.pid), member.acked)
 }
 
-pub(crate) fn to_json(look: &Snapshot, holds: Option<&Holds>) -> Value {
-    let groups = look.groups.iter().map(|group| {
-        let members = group.members.iter().map(|member| member_json(group, member, holds));
-        json!({
-            "name": group.name, "mode": mode(group), "retention": retention(group),
-            "began": group.began, "head": group.head, "depth": group.depth, "span": group.span,
-            "unacked": group.unacked,
-            "retries": dead_letters::retries(look, group),
-            "acked": group.acked, "redelivered": group.redelivered,
-            "dead_lettered": group.dead_lettered, "max_attempts": group.max_attempts,
-            "dead_letters": group.dead_letters.clone().unwrap_or_else(|| format!("{}.dead", look.name)),
-            "members": members.collect::<Vec<Value>>(),
-        })
+pub(crate) fn to_json<'a>(look: &'a Snapshot, holds: Option<&Holds>) -> Vec<Group<'a>> {
+    let groups = look.groups.iter().map(|group| Group {
+        name: &group.name,
+        mode: mode(group),
+        retention: retention(group),
+        began: group.began,
+        head: group.head,
+        depth: group.depth,
+        span: group.span,
+        unacked: group.unacked,
+        retries: dead_letters::retries(look, group),
+        acked: group.acked,
+        redelivered: group.redelivered,
+        dead_lettered: group.dead_lettered,
+        max_attempts: group.max_attempts,
+        dead_letters: group.dead_letters.clone().unwrap_or_else(|| format!("{}.dead", look.name)),
+        members: group.members.iter().map(|member| member_json(group, member, holds)).collect(),
     });
     groups.collect()
 }
 
-fn member_json(group: &GroupInfo, member: &MemberInfo, holds: Option<&Holds>) -> Value {
-    let mut value = json!({
-        "record": member.record, "pid": member.pid, "live": member.live,
-        "claimed": member.claimed.as_ref().map(|claimed| [claimed.start, claimed.end]),
-        "attempts": member.attempts,
-        "acked": member.acked, "redelivered": member.redelivered,
-        "dead_lettered": member.dead_lettered,
-    });
-    if let Some(holds) = holds {
-        let time = holds.unchanged(&key(group, member));
-        value["unchanged_ms"] = time.map(|time| time.as_millis() as u64).into();
+fn member_json(group: &GroupInfo, member: &MemberInfo, holds: Option<&Holds>) -> Member {
+    let unchanged = |holds: &Holds| holds.unchanged(&key(group, member));
+    Member {
+        record: member.record,
+        pid: member.pid,
+        live: member.live,
+        claimed: member.claimed.as_ref().map(|claimed| [claimed.start, claimed.end]),
+        attempts: member.attempts,
+        acked: member.acked,
+        redelivered: member.redelivered,
+        dead_lettered: member.dead_lettered,
+        unchanged_ms: holds.map(|holds| unchanged(holds).map(|time| time.as_millis() as u64)),
     }
-    value
 }
 
 fn mode(group: &GroupInfo) -> String {

@@ -233,7 +233,7 @@ impl Input {
             Cut::Lines { .. } => self.push(left, left),
             Cut::Records { size } => {
                 let offset = self.found as u128 * size as u128;
-                self.fault = Some(Failure::Failed(format!(
+                self.fault = Some(Failure::failed(format!(
                     "the input ends inside a record: the one at byte {offset} has {left} of {size} bytes"
                 )));
             }
@@ -300,7 +300,7 @@ fn newline(bytes: &[u8]) -> Option<usize> {
 }
 
 fn too_long(line: u64, max: usize) -> Failure {
-    Failure::Failed(format!("line {line} is longer than the {max} bytes of a message"))
+    Failure::failed(format!("line {line} is longer than the {max} bytes of a message"))
         .hint("cut long lines with --truncate, or create the queue with a larger --payload")
 }
 
@@ -348,7 +348,7 @@ mod tests {
     fn a_long_line_is_named_or_cut() {
         let (seen, fault) = all(b"a\nabcd\nb\n", LINES, 100);
         assert_eq!(seen, ["a"]);
-        assert!(matches!(fault, Some(Failure::Failed(text)) if text.starts_with("line 2 ")));
+        assert!(matches!(fault, Some(Failure::Failed(fault)) if fault.text.starts_with("line 2 ")));
         let cut = Cut::Lines { max: 3, truncate: true };
         assert_eq!(all(b"a\nabcd\nb\nabcdefgh", cut, 100).0, ["a", "abc", "b", "abc"]);
         let mut long = vec![b'x'; 3 * BLOCK];
@@ -364,6 +364,8 @@ mod tests {
         assert_eq!(all(b"abcdef", cut, 1).0, ["abc", "def"]);
         let (seen, fault) = all(b"abcdefg", cut, 100);
         assert_eq!(seen, ["abc", "def"]);
-        assert!(matches!(fault, Some(Failure::Failed(text)) if text.contains("byte 6 has 1 of 3")));
+        assert!(
+            matches!(fault, Some(Failure::Failed(fault)) if fault.text.contains("byte 6 has 1 of 3"))
+        );
     }
 }

@@ -12,6 +12,7 @@ mod format;
 mod group_table;
 mod inherited;
 mod input;
+mod json;
 mod output;
 mod partial_write;
 mod producer_role;
@@ -78,7 +79,10 @@ impl Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(fault) => return failure::not_parsed(&fault),
+    };
     file_size::survive_limit();
     queue::allow(cli.allow_uid);
     match cli.command.run() {

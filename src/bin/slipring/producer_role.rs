@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use slipring::{Producer, ProducerError, Queue};
+use slipring::{ErrorCode, Producer, ProducerError, Queue};
 
 use crate::failure::{Failure, note};
 use crate::stop::Stop;
@@ -31,10 +31,13 @@ pub(crate) fn take(
         let waited = since.elapsed();
         let other = pid.map_or(String::new(), |pid| format!(" (process {pid})"));
         if let Some(timeout) = timeout.filter(|timeout| waited >= *timeout) {
-            return Err(Failure::Timeout(format!(
-                "another sender{other} has had queue {name:?} for {} s, and there is one at a time",
-                timeout.as_secs_f64()
-            )));
+            return Err(Failure::timeout(
+                ErrorCode::ProducerTaken,
+                format!(
+                    "another sender{other} has had queue {name:?} for {} s, and there is one at a time",
+                    timeout.as_secs_f64()
+                ),
+            ));
         }
         if waited >= due {
             due = waited + AGAIN;

@@ -67,7 +67,7 @@ pub(crate) fn open(name: &str, args: &OpenArgs) -> Result<Queue, Failure> {
     if args.shape.is_given() {
         let text = "--capacity, --payload, --consumers, --groups, --mode and --wake are for a new queue: add \
                     --create, or leave them out";
-        return Err(Failure::Usage(text.to_owned()));
+        return Err(Failure::usage(text));
     }
     let missing = matches!(opened, Err(OpenError::NotFound { .. }));
     opened.map_err(|fault| {

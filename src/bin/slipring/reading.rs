@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use slipring::{Consumer, Group, Queue, Reason, Snapshot};
+use slipring::{Consumer, ErrorCode, Group, Queue, Reason, Snapshot};
 
 use crate::args::RecvArgs;
 use crate::failure::{Failure, note};
@@ -88,7 +88,7 @@ pub(crate) fn at_the_end(name: &str, got: u64, count: Option<u64>) -> Result<(),
 /// What to say when the time is up.
 pub(crate) fn none_came(timeout: Option<Duration>) -> Failure {
     let seconds = timeout.unwrap_or_default().as_secs_f64();
-    Failure::Timeout(format!("no message came within {seconds} s"))
+    Failure::timeout(ErrorCode::RecvTimeout, format!("no message came within {seconds} s"))
 }
 
 /// The sum at the end, if anything was missed.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use slipring::{Content, Full, GroupInfo, MemberInfo, Mode, Producer, Queue, SendError};
+use slipring::{Content, ErrorCode, Full, GroupInfo, MemberInfo, Mode, Producer, Queue, SendError};
 
 use crate::failure::{Failure, note};
 use crate::stop::Stop;
@@ -46,7 +46,7 @@ impl<'q, M: Content + ?Sized> Room<'q, M> {
                 Err(SendError::Timeout(full))
                     if self.timeout.is_some_and(|timeout| since.elapsed() >= timeout) =>
                 {
-                    return Err(Failure::Timeout(full.to_string()));
+                    return Err(Failure::timeout(ErrorCode::SendTimeout, full.to_string()));
                 }
                 Err(SendError::Timeout(full)) if since.elapsed() >= PATIENCE => self.explain(&full),
                 Err(SendError::Timeout(_)) => {}

@@ -11,7 +11,7 @@ pub(crate) const LONGEST: u64 = 60_000_000_000;
 /// An empty histogram of nanoseconds with three significant digits.
 pub(crate) fn empty() -> Result<Histogram<u64>, Failure> {
     Histogram::new_with_bounds(1, LONGEST, 3)
-        .map_err(|fault| Failure::Failed(format!("cannot make a histogram: {fault}")))
+        .map_err(|fault| Failure::failed(format!("cannot make a histogram: {fault}")))
 }
 
 /// The values of a histogram with the count of each: what one process reports to another.

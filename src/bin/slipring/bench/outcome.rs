@@ -60,7 +60,7 @@ impl Outcome {
                 let text = format!(
                     "a group did not receive the messages that were sent: {sent} sent, {received} received"
                 );
-                return Err(Failure::Failed(text).hint("no figure of this benchmark is valid"));
+                return Err(Failure::failed(text).hint("no figure of this benchmark is valid"));
             }
         }
         Ok(())

@@ -50,7 +50,7 @@ impl Pins {
         if let Some(cpu) = list.iter().find(|cpu| !usable.contains(cpu)) {
             let text = format!("--pin: this process cannot run on a processor {cpu}");
             let usable: Vec<String> = usable.iter().map(usize::to_string).collect();
-            return Err(Failure::Usage(format!("{text}\n  choose from {}", usable.join(","))));
+            return Err(Failure::usage(format!("{text}\n  choose from {}", usable.join(","))));
         }
         Ok(Pins { list, usable })
     }

@@ -113,7 +113,7 @@ fn check_batch(plan: &Plan, capacity: u64) -> Result<(), Failure> {
     }
     let text =
         format!("a batch of {batch} messages does not fit in a queue with capacity {capacity}");
-    Err(Failure::Usage(format!("{text}\n  choose a larger --capacity, or a smaller --batch")))
+    Err(Failure::usage(format!("{text}\n  choose a larger --capacity, or a smaller --batch")))
 }
 
 /// What all runs have in common.

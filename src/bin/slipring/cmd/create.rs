@@ -9,7 +9,7 @@ use crate::queue::builder;
 pub(crate) fn run(args: &CreateArgs) -> Result<(), Failure> {
     if args.groups.is_empty() && args.shared.is_empty() && !args.policy.given().is_empty() {
         let flags = args.policy.given().join(" and ");
-        return Err(Failure::Usage(format!("{flags}: no group is made; add --group or --shared")));
+        return Err(Failure::usage(format!("{flags}: no group is made; add --group or --shared")));
     }
     let mut builder = builder(&args.name, args.shape).base_sequence(args.base);
     let exclusive = args.groups.iter().map(Group::named);

@@ -1,55 +1,49 @@
 //! `slipring inspect`
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-use serde_json::json;
 use slipring::Snapshot;
 
 use crate::args::InspectArgs;
 use crate::dead_letters::purpose;
 use crate::failure::Failure;
 use crate::group_table;
+use crate::json::{self, Queue, Time};
 use crate::output::print;
 use crate::queue::snapshot;
 use crate::table::{bytes, duration, pid};
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
     let look = snapshot(&args.name)?;
-    if args.json { print(&format!("{}\n", to_json(&look))) } else { print(&to_text(&look)) }
+    print(&if args.json { json::line(&to_json(&look)) } else { to_text(&look) })
 }
 
-fn to_json(look: &Snapshot) -> serde_json::Value {
-    let created = look.created_at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    json!({
-        "name": look.name,
-        "layout_version": look.version,
-        "capacity": look.capacity,
-        "payload_size": look.payload_size,
-        "bytes": look.bytes,
-        "schema": look.schema_name,
-        "schema_fields": look.schema_fields.lines().collect::<Vec<_>>(),
-        "schema_hash": format!("{:016x}", look.schema_hash),
-        "fingerprint": format!("{:016x}", look.fingerprint),
-        "purpose": purpose(look),
-        "created_at": created.as_secs_f64(),
-        "max_groups": look.max_groups,
-        "max_consumers": look.max_consumers,
-        "wake_mode": look.wake_mode.to_string(),
-        "base": look.base,
-        "tail": look.tail,
-        "depth": look.depth(),
-        "span": look.span(),
-        "closed": look.closed_at.is_some(),
-        "closed_at": look.closed_at,
-        "producer": {
-            "live": look.producer.live,
-            "pid": look.producer.pid,
-            "epoch": look.producer.epoch,
-            "payload_bytes": look.producer.payload_bytes,
-            "full": look.producer.full,
-        },
-        "groups": group_table::to_json(look, None),
-    })
+fn to_json(look: &Snapshot) -> Queue<'_> {
+    Queue {
+        time: Time::now(),
+        name: &look.name,
+        layout_version: look.version,
+        capacity: look.capacity,
+        payload_size: look.payload_size,
+        bytes: look.bytes,
+        schema: &look.schema_name,
+        schema_fields: look.schema_fields.lines().collect(),
+        schema_hash: format!("{:016x}", look.schema_hash),
+        fingerprint: format!("{:016x}", look.fingerprint),
+        purpose: purpose(look),
+        created_at: Time(look.created_at),
+        max_groups: look.max_groups,
+        max_consumers: look.max_consumers,
+        wake_mode: look.wake_mode.to_string(),
+        base: look.base,
+        tail: look.tail,
+        depth: look.depth(),
+        span: look.span(),
+        closed: look.closed_at.is_some(),
+        end: look.closed_at,
+        producer: (&look.producer).into(),
+        groups: group_table::to_json(look, None),
+    }
 }
 
 fn to_text(look: &Snapshot) -> String {

@@ -1,11 +1,16 @@
 //! `slipring ls`
 
+use slipring::{OpenError, Snapshot};
+
 use crate::args::ListArgs;
-use crate::failure::{Failure, create_hint, error_json, note, open_hint};
+use crate::failure::{Failure, create_hint, json_error, note, open_hint};
+use crate::json::{self, Listed, Queues, Refused, Summary, Time};
 use crate::output::print;
 use crate::queue::options;
 use crate::table::{Table, pid};
-use serde_json::json;
+
+/// A queue's name, and what is there or why it cannot be opened.
+type Look = (String, Result<Snapshot, OpenError>);
 
 pub(crate) fn run(args: &ListArgs) -> Result<(), Failure> {
     let looks = slipring::list()?.into_iter().map(|name| {
@@ -13,12 +18,41 @@ pub(crate) fn run(args: &ListArgs) -> Result<(), Failure> {
         (name, look)
     });
     // Gone since the list was made.
-    let found =
-        looks.filter(|(_, look)| !matches!(look, Err(slipring::OpenError::NotFound { .. })));
+    let found = looks.filter(|(_, look)| !matches!(look, Err(OpenError::NotFound { .. })));
+    let found: Vec<Look> = found.collect();
+    if args.json {
+        let queues = found.iter().map(listed).collect();
+        return print(&json::line(&Queues { time: Time::now(), queues }));
+    }
+    if found.is_empty() {
+        note(&format!("there are no queues; to make one:\n  {}", create_hint("NAME")));
+        return Ok(());
+    }
+    print(&text(&found))
+}
+
+fn listed((name, look): &Look) -> Listed<'_> {
+    match look {
+        Ok(look) => Listed::Queue(Summary {
+            name,
+            capacity: look.capacity,
+            payload_size: look.payload_size,
+            bytes: look.bytes,
+            depth: look.depth(),
+            span: look.span(),
+            group_count: look.groups.len(),
+            producer: (&look.producer).into(),
+        }),
+        Err(fault) => {
+            Listed::Refused(Refused { name, error: json_error(fault.code(), fault.to_string()) })
+        }
+    }
+}
+
+fn text(found: &[Look]) -> String {
     let heading = ["NAME", "CAPACITY", "PAYLOAD", "DEPTH", "SPAN", "GROUPS", "PRODUCER", "BYTES"];
-    let mut table = Table::new(&heading);
-    let mut list = Vec::new();
-    let mut refused = Vec::new();
+    let (mut table, mut rows) = (Table::new(&heading), 0);
+    let mut refused = String::new();
     for (name, look) in found {
         match look {
             Ok(look) => {
@@ -33,28 +67,13 @@ pub(crate) fn run(args: &ListArgs) -> Result<(), Failure> {
                     producer.map_or("-".to_owned(), pid),
                     look.bytes.to_string(),
                 ]);
-                list.push(json!({
-                    "name": name, "capacity": look.capacity, "payload_size": look.payload_size,
-                    "depth": look.depth(), "span": look.span(), "groups": look.groups.len(),
-                    "producer": producer, "bytes": look.bytes,
-                }));
+                rows += 1;
             }
             Err(fault) => {
-                list.push(
-                    json!({ "name": name, "error": error_json(fault.code(), &fault.to_string()) }),
-                );
-                let hint = open_hint(&fault).map_or(String::new(), |hint| format!("; {hint}"));
-                refused.push(format!("{name}: {fault}{hint}\n"));
+                let hint = open_hint(fault).map_or(String::new(), |hint| format!("; {hint}"));
+                refused += &format!("{name}: {fault}{hint}\n");
             }
         }
     }
-    if args.json {
-        return print(&format!("{}\n", serde_json::Value::from(list)));
-    }
-    if list.is_empty() {
-        note(&format!("there are no queues; to make one:\n  {}", create_hint("NAME")));
-        return Ok(());
-    }
-    let table = if list.len() > refused.len() { table.text() } else { String::new() };
-    print(&(table + &refused.concat()))
+    if rows > 0 { table.text() + &refused } else { refused }
 }

@@ -8,7 +8,8 @@ use slipring::{GroupInfo, Observer, RecvError, Snapshot, Start};
 use crate::args::RecvArgs;
 use crate::dead_letters;
 use crate::failure::{Failure, note, open_failed};
-use crate::format::{Facts, Form};
+use crate::format::Form;
+use crate::json::{Message, Payload};
 use crate::output::Output;
 use crate::queue::{open, options, snapshot};
 use crate::reading::{for_new_groups, none_came, report_missed};
@@ -129,9 +130,13 @@ impl Reading<'_> {
                 break;
             }
             next = message.sequence() + 1;
-            let (sequence, kind) = (message.sequence(), message.kind());
-            let facts = Facts { sequence, kind, attempts: None };
-            self.output.put(|buffer| form.append(buffer, facts, &message));
+            let printed = Message {
+                sequence: message.sequence(),
+                kind: message.kind(),
+                attempts: None,
+                payload: Payload(&message),
+            };
+            self.output.put(|buffer| form.append(buffer, &printed));
             self.totals.bytes += message.len() as u64;
             self.totals.messages += 1;
             self.left -= 1;

@@ -6,7 +6,8 @@ use super::{exec, peek};
 use crate::args::RecvArgs;
 use crate::dead_letters;
 use crate::failure::{Failure, note};
-use crate::format::{Facts, Form};
+use crate::format::Form;
+use crate::json::{Message, Payload};
 use crate::output::Output;
 use crate::queue::open;
 use crate::reading::{
@@ -98,12 +99,13 @@ fn write_out(
 ) -> Result<u64, Failure> {
     let mut bytes = 0;
     for message in batch {
-        let facts = Facts {
+        let printed = Message {
             sequence: message.sequence(),
             kind: message.kind(),
             attempts: Some(message.attempts()),
+            payload: Payload(&message),
         };
-        output.put(|buffer| form.append(buffer, facts, &message));
+        output.put(|buffer| form.append(buffer, &printed));
         bytes += message.len() as u64;
         if output.is_large() {
             output.flush(stop)?;

@@ -64,7 +64,7 @@ fn cut(args: &SendArgs, queue: &Queue) -> Result<Cut, Failure> {
     if size > max {
         let name = &args.name;
         let text = format!("--size {size} is more than the {max} bytes of a message of {name:?}");
-        return Err(Failure::Usage(text));
+        return Err(Failure::usage(text));
     }
     Ok(Cut::Records { size })
 }
@@ -134,7 +134,7 @@ impl Sender<'_> {
                     let what = if self.args.raw { "record" } else { "line" };
                     return Err(match fault.into_reason() {
                         fault @ (SendError::WrongLength { .. } | SendError::TooLong { .. }) => {
-                            Failure::Failed(format!("{what} {number}: {fault}"))
+                            Failure::from(fault).at(format!("{what} {number}"))
                         }
                         fault => fault.into(),
                     });

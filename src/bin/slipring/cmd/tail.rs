@@ -6,7 +6,8 @@ use slipring::{Observer, RecvError};
 
 use crate::args::TailArgs;
 use crate::failure::{Failure, note, open_failed};
-use crate::format::{Facts, Form};
+use crate::format::Form;
+use crate::json::{Message, Payload};
 use crate::output::Output;
 use crate::queue::{options, snapshot};
 use crate::reading::{at_the_end, explain_closed, none_came, report_missed};
@@ -74,8 +75,13 @@ fn watch(
             }
         };
         losses.add(message.missed(), message.sequence());
-        let facts = Facts { sequence: message.sequence(), kind: message.kind(), attempts: None };
-        output.put(|buffer| form.append(buffer, facts, &message));
+        let printed = Message {
+            sequence: message.sequence(),
+            kind: message.kind(),
+            attempts: None,
+            payload: Payload(&message),
+        };
+        output.put(|buffer| form.append(buffer, &printed));
         totals.bytes += message.len() as u64;
         totals.messages += 1;
         left -= 1;

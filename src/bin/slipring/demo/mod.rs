@@ -60,7 +60,7 @@ pub(crate) fn run_role(args: &DemoRoleArgs) -> Result<(), Failure> {
         (Role::Producer, _) => produce::run(&args.name, &args.load, &stop)?,
         (Role::Consumer, Some(group)) => read::consume(&args.name, group, &stop)?,
         (Role::Consumer, None) => {
-            return Err(Failure::Usage("a consumer needs a --group".to_owned()));
+            return Err(Failure::usage("a consumer needs a --group"));
         }
         (Role::Observer, _) => read::observe(&args.name, &stop)?,
     };

@@ -80,7 +80,7 @@ struct Check {
 impl Check {
     fn new(next: u64) -> Result<Check, Failure> {
         let latency = Histogram::new_with_bounds(1, 60_000_000_000, 3)
-            .map_err(|fault| Failure::Failed(format!("cannot make a histogram: {fault}")))?;
+            .map_err(|fault| Failure::failed(format!("cannot make a histogram: {fault}")))?;
         Ok(Check {
             next,
             messages: 0,

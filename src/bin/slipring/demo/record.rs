@@ -75,7 +75,7 @@ pub(crate) fn texts(path: Option<&Path>) -> Result<Vec<[u8; TEXT]>, Failure> {
         texts.push(fit(&line));
     }
     if texts.is_empty() {
-        return Err(Failure::Failed(format!("{} has no lines to send", path.display())));
+        return Err(Failure::failed(format!("{} has no lines to send", path.display())));
     }
     Ok(texts)
 }

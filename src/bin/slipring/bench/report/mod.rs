@@ -16,6 +16,7 @@ use super::runner::{Conditions, Measured, wake_word};
 use super::warnings::{self, Warning};
 use crate::args::WaitArg;
 use crate::failure::{Failure, io_failed};
+use crate::json;
 use crate::output::print;
 use crate::table::{Table, count};
 pub(crate) use plot::{Axis, Plot, RATE, Scale, Series, delay_percentiles, throughput_over_time};
@@ -161,10 +162,13 @@ pub(crate) fn publish(
         fs::write(path, page).map_err(|fault| unwritable(path, &fault))?;
     }
     match reports {
-        [report] if args.json => print_json(&Single { machine, report }),
-        _ if args.json => {
-            print_json(&Several { bench, machine, warnings: &warnings, benchmarks: reports })
-        }
+        [report] if args.json => print(&json::line(&Single { machine, report })),
+        _ if args.json => print(&json::line(&Several {
+            bench,
+            machine,
+            warnings: &warnings,
+            benchmarks: reports,
+        })),
         _ => {
             let mut text = machine.text() + "\n";
             text.extend(warnings.iter().map(warning_line));
@@ -172,12 +176,6 @@ pub(crate) fn publish(
             print(&text)
         }
     }
-}
-
-fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string(value)
-        .map_err(|fault| Failure::Failed(format!("cannot make JSON of the figures: {fault}")))?;
-    print(&format!("{text}\n"))
 }
 
 /// Fails if the HTML page could not be written, before anything is measured.

@@ -94,7 +94,7 @@ impl Received {
         let sequence = message.sequence();
         let head = read(&message, sequence).filter(|_| message.len() == self.payload);
         let head =
-            head.ok_or_else(|| Failure::Failed(format!("message {sequence} came damaged")))?;
+            head.ok_or_else(|| Failure::failed(format!("message {sequence} came damaged")))?;
         if message.redelivered() {
             self.redelivered += 1;
         } else {
@@ -102,7 +102,7 @@ impl Received {
             let in_order = if self.shared { sequence >= next } else { sequence == next };
             if !in_order {
                 let text = format!("message {sequence} came out of order: {next} was next");
-                return Err(Failure::Failed(text));
+                return Err(Failure::failed(text));
             }
             self.next = sequence + 1;
         }

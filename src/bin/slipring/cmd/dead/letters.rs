@@ -1,13 +1,11 @@
 //! A look at letters, without a trace.
 
-use std::io::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use serde_json::Value;
 use slipring::{DeadLetter, ErrorCode, Observation, Observer, RecvError};
 
-use crate::failure::{Failure, error_json};
-use crate::format::append_payload;
+use crate::failure::{Failure, json_error};
+use crate::json::{self, Letter, NoLetter, Payload, Time};
 use crate::table::duration;
 
 /// How long to look for a letter that is there. It may be overwritten just before each look.
@@ -43,34 +41,29 @@ pub(super) fn age(time: SystemTime) -> String {
     format!("{} ago", duration(age.as_secs()))
 }
 
-/// Appends a line of JSON. Writing to a Vec does not fail.
+/// Appends a line of JSON.
 pub(super) fn append_json(
     out: &mut Vec<u8>,
     seen: &Observation<'_>,
     letter: Option<&DeadLetter<'_>>,
 ) {
-    let _ = write!(out, "{{\"letter\":{}", seen.sequence());
-    match letter {
-        None => {
-            let error = error_json(ErrorCode::NotALetter, ErrorCode::NotALetter.meaning());
-            let _ = write!(out, ",\"error\":{error}");
-        }
-        Some(letter) => {
-            let since_1970 = letter.time.duration_since(UNIX_EPOCH).unwrap_or_default();
-            let _ = write!(
-                out,
-                ",\"queue\":{},\"group\":{},\"sequence\":{},\"attempts\":{},\"reason\":\"{}\",\
-                 \"time\":{},\"kind\":{}",
-                Value::from(letter.queue),
-                Value::from(letter.group),
-                letter.sequence,
-                letter.attempts,
-                letter.reason,
-                since_1970.as_secs_f64(),
-                letter.kind,
-            );
-            append_payload(out, letter.payload);
-        }
-    }
-    out.extend_from_slice(b"}\n");
+    let Some(letter) = letter else {
+        let code = ErrorCode::NotALetter;
+        let error = json_error(code, code.meaning());
+        return json::append(out, &NoLetter { letter: seen.sequence(), error });
+    };
+    json::append(
+        out,
+        &Letter {
+            letter: seen.sequence(),
+            queue: letter.queue,
+            group: letter.group,
+            sequence: letter.sequence,
+            attempts: letter.attempts,
+            reason: letter.reason.to_string(),
+            time: Time(letter.time),
+            kind: letter.kind,
+            payload: Payload(letter.payload),
+        },
+    );
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, note};
+use crate::reading::none_came;
 use crate::table::grouped;
 
 #[derive(Debug)]
@@ -122,8 +123,8 @@ impl Board {
     /// Fails if there was no message for too long.
     pub(super) fn check_patience(&self, timeout: Option<Duration>) -> Result<(), Failure> {
         match timeout {
-            Some(timeout) if self.busy == 0 && self.since.elapsed() >= timeout => {
-                Err(Failure::Timeout(format!("no message came within {} s", timeout.as_secs_f64())))
+            Some(limit) if self.busy == 0 && self.since.elapsed() >= limit => {
+                Err(none_came(timeout))
             }
             _ => Ok(()),
         }

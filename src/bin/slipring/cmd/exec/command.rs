@@ -28,7 +28,7 @@ pub(super) fn check(command: &str) -> Result<(), Failure> {
     let read = Command::new(SHELL).args(["-n", "-c", command]).stdin(Stdio::null()).status();
     match read.map_err(|fault| not_started(&fault))? {
         status if status.success() => Ok(()),
-        _ => Err(Failure::Usage(format!("{SHELL} cannot read the command of --exec"))),
+        _ => Err(Failure::usage(format!("{SHELL} cannot read the command of --exec"))),
     }
 }
 

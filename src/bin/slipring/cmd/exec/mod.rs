@@ -47,7 +47,7 @@ const SUSPECT: u8 = 3;
 pub(super) fn run(args: &RecvArgs, command: &str) -> Result<(), Failure> {
     if args.exec.jobs > 1 && !args.shared {
         let text = "--jobs above 1 needs --shared: without it a group has one consumer";
-        return Err(Failure::Usage(text.to_owned()));
+        return Err(Failure::usage(text));
     }
     command::check(command)?;
     let queue = open(&args.name, &args.open)?;
@@ -319,13 +319,13 @@ impl<'a> Worker<'a> {
     /// The system would not start a command: tries again for a while if that may pass.
     fn refused(
         &self,
-        fault: Refused,
+        Refused { failure, passes }: Refused,
         refused: &mut Option<(Instant, u8)>,
         sequence: u64,
     ) -> Result<Next, Failure> {
         let (since, times) = refused.unwrap_or((Instant::now(), 0));
-        let text = match fault.failure {
-            Failure::Failed(text) if fault.passes && since.elapsed() < REFUSED_FOR => text,
+        let text = match failure {
+            Failure::Failed(fault) if passes && since.elapsed() < REFUSED_FOR => fault.text,
             failure => return Err(failure),
         };
         let times = times.saturating_add(1);

@@ -2,9 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use slipring::Snapshot;
+
 use crate::args::GroupsArgs;
 use crate::failure::{Failure, note};
 use crate::group_table::{Holds, held, to_json, to_text};
+use crate::json::{self, Groups, Time};
 use crate::output::print;
 use crate::queue::snapshot;
 use crate::stop::Stop;
@@ -15,13 +18,18 @@ pub(crate) fn run(args: &GroupsArgs) -> Result<(), Failure> {
     }
     let look = snapshot(&args.name)?;
     if args.json {
-        return print(&format!("{}\n", to_json(&look, None)));
+        return print(&as_line(&look, None));
     }
     if look.groups.is_empty() {
         explain_none(&args.name);
         return Ok(());
     }
     print(&to_text(&look, None))
+}
+
+fn as_line(look: &Snapshot, holds: Option<&Holds>) -> String {
+    let groups = to_json(look, holds);
+    json::line(&Groups { time: Time::now(), queue: &look.name, groups })
 }
 
 fn explain_none(name: &str) {
@@ -38,7 +46,7 @@ fn watch(args: &GroupsArgs, every: Duration) -> Result<(), Failure> {
         let look = snapshot(&args.name)?;
         holds.look(Instant::now(), look.groups.iter().flat_map(held));
         if args.json {
-            print(&format!("{}\n", to_json(&look, Some(&holds))))?;
+            print(&as_line(&look, Some(&holds)))?;
             continue;
         }
         if turn == 0 && look.groups.is_empty() {
