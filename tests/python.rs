@@ -102,6 +102,7 @@ impl Python {
 
     /// Waits for its end, which must be a failure that says `text`.
     fn fail(mut self, text: &str) {
+        self.input = None;
         let complaint = self.complaint();
         assert_eq!(self.line(), None);
         assert_eq!(self.process.wait().unwrap().code(), Some(1), "{complaint}");
@@ -478,7 +479,7 @@ fn a_limit_of_attempts_counts_deliveries_to_python() {
         python.kill();
     }
     // It cannot send dead letters, so it leaves that one to who can.
-    let python = Python::consumer(&name, "g", &[]);
+    let python = Python::consumer(&name, "g", &["--hold", "1"]);
     python.fail("gives message 0 up");
     let mut consumer = queue.consumer(group()).unwrap();
     let received = consumer.recv().unwrap();
