@@ -15,11 +15,11 @@ const DATA: u64 = words::DATA;
 /// Where the words lie that the consumers of the first group, and the producer, sleep at. Bit 0: somebody does; from bit
 /// 2 on they count wake-ups, but those by consumers.
 const WAIT: u64 = words::GROUPS + 664;
-const SPACE: u64 = words::SPACE;
+const ROOM: u64 = words::ROOM;
 /// Bit 1: the producer itself has set bit 0, for those who sleep on.
 const LEFT_ASLEEP: u32 = 3;
-/// The gate that the producer wants, told before it sleeps.
-const WANTED: u64 = words::WANTED;
+/// The gate that is worth waking the producer for, stored before it sleeps.
+const THRESHOLD: u64 = words::THRESHOLD;
 
 /// Both modes in which anybody sleeps.
 const MODES: [WakeMode; 2] = [WakeMode::Membarrier, WakeMode::Fence];
@@ -260,12 +260,12 @@ fn who_sleeps_is_woken_and_uses_no_processor() {
         producer.expect("attached");
         wait_until_asleep(&producer);
         idle(&producer, "producer");
-        assert_eq!(words::get32(&file, SPACE) & 1, 1);
-        let space = words::get32(&file, SPACE);
+        assert_eq!(words::get32(&file, ROOM) & 1, 1);
+        let space = words::get32(&file, ROOM);
         consumer.go_on();
         producer.expect("given");
         consumer.expect("taken");
-        assert!(words::get32(&file, SPACE) > space, "an ack has woken the producer");
+        assert!(words::get32(&file, ROOM) > space, "an ack has woken the producer");
         producer.finish();
         consumer.finish();
     }
@@ -283,13 +283,13 @@ fn a_slow_consumer_wakes_the_producer_once_in_a_quarter_of_the_ring() {
         let mut producer = Child::start(&format!("give {} {COUNT}", &*name));
         producer.expect("attached");
         wait_until_asleep(&producer);
-        assert_eq!(words::get32(&file, SPACE) & 1, 1);
-        assert_eq!(words::get(&file, WANTED), CAPACITY / 4, "of the first {CAPACITY} messages");
+        assert_eq!(words::get32(&file, ROOM) & 1, 1);
+        assert_eq!(words::get(&file, THRESHOLD), CAPACITY / 4, "of the first {CAPACITY} messages");
         let mut consumer = Child::start(&format!("take-slowly {} {COUNT}", &*name));
         consumer.expect("joined");
         producer.expect("given");
         consumer.expect("taken");
-        let wakes = u64::from(words::get32(&file, SPACE) / 4);
+        let wakes = u64::from(words::get32(&file, ROOM) / 4);
         println!("{mode}: {wakes} wake-ups, {COUNT} acks");
         // The producer sleeps when the ring is full, so its wishes are a quarter of the ring apart. Each is
         // worth a wake-up, and another one if it sets its bit again just when that comes. None at all would be

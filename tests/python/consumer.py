@@ -17,7 +17,7 @@ from slipring import (
     Closed, Error, Queue, flock,
 )
 
-DATA_WORD, SPACE_WORD, WANTED, HOLDER = 2304, 2432, 2440, 2688
+DATA_WORD, ROOM_WORD, THRESHOLD, HOLDER = 2304, 2432, 2440, 2688
 G_FLAGS, G_RETRIES, G_DELIVERED, G_ATTEMPTS, G_WAIT = 24, 32, 512, 520, 664
 R_ATTEMPTS, R_EPOCH = 16, 32
 MAKING, NOBODY, NO_GROUP, ALL_ONES, CONTROL_LEASE = 1, 255, 63, 2**64 - 1, 513
@@ -79,15 +79,15 @@ class WritableQueue(Queue):
         """After each store that makes room."""
         if self.wake_mode == 2:
             fence()
-        if self.wake_mode == 0 or self.halves[SPACE_WORD // 4] & 1 == 0:
+        if self.wake_mode == 0 or self.halves[ROOM_WORD // 4] & 1 == 0:
             return
         fence()
         gate = self.gate()
-        if gate is None or gate >= self.get(WANTED):
+        if gate is None or gate >= self.get(THRESHOLD):
             # Two steps in place of one exchange. The first makes the exchanges of others fail. The second wakes all, and
             # a producer that sets the bit between them is woken, or finds the word changed.
-            change(self.address + SPACE_WORD, ADD, 4)
-            change(self.address + SPACE_WORD, AND_NOT, 1, wake=True)
+            change(self.address + ROOM_WORD, ADD, 4)
+            change(self.address + ROOM_WORD, AND_NOT, 1, wake=True)
 
     def sleep(self, wait_at, done, seconds):
         """Until the producer publishes or closes, or for a time. `done`, which looks, says whether that is too late."""
