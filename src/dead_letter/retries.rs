@@ -102,10 +102,12 @@ impl Retries {
         match next(membership, policy, thorough, exactly) {
             Ok(claim) => Ok(claim),
             Err(fault @ RecvError::DeadLetter(_)) => Err(fault),
-            // The group's own queue is not to stand still for it.
-            Err(_) => {
+            // The group's own queue must not stand still for it.
+            Err(fault) => {
                 self.membership = None;
                 self.failed = Some(Instant::now());
+                // Nothing is in a queue that was removed, unless there is a new one of its name: `are_drained` looks.
+                self.nothing = matches!(fault, RecvError::Removed { .. });
                 Ok(None)
             }
         }

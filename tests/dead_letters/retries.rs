@@ -101,6 +101,29 @@ fn what_a_dead_member_held_of_a_queue_of_retries_goes_to_another() {
     message.ack().unwrap();
 }
 
+#[test]
+fn a_queue_of_retries_that_was_removed_delays_no_end() {
+    let name = TempName::new("retries-removed");
+    let others = beside(&name);
+    let queue = Queue::builder(&name).capacity(8).group(work()).create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    producer.send("bad").unwrap();
+    let mut member = queue.consumer(work()).unwrap();
+    member.recv().unwrap().reject().unwrap();
+    assert_eq!(requeue(&name), 1);
+    member.recv().unwrap().ack().unwrap();
+    // A receive that comes so long after the one before looks everywhere at once.
+    let rest = || std::thread::sleep(Duration::from_millis(10));
+    for _ in 0..2 {
+        rest();
+        assert!(matches!(member.try_recv(), Err(RecvError::Empty)));
+    }
+    slipring::force_remove(&others[1]).unwrap();
+    producer.close().unwrap();
+    rest();
+    assert!(matches!(member.try_recv(), Err(RecvError::Closed { .. })));
+}
+
 /// Requeues all letters of `queue`.
 pub(crate) fn requeue(queue: &str) -> u64 {
     DeadLetters::of(queue, &options()).unwrap().requeue(u64::MAX).unwrap()
