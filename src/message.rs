@@ -128,6 +128,8 @@ pub trait Content: sealed::Sealed {
     /// Something to copy a message into.
     #[doc(hidden)]
     fn room() -> Self::Owned;
+    #[doc(hidden)]
+    fn from_owned(owned: &Self::Owned) -> &Self;
     /// Makes `owned` a copy of a message of `len` bytes, which `load` copies.
     #[doc(hidden)]
     fn copy(owned: &mut Self::Owned, len: usize, load: impl FnOnce(&mut [u8]));
@@ -156,6 +158,10 @@ impl Content for [u8] {
 
     fn room() -> Vec<u8> {
         Vec::new()
+    }
+
+    fn from_owned(owned: &Vec<u8>) -> &[u8] {
+        owned
     }
 
     fn copy(owned: &mut Vec<u8>, len: usize, load: impl FnOnce(&mut [u8])) {
@@ -187,6 +193,10 @@ impl<T: Message> Content for T {
 
     fn room() -> T {
         T::new_zeroed()
+    }
+
+    fn from_owned(owned: &T) -> &T {
+        owned
     }
 
     fn copy(owned: &mut T, _len: usize, load: impl FnOnce(&mut [u8])) {

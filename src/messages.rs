@@ -5,11 +5,11 @@ use std::iter::FusedIterator;
 use std::ops::Deref;
 
 use crate::batch::{Batch, Received};
-use crate::consumer::Consumer;
-use crate::error::{AckError, RecvError};
+use crate::consumer::{Consumer, Found};
+use crate::error::{AckError, AckReason, RecvError};
 use crate::info::{MessageInfo, message_accessors};
 use crate::message::Content;
-use crate::ring::claim::Claim;
+use crate::wait::Deadline;
 
 /// A copy of a message. Dereferences to its content, which nobody else can change.
 pub struct OwnedMessage<M: Content + ?Sized = [u8]> {
@@ -18,15 +18,20 @@ pub struct OwnedMessage<M: Content + ?Sized = [u8]> {
 }
 
 impl<M: Content + ?Sized> OwnedMessage<M> {
-    /// Of a batch of one; and its claim, with which it can be lent again.
-    fn copy(batch: Batch<'_, M>) -> Option<(Self, Claim)> {
+    /// Of the first message of a batch.
+    fn copy(batch: &Batch<'_, M>) -> Option<Self> {
         let info = batch.first()?.info();
         let mut content = M::room();
         batch.copy_first(&mut content);
-        Some((OwnedMessage { content, info }, batch.into_claim()))
+        Some(OwnedMessage { content, info })
     }
 
     message_accessors!();
+
+    /// The content.
+    pub fn content(&self) -> &M {
+        M::from_owned(&self.content)
+    }
 
     /// The content alone.
     pub fn into_content(self) -> M::Owned {
@@ -54,7 +59,7 @@ impl<M: Content + ?Sized> fmt::Debug for OwnedMessage<M> {
 pub(crate) struct AutoAck<'c, M: Content + ?Sized> {
     pub(crate) consumer: &'c mut Consumer<M>,
     /// The message that was given out last, if it is not acked.
-    unacked: Option<Claim>,
+    unacked: Option<Found>,
     /// Nothing more is given out.
     pub(crate) ended: bool,
 }
@@ -65,20 +70,26 @@ impl<'c, M: Content + ?Sized> AutoAck<'c, M> {
     }
 
     pub(crate) fn unacked(&mut self) -> Option<Received<'_, M>> {
-        let claim = self.unacked.take()?;
-        self.consumer.lend_again(claim).map(Received::new)
+        let found = self.unacked.take()?;
+        self.consumer.lend_again(found).map(Received::new)
     }
 
     pub(crate) fn ack(&mut self) -> Result<(), AckError> {
-        self.unacked().map_or(Ok(()), Received::ack)
+        match self.unacked {
+            Some(_) if self.consumer.is_forked() => {
+                Err(AckError::new(AckReason::Forked { queue: self.consumer.queue() }))
+            }
+            _ => self.unacked().map_or(Ok(()), Received::ack),
+        }
     }
 
-    /// Copies the one message that the consumer has found.
-    pub(crate) fn copy(&mut self) -> Result<OwnedMessage<M>, RecvError> {
-        let copied = OwnedMessage::copy(self.consumer.lend()?);
+    /// Copies the one message that was found.
+    pub(crate) fn copy(&mut self, found: Found) -> Result<OwnedMessage<M>, RecvError> {
+        let source = found.source;
+        let batch = self.consumer.lend(found)?;
         // A batch that is lent is not empty.
-        let (message, claim) = copied.ok_or(RecvError::Empty)?;
-        self.unacked = Some(claim);
+        let message = OwnedMessage::copy(&batch).ok_or(RecvError::Empty)?;
+        self.unacked = Some(Found { claim: batch.into_claim(), source });
         Ok(message)
     }
 
@@ -136,7 +147,7 @@ impl<M: Content + ?Sized> Messages<'_, M> {
     /// Acks the message that was given out last, without asking for another; none if it is acked already.
     ///
     /// # Errors
-    /// See [`AckError`]: this ack never fails today.
+    /// [`AckReason::Forked`](crate::AckReason::Forked) in a child process made by fork(2), where the message stays that of the parent's consumer.
     pub fn ack(&mut self) -> Result<(), AckError> {
         self.0.ack()
     }
@@ -158,8 +169,8 @@ impl<M: Content + ?Sized> Iterator for Messages<'_, M> {
         let Messages(all) = self;
         let mut next = || {
             all.ack()?;
-            all.consumer.find_one()?;
-            all.copy()
+            let found = all.consumer.wait_for_messages(1, || Deadline::NEVER)?;
+            all.copy(found)
         };
         let came = next();
         all.give(came)

@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
 use crate::batch::{Batch, Received};
-use crate::consumer::Consumer;
+use crate::consumer::{Consumer, Found};
 use crate::error::{AckError, RecvError, SelectError};
 use crate::message::Content;
 use crate::ring::park::Waiter;
@@ -100,7 +100,7 @@ impl<M: Content + ?Sized> Select<M> {
     /// [`SelectError::Closed`] once all queues are closed and worked off; [`SelectError::Recv`] for any other error
     /// of a consumer, with its index: take that one out, and go on.
     pub fn try_recv_batch(&mut self, max: usize) -> Result<Selected<Batch<'_, M>>, SelectError> {
-        let found = self.look(max, Check::Fast)?;
+        let found = self.search(max, Check::Fast)?;
         self.lend(found.ok_or(SelectError::Empty)?)
     }
 
@@ -181,18 +181,18 @@ impl<M: Content + ?Sized> Select<M> {
         max: usize,
         deadline: Deadline,
     ) -> Result<Selected<Batch<'_, M>>, SelectError> {
-        if let Some(index) = self.look(max, Check::Fast)? {
-            return self.lend(index);
+        if let Some(found) = self.search(max, Check::Fast)? {
+            return self.lend(found);
         }
         let (views, longest) =
             (self.consumers.iter().map(Consumer::view), Cell::new(MAX_SLEEP_WHILE_HELD));
         let views: Vec<_> = views.collect();
-        let words = self.consumers.iter().map(Consumer::word);
-        let places = views.iter().zip(words).map(|(view, word)| Waiter::new(view, word));
-        let park = FutexPark::new(places.collect::<Vec<_>>(), || longest.get());
+        let kinds = self.consumers.iter().map(Consumer::waiter_kind);
+        let waiters = views.iter().zip(kinds).map(|(view, kind)| Waiter::new(view, kind));
+        let park = FutexPark::new(waiters.collect::<Vec<_>>(), || longest.get());
         let mut wait_state = self.wait_state.clone();
         let found = wait::until(deadline, &mut wait_state, park, |check| {
-            let found = self.look(max, check);
+            let found = self.search(max, check);
             if check == Check::Full {
                 longest.set(self.longest_sleep());
             }
@@ -200,24 +200,23 @@ impl<M: Content + ?Sized> Select<M> {
         })?;
         self.wait_state = wait_state;
         match found {
-            Waited::Found(index) => self.lend(index),
+            Waited::Found(found) => self.lend(found),
             Waited::TimedOut => Err(SelectError::Timeout),
             Waited::Interrupted => Err(SelectError::Interrupted),
         }
     }
 
-    /// Looks at each once, from the one behind the last that had something. The claim stays with its
-    /// consumer.
-    fn look(&mut self, max: usize, check: Check) -> Result<Option<usize>, SelectError> {
+    /// Has each consumer search once, from the one after the last that found something. Returns its index, too.
+    fn search(&mut self, max: usize, check: Check) -> Result<Option<(usize, Found)>, SelectError> {
         let count = self.consumers.len();
         let mut closed = 0;
         for step in 0..count {
             let index = (self.next + step) % count;
-            match self.consumers[index].find(max, check) {
-                Ok(false) => {}
-                Ok(true) => {
+            match self.consumers[index].search(max, check) {
+                Ok(None) => {}
+                Ok(Some(found)) => {
                     self.next = index + 1;
-                    return Ok(Some(index));
+                    return Ok(Some((index, found)));
                 }
                 // A new producer may open it again, and the others go on.
                 Err(RecvError::Closed { .. }) => closed += 1,
@@ -235,8 +234,11 @@ impl<M: Content + ?Sized> Select<M> {
         self.consumers.iter().map(Consumer::longest_sleep).min().unwrap_or(MAX_SLEEP)
     }
 
-    fn lend(&mut self, index: usize) -> Result<Selected<Batch<'_, M>>, SelectError> {
-        let lent = self.consumers[index].lend();
+    fn lend(
+        &mut self,
+        (index, found): (usize, Found),
+    ) -> Result<Selected<Batch<'_, M>>, SelectError> {
+        let lent = self.consumers[index].lend(found);
         let inner = lent.map_err(|reason| SelectError::Recv { index, reason })?;
         Ok(Selected { index, inner })
     }

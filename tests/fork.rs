@@ -58,6 +58,29 @@ fn handles_refuse_in_a_child() {
 }
 
 #[test]
+fn an_iterator_acks_nothing_in_a_child() {
+    let name = TempName::new("fork-iterator");
+    let queue = Queue::builder(&name).capacity(4).group("g").create().unwrap();
+    let mut consumer = queue.consumer("g").unwrap();
+    queue.producer().unwrap().send_batch(["x", "y"]).unwrap();
+    let mut messages = consumer.messages();
+    messages.next().unwrap().unwrap();
+    let status = fork(|| {
+        let checks = [
+            messages.ack().is_err_and(|e| e.code() == ErrorCode::Forked && e.queue() == &*name),
+            // Said again: it is still the parent's.
+            messages.ack().is_err(),
+            matches!(messages.next(), Some(Err(RecvError::Forked { .. }))),
+        ];
+        first_failure(&checks)
+    });
+    assert_eq!(status, 0);
+    assert_eq!(queue.snapshot().unwrap().groups[0].head, 0);
+    messages.ack().unwrap();
+    assert_eq!(messages.next().unwrap().unwrap().sequence(), 1);
+}
+
+#[test]
 fn handles_that_are_dropped_in_a_child_cost_the_parent_nothing() {
     let name = TempName::new("fork-drop");
     let queue = Queue::builder(&name).capacity(4).group("g").create().unwrap();

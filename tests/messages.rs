@@ -77,6 +77,7 @@ fn every_view_of_a_message_tells_the_same() {
     drop(batch);
     let copy = member.messages().next().unwrap().unwrap();
     assert_eq!((facts(copy.info()), &copy[..]), ((1, 7, 2, true, true), &b"job"[..]));
+    assert_eq!(copy.content(), b"job");
     let mut out = Vec::new();
     let info = member.recv_into(&mut out).unwrap();
     assert_eq!((facts(info), &out[..]), ((1, 7, 3, true, true), &b"job"[..]));

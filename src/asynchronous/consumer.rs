@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::waiting::{Awaited, wait};
 use crate::attach::Mapped;
 use crate::batch::{Batch, Received};
-use crate::consumer::Consumer;
+use crate::consumer::{Consumer, Found};
 use crate::error::RecvError;
 use crate::info::MessageInfo;
 use crate::message::Content;
@@ -76,8 +76,8 @@ impl<M: Content + ?Sized> AsyncConsumer<M> {
     /// # Errors
     /// As for [`AsyncConsumer::recv`].
     pub async fn recv_batch(&mut self, max: usize) -> Result<Batch<'_, M>, RecvError> {
-        wait(NextBatch { consumer: &mut self.0, max }).await?;
-        self.0.lend()
+        let found = wait(NextBatch { consumer: &mut self.0, max }).await?;
+        self.0.lend(found)
     }
 
     /// Receives one message into `out`, waiting for it as long as it takes, and acks it; see [`Consumer::recv_into`].
@@ -114,14 +114,15 @@ pub(super) struct NextBatch<'c, M: Content + ?Sized> {
 }
 
 impl<M: Content + ?Sized> Awaited for NextBatch<'_, M> {
+    type Found = Found;
     type Error = RecvError;
 
-    fn look(&mut self, check: Check) -> Result<bool, RecvError> {
-        self.consumer.find(self.max, check)
+    fn poll(&mut self, check: Check) -> Result<Option<Found>, RecvError> {
+        self.consumer.search(self.max, check)
     }
 
-    fn word(&self) -> WaiterKind {
-        self.consumer.word()
+    fn waiter_kind(&self) -> WaiterKind {
+        self.consumer.waiter_kind()
     }
 
     fn queue(&self) -> &Arc<Mapped> {

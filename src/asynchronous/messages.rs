@@ -61,7 +61,7 @@ impl<M: Content + ?Sized> AsyncMessages<'_, M> {
     /// Acks the message that was given out last, without asking for another; none if it is acked already.
     ///
     /// # Errors
-    /// See [`AckError`]: this ack never fails today.
+    /// [`AckReason::Forked`](crate::AckReason::Forked) in a child process made by fork(2), where the message stays that of the parent's consumer.
     pub fn ack(&mut self) -> Result<(), AckError> {
         self.all.ack()
     }
@@ -75,10 +75,10 @@ impl<M: Content + ?Sized> AsyncMessages<'_, M> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Result<Poll<OwnedMessage<M>>, RecvError> {
         self.all.ack()?;
         let next = &mut NextBatch { consumer: &mut *self.all.consumer, max: 1 };
-        if !self.waiting.look(next, || cx.waker().clone())? {
-            return Ok(Poll::Pending);
+        match self.waiting.poll(next, || cx.waker().clone())? {
+            Some(found) => self.all.copy(found).map(Poll::Ready),
+            None => Ok(Poll::Pending),
         }
-        self.all.copy().map(Poll::Ready)
     }
 }
 

@@ -124,20 +124,21 @@ impl<'p, M: Content + ?Sized> Room<'p, M> {
 }
 
 impl<M: Content + ?Sized> Awaited for Room<'_, M> {
+    type Found = ();
     type Error = SendError;
 
-    fn look(&mut self, check: Check) -> Result<bool, SendError> {
+    fn poll(&mut self, check: Check) -> Result<Option<()>, SendError> {
         match self.producer.room(self.slots, check) {
-            Ok(()) => Ok(true),
+            Ok(()) => Ok(Some(())),
             Err(SendError::Full(full)) => {
                 self.full = Some(full);
-                Ok(false)
+                Ok(None)
             }
             Err(fault) => Err(fault),
         }
     }
 
-    fn word(&self) -> WaiterKind {
+    fn waiter_kind(&self) -> WaiterKind {
         let Producer { publisher, attachment, .. } = &*self.producer;
         WaiterKind::Producer { threshold: publisher.threshold(&attachment.view, self.slots) }
     }

@@ -60,11 +60,11 @@ impl Running {
     pub(super) fn wait<E>(
         self,
         queue: &Arc<Mapped>,
-        word: WaiterKind,
+        kind: WaiterKind,
         look: impl FnOnce() -> Result<Option<Duration>, E>,
         waker: impl FnOnce() -> Waker,
     ) -> Result<Option<Registration>, E> {
-        let entry = self.0.value.reactor.wait(queue, word, look, waker)?;
+        let entry = self.0.value.reactor.wait(queue, kind, look, waker)?;
         Ok(entry.map(|entry| Registration { driver: self, entry }))
     }
 }

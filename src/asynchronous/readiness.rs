@@ -122,10 +122,8 @@ impl<M: Content + ?Sized> Readiness<Consumer<M>> {
     /// be started.
     pub fn try_recv_batch(&mut self, max: usize) -> Result<Batch<'_, M>, RecvError> {
         let next = &mut NextBatch { consumer: &mut self.handle, max };
-        match self.waiting.look(next, || self.signal.clear())? {
-            true => self.handle.lend(),
-            false => Err(RecvError::Empty),
-        }
+        let found = self.waiting.poll(next, || self.signal.clear())?;
+        self.handle.lend(found.ok_or(RecvError::Empty)?)
     }
 
     /// Receives one message, if there is one; else the descriptor says when to try again. It waits for none, and blocks no
@@ -168,9 +166,9 @@ impl<M: Content + ?Sized> Readiness<Producer<M>> {
 
     fn room(&mut self, slots: u64) -> Result<(), SendError> {
         let mut room = Room::of(&mut self.handle, slots);
-        let found = self.waiting.look(&mut room, || self.signal.clear())?;
+        let found = self.waiting.poll(&mut room, || self.signal.clear())?;
         match room.full {
-            Some(full) if !found => Err(SendError::Full(full)),
+            Some(full) if found.is_none() => Err(SendError::Full(full)),
             _ => Ok(()),
         }
     }

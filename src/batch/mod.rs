@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use crate::dead_letter::letter::{DeadLetter, Reason};
 use crate::dead_letter::policy::DeadLetterPolicy;
-use crate::error::{AckError, DeadLetterError, GrowError, NotInBatch, RejectError, ReleaseError};
+use crate::error::{AckError, AckReason, DeadLetterError, GrowError, RejectError, ReleaseError};
 use crate::group::consumers;
 use crate::info::{MessageInfo, message_accessors};
 use crate::layout::{MetaWord, View};
@@ -261,7 +261,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     /// Acks the first message; none if there is none left.
     ///
     /// # Errors
-    /// See [`AckError`]: this ack never fails today.
+    /// Today none: see [`AckError`].
     #[inline]
     pub fn ack_first(&mut self) -> Result<(), AckError> {
         let to = (self.claim.start + 1).min(self.claim.end);
@@ -272,7 +272,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     /// Acks all messages up to and including `sequence`.
     ///
     /// # Errors
-    /// [`AckError::NotInBatch`] if `sequence` is not an unacked message of this batch. Nothing is acked then.
+    /// [`AckReason::NotInBatch`] if `sequence` is not an unacked message of this batch. Nothing is acked then.
     pub fn ack_through(&mut self, sequence: u64) -> Result<(), AckError> {
         let to = self.place_of(sequence)? + 1;
         self.ack_to(to);
@@ -294,7 +294,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         let retry_view = self.membership.retry_view;
         let batch = retry_view.sequence(self.claim.start)..retry_view.sequence(self.claim.end);
         let queue = self.membership.attachment.queue().clone();
-        AckError::NotInBatch(Box::new(NotInBatch { queue, sequence, batch }))
+        AckError::new(AckReason::NotInBatch { queue, sequence, batch })
     }
 
     #[inline]
@@ -312,7 +312,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     /// consumer dies, it comes again.
     ///
     /// # Errors
-    /// [`AckError::NotInBatch`] if `sequence` is not an unacked message of this batch. Nothing is acked then.
+    /// [`AckReason::NotInBatch`] if `sequence` is not an unacked message of this batch. Nothing is acked then.
     pub fn ack_one(&mut self, sequence: u64) -> Result<(), AckError> {
         let place = self.place_of(sequence)?;
         self.ack_place(place);
@@ -420,7 +420,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     /// Acks all messages.
     ///
     /// # Errors
-    /// See [`AckError`]: this ack never fails today.
+    /// Today none: see [`AckError`].
     #[inline(always)]
     pub fn ack(mut self) -> Result<(), AckError> {
         let to = self.claim.end;

@@ -46,7 +46,7 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
     /// Acks it: it is done, its slot may be reused.
     ///
     /// # Errors
-    /// See [`AckError`]: this ack never fails today.
+    /// Today none: see [`AckError`].
     #[inline]
     pub fn ack(mut self) -> Result<(), AckError> {
         // Of one message, which is not acked yet: `reject` and `fail` have consumed it.

@@ -115,7 +115,7 @@ impl<M: Content + ?Sized> Task<'_, '_, '_, M> {
     /// [`Batch::ack_one`].
     ///
     /// # Errors
-    /// See [`AckError`]: this ack never fails today.
+    /// Today none: see [`AckError`].
     pub fn ack(self) -> Result<(), AckError> {
         let Task { tasks, place, .. } = self;
         tasks.lock().batch.ack_place(place);

@@ -22,7 +22,7 @@ use crate::segment::Trust;
 use crate::wait::Deadline;
 use crate::wait::{Interrupt, WaitState, WaitStrategy};
 use maintenance::Maintenance;
-use search::Found;
+pub(crate) use search::Found;
 
 /// A consumer of one group. `Send`, not `Sync`.
 ///
@@ -52,13 +52,9 @@ pub struct Consumer<M: Content + ?Sized = [u8]> {
     notices_gone: bool,
     follows: bool,
     wait_state: WaitState,
-    empty_looks: u32,
-    /// A claim that was not made on the shortest way. If it were returned, the others would go through memory,
-    /// too, which costs more than all the rest.
-    found: Option<Found>,
-    /// Why no claim was made, if that is an error, for the same reason.
-    failed: Option<RecvError>,
-    /// The last claim that was found was one of the retries.
+    /// Checks in a row that found the queue empty.
+    empty_checks: u32,
+    /// The last search found a letter that was sent again.
     retried: bool,
     marker: OneThread<M>,
 }
@@ -86,9 +82,7 @@ impl<M: Content + ?Sized> Consumer<M> {
             notices_gone: false,
             follows: false,
             wait_state: WaitState::here(interrupt),
-            empty_looks: 0,
-            found: None,
-            failed: None,
+            empty_checks: 0,
             retried: false,
             marker: PhantomData,
         })
@@ -205,7 +199,7 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// # Errors
     /// [`RecvError::Removed`], also if there are messages left to be received.
     pub fn check_removed(&self) -> Result<(), RecvError> {
-        if self.main.attachment.leases.forked() {
+        if self.is_forked() {
             return Err(RecvError::Forked { queue: self.queue() });
         }
         match self.main.removed()? {
@@ -374,12 +368,13 @@ impl<M: Content + ?Sized> Consumer<M> {
         max: usize,
         give: impl FnOnce(Batch<'c, M>) -> T,
     ) -> Result<T, RecvError> {
-        let batch = match self.claim_at_once(max) {
-            Some(claim) => Batch::new(&mut self.main, &mut self.policy, claim),
-            None if self.find_now(max) => self.lend()?,
-            None => return Err(self.failure()),
-        };
-        Ok(give(batch))
+        match self.claim_next::<false>(max) {
+            Some(claim) => Ok(give(Batch::new(&mut self.main, &mut self.policy, claim))),
+            None => match self.search_for_batch(max) {
+                Ok(batch) => Ok(give(batch)),
+                Err(fault) => Err(fault),
+            },
+        }
     }
 
     #[inline(always)]
@@ -388,12 +383,9 @@ impl<M: Content + ?Sized> Consumer<M> {
         max: usize,
         deadline: impl Fn() -> Deadline,
     ) -> Result<Batch<'_, M>, RecvError> {
-        match self.claim_soon(max) {
+        match self.claim_next::<true>(max) {
             Some(claim) => Ok(Batch::new(&mut self.main, &mut self.policy, claim)),
-            None => {
-                self.wait(max, deadline)?;
-                self.lend()
-            }
+            None => self.wait_for_batch(max, deadline),
         }
     }
 }

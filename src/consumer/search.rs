@@ -1,11 +1,10 @@
-//! How a consumer comes by its messages: on the shortest way, or wherever else one may be.
+//! Where a consumer's messages come from: the claim of the next one, and the search of all other places.
 
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Consumer;
-use crate::attach::Attachment;
 #[cfg(feature = "async")]
 use crate::attach::Mapped;
 use crate::batch::Batch;
@@ -17,27 +16,33 @@ use crate::ring::park::{Waiter, WaiterKind};
 use crate::ring::reader::Reader;
 use crate::wait::{self, Check, Deadline, FutexPark, MAX_SLEEP, MAX_SLEEP_WHILE_HELD, Waited};
 
-/// Quick looks at an empty queue ask the system once in so many times whether it still has its name.
+/// Of so many fast checks of an empty queue one also asks the system: for dead members, and whether the queue still has
+/// its name.
 const FULL_CHECK_EVERY: u32 = 4096;
 
-/// Quick looks of one that waits, at the next message only, between two that look everywhere.
-const QUICK: u32 = 8;
+/// Fast checks of a waiting consumer that only try to claim the next message, between two that search everywhere.
+const CLAIMS_PER_SEARCH: u32 = 8;
+
+/// A claim, and where it was made.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) claim: Claim,
+    pub(crate) source: Source,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The consumer's queue.
+    Queue,
+    /// The queue of dead letters that were sent again to its group.
+    Retries,
+}
 
 impl<M: Content + ?Sized> Consumer<M> {
-    /// Claims on the shortest way. `None` also if a slower look is due, or finds out what is wrong.
+    /// Claims the next messages. `None` also where only a search can tell: maintenance is due, messages come again, or
+    /// something is wrong. With `LINGER`, for calls that may wait, it waits for a run of messages in a stream.
     #[inline(always)]
-    pub(super) fn claim_at_once(&mut self, max: usize) -> Option<Claim> {
-        self.claim_by::<false>(max)
-    }
-
-    /// The same in a call that may wait: in a stream, it lingers for a run of messages.
-    #[inline(always)]
-    pub(super) fn claim_soon(&mut self, max: usize) -> Option<Claim> {
-        self.claim_by::<true>(max)
-    }
-
-    #[inline(always)]
-    fn claim_by<const LINGER: bool>(&mut self, max: usize) -> Option<Claim> {
+    pub(super) fn claim_next<const LINGER: bool>(&mut self, max: usize) -> Option<Claim> {
         if self.maintenance.is_due() || self.main.attachment.leases.forked() {
             return None;
         }
@@ -46,58 +51,47 @@ impl<M: Content + ?Sized> Consumer<M> {
             self.main.reader.linger(view, max);
         }
         let claim = self.main.reader.claim_fast(view, max)?;
-        self.empty_looks = 0;
+        self.empty_checks = 0;
         // A first delivery, which no limit forbids.
         Some(claim)
     }
 
-    /// Makes any other claim that can be made now, and leaves it in `found`. Returns whether there is one; else `failure`
-    /// says why.
+    /// Searches once, for a call that does not wait, and lends what it finds. It returns what it lends, not what it found:
+    /// the claims of the hot path would go through memory, too.
     #[inline(never)]
-    pub(super) fn find_now(&mut self, max: usize) -> bool {
-        self.find(max, Check::Fast).unwrap_or_else(|fault| {
-            self.failed = Some(fault);
-            false
-        })
+    pub(super) fn search_for_batch(&mut self, max: usize) -> Result<Batch<'_, M>, RecvError> {
+        let found = self.search(max, Check::Fast)?.ok_or(RecvError::Empty)?;
+        self.lend(found)
     }
 
-    /// Why `find_now` found nothing. An error that is made among the claims makes each of them longer.
-    #[cold]
+    /// Searches until it finds something, and lends that.
     #[inline(never)]
-    pub(super) fn failure(&mut self) -> RecvError {
-        self.failed.take().unwrap_or(RecvError::Empty)
-    }
-
-    /// Waits for one message as long as it takes, and leaves its claim in `found`.
-    pub(crate) fn find_one(&mut self) -> Result<(), RecvError> {
-        self.wait(1, || Deadline::NEVER)
-    }
-
-    /// Makes any other claim, and leaves it in `found`. Returns whether there is one.
-    pub(crate) fn find(&mut self, max: usize, check: Check) -> Result<bool, RecvError> {
-        let found = self.search(max, check)?;
-        Ok(self.keep(found))
-    }
-
-    /// The same, waiting.
-    #[inline(never)]
-    pub(super) fn wait(
+    pub(super) fn wait_for_batch(
         &mut self,
         max: usize,
         deadline: impl Fn() -> Deadline,
-    ) -> Result<(), RecvError> {
+    ) -> Result<Batch<'_, M>, RecvError> {
+        let found = self.wait_for_messages(max, deadline)?;
+        self.lend(found)
+    }
+
+    /// Searches until it finds something.
+    pub(crate) fn wait_for_messages(
+        &mut self,
+        max: usize,
+        deadline: impl Fn() -> Deadline,
+    ) -> Result<Found, RecvError> {
         let (view, longest) = (self.view(), Cell::new(MAX_SLEEP_WHILE_HELD));
-        let park = FutexPark::new([Waiter::new(&view, self.word())], || longest.get());
+        let park = FutexPark::new([Waiter::new(&view, self.waiter_kind())], || longest.get());
         let mut wait_state = self.wait_state.clone();
-        let mut quick = 0;
+        let mut claims = 0;
         let found = wait::until(deadline(), &mut wait_state, park, |check| {
-            // Most looks are for the next message alone.
-            if check == Check::Fast && quick < QUICK {
-                quick += 1;
-                let found = self.claim_soon(max);
-                return Ok(found.map(|claim| Found { claim, retried: false }));
+            if check == Check::Fast && claims < CLAIMS_PER_SEARCH {
+                claims += 1;
+                let claim = self.claim_next::<true>(max);
+                return Ok(claim.map(|claim| Found { claim, source: Source::Queue }));
             }
-            quick = 0;
+            claims = 0;
             let found = self.search(max, check);
             if check == Check::Full {
                 longest.set(self.longest_sleep());
@@ -106,34 +100,125 @@ impl<M: Content + ?Sized> Consumer<M> {
         })?;
         self.wait_state = wait_state;
         match found {
-            Waited::Found(found) => {
-                self.found = Some(found);
-                Ok(())
-            }
-            Waited::TimedOut => Err(timed_out(&self.main.attachment)),
+            Waited::Found(found) => Ok(found),
+            Waited::TimedOut => Err(RecvError::Timeout { queue: self.queue() }),
             Waited::Interrupted => Err(RecvError::Interrupted { queue: self.queue() }),
         }
+    }
+
+    /// Looks in each place where a message may be: what a dead member held, the queue, and the dead letters that were
+    /// sent again. Makes dead letters of messages that have had their last attempt. `None` if there is nothing now; an
+    /// error where nothing will come any more.
+    pub(crate) fn search(&mut self, max: usize, check: Check) -> Result<Option<Found>, RecvError> {
+        if self.is_forked() {
+            return Err(RecvError::Forked { queue: self.queue() });
+        }
+        // Asked before the search, which then finds what that producer sent last.
+        let producer_gone =
+            self.notices_gone && check == Check::Full && self.main.producer_gone()?;
+        if self.maintenance.is_due()
+            && self.maintenance.begin()
+            && let Some(found) = self.maintain()?
+        {
+            return Ok(Some(found));
+        }
+        while let Some(claim) = self.claim_or_adopt(max, check)? {
+            if claim.attempts <= self.policy.limit {
+                self.retried = false;
+                return Ok(Some(Found { claim, source: Source::Queue }));
+            }
+            Batch::<M>::new(&mut self.main, &mut self.policy, claim).exhaust()?;
+        }
+        let full = self.is_full_check(check);
+        if let Some(found) = self.take_retry(full)? {
+            return Ok(Some(found));
+        }
+        let are_drained = || self.retries.are_drained(&self.main, &self.policy);
+        if !self.follows && self.main.has_ended(are_drained) {
+            return Err(RecvError::Closed { queue: self.queue() });
+        }
+        if full && self.main.removed()? {
+            return Err(RecvError::Removed { queue: self.queue() });
+        }
+        if producer_gone {
+            return Err(RecvError::ProducerGone { queue: self.queue() });
+        }
+        Ok(None)
+    }
+
+    /// Claims from the queue. If that is empty, adopts what a dead member held: at the first check that finds it empty,
+    /// and at full checks.
+    fn claim_or_adopt(&mut self, max: usize, check: Check) -> Result<Option<Claim>, RecvError> {
+        let mut claim = self.main.take(max)?;
+        if claim.is_none() {
+            let first = self.empty_checks == 0;
+            self.empty_checks = self.empty_checks.wrapping_add(1);
+            if (first || self.is_full_check(check)) && self.main.adopt()? {
+                claim = self.main.take(max)?;
+            }
+        }
+        if claim.is_some() {
+            self.empty_checks = 0;
+        }
+        Ok(claim)
+    }
+
+    fn is_full_check(&self, check: Check) -> bool {
+        check == Check::Full || self.empty_checks.is_multiple_of(FULL_CHECK_EVERY)
+    }
+
+    /// What a consumer that always finds messages does now and then: it, too, adopts what dead members held, and takes
+    /// letters that were sent again.
+    fn maintain(&mut self) -> Result<Option<Found>, RecvError> {
+        if self.main.adopt()? {
+            // The next claim hands it out; where there was one there may be more.
+            self.maintenance.again();
+        }
+        // In turn with the queue, whose messages would wait for all retries if each receive did this.
+        if std::mem::take(&mut self.retried) { Ok(None) } else { self.take_retry(true) }
+    }
+
+    fn take_retry(&mut self, full: bool) -> Result<Option<Found>, RecvError> {
+        if !self.main.has_retries() {
+            return Ok(None);
+        }
+        let claim = self.retries.take(&self.main, &mut self.policy, full)?;
+        self.retried = claim.is_some();
+        Ok(claim.map(|claim| Found { claim, source: Source::Retries }))
+    }
+
+    /// Lends what was found.
+    #[inline(always)]
+    pub(crate) fn lend(&mut self, found: Found) -> Result<Batch<'_, M>, RecvError> {
+        let membership = match found.source {
+            Source::Queue => &mut self.main,
+            // They are there: nothing was searched since the claim.
+            Source::Retries => self.retries.membership().ok_or(RecvError::Empty)?,
+        };
+        Ok(Batch::new(membership, &mut self.policy, found.claim))
+    }
+
+    /// Lends a batch that can be lent again: with [`Consumer::lend`], once it was given up by [`Batch::into_claim`].
+    pub(crate) fn lend_again(&mut self, found: Found) -> Option<Batch<'_, M>> {
+        if self.is_forked() { None } else { self.lend(found).ok() }
     }
 
     pub(crate) fn view(&self) -> View {
         self.main.attachment.view
     }
 
-    /// Where it sleeps. Asks nothing of the segment, which is out of reach in a forked child.
-    pub(crate) fn word(&self) -> WaiterKind {
+    /// Where it sleeps. Reads nothing of the segment, which is out of reach in a forked child.
+    pub(crate) fn waiter_kind(&self) -> WaiterKind {
         let reader = &self.main.reader;
         WaiterKind::Consumer { group: reader.group(), shared: matches!(reader, Reader::Shared(_)) }
     }
 
-    /// How long it may sleep after a look: what another member holds comes by its death, which wakes nobody.
+    /// Longest sleep after a search. What another member holds comes by its death, which wakes nobody, and the last ack
+    /// of a closed queue wakes nobody either.
     pub(crate) fn longest_sleep(&self) -> Duration {
         let held = self.main.others_hold() || self.retries.others_hold();
-        // The last ack of a closed queue wakes nobody either.
-        if held || (self.main.is_closed() && !self.follows) {
-            MAX_SLEEP_WHILE_HELD
-        } else {
-            MAX_SLEEP
-        }
+        let closing = self.main.is_closed() && !self.follows;
+        if held || closing { MAX_SLEEP_WHILE_HELD } else { MAX_SLEEP }
     }
 
     #[cfg(feature = "async")]
@@ -141,141 +226,14 @@ impl<M: Content + ?Sized> Consumer<M> {
         &self.main.attachment.mapped
     }
 
-    /// Lends again what was lent last and given up by [`Batch::into_claim`]; not in a forked child.
-    pub(crate) fn lend_again(&mut self, claim: Claim) -> Option<Batch<'_, M>> {
-        if self.main.attachment.leases.forked() {
-            return None;
-        }
-        self.found = Some(Found { claim, retried: self.retried });
-        self.lend().ok()
+    /// Whether this is a child process made by fork(2): the handle is the parent's.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.main.attachment.leases.forked()
     }
 
     /// The queue's name, for an error.
     #[cold]
-    pub(super) fn queue(&self) -> Arc<str> {
+    pub(crate) fn queue(&self) -> Arc<str> {
         self.main.attachment.queue().clone()
     }
-
-    fn keep(&mut self, found: Option<Found>) -> bool {
-        let any = found.is_some();
-        self.found = found;
-        any
-    }
-
-    /// Lends what `found` holds; there is something in it wherever this is called.
-    #[inline(always)]
-    pub(crate) fn lend(&mut self) -> Result<Batch<'_, M>, RecvError> {
-        let Some(Found { claim, retried }) = self.found.take() else {
-            return Err(RecvError::Empty);
-        };
-        self.retried = retried;
-        let membership = if retried {
-            match self.retries.membership() {
-                Some(membership) => membership,
-                None => return Err(RecvError::Empty),
-            }
-        } else {
-            &mut self.main
-        };
-        Ok(Batch::new(membership, &mut self.policy, claim))
-    }
-
-    /// Looks wherever a message may be, and gives up those that were delivered too often.
-    fn search(&mut self, max: usize, check: Check) -> Result<Option<Found>, RecvError> {
-        if self.main.attachment.leases.forked() {
-            return Err(RecvError::Forked { queue: self.queue() });
-        }
-        // Before the look, which then finds what it sent last.
-        let gone = self.notices_gone && check == Check::Full && self.main.producer_gone()?;
-        if self.maintenance.is_due()
-            && self.maintenance.begin()
-            && let Some(found) = self.look_around()?
-        {
-            return Ok(Some(found));
-        }
-        loop {
-            let claim = match self.main.take(max)? {
-                None if self.orphans(check)? => self.main.take(max)?,
-                claim => claim,
-            };
-            if claim.is_some() {
-                self.empty_looks = 0;
-            }
-            match claim {
-                Some(claim) if claim.attempts <= self.policy.limit => {
-                    return Ok(Some(Found { claim, retried: false }));
-                }
-                Some(claim) => {
-                    Batch::<M>::new(&mut self.main, &mut self.policy, claim).exhaust()?;
-                }
-                None => {
-                    let found = self.search_elsewhere(check)?;
-                    let end = found.is_none() && gone;
-                    return if end {
-                        Err(RecvError::ProducerGone { queue: self.queue() })
-                    } else {
-                        Ok(found)
-                    };
-                }
-            }
-        }
-    }
-
-    /// Nothing in the queue: looks for what dead members left behind, at the first such look and then once
-    /// in a while.
-    fn orphans(&mut self, check: Check) -> Result<bool, RecvError> {
-        let first = self.empty_looks == 0;
-        self.empty_looks = self.empty_looks.wrapping_add(1);
-        Ok((first || self.asks(check)) && self.main.adopt()?)
-    }
-
-    fn asks(&self, check: Check) -> bool {
-        check == Check::Full || self.empty_looks.is_multiple_of(FULL_CHECK_EVERY)
-    }
-
-    fn search_elsewhere(&mut self, check: Check) -> Result<Option<Found>, RecvError> {
-        let asks = self.asks(check);
-        let found = self.search_retries(asks)?;
-        if found.is_some() {
-            return Ok(found);
-        }
-        let are_drained = || self.retries.are_drained(&self.main, &self.policy);
-        if !self.follows && self.main.has_ended(are_drained) {
-            return Err(RecvError::Closed { queue: self.queue() });
-        }
-        if asks && self.main.removed()? {
-            return Err(RecvError::Removed { queue: self.queue() });
-        }
-        Ok(None)
-    }
-
-    fn search_retries(&mut self, thorough: bool) -> Result<Option<Found>, RecvError> {
-        if !self.main.has_retries() {
-            return Ok(None);
-        }
-        let claim = self.retries.take(&self.main, &mut self.policy, thorough)?;
-        Ok(claim.map(|claim| Found { claim, retried: true }))
-    }
-
-    /// A busy consumer, too, looks for what dead members left behind, and for messages that come again.
-    fn look_around(&mut self) -> Result<Option<Found>, RecvError> {
-        if self.main.adopt()? {
-            // The next claim hands it out; where there was one there may be more.
-            self.maintenance.again();
-        }
-        // In turn with the queue, whose messages would wait for all retries if each receive made a round.
-        if std::mem::take(&mut self.retried) { Ok(None) } else { self.search_retries(true) }
-    }
-}
-
-#[cold]
-fn timed_out(attachment: &Attachment) -> RecvError {
-    RecvError::Timeout { queue: attachment.queue().clone() }
-}
-
-/// A claim, and where it was made.
-#[derive(Debug)]
-pub(super) struct Found {
-    claim: Claim,
-    retried: bool,
 }

@@ -19,7 +19,6 @@ one_code! {
     NameError => ErrorCode::BadName;
     GeometryError => ErrorCode::BadShape;
     DeadLetterError => ErrorCode::DeadLetterFailed;
-    NotInBatch => ErrorCode::NotInBatch;
 }
 
 impl CreateError {
@@ -256,8 +255,16 @@ impl GrowError {
 impl AckError {
     /// What kind of error it is, by a fixed number and name.
     pub fn code(&self) -> ErrorCode {
+        self.reason().code()
+    }
+}
+
+impl AckReason {
+    /// What kind of error it is, by a fixed number and name.
+    pub fn code(&self) -> ErrorCode {
         match self {
-            AckError::NotInBatch(fault) => fault.code(),
+            AckReason::NotInBatch { .. } => ErrorCode::NotInBatch,
+            AckReason::Forked { .. } => ErrorCode::Forked,
         }
     }
 }

@@ -54,6 +54,7 @@ named! {
     SelectError: []
         Empty | Timeout | Interrupted | Closed => None, Recv { reason, .. } => reason.queue();
     GrowError: [Shared, Forked, Corrupt];
+    AckReason: [NotInBatch, Forked];
     DeadLetterSendError: [NotForLetters]
         Open(fault) => fault.queue(), Group(fault) => fault.queue(), Producer(fault) => fault.queue(),
         Send(fault) => fault.queue(), Refused(_) => None;

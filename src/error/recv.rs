@@ -73,10 +73,19 @@ pub enum RecvError {
     /// A message was received, and could not be acked; only from calls that ack by themselves. None of them fails so
     /// today: see [`AckError`].
     #[error(transparent)]
-    Ack(#[from] AckError),
+    Ack(AckError),
     /// The operating system refused something.
     #[error(transparent)]
     System(#[from] SystemError),
+}
+
+impl From<AckError> for RecvError {
+    fn from(fault: AckError) -> RecvError {
+        match fault.reason() {
+            AckReason::Forked { queue } => RecvError::Forked { queue: queue.clone() },
+            AckReason::NotInBatch { .. } => RecvError::Ack(fault),
+        }
+    }
 }
 
 /// Nothing could be received from any of several queues.
@@ -109,71 +118,71 @@ pub enum SelectError {
 
 /// Messages could not be acked, or rejected. Nothing has changed then.
 ///
-/// Every ack returns this, in every kind of group, so that a program need not ask which kind it works for. Today only an
-/// ack or a rejection by sequence can fail, by [`AckError::NotInBatch`]; other acks always succeed.
+/// Every ack returns this, in every kind of group, so that a program need not ask which kind it works for. Today two acks
+/// can fail: one by sequence ([`AckReason::NotInBatch`]), and that of an iterator or a stream in a forked process
+/// ([`AckReason::Forked`]).
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum AckError {
-    /// The sequence is not one of an unacked message of the batch.
-    // Boxed: a result of an ack is a pointer, and null when all is well.
-    #[error(transparent)]
-    NotInBatch(Box<NotInBatch>),
-}
+#[error("{0}")]
+// Boxed: the result of an ack is a pointer, null if the ack succeeded.
+pub struct AckError(Box<AckReason>);
 
 impl AckError {
+    #[cold]
+    pub(crate) fn new(reason: AckReason) -> AckError {
+        AckError(Box::new(reason))
+    }
+
     /// Name of the queue.
     pub fn queue(&self) -> &str {
-        match self {
-            AckError::NotInBatch(fault) => fault.queue(),
+        match &*self.0 {
+            AckReason::NotInBatch { queue, .. } | AckReason::Forked { queue } => queue,
         }
     }
 
-    /// The sequence that was not acked.
-    pub fn sequence(&self) -> u64 {
-        match self {
-            AckError::NotInBatch(fault) => fault.sequence(),
-        }
+    /// Why they could not.
+    pub fn reason(&self) -> &AckReason {
+        &self.0
     }
 }
 
-/// An ack, or a rejection, that does not lie inside its batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotInBatch {
-    pub(crate) queue: Arc<str>,
-    pub(crate) sequence: u64,
-    pub(crate) batch: Range<u64>,
+/// Why messages could not be acked.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AckReason {
+    /// The sequence is not that of an unacked message of the batch.
+    #[error(
+        "sequence {sequence} is not an unacked message of this batch of queue {queue:?} ({}): ack each message of the \
+         batch once",
+        Left(batch)
+    )]
+    NotInBatch {
+        /// The queue.
+        queue: Arc<str>,
+        /// The sequence that was asked for.
+        sequence: u64,
+        /// The batch's messages, from the first that is not acked on; empty if all are acked. Some of them may have been
+        /// acked out of order.
+        batch: Range<u64>,
+    },
+    /// The handle was made before a fork.
+    #[error(
+        "this handle of queue {queue:?} and its message belong to the process that forked this one: ack the message there"
+    )]
+    Forked {
+        /// The queue.
+        queue: Arc<str>,
+    },
 }
 
-impl NotInBatch {
-    /// Name of the queue.
-    pub fn queue(&self) -> &str {
-        &self.queue
-    }
+/// What is left of a batch.
+struct Left<'a>(&'a Range<u64>);
 
-    /// The sequence that was asked for.
-    pub fn sequence(&self) -> u64 {
-        self.sequence
-    }
-
-    /// Where the batch's messages lie, from the first that is not acked on; empty if all are acked. Some of them may
-    /// have been acked out of order.
-    pub fn batch(&self) -> Range<u64> {
-        self.batch.clone()
-    }
-}
-
-impl fmt::Display for NotInBatch {
+impl fmt::Display for Left<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let NotInBatch { queue, sequence, batch } = self;
-        write!(
-            f,
-            "sequence {sequence} is not an unacked message of this batch of queue {queue:?}"
-        )?;
-        match batch.is_empty() {
-            true => write!(f, " (all of it is acked)"),
-            false => write!(f, " ({} to {})", batch.start, batch.end.wrapping_sub(1)),
+        let Range { start, end } = *self.0;
+        match self.0.is_empty() {
+            true => write!(f, "all of it is acked"),
+            false => write!(f, "{start} to {}", end.wrapping_sub(1)),
         }
     }
 }
-
-impl std::error::Error for NotInBatch {}
