@@ -94,10 +94,10 @@ class Queue:
             if not good:
                 self.refuse(f"is damaged: its {what} cannot be")
 
-        if len(config) < 2048:
-            self.refuse(f"is truncated: its file has {size} bytes, and a config takes 2048")
         if config[:8] != b"slipring":
             self.refuse("is no queue: its magic is another")
+        if len(config) < 2048:
+            self.refuse(f"is truncated: its file has {size} bytes, and a config takes 2048")
         version, slot_format, must, _may_ignore = struct.unpack_from("<IIQQ", config, 8)
         if version != 1:
             self.refuse(f"has layout version {version}, and this module knows version 1")
