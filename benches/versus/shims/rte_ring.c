@@ -20,6 +20,11 @@ unsigned versus_rte_ring_take(struct rte_ring *ring, void *to, unsigned element,
     return rte_ring_sc_dequeue_burst_elem(ring, to, element, n, NULL);
 }
 
+// All of them or none.
+unsigned versus_rte_ring_take_bulk(struct rte_ring *ring, void *to, unsigned element, unsigned n) {
+    return rte_ring_sc_dequeue_bulk_elem(ring, to, element, n, NULL);
+}
+
 unsigned versus_rte_ring_share(struct rte_ring *ring, void *to, unsigned element, unsigned n) {
     return rte_ring_mc_dequeue_burst_elem(ring, to, element, n, NULL);
 }

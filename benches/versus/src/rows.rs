@@ -106,13 +106,32 @@ impl Work {
     pub(crate) fn ours(self) -> Option<&'static str> {
         match self {
             Work::RoundTrip => Some(names::OURS),
-            Work::Stream => Some(names::SLICES_SHARED),
+            Work::Stream => Some(names::WAITING_SLICES_SHARED),
             Work::Singles => Some(names::SINGLE),
             Work::Compete => Some(names::BATCHES_SHARED),
             Work::CompeteSingles => Some(names::SINGLE_SHARED),
             Work::Latency50 | Work::Latency200 | Work::Latency1000 => Some(names::SINGLE),
             Work::Warm => Some(names::WARM_SLICES),
             Work::WarmSingles => Some(names::SINGLE),
+            _ => None,
+        }
+    }
+}
+
+impl Work {
+    /// What is to be said about its table.
+    pub(crate) fn note(self) -> Option<&'static str> {
+        match self {
+            Work::Stream => Some(
+                "Ours without \"waiting calls\" are `try_` calls in a loop; with it they are `send_slice`, `send_batch` or \
+                 `reserve`, and `recv_batch`, by which the targets are measured: a program that wants throughput calls \
+                 these, since they linger for a run of messages where messages come as fast as they are taken. Two rows \
+                 of peers also take none before 32 are there.",
+            ),
+            Work::Singles => Some(
+                "Ours without \"waiting calls\" are `try_send` and `try_recv` in a loop; with it they are `send` and `recv`, \
+                 which lingers for a run of messages where they come as fast as they are taken.",
+            ),
             _ => None,
         }
     }

@@ -14,10 +14,8 @@ const FEW: usize = 12;
 #[derive(Clone, Copy)]
 enum By {
     Row(&'static str),
-    /// The fastest row of this class in the same placement.
-    Fastest(Class),
-    /// The fastest limit whose name begins with this.
-    FastestLimit(&'static str),
+    /// The fastest row of this class in the same placement, of those whose name begins with this.
+    Fastest(Class, &'static str),
 }
 
 /// How a figure comes from the rows.
@@ -214,40 +212,52 @@ fn two_ends(targets: &mut Vec<Target>) {
     use Work::{RoundTrip, Singles, Stream};
     let chunks = By::Row(names::RTRB_CHUNKS);
     let copied = "stream, shared group, slices of 32, over rtrb chunks of 32";
-    add(copied, Stream, NEAR, names::SLICES_SHARED, chunks, bounds(2.4, 1.7));
-    add(copied, Stream, FAR, names::SLICES_SHARED, chunks, bounds(1.35, 1.17));
+    add(copied, Stream, NEAR, names::WAITING_SLICES_SHARED, chunks, bounds(2.4, 1.7));
+    add(copied, Stream, FAR, names::WAITING_SLICES_SHARED, chunks, bounds(1.35, 1.17));
     let batches = "stream, shared group, send_batch of 32, over rtrb chunks of 32";
-    add(batches, Stream, NEAR, names::BATCHES_SHARED, chunks, bounds(2.4, 1.7));
-    add(batches, Stream, FAR, names::BATCHES_SHARED, chunks, bounds(1.35, 1.17));
+    add(batches, Stream, NEAR, names::WAITING_BATCHES_SHARED, chunks, bounds(2.4, 1.7));
+    add(batches, Stream, FAR, names::WAITING_BATCHES_SHARED, chunks, bounds(1.35, 1.17));
     let in_place = "stream, shared group, 32 in place, over rtrb chunks of 32";
-    add(in_place, Stream, NEAR, names::IN_PLACE_SHARED, chunks, NONE);
-    add(in_place, Stream, FAR, names::IN_PLACE_SHARED, chunks, bounds(1.25, 1.17));
+    add(in_place, Stream, NEAR, names::WAITING_IN_PLACE_SHARED, chunks, NONE);
+    add(in_place, Stream, FAR, names::WAITING_IN_PLACE_SHARED, chunks, bounds(1.25, 1.17));
+    for (name, row) in [
+        ("stream, shared group, slices of 32, try_ calls", names::SLICES_SHARED),
+        ("stream, shared group, send_batch of 32, try_ calls", names::BATCHES_SHARED),
+        ("stream, shared group, 32 in place, try_ calls", names::IN_PLACE_SHARED),
+    ] {
+        add(name, Stream, BOTH, row, chunks, NONE);
+    }
+    let over = |peer| By::Fastest(Class::Shared, peer);
     for (name, peer) in [
         ("stream, shared group, slices of 32, over shaq one to one", names::SHAQ_ONE),
         ("stream, shared group, slices of 32, over shaq many to many", names::SHAQ_MANY),
-        ("stream, shared group, slices of 32, over rte_ring", names::RTE_RING),
+        ("stream, shared group, slices of 32, over rte_ring, bursts or bulk", names::RTE_RING),
     ] {
-        add(name, Stream, BOTH, names::SLICES_SHARED, By::Row(peer), [None, Some(1.0)]);
+        add(name, Stream, BOTH, names::WAITING_SLICES_SHARED, over(peer), [None, Some(1.0)]);
     }
-    let singles = "stream, exclusive group, one by one, over rtrb push and pop";
+    let singles = "stream, exclusive group, one by one, try_ calls, over rtrb push and pop";
     let rtrb = By::Row(names::RTRB);
     add(singles, Singles, NEAR, names::SINGLE, rtrb, bounds(1.8, 1.3));
     add(singles, Singles, FAR, names::SINGLE, rtrb, NONE);
-    let limit = By::Fastest(Class::Limit);
+    let singles = "stream, exclusive group, one by one, waiting calls, over rtrb push and pop";
+    add(singles, Singles, BOTH, names::WAITING, rtrb, NONE);
+    let limit = By::Fastest(Class::Limit, "");
     let trip = "round trip, over the fastest bare one";
     add(trip, RoundTrip, NEAR, names::OURS, limit, bounds(1.6, 1.3));
     add(trip, RoundTrip, FAR, names::OURS, limit, bounds(1.3, 1.1));
     let trip = "round trip, over the fastest bare one with a line for each direction";
-    let two_lines = By::FastestLimit(names::TWO_LINES);
+    let two_lines = By::Fastest(Class::Limit, names::TWO_LINES);
     add(trip, RoundTrip, NEAR, names::OURS, two_lines, bounds(1.6, 1.3));
     add(trip, RoundTrip, FAR, names::OURS, two_lines, bounds(1.3, 1.1));
     let shared = "round trip, shared group, over the fastest bare one";
     add(shared, RoundTrip, BOTH, names::OURS_SHARED, limit, NONE);
     let ahead = "round trip, over the fastest other queue in shared memory";
-    add(ahead, RoundTrip, BOTH, names::OURS, By::Fastest(Class::Shared), [Some(1.0), None]);
+    add(ahead, RoundTrip, BOTH, names::OURS, By::Fastest(Class::Shared, ""), [Some(1.0), None]);
     let safety =
         "crash safety: stream, shared group of one, slices of 32, over the fastest bare ring";
-    add(safety, Stream, BOTH, names::SLICES_SHARED, limit, [None, Some(1.2)]);
+    add(safety, Stream, BOTH, names::WAITING_SLICES_SHARED, limit, [None, Some(1.2)]);
+    let safety = "crash safety: the same, try_ calls";
+    add(safety, Stream, BOTH, names::SLICES_SHARED, limit, NONE);
     let asleep = "round trip between sleepers, two processes, over a bare futex";
     add(asleep, Work::Asleep, BOTH, names::OURS_ASLEEP, limit, bounds(1.3, 1.1));
 }
@@ -322,13 +332,9 @@ impl Target {
     fn by<'a>(&self, rows: &'a [Measured], by: By, placement: Placement) -> Option<Cell<'a>> {
         match by {
             By::Row(name) => self.row(rows, name),
-            By::Fastest(class) => {
-                Some((fastest(rows, self.work, class, "", self.column, placement)?, self.column))
+            By::Fastest(class, name) => {
+                Some((fastest(rows, self.work, class, name, self.column, placement)?, self.column))
             }
-            By::FastestLimit(name) => Some((
-                fastest(rows, self.work, Class::Limit, name, self.column, placement)?,
-                self.column,
-            )),
         }
     }
 
@@ -356,8 +362,7 @@ impl Target {
     }
 
     fn judge(&self, rows: &[Measured], placement: Placement) -> Judged {
-        let by_limit =
-            matches!(self.figure, Ratio(_, By::Fastest(Class::Limit) | By::FastestLimit(_)));
+        let by_limit = matches!(self.figure, Ratio(_, By::Fastest(Class::Limit, _)));
         let measured = self.measured(rows, placement);
         let mut of_work = rows.iter().filter(|it| it.row.work == self.work);
         let occurred = of_work.any(|it| it.ns(0, placement).is_some());
@@ -502,11 +507,18 @@ mod tests {
     #[test]
     fn each_target_has_its_rows() {
         let rows = all();
+        let optional = |name: &str| name == names::RTE_RING && !cfg!(feature = "rte_ring");
         let there = |work, name: &str| {
-            let optional = name == names::RTE_RING && !cfg!(feature = "rte_ring");
-            optional || rows.iter().any(|row| row.work == work && row.name == name)
+            optional(name) || rows.iter().any(|row| row.work == work && row.name == name)
+        };
+        let begins = |work, class, name: &str| {
+            let of_work = rows.iter().filter(|row| row.work == work && row.class == class);
+            optional(name) || of_work.map(|row| row.name).any(|row| row.starts_with(name))
         };
         for target in targets() {
+            if let super::Ratio(_, super::By::Fastest(class, name)) = target.figure {
+                assert!(begins(target.work, class, name), "{}: {name}", target.name);
+            }
             let names = match target.figure {
                 super::Ratio(name, super::By::Row(by)) => vec![name, by],
                 super::Ratio(name, _) | super::Microseconds(name) => vec![name],

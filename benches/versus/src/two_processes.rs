@@ -13,7 +13,9 @@ use slipring::{Consumer, Producer};
 use crate::cpus::{Side, pin};
 use crate::message::Msg;
 use crate::pair::{Steps, nanoseconds_per_step};
-use crate::peers::slipring::{Batch, Blocking, One, Temp, consumer, producer};
+use crate::peers::slipring::{
+    Batch, Blocking, One, Temp, consumer, producer, receiving_batches, sending_slices,
+};
 use crate::transport::{NotRun, Put, Spin, Take};
 use crate::works::asleep;
 use crate::works::round_trip::{echo, ping};
@@ -42,10 +44,12 @@ pub(crate) enum Mode {
     Stream,
     /// In a shared group, in batches.
     Batches,
+    /// The same with slices and the calls that wait.
+    WaitingSlices,
 }
 
 pub(crate) fn slice(mode: Mode, steps: Steps) -> Result<f64, NotRun> {
-    let there = Temp::new(matches!(mode, Mode::Batches));
+    let there = Temp::new(matches!(mode, Mode::Batches | Mode::WaitingSlices));
     let back = Temp::new(false);
     let mode_name = mode.to_possible_value().expect("every mode has a name");
     let mut command = Command::new("/proc/self/exe");
@@ -79,6 +83,7 @@ pub(crate) fn slice(mode: Mode, steps: Steps) -> Result<f64, NotRun> {
                     let put = Batch(One::borrowed(there.producer::<Msg>(), Spin::for_streams()));
                     streamed(steps, put, back)
                 }
+                Mode::WaitingSlices => streamed(steps, sending_slices(there.producer()), back),
             }
         });
         // Before the join: the end here would wait for one that failed for ever.
@@ -130,6 +135,7 @@ pub(crate) fn other_end(asked: &OtherEnd) -> bool {
         }
         Mode::Stream => received([warm, timed], One::borrowed(queue(false), patient), put),
         Mode::Batches => received([warm, timed], Batch(One::borrowed(queue(true), patient)), put),
+        Mode::WaitingSlices => received([warm, timed], receiving_batches(queue(true)), put),
     }
     true
 }

@@ -18,6 +18,9 @@ use crate::works::compete::{Drain, Pool};
 /// Bursts of up to `N`.
 pub(crate) struct RteRing<const N: usize>;
 
+/// Sent in bursts of 32, taken in bulk: none before 32 are there.
+pub(crate) struct Bulk;
+
 const ELEMENT: c_uint = size_of::<Msg>() as c_uint;
 const SLOTS: c_uint = CAPACITY as c_uint;
 
@@ -31,6 +34,12 @@ unsafe extern "C" {
         n: c_uint,
     ) -> c_uint;
     fn versus_rte_ring_take(ring: *mut c_void, to: *mut Msg, element: c_uint, n: c_uint) -> c_uint;
+    fn versus_rte_ring_take_bulk(
+        ring: *mut c_void,
+        to: *mut Msg,
+        element: c_uint,
+        n: c_uint,
+    ) -> c_uint;
     fn versus_rte_ring_share(ring: *mut c_void, to: *mut Msg, element: c_uint, n: c_uint)
     -> c_uint;
 }
@@ -82,12 +91,21 @@ impl Drop for Ring {
 
 struct End<const N: usize>(Arc<Ring>, Spin);
 struct Member<const N: usize>(Arc<Ring>);
+struct InBulk(Arc<Ring>, Spin);
 
 impl<const N: usize> Transport for RteRing<N> {
     fn link(spin: Spin) -> Result<(impl Open<End: Put>, impl Open<End: Take>), NotRun> {
         let ring = Ring::new(false)?;
         let other = ring.clone();
         Ok((move || End::<N>(ring, spin), move || End::<N>(other, spin)))
+    }
+}
+
+impl Transport for Bulk {
+    fn link(spin: Spin) -> Result<(impl Open<End: Put>, impl Open<End: Take>), NotRun> {
+        let ring = Ring::new(false)?;
+        let other = ring.clone();
+        Ok((move || End::<BATCH>(ring, spin), move || InBulk(other, spin)))
     }
 }
 
@@ -129,6 +147,23 @@ impl<const N: usize> Take for End<N> {
             let (ring, size) = (self.0.at.as_ptr(), N.min(expected.left() as usize) as c_uint);
             // SAFETY: `batch` has room for so many elements; the only thread that takes (R).
             let got = unsafe { versus_rte_ring_take(ring, batch.as_mut_ptr(), ELEMENT, size) };
+            if got == 0 {
+                self.1.again();
+            }
+            batch[..got as usize].iter().for_each(|msg| expected.see(msg));
+        }
+    }
+}
+
+impl Take for InBulk {
+    #[inline]
+    fn take(&mut self, from: u64, n: u64) {
+        let mut batch = [Msg::ZERO; BATCH];
+        let mut expected = InOrder::expect(from, n);
+        while expected.left() > 0 {
+            let (ring, size) = (self.0.at.as_ptr(), BATCH.min(expected.left() as usize) as c_uint);
+            // SAFETY: `batch` has room for so many elements; the only thread that takes (R).
+            let got = unsafe { versus_rte_ring_take_bulk(ring, batch.as_mut_ptr(), ELEMENT, size) };
             if got == 0 {
                 self.1.again();
             }

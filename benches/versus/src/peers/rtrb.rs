@@ -9,14 +9,15 @@ use crate::works::latency::{Poll, Polled};
 /// `push` and `pop`.
 pub(crate) struct Single;
 
-/// Chunks of up to 32.
-pub(crate) struct Chunks;
+/// Chunks of up to 32, or of 32: then it takes none before all are there, which leaves the producer its lines meanwhile.
+pub(crate) struct Chunks<const WHOLE: bool>;
 
 /// Slices of 32 that are there already, and chunks of up to 32.
 pub(crate) struct Slices;
 
 struct One<E>(E, Spin);
 struct Chunk<E>(E, Spin);
+struct Whole(Chunk<Consumer<Msg>>);
 struct Slice<E>(Chunk<E>, Prepared);
 
 impl Transport for Single {
@@ -26,10 +27,17 @@ impl Transport for Single {
     }
 }
 
-impl Transport for Chunks {
+impl Transport for Chunks<false> {
     fn link(spin: Spin) -> Result<(impl Open<End: Put>, impl Open<End: Take>), NotRun> {
         let (p, c) = RingBuffer::<Msg>::new(CAPACITY);
         Ok((move || Chunk(p, spin), move || Chunk(c, spin)))
+    }
+}
+
+impl Transport for Chunks<true> {
+    fn link(spin: Spin) -> Result<(impl Open<End: Put>, impl Open<End: Take>), NotRun> {
+        let (p, c) = RingBuffer::<Msg>::new(CAPACITY);
+        Ok((move || Chunk(p, spin), move || Whole(Chunk(c, spin))))
     }
 }
 
@@ -118,6 +126,20 @@ impl Take for Chunk<Consumer<Msg>> {
     #[inline]
     fn take(&mut self, from: u64, n: u64) {
         self.expected(InOrder::expect(from, n));
+    }
+}
+
+impl Take for Whole {
+    #[inline]
+    fn take(&mut self, from: u64, n: u64) {
+        let Whole(Chunk(consumer, spin)) = self;
+        let mut expected = InOrder::expect(from, n);
+        while expected.left() > 0 {
+            match consumer.read_chunk(BATCH.min(expected.left() as usize)) {
+                Ok(chunk) => chunk.into_iter().for_each(|msg| expected.see(&msg)),
+                Err(_) => spin.again(),
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod drain;
 mod polled;
 mod slices;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,9 @@ use crate::message::{BATCH, CAPACITY, Filled, InOrder, Msg};
 use crate::transport::{NotRun, Open, Put, Spin, Take, Transport};
 
 pub(crate) use slices::{PreparedBatches, PreparedSlices, Slices, streaming};
+pub(crate) use waiting::{
+    WaitingBatches, WaitingInPlace, WaitingSlices, receiving_batches, sending_slices,
+};
 
 /// `try_send`, `try_recv`, `ack`.
 pub(crate) struct Single<const SHARED: bool>;
@@ -25,7 +29,7 @@ pub(crate) struct Single<const SHARED: bool>;
 pub(crate) struct Bytes;
 
 /// `send`, `recv`, `ack`: these wait by themselves.
-pub(crate) struct Waiting;
+pub(crate) struct Waiting<const SHARED: bool>;
 
 /// The same, asleep whenever there is nothing.
 pub(crate) struct Asleep<const FENCE: bool>;
@@ -103,9 +107,9 @@ impl<E> One<E> {
 
 pub(crate) struct Batch<E>(pub(crate) One<E>);
 struct Reserved(One<Producer<Msg>>);
-pub(crate) struct Blocking<E>(pub(crate) One<E>);
+pub(crate) struct Blocking<E>(pub(crate) E);
 
-impl Blocking<Producer<Msg>> {
+impl Blocking<One<Producer<Msg>>> {
     /// Sleeps without staying awake first.
     pub(crate) fn asleep(mut self) -> Self {
         self.0.end.set_wait_strategy(asleep());
@@ -113,7 +117,7 @@ impl Blocking<Producer<Msg>> {
     }
 }
 
-impl Blocking<Consumer<Msg>> {
+impl Blocking<One<Consumer<Msg>>> {
     /// The same.
     pub(crate) fn asleep(mut self) -> Self {
         self.0.end.set_wait_strategy(asleep());
@@ -155,9 +159,9 @@ impl Transport for Bytes {
     }
 }
 
-impl Transport for Waiting {
+impl<const SHARED: bool> Transport for Waiting<SHARED> {
     fn link(spin: Spin) -> Result<(impl Open<End: Put>, impl Open<End: Take>), NotRun> {
-        let (p, c) = ends::<Msg>(false, spin);
+        let (p, c) = ends::<Msg>(SHARED, spin);
         Ok((move || Blocking(p()), move || Blocking(c())))
     }
 }
@@ -241,7 +245,7 @@ impl Take for One<Consumer> {
     }
 }
 
-impl Put for Blocking<Producer<Msg>> {
+impl Put for Blocking<One<Producer<Msg>>> {
     #[inline]
     fn put(&mut self, from: u64, n: u64) {
         for i in from..from + n {
@@ -250,7 +254,7 @@ impl Put for Blocking<Producer<Msg>> {
     }
 }
 
-impl Take for Blocking<Consumer<Msg>> {
+impl Take for Blocking<One<Consumer<Msg>>> {
     #[inline]
     fn take(&mut self, from: u64, n: u64) {
         let mut expected = InOrder::expect(from, n);

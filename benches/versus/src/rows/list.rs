@@ -136,7 +136,7 @@ fn round_trips(rows: &mut Rows) {
     rows.round_trip::<slipring::Single<false>>(Ours, names::OURS);
     rows.round_trip::<slipring::Single<true>>(Ours, names::OURS_SHARED);
     rows.round_trip::<slipring::Bytes>(Ours, "slipring, bytes");
-    rows.round_trip::<slipring::Waiting>(Ours, "slipring, waiting calls");
+    rows.round_trip::<slipring::Waiting<false>>(Ours, names::WAITING);
     rows.add(Work::RoundTrip, Ours, "slipring, two processes", |steps| {
         two_processes::slice(Mode::Echo, steps)
     });
@@ -173,12 +173,17 @@ fn sleepers(rows: &mut Rows) {
 
 fn streams(rows: &mut Rows) {
     use Class::*;
-    rows.stream::<rtrb::Chunks>(Threads, names::RTRB_CHUNKS);
+    rows.stream::<rtrb::Chunks<false>>(Threads, names::RTRB_CHUNKS);
+    rows.stream::<rtrb::Chunks<true>>(Threads, "rtrb, chunks of 32, none before all are there");
     rows.stream::<BareRing<0, 1, 32>>(Limit, "bare ring of the same slots");
     rows.stream::<BareRing<16, 1, 32>>(Limit, "bare ring, 16 pauses");
     rows.stream::<BareRing<0, 32, 32>>(Limit, "bare ring, waits for 32");
     rows.stream::<BareRing<2, 64, 32>>(Limit, "bare ring, waits for 64, 2 pauses");
     rows.stream::<BareRing<2, 64, 128>>(Limit, "bare ring, waits for 64, 2 pauses, takes 128 back");
+    rows.stream::<slipring::WaitingSlices<true>>(Ours, names::WAITING_SLICES_SHARED);
+    rows.stream::<slipring::WaitingSlices<false>>(Ours, names::WAITING_SLICES);
+    rows.stream::<slipring::WaitingBatches<true>>(Ours, names::WAITING_BATCHES_SHARED);
+    rows.stream::<slipring::WaitingInPlace<true>>(Ours, names::WAITING_IN_PLACE_SHARED);
     rows.stream::<slipring::Slices<true>>(Ours, names::SLICES_SHARED);
     rows.stream::<slipring::Slices<false>>(Ours, names::SLICES);
     rows.stream::<slipring::Batches<true>>(Ours, names::BATCHES_SHARED);
@@ -190,6 +195,12 @@ fn streams(rows: &mut Rows) {
         "slipring, send_batch of 32, shared group, two processes",
         |steps| two_processes::slice(Mode::Batches, steps),
     );
+    rows.add(
+        Work::Stream,
+        Ours,
+        "slipring, send_slice of 32, shared group, waiting calls, two processes",
+        |steps| two_processes::slice(Mode::WaitingSlices, steps),
+    );
     rows.add(Work::Stream, NoQueue, "memcpy in and out, 32, one thread", memcpy::slice);
     rows.stream::<disruptor::Batches>(Threads, "disruptor");
     rows.stream::<ringfire::Batches>(Shared, "ringfire");
@@ -197,6 +208,8 @@ fn streams(rows: &mut Rows) {
     rows.stream::<shaq::MpmcBatches>(Shared, names::SHAQ_MANY);
     #[cfg(feature = "rte_ring")]
     rows.stream::<rte_ring::RteRing<BATCH>>(Shared, names::RTE_RING);
+    #[cfg(feature = "rte_ring")]
+    rows.stream::<rte_ring::Bulk>(Shared, "DPDK rte_ring, bulk, none before all are there");
     rows.stream::<pipe::Pipe<BATCH>>(Kernel, "pipe");
     rows.stream::<unix::Stream<BATCH>>(Kernel, "Unix stream socket");
     rows.stream::<unix::SeqPacket<BATCH>>(Kernel, "Unix seqpacket socket");
@@ -208,7 +221,8 @@ fn singles(rows: &mut Rows) {
     rows.singles::<slipring::Single<false>>(Ours, names::SINGLE);
     rows.singles::<slipring::Single<true>>(Ours, names::SINGLE_SHARED);
     rows.singles::<slipring::Bytes>(Ours, "slipring, bytes");
-    rows.singles::<slipring::Waiting>(Ours, "slipring, waiting calls");
+    rows.singles::<slipring::Waiting<false>>(Ours, names::WAITING);
+    rows.singles::<slipring::Waiting<true>>(Ours, "slipring, waiting calls, shared group");
     rows.add(Work::Singles, Ours, "slipring, two processes", |steps| {
         two_processes::slice(Mode::Stream, steps)
     });
@@ -277,7 +291,7 @@ fn fan_outs(rows: &mut Rows) {
 /// One thread.
 fn alone(rows: &mut Rows) {
     use Class::{Ours, Shared, Threads};
-    rows.warm::<rtrb::Chunks>(Threads, names::RTRB_CHUNKS);
+    rows.warm::<rtrb::Chunks<false>>(Threads, names::RTRB_CHUNKS);
     rows.warm::<rtrb::Slices>(Threads, names::RTRB_SLICES);
     rows.warm::<slipring::PreparedSlices>(Ours, names::WARM_SLICES);
     rows.warm::<slipring::PreparedBatches>(Ours, names::WARM_BATCHES);

@@ -20,6 +20,16 @@ pub(crate) const SLICES_SHARED: &str = "slipring, send_slice of 32, shared group
 pub(crate) const BATCHES_SHARED: &str = "slipring, send_batch of 32, shared group";
 pub(crate) const IN_PLACE_SHARED: &str = "slipring, 32 in place, shared group";
 
+/// Of the calls that wait.
+pub(crate) const WAITING: &str = "slipring, waiting calls";
+pub(crate) const WAITING_SLICES: &str = "slipring, send_slice of 32, waiting calls";
+pub(crate) const WAITING_SLICES_SHARED: &str =
+    "slipring, send_slice of 32, shared group, waiting calls";
+pub(crate) const WAITING_BATCHES_SHARED: &str =
+    "slipring, send_batch of 32, shared group, waiting calls";
+pub(crate) const WAITING_IN_PLACE_SHARED: &str =
+    "slipring, 32 in place, shared group, waiting calls";
+
 pub(crate) const WARM_BATCHES: &str = "slipring, send_batch of 32";
 pub(crate) const WARM_SLICES: &str = "slipring, send_slice of 32";
 pub(crate) const WARM_IN_PLACE: &str = "slipring, reserve 32, in place";
