@@ -293,6 +293,7 @@ impl Identity {
 
     /// A number that changes whenever the index is given to another group.
     #[cfg(not(slipring_loom))]
+    #[inline]
     pub(crate) fn generation(group: &GroupRecord) -> u64 {
         // Relaxed: it is compared only.
         group.identity.generation.load(Ordering::Relaxed)

@@ -7,11 +7,13 @@ use crate::packed::{Attempts, Head, Start, State};
 use crate::sync::{Ordering, Quiet};
 
 /// Stores a figure that the caller alone stores.
+#[inline]
 fn set(figure: &Quiet, value: u64) {
     // Relaxed: for people to read.
     figure.store(value, Ordering::Relaxed);
 }
 
+#[inline]
 fn get(figure: &Quiet) -> u64 {
     // Relaxed: for people to read.
     figure.load(Ordering::Relaxed)
@@ -22,34 +24,41 @@ fn own_pid() -> u64 {
 }
 
 /// The pid of the holder of the control lease, 0 if nobody holds it.
+#[inline]
 pub(crate) fn control_pid(view: &View) -> u64 {
     get(&view.control().holder)
 }
 
 /// Notes that this process holds the control lease.
+#[inline]
 pub(crate) fn set_control_pid(view: &View) {
     set(&view.control().holder, own_pid());
 }
 
+#[inline]
 pub(crate) fn clear_control_pid(view: &View) {
     set(&view.control().holder, 0);
 }
 
 /// The pid of the producer, 0 if there is none.
+#[inline]
 pub(crate) fn producer_pid(view: &View) -> u64 {
     get(&view.control().producer.identity.pid)
 }
 
 /// Notes that this process is the producer; it holds the producer's lease.
+#[inline]
 pub(crate) fn set_producer_pid(view: &View) {
     set(&view.control().producer.identity.pid, own_pid());
 }
 
+#[inline]
 pub(crate) fn clear_producer_pid(view: &View) {
     set(&view.control().producer.identity.pid, 0);
 }
 
 /// How often a producer took the role.
+#[inline]
 pub(crate) fn producer_epoch(view: &View) -> u64 {
     // Relaxed: for people to read.
     view.control().producer.identity.epoch.load(Ordering::Relaxed)
@@ -62,12 +71,14 @@ pub(crate) struct ProducerCounts {
     pub(crate) full: u64,
 }
 
+#[inline]
 pub(crate) fn producer_counts(view: &View) -> ProducerCounts {
     let counters = &view.control().producer.counters;
     ProducerCounts { bytes: get(&counters.bytes), full: get(&counters.full) }
 }
 
 /// The caller holds the producer's lease.
+#[inline]
 pub(crate) fn set_producer_counts(view: &View, counts: ProducerCounts) {
     let counters = &view.control().producer.counters;
     set(&counters.bytes, counts.bytes);
@@ -75,16 +86,19 @@ pub(crate) fn set_producer_counts(view: &View, counts: ProducerCounts) {
 }
 
 /// The pid of a consumer record's owner.
+#[inline]
 pub(crate) fn consumer_pid(view: &View, record: u8) -> u64 {
     get(&view.record(record).claim.pid)
 }
 
 /// Notes that this process holds what `record` says; it holds the record's lease.
+#[inline]
 pub(crate) fn set_consumer_pid(view: &View, record: u8) {
     set(&view.record(record).claim.pid, own_pid());
 }
 
 /// Counts a message that the owner of `record`, the caller, gave up.
+#[inline]
 pub(crate) fn count_dead_letter(view: &View, record: u8) {
     let counter = &view.record(record).counters.dead_lettered;
     set(counter, get(counter).wrapping_add(1));
@@ -98,6 +112,7 @@ pub(crate) struct ConsumerCounts {
     pub(crate) dead_lettered: u64,
 }
 
+#[inline]
 pub(crate) fn consumer_counts(view: &View, record: u8) -> ConsumerCounts {
     let counters = &view.record(record).counters;
     ConsumerCounts {
@@ -108,6 +123,7 @@ pub(crate) fn consumer_counts(view: &View, record: u8) -> ConsumerCounts {
 }
 
 /// What consumers counted that have left the group.
+#[inline]
 pub(crate) fn former_counts(group: &GroupRecord) -> ConsumerCounts {
     let totals = &group.cold.totals;
     ConsumerCounts {
