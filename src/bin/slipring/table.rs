@@ -1,6 +1,9 @@
 //! Aligned tables and numbers for people.
 
-use std::fmt::Write;
+use bytesize::ByteSize;
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, ContentArrangement};
+use indicatif::HumanCount;
 
 /// Rows of cells under a heading. Cells that begin with a digit are numbers, and aligned right.
 #[derive(Debug)]
@@ -48,27 +51,23 @@ impl Table {
     }
 
     pub(crate) fn text(&self) -> String {
-        let numbers = self.numbers();
-        let widths: Vec<usize> = (0..numbers.len())
-            .map(|i| self.rows.iter().map(|row| row.cell(i).chars().count()).max().unwrap_or(0))
-            .collect();
+        let mut table = comfy_table::Table::new();
+        table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table.add_rows(self.rows.iter().map(|row| &row.cells));
+        for (i, number) in self.numbers().into_iter().enumerate() {
+            if let Some(column) = table.column_mut(i) {
+                column.set_padding((if i == 0 { 0 } else { 2 }, 0));
+                column.set_cell_alignment(if number {
+                    CellAlignment::Right
+                } else {
+                    CellAlignment::Left
+                });
+            }
+        }
         let mut text = String::new();
-        for row in &self.rows {
-            let mut line = String::new();
-            for (i, (&width, &number)) in widths.iter().zip(&numbers).enumerate() {
-                let gap = if i == 0 { "" } else { "  " };
-                let cell = row.cell(i);
-                // Writing to a String does not fail.
-                let _ = match number {
-                    true => write!(line, "{gap}{cell:>width$}"),
-                    false => write!(line, "{gap}{cell:<width$}"),
-                };
-            }
-            text.push_str(line.trim_end());
-            text.push('\n');
-            for line in &row.below {
-                let _ = writeln!(text, "  {line}");
-            }
+        for (line, row) in table.lines().zip(&self.rows) {
+            text.extend([line.trim_end(), "\n"]);
+            text.extend(row.below.iter().map(|line| format!("  {line}\n")));
         }
         text
     }
@@ -76,24 +75,12 @@ impl Table {
 
 /// 1234567 as 1,234,567.
 pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    HumanCount(number).to_string()
 }
 
 /// Bytes in the largest unit that leaves a number above one.
 pub(crate) fn bytes(count: f64) -> String {
-    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
-    match units.iter().find(|(_, shift)| count >= f64::from(1u32 << shift)) {
-        Some((unit, shift)) => format!("{:.1} {unit}", count / f64::from(1u32 << shift)),
-        None => format!("{count:.0} B"),
-    }
+    ByteSize(count as u64).to_string()
 }
 
 /// So many seconds in the unit that people would choose.

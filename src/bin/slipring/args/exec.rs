@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
-use super::{EXIT_CODES, WHOLE, seconds};
+use super::{EXIT_CODES, WHOLE, time};
 
 /// What stands below the help of `recv`.
 pub(super) fn help() -> String {
@@ -50,6 +50,6 @@ pub(crate) struct ExecArgs {
     )]
     pub(crate) jobs: u8,
     /// Time until --exec tries a message again; doubled with each attempt, at most an hour
-    #[arg(long, value_name = "SECONDS", default_value = "1", requires = "command", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", default_value = "1", requires = "command", value_parser = time)]
     pub(crate) retry_delay: Duration,
 }

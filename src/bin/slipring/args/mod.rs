@@ -2,6 +2,7 @@
 
 mod dead;
 mod exec;
+mod values;
 mod waiting;
 
 use std::path::PathBuf;
@@ -12,6 +13,8 @@ use slipring::{Retention, Start};
 
 pub(crate) use dead::*;
 pub(crate) use exec::ExecArgs;
+pub(crate) use values::{interval, rate, time, time_within};
+use values::{octal, payload, start};
 pub(crate) use waiting::{WaitArg, WakeArg};
 
 pub(crate) const EXIT_CODES: &str = "Exit codes: 0 done, or the queue is closed, 1 failed, 2 wrong usage, 3 timed out \
@@ -86,8 +89,8 @@ pub(crate) struct Shape {
     /// Messages that fit, 1 to 16777216, rounded up to a power of two [default: 4096]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 24))]
     pub(crate) capacity: Option<u64>,
-    /// Bytes of the longest message, 1 to 16777216 [default: 112]
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..=1 << 24))]
+    /// Size of the longest message, 1 to 16777216 bytes, e.g. 4KiB [default: 112]
+    #[arg(long, value_name = "SIZE", value_parser = payload)]
     pub(crate) payload: Option<u64>,
     /// Most consumers at a time, 1 to 255 [default: 64]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=255))]
@@ -135,8 +138,8 @@ pub(crate) struct SendArgs {
     /// Send records of --size bytes instead of lines
     #[arg(long)]
     pub(crate) raw: bool,
-    /// Bytes of a record with --raw [default: the queue's payload size]
-    #[arg(long, value_name = "BYTES", requires = "raw", value_parser = clap::value_parser!(u64).range(1..=1 << 24))]
+    /// Size of a record with --raw, e.g. 4KiB [default: the queue's payload size]
+    #[arg(long, value_name = "SIZE", requires = "raw", value_parser = payload)]
     pub(crate) size: Option<u64>,
     /// Cut lines that are longer than the payload size instead of refusing them
     #[arg(long, conflicts_with = "raw")]
@@ -159,7 +162,7 @@ pub(crate) struct SendArgs {
     pub(crate) batch: u64,
     /// End with exit code 3 after waiting so many seconds at a time for another sender to be done, or for room,
     /// e.g. 0.5 [default: never]
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) timeout: Option<Duration>,
     /// How to wait for room [default: sleep]
     #[arg(long, value_enum, value_name = "HOW")]
@@ -200,7 +203,7 @@ pub(crate) struct RecvArgs {
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
     /// End with exit code 3 after so many seconds without a message, e.g. 0.5 [default: never]
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) timeout: Option<Duration>,
     /// Where a new group starts: oldest, newest or a sequence number [default: oldest]
     #[arg(long, value_name = "WHERE", value_parser = start)]
@@ -239,7 +242,7 @@ pub(crate) struct TailArgs {
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
     /// End with exit code 3 after so many seconds without a message, e.g. 0.5 [default: never]
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) timeout: Option<Duration>,
     /// Stay where the queue is closed, and wait for the next sender
     #[arg(short, long)]
@@ -279,7 +282,7 @@ pub(crate) struct GroupsArgs {
     pub(crate) json: bool,
     /// Print them again and again, so many seconds apart, 0.01 to 86400, and since when each member holds
     /// what it holds
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = interval)]
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "1", value_parser = interval)]
     pub(crate) watch: Option<Duration>,
     /// With --watch: end after N times [default: never]
     #[arg(long, value_name = "N", requires = "watch")]
@@ -348,47 +351,4 @@ pub(crate) struct RemoveArgs {
     /// Also if processes use it, which find it gone, or if a group has not acked all messages, which are lost
     #[arg(long)]
     pub(crate) force: bool,
-}
-
-fn octal(text: &str) -> Result<u32, String> {
-    match u32::from_str_radix(text, 8) {
-        Ok(mode) if mode & !0o777 == 0 && mode & 0o600 == 0o600 => Ok(mode),
-        _ => {
-            Err("it is an octal number, 600 to 777, that lets the owner read and write".to_owned())
-        }
-    }
-}
-
-fn start(text: &str) -> Result<Start, String> {
-    match text {
-        "oldest" => Ok(Start::Oldest),
-        "newest" => Ok(Start::Newest),
-        number => number
-            .parse()
-            .map(Start::Sequence)
-            .map_err(|_| "it is oldest, newest or a sequence number".to_owned()),
-    }
-}
-
-pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
-    let wrong = || "it is a number of seconds, 0 to 86400, e.g. 0.5".to_owned();
-    let seconds: f64 = text.parse().map_err(|_| wrong())?;
-    if !(0.0..=86400.0).contains(&seconds) {
-        return Err(wrong());
-    }
-    Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
-}
-
-pub(crate) fn interval(text: &str) -> Result<Duration, String> {
-    match seconds(text) {
-        Ok(interval) if interval >= Duration::from_millis(10) => Ok(interval),
-        _ => Err("it is a number of seconds, 0.01 to 86400".to_owned()),
-    }
-}
-
-pub(crate) fn rate(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(rate) if (0.001..=1e9).contains(&rate) => Ok(rate),
-        _ => Err("it is a number of messages per second, 0.001 to 1000000000".to_owned()),
-    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::args::{WaitArg, WakeArg, interval, rate};
+use crate::args::{WaitArg, WakeArg, interval, rate, time_within};
 
 /// The time of a run with `--smoke`, and the runs of each measurement.
 const SMOKE: Duration = Duration::from_millis(50);
@@ -355,9 +355,7 @@ fn pin(text: &str) -> Result<PinArg, String> {
 }
 
 fn pause(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok().filter(|seconds| (0.0001..=10.0).contains(seconds));
-    let pause = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    pause.ok_or_else(|| "expected seconds, 0.0001 to 10".to_owned())
+    time_within(text, Duration::from_micros(100)..=Duration::from_secs(10))
 }
 
 /// The name of a value on the command line.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::args::seconds;
+use crate::args::time;
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
@@ -23,7 +23,7 @@ pub(crate) struct DemoArgs {
     )]
     pub(crate) rate: u64,
     /// Seconds of the paced phase, 0 to 86400
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = time)]
     pub(crate) seconds: Duration,
 }
 
