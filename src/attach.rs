@@ -1,5 +1,5 @@
-//! What every handle holds: the mapping it shares with the others of its process, and a file description
-//! of its own, whose locks are its leases.
+//! What every handle holds: the mapping, which it shares with the other handles of its process, and an open file
+//! description of its own, whose locks are its leases.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use crate::layout::View;
 use crate::layout::config::Config;
 use crate::segment::{LeaseFile, Opened, QueueName, Region};
 
-/// How long a control operation (taking or giving up a role, making or removing a group) waits for
-/// another one to end.
+/// How long a control operation (taking or giving up a role, making or removing a group) waits for another one to end,
+/// unless the program says otherwise.
 pub(crate) const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A queue as mapped into this process.
@@ -24,7 +24,7 @@ pub(crate) struct Mapped {
     /// Permission bits of the file.
     pub(crate) permissions: u32,
     view: View,
-    /// Behind everything that points into it.
+    /// Dropped last: the other fields point into it.
     region: Region,
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct Attachment {
 }
 
 impl Attachment {
-    /// Opens a description of its own; fails if the queue has lost its name.
+    /// Opens its own file description. Fails if the queue has lost its name.
     pub(crate) fn new(mapped: &Arc<Mapped>) -> Result<Attachment, AttachError> {
         let queue = mapped.name.shared();
         if mapped.region.forked() {
@@ -98,7 +98,7 @@ impl Attachment {
         self.mapped.name.shared()
     }
 
-    /// What to make of it if the system refuses `doing`.
+    /// The error for a system call that the kernel refused.
     pub(crate) fn system(
         &self,
         doing: &'static str,

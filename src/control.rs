@@ -16,8 +16,8 @@ pub(crate) struct ControlGuard<'a> {
     leases: &'a LeaseFile,
 }
 
-/// How often a waiter looks whether the control lease is free. Control operations take microseconds, and
-/// processes that make one after the other must not keep the rest out.
+/// Time between two tries to take the control lease. Control operations take microseconds; with a longer pause,
+/// processes that make many in a row would keep the others out.
 const LOOK_EVERY: Duration = Duration::from_micros(50);
 
 impl<'a> ControlGuard<'a> {

@@ -1,8 +1,8 @@
-//! What is known of a message beside its content: the same in every view of it.
+//! What is known of a message besides its content: the same in every view of it.
 
 use std::fmt;
 
-/// What is known of a message beside its content, in every view of it: [`Received`](crate::Received),
+/// What is known of a message besides its content, in every view of it: [`Received`](crate::Received),
 /// [`Delivery`](crate::Delivery), [`Task`](crate::Task), [`OwnedMessage`](crate::OwnedMessage) and
 /// [`Observation`](crate::Observation).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -10,18 +10,18 @@ pub struct MessageInfo {
     sequence: u64,
     kind: u32,
     attempts: u16,
-    // No bool, and no padding: copying that costs more than all the rest.
+    // Neither a bool nor padding: either makes each copy slower.
     requeued: u16,
 }
 
-/// The accessors of a view that keeps a [`MessageInfo`] in its field `info`. Kind and requeued may be elsewhere, where
-/// loading them costs time that not everybody is to spend.
+/// The accessors of a view that keeps a [`MessageInfo`] in its field `info`. The view may get kind and requeued from
+/// elsewhere, so that only callers that ask for them pay for the load.
 macro_rules! message_accessors {
     () => {
         $crate::info::message_accessors!(view => view.info.kind(), view.info.requeued());
     };
     ($view:ident => $kind:expr, $requeued:expr) => {
-        /// What is known of it beside its content.
+        /// What is known of it besides its content.
         pub fn info(&self) -> $crate::info::MessageInfo {
             self.info.with(self.kind(), self.requeued())
         }
@@ -31,21 +31,22 @@ macro_rules! message_accessors {
         );
     };
     ($view:ident => $sequence:expr, $kind:expr, $attempts:expr, $requeued:expr) => {
-        /// Its number in the queue, from the queue's first message on.
+        /// Its number in the queue, counted from the queue's first message.
         pub fn sequence(&self) -> u64 {
             let $view = self;
             $sequence
         }
 
-        /// What the sender marked it with; 0 if nothing.
+        /// The kind that its sender gave it; 0 if none.
         pub fn kind(&self) -> u32 {
             let $view = self;
             $kind
         }
 
-        /// Times that it was delivered to the group, this one included, less those that were taken back
-        /// ([`Batch::uncount`](crate::Batch::uncount)); 255 means 255 or more. Exact where the group has a limit of attempts; without one it may be
-        /// less, but for what was delivered before it is at least 2. 0 for what an observer saw, which is no delivery.
+        /// How often it was delivered to the group, this time included, less the deliveries that were taken back
+        /// ([`Batch::uncount`](crate::Batch::uncount)). 255 means 255 or more. Exact where the group has a limit of
+        /// attempts; in other groups it may be too low, but is at least 2 for what was delivered before. 0 for an
+        /// observer's message, which is no delivery.
         pub fn attempts(&self) -> u8 {
             let $view = self;
             $attempts
@@ -56,8 +57,8 @@ macro_rules! message_accessors {
             self.attempts() > 1
         }
 
-        /// Whether it is a dead letter that was sent again to the group. It then comes alone, with its first sequence
-        /// and kind, and its attempts start over.
+        /// Whether it is a dead letter that was sent again to the group. Such a message comes alone, with its first
+        /// sequence and kind, and its attempts count from 1 again.
         pub fn requeued(&self) -> bool {
             let $view = self;
             $requeued

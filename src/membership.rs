@@ -1,4 +1,4 @@
-//! One group of one queue, as one consumer takes messages from it.
+//! A consumer's membership in one group of one queue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,34 +22,34 @@ use crate::ring::shared::{Claimed, SharedMember};
 use crate::segment::QueueName;
 use crate::sys::holder;
 
-/// Claims in a row that the others may beat before the head is taken for garbage.
+/// Claims in a row that other members may win before the head counts as damaged.
 const CONTENDED_MAX: u32 = 1 << 16;
-/// A consumer that is dropped waits no longer than this for its turn to leave. If that was not enough it
-/// is found gone by its lease, as if it had died.
+/// Longest time that a dropped consumer waits to leave its group. If it fails, the others find it gone by its lease, as
+/// after a death.
 const LEAVE_WITHIN: Duration = Duration::from_millis(100);
 
-/// What a consumer takes messages with. Leaves the group when dropped.
+/// What a consumer receives through. Leaves the group when dropped.
 #[derive(Debug)]
 pub(crate) struct Membership {
     pub(crate) reader: Reader,
     pub(crate) attachment: Attachment,
     pub(crate) acked: AckSet,
-    /// How what lies in the ring is shown.
+    /// How the ring's messages are shown.
     pub(crate) retry_view: RetryView,
     /// How long leaving and releasing wait for other control operations.
     pub(crate) control_timeout: Duration,
-    /// Its messages are lent one at a time.
+    /// Lends its messages one at a time.
     pub(crate) one_at_a_time: bool,
     pub(crate) left: bool,
 }
 
-/// A message that comes again through a queue of retries goes by its first sequence, and without the
-/// envelope behind its payload. All 0 for a message that is shown as it lies there.
+/// How a message is shown that comes again through a queue of retries: with its first sequence, and without the
+/// envelope after its payload. All 0 for a message that is shown as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RetryView {
     /// Added to a sequence, wrapping.
     pub(crate) shift: u64,
-    /// Bytes taken off the end.
+    /// Bytes cut off the end.
     pub(crate) trailer: usize,
 }
 
@@ -59,7 +59,7 @@ impl RetryView {
         seq.wrapping_add(self.shift)
     }
 
-    /// Whether it is that of a dead letter that was sent again.
+    /// Whether the message is a dead letter that was sent again.
     #[inline]
     pub(crate) fn requeued(self) -> bool {
         self.trailer != 0
@@ -71,16 +71,16 @@ impl RetryView {
     }
 }
 
-/// What the group, once joined, says about itself.
+/// What a consumer learns of its group when it joins.
 #[derive(Debug)]
 pub(crate) struct Joined {
-    /// It did not exist before.
+    /// The group did not exist before.
     pub(crate) made: bool,
-    /// Somebody has joined it before.
+    /// A consumer has joined it before.
     pub(crate) resumed: bool,
     /// Deliveries after which a message is a dead letter, if there is a limit.
     pub(crate) max_attempts: Option<u8>,
-    /// Where dead letters go, if it names a queue.
+    /// Queue of the group's dead letters, if the group names one.
     pub(crate) target: Option<QueueName>,
 }
 
@@ -114,7 +114,7 @@ impl Membership {
         let taken = records::take_record(view, leases, index, pid).map_err(system)?;
         let Some(record) = taken else {
             if made {
-                // Nothing half-made stays behind.
+                // Leave no half-made group.
                 groups::remove_group(view, leases, index).map_err(system)?;
             }
             let (max, live) = group::consumers(&attachment)?;
@@ -148,8 +148,7 @@ impl Membership {
         Ok((membership, Joined { made, resumed, max_attempts, target }))
     }
 
-    /// Takes up to `max` messages. A claim that the others beat every time starts over: each of them got
-    /// something meanwhile.
+    /// Claims up to `max` messages. A claim that other members won every time starts over: each of them made progress.
     #[inline]
     pub(crate) fn take(&mut self, max: usize) -> Result<Option<Claim>, RecvError> {
         match self.reader.claim(&self.attachment.view, max.max(1) as u64) {
@@ -179,7 +178,7 @@ impl Membership {
         RecvError::Corrupt { queue: self.attachment.queue().clone(), what }
     }
 
-    /// Takes over what a dead member of the group holds. Returns whether there is something to take.
+    /// Adopts what a dead member of the group held. Returns whether there is something to claim.
     #[cold]
     pub(crate) fn adopt(&mut self) -> Result<bool, RecvError> {
         let found = self.reader.adopt(&self.attachment.view, &self.attachment.leases);
@@ -196,7 +195,7 @@ impl Membership {
         Ok(found)
     }
 
-    /// The group's head; in a forked child, which the segment is out of reach of, only if it is known here.
+    /// The group's head. In a forked child, where the segment is not mapped, 0 for a shared group.
     pub(crate) fn position(&self) -> u64 {
         if self.attachment.leases.forked() && matches!(self.reader, Reader::Shared(_)) {
             return 0;
@@ -204,7 +203,7 @@ impl Membership {
         self.reader.head(&self.attachment.view)
     }
 
-    /// Messages above the group's head.
+    /// Messages from the group's head to the tail.
     pub(crate) fn depth(&self) -> u64 {
         if self.attachment.leases.forked() {
             return 0;
@@ -212,13 +211,13 @@ impl Membership {
         tail(&self.attachment.view).saturating_sub(self.position())
     }
 
-    /// Whether it holds something that comes again.
+    /// Whether it holds messages that come again.
     pub(crate) fn holds(&self) -> bool {
         self.reader.holds()
     }
 
-    /// Whether a member holds something; it has nothing itself. Then the producer need not wait for more room than
-    /// it asks for.
+    /// Whether another member holds something. If so, the producer is woken for any room: the room that it waits for
+    /// may depend on that member.
     pub(crate) fn others_hold(&self) -> bool {
         let held = any_held(&self.attachment.view, self.reader.group());
         if held {
@@ -227,7 +226,7 @@ impl Membership {
         held
     }
 
-    /// Whether the last producer went without closing the queue, and nobody has taken its place.
+    /// Whether the last producer is gone, without closing the queue, and has no successor yet.
     pub(crate) fn producer_gone(&self) -> Result<bool, SystemError> {
         producer_gone(&self.attachment.view, || {
             self.attachment.leases.is_held(lease_byte::PRODUCER)
@@ -235,7 +234,7 @@ impl Membership {
         .map_err(self.attachment.system("look whether there is a producer"))
     }
 
-    /// Whether the queue is closed, also if the group has not acked everything yet.
+    /// Whether the queue is closed, even if the group has not acked everything yet.
     pub(crate) fn is_closed(&self) -> bool {
         closed_at(&self.attachment.view).is_some()
     }
@@ -245,12 +244,12 @@ impl Membership {
         self.attachment.leases.removed().map_err(self.attachment.system("look at the queue's file"))
     }
 
-    /// Whether nothing comes any more. `are_drained` asks for letters that were sent again.
+    /// Whether nothing will come any more. `are_drained` says so of letters that were sent again.
     pub(crate) fn has_ended(&self, are_drained: impl FnOnce() -> bool) -> bool {
         has_ended(&self.attachment.view, self.reader.group(), are_drained)
     }
 
-    /// Whether dead letters of the group were sent again, into a queue of their own.
+    /// Whether dead letters of the group were ever sent again, into a queue of their own.
     pub(crate) fn has_retries(&self) -> bool {
         has_retries(&self.attachment.view, self.reader.group())
     }
@@ -274,7 +273,7 @@ impl Membership {
 impl Drop for Membership {
     fn drop(&mut self) {
         if !self.left {
-            // A failure leaves the record as a death would: the lease goes with the descriptor.
+            // On failure the record stays as after a death: closing the descriptor releases the lease.
             let _ = self.leave_within(LEAVE_WITHIN);
         }
     }

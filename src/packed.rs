@@ -26,7 +26,7 @@ pub(crate) enum State {
     Evicted,
 }
 
-/// A group's head: the next sequence to be claimed and who claimed last.
+/// A group's head: the next sequence to be claimed, and the last claimer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) seq: u64,

@@ -13,21 +13,19 @@ use crate::message::Content;
 use crate::ring::park::WaiterKind;
 use crate::wait::Check;
 
-/// A consumer that waits without holding up its thread; made by [`Consumer::into_async`]. `Send`, not `Sync`.
+/// A consumer that waits without blocking its thread; made by [`Consumer::into_async`]. `Send`, not `Sync`.
 ///
-/// Bound to no runtime. One thread of the process, `slipring-wait`, sleeps for all its futures: it is started by
-/// the first that has to wait, and woken by other processes as a blocked consumer would be. Only where nobody can
-/// be woken does it look by the clock, every millisecond: for a queue whose wake mode is
-/// [`None`](crate::WakeMode::None); and for all of them on a kernel without futex_waitv(2) (before Linux 5.16), or
-/// with more than 127 queues at a time.
+/// It needs no particular runtime. One thread of the process, `slipring-wait`, sleeps for all futures. The first future
+/// that has to wait starts it, and other processes wake it as they wake a blocked consumer. Where nobody can wake it,
+/// it polls every millisecond: for a queue whose wake mode is [`None`](crate::WakeMode::None); and for all queues on a
+/// kernel without futex_waitv(2) (before Linux 5.16), or with more than 127 queues at a time.
 ///
-/// What holds for receives of a [`Consumer`] holds here: a member of a shared group asks the kernel now and then
-/// whether others live, and a message that is given up may take a few seconds to become a dead letter, in which the
-/// thread that polls is held up. So is one that drops the consumer, for 100 ms at most. A receive that finds
-/// a message does not yield to other tasks.
+/// The polling thread blocks in three cases, as a thread does in a [`Consumer`]'s receive: a member of a shared group
+/// asks the kernel now and then whether other members live; a message that becomes a dead letter may take a few
+/// seconds; and dropping the consumer takes up to 100 ms. A receive that finds a message does not yield to other tasks.
 ///
-/// A message wakes one sleeper of a group. A future that was woken, and is neither polled nor dropped, keeps it from other
-/// members that sleep, for 100 ms at most.
+/// A message wakes one sleeper of a group. A future that was woken and is neither polled nor dropped keeps the message
+/// from other members that sleep, for 100 ms at most.
 ///
 /// ```
 /// # let name = format!("doc-async-consumer-{}", std::process::id());
@@ -51,7 +49,7 @@ use crate::wait::Check;
 pub struct AsyncConsumer<M: Content + ?Sized = [u8]>(pub(super) Consumer<M>);
 
 impl<M: Content + ?Sized> Consumer<M> {
-    /// The same consumer, with waits that are futures.
+    /// Turns it into a consumer whose waits are futures.
     pub fn into_async(self) -> AsyncConsumer<M> {
         AsyncConsumer(self)
     }
@@ -90,23 +88,23 @@ impl<M: Content + ?Sized> AsyncConsumer<M> {
         self.recv().await?.move_into(out)
     }
 
-    /// The consumer, to be asked about its place, or to receive what is there without waiting.
+    /// The consumer: to ask for its position and the like.
     pub fn get_ref(&self) -> &Consumer<M> {
         &self.0
     }
 
-    /// The same, to be changed. Its receives that wait hold up the thread.
+    /// The consumer: to set it up, or to receive without waiting. Its receives that wait block the thread.
     pub fn get_mut(&mut self) -> &mut Consumer<M> {
         &mut self.0
     }
 
-    /// The same consumer, with waits that block.
+    /// Turns it back into a consumer whose waits block.
     pub fn into_sync(self) -> Consumer<M> {
         self.0
     }
 }
 
-/// Up to `max` messages, which the consumer then can lend.
+/// A wait for up to `max` messages.
 #[derive(Debug)]
 pub(super) struct NextBatch<'c, M: Content + ?Sized> {
     pub(super) consumer: &'c mut Consumer<M>,

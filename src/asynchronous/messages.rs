@@ -14,12 +14,12 @@ use crate::messages::{AutoAck, OwnedMessage};
 
 /// The messages of an [`AsyncConsumer`], one by one, as copies.
 ///
-/// Asking for the next message acks the one before, so each is acked once its work is done, and a stream that is
-/// dropped, at whatever point, loses none: the message that it gave out last comes again, unless it was acked by
-/// [`AsyncMessages::ack`].
+/// Asking for the next message acks the one before, so each is acked once its work is done. A stream may be dropped at
+/// any point without losing a message: the last one that it gave out comes again, unless [`AsyncMessages::ack`] acked
+/// it.
 ///
-/// The stream ends when the queue is closed and worked off ([`RecvError::Closed`]), and after any other error, which
-/// it gives out first. To go on after an error that is to be tried again, make another stream of the same consumer.
+/// The stream ends when the queue is closed and the group has acked everything ([`RecvError::Closed`]), and after any
+/// other error, which it gives out first. To go on after such an error, make another stream of the same consumer.
 ///
 /// ```
 /// # let name = format!("doc-messages-{}", std::process::id());
@@ -51,23 +51,24 @@ pub struct AsyncMessages<'c, M: Content + ?Sized = [u8]> {
 }
 
 impl<M: Content + ?Sized> AsyncConsumer<M> {
-    /// The messages from here on, as a stream of copies. Each is acked when the next one is asked for.
+    /// The messages from here on, as a stream of copies. Asking for the next message acks the one before.
     pub fn messages(&mut self) -> AsyncMessages<'_, M> {
         AsyncMessages { all: AutoAck::new(&mut self.0), waiting: Waiting::default() }
     }
 }
 
 impl<M: Content + ?Sized> AsyncMessages<'_, M> {
-    /// Acks the message that was given out last, without asking for another; none if it is acked already.
+    /// Acks the message that was given out last, without asking for another. Does nothing if it is acked already.
     ///
     /// # Errors
-    /// [`AckReason::Forked`](crate::AckReason::Forked) in a child process made by fork(2), where the message stays that of the parent's consumer.
+    /// [`AckReason::Forked`](crate::AckReason::Forked) in a child process made by fork(2): the message belongs to the
+    /// parent's consumer.
     pub fn ack(&mut self) -> Result<(), AckError> {
         self.all.ack()
     }
 
-    /// The message that was given out last, in place, unless it is acked: to be acked, or to be rejected. Dropped, it
-    /// comes again.
+    /// The message that was given out last, in place, unless it is acked: for acking or rejecting it. Dropped without
+    /// either, it comes again.
     pub fn unacked(&mut self) -> Option<Received<'_, M>> {
         self.all.unacked()
     }

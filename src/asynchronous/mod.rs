@@ -1,5 +1,5 @@
-//! Waiting without a thread of one's own: futures, a stream, a descriptor that becomes readable. One thread of the
-//! process sleeps for all of them.
+//! Waiting without blocking a thread: futures, a stream, and a descriptor that becomes readable. One thread of the
+//! process, the reactor's, sleeps for all of them.
 
 mod consumer;
 mod messages;

@@ -12,8 +12,8 @@ use crate::reservation::Reservation;
 use crate::ring::park::WaiterKind;
 use crate::wait::{Check, MAX_SLEEP};
 
-/// A producer that waits for room without holding up its thread; made by [`Producer::into_async`]. `Send`, not
-/// `Sync`. How its futures are woken, see [`AsyncConsumer`](crate::AsyncConsumer).
+/// A producer that waits for room without blocking its thread; made by [`Producer::into_async`]. `Send`, not `Sync`.
+/// [`AsyncConsumer`](crate::AsyncConsumer) says how its futures are woken.
 ///
 /// A send that finds room does not yield to other tasks.
 ///
@@ -34,7 +34,7 @@ use crate::wait::{Check, MAX_SLEEP};
 pub struct AsyncProducer<M: Content + ?Sized = [u8]>(Producer<M>);
 
 impl<M: Content + ?Sized> Producer<M> {
-    /// The same producer, with waits that are futures.
+    /// Turns it into a producer whose waits are futures.
     pub fn into_async(self) -> AsyncProducer<M> {
         AsyncProducer(self)
     }
@@ -43,7 +43,7 @@ impl<M: Content + ?Sized> Producer<M> {
 impl<M: Content + ?Sized> AsyncProducer<M> {
     /// Sends one message, waiting for room as long as it takes; returns its sequence.
     ///
-    /// Cancel-safe: a future that is dropped before it was done has sent nothing.
+    /// Cancel-safe: a future that is dropped before it is ready has sent nothing.
     ///
     /// # Errors
     /// As for [`Producer::send`]; [`SendError::System`] also if the thread that sleeps for all futures cannot be
@@ -58,10 +58,10 @@ impl<M: Content + ?Sized> AsyncProducer<M> {
         self.0.try_send(message)
     }
 
-    /// Sends all messages, waiting for room as often as it takes; returns how many.
+    /// Sends all messages, waiting for room as often as necessary; returns how many.
     ///
-    /// A future that is dropped has sent a part of them, in their order. One message more may have been taken from
-    /// the iterator.
+    /// Not cancel-safe: a future that is dropped has sent the first part of them, and may have taken one message more
+    /// from the iterator.
     ///
     /// # Errors
     /// [`SendBatchError`] says how many were sent before the one that failed.
@@ -92,28 +92,28 @@ impl<M: Content + ?Sized> AsyncProducer<M> {
         self.0.try_reserve(n)
     }
 
-    /// The producer, to be asked about its place.
+    /// The producer: to ask for its next sequence and the like.
     pub fn get_ref(&self) -> &Producer<M> {
         &self.0
     }
 
-    /// The same, to send where there is room. Its sends that wait hold up the thread.
+    /// The producer: to set it up, or to send without waiting. Its sends that wait block the thread.
     pub fn get_mut(&mut self) -> &mut Producer<M> {
         &mut self.0
     }
 
-    /// The same producer, with waits that block.
+    /// Turns it back into a producer whose waits block.
     pub fn into_sync(self) -> Producer<M> {
         self.0
     }
 }
 
-/// Room for so many messages.
+/// A wait for room for `slots` messages.
 #[derive(Debug)]
 pub(super) struct Room<'p, M: Content + ?Sized> {
     producer: &'p mut Producer<M>,
     slots: u64,
-    /// What the last look said where there was none.
+    /// Why the last poll found no room.
     pub(super) full: Option<Full>,
 }
 

@@ -1,4 +1,4 @@
-//! The thread that sleeps for all futures of the process.
+//! The reactor's thread, which sleeps for all futures of the process.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
@@ -13,27 +13,27 @@ use crate::sync::Mutex;
 use crate::sys::fork::{Own, PerProcess};
 use crate::sys::signals;
 
-static DRIVER: PerProcess<Driver> = PerProcess::new();
+static REACTOR: PerProcess<ReactorThread> = PerProcess::new();
 
 #[derive(Debug)]
-struct Driver {
+struct ReactorThread {
     reactor: Reactor<Arc<Mapped>, Waker>,
-    /// Whether the thread runs. It never ends; while nobody waits it sleeps.
+    /// Whether the thread runs. It never ends; without futures that wait, it sleeps.
     runs: Mutex<bool>,
 }
 
-/// The driver of this process, its thread started.
+/// The reactor of this process, with its thread running.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Running(&'static Own<Driver>);
+pub(super) struct Running(&'static Own<ReactorThread>);
 
-/// Starts the thread if that is still to be done.
+/// Starts the thread if it does not run yet.
 pub(super) fn running() -> io::Result<Running> {
-    let own = DRIVER.get(|| Driver { reactor: Reactor::new(), runs: Mutex::new(false) });
+    let own = REACTOR.get(|| ReactorThread { reactor: Reactor::new(), runs: Mutex::new(false) });
     own.value.start()?;
     Ok(Running(own))
 }
 
-impl Driver {
+impl ReactorThread {
     fn start(&'static self) -> io::Result<()> {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         if !*runs {
@@ -47,8 +47,8 @@ impl Driver {
         signals::block_all();
         loop {
             for entry in self.reactor.poll() {
-                // What it wakes is not of this library. A panic there is told by its hook, and is not to stop the
-                // others.
+                // The waker is code of another crate. Its panic is reported by the panic hook, and must not keep the
+                // other wakers from being called.
                 let _ = catch_unwind(AssertUnwindSafe(|| entry.tell.wake()));
             }
         }
@@ -56,32 +56,32 @@ impl Driver {
 }
 
 impl Running {
-    /// As `Reactor::wait`; the waker is woken once when the entry is over.
+    /// As `Reactor::wait`; the waker is woken once, when the entry ends.
     pub(super) fn wait<E>(
         self,
         queue: &Arc<Mapped>,
         kind: WaiterKind,
-        look: impl FnOnce() -> Result<Option<Duration>, E>,
+        poll: impl FnOnce() -> Result<Option<Duration>, E>,
         waker: impl FnOnce() -> Waker,
     ) -> Result<Option<Registration>, E> {
-        let entry = self.0.value.reactor.wait(queue, kind, look, waker)?;
-        Ok(entry.map(|entry| Registration { driver: self, entry }))
+        let entry = self.0.value.reactor.wait(queue, kind, poll, waker)?;
+        Ok(entry.map(|entry| Registration { reactor: self, entry }))
     }
 }
 
-/// A wait with the driver. Dropped, it is over.
+/// A wait that is registered with the reactor. Dropping it ends the wait.
 #[derive(Debug)]
 pub(super) struct Registration {
-    driver: Running,
+    reactor: Running,
     entry: EntryHandle<Arc<Mapped>>,
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let Running(own) = self.driver;
-        // In a forked child, a thread that is not there may have held the lock.
+        let Running(own) = self.reactor;
+        // In a forked child, a thread that does not exist there may have held the lock.
         if !own.forked() {
-            // Dropped here, with the lock given back: a waker's drop may drop a task, and that a registration.
+            // Dropped after the lock is released: a waker's drop may drop a task, and with it another registration.
             drop(own.value.reactor.leave(&self.entry));
         }
     }

@@ -1,4 +1,4 @@
-//! A handle with a descriptor that says when it is worth trying.
+//! A handle with a descriptor that says when to try again.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -17,18 +17,19 @@ use crate::message::{Content, Outgoing};
 use crate::producer::Producer;
 use crate::reservation::Reservation;
 
-/// A consumer or producer for epoll(7), and for what is built on it; made by [`Consumer::with_readiness`] and
-/// [`Producer::with_readiness`].
+/// A consumer or producer with a descriptor for epoll(7) and for what is built on it; made by
+/// [`Consumer::with_readiness`] and [`Producer::with_readiness`].
 ///
-/// It goes by the rules of a non-blocking socket. Try first; when there is nothing ([`RecvError::Empty`],
-/// [`SendError::Full`]), wait until its descriptor, an eventfd(2), is readable, and try again. It is readable from the
-/// start, and stays so until a try says that there is nothing; so it serves both level-triggered and edge-triggered. It also becomes readable now and then with
-/// nothing there, at least every 100 ms: some things are found by looking only, such as what a killed member of the
-/// group has left. A try that fails does not say when to try again. As long as a consumer that was told is not tried, other
-/// members of its group may sleep beside the message that it was told of, for 100 ms at most.
+/// It works like a non-blocking socket. Try first; if that fails with [`RecvError::Empty`] or [`SendError::Full`], wait
+/// until the descriptor, an eventfd(2), is readable, and try again. The descriptor is readable from the start, and
+/// until a try fails; so it serves level-triggered and edge-triggered waits alike. It also becomes readable at least
+/// every 100 ms without a message or room, because some events, such as the death of a member of the group, are found
+/// by trying only. A try that fails in another way does not say when to try again. A consumer whose descriptor became
+/// readable must try soon: until it does, other members of its group may sleep although there is a message, for 100 ms
+/// at most.
 ///
-/// The descriptor is one and the same for as long as the handle lives, and only to be waited for: reading or writing
-/// it confuses the handle.
+/// The descriptor stays the same as long as the handle lives. Only wait for it: reading or writing it confuses the
+/// handle.
 ///
 /// ```
 /// # let name = format!("doc-readiness-{}", std::process::id());
@@ -64,7 +65,7 @@ use crate::reservation::Reservation;
 /// ```
 #[derive(Debug)]
 pub struct Readiness<H> {
-    // Before the handle, which leaves its group when it is dropped: what it was woken for is another's then.
+    // Dropped before the handle, which leaves its group: the message that it was woken for is then another member's.
     waiting: Waiting,
     handle: H,
     signal: Arc<Signal>,
@@ -77,12 +78,12 @@ impl<H> Readiness<H> {
         Ok(Readiness { handle, waiting: Waiting::default(), signal })
     }
 
-    /// The handle, to be asked about its place.
+    /// The handle: to ask for its position and the like.
     pub fn get_ref(&self) -> &H {
         &self.handle
     }
 
-    /// The same, to be changed. What it is tried for itself does not change the descriptor.
+    /// The handle: to set it up. A receive or send on it does not change the descriptor.
     pub fn get_mut(&mut self) -> &mut H {
         &mut self.handle
     }
@@ -94,40 +95,39 @@ impl<H> Readiness<H> {
 }
 
 impl<M: Content + ?Sized> Consumer<M> {
-    /// The same consumer, with a descriptor that is readable when it is worth trying to receive.
+    /// Adds a descriptor to the consumer, readable when a receive is worth trying.
     ///
     /// # Errors
-    /// If there is no descriptor left.
+    /// If the process has no free descriptor.
     pub fn with_readiness(self) -> io::Result<Readiness<Consumer<M>>> {
         Readiness::new(self)
     }
 }
 
 impl<M: Content + ?Sized> Producer<M> {
-    /// The same producer, with a descriptor that is readable when it is worth trying to send.
+    /// Adds a descriptor to the producer, readable when a send is worth trying.
     ///
     /// # Errors
-    /// If there is no descriptor left.
+    /// If the process has no free descriptor.
     pub fn with_readiness(self) -> io::Result<Readiness<Producer<M>>> {
         Readiness::new(self)
     }
 }
 
 impl<M: Content + ?Sized> Readiness<Consumer<M>> {
-    /// Receives up to `max` messages, if there are any; else the descriptor says when to try again. It waits for none, and
-    /// blocks no more than [`Consumer::try_recv_batch`].
+    /// Receives up to `max` messages, if there are any; else the descriptor says when to try again. It does not wait
+    /// for messages, and blocks no more than [`Consumer::try_recv_batch`].
     ///
     /// # Errors
-    /// As for [`Consumer::try_recv_batch`]; [`RecvError::System`] also if the thread that sleeps for all handles cannot
-    /// be started.
+    /// As for [`Consumer::try_recv_batch`]; [`RecvError::System`] also if the reactor's thread cannot be started.
     pub fn try_recv_batch(&mut self, max: usize) -> Result<Batch<'_, M>, RecvError> {
         let next = &mut NextBatch { consumer: &mut self.handle, max };
         let found = self.waiting.poll(next, || self.signal.clear())?;
         self.handle.lend(found.ok_or(RecvError::Empty)?)
     }
 
-    /// Receives one message, if there is one; else the descriptor says when to try again. It waits for none, and blocks no
-    /// more than [`Consumer::try_recv_batch`].
+    /// Receives one message, if there is one; else the descriptor says when to try again. It does not wait for
+    /// messages, and blocks no more than [`Consumer::try_recv_batch`].
     ///
     /// # Errors
     /// As for [`Readiness::try_recv_batch`].
@@ -141,8 +141,7 @@ impl<M: Content + ?Sized> Readiness<Producer<M>> {
     /// Never blocks.
     ///
     /// # Errors
-    /// As for [`Producer::try_send`]; [`SendError::System`] also if the thread that sleeps for all handles cannot be
-    /// started.
+    /// As for [`Producer::try_send`]; [`SendError::System`] also if the reactor's thread cannot be started.
     pub fn try_send<'m>(&mut self, message: impl Into<Outgoing<'m, M>>) -> Result<u64, SendError>
     where
         M: 'm,
@@ -190,10 +189,10 @@ impl<H> AsRawFd for Readiness<H> {
 struct Signal(EventFd);
 
 impl Signal {
-    /// Takes back what was said, and returns the waker that says it anew. Behind the look: what is taken back with
-    /// it came before a registration that hears of all that came behind that look.
+    /// Makes the descriptor unreadable, and returns the waker that makes it readable again. Called after the poll and
+    /// before the registration, which notices every event after that poll: so no event is lost.
     fn clear(self: &Arc<Self>) -> Waker {
-        // It fails if nothing was said.
+        // The read fails if the descriptor was not readable.
         let _ = self.0.read();
         Waker::from(Arc::clone(self))
     }
@@ -205,7 +204,7 @@ impl Wake for Signal {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // It fails if that was said 2^64 - 2 times, and never heard.
+        // The write fails only if the counter is full, at 2^64 - 2 unread writes.
         let _ = self.0.write(1);
     }
 }

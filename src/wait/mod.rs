@@ -1,7 +1,7 @@
-//! Waiting: spin, then yield, then sleep, until woken or for a bounded time.
+//! Waiting: spin, then yield, then sleep, until a waker or a time limit ends the sleep.
 //!
-//! Callers say where they sleep and how to look for what they wait for; how the time passes is this file's
-//! affair.
+//! The caller says what it waits for, by a closure that polls for it, and where it parks. This module decides when to
+//! poll and when to park.
 
 mod strategy;
 
@@ -15,7 +15,7 @@ use strategy::Then;
 pub use strategy::WaitStrategy;
 pub(crate) use strategy::{Interrupt, WaitState};
 
-/// When a wait ends for want of success; `None` = never.
+/// When an unsuccessful wait ends; `None` = never.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline(Option<Instant>);
 
@@ -40,39 +40,38 @@ impl Deadline {
     }
 }
 
-/// How a look may be made.
+/// How much a poll may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Check {
-    /// No system call: made many times in a row.
+    /// No system call: such polls come many in a row.
     Fast,
-    /// About to sleep anyway: also look for what only the system knows.
+    /// The next step is to sleep: also find out what only the kernel knows.
     Full,
 }
 
-/// Looks in a row without a look at the clock.
+/// Fast polls between two reads of the clock.
 const CHECKS_PER_CLOCK_READ: u64 = 64;
-/// Who stays awake looks thoroughly so often.
+/// Time between two full checks of a wait that stays awake.
 const FULL_CHECK_EVERY: Duration = Duration::from_millis(1);
-/// First and longest sleep of those who poll. A sleeper is found asleep for half of it on average.
+/// First and longest sleep of a waiter that nobody wakes. It notices an event half of that late on average.
 const POLL_SLEEP_MIN: Duration = Duration::from_micros(50);
 pub(crate) const POLL_SLEEP_MAX: Duration = Duration::from_millis(1);
-/// Longest sleep of those who are woken, when nothing is known that may come without a wake-up: only a waker's
-/// death, or the queue's removal.
+/// Upper bound on the sleep of a waiter that is woken. It matters only where a waker died, or the queue was removed.
 pub(crate) const MAX_SLEEP: Duration = Duration::from_millis(100);
-/// The same while somebody holds messages that would come to the sleeper by a death.
+/// Upper bound on that sleep while a death, which wakes nobody, would bring the sleeper messages.
 pub(crate) const MAX_SLEEP_WHILE_HELD: Duration = Duration::from_millis(5);
 
-/// How to spend the time between looks once there is no hope that it will be short.
+/// How to sleep between polls, once the wait is expected to be long.
 pub(crate) trait Park {
-    /// Looks, and if there is nothing rests for a while, until `end` at most. The look may take its time.
+    /// Polls, and if there is nothing sleeps for a while, until `end` at most.
     fn park<T, E>(
         &mut self,
         end: Deadline,
-        look: impl FnMut() -> Result<Option<T>, E>,
+        poll: impl FnMut() -> Result<Option<T>, E>,
     ) -> Result<Option<T>, E>;
 }
 
-/// Sleeps that nobody ends, each longer than the one before.
+/// Sleeps that nobody ends, each twice as long as the one before.
 #[derive(Debug)]
 pub(crate) struct TimedPark(Duration);
 
@@ -86,9 +85,9 @@ impl Park for TimedPark {
     fn park<T, E>(
         &mut self,
         end: Deadline,
-        mut look: impl FnMut() -> Result<Option<T>, E>,
+        mut poll: impl FnMut() -> Result<Option<T>, E>,
     ) -> Result<Option<T>, E> {
-        let found = look()?;
+        let found = poll()?;
         if found.is_none() {
             thread::sleep(end.left().min(self.0));
             self.0 = (self.0 * 2).min(POLL_SLEEP_MAX);
@@ -97,20 +96,20 @@ impl Park for TimedPark {
     }
 }
 
-/// Sleeps at words of segments, until somebody wakes or the bound has passed. Polls if one of the queues says so:
-/// nobody would wake.
+/// Sleeps on futex words of segments until a waker or the bound ends the sleep. If nobody wakes the waiters of one of
+/// the queues (wake mode `none`), it polls instead.
 #[derive(Debug)]
 pub(crate) struct FutexPark<P, F> {
-    places: P,
+    waiters: P,
     longest: F,
-    poll: Option<TimedPark>,
+    timed: Option<TimedPark>,
 }
 
 impl<'v, P: AsRef<[Waiter<'v>]>, F> FutexPark<P, F> {
-    /// `longest` is asked before each sleep.
-    pub(crate) fn new(places: P, longest: F) -> FutexPark<P, F> {
-        let woken = places.as_ref().iter().all(Waiter::can_be_woken);
-        FutexPark { places, longest, poll: (!woken).then(TimedPark::new) }
+    /// `longest` is called before each sleep.
+    pub(crate) fn new(waiters: P, longest: F) -> FutexPark<P, F> {
+        let woken = waiters.as_ref().iter().all(Waiter::can_be_woken);
+        FutexPark { waiters, longest, timed: (!woken).then(TimedPark::new) }
     }
 }
 
@@ -118,11 +117,11 @@ impl<'v, P: AsMut<[Waiter<'v>]>, F: Fn() -> Duration> Park for FutexPark<P, F> {
     fn park<T, E>(
         &mut self,
         end: Deadline,
-        look: impl FnMut() -> Result<Option<T>, E>,
+        poll: impl FnMut() -> Result<Option<T>, E>,
     ) -> Result<Option<T>, E> {
-        match &mut self.poll {
-            Some(poll) => poll.park(end, look),
-            None => park::sleep(self.places.as_mut(), || end.left().min((self.longest)()), look),
+        match &mut self.timed {
+            Some(timed) => timed.park(end, poll),
+            None => park::sleep(self.waiters.as_mut(), || end.left().min((self.longest)()), poll),
         }
     }
 }
@@ -132,31 +131,31 @@ impl<'v, P: AsMut<[Waiter<'v>]>, F: Fn() -> Duration> Park for FutexPark<P, F> {
 pub(crate) enum Waited<T> {
     Found(T),
     TimedOut,
-    /// The program wanted it.
+    /// The program's interrupt function returned true.
     Interrupted,
 }
 
-/// Why looking came to an end.
+/// Why polling stopped.
 enum Stop<E> {
     Interrupted,
     Failed(E),
 }
 
-/// Looks until there is something, the deadline has passed, or the program wants to go on without: at least once. The
-/// program is asked where a thorough look has found nothing, so before each sleep and after it.
+/// Polls at least once: until it finds something, the deadline has passed, or the program interrupts the wait. It asks
+/// the program after each full check that finds nothing, so before and after each sleep.
 pub(crate) fn until<T, E>(
     deadline: Deadline,
     wait_state: &mut WaitState,
     park: impl Park,
-    mut look: impl FnMut(Check) -> Result<Option<T>, E>,
+    mut poll: impl FnMut(Check) -> Result<Option<T>, E>,
 ) -> Result<Waited<T>, E> {
     let strategy = wait_state.strategy();
     let WaitState { idle, interrupt, .. } = wait_state;
-    let look = |check| match look(check) {
+    let poll = |check| match poll(check) {
         Ok(None) if check == Check::Full && interrupt.is_requested() => Err(Stop::Interrupted),
-        looked => looked.map_err(Stop::Failed),
+        polled => polled.map_err(Stop::Failed),
     };
-    match look_until(deadline, strategy, idle, park, look) {
+    match poll_until(deadline, strategy, idle, park, poll) {
         Ok(Some(found)) => Ok(Waited::Found(found)),
         Ok(None) => Ok(Waited::TimedOut),
         Err(Stop::Interrupted) => Ok(Waited::Interrupted),
@@ -164,26 +163,26 @@ pub(crate) fn until<T, E>(
     }
 }
 
-/// `idle`: it has stayed awake, or would have, and found nothing.
-fn look_until<T, E>(
+/// `idle`: the last wait found nothing before it slept.
+fn poll_until<T, E>(
     deadline: Deadline,
     strategy: WaitStrategy,
     idle: &mut bool,
     mut park: impl Park,
-    mut look: impl FnMut(Check) -> Result<Option<T>, E>,
+    mut poll: impl FnMut(Check) -> Result<Option<T>, E>,
 ) -> Result<Option<T>, E> {
     let (spins, forever) = (u64::from(strategy.spins), u64::MAX);
     let mut found =
-        busy_wait(deadline, spins, CHECKS_PER_CLOCK_READ, std::hint::spin_loop, &mut look)?;
+        busy_wait(deadline, spins, CHECKS_PER_CLOCK_READ, std::hint::spin_loop, &mut poll)?;
     if found.is_none() && strategy.then == Then::Spin {
         found =
-            busy_wait(deadline, forever, CHECKS_PER_CLOCK_READ, std::hint::spin_loop, &mut look)?;
+            busy_wait(deadline, forever, CHECKS_PER_CLOCK_READ, std::hint::spin_loop, &mut poll)?;
     }
     if found.is_none() && strategy.spins > 0 {
         let backoff = Backoff::new();
         while found.is_none() && !backoff.is_completed() {
             backoff.snooze();
-            found = look(Check::Fast)?;
+            found = poll(Check::Fast)?;
         }
     }
     let yields = strategy.then == Then::Yield || !strategy.yields.is_zero();
@@ -192,7 +191,7 @@ fn look_until<T, E>(
             Then::Sleep => deadline.min(Deadline::after(strategy.yields)),
             Then::Spin | Then::Yield => deadline,
         };
-        found = busy_wait(end, forever, 1, thread::yield_now, &mut look)?;
+        found = busy_wait(end, forever, 1, thread::yield_now, &mut poll)?;
     }
     if found.is_some() {
         *idle = false;
@@ -200,9 +199,9 @@ fn look_until<T, E>(
     }
     loop {
         if deadline.left().is_zero() {
-            return look(Check::Full);
+            return poll(Check::Full);
         }
-        let found = park.park(deadline, || look(Check::Full));
+        let found = park.park(deadline, || poll(Check::Full));
         *idle = !matches!(found, Ok(Some(_)));
         match found {
             Ok(None) => {}
@@ -211,33 +210,33 @@ fn look_until<T, E>(
     }
 }
 
-/// Looks without a sleep, `looks` times or until `end`, with `pause` in between, `row` times between two looks at the
-/// clock.
+/// Polls without sleeping, `checks` times or until `end`, with `pause` after each poll, and with `row` polls between
+/// two reads of the clock.
 fn busy_wait<T, E>(
     end: Deadline,
-    mut looks: u64,
+    mut polls: u64,
     row: u64,
     pause: fn(),
-    look: &mut impl FnMut(Check) -> Result<Option<T>, E>,
+    poll: &mut impl FnMut(Check) -> Result<Option<T>, E>,
 ) -> Result<Option<T>, E> {
     let mut thorough = None;
-    while looks > 0 {
-        let row = looks.min(row);
+    while polls > 0 {
+        let row = polls.min(row);
         for _ in 0..row {
-            if let Some(found) = look(Check::Fast)? {
+            if let Some(found) = poll(Check::Fast)? {
                 return Ok(Some(found));
             }
             pause();
         }
-        looks -= row;
-        // The first row, which often is enough, pays for no look at the clock.
-        if looks == 0 || end.left().is_zero() {
+        polls -= row;
+        // The first row is often enough, and reads no clock.
+        if polls == 0 || end.left().is_zero() {
             break;
         }
         let due = thorough.get_or_insert_with(|| Deadline::after(FULL_CHECK_EVERY));
         if due.left().is_zero() {
             thorough = None;
-            if let Some(found) = look(Check::Full)? {
+            if let Some(found) = poll(Check::Full)? {
                 return Ok(Some(found));
             }
         }
@@ -260,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_in_the_past_still_looks_once() {
+    fn a_deadline_in_the_past_still_polls_once() {
         for strategy in strategies() {
             let past = Deadline::after(Duration::ZERO);
             let found = until(past, &mut WaitState::of(strategy), TimedPark::new(), |_| {
@@ -271,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_ends_not_before_its_deadline_and_looks_at_last() {
+    fn a_wait_ends_after_its_deadline_with_a_full_check() {
         for strategy in strategies() {
             let since = Instant::now();
             let timeout = Duration::from_millis(5);
@@ -292,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_wait_looks_thoroughly() {
+    fn a_long_wait_makes_full_checks() {
         for strategy in strategies() {
             let found =
                 until(Deadline::NEVER, &mut WaitState::of(strategy), TimedPark::new(), |check| {
@@ -302,9 +301,9 @@ mod tests {
         }
     }
 
-    /// A strategy that never sleeps never rests.
+    /// A strategy that never sleeps never parks.
     #[test]
-    fn only_a_strategy_that_sleeps_comes_to_rest() {
+    fn only_a_strategy_that_sleeps_parks() {
         struct Asleep;
         impl Park for Asleep {
             fn park<T, E>(
@@ -323,17 +322,17 @@ mod tests {
         }
     }
 
-    /// Who looks with timeouts at what is idle stays awake only once.
+    /// A program that receives with timeouts from an idle queue stays awake only in the first of these waits.
     #[test]
-    fn a_wait_behind_one_in_vain_sleeps_at_once() {
+    fn a_wait_after_an_idle_one_sleeps_at_once() {
         struct Doze(u32);
         impl Park for &mut Doze {
             fn park<T, E>(
                 &mut self,
                 end: Deadline,
-                mut look: impl FnMut() -> Result<Option<T>, E>,
+                mut poll: impl FnMut() -> Result<Option<T>, E>,
             ) -> Result<Option<T>, E> {
-                let found = look()?;
+                let found = poll()?;
                 self.0 += 1;
                 thread::sleep(end.left().min(POLL_SLEEP_MAX));
                 Ok(found)
@@ -344,17 +343,17 @@ mod tests {
             let soon = Deadline::after(Duration::from_millis(5));
             let _ = until(soon, &mut wait_state, &mut doze, |_| Ok::<Option<()>, ()>(None));
         }
-        let mut looks_before_it_sleeps = || {
-            let mut looks = 0;
+        let mut polls_before_it_sleeps = || {
+            let mut polls = 0;
             let found = until(Deadline::NEVER, &mut wait_state, &mut doze, |check| {
-                looks += u32::from(check == Check::Fast);
+                polls += u32::from(check == Check::Fast);
                 Ok::<_, ()>((check == Check::Full).then_some(()))
             });
             assert_eq!(found, Ok(Waited::Found(())));
-            looks
+            polls
         };
-        assert_eq!(looks_before_it_sleeps(), 0);
-        assert!(looks_before_it_sleeps() >= 64, "something was there in between");
+        assert_eq!(polls_before_it_sleeps(), 0);
+        assert!(polls_before_it_sleeps() >= 64, "something was there in between");
     }
 
     #[test]
@@ -381,10 +380,10 @@ mod tests {
         for strategy in strategies() {
             let mut wait_state = WaitState::of(strategy);
             wait_state.interrupt = Interrupt::new(|| true);
-            let mut looks = 0;
+            let mut polls = 0;
             let found = until(Deadline::NEVER, &mut wait_state, TimedPark::new(), |check| {
-                looks += u32::from(check == Check::Full);
-                Ok::<_, ()>((looks > 0).then_some(()))
+                polls += u32::from(check == Check::Full);
+                Ok::<_, ()>((polls > 0).then_some(()))
             });
             assert_eq!(found, Ok(Waited::Found(())), "{strategy:?}");
         }

@@ -1,4 +1,4 @@
-//! How long to stay awake while there is nothing to do.
+//! How long a waiter stays awake.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use nix::unistd::{SysconfVar, sysconf};
 
-/// How a handle spends the time while there is nothing to receive, or no room to send: it looks again and again
-/// at first, lets other threads run in between then, and sleeps in the end, until it is woken.
+/// How a handle waits for messages or for room: it polls in a tight loop first, then yields the processor between
+/// polls, and finally sleeps until it is woken.
 ///
-/// The longer it stays awake, the sooner it sees what comes, and the more of a processor it takes: a wake-up
-/// costs some microseconds. Set it with
-/// [`Consumer::set_wait_strategy`](crate::Consumer::set_wait_strategy) and its like.
+/// The longer it stays awake, the sooner it notices an event and the more processor time it takes; to be woken costs
+/// some microseconds. Set it with [`Consumer::set_wait_strategy`](crate::Consumer::set_wait_strategy) or the method of
+/// that name of another handle.
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,39 +39,39 @@ pub(crate) enum Then {
     Sleep,
 }
 
-/// Looks with the shortest of pauses in between, before the pauses grow. What is on its way comes within a few
-/// transfers of a cache line: pauses that double would oversleep.
+/// Polls with the shortest pause, before the pauses grow. An event that is under way arrives within a few transfers of
+/// a cache line, which growing pauses would miss.
 const SPINS: u32 = 64;
 /// Yields for this long before the first sleep.
 const YIELD_FOR: Duration = Duration::from_micros(100);
 
 impl WaitStrategy {
-    /// Looks without end. For a thread with a processor of its own, and only for that: whatever else is to run
-    /// there, the other side perhaps, waits for the system to take it away.
+    /// Polls without end. Only for a thread with a processor of its own: any other thread there, the other side
+    /// perhaps, runs only when the kernel preempts this one.
     pub const fn spin() -> WaitStrategy {
         WaitStrategy { spins: SPINS, yields: Duration::ZERO, then: Then::Spin }
     }
 
-    /// Looks 64 times in a row, then lets other threads run in between, without end. Takes what there is left
-    /// of a processor.
+    /// Polls 64 times in a row, then yields the processor after each poll, without end. It takes all idle time of a
+    /// processor.
     pub const fn spin_then_yield() -> WaitStrategy {
         WaitStrategy { spins: SPINS, yields: Duration::ZERO, then: Then::Yield }
     }
 
-    /// Looks 64 times in a row, lets other threads run in between for 100 us, and sleeps. The default.
+    /// Polls 64 times in a row, yields the processor between polls for 100 us, and then sleeps. The default.
     pub const fn spin_then_sleep() -> WaitStrategy {
         WaitStrategy { spins: SPINS, yields: YIELD_FOR, then: Then::Sleep }
     }
 
-    /// Sets how often it looks in a row, some 5 to 50 ns apart. 0 is right where the other side cannot run
-    /// meanwhile: on a single processor.
+    /// Sets the number of polls in a row, some 5 to 50 ns apart. Use 0 where the other side cannot run at the same
+    /// time: on a single processor.
     pub const fn spins(mut self, spins: u32) -> WaitStrategy {
         self.spins = spins;
         self
     }
 
-    /// Sets how long it goes on between the spins and the first sleep, letting others run.
-    /// Only [`WaitStrategy::spin_then_sleep`] comes to an end with that.
+    /// Sets how long it yields between the polls in a row and the first sleep. Only [`WaitStrategy::spin_then_sleep`]
+    /// ends yielding after that time.
     pub const fn yields(mut self, time: Duration) -> WaitStrategy {
         self.yields = time;
         self
@@ -84,7 +84,7 @@ impl Default for WaitStrategy {
     }
 }
 
-/// What a program wants to be asked in its waits: whether to give this one up.
+/// The function that a program gives to be asked during waits whether to end them.
 #[derive(Clone, Default)]
 pub(crate) struct Interrupt(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
 
@@ -93,13 +93,13 @@ impl Interrupt {
         Interrupt(Some(Arc::new(ask)))
     }
 
-    /// Asks.
+    /// Asks the program whether to end the wait.
     pub(crate) fn is_requested(&self) -> bool {
         self.0.as_ref().is_some_and(|ask| ask())
     }
 }
 
-// A wait that it ends by a panic has changed nothing, and the closure is the program's affair.
+// A panic of the closure leaves the wait without a change; the state of the closure itself is the program's own.
 impl UnwindSafe for Interrupt {}
 impl RefUnwindSafe for Interrupt {}
 
@@ -109,8 +109,8 @@ impl fmt::Debug for Interrupt {
     }
 }
 
-/// How a handle waits. A wait that begins where the last one ended asleep, in vain, does not stay awake once more:
-/// else who looks with timeouts, to see to other things in between, would never be idle.
+/// How a handle waits. A wait that follows one which slept and found nothing does not stay awake again. Otherwise a
+/// program that receives with timeouts from an idle queue would never be idle.
 #[derive(Clone, Debug)]
 pub(crate) struct WaitState {
     strategy: WaitStrategy,
@@ -119,8 +119,8 @@ pub(crate) struct WaitState {
 }
 
 impl WaitState {
-    /// The default; without the spins on a machine with one processor. Those that this thread may run on say nothing: who
-    /// pins a thread to one has the other side run on another.
+    /// The default strategy, without polls in a row on a machine with one processor. The affinity of this thread does
+    /// not count: a program that pins it usually pins the other side elsewhere.
     pub(crate) fn here(interrupt: Interrupt) -> WaitState {
         let strategy = WaitStrategy::default();
         let strategy = match sysconf(SysconfVar::_NPROCESSORS_ONLN) {
@@ -134,7 +134,7 @@ impl WaitState {
         (self.strategy, self.idle) = (strategy, false);
     }
 
-    /// For the next wait.
+    /// The strategy for the next wait.
     pub(crate) fn strategy(&self) -> WaitStrategy {
         match self.strategy.then {
             Then::Sleep if self.idle => self.strategy.spins(0).yields(Duration::ZERO),
