@@ -1,4 +1,4 @@
-//! Messages one after the other, as copies.
+//! Messages one by one, as copies.
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -11,7 +11,7 @@ use crate::info::{MessageInfo, message_accessors};
 use crate::message::Content;
 use crate::wait::Deadline;
 
-/// A copy of a message. Dereferences to its content, which nobody else can change.
+/// A copy of a message. Dereferences to its content, which no other process can change.
 pub struct OwnedMessage<M: Content + ?Sized = [u8]> {
     content: M::Owned,
     info: MessageInfo,
@@ -33,7 +33,7 @@ impl<M: Content + ?Sized> OwnedMessage<M> {
         M::from_owned(&self.content)
     }
 
-    /// The content alone.
+    /// The content, by value.
     pub fn into_content(self) -> M::Owned {
         self.content
     }
@@ -54,13 +54,13 @@ impl<M: Content + ?Sized> fmt::Debug for OwnedMessage<M> {
     }
 }
 
-/// What an iterator and a stream of messages have in common: each message is acked when the next is asked for.
+/// What an iterator and a stream of messages share: each message is acked when the next one is asked for.
 #[derive(Debug)]
 pub(crate) struct AutoAck<'c, M: Content + ?Sized> {
     pub(crate) consumer: &'c mut Consumer<M>,
     /// The message that was given out last, if it is not acked.
     unacked: Option<Found>,
-    /// Nothing more is given out.
+    /// It gives out no more.
     pub(crate) ended: bool,
 }
 
@@ -87,13 +87,13 @@ impl<'c, M: Content + ?Sized> AutoAck<'c, M> {
     pub(crate) fn copy(&mut self, found: Found) -> Result<OwnedMessage<M>, RecvError> {
         let source = found.source;
         let batch = self.consumer.lend(found)?;
-        // A batch that is lent is not empty.
+        // A batch is never empty when it is lent.
         let message = OwnedMessage::copy(&batch).ok_or(RecvError::Empty)?;
         self.unacked = Some(Found { claim: batch.into_claim(), source });
         Ok(message)
     }
 
-    /// What to give out for what came. An error ends it, and the queue's end is no error.
+    /// What to give out for a result. An error is the last item, and the end of the queue is none.
     pub(crate) fn give<T>(&mut self, came: Result<T, RecvError>) -> Option<Result<T, RecvError>> {
         self.ended = came.is_err();
         match came {
@@ -105,13 +105,13 @@ impl<'c, M: Content + ?Sized> AutoAck<'c, M> {
 
 /// The messages of a [`Consumer`], one by one, as copies; made by [`Consumer::messages`].
 ///
-/// Asking for the next message acks the one before, so each is acked once its work is done. An iterator that is
-/// dropped, at whatever point, loses none: the message that it gave out last comes again, unless it was acked by
-/// [`Messages::ack`].
+/// Asking for the next message acks the one before, so each is acked once its work is done. An iterator may be dropped
+/// at any point without losing a message: the last one that it gave out is redelivered, unless [`Messages::ack`] acked
+/// it.
 ///
-/// It waits for each message as long as it takes, as [`Consumer::recv`] does. It ends when the queue is closed and
-/// worked off ([`RecvError::Closed`]), and after any other error, which it gives out first. To go on after an error that
-/// is to be tried again, make another iterator of the same consumer.
+/// It waits for each message as long as it takes, as [`Consumer::recv`] does. It ends when the queue is closed and the
+/// group has acked everything ([`RecvError::Closed`]), and after any other error, which it gives out first. To go on
+/// after such an error, make another iterator of the same consumer.
 ///
 /// ```
 /// # let name = format!("doc-iterator-{}", std::process::id());
@@ -136,24 +136,25 @@ impl<'c, M: Content + ?Sized> AutoAck<'c, M> {
 pub struct Messages<'c, M: Content + ?Sized = [u8]>(AutoAck<'c, M>);
 
 impl<M: Content + ?Sized> Consumer<M> {
-    /// The messages from here on, as an iterator of copies that waits for each. Each is acked when the next one is asked
-    /// for.
+    /// The messages from here on, as an iterator of copies that waits for each. Asking for the next message acks the
+    /// one before.
     pub fn messages(&mut self) -> Messages<'_, M> {
         Messages(AutoAck::new(self))
     }
 }
 
 impl<M: Content + ?Sized> Messages<'_, M> {
-    /// Acks the message that was given out last, without asking for another; none if it is acked already.
+    /// Acks the message that was given out last, without asking for another. Does nothing if it is acked already.
     ///
     /// # Errors
-    /// [`AckReason::Forked`](crate::AckReason::Forked) in a child process made by fork(2), where the message stays that of the parent's consumer.
+    /// [`AckReason::Forked`](crate::AckReason::Forked) in a child process made by fork(2): the message belongs to the
+    /// parent's consumer.
     pub fn ack(&mut self) -> Result<(), AckError> {
         self.0.ack()
     }
 
-    /// The message that was given out last, in place, unless it is acked: to be acked, or to be rejected. Dropped, it
-    /// comes again.
+    /// The message that was given out last, in place, unless it is acked: for acking or rejecting it. Dropped without
+    /// either, it is redelivered.
     pub fn unacked(&mut self) -> Option<Received<'_, M>> {
         self.0.unacked()
     }

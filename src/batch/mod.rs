@@ -1,4 +1,4 @@
-//! Messages lent out in place, until they are acked.
+//! Messages, borrowed in place until they are acked.
 
 #![allow(unsafe_code)]
 
@@ -23,13 +23,13 @@ use crate::sync::mutant;
 pub use received::Received;
 pub use tasks::{Task, Tasks};
 
-/// Attempts of a message that comes again, not as the first of its batch: at least so many.
+/// Attempts of a redelivered message that is not the first of its batch: at least so many.
 const AGAIN: u8 = 2;
 
-/// A run of messages, lent out where they lie. What is not acked when it is dropped comes again, to the group's next
-/// receive: one message at a time where the group has a [limit](crate::Group::max_attempts) of attempts, so that each
-/// is counted; else in batches again. A message is counted there while it is the first of its batch, from 2 on; the others say 2,
-/// which means at least that.
+/// A run of messages, borrowed from their slots. A batch that is dropped leaves the messages that were not acked to the
+/// group, whose next receive delivers them again: one at a time where the group has a
+/// [limit](crate::Group::max_attempts) of attempts, so that each is counted; else in batches. In such a batch,
+/// [`attempts`](Delivery::attempts) counts the first message, and is 2, for "at least 2", for the others.
 ///
 /// ```
 /// # let name = format!("doc-batch-{}", std::process::id());
@@ -50,8 +50,8 @@ const AGAIN: u8 = 2;
 pub struct Batch<'c, M: Content + ?Sized = [u8]> {
     pub(crate) membership: &'c mut Membership,
     policy: &'c mut DeadLetterPolicy,
-    /// What is not acked yet. Invariant: it came from `membership` and is its only claim, so by invariant borrow the
-    /// messages in it stay as they are.
+    /// What is not acked yet. Invariant: it came from `membership` and is its only claim, so by invariant borrow its
+    /// messages stay as they are.
     pub(crate) claim: Claim,
     marker: PhantomData<fn(&M)>,
 }
@@ -67,18 +67,18 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         Batch { membership, policy, claim, marker: PhantomData }
     }
 
-    /// Undoes `new`.
+    /// The claim, which can be lent again.
     pub(crate) fn into_claim(self) -> Claim {
         self.claim
     }
 
-    /// Whether a letter comes from the group that this batch is for.
+    /// Whether a letter comes from this batch's group.
     pub(crate) fn is_for(&self, letter: &DeadLetter<'_>) -> bool {
         letter.queue == &*self.policy.queue && letter.group == self.policy.group
     }
 
-    /// Whether this is a dead letter that was sent again. It comes alone, with its first sequence and kind;
-    /// its attempts start over.
+    /// Whether this is a dead letter that was sent again. It comes alone, with its first sequence and kind, and its
+    /// attempts count from 1 again.
     pub fn requeued(&self) -> bool {
         self.membership.retry_view.requeued()
     }
@@ -101,8 +101,8 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         self.get(0)
     }
 
-    /// Message `index` of the batch, from the first that is not acked on. Those behind it that were acked out of order
-    /// ([`Batch::ack_one`]) count, too; [`Batch::pending`] leaves them out.
+    /// Message `index` of the batch, counted from the first that is not acked. The count includes later messages that
+    /// were acked out of order ([`Batch::ack_one`]); [`Batch::pending`] leaves them out.
     #[inline]
     pub fn get(&self, index: usize) -> Option<Delivery<'_, M>> {
         if index >= self.len() {
@@ -112,8 +112,8 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         Some(self.deliver_from(&attachment.view, *retry_view, self.claim.start + index as u64))
     }
 
-    /// The message at `place`. `view` and `retry_view` are those of the membership; `place` lies in the claim and
-    /// is not acked for as long as `'v` lasts.
+    /// The message at `place`, a sequence in the ring. `view` and `retry_view` are those of the membership; `place`
+    /// lies in the claim and is not acked for as long as `'v` lasts.
     #[inline]
     fn deliver_from<'v>(
         &self,
@@ -128,7 +128,8 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         Delivery { info, meta: slot.meta, content }
     }
 
-    /// Copies the first message, word by word: whatever another process stores there meanwhile, the copy is one of bytes.
+    /// Copies the first message word by word. Another process may write there at the same time; that makes the copy a
+    /// mixture of bytes, and is no undefined behaviour.
     pub(crate) fn copy_first(&self, out: &mut M::Owned) {
         let Membership { attachment, retry_view, .. } = &*self.membership;
         let slot = attachment.view.slot(self.claim.start);
@@ -144,12 +145,11 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
             return 1;
         }
         std::hint::cold_path();
-        // Only the first one's are counted; the others were delivered once before, or more often.
+        // Only those of the first message are counted.
         if place == self.membership.acked.first() { self.claim.attempts as u8 } else { AGAIN }
     }
 
-    /// What is known of the message at `place` beside its content, but for whether it was sent again, and how long it
-    /// is.
+    /// What is known of the message at `place`, except whether it was sent again, and its length.
     #[inline]
     pub(crate) fn facts(
         &self,
@@ -167,9 +167,9 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         MessageInfo::new(sequence, kind, attempts)
     }
 
-    /// Takes up to `max` more messages, those that follow the last of this batch, if there are any; returns how many. Never
-    /// blocks. So a consumer with a window of messages at work need not come to a stop at the end of each batch. An ack
-    /// moves the window on by as many messages as are acked at its beginning: none, or several.
+    /// Takes up to `max` more messages, those that follow the last of this batch, if there are any; returns how many.
+    /// Never blocks. With it a consumer keeps a window of messages in work and need not stop at the end of each batch.
+    /// The window moves when the messages at its beginning are acked.
     ///
     /// ```
     /// # let name = format!("doc-grow-{}", std::process::id());
@@ -183,7 +183,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     ///
     /// const WINDOW: usize = 8;
     /// loop {
-    ///     // Again where the window ran empty.
+    /// The window is empty: receive again.
     ///     let mut batch = match consumer.recv_batch(WINDOW) {
     ///         Err(RecvError::Closed { .. }) => break,
     ///         batch => batch?,
@@ -191,11 +191,11 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     ///     let mut started = 0;
     ///     while !batch.is_empty() {
     ///         while let Some(message) = batch.get(started) {
-    ///             // Start the work on it: send it to another host, say.
+    /// Start the work on it: send it to another host, for example.
     /// #           all.push(message.sequence());
     ///             started += 1;
     ///         }
-    ///         // The work on one of them is done, on whichever.
+    /// One of them is done, in any order.
     /// #       let done = batch.pending().last().map_or(0, |message| message.sequence());
     ///         let before = batch.len();
     ///         batch.ack_one(done)?;
@@ -208,15 +208,15 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// They are messages of this batch then, as if they had come with it. Fewer may come than there are, as by a receive; the
-    /// next call brings the others. The next receive tells whether the queue is closed, or was removed.
+    /// The batch then is as if the messages had come with it. As with a receive, fewer may come than there are; call it
+    /// again for the others. The next receive reports whether the queue is closed, or was removed.
     ///
-    /// Some messages come one at a time, and a batch that has one of them does not grow, nor does it grow by one of them:
-    /// what was delivered before, in a group with a [limit](crate::Group::max_attempts) of attempts; and a dead letter that
-    /// was sent again. Such letters come between batches, so a window that never runs empty keeps them waiting.
+    /// Two kinds of messages come one at a time, so a batch with one of them does not grow, and no batch grows by one:
+    /// redelivered messages in a group with a [limit](crate::Group::max_attempts) of attempts, and dead letters that
+    /// were sent again. The latter come between batches, so a window that never runs empty keeps them waiting.
     ///
     /// # Errors
-    /// [`GrowError::Shared`] in a shared group, where other members may have what follows. The batch stays as it is.
+    /// [`GrowError::Shared`] in a shared group, where other members may have what follows. The batch is unchanged then.
     pub fn grow(&mut self, max: usize) -> Result<usize, GrowError> {
         let Membership { reader, attachment, acked, one_at_a_time, .. } = &mut *self.membership;
         let queue = || attachment.queue().clone();
@@ -224,7 +224,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
             return Err(GrowError::Forked { queue: queue() });
         }
         let max = if *one_at_a_time { 0 } else { max as u64 };
-        // The first message is done by then, and with it its count.
+        // The first message is acked by now, so its count no longer matters.
         if acked.pass(self.claim.start) {
             self.claim.attempts = u32::from(AGAIN);
         }
@@ -243,8 +243,8 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         Tasks::new(self)
     }
 
-    /// The messages of the batch, in order, from the first that is not acked on. Those behind it that were acked out of
-    /// order ([`Batch::ack_one`]) are among them; [`Batch::pending`] leaves them out.
+    /// The messages of the batch, in order, from the first that is not acked. Those that were acked out of order
+    /// ([`Batch::ack_one`]) are among them; [`Batch::pending`] leaves them out.
     #[inline]
     pub fn iter(&self) -> Iter<'_, 'c, M> {
         Iter { batch: self, next: 0 }
@@ -258,7 +258,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         pending.map(|place| self.deliver_from(&attachment.view, *retry_view, place))
     }
 
-    /// Acks the first message; none if there is none left.
+    /// Acks the first message. Does nothing if all are acked.
     ///
     /// # Errors
     /// Today none: see [`AckError`].
@@ -279,7 +279,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         Ok(())
     }
 
-    /// Where an unacked message lies in the ring.
+    /// The place of an unacked message in the ring.
     fn place_of(&self, sequence: u64) -> Result<u64, AckError> {
         let Claim { start, end, .. } = self.claim;
         let place = sequence.wrapping_sub(self.membership.retry_view.shift);
@@ -299,7 +299,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
 
     #[inline]
     fn ack_to(&mut self, to: u64) {
-        // An ack that acks nothing must not touch the record: an adopted one is given back by its last.
+        // An ack of nothing must not touch the record: the last ack of an adopted range has given it back.
         if to > self.claim.start {
             let Membership { reader, attachment, acked, .. } = &mut *self.membership;
             let to = mutant!(acked.gap(to, self.claim.end), "ack-ignores-the-ack-set", to);
@@ -307,9 +307,8 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         }
     }
 
-    /// Acks one message out of order. Its slot is free for reuse once all before it in this batch are
-    /// acked, too; until then it counts as a message of this batch, and if the batch is dropped or its
-    /// consumer dies, it comes again.
+    /// Acks one message out of order. Its slot is free for reuse once all messages before it in this batch are acked,
+    /// too. Until then it is part of the batch, and is redelivered if the batch is dropped or its consumer dies.
     ///
     /// # Errors
     /// [`AckReason::NotInBatch`] if `sequence` is not an unacked message of this batch. Nothing is acked then.
@@ -324,27 +323,26 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         self.ack_to(to);
     }
 
-    /// Gives one message up: it goes to the group's dead-letter queue (see
-    /// [`Group::dead_letters_to`](crate::Group::dead_letters_to)) and is acked then, as by
-    /// [`Batch::ack_one`]: if messages before it are left and come again, so does this one. Waits a few
-    /// seconds at most for its turn to send there. If this process dies in between, there may be two letters
-    /// of it.
+    /// Makes one message a dead letter: sends it to the group's dead-letter queue (see
+    /// [`Group::dead_letters_to`](crate::Group::dead_letters_to)) and then acks it, as [`Batch::ack_one`] does: if
+    /// messages before it are redelivered, so is it. Waits a few seconds at most for its turn to send there. If this
+    /// process dies between the two steps, a second letter is made of it.
     ///
     /// # Errors
-    /// If `sequence` is not an unacked message of this batch, or it could not be sent to the dead-letter
-    /// queue. It stays in the batch then.
+    /// If `sequence` is not an unacked message of this batch, or the letter cannot be sent. The message stays in the
+    /// batch then.
     pub fn reject(&mut self, sequence: u64) -> Result<(), RejectError> {
         let place = self.place_of(sequence)?;
         Ok(self.dead_letter(place, Reason::Rejected)?)
     }
 
-    /// Gives up a message that was delivered as often as its group allows; it is alone in this batch.
+    /// Makes a dead letter of a message that has had its last attempt; it is alone in this batch.
     #[cold]
     pub(crate) fn exhaust(mut self) -> Result<(), Box<DeadLetterError>> {
         self.dead_letter(self.claim.start, Reason::MaxAttempts)
     }
 
-    /// Gives up a message that is none of the queue's type; it is alone in this batch.
+    /// Makes a dead letter of a message that is not of the queue's type; it is alone in this batch.
     #[cold]
     pub(crate) fn reject_unreadable(mut self) -> Result<(), Box<DeadLetterError>> {
         self.dead_letter(self.claim.start, Reason::Rejected)
@@ -354,7 +352,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         let Membership { attachment, retry_view, .. } = &*self.membership;
         let message = self.deliver_from(&attachment.view, *retry_view, place);
         let attempts = match reason {
-            // Without the one that it does not get any more.
+            // Without this attempt, which the message does not get.
             Reason::MaxAttempts => self.policy.limit as u8,
             _ => message.attempts(),
         };
@@ -375,14 +373,14 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         Ok(())
     }
 
-    /// Takes back the count of this delivery: nobody has tried the work on these messages, because the program is told
-    /// to stop, say, or something that the work needs is not there. They are still lent. If they are then dropped
-    /// without an ack, or released, or this process dies, the first of them comes again with as many attempts as now,
-    /// and so it may any number of times. Of a batch the others keep the delivery that they had: where attempts have a limit,
-    /// they come again one by one, each with a count of its own. With a [limit](crate::Group::max_attempts) of 1 that one delivery
-    /// was their last, and they are given up untried: take single messages there, not batches.
+    /// Takes back the count of this delivery, because no attempt was made: the program is told to stop, for example, or
+    /// a service that the work needs is down. The batch stays borrowed. If it is then dropped or released without an
+    /// ack, or this process dies, the first message comes again with as many attempts as now, any number of times. The
+    /// other messages keep the count of this delivery: where attempts have a limit, they come again one by one, each
+    /// with a count of its own. With a [limit](crate::Group::max_attempts) of 1 this delivery was their last, and they
+    /// become dead letters untried; so receive single messages there, not batches.
     ///
-    /// At 255 attempts, which stand for any number above, nothing is taken back.
+    /// 255 attempts stand for any higher number, and are not changed.
     #[cold]
     pub fn uncount(&mut self) {
         if !self.is_empty() {
@@ -391,15 +389,15 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         }
     }
 
-    /// Gives the messages that are not acked yet back to the group: another member gets them without
-    /// waiting for this one's death. They count as delivered, worked on or not, unless [`Batch::uncount`] was
-    /// called. Those that were acked after one that was not come again, too. In an exclusive group they come again to
-    /// this consumer. Waits for other control operations, at most the control timeout of the queue that the consumer
-    /// comes from ([`OpenOptions::control_timeout`](crate::OpenOptions::control_timeout)).
+    /// Gives the messages that are not acked back to the group: another member gets them, without waiting for this
+    /// one's death. They count as delivered, unless [`Batch::uncount`] was called. Messages that were acked after one
+    /// that was not are redelivered, too. In an exclusive group this consumer gets them again. Waits for other control
+    /// operations, at most the control timeout of the queue that the consumer comes from
+    /// ([`OpenOptions::control_timeout`](crate::OpenOptions::control_timeout)).
     ///
     /// # Errors
-    /// If there is no free consumer record to go on with, or the control lease cannot be had in that time;
-    /// the messages then stay with this member and come again.
+    /// If all consumer records are in use, so that this member cannot take another one, or the control lease cannot be
+    /// had in that time. The messages then stay with this member and are redelivered to it.
     pub fn release(self) -> Result<(), ReleaseError> {
         if self.is_empty() {
             return Ok(());
@@ -482,9 +480,9 @@ impl<M: Content + ?Sized> std::iter::FusedIterator for Iter<'_, '_, M> {}
 
 /// One message, in place. Dereferences to its content.
 pub struct Delivery<'b, M: Content + ?Sized = [u8]> {
-    /// But for its kind.
+    /// Without the kind.
     info: MessageInfo,
-    /// Read by those who ask: a load that nobody asked for would stay.
+    /// For the kind and the length, loaded only if a caller asks: the compiler does not remove a load that nobody uses.
     meta: &'b MetaWord,
     content: &'b M,
 }

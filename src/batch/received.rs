@@ -1,4 +1,4 @@
-//! One message, lent out in place until it is acked.
+//! One message, borrowed in place until it is acked.
 
 #![allow(unsafe_code)]
 
@@ -11,22 +11,21 @@ use crate::info::{MessageInfo, message_accessors};
 use crate::membership::Membership;
 use crate::message::Content;
 
-/// One received message, not acked yet. Dereferences to its content. Dropped without an ack, it comes
-/// again.
+/// One received message. Dereferences to its content. Dropped without an ack, it is redelivered.
 #[must_use = "a message that is dropped without an ack comes again"]
 pub struct Received<'c, M: Content + ?Sized = [u8]> {
-    /// Of one message. What is known of that is read from its slot when it is asked for: most do not ask.
+    /// Of one message. Its facts are read from its slot only if a caller asks for them.
     batch: Batch<'c, M>,
 }
 
 impl<'c, M: Content + ?Sized> Received<'c, M> {
-    /// Of a batch of one, as it came from the consumer.
+    /// Takes a batch of one.
     #[inline]
     pub(crate) fn new(batch: Batch<'c, M>) -> Self {
         Received { batch }
     }
 
-    /// What is known of it beside its content.
+    /// What is known of it besides its content.
     pub fn info(&self) -> MessageInfo {
         let Membership { attachment, retry_view, .. } = &*self.batch.membership;
         let (info, _) = self.batch.facts(&attachment.view, *retry_view, self.batch.claim.start);
@@ -37,19 +36,19 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
         view => view.info().sequence(), view.info().kind(), view.info().attempts(), view.batch.requeued()
     );
 
-    /// The content, for as long as it is not acked.
+    /// The content, as long as the message is borrowed.
     #[inline]
     pub fn content(&self) -> &M {
         self
     }
 
-    /// Acks it: it is done, its slot may be reused.
+    /// Acks the message: it is done, and its slot may be reused.
     ///
     /// # Errors
     /// Today none: see [`AckError`].
     #[inline]
     pub fn ack(mut self) -> Result<(), AckError> {
-        // Of one message, which is not acked yet: `reject` and `fail` have consumed it.
+        // The batch has one message, and that is not acked: `reject` and `fail` consume it.
         let Batch { membership, claim, .. } = &mut self.batch;
         let Membership { reader, attachment, .. } = &mut **membership;
         let to = claim.end;
@@ -57,7 +56,7 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
         Ok(())
     }
 
-    /// Copies it, and acks it then.
+    /// Copies the message, then acks it.
     pub(crate) fn move_into(self, out: &mut M::Owned) -> Result<MessageInfo, RecvError> {
         self.batch.copy_first(out);
         let info = self.info();
@@ -65,29 +64,28 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
         Ok(info)
     }
 
-    /// Gives it up: it becomes a dead letter; see [`Batch::reject`].
+    /// Makes the message a dead letter; see [`Batch::reject`].
     ///
     /// # Errors
-    /// If it could not be sent to the dead-letter queue. It comes again then.
+    /// If the letter cannot be sent. The message is redelivered then.
     pub fn reject(mut self) -> Result<(), RejectError> {
         self.batch.reject(self.sequence())
     }
 
-    /// Takes back the count of this delivery: nobody has tried the work on it; see [`Batch::uncount`]. It is still lent,
-    /// and may be acked or rejected; dropped without, it comes again with as many attempts as now. Call it when the
-    /// program is told to stop, before what ends it by force.
+    /// Takes back the count of this delivery, because no attempt was made; see [`Batch::uncount`]. The message stays
+    /// borrowed, and may be acked or rejected; dropped without either, it comes again with as many attempts as now. A
+    /// program that is told to stop calls it first, before it is killed.
     pub fn uncount(&mut self) {
         self.batch.uncount();
     }
 
-    /// Says that the work on it failed. It comes again to this consumer, as if it were dropped; but after
-    /// the last attempt that its group allows it becomes a dead letter now, not at the next receive.
-    /// Returns whether it did.
+    /// Reports that the work on the message failed. It is redelivered to this consumer, as if it were dropped; but
+    /// after the last attempt that its group allows it becomes a dead letter at once. Returns whether it did.
     ///
     /// # Errors
-    /// If it could not be sent to the dead-letter queue. The next receive tries that again.
+    /// If the letter cannot be sent. The next receive tries again.
     pub fn fail(self) -> Result<bool, RejectError> {
-        // As the next receive would count: 255 and a limit of 255 go on for ever.
+        // Counts as the next receive would: 255 stands for more, so a limit of 255 is never exceeded.
         let next = self.attempts().saturating_add(1);
         let worn_out = u32::from(next) > self.batch.policy.limit;
         if worn_out {

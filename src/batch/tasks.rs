@@ -13,7 +13,7 @@ use crate::layout::View;
 use crate::membership::RetryView;
 use crate::message::Content;
 
-/// The messages of a [`Batch`], handed out one by one to whoever asks, from any thread.
+/// The messages of a [`Batch`], handed out one by one to any thread that asks.
 ///
 /// ```
 /// # let name = format!("doc-tasks-{}", std::process::id());
@@ -41,7 +41,7 @@ use crate::message::Content;
 /// ```
 #[must_use = "tasks are there to be taken"]
 pub struct Tasks<'b, 'c, M: Content + ?Sized = [u8]> {
-    /// Of the batch, which is borrowed for as long.
+    /// Copies of the batch's, which is borrowed for as long.
     view: View,
     retry_view: RetryView,
     inner: Mutex<Inner<'b, 'c, M>>,
@@ -49,7 +49,7 @@ pub struct Tasks<'b, 'c, M: Content + ?Sized = [u8]> {
 
 struct Inner<'b, 'c, M: Content + ?Sized> {
     batch: &'b mut Batch<'c, M>,
-    /// The next place in the ring to hand out; each is handed out once.
+    /// The next place in the ring to hand out. Each is handed out once.
     next: u64,
 }
 
@@ -61,12 +61,12 @@ impl<'b, 'c, M: Content + ?Sized> Tasks<'b, 'c, M> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<'b, 'c, M>> {
-        // A handler for dead letters that panics leaves the batch as it was.
+        // A dead-letter handler that panics leaves the batch unchanged.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next message that nobody was given and that is not acked. Waits for nothing but other threads
-    /// that take, ack or reject.
+    /// The next message that is not acked and was not handed out. Waits only for other threads that take, ack or
+    /// reject.
     pub fn take(&self) -> Option<Task<'_, 'b, 'c, M>> {
         let mut inner = self.lock();
         let Inner { batch, next } = &mut *inner;
@@ -84,8 +84,7 @@ impl<M: Content + ?Sized> fmt::Debug for Tasks<'_, '_, M> {
     }
 }
 
-/// One message of a batch, for one thread. Dereferences to its content, for as long as it is not acked.
-/// Dropped without an ack, it stays in the batch.
+/// One message of a batch, for one thread. Dereferences to its content. Dropped without an ack, it stays in the batch.
 ///
 /// ```compile_fail,E0505
 /// fn after_the_ack(task: slipring::Task<'_, '_, '_>) -> u8 {
@@ -106,12 +105,12 @@ pub struct Task<'t, 'b, 'c, M: Content + ?Sized = [u8]> {
 impl<M: Content + ?Sized> Task<'_, '_, '_, M> {
     message_accessors!(view => view.info.kind(), view.tasks.retry_view.requeued());
 
-    /// The content, for as long as it is not acked.
+    /// The content, as long as the task is borrowed.
     pub fn content(&self) -> &M {
         self
     }
 
-    /// Acks it. Its slot is free for reuse once all before it in the batch are acked, too; see
+    /// Acks the message. Its slot is free for reuse once all messages before it in the batch are acked, too; see
     /// [`Batch::ack_one`].
     ///
     /// # Errors
@@ -122,10 +121,10 @@ impl<M: Content + ?Sized> Task<'_, '_, '_, M> {
         Ok(())
     }
 
-    /// Gives it up: it becomes a dead letter; see [`Batch::reject`].
+    /// Makes the message a dead letter; see [`Batch::reject`].
     ///
     /// # Errors
-    /// If it could not be sent to the dead-letter queue. It stays in the batch then.
+    /// If the letter cannot be sent. The message stays in the batch then.
     pub fn reject(self) -> Result<(), RejectError> {
         let (tasks, sequence) = (self.tasks, self.sequence());
         tasks.lock().batch.reject(sequence)

@@ -1,17 +1,18 @@
-//! When a consumer that always finds messages looks for others than the next.
+//! When a consumer that always finds messages interrupts that for maintenance: it adopts what dead members held, and
+//! takes retries.
 
 use std::time::{Duration, Instant};
 
-/// Time between two rounds. Consumers that claim less often make one at each claim.
+/// Time between two maintenances. A consumer that claims less often maintains at each claim.
 const MAINTAIN_EVERY: Duration = Duration::from_millis(2);
-/// Most claims between two looks at the clock.
+/// Most claims between two reads of the clock.
 const STRIDE_MAX: i32 = 256;
 
-/// When a busy consumer looks around: by the clock, which is read only once in so many claims that they
-/// take a fraction of the time between two rounds.
+/// When maintenance is due. The clock is read only once in so many claims as take a fraction of the time between two
+/// maintenances.
 #[derive(Debug)]
 pub(super) struct Maintenance {
-    /// Claims until the next look at the clock; below 0 it is due.
+    /// Claims until the next read of the clock; due below 0.
     left: i32,
     stride: i32,
     read: Instant,
@@ -30,7 +31,7 @@ impl Maintenance {
         self.left < 0
     }
 
-    /// Looks at the clock. Returns whether it is time.
+    /// Reads the clock. Returns whether maintenance is due.
     pub(super) fn begin(&mut self) -> bool {
         let now = Instant::now();
         let took = now - self.read;
@@ -48,7 +49,7 @@ impl Maintenance {
         due
     }
 
-    /// The next claim makes a round, too.
+    /// Makes maintenance due at the next claim.
     pub(super) fn again(&mut self) {
         self.left = 0;
         self.last = None;

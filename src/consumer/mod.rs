@@ -26,17 +26,18 @@ pub(crate) use search::Found;
 
 /// A consumer of one group. `Send`, not `Sync`.
 ///
-/// Receiving takes no lock, makes no system call and allocates nothing, as long as there are messages; but a
-/// member of a shared group asks the kernel every 2 ms whether members that hold messages still live.
-/// While messages come as fast as they are taken, a receive that may wait lingers until some dozens of them are there; see
+/// As long as there are messages, a receive takes no lock, makes no system call and allocates nothing; but a member of
+/// a shared group asks the kernel every 2 ms whether the members that hold messages live. While messages come as fast
+/// as they are taken, a receive that may wait lingers until some dozens of them are there; see
 /// [`Consumer::set_lingering`].
-/// A message stays in its slot until it is acked; a consumer that is killed before that leaves it to the
-/// group's next one, or to another member.
 ///
-/// A message that was delivered as often as its group allows becomes a dead letter instead of being delivered
-/// once more (see [`Group::max_attempts`]). No receive is non-blocking then: it may wait a
-/// few seconds for its turn at the dead-letter queue, and it fails with [`RecvError::DeadLetter`] if there is
-/// no room; the message stays.
+/// A message stays in its slot until it is acked. If its consumer dies before that, the group's next consumer gets it,
+/// or another member.
+///
+/// In a group with a limit of attempts (see [`Group::max_attempts`]), a message that has had its last attempt becomes a
+/// dead letter instead of being delivered again. A receive that finds one may block for a few seconds, until it is this
+/// process's turn at the dead-letter queue. If that queue has no room, the receive fails with
+/// [`RecvError::DeadLetter`], and the message stays.
 ///
 /// ```compile_fail,E0277
 /// fn share<T: Sync>() {}
@@ -88,9 +89,9 @@ impl<M: Content + ?Sized> Consumer<M> {
         })
     }
 
-    /// Hands dead letters to `handler` instead of sending them to the dead-letter queue. A message is acked
-    /// once the handler returns without an error; until then it stays with this consumer and comes
-    /// again. Dead letters of other consumers are their affair.
+    /// Hands the dead letters of this consumer to `handler` instead of sending them to the dead-letter queue. A message
+    /// is acked once the handler returns without an error; until then it stays with this consumer and is delivered
+    /// again. Other consumers of the group are not affected.
     pub fn on_dead_letter<E>(
         &mut self,
         mut handler: impl FnMut(&DeadLetter<'_>) -> Result<(), E> + Send + 'static,
@@ -100,32 +101,30 @@ impl<M: Content + ?Sized> Consumer<M> {
         self.policy.set_handler(Box::new(move |letter| handler(letter).map_err(Into::into)));
     }
 
-    /// Calls `tell` with each dead letter that this consumer makes, once the letter is in the dead-letter queue, or taken by
-    /// the handler of [`Consumer::on_dead_letter`]. A letter is made by three calls, and each calls `tell` before it
+    /// Calls `tell` with each dead letter that this consumer makes, once the letter is in the dead-letter queue, or the
+    /// handler of [`Consumer::on_dead_letter`] has taken it. Three calls make a letter, and each calls `tell` before it
     /// returns:
     ///
     /// - a rejection ([`Batch::reject`] and others of that name);
     /// - [`Received::fail`] after the last attempt that the group allows;
-    /// - a receive that comes upon a message which has had its last attempt before. Nothing else tells of that letter.
+    /// - a receive that finds a message which has had its last attempt. Nothing else reports that letter.
     ///
-    /// If `tell` panics, the message is not acked, and there will be a second letter of it.
+    /// If `tell` panics, the message is not acked, and becomes a dead letter a second time.
     pub fn notice_dead_letters(&mut self, tell: impl FnMut(&DeadLetter<'_>) + Send + 'static) {
         self.policy.set_notice(Box::new(tell));
     }
 
-    /// Whether a wait is to fail with [`RecvError::ProducerGone`] when nobody has the producer's role: the last
-    /// one was dropped, or died, and did not close the queue. Off by default: consumers may outlive any
-    /// number of producers.
+    /// Whether a wait fails with [`RecvError::ProducerGone`] while the queue has no producer: the last one was dropped,
+    /// or died, without closing the queue. Off by default: consumers may outlive any number of producers.
     ///
-    /// Only receives that wait tell it, and only when they are about to sleep: what can be received comes
-    /// first. What another member of the group still works on does not count, though it comes again if that
-    /// member dies. Once a producer is there again they wait as before. A queue that never had one waits for
-    /// its first.
+    /// Only receives that wait report it, and only before they sleep: they first deliver what there is. Messages that
+    /// another member of the group holds do not count, though they are redelivered if that member dies. Once there is a
+    /// producer again, receives wait as before. A queue that never had a producer waits for its first.
     pub fn set_notice_producer_gone(&mut self, on: bool) {
         self.notices_gone = on;
     }
 
-    /// Whether to wait on where the queue is closed, for the producer that opens it again, instead of failing with
+    /// Whether a receive from a closed queue waits for the producer that opens it again, instead of failing with
     /// [`RecvError::Closed`]. Off by default.
     pub fn set_follow(&mut self, on: bool) {
         self.follows = on;
@@ -136,17 +135,17 @@ impl<M: Content + ?Sized> Consumer<M> {
         self.wait_state.set_strategy(strategy);
     }
 
-    /// Whether a receive that may wait lingers in a stream: where messages come as fast as they are taken, it waits until
-    /// some dozens of them are there, at most a few microseconds. Reader and writer then do not meet at each message, and
-    /// the stream is up to several times as fast; a message of it may come later by that time. On by default; off, each
-    /// message is received as soon as it is seen. Lingering ends at once where messages come more slowly than a stream that
-    /// nothing slows down, and a `try_` call never lingers.
+    /// Whether a receive that may wait lingers in a stream: where messages come as fast as they are taken, it waits
+    /// until some dozens of them are there, at most a few microseconds. Producer and consumer then do not contend for
+    /// each slot, and the stream is up to several times as fast; in return a message may arrive later by that time. On
+    /// by default; off, each message is received as soon as it is visible. Lingering ends at once where messages come
+    /// more slowly than in a stream at full speed, and a `try_` call never lingers.
     pub fn set_lingering(&mut self, on: bool) {
         self.main.reader.set_lingering(on);
     }
 
-    /// Sets a function that waits of this consumer call, in the place of the one that it has from its
-    /// [`Queue`](crate::Queue); if it returns `true`, the wait ends with `Interrupted`. See
+    /// Sets a function that waits of this consumer call; if it returns `true`, the wait ends with `Interrupted`. It
+    /// replaces the one that the consumer has from its [`Queue`](crate::Queue). See
     /// [`Queue::set_interrupt`](crate::Queue::set_interrupt).
     pub fn set_interrupt(&mut self, interrupt: impl Fn() -> bool + Send + Sync + 'static) {
         self.wait_state.interrupt = Interrupt::new(interrupt);
@@ -162,42 +161,42 @@ impl<M: Content + ?Sized> Consumer<M> {
         &self.policy.group
     }
 
-    /// Where this group's reading stands: the next sequence to be acked, or, in a shared group, to be
-    /// taken by a member. In a child process made by fork(2), 0 for a shared group.
+    /// The group's position: the next sequence to be acked, or, in a shared group, to be claimed by a member. In a
+    /// child process made by fork(2), 0 for a shared group.
     pub fn position(&self) -> u64 {
         self.main.position()
     }
 
-    /// Messages that wait for the group: published, and not acked yet, or, in a shared group, not taken by a member yet.
-    /// What members of a shared group hold does not count here, as it does in [`GroupInfo::depth`](crate::GroupInfo::depth);
-    /// nor do dead letters that were sent again, which come through a queue of their own. A figure of this moment, without
-    /// a system call. 0 in a child process made by fork(2).
+    /// Messages that wait for the group: published and not acked, or, in a shared group, not claimed by a member.
+    /// Unlike [`GroupInfo::depth`](crate::GroupInfo::depth), it does not count what members of a shared group hold, nor
+    /// dead letters that were sent again, which come through a queue of their own. A figure of this moment, without a
+    /// system call. 0 in a child process made by fork(2).
     pub fn depth(&self) -> u64 {
         self.main.depth()
     }
 
-    /// Whether there was no such group, so that this consumer has made it.
+    /// Whether the group did not exist, so that this consumer made it.
     pub fn made_group(&self) -> bool {
         self.made_group
     }
 
-    /// Whether somebody has read for the group before, so that this consumer goes on where it stopped. Not so for a group
-    /// that was declared, and that nobody has joined yet.
+    /// Whether the group had a consumer before, so that this one continues from that one's position. False for a group
+    /// that was declared and that no consumer has joined yet.
     pub fn resumed(&self) -> bool {
         self.resumed
     }
 
-    /// Whether it holds messages that will come again to it, and to nobody else as long as it lives: of a
-    /// batch that was dropped, or of a dead member whose part it has taken over.
+    /// Whether it holds messages that will be redelivered to it, and to no other consumer as long as it lives: those of
+    /// a batch that was dropped, or of a dead member whose range it adopted.
     pub fn is_holding(&self) -> bool {
         self.main.holds() || self.retries.holds()
     }
 
-    /// Looks whether the queue still has its name. One that was removed may go on for a while, by what its producer
-    /// sends before it learns of it, and ends with [`RecvError::Closed`] if that closes it. One system call.
+    /// Asks the kernel whether the queue still has its name. A queue that was removed may still get messages until its
+    /// producer notices, and a receive fails with [`RecvError::Closed`] if the producer closes it. One system call.
     ///
     /// # Errors
-    /// [`RecvError::Removed`], also if there are messages left to be received.
+    /// [`RecvError::Removed`], even if there are messages left to be received.
     pub fn check_removed(&self) -> Result<(), RecvError> {
         if self.is_forked() {
             return Err(RecvError::Forked { queue: self.queue() });
@@ -210,17 +209,16 @@ impl<M: Content + ?Sized> Consumer<M> {
 
     /// Receives up to `max` messages, if there are any. 0 counts as 1: a batch that a receive returns has a message.
     ///
-    /// It waits for no message. In a group without a limit of attempts it never blocks; in one that has a limit, as a shared
-    /// group has unless it says otherwise, it may wait a few seconds for the dead-letter queue, to which it
-    /// sends what was delivered too often ([`Consumer::on_dead_letter`] makes that the program's own affair).
+    /// It does not wait for messages. In a group without a limit of attempts it never blocks. In a group with a limit,
+    /// which a shared group has by default, it may block for a few seconds to send messages that have had their last
+    /// attempt to the dead-letter queue; [`Consumer::on_dead_letter`] replaces that.
     ///
     /// # Errors
-    /// [`RecvError::Empty`] if there is no message now; making and dropping it costs nothing, so a program may poll.
+    /// [`RecvError::Empty`] if there is no message now; this error is cheap, so a program may poll.
     /// [`RecvError::Closed`] once the queue is closed and the group has acked everything (see
-    /// [`Producer::close`](crate::Producer::close));
-    /// [`RecvError::Removed`] once the queue has no name any more and all its messages are read;
-    /// [`RecvError::DeadLetter`] if a message that was delivered too often cannot be given up;
-    /// [`RecvError::Corrupt`] if the queue's words contradict each other.
+    /// [`Producer::close`](crate::Producer::close)); [`RecvError::Removed`] once the queue has lost its name and all
+    /// its messages are read; [`RecvError::DeadLetter`] if a message that has had its last attempt cannot be made a
+    /// dead letter; [`RecvError::Corrupt`] if the words in the segment contradict each other.
     #[inline(always)]
     pub fn try_recv_batch(&mut self, max: usize) -> Result<Batch<'_, M>, RecvError> {
         self.try_as(max, |batch| batch)
@@ -229,8 +227,8 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// Receives up to `max` messages, waiting for the first as long as it takes.
     ///
     /// # Errors
-    /// As for [`Consumer::try_recv_batch`], but never [`RecvError::Empty`]; [`RecvError::Interrupted`] if the program
-    /// wanted that ([`Consumer::set_interrupt`]).
+    /// As for [`Consumer::try_recv_batch`], but never [`RecvError::Empty`]; [`RecvError::Interrupted`] if the function
+    /// of [`Consumer::set_interrupt`] returned `true`.
     pub fn recv_batch(&mut self, max: usize) -> Result<Batch<'_, M>, RecvError> {
         self.batch_by(max, || Deadline::NEVER)
     }
@@ -259,7 +257,8 @@ impl<M: Content + ?Sized> Consumer<M> {
         self.batch_by(max, || Deadline::at(deadline))
     }
 
-    /// Receives one message, if there is one. It waits for none, and blocks no more than [`Consumer::try_recv_batch`].
+    /// Receives one message, if there is one. It does not wait for messages, and blocks no more than
+    /// [`Consumer::try_recv_batch`].
     ///
     /// # Errors
     /// As for [`Consumer::try_recv_batch`].
@@ -292,9 +291,10 @@ impl<M: Content + ?Sized> Consumer<M> {
         Ok(Received::new(self.recv_batch_deadline(1, deadline)?))
     }
 
-    /// Receives one message, if there is one, into `out`, and acks it. It waits for none, and blocks no more than
-    /// [`Consumer::try_recv_batch`]. What is in `out` then is a copy that no other process can change: for messages of writers that are not trusted. A `Vec` keeps its memory, so that
-    /// one which is used again does not allocate.
+    /// Receives one message, if there is one, into `out`, and acks it. It does not wait for messages, and blocks no
+    /// more than [`Consumer::try_recv_batch`]. No other process can change the copy in `out`, so this is the receive
+    /// for messages of producers that are not trusted. A `Vec` keeps its memory: one that is used again does not
+    /// allocate.
     ///
     /// ```
     /// # let name = format!("doc-into-{}", std::process::id());
@@ -311,8 +311,8 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// ```
     ///
     /// # Errors
-    /// As for [`Consumer::try_recv`]; `out` is untouched then. [`RecvError::Ack`] if the message is in `out` and could
-    /// not be acked, so that it comes again.
+    /// As for [`Consumer::try_recv`]; `out` is unchanged then. [`RecvError::Ack`] if the message is in `out` but could
+    /// not be acked, so that it is redelivered.
     pub fn try_recv_into(&mut self, out: &mut M::Owned) -> Result<MessageInfo, RecvError> {
         self.try_recv()?.move_into(out)
     }
@@ -349,19 +349,20 @@ impl<M: Content + ?Sized> Consumer<M> {
         self.recv_deadline(deadline)?.move_into(out)
     }
 
-    /// Leaves the group. What was not acked stays for its next consumer; a group that goes with its last
-    /// member goes. Waits for other control operations, at most the control timeout of the queue that this consumer comes
-    /// from ([`OpenOptions::control_timeout`](crate::OpenOptions::control_timeout)).
+    /// Leaves the group. The group's next consumer gets what was not acked. A group with
+    /// [`Retention::Release`](crate::Retention::Release) is removed with its last member. Waits for other control
+    /// operations, at most the control timeout of the queue that this consumer comes from
+    /// ([`OpenOptions::control_timeout`](crate::OpenOptions::control_timeout)).
     ///
     /// # Errors
-    /// If the control lease cannot be had in that time. The consumer is gone all the same, and is
-    /// found so by its lease.
+    /// If the control lease cannot be had in that time. The consumer is gone all the same: others notice that by its
+    /// lease.
     pub fn leave(mut self) -> Result<(), ControlError> {
         self.main.left = true;
         self.main.leave_within(self.main.control_timeout)
     }
 
-    /// Receives what is there now, as what `give` makes of it: passing a result on would copy it.
+    /// Receives what is there now. Returns it as `give` converts it: mapping the result would copy it.
     #[inline(always)]
     fn try_as<'c, T>(
         &'c mut self,

@@ -1,4 +1,4 @@
-//! Where a consumer's messages come from: the claim of the next one, and the search of all other places.
+//! Where a consumer's messages come from: the claim of the next ones, and the search of all other places.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use crate::ring::park::{Waiter, WaiterKind};
 use crate::ring::reader::Reader;
 use crate::wait::{self, Check, Deadline, FutexPark, MAX_SLEEP, MAX_SLEEP_WHILE_HELD, Waited};
 
-/// Of so many fast checks of an empty queue one also asks the system: for dead members, and whether the queue still has
+/// One in so many fast checks of an empty queue also asks the kernel: for dead members, and whether the queue still has
 /// its name.
 const FULL_CHECK_EVERY: u32 = 4096;
 
-/// Fast checks of a waiting consumer that only try to claim the next message, between two that search everywhere.
+/// Fast checks of a waiting consumer that only try to claim, between two that search everywhere.
 const CLAIMS_PER_SEARCH: u32 = 8;
 
 /// A claim, and where it was made.
@@ -56,8 +56,8 @@ impl<M: Content + ?Sized> Consumer<M> {
         Some(claim)
     }
 
-    /// Searches once, for a call that does not wait, and lends what it finds. It returns what it lends, not what it found:
-    /// the claims of the hot path would go through memory, too.
+    /// Searches once, for a call that does not wait, and lends what it finds. It returns the batch rather than the
+    /// claim: with the claim, those of the hot path would go through memory, too.
     #[inline(never)]
     pub(super) fn search_for_batch(&mut self, max: usize) -> Result<Batch<'_, M>, RecvError> {
         let found = self.search(max, Check::Fast)?.ok_or(RecvError::Empty)?;
@@ -106,14 +106,14 @@ impl<M: Content + ?Sized> Consumer<M> {
         }
     }
 
-    /// Looks in each place where a message may be: what a dead member held, the queue, and the dead letters that were
-    /// sent again. Makes dead letters of messages that have had their last attempt. `None` if there is nothing now; an
-    /// error where nothing will come any more.
+    /// Searches each place where a message may be: what a dead member held, the queue, and the retries. Makes dead
+    /// letters of messages that have had their last attempt. `None` if there is nothing now; an error if nothing will
+    /// come any more.
     pub(crate) fn search(&mut self, max: usize, check: Check) -> Result<Option<Found>, RecvError> {
         if self.is_forked() {
             return Err(RecvError::Forked { queue: self.queue() });
         }
-        // Asked before the search, which then finds what that producer sent last.
+        // Asked before the search, so that the search finds what that producer sent last.
         let producer_gone =
             self.notices_gone && check == Check::Full && self.main.producer_gone()?;
         if self.maintenance.is_due()
@@ -167,14 +167,13 @@ impl<M: Content + ?Sized> Consumer<M> {
         check == Check::Full || self.empty_checks.is_multiple_of(FULL_CHECK_EVERY)
     }
 
-    /// What a consumer that always finds messages does now and then: it, too, adopts what dead members held, and takes
-    /// letters that were sent again.
+    /// What a consumer that always finds messages does now and then: adopts what dead members held, and takes retries.
     fn maintain(&mut self) -> Result<Option<Found>, RecvError> {
         if self.main.adopt()? {
-            // The next claim hands it out; where there was one there may be more.
+            // The next claim delivers it. There may be more dead members.
             self.maintenance.again();
         }
-        // In turn with the queue, whose messages would wait for all retries if each receive did this.
+        // Not twice in a row: the queue's messages would wait for all retries if each receive did maintenance.
         if std::mem::take(&mut self.retried) { Ok(None) } else { self.take_retry(true) }
     }
 
@@ -192,13 +191,13 @@ impl<M: Content + ?Sized> Consumer<M> {
     pub(crate) fn lend(&mut self, found: Found) -> Result<Batch<'_, M>, RecvError> {
         let membership = match found.source {
             Source::Queue => &mut self.main,
-            // They are there: nothing was searched since the claim.
+            // Always there: the claim was made through it, and nothing was searched since.
             Source::Retries => self.retries.membership().ok_or(RecvError::Empty)?,
         };
         Ok(Batch::new(membership, &mut self.policy, found.claim))
     }
 
-    /// Lends a batch that can be lent again: with [`Consumer::lend`], once it was given up by [`Batch::into_claim`].
+    /// Lends a batch again that [`Batch::into_claim`] took back.
     pub(crate) fn lend_again(&mut self, found: Found) -> Option<Batch<'_, M>> {
         if self.is_forked() { None } else { self.lend(found).ok() }
     }
@@ -207,14 +206,14 @@ impl<M: Content + ?Sized> Consumer<M> {
         self.main.attachment.view
     }
 
-    /// Where it sleeps. Reads nothing of the segment, which is out of reach in a forked child.
+    /// Where it sleeps. Reads nothing of the segment, which is not mapped in a forked child.
     pub(crate) fn waiter_kind(&self) -> WaiterKind {
         let reader = &self.main.reader;
         WaiterKind::Consumer { group: reader.group(), shared: matches!(reader, Reader::Shared(_)) }
     }
 
-    /// Longest sleep after a search. What another member holds comes by its death, which wakes nobody, and the last ack
-    /// of a closed queue wakes nobody either.
+    /// Upper bound on the sleep after a search. The death of a member that holds messages wakes nobody, and neither
+    /// does the last ack in a closed queue.
     pub(crate) fn longest_sleep(&self) -> Duration {
         let held = self.main.others_hold() || self.retries.others_hold();
         let closing = self.main.is_closed() && !self.follows;
@@ -226,7 +225,7 @@ impl<M: Content + ?Sized> Consumer<M> {
         &self.main.attachment.mapped
     }
 
-    /// Whether this is a child process made by fork(2): the handle is the parent's.
+    /// Whether this is a child process made by fork(2), in which the handle is the parent's.
     pub(crate) fn is_forked(&self) -> bool {
         self.main.attachment.leases.forked()
     }

@@ -1,4 +1,4 @@
-//! Dead letters: messages that a group could not work off, with a word on where they come from.
+//! The format of dead letters: messages that a group gave up, with a description of where they come from.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,7 +14,7 @@ use crate::layout::config::QUEUE_NAME_MAX;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
-    /// It was delivered as often as its group allows, and never acked.
+    /// It had its last attempt, and was never acked.
     MaxAttempts,
     /// A consumer rejected it.
     Rejected,
@@ -46,24 +46,24 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A message that a group could not work off, and where it comes from.
+/// A message that a group gave up, and where it comes from.
 ///
-/// In a dead-letter queue, a message's payload is the original payload and behind it an envelope of
+/// In a dead-letter queue, a message's payload is the original payload, followed by an envelope of
 /// [`DeadLetter::ENVELOPE`] bytes, whose layout is in docs/layout.md; its kind is the original kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadLetter<'a> {
-    /// Queue that it was sent to.
+    /// Queue that the message was sent to.
     pub queue: &'a str,
-    /// Group that could not work it off.
+    /// Group that gave it up.
     pub group: &'a str,
     /// Its sequence in that queue.
     pub sequence: u64,
-    /// Times that it was delivered to that group; 255 means 255 or more.
+    /// Attempts of that group; 255 means 255 or more.
     pub attempts: u8,
     /// When it became a dead letter.
     pub time: SystemTime,
-    /// Why.
+    /// Why the group gave it up.
     pub reason: Reason,
     /// Its kind.
     pub kind: u32,
@@ -71,7 +71,7 @@ pub struct DeadLetter<'a> {
     pub payload: &'a [u8],
 }
 
-/// What stands behind the original payload, at any address.
+/// What follows the original payload, at any address.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 struct Envelope {
@@ -105,10 +105,10 @@ fn padded<const N: usize>(name: &str) -> [u8; N] {
 }
 
 impl<'a> DeadLetter<'a> {
-    /// Bytes that stand behind the original payload.
+    /// Bytes that follow the original payload.
     pub const ENVELOPE: usize = size_of::<Envelope>();
 
-    /// Reads a message of a dead-letter queue; `None` if it is none.
+    /// Reads a message of a dead-letter queue; `None` if it is not a dead letter.
     pub fn parse(kind: u32, message: &'a [u8]) -> Option<DeadLetter<'a>> {
         let at = message.len().checked_sub(DeadLetter::ENVELOPE)?;
         let (payload, envelope) = message.split_at(at);
@@ -128,7 +128,7 @@ impl<'a> DeadLetter<'a> {
         })
     }
 
-    /// Writes it as a message of a dead-letter queue, into an empty buffer.
+    /// Writes the letter as a message of a dead-letter queue, into `out`, whose contents it replaces.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let time = self.time.duration_since(UNIX_EPOCH).unwrap_or_default();
         let envelope = Envelope {
@@ -150,7 +150,7 @@ impl<'a> DeadLetter<'a> {
     }
 }
 
-/// Takes dead letters away: when it returns without an error the letter is in good hands.
+/// A destination for dead letters. When `send_letter` returns without an error, the letter is stored or handled.
 pub(crate) trait DeadLetterSink: Send + fmt::Debug {
     /// `target` is the queue that the group names.
     fn send_letter(
@@ -160,12 +160,12 @@ pub(crate) trait DeadLetterSink: Send + fmt::Debug {
     ) -> Result<(), DeadLetterSendError>;
 }
 
-/// Name of the queue for dead letters of `queue`, unless a group names another.
+/// Name of the dead-letter queue of `queue`, for groups that name no other.
 pub(crate) fn default_target(queue: &str) -> String {
     format!("{queue}.dead")
 }
 
-/// Name of the queue of dead letters that come again to `group` of `queue`.
+/// Name of the queue of retries for `group` of `queue`.
 pub(crate) fn retry_queue(queue: &str, group: &str) -> String {
     format!("{queue}.{group}.retry")
 }

@@ -1,4 +1,4 @@
-//! What becomes of dead letters: looked at, thrown away, or sent again.
+//! The dead letters of a queue: observing, purging and requeuing them.
 
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ use crate::segment::LeaseFile;
 use crate::snapshot::Snapshot;
 use crate::wait::Interrupt;
 
-/// The dead letters of a queue: those of one queue by [`Queue::dead_letters`].
+/// The dead letters in one dead-letter queue; [`Queue::dead_letters`] gives those of a queue.
 ///
-/// Looking at them ([`DeadLetters::observe`]) leaves no trace. Throwing them away and sending them again
-/// takes them from the oldest on, as the one consumer of the queue's group `dead`.
+/// Observing them ([`DeadLetters::observe`]) changes nothing. Purging and requeuing take them from the oldest on, as
+/// the one consumer of the dead-letter queue's group `dead`.
 ///
 /// ```
 /// # let name = format!("doc-letters-{}", std::process::id());
@@ -39,7 +39,7 @@ use crate::wait::Interrupt;
 ///         assert_eq!(letter.payload, b"garbled");
 ///     }
 /// }
-/// // What was wrong is mended: the group gets them again. Or `purge` throws them away.
+/// The fault is mended: give them to the group again. Or `purge` deletes them.
 /// letters.requeue(u64::MAX)?;
 /// queue.consumer("work")?.recv()?.ack()?;
 /// # slipring::remove(&name)?;
@@ -54,10 +54,10 @@ pub struct DeadLetters {
 }
 
 impl DeadLetters {
-    /// Opens the queue `<queue>.dead`.
+    /// Opens the dead-letter queue `<queue>.dead`.
     ///
     /// # Errors
-    /// [`OpenError::NotFound`] if there never was a letter.
+    /// [`OpenError::NotFound`] if `queue` never had a dead letter.
     pub fn of(queue: &str, options: &OpenOptions) -> Result<DeadLetters, OpenError> {
         DeadLetters::open(&default_target(queue), options)
     }
@@ -70,8 +70,8 @@ impl DeadLetters {
         Ok(DeadLetters { queue: options.open(name)?, options: options.clone() })
     }
 
-    /// Looks at the letters in the queue called `name`, like [`DeadLetters::observe`], by reading alone:
-    /// read permission is enough, and root may look at everybody's.
+    /// Observes the letters in the queue called `name`, like [`DeadLetters::observe`], from a read-only mapping: read
+    /// permission is enough, and root may observe every user's queue.
     ///
     /// # Errors
     /// As for [`OpenOptions::observe`].
@@ -79,13 +79,14 @@ impl DeadLetters {
         observe_letters(options.map_read_only(name)?, Interrupt::default())
     }
 
-    /// The queue they are in.
+    /// The dead-letter queue.
     pub fn queue(&self) -> &Queue {
         &self.queue
     }
 
-    /// Looks at all letters that wait, from the oldest on. Returns the observer, and the sequence in the
-    /// dead-letter queue at which those end that are there now. [`Observation::dead_letter`](crate::Observation::dead_letter) reads them.
+    /// Observes all letters that wait, from the oldest on. Returns the observer, and the sequence in the dead-letter
+    /// queue at which the letters of this moment end. [`Observation::dead_letter`](crate::Observation::dead_letter)
+    /// reads each.
     ///
     /// # Errors
     /// As for [`Queue::observer`].
@@ -93,11 +94,11 @@ impl DeadLetters {
         observe_letters(self.queue.map_read_only()?, self.queue.interrupt.clone())
     }
 
-    /// Throws the oldest `count` letters away; returns how many there were.
+    /// Deletes the oldest `count` letters; returns how many there were.
     ///
     /// # Errors
-    /// [`JoinError::Taken`] if somebody else works on them; [`RecvError::Removed`] if the dead-letter queue
-    /// was removed meanwhile. The error says how many went before it.
+    /// [`JoinError::Taken`] if another process purges or requeues them; [`RecvError::Removed`] if the dead-letter queue
+    /// is removed at the same time. The error says how many letters were deleted before it.
     pub fn purge(&self, count: u64) -> Result<u64, PurgeError> {
         let mut done = 0;
         match self.purge_counting(count, &mut done) {
@@ -115,18 +116,17 @@ impl DeadLetters {
             batch.ack().map_err(RecvError::from)?;
             *done += letters;
         }
-        // There may be a new queue of that name, and other letters in it.
+        // There may be a new queue of that name, with other letters in it.
         Ok(consumer.check_removed()?)
     }
 
-    /// Sends the oldest `count` letters again, each to the group that gave it up and to nobody else, while
-    /// producers and consumers go on; returns how many. They go into the queue `<queue>.<group>.retry`,
-    /// which that group's consumers read beside their own. A message that is no letter is in the way: the
-    /// error names it.
+    /// Sends the oldest `count` letters again, each to the group that gave it up and to no other, while producers and
+    /// consumers go on; returns how many. They go into the queue `<queue>.<group>.retry`, which that group's consumers
+    /// read in addition to their own. It stops at a message that is not a dead letter, which the error names.
     ///
     /// # Errors
-    /// As for [`DeadLetters::purge`]. The letter at which it stopped stays the oldest. If this process
-    /// dies, or a queue is removed meanwhile, the last one may come twice.
+    /// As for [`DeadLetters::purge`]. The letter at which it stopped stays the oldest. If this process dies, or a queue
+    /// is removed at the same time, the last letter may be sent twice.
     pub fn requeue(&self, count: u64) -> Result<u64, RequeueError> {
         let mut done = 0;
         match self.requeue_counting(count, &mut done) {
@@ -161,11 +161,12 @@ impl DeadLetters {
 }
 
 impl<M: Content + ?Sized> Queue<M> {
-    /// The dead letters of this queue, in the queue `<queue>.dead`, with the options and the interrupt of this queue. Letters
-    /// of a group that names another queue ([`Group::dead_letters_to`]) are there: [`DeadLetters::open`].
+    /// The dead letters of this queue, in the queue `<queue>.dead`, opened with the options and the interrupt function
+    /// of this queue. Letters of a group that names another queue ([`Group::dead_letters_to`]) are there; open that by
+    /// [`DeadLetters::open`].
     ///
     /// # Errors
-    /// [`OpenError::NotFound`] if there never was a letter; else as for [`OpenOptions::open`].
+    /// [`OpenError::NotFound`] if this queue never had a dead letter; else as for [`OpenOptions::open`].
     pub fn dead_letters(&self) -> Result<DeadLetters, OpenError> {
         let (trust, timeout) = (self.trust.clone(), self.timeout);
         let options = OpenOptions { trust, timeout, ..OpenOptions::default() };
@@ -175,7 +176,8 @@ impl<M: Content + ?Sized> Queue<M> {
     }
 }
 
-/// Watches the letters of a queue that is mapped for it. Also returns where those end that are there now.
+/// An observer of the letters in a queue that is mapped for it, and the sequence at which the letters of this moment
+/// end.
 fn observe_letters(
     (mapped, file): (Mapped, LeaseFile),
     interrupt: Interrupt,
@@ -185,13 +187,13 @@ fn observe_letters(
     Ok((observer, look.tail))
 }
 
-/// Where the letters begin that nobody has taken yet.
+/// Position of the first letter that waits.
 fn first_letter(look: &Snapshot) -> Start {
     let group = look.groups.iter().find(|group| group.name == DEAD_GROUP);
     group.map_or(Start::Oldest, |group| Start::Sequence(group.head))
 }
 
-/// What was received. Of letters there may be more at any time, though somebody has closed their queue.
+/// Converts the end of the letters that are there now to `None`. A closed dead-letter queue may get more at any time.
 fn until_closed<T>(received: Result<T, RecvError>) -> Result<Option<T>, RecvError> {
     match received {
         Err(RecvError::Empty | RecvError::Closed { .. }) => Ok(None),
@@ -199,12 +201,12 @@ fn until_closed<T>(received: Result<T, RecvError>) -> Result<Option<T>, RecvErro
     }
 }
 
-/// From a dead-letter queue back to one group.
+/// The route from a dead-letter queue back to one group.
 #[derive(Debug)]
 struct RequeueRoute {
     queue: String,
     group: String,
-    /// The group's members sleep here, though its retries are in another queue.
+    /// Where the group's members sleep: at their queue, not at that of the retries.
     main: Attachment,
     retries: Queue,
 }
@@ -222,7 +224,7 @@ impl RequeueRoute {
         let name: Arc<str> = retry_queue(&queue, &group).into();
         let retries = letter_queue(&name, &main.mapped, &options.trust, &like);
         let retries = retries.map_err(|fault| RequeueRoute::send_failed(&name, fault))?;
-        // One that was made for another queue of that name: a typed consumer would not read it.
+        // A queue that was made for another queue of that name: a typed consumer cannot read it.
         let (size, need) = (retries.payload_size(), main.payload_size());
         if size < need {
             return Err(RequeueReason::TooSmall { queue: name, size, need });

@@ -6,7 +6,8 @@
 //! - [`letters`]: looking at the letters of a queue, purging and requeuing them.
 //! - [`retries`]: how a group receives what was requeued.
 //!
-//! The files are on different floors of the library: the format is below groups, what opens queues above them.
+//! The files are on different floors of the library: the format is below groups, and whatever opens queues is above
+//! queues.
 
 pub(crate) mod letter;
 pub(crate) mod letters;

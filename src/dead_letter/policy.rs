@@ -1,4 +1,4 @@
-//! When a message is given up, and who takes it then.
+//! When a consumer makes a message a dead letter, and where the letter goes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::letter::{DeadLetter, DeadLetterSink, default_target};
 use crate::error::{DeadLetterError, DeadLetterSendError};
 
-/// A consumer's part of the rule that its group keeps in the queue.
+/// A consumer's copy of the rule that its group keeps in the queue.
 #[derive(Debug)]
 pub(crate) struct DeadLetterPolicy {
-    /// Deliveries that a message may have; more make it a dead letter.
+    /// Deliveries that a message may have; one more makes it a dead letter.
     pub(crate) limit: u32,
     pub(crate) queue: Arc<str>,
     pub(crate) group: String,
@@ -32,17 +32,17 @@ impl DeadLetterPolicy {
         DeadLetterPolicy { limit, queue, group, target, sink, notice }
     }
 
-    /// Puts the program's own handler in the place of the dead-letter queue.
+    /// Replaces the dead-letter queue by the program's own handler.
     pub(crate) fn set_handler(&mut self, handler: Box<Handler>) {
         self.sink = Box::new(HandlerSink { handler });
     }
 
-    /// Tells the program of each letter.
+    /// Sets the program's function that is told of each letter.
     pub(crate) fn set_notice(&mut self, notice: Box<Tell>) {
         self.notice = Notice(Some(notice));
     }
 
-    /// The letter must be in good hands before its message is acked.
+    /// Must succeed before the message is acked.
     #[cold]
     pub(crate) fn send_letter(
         &mut self,
@@ -52,7 +52,7 @@ impl DeadLetterPolicy {
             let (queue, sequence) = (self.queue.clone(), letter.sequence);
             Box::new(DeadLetterError { queue, sequence, target: self.target.clone(), reason })
         })?;
-        // Before the ack as well, which ends the payload.
+        // Before the ack, which frees the payload.
         if let Notice(Some(tell)) = &mut self.notice {
             tell(letter);
         }
@@ -60,11 +60,11 @@ impl DeadLetterPolicy {
     }
 }
 
-/// A program's own way with dead letters.
+/// The program's own handler for dead letters.
 pub(crate) type Handler =
     dyn FnMut(&DeadLetter<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + Send;
 
-/// What a program wants to be told.
+/// The program's function that is told of dead letters.
 pub(crate) type Tell = dyn FnMut(&DeadLetter<'_>) + Send;
 
 struct Notice(Option<Box<Tell>>);

@@ -14,21 +14,21 @@ use crate::ring::groups;
 use crate::ring::publish::published_end;
 use crate::segment::Trust;
 
-/// The group of a dead-letter queue. With it the queue fills; without one it would overwrite.
+/// The group of a dead-letter queue. It makes the queue fill up; without a group, old letters would be overwritten.
 pub(crate) const DEAD_GROUP: &str = "dead";
-/// What queues that are made for letters carry.
+/// Schema name of queues that are made for letters.
 const SCHEMA: &str = "dead letters";
-/// Letters that fit a queue which is made for them, if the queue they come from holds as many.
+/// Most letters that a queue made for them holds; fewer if the queue that they come from has a lower capacity.
 const CAPACITY_MAX: u64 = 1024;
-/// How long one waits for others that send to the same queue.
+/// Longest wait for the producer's role of a dead-letter queue, which several processes take in turn.
 const ROLE_WITHIN: Duration = Duration::from_secs(1);
 
-/// Sends each letter as the queue's producer, for as long as that takes.
+/// Takes the producer's role of the dead-letter queue for each letter.
 #[derive(Debug)]
 pub(crate) struct QueueSink {
     from: Arc<Mapped>,
     trust: Trust,
-    /// Open since the last letter.
+    /// The queue of the last letter, still open.
     queue: Option<Queue>,
     buffer: Vec<u8>,
 }
@@ -45,12 +45,12 @@ impl QueueSink {
 
     fn send(&self, queue: &Queue, kind: u32) -> Result<(), DeadLetterSendError> {
         let mut producer = take_role(queue)?;
-        // Somebody may have removed it since.
+        // The group may have been removed since.
         if group::find(queue.mapped.view(), DEAD_GROUP).is_none() {
             ensure(queue, &Group::named(DEAD_GROUP))?;
         }
         producer.try_send((kind, &self.buffer[..]))?;
-        // Else the message would be acked, and its letter found by nobody.
+        // If the queue was removed, the message must not be acked: nobody would find its letter.
         Ok(producer.check_removed()?)
     }
 }
@@ -64,7 +64,7 @@ impl DeadLetterSink for QueueSink {
         letter.write(&mut self.buffer);
         if let Some(queue) = self.queue.take() {
             match self.send(&queue, letter.kind) {
-                // Removed since the last letter: there may be a new one, or one is to be made.
+                // The queue was removed since the last letter: open the new one of its name, or make one.
                 Err(
                     DeadLetterSendError::Producer(ProducerError::Control(ControlError::Removed {
                         ..
@@ -87,8 +87,7 @@ impl DeadLetterSink for QueueSink {
     }
 }
 
-/// Opens the queue `name`, or makes it for letters from `from`: whoever may use that may use this. It has the
-/// group then.
+/// Opens the queue `name`, or makes it for letters from `from`, with the same permissions. It has the group then.
 pub(crate) fn letter_queue(
     name: &str,
     from: &Mapped,
@@ -119,8 +118,8 @@ pub(crate) fn letter_queue(
     }
 }
 
-/// What a queue is for, if that is not letters. For letters is one that was made for them, one that was given
-/// their group beforehand, and one that nobody has used for anything.
+/// What a queue is used for, if not for letters. Three kinds count as for letters: a queue that was made for them, one
+/// that was given their group beforehand, and one that nobody has used yet.
 fn other_use(queue: &Queue, group: &str) -> Option<String> {
     let (config, view) = (&queue.mapped.config, queue.mapped.view());
     let name = config.schema_name();
@@ -138,7 +137,7 @@ fn other_use(queue: &Queue, group: &str) -> Option<String> {
     (!new).then(|| "other messages".to_owned())
 }
 
-/// Makes the group if there is none of its name: without a group a queue overwrites.
+/// Makes the group if there is none of its name. Without a group, the queue would overwrite old letters.
 fn ensure(queue: &Queue, group: &Group) -> Result<(), DeadLetterSendError> {
     match queue.add_group(group) {
         Ok(()) | Err(AddGroupError::Exists { .. }) => Ok(()),
@@ -146,7 +145,7 @@ fn ensure(queue: &Queue, group: &Group) -> Result<(), DeadLetterSendError> {
     }
 }
 
-/// Takes the producer's role of a queue that several send to in turn.
+/// Takes the producer's role of a queue that several processes send to in turn.
 pub(crate) fn take_role(queue: &Queue) -> Result<Producer, ProducerError> {
     queue.producer_timeout(ROLE_WITHIN)
 }

@@ -1,5 +1,5 @@
-//! Dead letters that were sent again to a group: they come through a queue of their own, which the
-//! group's members read beside their queue.
+//! Retries, that is dead letters that were sent again to a group. They come through a queue of their own, which the
+//! group's members read in addition to their queue.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,32 +15,32 @@ use crate::ring::claim::{Claim, NO_LIMIT};
 use crate::ring::close::is_drained;
 use crate::segment::{QueueName, Trust, open_shared};
 
-/// A queue of retries that could not be joined is tried again after this long.
-const AGAIN_AFTER: Duration = Duration::from_millis(100);
-/// Joining it waits no longer than this for its control lease: who receives is not to wait for it.
+/// Time until a queue of retries that could not be joined is tried again.
+const REJOIN_AFTER: Duration = Duration::from_millis(100);
+/// Longest wait for that queue's control lease. The receive that joins it must not wait longer.
 const JOIN_WITHIN: Duration = Duration::from_millis(10);
-/// Messages that are not for this consumer, skipped in one look.
+/// Most messages for others that one check skips.
 const SKIP_MAX: u32 = 64;
 
-/// The second place where a consumer looks.
+/// A consumer's second source of messages.
 #[derive(Debug)]
 pub(crate) struct Retries {
     group: Group,
     trust: Trust,
-    /// Messages are read in place as a type, so all of one must be there.
+    /// Messages are read in place as a type, so each must have its full length.
     typed: bool,
-    /// That of the queue, for who holds a retry.
+    /// The main queue's, for releasing a retry.
     control_timeout: Duration,
     membership: Option<Membership>,
-    failed: Option<Instant>,
-    /// When it could not be joined, there was nothing in it for the group either.
-    nothing: bool,
+    failed_at: Option<Instant>,
+    /// The queue that could not be joined had nothing for the group, or did not exist.
+    known_empty: bool,
 }
 
 impl Retries {
     pub(crate) fn new(group: &Group, trust: &Trust, typed: bool, timeout: Duration) -> Retries {
         let group = group.clone().start(Start::Oldest).made_if_missing();
-        // It holds, whatever the group itself does: letters are not to go with their last reader.
+        // It holds its queue, even if the group itself does not: letters must not go with their last reader.
         let group = group.retention(Retention::Hold);
         Retries {
             group,
@@ -48,8 +48,8 @@ impl Retries {
             typed,
             control_timeout: timeout,
             membership: None,
-            failed: None,
-            nothing: false,
+            failed_at: None,
+            known_empty: false,
         }
     }
 
@@ -65,49 +65,51 @@ impl Retries {
         self.membership.as_mut()
     }
 
-    /// Whether the group has acked all retries that there are now, as far as they can be seen. What was seen when they
-    /// were looked at last says nothing: their queue may be a new one.
+    /// Whether the group has acked all retries that there are now, as far as that can be seen. The last result does not
+    /// count: there may be a new queue of that name.
     pub(crate) fn are_drained(&mut self, main: &Membership, policy: &DeadLetterPolicy) -> bool {
         if let Some(membership) = &self.membership {
             if !is_drained(&membership.attachment.view, membership.reader.group()) {
                 return false;
             }
-            // A name that cannot be looked at is looked for below.
+            // If the kernel does not say, join again by name.
             if membership.removed().is_ok_and(|removed| !removed) {
                 return true;
             }
-            (self.membership, self.nothing) = (None, true);
+            (self.membership, self.known_empty) = (None, true);
         }
-        if self.nothing {
+        if self.known_empty {
             self.membership = self.join(main, policy);
         }
-        self.membership.is_none() && self.nothing
+        self.membership.is_none() && self.known_empty
     }
 
-    /// Takes a message, alone, if there is one. `thorough`: also asks the system what dead members left
-    /// behind. A queue that cannot be read is left alone for a while.
+    /// Takes one message, if there is one. With `full` it also asks the kernel: for what dead members held, and whether
+    /// the queue was removed. A queue that cannot be read is left alone for a while.
     #[cold]
     pub(crate) fn take(
         &mut self,
         main: &Membership,
         policy: &mut DeadLetterPolicy,
-        thorough: bool,
+        full: bool,
     ) -> Result<Option<Claim>, RecvError> {
-        if self.membership.is_none() && self.failed.is_none_or(|at| at.elapsed() >= AGAIN_AFTER) {
+        if self.membership.is_none() && self.failed_at.is_none_or(|at| at.elapsed() >= REJOIN_AFTER)
+        {
             self.membership = self.join(main, policy);
-            self.failed = self.membership.is_none().then(Instant::now);
+            self.failed_at = self.membership.is_none().then(Instant::now);
         }
         let Some(membership) = &mut self.membership else { return Ok(None) };
-        let exactly = self.typed.then(|| main.attachment.view.geo().payload_size);
-        match next(membership, policy, thorough, exactly) {
+        let exact_len = self.typed.then(|| main.attachment.view.geo().payload_size);
+        match next(membership, policy, full, exact_len) {
             Ok(claim) => Ok(claim),
             Err(fault @ RecvError::DeadLetter(_)) => Err(fault),
-            // The group's own queue must not stand still for it.
+            // The group's own queue must go on all the same.
             Err(fault) => {
                 self.membership = None;
-                self.failed = Some(Instant::now());
-                // Nothing is in a queue that was removed, unless there is a new one of its name: `are_drained` looks.
-                self.nothing = matches!(fault, RecvError::Removed { .. });
+                self.failed_at = Some(Instant::now());
+                // A queue that was removed holds nothing. There may be a new one of its name, which `are_drained`
+                // joins.
+                self.known_empty = matches!(fault, RecvError::Removed { .. });
                 Ok(None)
             }
         }
@@ -116,7 +118,7 @@ impl Retries {
     fn join(&mut self, main: &Membership, policy: &DeadLetterPolicy) -> Option<Membership> {
         let name = QueueName::new(&retry_queue(&policy.queue, &policy.group)).ok()?;
         let opened = open_shared(&name, &self.trust);
-        self.nothing = matches!(opened, Err(OpenError::NotFound { .. }));
+        self.known_empty = matches!(opened, Err(OpenError::NotFound { .. }));
         let opened = opened.ok()?;
         opened.prepare_to_wake(&name).ok()?;
         let mapped = Arc::new(Mapped::new(name, opened).ok()?.0);
@@ -125,10 +127,10 @@ impl Retries {
         let joined = fits.then(|| self.join_group(&mapped)).and_then(Result::ok);
         let Some((mut membership, _)) = joined else {
             let group = find(mapped.view(), &self.group.name);
-            self.nothing = group.is_some_and(|group| is_drained(mapped.view(), group));
+            self.known_empty = group.is_some_and(|group| is_drained(mapped.view(), group));
             return None;
         };
-        // The rule is that of the queue the messages come from.
+        // The limit is that of the queue that the messages come from.
         membership.reader.set_limit(u8::try_from(policy.limit).unwrap_or(NO_LIMIT));
         membership.one_at_a_time = true;
         membership.control_timeout = self.control_timeout;
@@ -146,20 +148,20 @@ impl Retries {
     }
 }
 
-/// `exactly`: bytes that a message must have.
+/// `exact_len`: the length that a message must have.
 fn next(
     membership: &mut Membership,
     policy: &mut DeadLetterPolicy,
-    thorough: bool,
-    exactly: Option<usize>,
+    full: bool,
+    exact_len: Option<usize>,
 ) -> Result<Option<Claim>, RecvError> {
     for _ in 0..SKIP_MAX {
         let claim = match membership.take(1)? {
-            None if thorough && membership.adopt()? => membership.take(1)?,
+            None if full && membership.adopt()? => membership.take(1)?,
             claim => claim,
         };
         let Some(claim) = claim else {
-            return match thorough && membership.removed()? {
+            return match full && membership.removed()? {
                 true => Err(RecvError::Removed { queue: membership.attachment.queue().clone() }),
                 false => Ok(None),
             };
@@ -170,9 +172,9 @@ fn next(
         let Some(message) = batch.first() else { continue };
         let mut retry_view = RetryView::default();
         let mut len = message.len();
-        // What is no letter, somebody has sent by hand.
+        // A message that is not a dead letter was sent by hand.
         if let Some(letter) = DeadLetter::parse(message.kind(), message.content()) {
-            // A name with dots in it can stand for more than one queue and group.
+            // A queue name with dots can stand for more than one queue and group.
             if !batch.is_for(&letter) {
                 batch.ack()?;
                 continue;
@@ -185,7 +187,7 @@ fn next(
         membership.retry_view = retry_view;
         if attempts > policy.limit {
             Batch::<[u8]>::new(membership, policy, claim).exhaust()?;
-        } else if exactly.is_some_and(|exactly| len != exactly) {
+        } else if exact_len.is_some_and(|exact_len| len != exact_len) {
             Batch::<[u8]>::new(membership, policy, claim).reject_unreadable()?;
         } else {
             return Ok(Some(claim));
