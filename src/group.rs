@@ -1,4 +1,4 @@
-//! What a group is asked to be.
+//! The description of a group, and what is done with a queue's groups under the control lease.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -20,17 +20,17 @@ use crate::segment::{QueueName, check_name};
 use crate::sys::holder;
 
 const NAME_MAX: usize = crate::layout::GROUP_NAME_MAX;
-/// Where a new group starts to read. A group that exists goes on where it stopped, whatever is asked.
+/// The position at which a new group starts. An existing group keeps its own position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Start {
-    /// At the oldest message that is still there: at least three quarters of the ring, if so many were
+    /// At the oldest message that is still in the ring. At least three quarters of the ring are, if so many were
     /// published and no more than a quarter was reserved at once.
     #[default]
     Oldest,
     /// At the next message to be published.
     Newest,
-    /// At this sequence, or at the oldest message that is still there, if its sequence is higher.
+    /// At this sequence, or at the oldest message that is still in the ring, if that is higher.
     Sequence(u64),
 }
 
@@ -44,18 +44,18 @@ impl From<Start> for Position {
     }
 }
 
-/// What becomes of a group when nobody reads for it any more.
+/// What happens to a group that has no consumers any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Retention {
-    /// It stays and keeps its place: the queue fills until somebody reads on. The default.
+    /// It stays and keeps its position: the queue fills until a consumer goes on. The default.
     #[default]
     Hold,
-    /// It goes with its last member, by leaving or by death.
+    /// It is removed with its last member, when that leaves or dies.
     Release,
 }
 
-/// Name and kind of a group, for declaring or joining it. A `&str` will do for one with the defaults.
+/// Name and kind of a group, for declaring or joining it. A `&str` stands for a group with the defaults.
 ///
 /// ```
 /// use slipring::{Group, Start};
@@ -71,27 +71,27 @@ pub struct Group {
     pub(crate) mode: Mode,
     limit: Limit,
     dead_letters: Option<String>,
-    /// It is joined only if there is one.
+    /// Join it only if it exists.
     existing: bool,
 }
 
-/// Deliveries after which a group gives a message up.
+/// Deliveries after which a message becomes a dead letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Limit {
-    /// As groups of its mode have it.
+    /// The default of its mode.
     ByMode,
     Never,
     After(u8),
 }
 
-/// Deliveries after which a shared group gives a message up, unless it says otherwise.
+/// The default of shared groups.
 const MAX_ATTEMPTS: u8 = 5;
-/// Limits that there are: a count of 255 stands for any above.
+/// Possible limits: a count of 255 stands for any higher number.
 const LIMITS: RangeInclusive<u8> = 1..=254;
 
 impl Group {
-    /// A group called `name` (1 to 64 of `A-Z a-z 0-9 . _ -`) that starts at the oldest message and
-    /// stays when nobody reads for it.
+    /// A group called `name` (1 to 64 of `A-Z a-z 0-9 . _ -`) that starts at the oldest message and stays without
+    /// consumers.
     pub fn named(name: impl Into<String>) -> Group {
         Group {
             name: name.into(),
@@ -104,12 +104,12 @@ impl Group {
         }
     }
 
-    /// Where it starts if it does not exist yet.
+    /// Where it starts, if this makes it.
     pub fn start(self, start: Start) -> Group {
         Group { start, ..self }
     }
 
-    /// What becomes of it without members, if it does not exist yet.
+    /// What happens to it without consumers, if this makes it.
     pub fn retention(self, retention: Retention) -> Group {
         Group { retention, ..self }
     }
@@ -118,24 +118,23 @@ impl Group {
         Group { mode, ..self }
     }
 
-    /// A group whose consumers compete: each message goes to one of them. A group that exists must be
-    /// of the same mode.
+    /// Makes it a shared group: each message goes to one of its members. An existing group must have the same mode.
     pub fn shared(self) -> Group {
         Group { mode: Mode::Shared, ..self }
     }
 
-    /// Deliveries, 1 to 254, after which a message that was never acked becomes a dead letter; any other number is
-    /// refused ([`GroupError::MaxAttempts`]) when the group is made or joined. A message counts as delivered once its
-    /// batch was received, worked on or not, unless [`Batch::uncount`](crate::Batch::uncount) takes the count back; what
-    /// comes again comes alone, so that each is counted. By default 5 in a shared group and no limit in an exclusive one. Kept in the queue: a
-    /// group that exists keeps its own.
+    /// Number of deliveries, 1 to 254, after which a message that was never acked becomes a dead letter; any other
+    /// number is refused ([`GroupError::MaxAttempts`]) when the group is made or joined. A message counts as delivered
+    /// once its batch was received, even if no work was done on it, unless [`Batch::uncount`](crate::Batch::uncount)
+    /// takes the count back. Redelivered messages come one at a time, so that each is counted. By default 5 in a shared
+    /// group, and no limit in an exclusive one. Kept in the queue: an existing group keeps its own limit.
     pub fn max_attempts(self, attempts: u8) -> Group {
         Group { limit: Limit::After(attempts), ..self }
     }
 
-    /// No limit of attempts, in a shared group as well: what is never acked comes again and again, in batches. A message is
-    /// counted while it is the first of its batch, from 2 on; the others say 2, which means at least that. Kept in the
-    /// queue, as [`Group::max_attempts`].
+    /// Sets no limit of attempts: a message that is never acked is redelivered without end, in batches.
+    /// [`attempts`](crate::Delivery::attempts) then counts the first message of a batch, and is 2, for "at least 2",
+    /// for the others. Kept in the queue, as [`Group::max_attempts`].
     pub fn unlimited_attempts(self) -> Group {
         Group { limit: Limit::Never, ..self }
     }
@@ -146,10 +145,10 @@ impl Group {
         Group { dead_letters: Some(queue.into()), ..self }
     }
 
-    /// Only to be joined, not to be made: if there is no such group, [`Queue::consumer`](crate::Queue::consumer) fails with
-    /// [`JoinError::NoSuchGroup`], which names the groups that there are. Without it a mistyped name makes a group that
-    /// nobody else reads for, and that holds the queue for good. Where a group is declared
-    /// ([`Builder::group`](crate::Builder::group), [`Queue::add_group`](crate::Queue::add_group)), it changes nothing.
+    /// Joins the group only if it exists: if it does not, [`Queue::consumer`](crate::Queue::consumer) fails with
+    /// [`JoinError::NoSuchGroup`], which names the groups of the queue. Without it, a mistyped name makes a group that
+    /// no other process receives for, and that holds the queue for good. It has no effect where a group is declared
+    /// ([`Builder::group`](crate::Builder::group), [`Queue::add_group`](crate::Queue::add_group)).
     ///
     /// ```
     /// # let name = format!("doc-existing-{}", std::process::id());
@@ -171,7 +170,7 @@ impl Group {
         Group { existing: false, ..self }
     }
 
-    /// Whether it can be a group of `queue`.
+    /// Checks that it can be a group of `queue`.
     pub(crate) fn check(&self, queue: &Arc<str>) -> Result<(), GroupError> {
         check_name(&self.name, "group", NAME_MAX)?;
         if let Some(target) = &self.dead_letters {
@@ -186,7 +185,7 @@ impl Group {
         }
     }
 
-    /// What its record has: 0 for no limit.
+    /// The limit as its record has it: 0 for none.
     fn most_attempts(&self) -> u8 {
         match (self.limit, self.mode) {
             (Limit::After(attempts), _) => attempts,
@@ -240,12 +239,12 @@ pub(crate) fn identity_of(group: &GroupRecord) -> Option<Identity> {
     Identity::load(group)
 }
 
-/// Deliveries after which a group gives a message up, if it has a limit.
+/// Deliveries after which a message of the group becomes a dead letter, if it has a limit.
 pub(crate) fn limit_of(identity: &Identity) -> Option<u8> {
     LIMITS.contains(&identity.max_attempts).then_some(identity.max_attempts)
 }
 
-/// The group's index. The control lease is held, so identities stand still.
+/// The group's index. The control lease is held, so identities do not change.
 pub(crate) fn find(view: &View, name: &str) -> Option<u8> {
     let named = |&index: &u8| {
         identity_of(view.group(index)).is_some_and(|found| found.name() == name.as_bytes())
@@ -253,11 +252,10 @@ pub(crate) fn find(view: &View, name: &str) -> Option<u8> {
     groups::in_use(view).find(named)
 }
 
-/// Makes `group`, whose name was checked and is not taken. The control lease is held, or the queue has
-/// no name yet.
+/// Makes `group`. Its name was checked and is free; the control lease is held, or the queue has no name yet.
 pub(crate) fn make(view: &View, queue: &QueueName, group: &Group) -> Result<u8, GroupError> {
     if group.dead_letters.is_none() && group.most_attempts() != 0 {
-        // Now, and not when the first letter is due.
+        // Checked now, rather than when the first letter is sent.
         QueueName::new(&default_target(queue.as_str()))?;
     }
     let tail = observe::tail(view);
@@ -281,7 +279,7 @@ pub(crate) fn make(view: &View, queue: &QueueName, group: &Group) -> Result<u8, 
     let index = groups::free_group(view).ok_or_else(too_many)?;
     let target = group.dead_letters.as_deref().map_or(Target::NONE, Target::named);
     group.identity().store(&target, view.group(index));
-    // Of a group that had this name before. Who sends letters again from here on finds this one.
+    // A group of this name may have existed before. A requeue from here on finds this one.
     let retries = QueueName::new(&retries).is_ok_and(|name| name.exists());
     groups::make_group(view, index, group.start.into(), retries);
     Ok(index)
@@ -297,7 +295,7 @@ pub(crate) fn target_name(target: &Target) -> Result<Option<QueueName>, Corrupt>
     }
 }
 
-/// Finds or makes `group`. The control lease is held. Returns its index and whether it existed.
+/// Finds or makes `group`. The control lease is held. Returns its index, and whether it existed.
 pub(crate) fn find_or_make(
     attachment: &Attachment,
     group: &Group,
@@ -305,7 +303,7 @@ pub(crate) fn find_or_make(
     let view = &attachment.view;
     if let Some(index) = find(view, &group.name) {
         let (queue, name) = (|| attachment.queue().clone(), || group.name.clone());
-        // Half-made ones were freed when the control lease was taken; other states are not known here.
+        // Half-made groups were freed when the control lease was taken; other states are unknown to this version.
         let active = groups::state(view, index) == GroupState::Active;
         let identity = identity_of(view.group(index)).filter(|_| active);
         let Some(mode) = identity.and_then(|identity| Mode::of(identity.mode.into())) else {
@@ -323,7 +321,7 @@ pub(crate) fn find_or_make(
     Ok((make(view, &attachment.mapped.name, group)?, false))
 }
 
-/// The control lease is held, so identities stand still.
+/// The control lease is held, so identities do not change.
 #[cold]
 fn no_group_to_join(attachment: &Attachment, name: &str) -> JoinError {
     let known = groups::in_use(&attachment.view)
@@ -340,7 +338,7 @@ pub(crate) fn pid_of(view: &View, record: u8) -> Option<u32> {
     known_pid(figures::consumer_pid(view, record))
 }
 
-/// Pids of the members of `group` that live.
+/// Pids of the live members of `group`.
 fn live_pids(attachment: &Attachment, group: u8) -> std::io::Result<Pids> {
     let mut live = Pids::default();
     for record in records::records_of(&attachment.view, group) {
@@ -354,7 +352,7 @@ fn live_pids(attachment: &Attachment, group: u8) -> std::io::Result<Pids> {
     Ok(live)
 }
 
-/// A group that is like `name` in another queue: of its mode, and with its rule for dead letters.
+/// A group for another queue with the mode and the dead-letter rule of group `name`.
 pub(crate) fn like(
     attachment: &Attachment,
     name: &str,
@@ -393,7 +391,7 @@ fn no_such_group(attachment: &Attachment, name: &str) -> RequeueReason {
     RequeueReason::NoSuchGroup { queue: attachment.queue().clone(), group: name.to_owned() }
 }
 
-/// Consumer records, and how many of them belong to a consumer that lives.
+/// The number of consumer records, and how many belong to live consumers.
 #[cold]
 pub(crate) fn consumers(attachment: &Attachment) -> Result<(usize, usize), SystemError> {
     let max = attachment.view.records().len();
@@ -421,7 +419,7 @@ pub(crate) fn declare(
     Ok(())
 }
 
-/// Removes the group called `name`, unless it has live members, or has not acked `unacked` messages.
+/// Removes the group called `name`, unless it has live members, or `unacked` says that messages are left.
 pub(crate) fn remove(
     attachment: &Attachment,
     name: &str,
@@ -439,7 +437,7 @@ pub(crate) fn remove(
     if !pids.as_slice().is_empty() {
         return Err(busy(pids));
     }
-    // Nobody can join meanwhile, so only the producer may add to it.
+    // Nobody can join now, so only the producer can change this figure.
     let messages = unacked()?;
     if messages > 0 {
         return Err(RemoveGroupError::Unacked { queue: queue(), group: group(), messages });

@@ -1,4 +1,4 @@
-//! The handle that watches without a trace.
+//! The handle that observes without leaving a trace.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -20,12 +20,12 @@ use crate::segment::LeaseFile;
 use crate::wait::{self, Check, Deadline, TimedPark, Waited};
 use crate::wait::{Interrupt, WaitState, WaitStrategy};
 
-/// Quick looks at an idle queue ask the system once in so many times whether it still has its name.
+/// One in so many fast checks of an idle queue also asks the kernel whether it still has its name.
 const FULL_CHECK_EVERY: u32 = 4096;
 
-/// Watches a queue through a mapping that cannot be written to. It belongs to no group, holds nobody up
-/// and leaves no trace; what is overwritten before it looks is counted as missed. It polls: nobody can
-/// wake a watcher that they do not know of. `Send`, not `Sync`.
+/// Observes a queue from a read-only mapping. It belongs to no group, delays nobody and leaves no trace; messages that
+/// are overwritten before it reads them count as missed. It polls, because nobody knows of it and could wake it.
+/// `Send`, not `Sync`.
 ///
 /// ```compile_fail,E0277
 /// fn share<T: Sync>() {}
@@ -37,10 +37,10 @@ pub struct Observer<M: Content + ?Sized = [u8]> {
     file: LeaseFile,
     /// Whole payload areas, aligned like those of the segment.
     buffer: Box<[u128]>,
-    /// Missed before the next message.
+    /// Messages missed before the next one.
     gap: u64,
     missed: u64,
-    idle_looks: u32,
+    idle_checks: u32,
     follows: bool,
     wait_state: WaitState,
     mapped: Arc<Mapped>,
@@ -60,7 +60,7 @@ impl<M: Content + ?Sized> Observer<M> {
         let oldest = tail.saturating_sub(geo.capacity).max(geo.base);
         let next = match start {
             Start::Oldest => oldest,
-            // Not the tail alone: a producer that died may have published more than it says.
+            // The tail word alone may be too low: a producer that died may have published more.
             Start::Newest => published_end(&view).unwrap_or(tail),
             Start::Sequence(seq) => seq.max(geo.base),
         };
@@ -73,7 +73,7 @@ impl<M: Content + ?Sized> Observer<M> {
             buffer,
             gap: 0,
             missed: 0,
-            idle_looks: 0,
+            idle_checks: 0,
             follows: false,
             wait_state: WaitState::here(interrupt),
             mapped,
@@ -81,36 +81,36 @@ impl<M: Content + ?Sized> Observer<M> {
         })
     }
 
-    /// Whether to wait on where the queue is closed, for the producer that opens it again, instead of failing with
+    /// Whether a receive from a closed queue waits for the producer that opens it again, instead of failing with
     /// [`RecvError::Closed`]. Off by default.
     pub fn set_follow(&mut self, on: bool) {
         self.follows = on;
     }
 
-    /// Sets how to wait for messages. Nobody wakes an observer: one that sleeps looks once in a millisecond.
+    /// Sets how to wait for messages. Nobody wakes an observer: one that sleeps polls once in a millisecond.
     pub fn set_wait_strategy(&mut self, strategy: WaitStrategy) {
         self.wait_state.set_strategy(strategy);
     }
 
-    /// Sets a function that waits of this observer call, in the place of the one that it has from its
-    /// [`Queue`](crate::Queue); if it returns `true`, the wait ends with `Interrupted`. See
+    /// Sets a function that waits of this observer call; if it returns `true`, the wait ends with `Interrupted`. It
+    /// replaces the one that the observer has from its [`Queue`](crate::Queue). See
     /// [`Queue::set_interrupt`](crate::Queue::set_interrupt).
     pub fn set_interrupt(&mut self, interrupt: impl Fn() -> bool + Send + Sync + 'static) {
         self.wait_state.interrupt = Interrupt::new(interrupt);
     }
 
-    /// Name of the queue that it watches.
+    /// Name of the queue that it observes.
     pub fn queue_name(&self) -> &str {
         self.mapped.name.as_str()
     }
 
-    /// The next sequence to look at.
+    /// The next sequence that it reads.
     pub fn position(&self) -> u64 {
         self.watcher.next()
     }
 
-    /// Goes on at `sequence`, forwards or back; at the queue's first sequence if that is higher. What is passed over is not
-    /// missed; what is not there any more will be.
+    /// Goes on at `sequence`, forwards or back, but not before the queue's first sequence. Messages that this skips do
+    /// not count as missed; messages from there on that were overwritten do.
     ///
     /// ```
     /// # use slipring::{Queue, Start};
@@ -130,9 +130,9 @@ impl<M: Content + ?Sized> Observer<M> {
         self.gap = 0;
     }
 
-    /// Messages that this observer did not see since it began: overwritten before it looked, or left out because the
-    /// producer overwrote one after the other just before it looked. What [`Observer::latest`] passes over is not
-    /// among them.
+    /// Messages that this observer missed since it began: those that were overwritten before it read them, and those
+    /// that it skipped because the producer was overwriting them one after the other. What [`Observer::latest`] skips
+    /// does not count.
     pub fn missed(&self) -> u64 {
         self.missed
     }
@@ -142,29 +142,29 @@ impl<M: Content + ?Sized> Observer<M> {
         self.view.geo().payload_size
     }
 
-    /// The next message, copied out, if there is one. Never blocks.
+    /// Copies the next message, if there is one. Never blocks.
     ///
     /// # Errors
-    /// [`RecvError::Empty`] if there is none now; making and dropping it costs nothing, so a program may poll.
-    /// [`RecvError::Closed`] once the queue is closed and its last message was seen;
-    /// [`RecvError::Removed`] once the queue has no name any more and its last message was seen.
+    /// [`RecvError::Empty`] if there is none now; this error is cheap, so a program may poll. [`RecvError::Closed`]
+    /// once the queue is closed and its last message was read; [`RecvError::Removed`] once the queue has lost its name
+    /// and its last message was read.
     pub fn try_recv(&mut self) -> Result<Observation<'_, M>, RecvError> {
-        match self.look(ObserverCursor::read, Check::Fast)? {
+        match self.poll(ObserverCursor::read, Check::Fast)? {
             Some(seen) => Ok(self.observation(seen)),
             None => Err(RecvError::Empty),
         }
     }
 
-    /// The next message, copied out, waiting for it as long as it takes.
+    /// Copies the next message, waiting for it as long as it takes.
     ///
     /// # Errors
-    /// As for [`Observer::try_recv`], but never [`RecvError::Empty`]; [`RecvError::Interrupted`] if the program wanted
-    /// that ([`Observer::set_interrupt`]).
+    /// As for [`Observer::try_recv`], but never [`RecvError::Empty`]; [`RecvError::Interrupted`] if the function of
+    /// [`Observer::set_interrupt`] returned `true`.
     pub fn recv(&mut self) -> Result<Observation<'_, M>, RecvError> {
         self.wait(ObserverCursor::read, Deadline::NEVER)
     }
 
-    /// The next message, copied out, waiting for it at most `timeout`.
+    /// Copies the next message, waiting for it at most `timeout`.
     ///
     /// # Errors
     /// [`RecvError::Timeout`]; else as for [`Observer::recv`].
@@ -172,7 +172,7 @@ impl<M: Content + ?Sized> Observer<M> {
         self.wait(ObserverCursor::read, Deadline::after(timeout))
     }
 
-    /// The next message, copied out, waiting for it until `deadline` at most.
+    /// Copies the next message, waiting for it until `deadline` at most.
     ///
     /// # Errors
     /// As for [`Observer::recv_timeout`].
@@ -180,12 +180,12 @@ impl<M: Content + ?Sized> Observer<M> {
         self.wait(ObserverCursor::read, Deadline::at(deadline))
     }
 
-    /// The newest message, copied out, unless this observer has seen it. It passes over all before it, for readers that
-    /// want the state as it is now, like a display of telemetry. What it passes over is not [missed](Observer::missed).
-    /// Never blocks.
+    /// Copies the newest message, unless this observer has read it before. It skips all messages before it: for readers
+    /// that want the present state, like a display of telemetry. What it skips does not count as
+    /// [missed](Observer::missed). Never blocks.
     ///
-    /// An observer from [`Start::Newest`] on sees only what is published after it began. Begin with
-    /// [`Start::Oldest`] to have the message that is the newest already.
+    /// An observer that begins at [`Start::Newest`] reads only messages that are published later. Begin at
+    /// [`Start::Oldest`] to read the newest message that is there already.
     ///
     /// ```
     /// # use slipring::{Queue, RecvError, Start};
@@ -207,13 +207,13 @@ impl<M: Content + ?Sized> Observer<M> {
     /// # Errors
     /// As for [`Observer::try_recv`].
     pub fn try_latest(&mut self) -> Result<Observation<'_, M>, RecvError> {
-        match self.look(ObserverCursor::read_latest, Check::Fast)? {
+        match self.poll(ObserverCursor::read_latest, Check::Fast)? {
             Some(seen) => Ok(self.observation(seen)),
             None => Err(RecvError::Empty),
         }
     }
 
-    /// The same, waiting for a message that this observer has not seen as long as it takes.
+    /// Copies the newest message, waiting for one that this observer has not read as long as it takes.
     ///
     /// # Errors
     /// As for [`Observer::recv`].
@@ -221,7 +221,7 @@ impl<M: Content + ?Sized> Observer<M> {
         self.wait(ObserverCursor::read_latest, Deadline::NEVER)
     }
 
-    /// The same, waiting at most `timeout`.
+    /// Copies the newest message, waiting at most `timeout` for one that this observer has not read.
     ///
     /// # Errors
     /// As for [`Observer::recv_timeout`].
@@ -229,7 +229,7 @@ impl<M: Content + ?Sized> Observer<M> {
         self.wait(ObserverCursor::read_latest, Deadline::after(timeout))
     }
 
-    /// The same, waiting until `deadline` at most.
+    /// Copies the newest message, waiting until `deadline` at most for one that this observer has not read.
     ///
     /// # Errors
     /// As for [`Observer::recv_timeout`].
@@ -239,8 +239,9 @@ impl<M: Content + ?Sized> Observer<M> {
 
     fn wait(&mut self, read: Read, deadline: Deadline) -> Result<Observation<'_, M>, RecvError> {
         let mut wait_state = self.wait_state.clone();
-        let seen =
-            wait::until(deadline, &mut wait_state, TimedPark::new(), |look| self.look(read, look))?;
+        let seen = wait::until(deadline, &mut wait_state, TimedPark::new(), |check| {
+            self.poll(read, check)
+        })?;
         self.wait_state = wait_state;
         match seen {
             Waited::Found(seen) => Ok(self.observation(seen)),
@@ -249,7 +250,7 @@ impl<M: Content + ?Sized> Observer<M> {
         }
     }
 
-    fn look(&mut self, read: Read, check: Check) -> Result<Option<Copied>, RecvError> {
+    fn poll(&mut self, read: Read, check: Check) -> Result<Option<Copied>, RecvError> {
         if self.file.forked() {
             return Err(RecvError::Forked { queue: self.queue() });
         }
@@ -259,7 +260,7 @@ impl<M: Content + ?Sized> Observer<M> {
             Seen::Message { seq, meta, missed } => {
                 self.missed += missed;
                 let gap = std::mem::take(&mut self.gap) + missed;
-                // Not delivered: that is what consumers are for.
+                // No attempt: only consumers get deliveries.
                 let info = MessageInfo::new(seq, meta.kind, 0);
                 return Ok(Some(Copied { info, len: meta.len, gap }));
             }
@@ -270,8 +271,8 @@ impl<M: Content + ?Sized> Observer<M> {
         if !self.follows && is_over(&self.view, self.watcher.next()) {
             return Err(RecvError::Closed { queue: self.queue() });
         }
-        self.idle_looks = self.idle_looks.wrapping_add(1);
-        if check == Check::Full || self.idle_looks.is_multiple_of(FULL_CHECK_EVERY) {
+        self.idle_checks = self.idle_checks.wrapping_add(1);
+        if check == Check::Full || self.idle_checks.is_multiple_of(FULL_CHECK_EVERY) {
             let doing = "look at the queue's file";
             let failed = |e| SystemError::new(self.mapped.name.shared(), doing, e);
             if self.file.removed().map_err(failed)? {
@@ -304,7 +305,7 @@ impl<M: Content + ?Sized> fmt::Debug for Observer<M> {
     }
 }
 
-/// How to look: for the next message, or for the newest.
+/// Which message to read: the next, or the newest.
 type Read = fn(&mut ObserverCursor, &View, &mut [u8]) -> Seen;
 
 #[derive(Clone, Copy)]
@@ -324,13 +325,13 @@ pub struct Observation<'o, M: Content + ?Sized = [u8]> {
 impl<'o, M: Content + ?Sized> Observation<'o, M> {
     message_accessors!();
 
-    /// How many messages were missed between the last one that was seen and this one; without those that
-    /// [`Observer::latest`] passed over.
+    /// How many messages were missed between the one read before and this one, without those that [`Observer::latest`]
+    /// skipped.
     pub fn missed(&self) -> u64 {
         self.gap
     }
 
-    /// The content, until the observer looks again.
+    /// The content, until the observer reads on.
     pub fn content(&self) -> &'o M {
         self.content
     }

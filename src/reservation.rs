@@ -1,4 +1,4 @@
-//! Slots taken for writing in place.
+//! Slots that are reserved for writing in place.
 
 #![allow(unsafe_code)]
 
@@ -7,25 +7,24 @@ use crate::message::{Content, Message};
 use crate::producer::Producer;
 use crate::ring::publish::stamp;
 
-/// Slots behind the queue's tail, to be written in place and then published. Dropping it publishes
-/// nothing.
+/// Reserved slots, to be written in place and then published. Dropping it publishes nothing.
 ///
-/// Lengths and kinds start at 0 (a typed message always has its full length); the bytes start as
-/// whatever the slots last held. An observer that reads a slot meanwhile throws away what it saw.
+/// Lengths and kinds start at 0, the length of a typed message at its full size. The bytes start as whatever the slots
+/// held before. An observer that reads such a slot discards what it read.
 #[derive(Debug)]
 #[must_use = "a reservation that is dropped publishes nothing: call publish"]
 pub struct Reservation<'p, M: Content + ?Sized = [u8]> {
     producer: &'p mut Producer<M>,
-    /// A copy: for all that the compiler knows, a store to a slot changes what a handle holds.
+    /// A copy: the compiler must assume that a store to a slot changes the fields of a handle.
     view: View,
     first: u64,
     slots: u64,
-    /// Whether the slots' lengths and kinds are stored; else all have those that they start with.
+    /// Whether the slots' lengths and kinds are stored. If not, all have the initial ones.
     stored: bool,
 }
 
 impl<'p, M: Content + ?Sized> Reservation<'p, M> {
-    /// Room for `slots` was found.
+    /// Reserves `slots`, for which there is room.
     #[inline]
     pub(crate) fn open(producer: &'p mut Producer<M>, slots: u64) -> Self {
         let Producer { publisher, attachment, .. } = &mut *producer;
@@ -34,7 +33,7 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
         Reservation { producer, view, first, slots, stored: false }
     }
 
-    /// How many slots it has.
+    /// The number of slots.
     pub fn len(&self) -> usize {
         self.slots as usize
     }
@@ -96,8 +95,8 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
         self.publish_first(slots)
     }
 
-    /// Publishes the first `count` slots (at most all) and gives the others back; returns the sequence
-    /// of the first.
+    /// Publishes the first `count` slots (all, if there are not so many) and gives the others back; returns the
+    /// sequence of the first.
     #[inline]
     pub fn publish_first(self, count: usize) -> u64 {
         let count = (count as u64).min(self.slots);
@@ -126,18 +125,18 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
 }
 
 impl Reservation<'_, [u8]> {
-    /// The whole payload area of slot `index`, or `None` if there is no such slot. Say with
-    /// [`Reservation::set_len`] how much of it is the message.
+    /// The whole payload area of slot `index`, or `None` if there is no such slot. [`Reservation::set_len`] sets how
+    /// much of it is the message.
     pub fn bytes_mut(&mut self, index: usize) -> Option<&mut [u8]> {
         self.area(index)
     }
 
-    /// Makes the first `len` bytes of slot `index` the message. Returns whether there is such a slot
-    /// and it holds that many bytes; else nothing changes.
+    /// Makes the first `len` bytes of slot `index` the message. Returns whether there is such a slot, and it holds that
+    /// many bytes; else nothing changes.
     pub fn set_len(&mut self, index: usize, len: usize) -> bool {
         let config = &self.producer.attachment.mapped.config;
         let max = self.producer.attachment.view.geo().payload_size;
-        // A queue of typed messages has no others.
+        // A queue of typed messages has messages of one length only.
         let fits = if config.schema_hash == 0 { len <= max } else { len == max };
         fits && self.change_meta(index, |meta| meta.len = len)
     }

@@ -1,4 +1,4 @@
-//! One reader for several queues.
+//! One handle that receives from several queues.
 
 use std::cell::Cell;
 use std::fmt;
@@ -13,14 +13,14 @@ use crate::ring::park::Waiter;
 use crate::wait::{self, Check, Deadline, FutexPark, MAX_SLEEP, MAX_SLEEP_WHILE_HELD, Waited};
 use crate::wait::{Interrupt, WaitState, WaitStrategy};
 
-/// Consumers of several queues, read in turn: whichever has something. What a queue with one producer needs
-/// where there are several: a queue for each, and one reader.
+/// Consumers of several queues, received from in turn. A queue has one producer; for several producers, make a queue
+/// for each, and one `Select`.
 ///
-/// Fair: after each batch the next consumer is looked at first, so a queue that is always full keeps no
-/// other waiting for more than a batch. Messages of different queues have no order.
+/// Fair: after each batch the next consumer comes first, so a queue that is always full delays the others by one batch
+/// at most. Messages of different queues have no order.
 ///
-/// Who waits sleeps at all queues at once (futex_waitv(2)). For more than 128 queues, for one whose wake mode is
-/// `none`, and before Linux 5.16, it looks once in a millisecond instead.
+/// A wait sleeps at all queues at once (futex_waitv(2)). With more than 128 queues, or a queue whose wake mode is
+/// `none`, and before Linux 5.16, it polls once in a millisecond instead.
 ///
 /// ```
 /// # let names: Vec<String> = (0..2).map(|n| format!("doc-select-{}-{n}", std::process::id())).collect();
@@ -47,7 +47,7 @@ use crate::wait::{Interrupt, WaitState, WaitStrategy};
 #[derive(Debug)]
 pub struct Select<M: Content + ?Sized = [u8]> {
     consumers: Vec<Consumer<M>>,
-    /// Where the next look begins.
+    /// Where the next search begins.
     next: usize,
     wait_state: WaitState,
 }
@@ -59,7 +59,7 @@ impl<M: Content + ?Sized> Default for Select<M> {
 }
 
 impl<M: Content + ?Sized> Select<M> {
-    /// With no consumer yet: whatever waits then waits in vain.
+    /// Without a consumer, every wait lasts until its time limit.
     pub fn new() -> Select<M> {
         Select { consumers: Vec::new(), next: 0, wait_state: WaitState::here(Interrupt::default()) }
     }
@@ -70,19 +70,19 @@ impl<M: Content + ?Sized> Select<M> {
         self.consumers.len() - 1
     }
 
-    /// Takes a consumer out; `None` if there is none of that index. Those behind it move up by one.
+    /// Takes a consumer out; `None` if there is none of that index. The indexes of later ones go down by one.
     pub fn remove(&mut self, index: usize) -> Option<Consumer<M>> {
         (index < self.consumers.len()).then(|| self.consumers.remove(index))
     }
 
-    /// Sets how to wait for messages. The consumers' own strategies do not count here.
+    /// Sets how to wait for messages. The strategies of its consumers have no effect here.
     pub fn set_wait_strategy(&mut self, strategy: WaitStrategy) {
         self.wait_state.set_strategy(strategy);
     }
 
     /// Sets a function that waits call; if it returns `true`, the wait ends with `Interrupted`. See
-    /// [`Queue::set_interrupt`](crate::Queue::set_interrupt). What the queues and the
-    /// consumers have does not count here.
+    /// [`Queue::set_interrupt`](crate::Queue::set_interrupt). The functions of its queues and consumers have no effect
+    /// here.
     pub fn set_interrupt(&mut self, interrupt: impl Fn() -> bool + Send + Sync + 'static) {
         self.wait_state.interrupt = Interrupt::new(interrupt);
     }
@@ -92,13 +92,13 @@ impl<M: Content + ?Sized> Select<M> {
         &self.consumers
     }
 
-    /// Receives up to `max` messages of one queue, if any has some. It waits for none, and blocks no more than
-    /// [`Consumer::try_recv_batch`].
+    /// Receives up to `max` messages of one queue, if any queue has some. It does not wait for messages, and blocks no
+    /// more than [`Consumer::try_recv_batch`].
     ///
     /// # Errors
-    /// [`SelectError::Empty`] if no queue has a message now;
-    /// [`SelectError::Closed`] once all queues are closed and worked off; [`SelectError::Recv`] for any other error
-    /// of a consumer, with its index: take that one out, and go on.
+    /// [`SelectError::Empty`] if no queue has a message now; [`SelectError::Closed`] once all queues are closed and
+    /// their groups have acked everything; [`SelectError::Recv`] for any other error of a consumer, with its index:
+    /// take that one out, and go on.
     pub fn try_recv_batch(&mut self, max: usize) -> Result<Selected<Batch<'_, M>>, SelectError> {
         let found = self.search(max, Check::Fast)?;
         self.lend(found.ok_or(SelectError::Empty)?)
@@ -107,8 +107,8 @@ impl<M: Content + ?Sized> Select<M> {
     /// Receives up to `max` messages of one queue, waiting for the first as long as it takes.
     ///
     /// # Errors
-    /// As for [`Select::try_recv_batch`], but never [`SelectError::Empty`]; [`SelectError::Interrupted`] if the program
-    /// wanted that ([`Select::set_interrupt`]).
+    /// As for [`Select::try_recv_batch`], but never [`SelectError::Empty`]; [`SelectError::Interrupted`] if the
+    /// function of [`Select::set_interrupt`] returned `true`.
     pub fn recv_batch(&mut self, max: usize) -> Result<Selected<Batch<'_, M>>, SelectError> {
         self.batch_by(max, Deadline::NEVER)
     }
@@ -137,7 +137,7 @@ impl<M: Content + ?Sized> Select<M> {
         self.batch_by(max, Deadline::at(deadline))
     }
 
-    /// Receives one message, if any queue has one. It waits for none, and blocks no more than
+    /// Receives one message, if any queue has one. It does not wait for messages, and blocks no more than
     /// [`Consumer::try_recv_batch`].
     ///
     /// # Errors
@@ -218,10 +218,10 @@ impl<M: Content + ?Sized> Select<M> {
                     self.next = index + 1;
                     return Ok(Some((index, found)));
                 }
-                // A new producer may open it again, and the others go on.
+                // A new producer may open it again; the other consumers go on.
                 Err(RecvError::Closed { .. }) => closed += 1,
                 Err(reason) => {
-                    // The others have their turn before it is asked again.
+                    // The others come first before this one is asked again.
                     self.next = index + 1;
                     return Err(SelectError::Recv { index, reason });
                 }
@@ -244,7 +244,7 @@ impl<M: Content + ?Sized> Select<M> {
     }
 }
 
-/// A batch or a message, and which consumer it came to. Dereferences to it.
+/// A batch or a message, with the index of its consumer. Dereferences to it.
 #[must_use = "what is dropped without an ack comes again"]
 pub struct Selected<T> {
     index: usize,

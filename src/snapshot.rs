@@ -1,5 +1,5 @@
-//! A look at a queue's state, for people and monitors. Each figure is read on its own: two of them may be
-//! a moment apart, so differences saturate.
+//! A queue's state, for people and monitors. Each figure is read on its own: two of them may be a moment apart, so
+//! differences saturate.
 
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
@@ -30,31 +30,31 @@ pub struct Snapshot {
     pub payload_size: usize,
     /// Bytes of shared memory.
     pub bytes: usize,
-    /// What it carries, as its creator called it; empty if unnamed.
+    /// What it carries, as its creator called it; empty if it has no such name.
     pub schema_name: String,
-    /// A typed message's fields, one a line (name, type, offset); a last line `...` stands for those that did not
-    /// fit. Empty for bytes.
+    /// A typed message's fields, one a line (name, type, offset); a last line `...` stands for those that did not fit.
+    /// Empty for bytes.
     pub schema_fields: String,
     /// Hash of a typed message's fields; 0 for bytes.
     pub schema_hash: u64,
-    /// Of all that decides how the queue is read and waited at: equal for queues of the same shape, message type,
-    /// first sequence and wake mode.
+    /// Hash of everything that other processes must agree on: equal for queues of the same shape, message type, first
+    /// sequence and wake mode.
     pub fingerprint: u64,
-    /// When it was made.
+    /// When it was created.
     pub created_at: SystemTime,
-    /// Size of the group table.
+    /// Most groups at a time.
     pub max_groups: usize,
-    /// Size of the consumer table.
+    /// Most consumers at a time.
     pub max_consumers: usize,
-    /// How those who wait are woken.
+    /// How waiters are woken.
     pub wake_mode: WakeMode,
     /// The queue's first sequence.
     pub base: u64,
-    /// The next sequence to be published, also if the last producer died half-way through a batch.
+    /// The next sequence to be published, even if the last producer died in the middle of a batch.
     pub tail: u64,
-    /// Where the queue was closed, while it is: the sequence behind its last message.
+    /// The sequence after the last message, if the queue is closed.
     pub closed_at: Option<u64>,
-    /// Who produces.
+    /// The producer.
     pub producer: ProducerInfo,
     /// All groups, in the order of their records.
     pub groups: Vec<GroupInfo>,
@@ -66,13 +66,13 @@ pub struct Snapshot {
 pub struct ProducerInfo {
     /// Whether one is attached.
     pub live: bool,
-    /// Its pid, or that of one that died without giving up the role, if that is known.
+    /// Its pid, if that is known; also that of a producer that died with the role.
     pub pid: Option<u32>,
     /// How often the role was taken.
     pub epoch: u64,
-    /// Payload bytes published, a little behind.
+    /// Payload bytes published; may lag a little.
     pub payload_bytes: u64,
-    /// Times it found the queue full, a little behind.
+    /// How often it found the queue full; may lag a little.
     pub full: u64,
 }
 
@@ -80,31 +80,31 @@ pub struct ProducerInfo {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GroupInfo {
-    /// Its name; empty if it is being made, or removed, right now.
+    /// Its name; empty while it is being made or removed.
     pub name: String,
-    /// Who gets its messages; `None` if this version does not know the mode.
+    /// Whether it is exclusive or shared; `None` if this version does not know the mode.
     pub mode: Option<Mode>,
-    /// What becomes of it without members.
+    /// What happens to it without members.
     pub retention: Retention,
-    /// The sequence that it started at: messages below are none of its own.
+    /// The sequence that it started at: messages below it are not the group's.
     pub began: u64,
-    /// The next sequence it has to ack; in a shared group, the next to be taken by a member.
+    /// The next sequence that it has to ack; in a shared group, the next that a member claims.
     pub head: u64,
     /// Messages published and not acked.
     pub depth: u64,
-    /// Slots from the oldest message that it has not acked up to the tail: what it keeps the producer from. At least
-    /// `depth`, and more where members of a shared group have acked messages behind one that another still holds.
-    /// The producer waits once the span of any group is the capacity.
+    /// Slots from the oldest message that it has not acked up to the tail, which it keeps from being reused. At least
+    /// `depth`; more where members of a shared group have acked messages after one that another member still holds. The
+    /// producer waits once the span of some group equals the capacity.
     pub span: u64,
-    /// Messages of `depth` that were delivered already; in a shared group, what members hold.
+    /// How many messages of `depth` were delivered; in a shared group, what members hold.
     pub unacked: u64,
-    /// Messages acked since it was made, by consumers that are gone as well, and a little behind.
+    /// Messages that its consumers, past ones included, have acked since it was made; may lag a little.
     pub acked: u64,
-    /// Deliveries of messages that had been delivered before.
+    /// Redeliveries.
     pub redelivered: u64,
-    /// Messages given up.
+    /// Messages that became dead letters.
     pub dead_lettered: u64,
-    /// Deliveries after which a message is given up, 1 to 254, if there is a limit.
+    /// Number of deliveries after which a message becomes a dead letter, 1 to 254, if there is a limit.
     pub max_attempts: Option<u8>,
     /// The queue for its dead letters, if it is not `<queue>.dead`.
     pub dead_letters: Option<String>,
@@ -116,23 +116,23 @@ pub struct GroupInfo {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemberInfo {
-    /// Its record.
+    /// Index of its record.
     pub record: u8,
     /// Its pid, for people to read, if that is known.
     pub pid: Option<u32>,
     /// Whether it lives: its lease is held.
     pub live: bool,
-    /// Sequences that it holds and has not acked. Always `None` in an exclusive group, whose head says it.
+    /// Sequences that it has claimed and not acked. Always `None` in an exclusive group, whose head says it.
     pub claimed: Option<Range<u64>>,
-    /// How often the first message of `claimed` was delivered; in an exclusive group, the message at the head. 255
-    /// means 255 or more. 0 means that nothing was delivered that is not acked, or that
-    /// [`Batch::uncount`](crate::Batch::uncount) took back the only count.
+    /// Attempts of the first message of `claimed`; in an exclusive group, of the message at the head. 255 means 255 or
+    /// more. 0 if nothing is delivered and unacked, or if [`Batch::uncount`](crate::Batch::uncount) took back the only
+    /// attempt.
     pub attempts: u8,
     /// Messages it acked since it joined.
     pub acked: u64,
-    /// Messages it was given that had been delivered before.
+    /// Redeliveries to it.
     pub redelivered: u64,
-    /// Messages it gave up.
+    /// Messages that it made dead letters.
     pub dead_lettered: u64,
 }
 
@@ -142,9 +142,9 @@ impl Snapshot {
             |source| SystemError::new(mapped.name.shared(), "look at the queue's file", source);
         let (view, config) = (mapped.view(), &mapped.config);
         let geo = *view.geo();
-        // Before the tail, which is at least there.
+        // Read before the tail, which then is not lower.
         let closed_at = closed_at(view);
-        // Not the tail word alone: a producer that died may have published more than it says.
+        // The tail word alone may be too low: a producer that died may have published more.
         let tail = published_end(view).unwrap_or(SEQ_NONE).max(geo.base);
         let counts = figures::producer_counts(view);
         let producer = ProducerInfo {
@@ -196,7 +196,7 @@ impl Snapshot {
                 (waiting + held, tail.saturating_sub(oldest), held)
             };
             let former = figures::former_counts(group);
-            // Wrapping: any process may have garbled them.
+            // Wrapping: another process may have garbled them.
             let sum = |former: u64, of: fn(&MemberInfo) -> u64| {
                 members.iter().map(of).fold(former, u64::wrapping_add)
             };
@@ -243,21 +243,20 @@ impl Snapshot {
 }
 
 impl Snapshot {
-    /// Messages that wait for the group which is furthest behind: the highest [depth](GroupInfo::depth) of all
-    /// groups, 0 without any.
+    /// Messages that wait for the group with the longest backlog: the highest [depth](GroupInfo::depth) of all groups,
+    /// 0 without any.
     pub fn depth(&self) -> u64 {
         self.groups.iter().map(|group| group.depth).max().unwrap_or(0)
     }
 
-    /// Slots from the oldest message that some group has not acked up to the tail: the highest
-    /// [span](GroupInfo::span) of all groups, 0 without any. The producer has room for as many messages as this is below
-    /// the capacity.
+    /// Slots from the oldest message that some group has not acked up to the tail: the highest [span](GroupInfo::span)
+    /// of all groups, 0 without any. The producer has room for the capacity less this number.
     pub fn span(&self) -> u64 {
         self.groups.iter().map(|group| group.span).max().unwrap_or(0)
     }
 }
 
-/// Messages that each group has not acked, without those that have acked all.
+/// Messages that each group has not acked, without groups that have acked all.
 pub(crate) fn unacked(mapped: &Mapped, file: &LeaseFile) -> Result<Unacked, SystemError> {
     let groups = Snapshot::take(mapped, file)?.groups.into_iter();
     let some = groups.filter(|group| group.depth > 0);

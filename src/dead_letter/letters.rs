@@ -182,14 +182,14 @@ fn observe_letters(
     (mapped, file): (Mapped, LeaseFile),
     interrupt: Interrupt,
 ) -> Result<(Observer, u64), OpenError> {
-    let look = Snapshot::take(&mapped, &file)?;
-    let observer = Observer::new(Arc::new(mapped), file, first_letter(&look), interrupt)?;
-    Ok((observer, look.tail))
+    let snapshot = Snapshot::take(&mapped, &file)?;
+    let observer = Observer::new(Arc::new(mapped), file, first_letter(&snapshot), interrupt)?;
+    Ok((observer, snapshot.tail))
 }
 
 /// Position of the first letter that waits.
-fn first_letter(look: &Snapshot) -> Start {
-    let group = look.groups.iter().find(|group| group.name == DEAD_GROUP);
+fn first_letter(snapshot: &Snapshot) -> Start {
+    let group = snapshot.groups.iter().find(|group| group.name == DEAD_GROUP);
     group.map_or(Start::Oldest, |group| Start::Sequence(group.head))
 }
 

@@ -12,7 +12,7 @@ use crate::message::{Content, Message, fields_text};
 use crate::segment::{Memory, Opened, Plan, QueueName, Region, Trust, create, random};
 use crate::sys::membarrier;
 
-/// What a new queue is to be like.
+/// The shape of a new queue.
 ///
 /// ```
 /// # let name = format!("doc-builder-{}", std::process::id());
@@ -34,7 +34,7 @@ pub struct Builder<M: Content + ?Sized = [u8]> {
 #[derive(Clone, Debug)]
 struct Wish {
     name: String,
-    // `None`: nothing was asked for, so a queue that exists has it as it likes.
+    // `None`: not asked for, so an existing queue may have any value.
     capacity: Option<u64>,
     payload_size: Option<usize>,
     schema_name: Option<String>,
@@ -89,7 +89,8 @@ impl Builder<[u8]> {
         self
     }
 
-    /// Makes it a queue of messages of type `M` instead of bytes: their size, and only their kind.
+    /// Makes it a queue of messages of type `M` instead of bytes. The payload size is that of `M`, and the queue takes
+    /// no other messages.
     pub fn message<M: Message>(self) -> Builder<M> {
         let wish = Wish { payload_size: Some(size_of::<M>()), ..self.wish };
         Builder { wish, marker: PhantomData }
@@ -103,22 +104,22 @@ impl<M: Content + ?Sized> Builder<M> {
         self
     }
 
-    /// A name for what the queue carries, for people to read, at most 128 bytes. A typed queue has its
-    /// message's name by default.
+    /// A name for what the queue carries, for people to read, at most 128 bytes. By default a typed queue has the name
+    /// of its message type.
     pub fn schema_name(mut self, name: &str) -> Self {
         self.wish.schema_name = Some(name.to_owned());
         self
     }
 
-    /// Permission bits, set exactly, whatever the umask; 0600 by default. Members need read and write,
-    /// observers read.
+    /// Permission bits, set exactly, whatever the umask; 0600 by default. Producers and consumers need read and write,
+    /// observers need read.
     pub fn permissions(mut self, mode: u32) -> Self {
         self.wish.mode = Some(mode);
         self
     }
 
-    /// Most groups at a time, 1 to 63; 16 by default. The producer looks at all groups that were ever
-    /// in use at once, once in a quarter of the ring.
+    /// Most groups at a time, 1 to 63; 16 by default. Once in a quarter of the ring, the producer reads the heads of as
+    /// many groups as ever existed at the same time.
     pub fn max_groups(mut self, groups: usize) -> Self {
         self.wish.max_groups = Some(groups);
         self
@@ -130,20 +131,20 @@ impl<M: Content + ?Sized> Builder<M> {
         self
     }
 
-    /// The first message's sequence; 0 by default. For going on with another queue's numbering.
+    /// The first message's sequence; 0 by default. A new queue can so continue another one's numbers.
     pub fn base_sequence(mut self, sequence: u64) -> Self {
         self.wish.base = sequence;
         self
     }
 
-    /// How those who wait are woken. Where the kernel refuses what [`WakeMode::Membarrier`] needs, the
-    /// queue gets [`WakeMode::Fence`] instead.
+    /// How waiters are woken. Where the kernel refuses what [`WakeMode::Membarrier`] needs, the queue gets
+    /// [`WakeMode::Fence`] instead.
     pub fn wake_mode(mut self, mode: WakeMode) -> Self {
         self.wish.wake = Some(mode);
         self
     }
 
-    /// Brings all pages into this process's page table at once, so that no first touch is slow later.
+    /// Maps all pages into this process at once, so that no first access is slow later.
     pub fn prefault(mut self, on: bool) -> Self {
         self.wish.memory.prefault = on;
         self
@@ -155,7 +156,7 @@ impl<M: Content + ?Sized> Builder<M> {
         self
     }
 
-    /// Declares a group, so that the first message already waits for it. May be called repeatedly.
+    /// Declares a group, so that it gets the queue's first message already. May be called repeatedly.
     pub fn group(mut self, group: impl Into<Group>) -> Self {
         self.wish.groups.push(group.into());
         self
@@ -167,8 +168,8 @@ impl<M: Content + ?Sized> Builder<M> {
         self
     }
 
-    /// Also opens a queue that exists and belongs to user `uid` ([`Builder::open_or_create`]), and, for letters
-    /// and retries of the queue, queues of that user. May be called repeatedly.
+    /// Also opens an existing queue of user `uid` ([`Builder::open_or_create`]), and queues of that user for the dead
+    /// letters and retries of this one. May be called repeatedly.
     pub fn allow_owner(mut self, uid: u32) -> Self {
         self.wish.trust.uids.push(uid);
         self
@@ -179,11 +180,11 @@ impl<M: Content + ?Sized> Builder<M> {
         self
     }
 
-    /// Makes the queue. It appears under its name whole or not at all.
+    /// Creates the queue. It appears under its name complete, or not at all.
     ///
     /// # Errors
-    /// [`CreateError::Exists`] if the name is taken, [`CreateError::NoRoom`] with the figures if memory
-    /// is short. Nothing is left behind.
+    /// [`CreateError::Exists`] if the name is taken; [`CreateError::NoRoom`], with the figures, if memory is short. A
+    /// failure leaves nothing in /dev/shm.
     pub fn create(&self) -> Result<Queue<M>, CreateError> {
         let name = QueueName::new(&self.wish.name)?;
         let geo = Geometry::new(
@@ -224,9 +225,9 @@ impl<M: Content + ?Sized> Builder<M> {
         Ok(Queue::new(mapped, self.wish.trust.clone(), self.wish.timeout))
     }
 
-    /// Opens the queue if it exists, else makes it. A queue that exists keeps its shape: it need not
-    /// have the capacity, payload size or groups asked for here, but the message type must be the same. What it has
-    /// otherwise, [`Builder::differences`] tells:
+    /// Opens the queue if it exists, else creates it. An existing queue keeps its shape: it need not have the capacity,
+    /// payload size or groups asked for here, but the message type must be the same. [`Builder::differences`] tells
+    /// what differs:
     ///
     /// ```
     /// # let name = format!("doc-shape-{}", std::process::id());
@@ -253,35 +254,35 @@ impl<M: Content + ?Sized> Builder<M> {
                 opened => return Ok(opened?),
             }
             match self.create() {
-                // Somebody was faster.
+                // Another process was faster.
                 Err(CreateError::Exists { .. }) => {}
                 created => return Ok(created?),
             }
         }
     }
 
-    /// What `queue`, which may have been there already, has otherwise than was asked for here: capacity (rounded
-    /// up), payload size, sizes of the tables, wake mode, permissions, and the mode of each declared group or its
-    /// absence. What was not asked for does not count. Empty for a queue as this builder makes it.
+    /// What differs between `queue`, which may have existed before, and what was asked for here: capacity (rounded up),
+    /// payload size, sizes of the tables, wake mode, permissions, and each declared group's mode or absence. What was
+    /// not asked for does not count. Empty for a queue that this builder created.
     ///
     /// # Errors
     /// As for [`Queue::snapshot`].
     pub fn differences(&self, queue: &Queue<M>) -> Result<Vec<Difference>, AttachError> {
-        let (look, wish) = (queue.snapshot()?, &self.wish);
+        let (snapshot, wish) = (queue.snapshot()?, &self.wish);
         let capacity = wish.capacity.map(u64::next_power_of_two);
         let octal = |mode: u32| format!("{mode:03o}");
         let permissions = octal(queue.mapped.permissions);
         let shape = [
-            Difference::of("capacity", look.capacity, capacity),
-            Difference::of("payload size", look.payload_size, wish.payload_size),
-            Difference::of("group table size", look.max_groups, wish.max_groups),
-            Difference::of("consumer table size", look.max_consumers, wish.max_consumers),
-            Difference::of("wake mode", look.wake_mode, wish.wake.map(|_| self.wake())),
+            Difference::of("capacity", snapshot.capacity, capacity),
+            Difference::of("payload size", snapshot.payload_size, wish.payload_size),
+            Difference::of("group table size", snapshot.max_groups, wish.max_groups),
+            Difference::of("consumer table size", snapshot.max_consumers, wish.max_consumers),
+            Difference::of("wake mode", snapshot.wake_mode, wish.wake.map(|_| self.wake())),
             Difference::of("mode", permissions, wish.mode.map(octal)),
         ];
         let groups = wish.groups.iter().map(|group| {
             let what = format!("group {:?}", group.name);
-            let found = look.groups.iter().find(|found| found.name == group.name);
+            let found = snapshot.groups.iter().find(|found| found.name == group.name);
             let found = match found.map(|found| found.mode) {
                 Some(Some(mode)) => mode.to_string(),
                 Some(None) => "of a kind that this program does not know".to_owned(),
@@ -327,8 +328,9 @@ impl<M: Content + ?Sized> Builder<M> {
 
 #[allow(unsafe_code)]
 fn fill(region: &Region, config: &Config, geo: Geometry) -> View {
-    // SAFETY: the region is aligned to a page and longer than a config; nobody else has its name.
+    // SAFETY: the region is aligned to a page and longer than a config; no other process can map it before it has a
+    // name.
     unsafe { region.at().cast::<Config>().write(*config) };
-    // SAFETY: the region has the geometry's total size, and nobody else looks at it yet.
+    // SAFETY: the region has the geometry's total size, and no other process can map it yet.
     unsafe { View::init(region.at(), geo, config.wake()) }
 }

@@ -1,9 +1,9 @@
-//! Where a queue that exists is not what was asked for.
+//! What differs between an existing queue and what was asked for.
 
 use std::fmt;
 
-/// What a queue that exists has otherwise than a [`Builder`](crate::Builder) asked for. To be printed with `{}`:
-/// "its capacity is 64, not 4096".
+/// What differs between an existing queue and what a [`Builder`](crate::Builder) asked for. `{}` prints it as "its
+/// capacity is 64, not 4096".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     text: String,

@@ -1,4 +1,4 @@
-//! The queue as a whole: made, opened, listed, removed, and the place where handles come from.
+//! The queue as a whole: creating, opening, listing and removing it, and making handles.
 
 mod builder;
 mod consumer;
@@ -31,7 +31,7 @@ use crate::sys::holder;
 use crate::wait::Deadline;
 use crate::wait::Interrupt;
 
-/// How to open a queue that exists.
+/// How to open an existing queue.
 ///
 /// ```no_run
 /// let queue = slipring::OpenOptions::new().allow_owner(1000).open("ticks")?;
@@ -53,18 +53,18 @@ impl Default for OpenOptions {
 }
 
 impl OpenOptions {
-    /// Queues of this user only, memory as it comes.
+    /// Opens only queues of this user, without prefault or lock.
     pub fn new() -> OpenOptions {
         OpenOptions::default()
     }
 
-    /// Also opens queues that belong to user `uid`. Whoever can write a queue can garble its messages.
+    /// Also opens queues of user `uid`. A process that can write to a queue can garble its messages.
     pub fn allow_owner(mut self, uid: u32) -> OpenOptions {
         self.trust.uids.push(uid);
         self
     }
 
-    /// Brings all pages into the process's page table at once, so that no first touch is slow later.
+    /// Maps all pages into this process at once, so that no first access is slow later.
     pub fn prefault(mut self, on: bool) -> OpenOptions {
         self.memory.prefault = on;
         self
@@ -82,15 +82,16 @@ impl OpenOptions {
         self
     }
 
-    /// Opens the queue called `name` for taking part in it, with messages as bytes. Any queue can be opened so.
+    /// Opens the queue called `name` for producers and consumers, with messages as bytes. Any queue can be opened so.
     ///
     /// # Errors
-    /// [`OpenError`] has one variant for each thing that can be wrong with it.
+    /// [`OpenError`] has one variant for each fault.
     pub fn open(&self, name: &str) -> Result<Queue, OpenError> {
         self.open_typed(name)
     }
 
-    /// The same, with messages of type `M` (or bytes, if `M` is `[u8]`).
+    /// Opens the queue called `name` for producers and consumers, with messages of type `M` (or bytes, if `M` is
+    /// `[u8]`).
     ///
     /// # Errors
     /// As for [`OpenOptions::open`]; [`OpenError::WrongSchema`] if the queue carries something else.
@@ -104,8 +105,8 @@ impl OpenOptions {
         Ok(Queue::new(mapped, self.trust.clone(), self.timeout))
     }
 
-    /// Opens the queue called `name` for watching from `start` on, with messages as bytes: its memory is mapped read-only.
-    /// Read permission is enough; root may watch everybody's queues.
+    /// Opens the queue called `name` for observing from `start` on, with messages as bytes, from a read-only mapping.
+    /// Read permission is enough; root may observe every user's queues.
     ///
     /// # Errors
     /// As for [`OpenOptions::open`].
@@ -113,7 +114,8 @@ impl OpenOptions {
         self.observe_typed(name, start)
     }
 
-    /// The same, with messages of type `M` (or bytes, if `M` is `[u8]`).
+    /// Opens the queue called `name` for observing from `start` on, with messages of type `M` (or bytes, if `M` is
+    /// `[u8]`).
     ///
     /// # Errors
     /// As for [`OpenOptions::open_typed`].
@@ -129,7 +131,7 @@ impl OpenOptions {
         Observer::new(Arc::new(mapped), file, start, Interrupt::default())
     }
 
-    /// Looks at the state of the queue called `name`, read-only. Root may look at everybody's queues.
+    /// Reads the state of the queue called `name`, from a read-only mapping. Root may read that of every user's queues.
     ///
     /// # Errors
     /// As for [`OpenOptions::open`].
@@ -145,7 +147,7 @@ impl OpenOptions {
     }
 }
 
-/// Whether a queue holds what a handle for `M` expects. Bytes handles take any queue.
+/// Whether a queue holds what a handle for `M` expects. A handle for bytes takes any queue.
 fn check_schema<M: Content + ?Sized>(name: &QueueName, config: &Config) -> Result<(), OpenError> {
     let Some(schema) = M::SCHEMA else { return Ok(()) };
     if config.schema_hash == schema.hash && config.payload_size == schema.size as u64 {
@@ -167,7 +169,7 @@ fn check_schema<M: Content + ?Sized>(name: &QueueName, config: &Config) -> Resul
     })
 }
 
-/// A queue that is open in this process. Cheap to clone; handles keep the mapping alive by themselves.
+/// A queue that is open in this process. Cheap to clone. Each handle keeps the mapping alive.
 ///
 /// `Queue<[u8]>`, the default, is for bytes up to the payload size; `Queue<T>` for a
 /// [`Message`](crate::Message) `T`.
@@ -205,7 +207,7 @@ impl Queue<[u8]> {
     /// Opens the queue called `name`, with messages as bytes. Any queue can be opened so. See [`OpenOptions`] for more.
     ///
     /// # Errors
-    /// [`OpenError`] has one variant for each thing that can be wrong with it.
+    /// [`OpenError`] has one variant for each fault.
     pub fn open(name: &str) -> Result<Queue, OpenError> {
         OpenOptions::new().open(name)
     }
@@ -254,30 +256,32 @@ impl<M: Content + ?Sized> Queue<M> {
         self.mapped.view().geo().payload_size
     }
 
-    /// How those who wait are woken.
+    /// How waiters are woken.
     pub fn wake_mode(&self) -> WakeMode {
         self.mapped.config.wake()
     }
 
-    /// Sets a function that waits call; if it returns `true`, the wait ends with `Interrupted`. The waits are those of handles
-    /// that are made from this queue (or a clone of it) from now on, and those for the producer's role. A program uses it to
-    /// end its waits when it is told to stop, by a signal say. Without such a function, a wait goes on after a signal's
-    /// handler has returned.
+    /// Sets a function that waits call; if it returns `true`, the wait ends with `Interrupted`. It applies to the
+    /// handles that are made from this queue (or a clone of it) from now on, and to waits for the producer's role. A
+    /// program uses it to end its waits when it is told to stop, for example by a signal. Without such a function, a
+    /// wait goes on after a signal handler has returned.
     ///
-    /// A wait asks where it has looked and found nothing: before it sleeps and after it, and once in a millisecond
-    /// while it stays awake. If the answer is `true`, it ends with `Interrupted`
+    /// A wait calls the function after a check that finds nothing: before and after each sleep, and every millisecond
+    /// while it stays awake. If the function returns `true`, the wait ends with `Interrupted`
     /// ([`RecvError::Interrupted`](crate::RecvError::Interrupted),
     /// [`SendError::Interrupted`](crate::SendError::Interrupted) and others of that name). Nothing is received or sent
-    /// then, and nothing is lost: the same call can be made again. What is there is received, and what there is room for
-    /// is sent, whatever the answer: a program that wants to stop beside a stream looks at its flag itself.
+    /// then, and nothing is lost: the same call can be made again. A receive that finds a message, and a send that
+    /// finds room, succeed without asking: so a program that wants to stop in the middle of a stream checks its flag
+    /// itself.
     ///
-    /// A signal ends the sleep of the thread in which its handler runs, and the wait asks at once. If the handler
-    /// runs in another thread, or between the question and the sleep, the wait asks when it wakes: after 100 ms at the
-    /// latest. So it is with a [`Select`](crate::Select) and a handler that has SA_RESTART. Not asked are futures, which end when they are dropped, and the waits for other control operations and
-    /// for a turn at the dead-letter queue, which end within some seconds.
+    /// A signal ends the sleep of the thread in which its handler runs, and the wait calls the function at once. In
+    /// three cases it does so only when it wakes, after 100 ms at the latest: if the handler runs in another thread; if
+    /// it runs between the call and the sleep; and in a [`Select`](crate::Select) with a handler that has SA_RESTART.
+    /// The function is not called by futures, which end when they are dropped, nor by the waits for other control
+    /// operations and for a turn at the dead-letter queue, which end within some seconds.
     ///
-    /// The closure is called in the thread that waits, and often, so it should be quick: load an atomic, say. If it
-    /// panics, so does the wait; nothing is received or sent then either.
+    /// The function is called often, in the thread that waits, so it should be quick: one load of an atomic, for
+    /// example. If it panics, the wait panics, and nothing is received or sent.
     ///
     /// ```
     /// # let name = format!("doc-interrupt-{}", std::process::id());
@@ -305,9 +309,9 @@ impl<M: Content + ?Sized> Queue<M> {
         self.interrupt = Interrupt::new(interrupt);
     }
 
-    /// Takes the role of the producer, after a dead one if there was one. A queue has one producer at a time; this
-    /// does not wait for it (see [`Queue::producer_timeout`]), only for other control operations, at most the
-    /// control timeout.
+    /// Takes the producer's role. A queue has one producer at a time; the role of one that died is free. This does not
+    /// wait for the role (see [`Queue::producer_timeout`]), only for other control operations, at most the control
+    /// timeout.
     ///
     /// # Errors
     /// [`ProducerError::Taken`] names the process that has it.
@@ -315,14 +319,15 @@ impl<M: Content + ?Sized> Queue<M> {
         self.producer_by(Deadline::after(Duration::ZERO))
     }
 
-    /// The same, waiting at most `timeout` for the producer that there is to end. For programs that send a little
-    /// now and then from many processes: each takes the role, sends, and drops it. They get it in no certain order.
+    /// Takes the producer's role, waiting at most `timeout` until it is free. For programs that send a little now and
+    /// then from many processes: each takes the role, sends, and drops it. They get it in no particular order.
     ///
-    /// It looks again and again, every 10 ms at last, and keeps nobody from joining or leaving meanwhile.
+    /// It polls, in the end every 10 ms, and does not keep other processes from joining or leaving.
     ///
     /// # Errors
-    /// [`ProducerError::Taken`] if the time is up and the role is still taken;
-    /// [`ControlError::Removed`](crate::ControlError::Removed) in a [`ProducerError`] if the queue is removed meanwhile.
+    /// [`ProducerError::Taken`] if the role is still taken after that time;
+    /// [`ControlError::Removed`](crate::ControlError::Removed) in a [`ProducerError`] if the queue is removed during
+    /// the wait.
     ///
     /// ```
     /// # let name = format!("doc-turn-{}", std::process::id());
@@ -336,7 +341,7 @@ impl<M: Content + ?Sized> Queue<M> {
         self.producer_by(Deadline::after(timeout))
     }
 
-    /// The same, waiting until `deadline` at most.
+    /// Takes the producer's role, waiting until `deadline` at most.
     ///
     /// # Errors
     /// As for [`Queue::producer_timeout`].
@@ -348,28 +353,28 @@ impl<M: Content + ?Sized> Queue<M> {
         Producer::attach(&self.mapped, self.timeout, deadline, self.interrupt.clone())
     }
 
-    /// Watches the queue from `start` on, through a read-only mapping of its own.
+    /// Makes an observer of the queue from `start` on, with a read-only mapping of its own.
     ///
     /// # Errors
-    /// [`OpenError::NotFound`] if the queue has lost its name meanwhile.
+    /// [`OpenError::NotFound`] if the queue has lost its name.
     pub fn observer(&self, start: Start) -> Result<Observer<M>, OpenError> {
         let (mapped, file) = self.map_read_only()?;
         Observer::new(Arc::new(mapped), file, start, self.interrupt.clone())
     }
 
-    /// Maps the queue once more, read-only, if its name is still its own.
+    /// Maps the queue once more, read-only, if its name is still that of the same queue.
     pub(crate) fn map_read_only(&self) -> Result<(Mapped, LeaseFile), OpenError> {
         let opened = open_read_only(&self.mapped.name, &self.trust)?;
-        // All of it: what was checked when this queue was opened must still be true.
+        // The whole header must be equal: what was checked when this queue was opened must still hold.
         if opened.config.as_bytes() != self.mapped.config.as_bytes() {
             return Err(OpenError::NotFound { queue: self.mapped.name.shared().clone() });
         }
         Ok(Mapped::new(self.mapped.name.clone(), opened)?)
     }
 
-    /// The pid of `member`, if that is proved to be its pid in this process's namespace: it holds the member's
-    /// lease now, says /proc. Else a signal to that pid could hit another process: the member may be in
-    /// another pid namespace or be gone, or /proc may not say (it shows other users' processes to root alone).
+    /// The pid of `member`, if /proc proves that this process in its own namespace holds the member's lease. Without
+    /// that proof, a signal to the pid could hit another process: the member may be dead or in another pid namespace.
+    /// /proc shows other users' processes to root alone.
     pub fn pid_here(&self, member: &MemberInfo) -> Option<u32> {
         let lease = lease_byte::consumer(member.record);
         member.pid.filter(|pid| holder::holds(*pid, self.mapped.id(), lease))
@@ -378,8 +383,8 @@ impl<M: Content + ?Sized> Queue<M> {
     /// Makes a group without joining it. Messages wait for it from now on.
     ///
     /// # Errors
-    /// [`AddGroupError::Exists`]; [`GroupError`](crate::GroupError) if it cannot be made as it is asked for, or the table
-    /// is full.
+    /// [`AddGroupError::Exists`]; [`GroupError`](crate::GroupError) if it cannot be made as asked for, or the table is
+    /// full.
     pub fn add_group(&self, group: impl Into<Group>) -> Result<(), AddGroupError> {
         let attachment = Attachment::new(&self.mapped)?;
         group::declare(&attachment, &group.into(), self.timeout)
@@ -388,8 +393,8 @@ impl<M: Content + ?Sized> Queue<M> {
     /// Removes a group that has acked everything.
     ///
     /// # Errors
-    /// [`RemoveGroupError::Busy`] names its live members;
-    /// [`RemoveGroupError::Unacked`] says how many messages it has not acked. Nothing has changed then.
+    /// [`RemoveGroupError::Busy`] names its live members; [`RemoveGroupError::Unacked`] says how many messages it has
+    /// not acked. The group stays then.
     pub fn remove_group(&self, name: &str) -> Result<(), RemoveGroupError> {
         let attachment = Attachment::new(&self.mapped)?;
         group::remove(&attachment, name, self.timeout, || {
@@ -398,10 +403,10 @@ impl<M: Content + ?Sized> Queue<M> {
         })
     }
 
-    /// Removes a group and with it its claim on messages that it has not acked, which it will never get then.
+    /// Removes a group even if it has not acked all messages. It never gets those.
     ///
     /// # Errors
-    /// [`RemoveGroupError::Busy`] names its live members, whom this does not remove either. Nothing has changed then.
+    /// [`RemoveGroupError::Busy`] names its live members: it is not removed under them. The group stays then.
     pub fn force_remove_group(&self, name: &str) -> Result<(), RemoveGroupError> {
         let attachment = Attachment::new(&self.mapped)?;
         group::remove(&attachment, name, self.timeout, || Ok(0))
@@ -410,7 +415,7 @@ impl<M: Content + ?Sized> Queue<M> {
     /// The queue's state at this moment.
     ///
     /// # Errors
-    /// [`AttachError::Removed`] if the queue has lost its name; else if the system refuses to look at its file.
+    /// [`AttachError::Removed`] if the queue has lost its name; else if the kernel refuses a call.
     pub fn snapshot(&self) -> Result<Snapshot, AttachError> {
         let attachment = Attachment::new(&self.mapped)?;
         Ok(Snapshot::take(&self.mapped, &attachment.leases)?)

@@ -16,7 +16,7 @@ use crate::segment::{LeaseFile, QueueName, Trust, list_names, open_shared, shm_p
 use crate::snapshot::unacked;
 use crate::sys::holder;
 
-/// Names of all queues on this machine, sorted, whoever they belong to.
+/// Names of all queues on this machine, of all users, sorted.
 ///
 /// # Errors
 /// If /dev/shm cannot be read.
@@ -24,22 +24,20 @@ pub fn list() -> Result<Vec<String>, SystemError> {
     list_names().map_err(|e| SystemError::of_no_queue("read /dev/shm", e))
 }
 
-/// Removes the queue called `name`: it loses its name at once, and its memory goes with the last process
-/// that has it mapped. Handles that are still attached get `Removed` on their slow paths. Its dead letters are in other
-/// queues, which stay.
+/// Removes the queue called `name`: it loses its name at once, and its memory is freed with the last process that has
+/// it mapped. Handles that are still attached fail with `Removed` on their slow paths. The queue's dead letters are in
+/// other queues, which stay.
 ///
 /// # Errors
-/// [`RemoveError::Busy`] names the processes that hold a role;
-/// [`RemoveError::Unacked`] says which groups have not acked how many messages. Messages of a queue
-/// without groups wait for nobody, and do not count;
-/// [`RemoveError::Unreadable`] if it cannot be opened (damaged, another version, another user's).
-/// [`force_remove`] removes it all the same.
+/// [`RemoveError::Busy`] names the processes that hold a role; [`RemoveError::Unacked`] says which groups have not
+/// acked how many messages (a queue without groups has none of these); [`RemoveError::Unreadable`] if it cannot be
+/// opened (damaged, another version, another user's). [`force_remove`] removes it in each of these cases.
 pub fn remove(name: &str) -> Result<(), RemoveError> {
     remove_trusting(name, false, &Trust::default())
 }
 
-/// Removes the queue called `name`, whoever uses it, whatever is in it, and also if it cannot be opened: as [`remove()`]
-/// otherwise. Messages that groups have not acked are lost.
+/// Removes the queue called `name` even if processes hold roles in it, groups have not acked its messages, or it cannot
+/// be opened; else as [`remove()`]. Messages that were not acked are lost.
 ///
 /// # Errors
 /// [`RemoveError::NotFound`] if there is none; [`RemoveError::System`] if the system does not let this user remove it.
@@ -48,7 +46,7 @@ pub fn force_remove(name: &str) -> Result<(), RemoveError> {
 }
 
 impl OpenOptions {
-    /// Removes the queue called `name`, as [`remove()`] does, also if it belongs to a user who is allowed here.
+    /// Removes the queue called `name`, as [`remove()`] does, even if it belongs to an allowed user.
     ///
     /// # Errors
     /// As for [`remove()`].
@@ -56,8 +54,7 @@ impl OpenOptions {
         remove_trusting(name, false, &self.trust)
     }
 
-    /// Removes the queue called `name`, whoever uses it and whatever is in it, as [`force_remove()`] does, also if it
-    /// belongs to a user who is allowed here.
+    /// Removes the queue called `name`, as [`force_remove()`] does, even if it belongs to an allowed user.
     ///
     /// # Errors
     /// As for [`force_remove()`].
@@ -66,20 +63,21 @@ impl OpenOptions {
     }
 }
 
-/// The same, for queues of other users, too.
+/// Removes a queue of a user that `trust` allows.
 fn remove_trusting(name: &str, force: bool, trust: &Trust) -> Result<(), RemoveError> {
     let name = QueueName::new(name)?;
     let queue = name.shared().clone();
     let look = |source| look(&queue, source);
-    // A queue in the wrong hands or of another version can be removed, if the system allows it, but
-    // only by force: who uses it cannot be told.
+    // A queue of an untrusted owner or another version can be removed, if the kernel permits, but only by force:
+    // whether it is in use is not known.
     match open_shared(&name, trust) {
         Ok(opened) => {
-            // Where the kernel refuses, those who are overlooked below wake by the bounds of their sleeps.
+            // Where the kernel refuses the heavy barrier, a waiter that is overlooked below wakes by its own time
+            // limit.
             let _ = opened.prepare_to_wake(&name);
             let (mapped, leases) = Mapped::new(name, opened)?;
             let control = ControlGuard::take(&mapped.name, mapped.view(), &leases, CONTROL_TIMEOUT);
-            // Whoever is stuck in a control operation does not keep a queue that is removed by force.
+            // A process that is stuck in a control operation must not keep a queue that is removed by force.
             let _control = match control {
                 Err(_) if force => None,
                 control => Some(control?),
@@ -88,7 +86,7 @@ fn remove_trusting(name: &str, force: bool, trust: &Trust) -> Result<(), RemoveE
             if !force && !pids.as_slice().is_empty() {
                 return Err(RemoveError::Busy { queue, pids });
             }
-            // Nobody has a role, nor gets one meanwhile: these figures stand.
+            // Nobody has a role, and under the control lease nobody gets one: these figures hold.
             if !force {
                 let unacked = unacked(&mapped, &leases)?;
                 if unacked != Unacked::default() {
@@ -101,7 +99,7 @@ fn remove_trusting(name: &str, force: bool, trust: &Trust) -> Result<(), RemoveE
             Ok(())
         }
         Err(OpenError::NotFound { queue }) => Err(RemoveError::NotFound { queue }),
-        // It may not even be readable; taking a name away needs nothing but the directory.
+        // It may not even be readable. Removing a name needs permission for the directory only.
         Err(_) if force => {
             let meta = std::fs::symlink_metadata(shm_path(&name.object())).map_err(look)?;
             unlink(&name, (meta.dev(), meta.ino()))
@@ -133,7 +131,7 @@ fn role_holders(mapped: &Mapped, leases: &LeaseFile) -> io::Result<Pids> {
     Ok(Pids { pids, own })
 }
 
-/// Takes the name away, if it still is that of the object with this device and inode.
+/// Removes the name, if it still is that of the object with this device and inode.
 fn unlink(name: &QueueName, id: (u64, u64)) -> Result<(), RemoveError> {
     let queue = name.shared();
     let not_found = || RemoveError::NotFound { queue: queue.clone() };
