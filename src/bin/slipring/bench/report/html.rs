@@ -1,38 +1,17 @@
 //! The report as an HTML page: one file that loads no other.
 
-use std::fmt::Write;
-
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use plotters::style::RGBColor;
 use serde_json::Value;
 
 use super::Report;
-use super::plot::{STYLES, escape};
+use super::plot::{COLOURS, Plot};
 use crate::bench::interference::Interference;
 use crate::bench::machine::Machine;
 use crate::bench::warnings::Warning;
+use crate::failure::Failure;
 
-/// Light or dark as the reader prefers. Each series has marks and dashes of its own, so that lines on top of each other
-/// can be told apart.
-const STYLE: &str = "
-:root { color-scheme: light dark; --back: #fff; --text: #1b1f24; --soft: #656d76; --grid: #d8dee4;
-  --s0: #0550ae; --s1: #bc4c00; --s2: #1a7f37; --s3: #8250df; --s4: #bf3989; --s5: #6e5a00; }
-@media (prefers-color-scheme: dark) { :root { --back: #12161c; --text: #e6edf3; --soft: #9198a1;
-  --grid: #30363d; --s0: #79c0ff; --s1: #ffa657; --s2: #7ee787; --s3: #d2a8ff; --s4: #ff9bce; --s5: #e3c341; } }
-body { background: var(--back); color: var(--text); font: 15px/1.5 system-ui, sans-serif;
-  max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; } h3 { font-size: 1.05rem; margin-top: 2rem; }
-.warning { border-left: 4px solid var(--s1); padding: .1rem 1rem; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; } th, td { padding: .25rem .75rem; border-bottom: 1px solid var(--grid); }
-th { color: var(--soft); font-weight: 600; text-align: left; } td { font-variant-numeric: tabular-nums; }
-.number { text-align: right; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; } dt { color: var(--soft); }
-dd { margin: 0; overflow-wrap: anywhere; }
-figure { margin: 2rem 0; overflow-x: auto; } figcaption { color: var(--soft); }
-svg { width: 100%; min-width: 40rem; height: auto; } svg text { fill: var(--text); font-size: 13px; }
-svg .title { font-size: 16px; font-weight: 600; } svg .tick { fill: var(--soft); }
-svg .grid { stroke: var(--grid); } svg .axis { stroke: var(--soft); }
-svg .line { fill: none; stroke-width: 2; }
-";
+const STYLE: &str = include_str!("page.css");
 
 /// One page for all reports; `warnings` concern all of them.
 pub(super) fn page(
@@ -40,53 +19,102 @@ pub(super) fn page(
     warnings: &[Warning],
     reports: &[Report],
     machine: &Machine,
-) -> String {
-    let bench = escape(bench);
-    let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>slipring bench {bench}</title>\n\
-         <style>{STYLE}{}</style>\n</head>\n<body>\n<h1>slipring bench {bench}</h1>\n",
-        series_style()
-    );
-    page.push_str(&warned(warnings));
-    for report in reports {
-        section(&mut page, report, reports.len() > 1);
-    }
-    // Writing to a String does not fail, here and below.
-    let _ = write!(page, "<h2>Machine</h2>\n{}</body>\n</html>\n", list(&machine.lines()));
-    page
+) -> Result<String, Failure> {
+    let reports: Vec<Markup> =
+        reports.iter().map(|it| section(it, reports.len() > 1)).collect::<Result<_, _>>()?;
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width";
+                title { "slipring bench " (bench) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { "slipring bench " (bench) }
+                (list_of(warnings))
+                @for report in reports { (report) }
+                h2 { "Machine" }
+                (definitions(machine.lines()))
+            }
+        }
+    };
+    Ok(page.into_string())
 }
 
-fn section(page: &mut String, report: &Report, named: bool) {
-    if named {
-        let _ = writeln!(page, "<h2>{}</h2>", escape(report.bench));
-    }
-    let (summary, placement) =
-        (escape(&report.summary), escape(&report.conditions.placement.to_string()));
-    let warned = warned(&report.conditions.warnings);
-    let _ = write!(page, "<p>{summary}</p>\n<p>Placement: {placement}.</p>\n{warned}");
-    let _ = write!(page, "<h3>Figures</h3>\n<div class=\"scroll\">{}</div>\n", table(report));
-    for note in &report.notes {
-        let _ = writeln!(page, "<p>{}</p>", escape(note));
-    }
-    page.push_str("<h3>Plots</h3>\n");
-    for plot in &report.plots {
-        let note = escape(&plot.note);
-        let _ =
-            write!(page, "<figure>\n{}<figcaption>{note}</figcaption>\n</figure>\n", plot.svg());
-    }
-    let _ = write!(page, "<h3>Settings and interference</h3>\n{}", list(&settings(report)));
+fn section(report: &Report, named: bool) -> Result<Markup, Failure> {
+    let figures = &report.figures;
+    let is_number = |cell: &String| cell.starts_with(|c: char| c.is_ascii_digit() || c == '-');
+    let is_text =
+        |column: usize| !figures.rows.iter().flat_map(|row| row.get(column)).all(is_number);
+    let plots: Vec<Markup> = report.plots.iter().map(figure).collect::<Result<_, _>>()?;
+    Ok(html! {
+        @if named { h2 { (report.bench) } }
+        p { (report.summary) }
+        p { "Placement: " (report.conditions.placement) "." }
+        (list_of(&report.conditions.warnings))
+        h3 { "Figures" }
+        div.scroll {
+            table {
+                tr {
+                    @for (i, heading) in figures.headings.iter().enumerate() {
+                        th.text[is_text(i)] { (heading) }
+                    }
+                }
+                @for row in &figures.rows {
+                    tr { @for (i, cell) in row.iter().enumerate() { td.text[is_text(i)] { (cell) } } }
+                }
+            }
+        }
+        @for note in &report.notes { p { (note) } }
+        h3 { "Plots" }
+        @for plot in plots { (plot) }
+        h3 { "Settings and interference" }
+        (definitions(settings(report)))
+    })
 }
 
-fn warned(warnings: &[Warning]) -> String {
-    if warnings.is_empty() {
-        return String::new();
+fn list_of(warnings: &[Warning]) -> Markup {
+    html! {
+        @if !warnings.is_empty() {
+            div.warning {
+                p { "These figures are unreliable:" }
+                ul { @for warning in warnings { li { (warning.text) } } }
+            }
+        }
     }
-    let item = |warning: &Warning| format!("<li>{}</li>\n", escape(&warning.text));
-    let items: String = warnings.iter().map(item).collect();
-    format!(
-        "<div class=\"warning\"><p>These figures are unreliable:</p>\n<ul>\n{items}</ul></div>\n"
-    )
+}
+
+fn figure(plot: &Plot) -> Result<Markup, Failure> {
+    let svg = plot.svg()?;
+    let key = |RGBColor(red, green, blue): &RGBColor| {
+        let colour = format!("#{red:02X}{green:02X}{blue:02X}");
+        html! {
+            svg width="36" height="10" {
+                polyline points="0,5 36,5" stroke=(colour) stroke-width="2" {}
+                circle cx="18" cy="5" r="4" fill=(colour) {}
+            }
+        }
+    };
+    Ok(html! {
+        figure {
+            h4 { (plot.title) }
+            div { (PreEscaped(svg)) }
+            ul.legend {
+                @for (series, colour) in plot.series.iter().zip(COLOURS.iter().cycle()) {
+                    li { (key(colour)) (series.name) }
+                }
+            }
+            figcaption { (plot.note) }
+        }
+    })
+}
+
+fn definitions<N: AsRef<str>>(lines: impl IntoIterator<Item = (N, String)>) -> Markup {
+    html! {
+        dl { @for (name, value) in lines { dt { (name.as_ref()) } dd { (value) } } }
+    }
 }
 
 fn settings(report: &Report) -> Vec<(String, String)> {
@@ -120,36 +148,15 @@ fn setting(name: &str, value: &Value) -> String {
     text + unit
 }
 
-const DASHES: [&str; STYLES] = ["none", "8 4", "3 3", "12 3 3 3", "6 2", "1 3"];
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn series_style() -> String {
-    let style = |(i, dashes): (usize, &&str)| {
-        format!(
-            "svg .s{i} {{ stroke: var(--s{i}); stroke-dasharray: {dashes}; }} svg .m{i} {{ fill: var(--s{i}); }}\n"
-        )
-    };
-    DASHES.iter().enumerate().map(style).collect()
-}
-
-fn table(report: &Report) -> String {
-    let headings =
-        report.figures.headings.iter().map(|heading| format!("<th>{}</th>", escape(heading)));
-    let mut text = format!("<table>\n<tr>{}</tr>\n", headings.collect::<String>());
-    for row in &report.figures.rows {
-        let cells = row.iter().map(|cell| {
-            let number = cell.starts_with(|c: char| c.is_ascii_digit() || c == '-');
-            let class = if number { " class=\"number\"" } else { "" };
-            format!("<td{class}>{}</td>", escape(cell))
-        });
-        let _ = writeln!(text, "<tr>{}</tr>", cells.collect::<String>());
+    #[test]
+    fn every_colour_of_a_plot_has_its_style() {
+        for RGBColor(red, green, blue) in COLOURS {
+            let colour = format!("=\"#{red:02X}{green:02X}{blue:02X}\"]");
+            assert_eq!(STYLE.matches(&colour).count(), 2, "{colour}");
+        }
     }
-    text.push_str("</table>");
-    text
-}
-
-fn list(lines: &[(impl AsRef<str>, String)]) -> String {
-    let line = |(name, value): &(_, String)| {
-        format!("<dt>{}</dt><dd>{}</dd>\n", escape(AsRef::as_ref(name)), escape(value))
-    };
-    format!("<dl>\n{}</dl>\n", lines.iter().map(line).collect::<String>())
 }

@@ -158,7 +158,7 @@ pub(crate) fn publish(
         bench = report.bench;
     }
     if let Some(path) = &args.html {
-        let page = html::page(bench, &warnings, reports, machine);
+        let page = html::page(bench, &warnings, reports, machine)?;
         fs::write(path, page).map_err(|fault| unwritable(path, &fault))?;
     }
     match reports {
