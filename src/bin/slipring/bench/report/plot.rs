@@ -204,7 +204,7 @@ impl Plot {
     pub(super) fn svg(&self) -> Result<String, Failure> {
         let mut svg = String::new();
         let drawn = self.draw(&mut svg);
-        drawn.map_err(|fault| Failure::Failed(format!("cannot draw {:?}: {fault}", self.title)))?;
+        drawn.map_err(|fault| Failure::failed(format!("cannot draw {:?}: {fault}", self.title)))?;
         Ok(svg)
     }
 
