@@ -77,7 +77,7 @@ impl<M: Content + ?Sized> AsyncProducer<M> {
             let failed = |reason| SendBatchError { sent, reason };
             wait(Room::of(&mut self.0, 1)).await.map_err(failed)?;
             let more = self.0.try_send_batch(&mut messages);
-            sent += more.map_err(|fault| fault.behind(sent))?;
+            sent += more.map_err(|fault| fault.after(sent))?;
         }
         Ok(sent)
     }

@@ -4,11 +4,11 @@ use std::fmt;
 
 macro_rules! codes {
     ($($code:ident = $number:literal $name:literal: $meaning:literal, $remedy:literal;)*) => {
-        /// What kind of error it is, by a number and a name that stay for ever: for programs in other languages, for
-        /// logs, and for telling errors of several types apart alike. Each error of this crate has one: `code()`.
+        /// The kind of an error, as a number and a name that never change: for programs in other languages, for logs, and
+        /// for code that handles several error types alike. Each error of this crate has one: `code()`.
         ///
-        /// A code that a later version adds has a number that no code had. 0 is none and stays free for "no error". The
-        /// numbers go by acts: 1 to 99 for what several acts can meet, then a hundred for each act.
+        /// A code that a later version adds has a new number. No code has the number 0, which stays free for "no error". The
+        /// numbers are grouped by acts: 1 to 99 for errors of several acts, then a hundred for each act.
         ///
         /// ```
         /// use slipring::{ErrorCode, Queue};
@@ -59,7 +59,7 @@ macro_rules! codes {
 }
 
 codes! {
-    // What several acts can meet.
+    // Errors of several acts.
     System = 1 "system":
         "The operating system refused a call.",
         "Read its text for the call and the reason; SystemError::io_error has the errno.";
@@ -73,20 +73,20 @@ codes! {
         "The handle was made before a fork, and belongs to the process that forked.",
         "Open the queue again in this process.";
     Damaged = 5 "damaged":
-        "The segment says something that cannot be.",
+        "The segment contradicts itself.",
         "Remove the queue and create it again; look for a process that writes where it should not.";
     ControlTimeout = 6 "control-timeout":
-        "A control operation of another process takes longer than the control timeout.",
+        "Another process holds the control lease for longer than the control timeout.",
         "Continue that process if it is stopped (SIGCONT) or kill it, then try again.";
     Interrupted = 7 "interrupted":
-        "The program ended a wait, as it had asked to be able to (set_interrupt).",
+        "The program's own function (set_interrupt) ended a wait.",
         "Stop, or call again: nothing was received or sent, and no message is lost.";
     // Creating a queue.
     QueueExists = 100 "queue-exists":
         "A queue of that name exists already.",
         "Open it (open_or_create does either), or remove it first.";
     BadShape = 101 "bad-shape":
-        "A figure that was asked of the new queue is out of range: a size, the permissions or the schema's name.",
+        "A property asked of the new queue is out of range: a size, the permissions or the schema's name.",
         "Read its text for the range.";
     NoMemory = 102 "no-memory":
         "There is not enough memory for the queue.",
@@ -96,10 +96,10 @@ codes! {
         "Raise RLIMIT_FSIZE (ulimit -f), or lower the capacity or the payload size.";
     // Opening a queue.
     NoSuchQueue = 200 "no-such-queue":
-        "Nothing has that name.",
+        "There is no queue of that name.",
         "Create the queue first, or check its name.";
     NotAQueue = 201 "not-a-queue":
-        "Something that is no queue has that name.",
+        "The name belongs to a file that is not a queue.",
         "Choose another name.";
     WrongVersion = 202 "wrong-version":
         "The queue has another layout version.",
@@ -114,7 +114,7 @@ codes! {
         "The queue belongs to another user.",
         "Allow that user when opening, if you trust it.";
     UnknownOwner = 206 "unknown-owner":
-        "The queue's owner is not known in this user namespace: it could be anybody.",
+        "This user namespace does not map the queue's owner, which so could be any user.",
         "Use the queue from a namespace that maps its owner.";
     // Removing a queue.
     QueueInUse = 300 "queue-in-use":
@@ -136,7 +136,7 @@ codes! {
         "Try again later, or wait for room; the error names the group and its consumers.";
     SendTimeout = 501 "send-timeout":
         "There was no room within the time given.",
-        "As for full.";
+        "Try again later, or wait longer; the error names the group and its consumers.";
     TooLong = 502 "too-long":
         "The message does not fit a slot.",
         "Split it, or create the queue with a larger payload size.";
@@ -192,11 +192,11 @@ codes! {
         "No message came within the time given.",
         "Try again, if one is still to come.";
     Closed = 802 "closed":
-        "The producer has closed the queue, and all its messages are worked off.",
+        "The producer has closed the queue, and there are no messages left to receive.",
         "End, or receive again once a new producer has opened it.";
     ProducerGone = 803 "producer-gone":
-        "The producer is gone, and has not closed the queue.",
-        "Start a producer that goes on.";
+        "The producer is gone, without closing the queue.",
+        "Start a new producer.";
     CannotGrow = 804 "cannot-grow":
         "A batch of a shared group cannot grow: other members may have what follows.",
         "Ack it, and receive the next one.";
@@ -206,20 +206,20 @@ codes! {
         "Ack or reject messages of the batch only, and each once.";
     // Dead letters.
     DeadLetterFailed = 1000 "dead-letter-failed":
-        "A message could not be made a dead letter; it stays with its consumer. The code of its reason says why.",
-        "Mend the reason: the message comes again.";
+        "A message could not be made a dead letter; it stays with its consumer. The code of the reason says why.",
+        "Remove the cause: the message is redelivered.";
     NotForLetters = 1001 "not-for-letters":
-        "The queue that dead letters are to go to is used for something else.",
-        "Name another queue for them, or make its group dead.";
+        "The queue that is named for dead letters is used for other messages.",
+        "Name another queue for them, or add the group dead to it.";
     HandlerRefused = 1002 "handler-refused":
         "The program's own handler for dead letters returned an error.",
         "Read its text for that error.";
     NotALetter = 1003 "not-a-letter":
-        "A message of the dead-letter queue is no dead letter.",
+        "A message of the dead-letter queue is not a dead letter.",
         "Purge it to go on.";
     RetriesTooSmall = 1004 "retries-too-small":
-        "The queue for letters that come again has too small a payload size.",
-        "Remove it when it is empty; it is made again.";
+        "The queue of retries has too small a payload size.",
+        "Remove it when it is empty; the next requeue creates it anew.";
 }
 
 impl ErrorCode {

@@ -1,5 +1,5 @@
-//! Which error has which code. An error that holds another one has that one's code, unless what it says is of its own
-//! kind. Each match is exhaustive, so a new variant needs its line here.
+//! The code of each error. An error that wraps another one has that one's code, unless it is of a kind of its own. Each
+//! match is exhaustive, so a new variant needs its line here.
 
 use super::*;
 

@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::SystemError;
 use super::holder::Holder;
 
-/// The queue that a handle was made for is out of its reach.
+/// A handle cannot reach its queue any more.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AttachError {
@@ -23,16 +23,16 @@ pub enum AttachError {
         /// The queue.
         queue: Arc<str>,
     },
-    /// The operating system refused something.
+    /// The operating system refused a call.
     #[error(transparent)]
     System(#[from] SystemError),
 }
 
-/// The control lease, which serialises making, joining and leaving, could not be had.
+/// The control lease, which serialises making, joining and leaving, could not be taken.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ControlError {
-    /// Somebody holds it for longer than the timeout.
+    /// Another process holds it for longer than the timeout.
     #[error(
         "queue {queue:?} has been in the middle of a control operation for over {waited_ms} ms, by a process {}: if \
          that is stopped, continue it (SIGCONT) or kill it, then try again",
@@ -41,7 +41,7 @@ pub enum ControlError {
     Timeout {
         /// The queue.
         queue: Arc<str>,
-        /// Who holds it, as that process calls itself, if that is known.
+        /// The pid that its holder recorded, in its own pid namespace, if that is known.
         pid: Option<u32>,
         /// How long this call waited, in milliseconds.
         waited_ms: u64,
@@ -60,7 +60,7 @@ pub enum ControlError {
         /// The queue.
         queue: Arc<str>,
     },
-    /// The operating system refused something.
+    /// The operating system refused a call.
     #[error(transparent)]
     System(#[from] SystemError),
 }

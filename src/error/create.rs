@@ -5,12 +5,12 @@ use thiserror::Error;
 
 use super::{GeometryError, GroupError, NameError, OpenError, SystemError};
 
-/// Free bytes of one kind of memory, if they could be found out.
+/// Free bytes of one kind of memory, if they are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Free(pub(crate) Option<u64>);
 
 impl Free {
-    /// Bytes, or `None` where the system does not say or sets no limit.
+    /// Bytes, or `None` where the system does not tell or has no limit.
     pub fn bytes(self) -> Option<u64> {
         self.0
     }
@@ -25,7 +25,7 @@ impl fmt::Display for Free {
     }
 }
 
-/// A queue could not be created. Nothing is left behind.
+/// A queue could not be created. Nothing of it is left.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CreateError {
@@ -40,7 +40,7 @@ pub enum CreateError {
         /// What is out of range.
         reason: GeometryError,
     },
-    /// There is one already.
+    /// A queue of that name exists.
     #[error("queue {queue:?} exists already: open it, or remove it first")]
     Exists {
         /// The queue.
@@ -67,7 +67,7 @@ pub enum CreateError {
         /// Bytes that fit.
         max: usize,
     },
-    /// The owner could not use it.
+    /// The permissions would lock out the owner.
     #[error(
         "permissions {mode:03o} of queue {queue:?} do not let the owner read and write (0600): add them"
     )]
@@ -79,8 +79,8 @@ pub enum CreateError {
     },
     /// Not enough memory.
     #[error(
-        "queue {queue:?} needs {need} bytes, but free are: file system (/dev/shm) {file_system}, machine \
-         {machine}, control group {control_group}: lower the capacity or the payload size, or free memory"
+        "queue {queue:?} needs {need} bytes, but there are free: in /dev/shm {file_system}, on the machine {machine}, in \
+         the control group {control_group}: lower the capacity or the payload size, or free memory"
     )]
     NoRoom {
         /// The queue.
@@ -107,7 +107,7 @@ pub enum CreateError {
         /// Bytes that a file of this process may have.
         limit: u64,
     },
-    /// The operating system refused something.
+    /// The operating system refused a call.
     #[error(transparent)]
     System(#[from] SystemError),
 }

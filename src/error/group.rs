@@ -6,14 +6,14 @@ use thiserror::Error;
 use super::holder::Users;
 use super::{AttachError, ControlError, NameError, Pids, SystemError};
 
-/// A group cannot be made as it was asked for.
+/// A group cannot be made as asked for.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum GroupError {
     /// Its name, or that of the queue for its dead letters, is not allowed.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// The limit of attempts is none.
+    /// The limit of attempts is out of range.
     #[error(
         "group {group:?} of queue {queue:?} cannot give a message up after {asked} attempts: choose 1 to 254, or \
          Group::unlimited_attempts"
@@ -41,23 +41,23 @@ pub enum GroupError {
         /// The next sequence to be published.
         tail: u64,
     },
-    /// Its dead letters would come back to it.
+    /// Its dead letters would go to the queue that they come from.
     #[error(
-        "dead letters of group {group:?} of queue {queue:?} cannot go to {target:?}, where they would come from: name \
-         another queue"
+        "dead letters of group {group:?} of queue {queue:?} cannot go to {target:?}, which they come from: name another \
+         queue"
     )]
     DeadLetterLoop {
         /// The queue.
         queue: Arc<str>,
         /// The group.
         group: String,
-        /// The queue it named.
+        /// The dead-letter queue that it named.
         target: String,
     },
     /// The group table is full.
     #[error(
-        "there is no room for group {group:?}: all {max} groups of queue {queue:?} are in use; remove one, or create the \
-         queue with more"
+        "queue {queue:?} has no room for group {group:?}: all its {max} group records are in use; remove a group, or create \
+         the queue with more records"
     )]
     TooMany {
         /// The queue.
@@ -96,17 +96,17 @@ impl fmt::Display for GroupNames {
 #[non_exhaustive]
 pub enum AddGroupError {
     /// A group of that name exists.
-    #[error("group {group:?} of queue {queue:?} exists already")]
+    #[error("group {group:?} of queue {queue:?} exists already: join it, or choose another name")]
     Exists {
         /// The queue.
         queue: Arc<str>,
         /// The group.
         group: String,
     },
-    /// It cannot be made as it was asked for.
+    /// It cannot be made as asked for.
     #[error(transparent)]
     Group(#[from] GroupError),
-    /// The control lease could not be had.
+    /// The control lease could not be taken.
     #[error(transparent)]
     Control(#[from] ControlError),
 }
@@ -121,9 +121,9 @@ impl From<AttachError> for AddGroupError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RemoveGroupError {
-    /// No such group.
+    /// There is no such group.
     #[error(
-        "queue {queue:?} has no group {group:?}: check its name, or see which groups there are by Queue::snapshot"
+        "queue {queue:?} has no group {group:?}: check its name; Queue::snapshot lists the groups"
     )]
     NotFound {
         /// The queue.
@@ -141,7 +141,7 @@ pub enum RemoveGroupError {
         /// Its live members.
         pids: Pids,
     },
-    /// The group has not acked all messages. It would never get them.
+    /// The group has not acked all messages, and a removal would lose the others.
     #[error(
         "group {group:?} of queue {queue:?} has not acked {messages} messages: receive them, or remove the group by \
          force"
@@ -154,10 +154,10 @@ pub enum RemoveGroupError {
         /// How many.
         messages: u64,
     },
-    /// The control lease could not be had.
+    /// The control lease could not be taken.
     #[error(transparent)]
     Control(#[from] ControlError),
-    /// The operating system refused something.
+    /// The operating system refused a call.
     #[error(transparent)]
     System(#[from] SystemError),
 }

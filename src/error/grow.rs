@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-/// A batch could not take more messages; it stays as it is. See [`Batch::grow`](crate::Batch::grow).
+/// A batch could not take more messages; it is unchanged. See [`Batch::grow`](crate::Batch::grow).
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum GrowError {
@@ -25,7 +25,7 @@ pub enum GrowError {
         /// The queue.
         queue: Arc<str>,
     },
-    /// The segment says something that cannot be.
+    /// The segment contradicts itself.
     #[error("queue {queue:?} is damaged ({what}): remove it and create it again")]
     Corrupt {
         /// The queue.

@@ -1,11 +1,11 @@
 use std::fmt;
 
-/// Pids as they were recorded, each as its process has it in its own pid namespace, for people to read. One that is
-/// not known is shown as "unknown".
+/// Pids as their processes recorded them, each in its own pid namespace, for people to read. One that is not known is
+/// shown as "unknown".
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Pids {
     pub(crate) pids: Vec<Option<u32>>,
-    /// This process is proved to be among them.
+    /// /proc proves that this process is among them.
     pub(crate) own: bool,
 }
 
@@ -35,7 +35,7 @@ impl fmt::Display for Pids {
     }
 }
 
-/// Those that are in the way, and what to do about them.
+/// The processes in the way, and what to do about them.
 pub(super) struct Users<'a>(pub(super) &'a Pids);
 
 impl fmt::Display for Users<'_> {
@@ -61,7 +61,7 @@ impl fmt::Display for Users<'_> {
     }
 }
 
-/// A process that holds something, by the pid that it recorded, if that is known. It may be of another pid namespace.
+/// A process, by the pid that it recorded, if that is known. The pid may be one of another pid namespace.
 pub(super) struct Holder(pub(super) Option<u32>);
 
 impl fmt::Display for Holder {
@@ -73,7 +73,7 @@ impl fmt::Display for Holder {
     }
 }
 
-/// A pid as a segment has it, where 0 stands for none.
+/// A pid in a segment, where 0 stands for none.
 pub(crate) fn known_pid(word: u64) -> Option<u32> {
     Some(word as u32).filter(|pid| *pid != 0)
 }
@@ -91,7 +91,7 @@ mod tests {
         assert_eq!(said(&[Some(0)], false), "a process recorded as 0: end it");
         assert_eq!(said(&[None], false), "a process whose pid is not known: end it");
         assert_eq!(said(&[Some(0), None], false), "processes recorded as 0, unknown: end them");
-        // Not proved to be this one: it may be called so in another namespace.
+        // Not proved to be this process: the pid may be one of another namespace.
         assert_eq!(said(&[Some(me)], false), format!("a process recorded as {me}: end it"));
         let both = "this process and a process recorded as 0: drop the handles of the one, and end the other";
         assert_eq!(said(&[Some(0), Some(me)], true), both);

@@ -11,19 +11,19 @@ use crate::layout::Mode;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum JoinError {
-    /// The group's one place is taken.
+    /// The exclusive group has its one consumer.
     #[error("group {group:?} of queue {queue:?} has its one consumer, {}, or use another group", In(*pid, *own))]
     Taken {
         /// The queue.
         queue: Arc<str>,
         /// The group.
         group: String,
-        /// The holder, as that process calls itself, if that is known.
+        /// The pid that the holder recorded, in its own pid namespace, if that is known.
         pid: Option<u32>,
         /// Whether the holder is this process, by another handle, as far as /proc tells.
         own: bool,
     },
-    /// There is no such group, and it was not to be made ([`Group::existing`](crate::Group::existing)).
+    /// There is no such group, and [`Group::existing`](crate::Group::existing) forbids making it.
     #[error(
         "queue {queue:?} has no group {group:?} ({known}): check its name, or make it first (Queue::add_group)"
     )]
@@ -32,7 +32,7 @@ pub enum JoinError {
         queue: Arc<str>,
         /// The group.
         group: String,
-        /// The groups that there are.
+        /// The groups of the queue.
         known: GroupNames,
     },
     /// The group was made by a newer version, in a mode that this one does not know.
@@ -57,21 +57,21 @@ pub enum JoinError {
         /// What was asked for.
         asked: Mode,
     },
-    /// The consumer table is full. Consumers that died with messages nobody of their group has taken over
-    /// yet count for the table, but not as live.
+    /// The consumer table is full. A consumer that died with messages keeps its record until a member of its group has
+    /// acked them.
     #[error(
-        "queue {queue:?} has records for {max} consumers and {live} live ones: stop one, or create the queue \
-         with more"
+        "queue {queue:?} has {max} consumer records, all in use ({live} by live consumers): stop a consumer, or create the \
+         queue with more records"
     )]
     TooManyConsumers {
         /// The queue.
         queue: Arc<str>,
         /// Size of the table.
         max: usize,
-        /// Consumers that live.
+        /// Live consumers.
         live: usize,
     },
-    /// The segment says something that cannot be.
+    /// The segment contradicts itself.
     #[error("queue {queue:?} is damaged ({what}): remove it and create it again")]
     Corrupt {
         /// The queue.
@@ -79,13 +79,13 @@ pub enum JoinError {
         /// What was seen.
         what: &'static str,
     },
-    /// There is no such group, and it cannot be made as it was asked for.
+    /// There is no such group, and it cannot be made as asked for.
     #[error(transparent)]
     Group(#[from] GroupError),
-    /// The control lease could not be had.
+    /// The control lease could not be taken.
     #[error(transparent)]
     Control(#[from] ControlError),
-    /// The operating system refused something.
+    /// The operating system refused a call.
     #[error(transparent)]
     System(#[from] SystemError),
 }
@@ -96,7 +96,7 @@ impl From<AttachError> for JoinError {
     }
 }
 
-/// Which process has a group's one consumer, and what to do about it.
+/// The process that has a group's one consumer, and what to do about it.
 struct In(Option<u32>, bool);
 
 impl fmt::Display for In {
@@ -120,27 +120,27 @@ impl fmt::Display for As {
     }
 }
 
-/// Messages could not be given back to their group. They stay with this member, and come again.
+/// Messages could not be given back to their group. They stay with this member, and are redelivered to it.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ReleaseError {
-    /// The consumer table is full: this member needs a second record to go on with.
+    /// The consumer table is full: this member needs a second record, since the messages keep its first.
     #[error(
-        "queue {queue:?} has records for {max} consumers and {live} live ones, and giving messages back takes one more: \
-         stop one, or create the queue with more"
+        "queue {queue:?} has {max} consumer records, all in use ({live} by live consumers), and giving messages back takes \
+         one more: stop a consumer, or create the queue with more records"
     )]
     TooManyConsumers {
         /// The queue.
         queue: Arc<str>,
         /// Size of the table.
         max: usize,
-        /// Consumers that live.
+        /// Live consumers.
         live: usize,
     },
-    /// The control lease could not be had.
+    /// The control lease could not be taken.
     #[error(transparent)]
     Control(#[from] ControlError),
-    /// The operating system refused something.
+    /// The operating system refused a call.
     #[error(transparent)]
     System(#[from] SystemError),
 }

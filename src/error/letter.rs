@@ -8,27 +8,27 @@ use super::{
     ProducerError, RecvError, SendError,
 };
 
-/// A dead letter could not be put where it belongs.
+/// A dead letter could not be sent, or handled.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DeadLetterSendError {
-    /// The dead-letter queue could neither be opened nor made. If its name is too long, the queue needs one of its
-    /// own (`Group::dead_letters_to`).
+    /// The dead-letter queue could neither be opened nor created. If its default name is too long, the group needs to name
+    /// another queue (`Group::dead_letters_to`).
     #[error(transparent)]
     Open(#[from] OpenOrCreateError),
-    /// Its group `dead` could not be made.
+    /// The group that keeps the letters there could not be made.
     #[error(transparent)]
     Group(#[from] AddGroupError),
-    /// Its producer's role could not be had.
+    /// The producer's role of the dead-letter queue could not be taken.
     #[error(transparent)]
     Producer(#[from] ProducerError),
-    /// It could not be sent.
+    /// The letter could not be sent.
     #[error(transparent)]
     Send(#[from] SendError),
-    /// There is a queue of that name, but not for letters.
+    /// The queue of that name is used for other messages.
     #[error(
-        "queue {queue:?} carries {carries}, not dead letters: name another queue for them; or, if they are \
-         to go there, make its group {group:?}"
+        "queue {queue:?} carries {carries}, not dead letters: name another queue for them, or add group {group:?} to it \
+         to allow them there"
     )]
     NotForLetters {
         /// The queue.
@@ -38,8 +38,8 @@ pub enum DeadLetterSendError {
         /// The group that keeps letters there.
         group: String,
     },
-    /// The program's own handler did not take it.
-    #[error("the handler for dead letters refused it: {}", Whole(&**.0))]
+    /// The program's own handler returned an error.
+    #[error("the dead-letter handler failed: {}", Whole(&**.0))]
     Refused(Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -54,11 +54,11 @@ impl fmt::Display for Whole<'_> {
     }
 }
 
-/// A message could not be made a dead letter. It is not lost: it stays with its consumer.
+/// A message could not be made a dead letter. It is not lost: it stays with its consumer, and is redelivered.
 #[derive(Debug, Error)]
 #[error(
-    "message {sequence} of queue {queue:?} cannot be put into the dead-letter queue {target:?}: {reason}. It stays \
-     where it is, and comes again"
+    "message {sequence} of queue {queue:?} cannot be sent to the dead-letter queue {target:?}: {reason}. The message \
+     stays, and is redelivered"
 )]
 pub struct DeadLetterError {
     pub(crate) queue: Arc<str>,
@@ -78,12 +78,12 @@ impl DeadLetterError {
         self.sequence
     }
 
-    /// Name of the queue where it was to go.
+    /// Name of the dead-letter queue.
     pub fn target(&self) -> &str {
         &self.target
     }
 
-    /// Why it could not.
+    /// Why it could not be sent.
     pub fn reason(&self) -> &DeadLetterSendError {
         &self.reason
     }
@@ -101,27 +101,27 @@ pub enum RejectError {
     DeadLetter(#[from] Box<DeadLetterError>),
 }
 
-/// Not all of the letters that were asked for could be thrown away.
+/// A purge failed before its end.
 #[derive(Debug, Error)]
-#[error("{done} dead letters went, the next one did not: {reason}")]
+#[error("purged {done} dead letters, then failed: {reason}")]
 pub struct PurgeError {
     pub(crate) done: u64,
     pub(crate) reason: PurgeReason,
 }
 
 impl PurgeError {
-    /// Letters that went, from the oldest on.
+    /// Letters before the failure, from the oldest on.
     pub fn done(&self) -> u64 {
         self.done
     }
 
-    /// Why the next one did not.
+    /// Why the next one failed.
     pub fn reason(&self) -> &PurgeReason {
         &self.reason
     }
 }
 
-/// Why dead letters could not be thrown away.
+/// Why a purge failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PurgeReason {
@@ -133,21 +133,21 @@ pub enum PurgeReason {
     Recv(#[from] RecvError),
 }
 
-/// Not all of the letters that were asked for could be sent again.
+/// A requeue failed before its end.
 #[derive(Debug, Error)]
-#[error("{done} dead letters went, the next one did not: {reason}")]
+#[error("requeued {done} dead letters, then failed: {reason}")]
 pub struct RequeueError {
     pub(crate) done: u64,
     pub(crate) reason: RequeueReason,
 }
 
 impl RequeueError {
-    /// Letters that went, from the oldest on.
+    /// Letters before the failure, from the oldest on.
     pub fn done(&self) -> u64 {
         self.done
     }
 
-    /// Why the next one did not.
+    /// Why the next one failed.
     pub fn reason(&self) -> &RequeueReason {
         &self.reason
     }
@@ -159,7 +159,7 @@ impl From<PurgeError> for RequeueError {
     }
 }
 
-/// Why dead letters could not be sent again.
+/// Why a requeue failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RequeueReason {
@@ -169,9 +169,9 @@ pub enum RequeueReason {
     /// The dead-letter queue could not be read.
     #[error(transparent)]
     Recv(#[from] RecvError),
-    /// Something else was sent to the dead-letter queue.
+    /// The dead-letter queue has a message that is not a dead letter.
     #[error(
-        "message {sequence} of the dead-letter queue {queue:?} is no dead letter: purge it to go on"
+        "message {sequence} of the dead-letter queue {queue:?} is not a dead letter: purge it to go on"
     )]
     NotALetter {
         /// The dead-letter queue.
@@ -184,7 +184,7 @@ pub enum RequeueReason {
     Open(#[from] OpenError),
     /// The group that gave the message up is gone.
     #[error(
-        "queue {queue:?} has no group {group:?}, to which the letter is to go: add that group, or purge the letter"
+        "queue {queue:?} has no group {group:?}, which the letter is for: add that group, or purge the letter"
     )]
     NoSuchGroup {
         /// The queue that the message was sent to.
@@ -202,7 +202,7 @@ pub enum RequeueReason {
         /// The group.
         group: String,
     },
-    /// The segment of the queue that the message was sent to says something that cannot be.
+    /// The segment of the queue that the message was sent to contradicts itself.
     #[error("queue {queue:?} is damaged ({what}): remove it and create it again")]
     Corrupt {
         /// The queue that the message was sent to.
@@ -210,26 +210,26 @@ pub enum RequeueReason {
         /// What was seen.
         what: &'static str,
     },
-    /// The control lease of the queue that the message was sent to could not be had.
+    /// The control lease of the queue that the message was sent to could not be taken.
     #[error(transparent)]
     Control(#[from] ControlError),
-    /// The queue for letters that come again is of another shape than the queue they come from.
+    /// The queue of retries has a smaller payload size than the queue that the letters come from.
     #[error(
-        "queue {queue:?} takes messages of up to {size} bytes, and there may be some of {need}: remove \
-         it when it is empty; it is made again"
+        "queue {queue:?} takes messages of up to {size} bytes, but letters may have {need}: remove it when it is empty, \
+         and requeue again, which creates it anew"
     )]
     TooSmall {
         /// The queue.
         queue: Arc<str>,
         /// Its payload size.
         size: usize,
-        /// That of the queue the letters come from.
+        /// Payload size of the queue that the letters come from.
         need: usize,
     },
-    /// The letter could not be sent to the queue of those that come again.
+    /// The letter could not be sent to the queue of retries.
     #[error("{reason}")]
     Send {
-        /// The queue of those that come again.
+        /// The queue of retries.
         queue: Arc<str>,
         /// Why.
         reason: Box<DeadLetterSendError>,

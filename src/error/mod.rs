@@ -4,12 +4,12 @@
 //!
 //! - `Display` says in one line what is wrong, with which queue, why, and what to do about it. To print an
 //!   error is to print `{error}`.
-//! - What `Display` has said, `source()` does not say again: a cause is part of the text, so it is no source but a
-//!   field or an accessor `reason`. A program that prints the whole chain prints nothing twice.
-//! - Each has a `code()`, whose number is fixed: see [`ErrorCode`]. code.rs has the table, coded.rs says which
-//!   error has which.
-//! - A variant about a queue carries its name in a field `queue`, shared with the mapping: naming it
-//!   allocates nothing. Such errors are built in `#[cold]` code. `queue()` of any error has that name: see named.rs.
+//! - `source()` does not repeat what `Display` says: a cause is part of the text, so it is a field or an accessor `reason`
+//!   and no source. A program that prints the whole chain prints nothing twice.
+//! - Each has a `code()`, whose number is fixed: see [`ErrorCode`]. code.rs has the table, coded.rs gives each error its
+//!   code.
+//! - A variant about a queue has its name in a field `queue`, shared with the mapping, so that naming it allocates
+//!   nothing. `#[cold]` code makes such errors. `queue()` of any error returns the name: see named.rs.
 
 mod code;
 mod coded;

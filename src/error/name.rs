@@ -1,6 +1,6 @@
 use thiserror::Error;
 
-/// A name that is not one.
+/// A name that is not allowed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{name:?} is not a {what} name: use 1 to {max} of the characters A-Z a-z 0-9 . _ -")]
 pub struct NameError {
@@ -10,12 +10,12 @@ pub struct NameError {
 }
 
 impl NameError {
-    /// What was given as a name.
+    /// The name that was given.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Bytes of the longest name that is allowed.
+    /// Most bytes of a name.
     pub fn max_len(&self) -> usize {
         self.max
     }

@@ -1,9 +1,9 @@
-//! Which error is about which queue, for a line in a log that needs no match. Each match is exhaustive, so a new variant
-//! needs its place here.
+//! The queue of each error, so that a program can log it without a match. Each match is exhaustive, so a new variant needs
+//! its place here.
 
 use super::*;
 
-/// For each error: the variants with a field `queue`, then what the others say.
+/// For each error: the variants with a field `queue`, then the queue of each other variant.
 macro_rules! named {
     ($($error:ident: [$($variant:ident),*] $($other:pat => $queue:expr),*;)*) => {$(
         impl $error {
@@ -67,7 +67,7 @@ named! {
         Control(fault) => fault.queue();
 }
 
-/// For errors with a reason that is one of these.
+/// For errors whose reason is one of these.
 macro_rules! named_by_its_reason {
     ($($error:ident)*) => {$(
         impl $error {

@@ -12,21 +12,23 @@ pub enum OpenError {
     /// The name is not allowed.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// Nothing has that name.
+    /// There is no queue of that name.
     #[error("there is no queue {queue:?}: create it first")]
     NotFound {
         /// The queue.
         queue: Arc<str>,
     },
     /// Something else has that name.
-    #[error("{queue:?} is not a slipring queue: its first bytes are not ours; choose another name")]
+    #[error(
+        "{queue:?} is not a slipring queue: its file begins with other bytes; choose another name"
+    )]
     NotAQueue {
         /// The name.
         queue: Arc<str>,
     },
     /// A queue of another layout version.
     #[error(
-        "queue {queue:?} has layout version {found}, this program understands {supported}: use programs \
+        "queue {queue:?} has layout version {found}, but this program supports {supported}: use programs \
          built with the same slipring, or remove the queue and create it again"
     )]
     WrongVersion {
@@ -34,7 +36,7 @@ pub enum OpenError {
         queue: Arc<str>,
         /// The queue's version.
         found: u32,
-        /// The version this program understands.
+        /// The version that this program supports.
         supported: u32,
     },
     /// The queue uses something that this version does not know.
@@ -47,7 +49,7 @@ pub enum OpenError {
     },
     /// The file is shorter or longer than its header says.
     #[error(
-        "the file of queue {queue:?} is {found} bytes long, its header says {expected}: it is damaged; remove \
+        "the file of queue {queue:?} is {found} bytes long, but its header says {expected}: it is damaged; remove \
          the queue and create it again"
     )]
     WrongSize {
@@ -65,14 +67,14 @@ pub enum OpenError {
     Damaged {
         /// The queue.
         queue: Arc<str>,
-        /// What is off.
+        /// What is wrong.
         what: &'static str,
     },
     /// The queue holds another type of message.
     #[error(
-        "queue {queue:?} holds {found}, this program expects {expected}{}: rebuild both sides from the same \
+        "queue {queue:?} holds {found}, but this program expects {expected}{}: rebuild both sides from the same \
          message, or use another queue",
-        Beside(difference.as_deref())
+        InBrackets(difference.as_deref())
     )]
     WrongSchema {
         /// The queue.
@@ -92,26 +94,26 @@ pub enum OpenError {
         /// The owner.
         uid: u32,
     },
-    /// The queue's owner is a user that this process's user namespace does not map: it could be anybody.
+    /// This process's user namespace does not map the queue's owner, which so could be any user.
     #[error(
-        "whose queue {queue:?} is cannot be told: its owner is not known in this user namespace, where it is \
-         shown as {uid}; use it from a namespace that maps its owner"
+        "cannot tell who owns queue {queue:?}: this user namespace does not map its owner, and shows {uid} instead; use the \
+         queue from a namespace that maps its owner"
     )]
     UnknownOwner {
         /// The queue.
         queue: Arc<str>,
-        /// What stands for all users that are not mapped.
+        /// The uid that stands for all users that are not mapped.
         uid: u32,
     },
-    /// The operating system refused something.
+    /// The operating system refused a call.
     #[error(transparent)]
     System(#[from] SystemError),
 }
 
-/// What stands in brackets, if there is anything.
-struct Beside<'a>(Option<&'a str>);
+/// A text in brackets, if there is one.
+struct InBrackets<'a>(Option<&'a str>);
 
-impl fmt::Display for Beside<'_> {
+impl fmt::Display for InBrackets<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.map_or(Ok(()), |text| write!(f, " ({text})"))
     }

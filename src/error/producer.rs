@@ -10,7 +10,7 @@ use super::{AttachError, ControlError, SystemError};
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ProducerError {
-    /// Somebody else is the producer.
+    /// The queue has a producer.
     #[error(
         "queue {queue:?} has its producer, {}, and a queue has one producer at a time: {}",
         In(*pid, *own),
@@ -23,20 +23,20 @@ pub enum ProducerError {
     Taken {
         /// The queue.
         queue: Arc<str>,
-        /// The holder, as that process calls itself, if that is known.
+        /// The pid that the holder recorded, in its own pid namespace, if that is known.
         pid: Option<u32>,
         /// Whether the holder is this process, by another handle, as far as /proc tells.
         own: bool,
     },
-    /// The program ended the wait for the role; see [`Queue::set_interrupt`](crate::Queue::set_interrupt).
+    /// The program's interrupt function ended the wait for the role; see [`Queue::set_interrupt`](crate::Queue::set_interrupt).
     #[error(
-        "the wait for the producer's role of queue {queue:?} was interrupted: the role is still taken"
+        "the wait for the producer's role of queue {queue:?} was interrupted: the role is still taken; call again to go on"
     )]
     Interrupted {
         /// The queue.
         queue: Arc<str>,
     },
-    /// The segment says something that cannot be.
+    /// The segment contradicts itself.
     #[error("queue {queue:?} is damaged ({what}): remove it and create it again")]
     Corrupt {
         /// The queue.
@@ -44,10 +44,10 @@ pub enum ProducerError {
         /// What was seen.
         what: &'static str,
     },
-    /// The control lease could not be had.
+    /// The control lease could not be taken.
     #[error(transparent)]
     Control(#[from] ControlError),
-    /// The operating system refused something.
+    /// The operating system refused a call.
     #[error(transparent)]
     System(#[from] SystemError),
 }
@@ -58,7 +58,7 @@ impl From<AttachError> for ProducerError {
     }
 }
 
-/// Which process has the role.
+/// The process that has the role.
 struct In(Option<u32>, bool);
 
 impl fmt::Display for In {

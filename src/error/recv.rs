@@ -19,7 +19,7 @@ pub enum RecvError {
         /// The queue.
         queue: Arc<str>,
     },
-    /// The program ended the wait; see [`Queue::set_interrupt`](crate::Queue::set_interrupt).
+    /// The program's interrupt function ended the wait; see [`Queue::set_interrupt`](crate::Queue::set_interrupt).
     #[error(
         "the wait for a message of queue {queue:?} was interrupted: nothing was received; receive again to go on"
     )]
@@ -27,18 +27,18 @@ pub enum RecvError {
         /// The queue.
         queue: Arc<str>,
     },
-    /// The producer has closed the queue, and all its messages are worked off. A new producer opens it
-    /// again; receive again then, with the same handle.
-    #[error("queue {queue:?} is closed, and all its messages are worked off")]
+    /// The producer has closed the queue, and there are no messages left to receive. A new producer opens it again;
+    /// receive again then, with the same handle.
+    #[error(
+        "queue {queue:?} is closed, and has no messages left to receive: end, or wait for a new producer"
+    )]
     Closed {
         /// The queue.
         queue: Arc<str>,
     },
-    /// There is no producer any more, and it has not closed the queue. Only for who asked to be told; see
+    /// The last producer is gone, without closing the queue. Only for consumers with
     /// [`Consumer::set_notice_producer_gone`](crate::Consumer::set_notice_producer_gone).
-    #[error(
-        "the producer of queue {queue:?} is gone, and has not closed the queue: start one that goes on"
-    )]
+    #[error("the producer of queue {queue:?} is gone, without closing it: start a new producer")]
     ProducerGone {
         /// The queue.
         queue: Arc<str>,
@@ -59,7 +59,7 @@ pub enum RecvError {
         /// The queue.
         queue: Arc<str>,
     },
-    /// The segment says something that cannot be.
+    /// The segment contradicts itself.
     #[error("queue {queue:?} is damaged ({what}): remove it and create it again")]
     Corrupt {
         /// The queue.
@@ -67,14 +67,14 @@ pub enum RecvError {
         /// What was seen.
         what: &'static str,
     },
-    /// A message that is to become a dead letter could not; it stays with this consumer and comes again.
+    /// A message that has had its last attempt could not be made a dead letter; it stays, and is redelivered.
     #[error(transparent)]
     DeadLetter(#[from] Box<DeadLetterError>),
-    /// A message was received, and could not be acked; only from calls that ack by themselves. None of them fails so
-    /// today: see [`AckError`].
+    /// A message was received, but could not be acked; only from calls that ack by themselves. Today none of them fails
+    /// so: see [`AckError`].
     #[error(transparent)]
     Ack(AckError),
-    /// The operating system refused something.
+    /// The operating system refused a call.
     #[error(transparent)]
     System(#[from] SystemError),
 }
@@ -98,15 +98,17 @@ pub enum SelectError {
     /// Nothing came within the time given.
     #[error("no message came to any queue within the time given")]
     Timeout,
-    /// The program ended the wait; see [`Select::set_interrupt`](crate::Select::set_interrupt).
+    /// The program's interrupt function ended the wait; see [`Select::set_interrupt`](crate::Select::set_interrupt).
     #[error(
         "the wait for a message of any queue was interrupted: nothing was received; receive again to go on"
     )]
     Interrupted,
-    /// All queues are closed, and the messages of each are worked off. New producers open them again.
-    #[error("all queues are closed, and their messages are worked off")]
+    /// All queues are closed, and have no messages left to receive. New producers open them again.
+    #[error(
+        "all queues are closed, and have no messages left to receive: end, or wait for new producers"
+    )]
     Closed,
-    /// One of the consumers cannot go on.
+    /// A consumer failed.
     #[error("consumer {index}: {reason}")]
     Recv {
         /// Its index.
@@ -139,7 +141,7 @@ impl AckError {
         }
     }
 
-    /// Why they could not.
+    /// Why they could not be acked.
     pub fn reason(&self) -> &AckReason {
         &self.0
     }

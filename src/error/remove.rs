@@ -19,15 +19,15 @@ pub enum RemoveError {
         /// The queue.
         queue: Arc<str>,
     },
-    /// Processes use it.
+    /// Processes have roles in it.
     #[error("queue {queue:?} is in use by {}, or remove it by force", Users(pids))]
     Busy {
         /// The queue.
         queue: Arc<str>,
-        /// Holders of roles.
+        /// Their pids.
         pids: Pids,
     },
-    /// It holds messages that groups have not acked. They would be lost.
+    /// It holds messages that groups have not acked, and that a removal would lose.
     #[error(
         "queue {queue:?} holds messages that are not acked ({unacked}): let their groups receive them, or remove it \
          by force"
@@ -38,18 +38,20 @@ pub enum RemoveError {
         /// How many each group has not acked.
         unacked: Unacked,
     },
-    /// It could not be opened, so who uses it cannot be told.
-    #[error("who uses {queue:?} cannot be told ({reason}): remove it by force if it is yours")]
+    /// It could not be opened, so whether it is in use is not known.
+    #[error(
+        "cannot tell whether queue {queue:?} is in use ({reason}): remove it by force if it is yours"
+    )]
     Unreadable {
         /// The queue.
         queue: Arc<str>,
         /// Why it could not be opened.
         reason: OpenError,
     },
-    /// The control lease could not be had.
+    /// The control lease could not be taken.
     #[error(transparent)]
     Control(#[from] ControlError),
-    /// The operating system refused something.
+    /// The operating system refused a call.
     #[error(transparent)]
     System(#[from] SystemError),
 }

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::{Pids, SystemError, known_pid};
 
-/// A message could not be sent. It was not: nothing of it is visible to anybody.
+/// A message was not sent: no group sees any part of it.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SendError {
@@ -16,7 +16,7 @@ pub enum SendError {
     /// No room within the time given.
     #[error("timed out: {0}")]
     Timeout(Full),
-    /// The program ended the wait; see [`Queue::set_interrupt`](crate::Queue::set_interrupt).
+    /// The program's interrupt function ended the wait; see [`Queue::set_interrupt`](crate::Queue::set_interrupt).
     #[error(
         "the wait for room in queue {queue:?} was interrupted: the message was not sent; send it again to go on"
     )]
@@ -26,7 +26,7 @@ pub enum SendError {
     },
     /// The message does not fit a slot.
     #[error(
-        "the message has {len} bytes, a slot of queue {queue:?} holds {max}: split it, or create the queue with a larger payload size"
+        "the message has {len} bytes, but a slot of queue {queue:?} holds {max}: split it, or create the queue with a larger payload size"
     )]
     TooLong {
         /// The queue.
@@ -37,7 +37,9 @@ pub enum SendError {
         max: usize,
     },
     /// The queue holds typed messages, which all have one size.
-    #[error("the message has {len} bytes, messages of queue {queue:?} have exactly {expected}")]
+    #[error(
+        "the message has {len} bytes, but those of queue {queue:?} have exactly {expected}: send one of the queue's type"
+    )]
     WrongLength {
         /// The queue.
         queue: Arc<str>,
@@ -71,7 +73,7 @@ pub enum SendError {
     Removed {
         /// The queue.
         queue: Arc<str>,
-        /// What was sent since the last look that found the name.
+        /// What was sent since the name was last seen.
         unconfirmed: Unconfirmed,
     },
     /// The handle was made before a fork.
@@ -82,14 +84,14 @@ pub enum SendError {
         /// The queue.
         queue: Arc<str>,
     },
-    /// The operating system refused something.
+    /// The operating system refused a call.
     #[error(transparent)]
     System(#[from] SystemError),
 }
 
-/// Messages that a producer sent between the last look that found the queue's name and the one that did not. Those
-/// sent after the removal can be received only by consumers that were attached then; which ones these are is not
-/// known. So with older messages that were not received yet.
+/// Messages that a producer sent after its last check that found the queue's name, and before the check that did not. Only
+/// consumers that were attached at the removal can receive those that were sent after it, and older ones that no consumer
+/// had received; which messages these are is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unconfirmed {
     pub(crate) first: u64,
@@ -118,27 +120,27 @@ impl fmt::Display for Unconfirmed {
     }
 }
 
-/// Who keeps a full queue full. Making one, and cloning it, allocates nothing: a producer may poll.
+/// Which group keeps a full queue full. Making it, and cloning it, allocates nothing: a producer may poll.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Full {
     pub(crate) queue: Arc<str>,
     pub(crate) blocking: BlockingGroup,
 }
 
-/// The group that holds a queue, and who is in it.
+/// The group that keeps a queue full, and its members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BlockingGroup {
     pub(crate) group: [u8; crate::layout::GROUP_NAME_MAX],
     pub(crate) group_len: u8,
     pub(crate) sequence: u64,
-    /// 0 for one that is not known: a `SendError` stays small.
+    /// 0 for a pid that is not known, rather than `None`: a `SendError` stays small.
     pub(crate) pids: [u32; BlockingGroup::PIDS],
     pub(crate) holders: u8,
     pub(crate) live: u8,
 }
 
 impl BlockingGroup {
-    /// Holders that are named; others are counted only.
+    /// Most holders that are named; the others are only counted.
     pub(crate) const PIDS: usize = 3;
 
     pub(crate) fn group(&self) -> &str {
@@ -152,7 +154,7 @@ impl Full {
         &self.queue
     }
 
-    /// Name of the group that holds the queue.
+    /// Name of the group that keeps the queue full.
     pub fn group(&self) -> &str {
         self.blocking.group()
     }
@@ -162,17 +164,17 @@ impl Full {
         self.blocking.sequence
     }
 
-    /// Pids of the group's live consumers that hold messages, at most three, from the one with the oldest
-    /// message on; `None` where one is not known. Each is the consumer's pid in its own pid namespace: here it may be
-    /// another process's ([`Queue::pid_here`](crate::Queue::pid_here) tells). Asked when the queue was found full, not at every
-    /// further try.
+    /// Pids of the group's live consumers that hold messages, at most three, that with the oldest message first; `None`
+    /// where one is not known. Each is the consumer's pid in its own pid namespace: here it may be another process's
+    /// ([`Queue::pid_here`](crate::Queue::pid_here) tells). Found out at the first try that finds the queue full, not at
+    /// each further one.
     pub fn pids(&self) -> impl ExactSizeIterator<Item = Option<u32>> {
         let BlockingGroup { pids, holders, .. } = self.blocking;
         pids.into_iter().take(holders.into()).map(|pid| known_pid(pid.into()))
     }
 
-    /// How many live consumers the group had then, with those that hold nothing. One that works off what another
-    /// held when it died counts for that one, too.
+    /// How many live consumers the group had then, including those that hold nothing. A member that has adopted the range
+    /// of a dead one counts twice.
     pub fn consumers(&self) -> usize {
         self.blocking.live.into()
     }
@@ -195,7 +197,7 @@ impl fmt::Display for Full {
         if group.is_empty() {
             return write!(
                 f,
-                "queue {queue:?} is full, and its groups are just changing: try again"
+                "queue {queue:?} is full, and its groups are changing at this moment: try again"
             );
         }
         write!(f, "queue {queue:?} is full: group {group:?} has not acked message {sequence}")?;
@@ -236,25 +238,25 @@ impl SendBatchError {
         self.sent
     }
 
-    /// Why the next one was not.
+    /// Why the next one was not sent.
     pub fn reason(&self) -> &SendError {
         &self.reason
     }
 
-    /// The same, by value.
+    /// Why the next one was not sent, by value.
     pub fn into_reason(self) -> SendError {
         self.reason
     }
 
-    /// The same, after `before` messages more.
+    /// Adds `before` messages that were sent earlier.
     #[cold]
-    pub(crate) fn behind(self, before: usize) -> SendBatchError {
+    pub(crate) fn after(self, before: usize) -> SendBatchError {
         SendBatchError { sent: before + self.sent, ..self }
     }
 }
 
-/// The reason alone, so that `?` serves where single messages are sent, too. How many messages of the batch were sent is
-/// lost: a caller that sends it again asks [`SendBatchError::sent`] first.
+/// The reason alone, so that `?` works in functions that return a [`SendError`]. It drops the number of messages that were
+/// sent: a caller that wants to send the rest asks [`SendBatchError::sent`] first.
 impl From<SendBatchError> for SendError {
     fn from(fault: SendBatchError) -> SendError {
         fault.into_reason()

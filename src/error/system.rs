@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-/// The operating system refused something.
+/// The operating system refused a call.
 #[derive(Debug, Error)]
 #[error("{}cannot {doing}: {reason}", About(queue.as_deref()))]
 pub struct SystemError {
@@ -23,24 +23,24 @@ impl SystemError {
         SystemError { queue: Some(Arc::clone(queue)), doing, reason: reason.into() }
     }
 
-    /// For what concerns no single queue.
+    /// An error about no single queue.
     #[cold]
     pub(crate) fn of_no_queue(doing: &'static str, reason: impl Into<io::Error>) -> SystemError {
         SystemError { queue: None, doing, reason: reason.into() }
     }
 
-    /// The queue it happened with, if it was one.
+    /// Name of the queue, if the call was for one.
     pub fn queue(&self) -> Option<&str> {
         self.queue.as_deref()
     }
 
-    /// What the system said.
+    /// The error of the call.
     pub fn io_error(&self) -> &io::Error {
         &self.reason
     }
 }
 
-/// The beginning of a line about a queue.
+/// The start of a text about a queue.
 struct About<'a>(Option<&'a str>);
 
 impl fmt::Display for About<'_> {

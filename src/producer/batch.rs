@@ -54,7 +54,7 @@ impl<M: Content + ?Sized> Producer<M> {
             match self.publish_run(messages) {
                 Ok(0) => return Ok(sent),
                 Ok(n) => sent += n,
-                Err(fault) => return Err(fault.behind(sent)),
+                Err(fault) => return Err(fault.after(sent)),
             }
             match self.room(1, Check::Fast) {
                 Ok(()) => {}
@@ -151,7 +151,7 @@ impl<M: Content + ?Sized> Producer<M> {
                 Err(SendError::Full(_) | SendError::Exhausted { .. }) => break,
                 Err(reason) => return Err(SendBatchError { sent, reason }),
             }
-            sent += self.publish_slice(&messages[sent..]).map_err(|fault| fault.behind(sent))?;
+            sent += self.publish_slice(&messages[sent..]).map_err(|fault| fault.after(sent))?;
         }
         Ok(sent)
     }
@@ -213,7 +213,7 @@ impl<M: Content + ?Sized> Producer<M> {
         let mut sent = 0;
         while sent < messages.len() {
             self.wait_for_room(1, || deadline).map_err(|reason| SendBatchError { sent, reason })?;
-            sent += self.publish_slice(&messages[sent..]).map_err(|fault| fault.behind(sent))?;
+            sent += self.publish_slice(&messages[sent..]).map_err(|fault| fault.after(sent))?;
         }
         Ok(sent)
     }
@@ -235,7 +235,7 @@ impl<M: Content + ?Sized> Producer<M> {
             self.wait_for_room(1, || deadline).map_err(|reason| SendBatchError { sent, reason })?;
             match self.publish_run(&mut messages) {
                 Ok(n) => sent += n,
-                Err(fault) => return Err(fault.behind(sent)),
+                Err(fault) => return Err(fault.after(sent)),
             }
         }
         Ok(sent)

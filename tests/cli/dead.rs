@@ -245,7 +245,7 @@ fn what_cannot_be_requeued_says_what_to_do() {
     run(&requeue).says(4, &["no group \"work\"", &add, &purge]);
     run(&["group", "add", &bench.name, "work", "--shared"]).quietly();
     feed(&["send", &bench.dead], b"no letter\n").quietly();
-    let ran = run(&requeue).says(1, &["message 1", "no dead letter", &purge]);
+    let ran = run(&requeue).says(1, &["message 1", "not a dead letter", &purge]);
     assert_eq!(ran.out, "requeued 1 dead letter\n");
     let out = run(&["dead", "list", &bench.name]).quietly();
     assert!(out.contains("no letter"), "{out}");

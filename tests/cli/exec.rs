@@ -298,7 +298,7 @@ fn more_jobs_than_places_are_told_both_numbers() {
     let name = TempName::new("exec-places");
     run(&["create", &name, "--shared", "w", "--consumers", "2"]).quietly();
     let args = ["recv", &name, "--group", "w", "--shared", "--exec", "true", "--jobs", "3"];
-    run(&args).says(1, &["records for 2 consumers and 2 live ones"]);
+    run(&args).says(1, &["2 consumer records, all in use (2 by live consumers)"]);
     run(&["recv", &name, "--group", "w", "--consumers", "2"]).says(2, &["add --create"]);
 }
 

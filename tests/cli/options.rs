@@ -50,9 +50,9 @@ fn a_full_table_is_told_with_the_option_for_a_larger_one() {
     run(&["create", &name, "--groups", "1", "--consumers", "1", "--shared", "a"]).quietly();
     let look = json(&["inspect", &name, "--json"]);
     assert_eq!((look["max_groups"].as_u64(), look["max_consumers"].as_u64()), (Some(1), Some(1)));
-    run(&["group", "add", &name, "b"]).says(1, &["all 1 groups", "--groups N"]);
+    run(&["group", "add", &name, "b"]).says(1, &["all its 1 group records", "--groups N"]);
     let worker = ["recv", &name, "--group", "a", "--shared", "--exec", "cat", "--jobs", "2"];
-    run(&worker).says(1, &["records for 1 consumers", "--consumers N"]);
+    run(&worker).says(1, &["has 1 consumer records", "--consumers N"]);
 }
 
 #[test]
