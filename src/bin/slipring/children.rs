@@ -75,11 +75,16 @@ impl<F: DeserializeOwned + Send + 'static> Children<F> {
         self.list.iter().map(|child| child.label.clone()).collect()
     }
 
-    /// Starts this program with these arguments. Errors name the child by `label`.
-    pub(crate) fn start(&mut self, label: &str, args: &[String]) -> Result<(), Failure> {
+    /// Starts this program with a hidden command and a role. Errors name the child by `label`.
+    pub(crate) fn start(
+        &mut self,
+        label: &str,
+        command: &str,
+        role: &impl Serialize,
+    ) -> Result<(), Failure> {
         let spawn = || {
             Command::new(std::env::current_exe()?)
-                .args(args)
+                .args([command, &serde_json::to_string(role)?])
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .spawn()
@@ -173,6 +178,11 @@ impl<F> Drop for Children<F> {
             }
         }
     }
+}
+
+/// The role of this process, from its argument.
+pub(crate) fn role<R: DeserializeOwned>(text: &str) -> Result<R, serde_json::Error> {
+    serde_json::from_str(text)
 }
 
 /// Makes this process stop when its parent ends.

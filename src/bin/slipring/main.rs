@@ -10,10 +10,12 @@ mod failure;
 mod file_size;
 mod format;
 mod group_table;
+mod histogram;
 mod inherited;
 mod input;
 mod json;
 mod output;
+mod pace;
 mod partial_write;
 mod producer_role;
 mod queue;
@@ -30,8 +32,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use bench::{BenchCommand, BenchRoleArgs};
-use demo::{DemoArgs, DemoRoleArgs};
+use bench::BenchCommand;
+use demo::DemoArgs;
 use failure::Failure;
 
 /// A lock-free message queue in shared memory.
@@ -53,17 +55,23 @@ struct Cli {
 enum Command {
     #[command(flatten)]
     Queue(args::Command),
-    /// See it work: a producer, consumers of two groups and an observer, each a process of its own
+    /// Demonstrate a queue: a producer, consumers of two groups and an observer, each a process of its own
     Demo(DemoArgs),
-    /// Measure this machine: processes of their own over a real queue, each message checked
+    /// Benchmark this machine: queues between processes, every message checked
     #[command(subcommand, after_long_help = bench::MEANING)]
     Bench(BenchCommand),
     /// One process of a benchmark
     #[command(hide = true)]
-    BenchRole(BenchRoleArgs),
+    BenchRole {
+        #[arg(value_parser = children::role::<bench::Role>)]
+        role: bench::Role,
+    },
     /// One process of the demo
     #[command(hide = true)]
-    DemoRole(DemoRoleArgs),
+    DemoRole {
+        #[arg(value_parser = children::role::<demo::Role>)]
+        role: demo::Role,
+    },
 }
 
 impl Command {
@@ -71,9 +79,9 @@ impl Command {
         match self {
             Command::Queue(command) => cmd::run(command),
             Command::Demo(args) => demo::run(&args),
-            Command::DemoRole(args) => demo::run_role(&args),
+            Command::DemoRole { role } => demo::run_role(&role),
             Command::Bench(command) => bench::run(&command),
-            Command::BenchRole(args) => bench::run_role(&args),
+            Command::BenchRole { role } => bench::run_role(&role),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! How to wait, and to be woken.
 
 use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 use slipring::{WaitStrategy, WakeMode};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
 pub(crate) enum WaitArg {
     /// Look all the time: the shortest delay, for a whole processor
     Spin,

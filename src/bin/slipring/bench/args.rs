@@ -1,4 +1,4 @@
-//! Arguments of the benchmarks, and of their processes.
+//! Arguments of the benchmarks.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -297,47 +297,6 @@ pub(crate) struct WakeBenchArgs {
     pub(crate) pause: Duration,
     #[command(flatten)]
     pub(crate) common: BenchArgs,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum BenchRole {
-    /// Sends as fast as it can
-    Stream,
-    /// Sends on a schedule
-    Paced,
-    /// Sends when the consumers sleep
-    Waker,
-    Consumer,
-    /// A consumer that goes to sleep at once
-    Sleeper,
-}
-
-/// Arguments of one process of a benchmark.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct BenchRoleArgs {
-    #[arg(value_enum)]
-    pub(crate) role: BenchRole,
-    pub(crate) name: String,
-    #[arg(long)]
-    pub(crate) group: Option<String>,
-    #[arg(long)]
-    pub(crate) shared: bool,
-    #[arg(long)]
-    pub(crate) batch: usize,
-    #[arg(long)]
-    pub(crate) payload: usize,
-    #[arg(long, value_enum)]
-    pub(crate) wait: WaitArg,
-    /// Nanoseconds.
-    #[arg(long)]
-    pub(crate) time: u64,
-    #[arg(long, default_value_t = 1.0)]
-    pub(crate) rate: f64,
-    /// Nanoseconds.
-    #[arg(long, default_value_t = 0)]
-    pub(crate) pause: u64,
-    #[arg(long)]
-    pub(crate) pin: Option<usize>,
 }
 
 /// auto, none, or a list of numbers.

@@ -3,9 +3,9 @@
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::histogram;
 use super::spread::Spread;
 use crate::failure::Failure;
+use crate::histogram;
 use crate::table::{grouped, nanoseconds};
 
 /// Messages that must lie beyond a quantile: with fewer, it differs from run to run.

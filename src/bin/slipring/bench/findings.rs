@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::histogram::Buckets;
 use super::meter::{Sample, rates};
+use crate::histogram::Buckets;
 
 /// Times are in nanoseconds of the monotonic clock. A process leaves out what it does not measure.
 #[derive(Debug, Default, Serialize, Deserialize)]

@@ -1,11 +1,12 @@
 //! How long a message takes from one process to another, at a given rate.
 
-use super::args::{BenchRole, LatencyArgs};
+use super::args::LatencyArgs;
 use super::delays::{HEADINGS, HEADINGS_NOTE};
 use super::report::{
     Axis, Figures, Latency, Plot, Report, Results, Scale, Settings, delay_percentiles,
     throughput_over_time,
 };
+use super::role::Task;
 use super::runner::{self, Plan};
 use crate::failure::Failure;
 use crate::table::grouped;
@@ -16,7 +17,7 @@ const BATCH: u64 = 32;
 pub(crate) fn run(args: &LatencyArgs) -> Result<Report, Failure> {
     let (common, time) = (&args.common, args.common.latency_time());
     let plan = Plan {
-        producer: BenchRole::Paced,
+        producer: Task::Paced,
         rate: args.rate,
         ..Plan::new("latency".to_owned(), BATCH.min(common.ring()), args.waiting)
     };

@@ -1,6 +1,6 @@
 //! `slipring bench`: runs this program again as producer and consumers of real queues, and reports what they measured.
 //!
-//! Modules use those above them only: `args`; `spread`, `histogram`, `meter`, `findings`; `processors`; `worker` (the
+//! Modules use those above them only: `args`, `role`; `spread`, `meter`, `findings`; `processors`; `worker` (the
 //! processes); `delays`, `outcome`; `placement`, `interference`, `machine`, `warnings`; `runner`; `report`; then a module
 //! for each benchmark.
 
@@ -9,7 +9,6 @@ mod delays;
 mod fanout;
 mod findings;
 mod group;
-mod histogram;
 mod interference;
 mod latency;
 mod machine;
@@ -18,6 +17,7 @@ mod outcome;
 mod placement;
 mod processors;
 mod report;
+mod role;
 mod runner;
 mod spread;
 mod throughput;
@@ -29,9 +29,10 @@ use std::io::IsTerminal;
 
 use crate::failure::{Failure, note};
 use crate::streams::Stream;
-pub(crate) use args::{BenchCommand, BenchRoleArgs, MEANING};
+pub(crate) use args::{BenchCommand, MEANING};
 use machine::Machine;
 use report::Report;
+pub(crate) use role::Role;
 
 pub(crate) fn run(command: &BenchCommand) -> Result<(), Failure> {
     Stream::Output.check()?;
@@ -43,10 +44,10 @@ pub(crate) fn run(command: &BenchCommand) -> Result<(), Failure> {
     report::publish(&mut measure(command)?, &machine, common)
 }
 
-/// One process of a benchmark, started by the hidden command.
-pub(crate) fn run_role(args: &BenchRoleArgs) -> Result<(), Failure> {
+/// Runs one process of a benchmark.
+pub(crate) fn run_role(role: &Role) -> Result<(), Failure> {
     Stream::Output.check()?;
-    worker::run(args)
+    worker::run(role)
 }
 
 fn measure(command: &BenchCommand) -> Result<Vec<Report>, Failure> {

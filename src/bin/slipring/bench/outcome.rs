@@ -4,9 +4,9 @@ use slipring::WakeMode;
 
 use super::delays::Delays;
 use super::findings::{Findings, per_second};
-use super::histogram::{self, Buckets};
 use super::spread::Spread;
 use crate::failure::Failure;
+use crate::histogram::{self, Buckets};
 
 /// The findings of one run.
 #[derive(Debug)]

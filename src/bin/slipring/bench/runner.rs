@@ -6,11 +6,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use slipring::{Group, Queue, WakeMode};
 
-use super::args::{BenchArgs, BenchRole, BenchWaitArgs, word};
+use super::args::{BenchArgs, BenchWaitArgs};
 use super::findings::Findings;
 use super::interference::{Interference, Ticks};
 use super::outcome::{Outcome, Runs};
 use super::placement::{self, Pins, Placement};
+use super::role::{Role, Task};
 use super::warnings::{self, Warning};
 use crate::args::{WaitArg, WakeArg};
 use crate::children::Children;
@@ -22,8 +23,8 @@ use crate::temporary::Temporary;
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) label: String,
-    pub(crate) producer: BenchRole,
-    pub(crate) consumer: BenchRole,
+    pub(crate) producer: Task,
+    pub(crate) consumer: Task,
     /// The number of consumers: each has an exclusive group of its own, or all are members of one shared group.
     pub(crate) consumers: u64,
     pub(crate) shared: bool,
@@ -39,8 +40,8 @@ impl Plan {
     pub(crate) fn new(label: String, batch: u64, waiting: BenchWaitArgs) -> Plan {
         Plan {
             label,
-            producer: BenchRole::Stream,
-            consumer: BenchRole::Consumer,
+            producer: Task::Stream,
+            consumer: Task::Consume,
             consumers: 1,
             shared: false,
             batch,
@@ -172,13 +173,12 @@ impl<'a> Runner<'a> {
         let mut children = Children::default();
         let groups = plan.groups();
         for (number, group) in (1..=plan.consumers as usize).zip(groups.iter().cycle()) {
-            let mut args = self.role_args(plan.consumer, name, plan, number);
-            args.extend(["--group".to_owned(), group.clone()]);
-            args.extend(plan.shared.then(|| "--shared".to_owned()));
-            children.start(&format!("consumer {number}"), &args)?;
+            let role = self.role(plan.consumer, name, group, plan, number);
+            children.start(&format!("consumer {number}"), "bench-role", &role)?;
         }
         children.wait_until_ready(&self.stop)?;
-        children.start("producer", &self.role_args(plan.producer, name, plan, 0))?;
+        let role = self.role(plan.producer, name, "", plan, 0);
+        children.start("producer", "bench-role", &role)?;
         let (begin, before) = (Instant::now(), self.bar.position());
         let findings = children.findings(&self.stop, |_| {
             let passed = begin.elapsed().min(self.time);
@@ -188,21 +188,21 @@ impl<'a> Runner<'a> {
         findings
     }
 
-    /// The arguments of the process with this place in the list of pins.
-    fn role_args(&self, role: BenchRole, name: &str, plan: &Plan, place: usize) -> Vec<String> {
-        let mut args = vec![
-            "bench-role".to_owned(),
-            word(role),
-            name.to_owned(),
-            format!("--batch={}", plan.batch),
-            format!("--payload={}", self.common.payload),
-            format!("--wait={}", word(plan.wait)),
-            format!("--time={}", self.time.as_nanos()),
-            format!("--rate={}", plan.rate),
-            format!("--pause={}", plan.pause.as_nanos()),
-        ];
-        args.extend(self.pins.get(place).map(|cpu| format!("--pin={cpu}")));
-        args
+    /// What the process with this place in the list of pins does.
+    fn role(&self, task: Task, queue: &str, group: &str, plan: &Plan, place: usize) -> Role {
+        Role {
+            task,
+            queue: queue.to_owned(),
+            group: group.to_owned(),
+            shared: plan.shared,
+            batch: plan.batch as usize,
+            payload: self.common.payload as usize,
+            wait: plan.wait,
+            time: self.time.as_nanos() as u64,
+            rate: plan.rate,
+            pause: plan.pause.as_nanos() as u64,
+            pin: self.pins.get(place).copied(),
+        }
     }
 }
 

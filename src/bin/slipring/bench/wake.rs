@@ -1,10 +1,11 @@
 //! How long it takes to wake a consumer, and what that costs the producer.
 
-use super::args::{BenchRole, BenchWaitArgs, WakeBenchArgs, word};
+use super::args::{BenchWaitArgs, WakeBenchArgs, word};
 use super::delays::{HEADINGS, HEADINGS_NOTE};
 use super::report::{
     Axis, Figures, Plot, Report, Results, Scale, Settings, Wake, delay_percentiles,
 };
+use super::role::Task;
 use super::runner::{self, Plan, wake_word};
 use crate::args::{WaitArg, WakeArg};
 use crate::failure::{Failure, note};
@@ -16,8 +17,8 @@ pub(crate) fn run(args: &WakeBenchArgs) -> Result<Report, Failure> {
     let (common, time) = (&args.common, args.common.wake_time());
     let modes = if args.modes.is_empty() { &MODES[..] } else { &args.modes };
     let plan = |&mode: &WakeArg| Plan {
-        producer: BenchRole::Waker,
-        consumer: BenchRole::Sleeper,
+        producer: Task::Wake,
+        consumer: Task::Sleep,
         consumers: args.members,
         shared: args.members > 1,
         pause: args.pause,

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use serde::{Deserialize, Serialize};
 
 use crate::args::time;
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args, Serialize, Deserialize)]
 pub(crate) struct DemoArgs {
     /// File whose lines to send, over and over: at most 65536 lines, and 80 bytes of each [default: made-up telemetry]
     pub(crate) file: Option<PathBuf>,
@@ -27,20 +28,17 @@ pub(crate) struct DemoArgs {
     pub(crate) seconds: Duration,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Role {
-    Producer,
-    Consumer,
-    Observer,
+/// What one process of the demo does, as its parent tells it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Role {
+    pub(crate) queue: String,
+    pub(crate) task: Task,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct DemoRoleArgs {
-    #[arg(value_enum)]
-    pub(crate) role: Role,
-    pub(crate) name: String,
-    #[arg(long)]
-    pub(crate) group: Option<String>,
-    #[command(flatten)]
-    pub(crate) load: DemoArgs,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Task {
+    Produce(DemoArgs),
+    /// For this group.
+    Consume(String),
+    Observe,
 }

@@ -9,18 +9,16 @@ mod read;
 mod record;
 mod report;
 
-use std::path::Path;
-
 use slipring::Queue;
 
 use crate::children::{self, Children, Event};
-use crate::failure::{Failure, io_failed};
+use crate::failure::Failure;
 use crate::output::print;
 use crate::stop::Stop;
 use crate::streams::Stream;
 use crate::temporary::Temporary;
-use args::Role;
-pub(crate) use args::{DemoArgs, DemoRoleArgs};
+use args::Task;
+pub(crate) use args::{DemoArgs, Role};
 use findings::Findings;
 use progress::Progress;
 use record::Record;
@@ -51,32 +49,29 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     if report.holds() { Ok(()) } else { Err(Failure::failed("the proof failed: see above")) }
 }
 
-/// One process of the demo, started by the hidden command.
-pub(crate) fn run_role(args: &DemoRoleArgs) -> Result<(), Failure> {
+/// Runs one process of the demo.
+pub(crate) fn run_role(Role { queue, task }: &Role) -> Result<(), Failure> {
     Stream::Output.check()?;
     let stop = Stop::on_signals()?;
     children::stop_with_parent(stop.clone());
-    let findings = match (args.role, &args.group) {
-        (Role::Producer, _) => produce::run(&args.name, &args.load, &stop)?,
-        (Role::Consumer, Some(group)) => read::consume(&args.name, group, &stop)?,
-        (Role::Consumer, None) => {
-            return Err(Failure::usage("a consumer needs a --group"));
-        }
-        (Role::Observer, _) => read::observe(&args.name, &stop)?,
+    let findings = match task {
+        Task::Produce(load) => produce::run(queue, load, &stop)?,
+        Task::Consume(group) => read::consume(queue, group, &stop)?,
+        Task::Observe => read::observe(queue, &stop)?,
     };
     Event::Done(findings).report()
 }
 
 /// Starts all processes, shows their progress, and collects their findings.
-fn measure(name: &str, args: &DemoArgs, stop: &Stop) -> Result<Report, Failure> {
+fn measure(queue: &str, args: &DemoArgs, stop: &Stop) -> Result<Report, Failure> {
     let mut children = Children::<Findings>::default();
-    let role = |args: &[&str]| args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>();
+    let role = |task| Role { queue: queue.to_owned(), task };
     for group in GROUPS {
-        children.start(group, &role(&["demo-role", "consumer", name, "--group", group]))?;
+        children.start(group, "demo-role", &role(Task::Consume(group.to_owned())))?;
     }
-    children.start(OBSERVER, &role(&["demo-role", "observer", name]))?;
+    children.start(OBSERVER, "demo-role", &role(Task::Observe))?;
     children.wait_until_ready(stop)?;
-    children.start(PRODUCER, &producer_args(name, args)?)?;
+    children.start(PRODUCER, "demo-role", &role(Task::Produce(args.clone())))?;
     let progress = Progress::new(&children.labels());
     let findings = children.findings(stop, |event| match event {
         None | Some((_, Event::Ready)) => {}
@@ -86,22 +81,4 @@ fn measure(name: &str, args: &DemoArgs, stop: &Stop) -> Result<Report, Failure> 
     });
     progress.clear();
     Ok(Report::new(children.labels().into_iter().zip(findings?).collect()))
-}
-
-fn producer_args(name: &str, args: &DemoArgs) -> Result<Vec<String>, Failure> {
-    let mut list = vec![
-        "demo-role".to_owned(),
-        "producer".to_owned(),
-        name.to_owned(),
-        format!("--seconds={}", args.seconds.as_secs_f64()),
-        format!("--rate={}", args.rate),
-    ];
-    list.extend(args.count.map(|count| format!("--count={count}")));
-    let file = args.file.as_deref().map(Path::canonicalize).transpose();
-    if let Some(path) = file.map_err(|fault| io_failed("open the file", &fault))? {
-        list.push(path.into_os_string().into_string().map_err(|_| {
-            Failure::failed("the file's path is not UTF-8: give the demo another name for it")
-        })?);
-    }
-    Ok(list)
 }

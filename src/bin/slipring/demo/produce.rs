@@ -1,6 +1,5 @@
 //! The demo's producer.
 
-use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,8 +8,10 @@ use slipring::{Producer, Queue, SendError, monotonic_ns as now};
 use super::args::DemoArgs;
 use super::findings::Findings;
 use super::record::{END, FULL_SPEED, PACED, Record, texts};
+use crate::args::WaitArg;
 use crate::children::Event;
 use crate::failure::{Failure, open_failed};
+use crate::pace::wait_until;
 use crate::room::Room;
 use crate::stop::Stop;
 use crate::table::grouped;
@@ -20,13 +21,11 @@ const COUNT: u64 = 20_000_000;
 const FULL_SPEED_FOR: Duration = Duration::from_secs(8);
 const BATCH: u64 = 64;
 const REPORT_EVERY: Duration = Duration::from_millis(100);
-/// Nanoseconds before a message is due at which the producer wakes: a sleep may take this much longer than asked.
-const OVERSLEEP: u64 = 100_000;
 
 pub(crate) fn run(name: &str, load: &DemoArgs, stop: &Stop) -> Result<Findings, Failure> {
     let mut queue = Queue::open_typed::<Record>(name).map_err(|fault| open_failed(name, fault))?;
     queue.set_interrupt(stop.asked());
-    let texts = texts(load.file.as_deref().map(Path::new))?;
+    let texts = texts(load.file.as_deref())?;
     let producer = queue.producer()?;
     let mut source =
         Source { producer, room: Room::of(&queue), stop, texts, reported: Instant::now() };
@@ -98,16 +97,7 @@ impl Source<'_> {
         let since = now();
         for i in 0..count {
             let due = since + (i as u128 * 1_000_000_000 / u128::from(load.rate)) as u64;
-            loop {
-                let ahead = due.saturating_sub(now());
-                if ahead == 0 {
-                    break;
-                } else if ahead <= OVERSLEEP {
-                    thread::yield_now();
-                } else {
-                    thread::sleep(Duration::from_nanos(ahead - OVERSLEEP));
-                }
-            }
+            wait_until(due, WaitArg::Sleep, self.stop)?;
             self.send(PACED, due)?;
             self.report()?;
         }

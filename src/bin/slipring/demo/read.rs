@@ -9,6 +9,7 @@ use super::findings::{Findings, Latency};
 use super::record::{END, FULL_SPEED, PACED, Record};
 use crate::children::Event;
 use crate::failure::{Failure, open_failed};
+use crate::histogram;
 use crate::stop::Stop;
 
 const BATCH: usize = 256;
@@ -79,8 +80,6 @@ struct Check {
 
 impl Check {
     fn new(next: u64) -> Result<Check, Failure> {
-        let latency = Histogram::new_with_bounds(1, 60_000_000_000, 3)
-            .map_err(|fault| Failure::failed(format!("cannot make a histogram: {fault}")))?;
         Ok(Check {
             next,
             messages: 0,
@@ -90,7 +89,7 @@ impl Check {
             full_speed: 0,
             first: None,
             last: None,
-            latency,
+            latency: histogram::empty()?,
             ended: false,
             reported: Instant::now(),
         })

@@ -9,6 +9,7 @@ use plotters::prelude::*;
 
 use crate::bench::delays::is_supported;
 use crate::failure::Failure;
+use crate::table::{grouped, nanoseconds};
 
 const SIZE: (u32, u32) = (860, 340);
 /// The most marks on a line.
@@ -48,7 +49,7 @@ pub(crate) struct Axis {
 pub(crate) enum Scale {
     /// From zero.
     Linear,
-    /// Logarithmic, of microseconds.
+    /// Logarithmic, of nanoseconds.
     Times,
     /// Logarithmic, with these values named and no others.
     LogAt(Vec<f64>),
@@ -92,11 +93,11 @@ pub(crate) fn throughput_over_time(
     }
 }
 
-/// The quantiles of a distribution of nanoseconds, in microseconds.
+/// The quantiles of a distribution of nanoseconds.
 pub(crate) fn delay_percentiles(name: &str, histogram: &Histogram<u64>) -> Series {
     let quantiles = (0..=100).map(|i| 1.0 - 10f64.powf(-f64::from(i) / 20.0));
     let known = quantiles.filter(|quantile| is_supported(*quantile, histogram.len()));
-    let point = |quantile| (quantile, histogram.value_at_quantile(quantile) as f64 / 1e3);
+    let point = |quantile| (quantile, histogram.value_at_quantile(quantile) as f64);
     let points = if histogram.is_empty() { Vec::new() } else { known.map(point).collect() };
     Series { name: name.to_owned(), points }
 }
@@ -110,9 +111,10 @@ impl Scale {
     /// A value as text.
     fn text(&self, value: f64) -> String {
         match self {
+            Scale::Times => nanoseconds(value.round() as u64),
             Scale::Quantiles => ((value * 1e7).round() / 1e5).to_string(),
-            Scale::Times => short(value, &[(1e6, " s"), (1e3, " ms"), (1.0, " µs"), (1e-3, " ns")]),
-            _ => short(value, &[(1e9, " G"), (1e6, " M"), (1e3, " k"), (1.0, "")]),
+            _ if value < 1000.0 => ((value * 1e4).round() / 1e4).to_string(),
+            _ => grouped(value.round() as u64),
         }
     }
 
@@ -120,7 +122,7 @@ impl Scale {
     fn position(&self, value: f64) -> f64 {
         match self {
             Scale::Linear => value,
-            Scale::Times | Scale::LogAt(_) => value.max(1e-12).log10(),
+            Scale::Times | Scale::LogAt(_) => value.max(1e-3).log10(),
             Scale::Quantiles => -(1.0 - value).max(1e-9).log10(),
         }
     }
@@ -192,14 +194,6 @@ fn log_ticks(lowest: f64, highest: f64) -> Vec<f64> {
     ticks.chain([10f64.powi(to)]).collect()
 }
 
-/// 1500000 as 1.5 M; the units from the largest to the smallest.
-fn short(value: f64, units: &[(f64, &str)]) -> String {
-    // A computed power of ten may be a little too small.
-    let fits = |(unit, _): &&(f64, &str)| value >= unit * (1.0 - 1e-9);
-    let (unit, suffix) = units.iter().find(fits).or(units.last()).unwrap_or(&(1.0, ""));
-    format!("{}{suffix}", (value / unit * 1e4).round() / 1e4)
-}
-
 impl Plot {
     pub(super) fn svg(&self) -> Result<String, Failure> {
         let mut svg = String::new();
@@ -218,7 +212,7 @@ impl Plot {
             .margin_top(10)
             .margin_right(25)
             .x_label_area_size(50)
-            .y_label_area_size(85)
+            .y_label_area_size(95)
             .build_cartesian_2d(x_ruler, y_ruler)?;
         chart
             .configure_mesh()
@@ -255,15 +249,6 @@ mod tests {
         let quantiles = |highest| Scale::Quantiles.ticks([highest].into_iter());
         assert_eq!(quantiles(0.98), [0.0, 0.5, 0.9, 0.99]);
         assert_eq!(quantiles(0.0), [0.0, 0.5]);
-    }
-
-    #[test]
-    fn values_are_short_and_have_their_unit() {
-        let shown = [0.1, 0.0, 5.0, 1500.0, 2e6, 1e9].map(|value| Scale::Linear.text(value));
-        assert_eq!(shown, ["0.1", "0", "5", "1.5 k", "2 M", "1 G"]);
-        let shown = [0.01, 1.0, 10f64.powi(3), 2e6, 0.0].map(|value| Scale::Times.text(value));
-        assert_eq!(shown, ["10 ns", "1 µs", "1 ms", "2 s", "0 ns"]);
-        assert_eq!([0.5, 0.99999].map(|value| Scale::Quantiles.text(value)), ["50", "99.999"]);
     }
 
     #[test]

@@ -3,76 +3,74 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use slipring::{Delivery, Group, Queue, RecvError, WaitStrategy, monotonic_ns as now};
+use slipring::{Delivery, Group, RecvError, WaitStrategy, monotonic_ns as now};
 
+use super::Worker;
 use super::message::{TIMED, mark, read};
-use crate::bench::args::{BenchRole, BenchRoleArgs};
 use crate::bench::findings::Findings;
-use crate::bench::histogram;
 use crate::bench::meter::Meter;
 use crate::bench::processors::ThreadUsage;
+use crate::bench::role::Task;
 use crate::failure::Failure;
-use crate::stop::Stop;
+use crate::histogram;
 
-/// Receives until the producer closes the queue. Calls `ready` after it has joined.
-pub(crate) fn run(
-    queue: &Queue,
-    args: &BenchRoleArgs,
-    stop: &Stop,
-    ready: impl FnOnce() -> Result<(), Failure>,
-) -> Result<Findings, Failure> {
-    let group = Group::named(args.group.as_deref().unwrap_or_default());
-    let mut consumer = queue.consumer(if args.shared { group.shared() } else { group })?;
-    consumer.set_wait_strategy(match args.role {
-        BenchRole::Sleeper => WaitStrategy::spin_then_sleep().spins(0).yields(Duration::ZERO),
-        _ => args.wait.into(),
-    });
-    let mut received = Received {
-        shared: args.shared,
-        payload: args.payload,
-        next: consumer.position(),
-        messages: 0,
-        marks: 0,
-        redelivered: 0,
-        from_due: histogram::empty()?,
-        from_sent: histogram::empty()?,
-    };
-    let mut meter = Meter::new(args.time);
-    let mut begin = None;
-    ready()?;
-    let usage = ThreadUsage::begin();
-    loop {
-        let batch = match consumer.recv_batch(args.batch) {
-            Ok(batch) => batch,
-            Err(RecvError::Interrupted { .. }) => return Err(stop.ended()),
-            Err(RecvError::Closed { .. }) => break,
-            Err(fault) => return Err(fault.into()),
+impl Worker<'_> {
+    /// Receives until the producer closes the queue.
+    pub(super) fn consume(&self) -> Result<Findings, Failure> {
+        let Worker { queue, role, stop } = self;
+        let group = Group::named(&role.group);
+        let mut consumer = queue.consumer(if role.shared { group.shared() } else { group })?;
+        consumer.set_wait_strategy(match role.task {
+            Task::Sleep => WaitStrategy::spin_then_sleep().spins(0).yields(Duration::ZERO),
+            _ => role.wait.into(),
+        });
+        let mut received = Received {
+            shared: role.shared,
+            payload: role.payload,
+            next: consumer.position(),
+            messages: 0,
+            marks: 0,
+            redelivered: 0,
+            from_due: histogram::empty()?,
+            from_sent: histogram::empty()?,
         };
-        if begin.is_none() {
-            begin = Some(now());
+        let mut meter = Meter::new(role.time);
+        let mut begin = None;
+        self.ready()?;
+        let usage = ThreadUsage::begin();
+        loop {
+            let batch = match consumer.recv_batch(role.batch) {
+                Ok(batch) => batch,
+                Err(RecvError::Interrupted { .. }) => return Err(stop.ended()),
+                Err(RecvError::Closed { .. }) => break,
+                Err(fault) => return Err(fault.into()),
+            };
+            if begin.is_none() {
+                begin = Some(now());
+            }
+            for message in &batch {
+                received.add(message)?;
+            }
+            batch.ack()?;
+            if meter.count(received.messages).is_some() {
+                stop.check()?;
+            }
         }
-        for message in &batch {
-            received.add(message)?;
-        }
-        batch.ack()?;
-        if meter.count(received.messages).is_some() {
-            stop.check()?;
-        }
+        let end = now();
+        let mut findings = Findings {
+            messages: received.messages,
+            marks: received.marks,
+            redelivered: received.redelivered,
+            begin: begin.unwrap_or(end),
+            end,
+            samples: meter.into_samples(),
+            from_due: (&received.from_due).into(),
+            from_sent: (&received.from_sent).into(),
+            ..Findings::default()
+        };
+        usage.end(&mut findings);
+        Ok(findings)
     }
-    let end = now();
-    let mut findings = Findings {
-        messages: received.messages,
-        marks: received.marks,
-        redelivered: received.redelivered,
-        begin: begin.unwrap_or(end),
-        end,
-        samples: meter.into_samples(),
-        from_due: (&received.from_due).into(),
-        from_sent: (&received.from_sent).into(),
-        ..Findings::default()
-    };
-    usage.end(&mut findings);
-    Ok(findings)
 }
 
 /// What a consumer has received so far.

@@ -6,29 +6,42 @@ mod produce;
 
 use slipring::{OpenOptions, Queue};
 
-use super::args::{BenchRole, BenchRoleArgs};
 use super::findings::Findings;
 use super::processors;
+use super::role::{Role, Task};
 use crate::children::{self, Event};
 use crate::failure::{Failure, open_failed};
 use crate::stop::Stop;
 
-pub(crate) fn run(args: &BenchRoleArgs) -> Result<(), Failure> {
+pub(crate) fn run(role: &Role) -> Result<(), Failure> {
     // Threads that start later inherit the processor.
-    if let Some(cpu) = args.pin {
+    if let Some(cpu) = role.pin {
         processors::pin(cpu)?;
     }
     let stop = Stop::on_signals()?;
     children::stop_with_parent(stop.clone());
-    let opened = OpenOptions::new().prefault(true).open(&args.name);
-    let mut queue: Queue = opened.map_err(|fault| open_failed(&args.name, fault))?;
+    let opened = OpenOptions::new().prefault(true).open(&role.queue);
+    let mut queue: Queue = opened.map_err(|fault| open_failed(&role.queue, fault))?;
     queue.set_interrupt(stop.asked());
-    let ready = || Event::<Findings>::Ready.report();
-    let findings = match args.role {
-        BenchRole::Stream => produce::stream(&queue, args, &stop, ready),
-        BenchRole::Paced => produce::paced(&queue, args, &stop, ready),
-        BenchRole::Waker => produce::wake(&queue, args, &stop, ready),
-        BenchRole::Consumer | BenchRole::Sleeper => consume::run(&queue, args, &stop, ready),
+    let worker = Worker { queue: &queue, role, stop: &stop };
+    let findings = match role.task {
+        Task::Stream => worker.stream(),
+        Task::Paced => worker.paced(),
+        Task::Wake => worker.wake(),
+        Task::Consume | Task::Sleep => worker.consume(),
     };
     Event::Done(findings?).report()
+}
+
+struct Worker<'a> {
+    queue: &'a Queue,
+    role: &'a Role,
+    stop: &'a Stop,
+}
+
+impl Worker<'_> {
+    /// Tells the parent that this process has joined the queue.
+    fn ready(&self) -> Result<(), Failure> {
+        Event::<Findings>::Ready.report()
+    }
 }
