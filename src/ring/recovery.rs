@@ -1,4 +1,17 @@
-//! What becomes of the messages that a member of a shared group held when it died, or gives back.
+//! Recovery in a shared group: a live member adopts the range of a dead one. And release: a live member gives a
+//! range back, which looks to the others as if it had died.
+//!
+//! A dead member's lease is free. The adopter takes it, and judges the record by what it says then:
+//!
+//! | start | head | meaning | result |
+//! | --- | --- | --- | --- |
+//! | IDLE | any | the member held nothing | the lease is given back |
+//! | HELD | any | it held the range | adopted |
+//! | PENDING | names the record, at the end of its range | it died after the exchange | HELD, adopted |
+//! | PENDING | any other | it died before the exchange, or the exchange failed | IDLE; the producer is notified |
+//!
+//! The head is read before the start (pair claim). If the head does not name the record, a PENDING that is read
+//! later never succeeded: a member that moves the head on makes it HELD first (`shared`, step 1).
 
 use std::io;
 
@@ -11,12 +24,12 @@ use crate::packed::{Head, Start, State};
 use crate::sync::lease::{Leases, give_back, try_take};
 use crate::sync::{Ordering, mutant, order, step};
 
-/// Looks for orphans in which a member leaves a range alone that it gave back itself.
+/// Searches for orphans in which a member ignores a range that it gave back.
 const SHUN_CHECKS: u32 = 3;
 
 impl SharedMember {
-    /// The record's lease is held. If it is not idle (its last owner died with a range), what it holds
-    /// is worked off first.
+    /// Makes a member with `record`, whose lease is held. If the record's last owner died with a range, the member
+    /// holds that range first.
     pub(crate) fn enter(view: &View, group: u8, record: u8) -> Result<SharedMember, Corrupt> {
         let mut this = SharedMember::new(view, group, record);
         this.holds = mutant!(
@@ -27,8 +40,8 @@ impl SharedMember {
         Ok(this)
     }
 
-    /// Looks for a member that died with a range, and adopts its record. Returns whether there is
-    /// something to hand out now.
+    /// Searches for a member that died with a range, and adopts its record. Returns whether there is a range to
+    /// claim.
     #[cold]
     pub(crate) fn adopt(&mut self, view: &View, leases: &impl Leases) -> Result<bool, Fault> {
         if self.adopted.is_some() {
@@ -65,16 +78,16 @@ impl SharedMember {
         Ok(false)
     }
 
-    /// Decides what a record whose owner died says: everything is read again, under its lease. Returns
-    /// whether it holds a range of this group.
+    /// Judges the record of a dead member, whose lease is held: all of it is read again. Returns whether it holds a
+    /// range of this group.
     fn resolve_orphan(&self, view: &View, record: u8) -> Result<bool, Corrupt> {
         let words = &view.record(record).claim;
-        // Acquire. pair claim. Before the start: a head that does not name the record proves that a
-        // PENDING read after it never succeeded, or has been helped.
+        // Acquire. pair claim. Before the start: a head that does not name the record proves that a PENDING read
+        // after it never succeeded, or that a helper has noted it.
         let head =
             Head::unpack(self.words(view).head.load(order!(Acquire, "recovery-head-relaxed")));
         let (word, start) = Self::start(view, record);
-        // Relaxed: carried by the start word.
+        // Relaxed: the start word carries it.
         let end = words.end.load(Ordering::Relaxed);
         if mutant!(start.group != self.group, "recovery-ignores-the-group", false) {
             return Ok(false);
@@ -92,8 +105,8 @@ impl SharedMember {
                 ) =>
             {
                 let held = Start { state: State::Held, ..start };
-                // AcqRel: Acquire and Release, as a helper, which may be at it, too. Relaxed on failure: it
-                // was faster.
+                // AcqRel. pair start: as a helper's exchange, which may come at the same time. Relaxed on failure:
+                // the helper was faster.
                 let _ = words.start.compare_exchange(
                     word,
                     held.pack(),
@@ -104,7 +117,7 @@ impl SharedMember {
             }
             State::Pending => {
                 let idle = Start::idle(start.seq, self.group);
-                // Release. pair start. Nobody helps a PENDING whose exchange never happened.
+                // Release. pair start. No helper touches a PENDING whose exchange never happened.
                 let release = order!(Release, "recovery-withdraw-relaxed");
                 step!(words.start.store(idle.pack(), release), "recovery-leaves-pending");
                 step!(notify::room(view), "recovery-wakes-nobody");
@@ -114,10 +127,9 @@ impl SharedMember {
         }
     }
 
-    /// Makes the range in `record`, one of this member's two, an orphan while the member lives; the control
-    /// lease is held. If it is its own, it goes on with another record, taken before the old one is let
-    /// go: to everybody else the old one looks like that of a member that died after its claim. `false`:
-    /// all records are in use.
+    /// Gives `record`, one of this member's two, to the group as an orphan; the control lease is held. For its own
+    /// record it first takes another one. Others cannot tell the released record from that of a member that died
+    /// after its claim. Returns `false` if all records are in use.
     #[cold]
     pub(crate) fn release(
         &mut self,
@@ -131,15 +143,15 @@ impl SharedMember {
         } else if let Some(spare) = take_idle_record(view, leases, self.group, pid)? {
             (self.record, self.offsets.1) = (spare, view.record_offset(spare));
             self.holds = false;
-            // The old record keeps what was counted in it.
+            // What it counted stays in the old record.
             step!((self.acked, self.redelivered) = (0, 0), "released-counts-twice");
         } else {
             return Ok(false);
         }
         step!(give_back(leases, lease_byte::consumer(record)), "release-keeps-the-lease");
-        // Dropping a lease wakes nobody.
+        // A lease that is given back wakes nobody.
         step!(notify::group(view, self.group), "release-wakes-nobody");
-        // For the others to take; this may be the only member, so not for ever.
+        // Other members are to take it. This may be the only member, so it ignores the range for a while only.
         self.shunned = Some((record, SHUN_CHECKS));
         Ok(true)
     }
@@ -155,13 +167,13 @@ impl SharedMember {
     }
 }
 
-/// Whether a member of `group` holds something, or is about to. Nobody does in a group with one consumer.
+/// Whether a member of `group` holds a range, or is about to. In an exclusive group, none does.
 #[cfg(not(slipring_loom))]
 pub(crate) fn any_held(view: &View, group: u8) -> bool {
     records_of(view, group).any(|record| SharedMember::start(view, record).1.state != State::Idle)
 }
 
-/// Looking for orphans failed.
+/// Why a search for orphans failed.
 #[derive(Debug)]
 pub(crate) enum Fault {
     Corrupt(Corrupt),

@@ -1,14 +1,20 @@
-//! Groups whose members compete: each message goes to one of them.
+//! A member of a shared group: how it claims messages and acks them. `recovery` has what a dead member leaves.
 //!
-//! A member writes the range it wants into its record as PENDING and then tries to move the group's head
-//! past it; the head names the member. If it dies between the two steps and its own note of success
-//! (HELD), the head still tells whether it succeeded, as long as nobody has moved the head on. So
-//! whoever wants to move the head first turns the PENDING of the member that the head names into HELD:
-//! after a member's death its record is exact.
+//! ```text
+//! claim: 1 help the member that the head names     its PENDING becomes HELD if its range lies below the head
+//!        2 store end, then start = PENDING         the gate counts the range from here on
+//!        3 exchange the head, past the range       the claim has succeeded; the head names this member
+//!        4 store start = HELD                      if 3 failed and the claim gives up: start = IDLE
+//! ack:   5 store start = the first message left    after the last message: start = IDLE
+//! ```
 //!
-//! The group is part of the start word, because a record may serve another group while an old head still
-//! names it: a slow helper's exchange must then miss. A live member pins its group's index, and in one
-//! group a record's start never returns to a value that its owner succeeded with.
+//! A member may die after any step. A record that says PENDING does not tell whether step 3 happened; the head
+//! does, as long as it names the member. Step 1 keeps that true: no member moves the head before the last claim is
+//! noted. So the record of a dead member is exact, and `recovery` can resolve it.
+//!
+//! The start word includes the group, because a record may move to another group while an old head still names
+//! it: the exchange of a slow helper must fail then. A live member keeps its group's index in use, and within one
+//! group a record's start never returns to a value with which its owner succeeded.
 
 #![allow(unsafe_code)]
 
@@ -22,48 +28,47 @@ use crate::sync::lease::{Leases, give_back};
 use crate::sync::tries;
 use crate::sync::{Ordering, WordExt, mutant, order, step};
 
-/// How often a claim starts over before it lets the others go first. A model may say otherwise.
+/// How often a claim starts over before it reports contention. Models set it.
 #[cfg(not(slipring_loom))]
 const fn tries() -> u32 {
     64
 }
 
-/// A member of a shared group. Invariant: it holds the leases of `record` and of `adopted`, and it alone
-/// stores their words, but for the one exchange that helpers make (PENDING to HELD).
+/// A member of a shared group. Invariant: it holds the leases of `record` and of `adopted`, and it alone stores their
+/// words, except for the exchange that helpers make (PENDING to HELD).
 #[derive(Debug)]
 pub(crate) struct SharedMember {
     pub(crate) group: u8,
     pub(crate) record: u8,
-    /// Where the two lie in its view.
+    /// Offsets of the group and of `record` in its view.
     pub(super) offsets: (Offset<GroupRecord>, Offset<ConsumerRecord>),
-    /// Record of a member that died with a range, which this one works off.
+    /// Record of a dead member whose range this member works off.
     pub(crate) adopted: Option<u8>,
-    /// Record of a range that this member gave back, and how many more looks it leaves it alone.
+    /// Record of a range that this member gave back, and for how many more searches it ignores it.
     pub(super) shunned: Option<(u8, u32)>,
-    /// Whether `record` holds something. It alone stores that word, so there is no need to look.
+    /// Whether `record` holds a range. This member alone stores that word, so it need not read it.
     pub(super) holds: bool,
     available: Available,
     /// Where its last claim ended.
     seen: u64,
     pub(super) acked: u64,
     pub(super) redelivered: u64,
-    /// Deliveries that a message may have, `NO_LIMIT` if any number. One more is a claim, and no delivery: it is not
-    /// counted.
+    /// Deliveries that a message may have; `NO_LIMIT`: any number. One delivery more is claimed but not counted.
     pub(crate) limit: u8,
 }
 
-/// What came of an attempt to claim.
+/// The result of a claim.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Claimed {
     Range(Claim),
-    /// Nothing is published that is not claimed.
+    /// No published message is unclaimed.
     Empty,
-    /// The others were faster, every time.
+    /// Other members were faster, at every try.
     Contended,
 }
 
 impl SharedMember {
-    /// One that holds nothing. The record's lease is held.
+    /// A member that holds no range. The record's lease is held.
     pub(super) fn new(view: &View, group: u8, record: u8) -> SharedMember {
         SharedMember {
             group,
@@ -80,7 +85,7 @@ impl SharedMember {
         }
     }
 
-    /// Whether it holds something that was delivered and not acked.
+    /// Whether it holds messages that were delivered and not acked.
     #[inline]
     pub(crate) fn holds(&self) -> bool {
         self.holds || self.adopted.is_some()
@@ -88,7 +93,7 @@ impl SharedMember {
 
     #[inline(always)]
     pub(super) fn words<'v>(&self, view: &'v View) -> &'v GroupRecord {
-        // SAFETY: every call of a member has the view that it was made with, or a copy.
+        // SAFETY: every call passes the view that the member was made with, or a copy of it.
         unsafe { view.record_at(self.offsets.0) }
     }
 
@@ -99,13 +104,13 @@ impl SharedMember {
     }
 
     pub(super) fn start(view: &View, record: u8) -> (u64, Start) {
-        // Acquire: what was stored before it, in recovery by a member that is dead.
+        // Acquire: everything that was stored before it; in recovery, by a dead member.
         let word = view.record(record).claim.start.load(Ordering::Acquire);
         (word, Start::unpack(word))
     }
 
-    /// Takes up to `max` messages. What this member holds already, because its batch was dropped or
-    /// because it adopted it, comes first, and alone; one message at a time where deliveries have a limit.
+    /// Claims up to `max` messages. A range that this member holds already, from a dropped batch or by adoption,
+    /// comes first and alone; where deliveries have a limit, one message at a time.
     pub(crate) fn claim(&mut self, view: &View, max: u64) -> Result<Claimed, Corrupt> {
         if let Some(record) = self.holds.then_some(self.record).or(self.adopted) {
             let (_, start) = Self::start(view, record);
@@ -119,8 +124,8 @@ impl SharedMember {
                     Some(claim) => return Ok(Claimed::Range(claim)),
                     None => continue,
                 },
-                // Acquire: behind the look at stamp or tail. A head that has moved meanwhile means that
-                // they may be of the next lap, and say nothing about what is at the head now.
+                // Acquire: after the stamp or the tail. If the head has moved meanwhile, these may belong to the next
+                // lap, and say nothing about the message at the head.
                 _ if mutant!(
                     self.words(view).head.load(Ordering::Acquire) != word,
                     "empty-after-one-read",
@@ -142,23 +147,23 @@ impl SharedMember {
         Ok(Claimed::Contended)
     }
 
-    /// Waits a moment for a run of messages, in a stream; see `available`.
+    /// Waits for a run of messages, in a stream; see `available`.
     #[inline(always)]
     pub(crate) fn linger(&mut self, view: &View, max: u64) {
         if self.available.lingers(self.seen) {
-            // Relaxed: where to look.
+            // Relaxed: a hint where to wait.
             let head = self.words(view).head.load(Ordering::Relaxed);
             self.available.linger(view, Head::unpack(head).seq, max);
         }
     }
 
-    /// Whether it ever does.
+    /// Sets whether this member ever lingers.
     #[cfg(not(slipring_loom))]
     pub(crate) fn set_lingering(&mut self, on: bool) {
         self.available.set_lingering(on);
     }
 
-    /// The same on the shortest way; `None` says nothing.
+    /// The shortest path of a claim; `None` does not mean that there is nothing to claim.
     #[inline(always)]
     pub(crate) fn claim_fast(&mut self, view: &View, max: u64) -> Option<Claim> {
         if self.holds() {
@@ -173,10 +178,10 @@ impl SharedMember {
         claim
     }
 
-    /// The head, its sequence, and how many messages there are to take from it.
+    /// Reads the head, its sequence, and how many messages there are to claim from it. Helps the last claimer.
     #[inline(always)]
     fn read_head(&mut self, view: &View, max: u64) -> (u64, u64, Count) {
-        // Acquire. pair claim: the last claimer's PENDING, which was stored before its head.
+        // Acquire. pair claim: the PENDING of the last claimer, which it stored before this head.
         let word = self.words(view).head.load(order!(Acquire, "claim-head-relaxed"));
         let head = Head::unpack(word);
         if head.claimer != self.record {
@@ -185,8 +190,8 @@ impl SharedMember {
         (word, head.seq, self.available.count(view, head.seq, max.min(view.geo().capacity)))
     }
 
-    /// Tries to move the head from `word` past `count` messages. `tried` is what an earlier try left behind, or
-    /// this one.
+    /// Tries to move the head from `word` past `count` messages. `tried`: the start of a PENDING that an earlier try,
+    /// or this one, left in the record.
     #[inline(always)]
     fn move_head(
         &mut self,
@@ -198,10 +203,10 @@ impl SharedMember {
     ) -> Option<Claim> {
         let me = &self.own(view).claim;
         let end = start + count;
-        // Relaxed: carried by the start word, which must come behind it.
+        // Relaxed: the start word, stored after it, carries it.
         me.end.store(end, Ordering::Relaxed);
         let pending = Start { seq: start, group: self.group, state: State::Pending };
-        // Release. pair start: carries the earlier acks of this member to a producer that scans.
+        // Release. pair start: carries the earlier acks of this member to the producer's scan.
         me.start.store(pending.pack(), order!(Release, "pending-relaxed"));
         let retried = tried.replace(start).is_some();
         let next = Head { seq: end, claimer: self.record };
@@ -209,32 +214,32 @@ impl SharedMember {
         let (release, relaxed) = (order!(Release, "head-exchange-relaxed"), Ordering::Relaxed);
         self.words(view).head.compare_exchange(word, next.pack(), release, relaxed).ok()?;
         let held = Start { state: State::Held, ..pending };
-        // Release: a plain store ends the release sequence of the PENDING, so it carries as much. The
-        // one store that may meet a helper's exchange: all others come behind it, or behind recovery's,
-        // and find no PENDING that a helper could have read.
+        // Release. pair start: a plain store ends the release sequence of the PENDING, so it must carry as much. No
+        // other store can meet a helper's exchange: all others come after this one, or after recovery, and a helper
+        // finds no PENDING then.
         me.start.store_beside_exchange(held.pack(), Ordering::Release);
         step!(self.holds = true, "claim-not-noted");
         self.seen = end;
         if retried {
-            // The PENDING of the try before, which held the gate, has gone up with this one.
+            // The PENDING of the earlier try held the gate; this claim has raised it.
             step!(notify::room(view), "late-claim-wakes-nobody");
         }
         let record = u32::from(self.record);
         Some(Claim { start, end, last: end, again: start, record, attempts: 1 })
     }
 
-    /// Notes on behalf of the last claimer that its claim succeeded, which the head proves.
+    /// Notes for the last claimer that its claim succeeded, as the head proves.
     fn help(&self, view: &View, head: Head) {
         let Some(record) = view.records().get(usize::from(head.claimer)) else { return };
-        // Acquire. pair claim: the head has brought its PENDING already; more says nothing against it.
+        // Acquire. pair claim: the head has brought its PENDING already, so no model needs this order.
         let word = record.claim.start.load(Ordering::Acquire);
         let start = Start::unpack(word);
         let same_group = mutant!(start.group == self.group, "help-any-group", true);
         let theirs = same_group && start.state == State::Pending;
         if theirs && mutant!(start.seq < head.seq, "help-at-the-head", start.seq <= head.seq) {
             let held = Start { state: State::Held, ..start };
-            // It fails if its owner, or another helper, was faster.
-            // AcqRel: more than is asked for, as any exchange goes on with what the PENDING's Release began (pair start).
+            // The exchange fails if the owner, or another helper, was faster. AcqRel: stronger than needed, because
+            // any exchange continues the release sequence of the PENDING (pair start).
             let (acq_rel, relaxed) = (Ordering::AcqRel, Ordering::Relaxed);
             mutant!(
                 _ = record.claim.start.compare_exchange(word, held.pack(), acq_rel, relaxed),
@@ -244,19 +249,19 @@ impl SharedMember {
         }
     }
 
-    /// Takes back a PENDING whose exchange failed: it would hold the gate down.
+    /// Takes back a PENDING whose exchange failed: it would hold the gate.
     fn withdraw(&self, view: &View, tried: Option<u64>) {
         if let Some(seq) = mutant!(tried, "withdraw-left-out", None) {
             let tag = mutant!(self.group, "withdraw-takes-the-tag", self.group ^ 1);
             let idle = Start::idle(seq, tag);
-            // Release. pair start.
+            // Release. pair start: carries the earlier acks, as the PENDING did.
             let me = &view.record(self.record).claim;
             me.start.store(idle.pack(), order!(Release, "withdraw-relaxed"));
             step!(notify::room(view), "withdraw-wakes-nobody");
         }
     }
 
-    /// Hands out the first `max` messages of a range that was delivered before, the first one counted.
+    /// Claims the first `max` messages of a range that was delivered before, and counts the delivery of the first.
     #[cold]
     fn redeliver(
         &mut self,
@@ -266,7 +271,7 @@ impl SharedMember {
         max: u64,
     ) -> Result<Claim, Corrupt> {
         let words = &view.record(record).claim;
-        // Relaxed: carried by the start word, or stored by this member.
+        // Relaxed: the start word carries it, or this member stored it.
         let last = words.end.load(Ordering::Relaxed);
         self.check_range(view, start, last)?;
         let seen = Attempts::unpack(words.attempts.load(Ordering::Relaxed));
@@ -274,17 +279,17 @@ impl SharedMember {
         let max = if alone { 1 } else { max };
         let reach = start.seq.saturating_add(max);
         let end = mutant!(last.min(reach), "orphans-beyond-their-range", reach);
-        // Without a count of its own, the message was delivered at least once, and exactly once where there is a limit.
+        // Without a count, the message was delivered at least once, and exactly once where deliveries have a limit.
         let same =
             mutant!(seen.seq == start.seq, "orphan-counts-another", seen.seq != u64::MAX >> 8);
         let before = if same { seen.count } else { 1 };
         let count = mutant!(before.saturating_add(1), "orphan-not-counted", before);
         if before < self.limit {
-            // Relaxed, and before the delivery: for whoever recovers the record after us. pair lease.
+            // Relaxed: stored before the delivery, for the member that recovers the record later. pair lease.
             words.attempts.store(Attempts { seq: start.seq, count }.pack(), Ordering::Relaxed);
             self.redelivered += end - start.seq;
             let counters = &view.record(self.record).counters;
-            // Relaxed: a figure for inspectors.
+            // Relaxed: a figure for people.
             counters.redelivered.store(self.redelivered, Ordering::Relaxed);
         }
         let (record, attempts) = (u32::from(record), u32::from(count));
@@ -293,7 +298,7 @@ impl SharedMember {
     }
 
     pub(super) fn check_range(&self, view: &View, start: Start, end: u64) -> Result<(), Corrupt> {
-        // Acquire. pair claim.
+        // Acquire. pair claim: a head that covers the range.
         let head = Head::unpack(self.words(view).head.load(Ordering::Acquire)).seq;
         if start.seq < end && end - start.seq <= view.geo().capacity && end <= head {
             Ok(())
@@ -302,7 +307,7 @@ impl SharedMember {
         }
     }
 
-    /// The delivery of the first message of `claim`, its `attempts`-th, is not to count.
+    /// Takes back the count of the `attempts`-th delivery of the first message of `claim`.
     #[cold]
     pub(crate) fn uncount(&self, view: &View, claim: &Claim, attempts: u8) {
         let record = mutant!(claim.record as u8, "uncounted-in-its-own-record", self.record);
@@ -316,14 +321,14 @@ impl SharedMember {
         claim.start = to;
         let last = mutant!(claim.last, "claim-ends-its-record", claim.end);
         let (record, done) = (claim.record as u8, to == last);
-        // Relaxed: a figure for inspectors.
+        // Relaxed: a figure for people.
         self.own(view).counters.acked.store(self.acked, Ordering::Relaxed);
         let state = if done { State::Idle } else { State::Held };
         let start = Start { seq: to, group: self.group, state }.pack();
         let held = if record == self.record { self.own(view) } else { view.record(record) };
-        // Release. pair start: all reads of the acked payloads come before it.
+        // Release. pair start: carries all reads of the acked payloads.
         held.claim.start.store(start, order!(Release, "shared-ack-relaxed"));
-        // A record that still holds something is part of the gate.
+        // While the record holds a range, its start counts for the gate.
         let highest =
             if mutant!(done, "last-ack-judged-by-its-end", false) { u64::MAX } else { start };
         step!(notify::acked(view, highest), "shared-ack-wakes-nobody");
@@ -334,7 +339,7 @@ impl SharedMember {
         }
     }
 
-    /// Behind the last ack of what another member left.
+    /// Gives an adopted record back, after the last ack of its range.
     #[cold]
     fn drop_adopted(&mut self, leases: &impl Leases, record: u8) {
         if self.adopted == Some(record) {
