@@ -1,4 +1,8 @@
 //! The consumer of an exclusive group: it claims a run of messages, then acks it.
+//!
+//! It alone stores the group's head, so a claim changes no shared word but `delivered up to`, and the ack is one
+//! store of the head (pair head). The head is the first message that is not acked; what was delivered above it comes
+//! again after a death.
 
 #![allow(unsafe_code)]
 
@@ -9,35 +13,34 @@ use crate::layout::{ConsumerRecord, GroupRecord, Offset, View};
 use crate::packed::{Attempts, Head, NOBODY};
 use crate::sync::{Ordering, mutant, order, step};
 
-/// A consumer of an exclusive group. Invariant: it holds the lease of `record`, and invariant one-holder.
-// Lines of its own: handles of two threads may lie side by side.
+/// A consumer of an exclusive group. Invariant: it holds the lease of `record`, and invariant one-holder. A cache
+/// line of its own: handles of two threads may lie side by side.
 #[repr(align(128))]
 #[derive(Debug)]
 pub(crate) struct ExclusiveConsumer {
     pub(crate) group: u8,
     pub(crate) record: u8,
-    /// Where the two lie in its view.
+    /// Offsets of the group and of `record` in its view.
     offsets: (Offset<GroupRecord>, Offset<ConsumerRecord>),
-    /// The group's head; only this member stores it.
+    /// The group's head. This consumer alone stores it.
     head: u64,
-    /// Everything below was delivered at least once, by this member or one before it.
+    /// Everything below was delivered at least once, by this consumer or an earlier one.
     delivered: u64,
     available: Available,
     /// Counters since the record was taken.
     acked: u64,
     redelivered: u64,
-    /// Deliveries that a message may have, `NO_LIMIT` if any number. One more is a claim, and no delivery: it is not
-    /// counted.
+    /// Deliveries that a message may have; `NO_LIMIT`: any number. One delivery more is claimed but not counted.
     pub(crate) limit: u8,
 }
 
 impl ExclusiveConsumer {
-    /// Goes on where the group's last consumer stopped. The record's lease is held.
+    /// Continues where the group's last consumer stopped. The record's lease is held.
     pub(crate) fn resume(view: &View, group: u8, record: u8) -> ExclusiveConsumer {
         let words = view.group(group);
-        // Acquire, though the lease has ordered all of it already. pair head.
+        // Acquire. pair head: stronger than needed, the lease has ordered all of it already.
         let head = Head::unpack(words.head.load(Ordering::Acquire)).seq;
-        // Relaxed: the last consumer's lease came to us. pair lease.
+        // Relaxed: ordered by the lease of the last consumer. pair lease.
         let delivered = mutant!(
             words.delivery.up_to.load(Ordering::Relaxed),
             "resume-forgets-deliveries",
@@ -68,7 +71,7 @@ impl ExclusiveConsumer {
         self.head < self.delivered
     }
 
-    /// Waits a moment for a run of messages, in a stream; see `available`.
+    /// Waits for a run of messages, in a stream; see `available`.
     #[inline(always)]
     pub(crate) fn linger(&mut self, view: &View, max: u64) {
         if self.available.lingers(self.head) {
@@ -76,13 +79,14 @@ impl ExclusiveConsumer {
         }
     }
 
-    /// Whether it ever does.
+    /// Sets whether this consumer ever lingers.
     #[cfg(not(slipring_loom))]
     pub(crate) fn set_lingering(&mut self, on: bool) {
         self.available.set_lingering(on);
     }
 
-    /// Takes up to `max` messages from the head on. What was delivered before and not acked comes first, and by itself.
+    /// Claims up to `max` messages from the head on. Messages that were delivered and not acked come first, and
+    /// alone.
     #[inline]
     pub(crate) fn claim(&mut self, view: &View, max: u64) -> Result<Option<Claim>, Corrupt> {
         if self.head < self.delivered {
@@ -92,14 +96,14 @@ impl ExclusiveConsumer {
         }
     }
 
-    /// The same on the shortest way; `None` says nothing.
+    /// The shortest path of a claim; `None` does not mean that there is nothing to claim.
     #[cfg(not(slipring_loom))]
     #[inline(always)]
     pub(crate) fn claim_fast(&mut self, view: &View, max: u64) -> Option<Claim> {
         if self.head < self.delivered { None } else { self.claim_new(view, max).ok().flatten() }
     }
 
-    /// Of what was not delivered before.
+    /// Claims messages that were not delivered before.
     #[inline(always)]
     fn claim_new(&mut self, view: &View, max: u64) -> Result<Option<Claim>, Corrupt> {
         let start = self.head;
@@ -109,7 +113,7 @@ impl ExclusiveConsumer {
         Ok(Some(Claim { start, end, last: end, again: start, record, attempts: 1 }))
     }
 
-    /// Of what was.
+    /// Claims messages that were delivered before.
     #[cold]
     fn claim_redelivery(&mut self, view: &View, max: u64) -> Result<Option<Claim>, Corrupt> {
         let start = self.head;
@@ -125,7 +129,7 @@ impl ExclusiveConsumer {
         Ok(Some(Claim { start, end, last: end, again, record, attempts }))
     }
 
-    /// Where the up to `max` messages from `start` on end that are published; `None` if there is none.
+    /// The end of the run of published messages from `start` on, at most `max`; `None` if there is none.
     #[inline(always)]
     fn published(&mut self, view: &View, start: u64, max: u64) -> Result<Option<u64>, Corrupt> {
         match self.available.count(view, start, max) {
@@ -138,7 +142,7 @@ impl ExclusiveConsumer {
 
     #[inline(always)]
     fn words<'v>(&self, view: &'v View) -> &'v GroupRecord {
-        // SAFETY: every call of a member has the view that it was made with, or a copy.
+        // SAFETY: every call passes the view that the consumer was made with, or a copy of it.
         unsafe { view.record_at(self.offsets.0) }
     }
 
@@ -148,12 +152,12 @@ impl ExclusiveConsumer {
         unsafe { view.record_at(self.offsets.1) }
     }
 
-    /// Notes that all up to `end` is delivered.
+    /// Stores that everything up to `end` is delivered.
     #[inline(always)]
     fn note_delivered(&mut self, view: &View, end: u64) {
         self.delivered = end;
-        // Relaxed: for the next consumer, which reads it under the lease (pair lease); stored before the
-        // delivery, so that nothing is delivered again unmarked.
+        // Relaxed: the next consumer reads it under the lease (pair lease). Stored before the delivery, so that no
+        // message is delivered again unmarked.
         let up_to = mutant!(end, "delivery-noted-short", end - 1);
         step!(
             self.words(view).delivery.up_to.store(up_to, Ordering::Relaxed),
@@ -161,20 +165,20 @@ impl ExclusiveConsumer {
         );
     }
 
-    /// How many of the messages that were delivered before come at once. Where deliveries have a limit, one does: the
-    /// one that kills its consumer is the one that is counted.
+    /// How many of the messages that were delivered before to claim at once. Where deliveries have a limit, one: the
+    /// message that kills its consumer is then the one that is counted.
     #[cold]
     fn redelivery_limit(&self, max: u64) -> u64 {
         if mutant!(self.limit != NO_LIMIT, "redelivery-by-the-batch", false) {
             return 1;
         }
-        // A death between the count of the first and the note of a new one would miscount one of the two.
+        // A death between the count of the first and the note of a new message would miscount one of the two.
         let left = self.delivered - self.head;
         mutant!(max.min(left), "redelivery-brings-new-ones", max)
     }
 
-    /// Adds up to `max` of the messages behind `claim` to it; returns how many. The head stays. What was delivered before
-    /// is left out where deliveries have a limit: it comes alone.
+    /// Adds up to `max` of the messages after `claim` to it, and returns how many. The head stays. Where deliveries
+    /// have a limit, messages that were delivered before are left out: they come alone.
     pub(crate) fn grow(
         &mut self,
         view: &View,
@@ -184,7 +188,7 @@ impl ExclusiveConsumer {
         debug_assert!(claim.start == self.head, "invariant borrow");
         let from = claim.end;
         let again = from < self.delivered;
-        // A hostile tail is not to lend a slot twice.
+        // A hostile tail must not make a claim lend one slot twice.
         let max = max.min(view.geo().capacity.saturating_sub(from - claim.start));
         if max == 0 || mutant!(again && self.limit != NO_LIMIT, "growth-brings-the-counted", false)
         {
@@ -207,13 +211,13 @@ impl ExclusiveConsumer {
         Ok(end - from)
     }
 
-    /// Counts the delivery of the message at the head, and that those up to `end` come again.
+    /// Counts the delivery of the message at the head, and that the messages up to `end` come again.
     #[cold]
     fn count_attempt(&mut self, view: &View, end: u64) -> u8 {
         let word = &view.group(self.group).delivery.attempts;
-        // Relaxed: this member alone stores it, and the last one's lease came to us (pair lease).
+        // Relaxed: this consumer alone stores it, and the last one's lease has ordered it (pair lease).
         let seen = Attempts::unpack(word.load(Ordering::Relaxed));
-        // Without a count of its own, the message was delivered at least once, and exactly once where there is a limit.
+        // Without a count, the message was delivered at least once, and exactly once where deliveries have a limit.
         let same =
             mutant!(seen.seq == self.head, "attempts-of-another-message", seen.seq < u64::MAX >> 8);
         let before = if same { seen.count } else { 1 };
@@ -231,17 +235,17 @@ impl ExclusiveConsumer {
 
     fn count_redelivered(&mut self, view: &View, messages: u64) {
         self.redelivered += messages;
-        // Relaxed: a figure for inspectors.
+        // Relaxed: a figure for people.
         view.record(self.record).counters.redelivered.store(self.redelivered, Ordering::Relaxed);
     }
 
-    /// The delivery of the message at the head, its `attempts`-th, is not to count.
+    /// Takes back the count of the `attempts`-th delivery of the message at the head.
     #[cold]
     pub(crate) fn uncount(&self, view: &View, attempts: u8) {
         uncount(&view.group(self.group).delivery.attempts, self.head, attempts);
     }
 
-    /// Acks `claim` up to, not including, `to`: those messages are done, their slots may be reused.
+    /// Acks `claim` up to, not including, `to`: the producer may reuse the slots of those messages.
     #[inline(always)]
     pub(crate) fn ack(&mut self, view: &View, claim: &mut Claim, to: u64) {
         debug_assert!(
@@ -251,9 +255,9 @@ impl ExclusiveConsumer {
         self.acked += to - claim.start;
         claim.start = to;
         self.head = to;
-        // Relaxed: a figure for inspectors.
+        // Relaxed: a figure for people.
         self.own(view).counters.acked.store(self.acked, Ordering::Relaxed);
-        // Release. pair head: all reads of the acked payloads come before it.
+        // Release. pair head: carries all reads of the acked payloads.
         let head = Head { seq: to, claimer: NOBODY }.pack();
         self.words(view).head.store(head, order!(Release, "ack-relaxed"));
         step!(notify::acked(view, head), "ack-wakes-nobody");

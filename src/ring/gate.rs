@@ -1,4 +1,4 @@
-//! How far the producer may go.
+//! The gate: how far the producer may go.
 
 use crate::layout::{GroupState, Mode, View};
 use crate::packed::{Head, Start, State};
@@ -8,24 +8,24 @@ use crate::sync::{Ordering, mutant, order};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Gate {
     pub(crate) seq: u64,
-    /// Whose it is; `None` without any group: then nothing holds the producer.
+    /// The group that has it; `None` without any group: nothing holds the producer then.
     pub(crate) group: Option<u8>,
 }
 
-/// Scans all groups. The producer scans once before its fence and once behind it, and goes no further
-/// than either allows. So the fence would give the loads below the order that they ask for themselves.
-/// `tail` is the gate of a queue without groups.
+/// Scans all groups. The producer scans once before its fence and once after it, and goes no further than either
+/// allows: docs/ordering.md, note 1, says what that makes up for. `tail` is the gate of a queue without groups.
 ///
-/// Who wakes the producer scans as well, behind a fence of its own: see `wake`.
+/// A consumer that wakes the producer scans as well, after a fence of its own: see `notify`.
 pub(crate) fn gate(view: &View, tail: u64) -> Gate {
     let mut gate = Gate { seq: u64::MAX, group: None };
-    // Bits of groups whose members hold ranges of their own.
+    // Bits of the groups whose members hold ranges in their records.
     let mut shared = 0u64;
-    // Acquire. pair group-made: a group below the mark was made before; read again in every scan, since the
-    // scan behind the fence must see a group that was announced before it.
+    // Acquire. pair group-made: a group below the mark was made before. Read in every scan: the scan after the fence
+    // must see a group that was announced before the fence.
     let mark = view.control().marks.groups.load(Ordering::Acquire);
     for (index, group) in view.groups().iter().enumerate().take(mark as usize) {
-        // Acquire. pairs group-freed (FREE: the last reads of the group are done) and group-made (else: its head is set).
+        // Acquire. pairs group-freed and group-made. FREE: the last reads of the group are done. Else: its head is
+        // set.
         let state =
             GroupState::unpack(group.identity.state.load(order!(Acquire, "gate-state-relaxed")));
         if mutant!(
@@ -35,7 +35,7 @@ pub(crate) fn gate(view: &View, tail: u64) -> Gate {
         ) {
             continue;
         }
-        // Acquire. pair head: reads that the group did below its head are done before we overwrite.
+        // Acquire. pair head: reads that the group did below its head are done before the producer overwrites.
         let head = Head::unpack(group.head.load(order!(Acquire, "gate-head-relaxed")));
         // Relaxed: carried by the state.
         if Mode::of(group.identity.traits.load(Ordering::Relaxed)) != Some(Mode::Exclusive) {
@@ -46,21 +46,21 @@ pub(crate) fn gate(view: &View, tail: u64) -> Gate {
         }
     }
     if shared != 0 {
-        // Behind all heads: a claim writes its start before it moves the head, so whoever has seen the
-        // moved head sees the start.
+        // After all heads: a claim stores its start before it moves the head, so a scan that has seen the moved head
+        // sees the start.
         gate = scan_records(view, shared, gate);
     }
     if gate.group.is_none() { Gate { seq: tail, group: None } } else { gate }
 }
 
-/// Lowers `gate` to what members of the `shared` groups hold, whose heads were read before.
+/// Lowers `gate` to what members of the `shared` groups hold. Their heads were read before.
 pub(super) fn scan_records(view: &View, shared: u64, mut gate: Gate) -> Gate {
     // Acquire. pair record-used: after the heads, in every scan. A record whose claim moved a head that was read
     // above lies below the mark.
     let mark = view.control().marks.records.load(Ordering::Acquire);
     for record in view.records().iter().take(mark as usize) {
-        // Acquire. pair start: reads that the member did below its start are done before we overwrite, or say
-        // that the group has acked all.
+        // Acquire. pair start: reads that the member did below its start are done before the producer overwrites, or
+        // before a caller says that the group has acked everything.
         let start = Start::unpack(record.claim.start.load(order!(Acquire, "gate-start-relaxed")));
         let busy =
             mutant!(start.state != State::Idle, "gate-skips-pending", start.state == State::Held);

@@ -1,5 +1,5 @@
-//! Making, joining, leaving and freeing groups. All of it under the control lease (invariant control-lease), so it needs no
-//! cleverness but for the two parties that never take that lease: the producer's scan, and death.
+//! Groups: how they are made, removed and freed. All of it happens under the control lease (invariant control-lease).
+//! Two parties never take that lease: the producer's scan, and death. The orders here are for these two.
 
 use std::io;
 
@@ -20,11 +20,11 @@ pub(crate) enum Position {
 
 /// A group's state.
 pub(crate) fn state(view: &View, group: u8) -> GroupState {
-    // Acquire. pair group-made: what the group's maker wrote before.
+    // Acquire. pair group-made: what the group's maker stored before.
     GroupState::unpack(view.group(group).identity.state.load(Ordering::Acquire))
 }
 
-/// The sequence at which a group began whose state was seen ACTIVE.
+/// The sequence at which a group began. The caller has seen the group's state ACTIVE.
 pub(crate) fn began(view: &View, group: u8) -> u64 {
     // Relaxed: carried by the state. pair group-made.
     view.group(group).identity.began.load(Ordering::Relaxed)
@@ -32,7 +32,7 @@ pub(crate) fn began(view: &View, group: u8) -> u64 {
 
 /// Indexes of groups that are not free.
 pub(crate) fn in_use(view: &View) -> impl Iterator<Item = u8> {
-    // Acquire. pair group-made.
+    // Acquire. pair group-made: a group below the mark has its words.
     let mark = view.control().marks.groups.load(Ordering::Acquire) as usize;
     let mark = mark.min(view.groups().len()) as u8;
     (0..mark).filter(|&group| state(view, group) != GroupState::Free)
@@ -43,12 +43,12 @@ pub(crate) fn free_group(view: &View) -> Option<u8> {
     (0..view.groups().len() as u8).find(|&group| state(view, group) == GroupState::Free)
 }
 
-/// Makes group `index`, which is free and has its identity, and returns the sequence it starts at.
+/// Makes group `index`, which is free and has its identity, and returns the sequence at which it starts.
 ///
-/// The producer may be overwriting the ring meanwhile. Head and state are stored before the fence, the
-/// limit is read behind it; the producer announces its limit before its fence and scans behind it (pair join).
-/// If its scan misses this group, the limit read here is the announced one, and the head moves above
-/// all that may be overwritten under it.
+/// The producer may overwrite the ring at the same time. The group stores head and state before its fence and reads
+/// the limit after it; the producer announces its limit before its fence and scans after it (pair join). If the scan
+/// misses this group, the limit read here is the announced one, and the head moves above everything that may be
+/// overwritten under it.
 ///
 /// `retries`: there are letters that were sent again to a group of this name.
 pub(crate) fn make_group(view: &View, index: u8, position: Position, retries: bool) -> u64 {
@@ -60,11 +60,11 @@ pub(crate) fn make_group(view: &View, index: u8, position: Position, retries: bo
     // Release. pair group-made: a producer that finds the group below the mark finds its record made.
     let raised = mark.max(u64::from(index) + 1);
     step!(words.marks.groups.store(raised, Ordering::Release), "mark-never-raised");
-    // Relaxed: only a first guess; it is put right below.
+    // Relaxed: a first guess, corrected below.
     let oldest = || words.limit.load(Ordering::Relaxed).saturating_sub(geo.capacity).max(geo.base);
     let guess = match position {
         Position::Oldest => oldest(),
-        // Acquire. pair tail.
+        // Acquire. pair tail: the slots below it are published.
         Position::Newest => words.tail.load(Ordering::Acquire),
         Position::Sequence(seq) => seq.max(geo.base),
     };
@@ -79,7 +79,7 @@ pub(crate) fn make_group(view: &View, index: u8, position: Position, retries: bo
     step!(group.identity.flags.store(0, Ordering::Relaxed), "old-flags-stay");
     step!(group.identity.retries.store(retries.into(), Ordering::Relaxed), "old-retries-stay");
     group.head.store(Head { seq: guess, claimer: NOBODY }.pack(), Ordering::Relaxed);
-    // Release. pair group-made: whoever sees the state sees the head.
+    // Release. pair group-made: a producer that sees the state sees the head.
     let joining = mutant!(GroupState::Joining, "no-joining-state", GroupState::Active);
     group.identity.state.store(joining as u64, Ordering::Release);
     // SeqCst fence. pair join: head and state above, limit below.
@@ -87,14 +87,14 @@ pub(crate) fn make_group(view: &View, index: u8, position: Position, retries: bo
     // Relaxed: the fence orders it.
     let start = mutant!(guess.max(oldest()), "limit-read-once", guess);
     if start != guess {
-        // Release, as every head: a producer that sees it may overwrite what lies below. pair head. The
-        // group has read nothing yet, so no model asks for it.
+        // Release. pair head, as every head: a producer that sees it may overwrite what lies below. No model needs
+        // it, because the group has read nothing yet.
         group.head.store(Head { seq: start, claimer: NOBODY }.pack(), Ordering::Release);
     }
     // Relaxed: carried by the state below. Every head of the group is at least this.
     let began = mutant!(start, "began-at-the-guess", guess);
     group.identity.began.store(began, Ordering::Relaxed);
-    // Release. pair group-made.
+    // Release. pair group-made: as above.
     group.identity.state.store(GroupState::Active as u64, Ordering::Release);
     if start != guess {
         // The guess held the producer.
@@ -103,7 +103,7 @@ pub(crate) fn make_group(view: &View, index: u8, position: Position, retries: bo
     start
 }
 
-/// Frees groups whose maker, or remover, died half-way: JOINING, though the control lease is ours.
+/// Frees groups whose maker or remover died half-way: they are JOINING although this process holds the control lease.
 pub(crate) fn free_half_made(view: &View) -> bool {
     let half_made = in_use(view).filter(|&group| state(view, group) == GroupState::Joining);
     half_made.fold(false, |_, group| {
@@ -112,12 +112,12 @@ pub(crate) fn free_half_made(view: &View) -> bool {
     })
 }
 
-/// Frees a group that is JOINING. Nobody lives who reads for it: its records need no lease to be changed.
+/// Frees a group that is JOINING. No live consumer reads for it, so its records change without their leases.
 fn free(view: &View, group: u8) {
     for record in records_of(view, group) {
         let none = Start::idle(start_of(view, record).seq, NO_GROUP);
-        // Release: as in `leave`. Before the group is free: the next group of this index must not find records of
-        // the old one.
+        // Release: as in `leave`. Before the group is free: the next group of this index must not find records of the
+        // old one.
         let word = &view.record(record).claim.start;
         let release = order!(Release, "removed-record-relaxed");
         step!(word.store(none.pack(), release), "removed-groups-records-stay");
@@ -128,7 +128,7 @@ fn free(view: &View, group: u8) {
     step!(notify::room(view), "freed-group-wakes-nobody");
 }
 
-/// Frees `group` unless a member lives. Returns that member's record then, and nothing has changed.
+/// Frees `group` unless a member lives. Returns the record of the live member then, and has changed nothing.
 pub(crate) fn remove_group(view: &View, leases: &impl Leases, group: u8) -> io::Result<Option<u8>> {
     let mut taken = [false; u8::MAX as usize];
     let mut live = Ok(None);
@@ -143,8 +143,9 @@ pub(crate) fn remove_group(view: &View, leases: &impl Leases, group: u8) -> io::
         }
     }
     if matches!(live, Ok(None)) {
-        // Release. pair group-made. A death behind this leaves a group that is as good as gone: else it would be there still,
-        // without what its records lose. Like one that is being made it holds the producer, until it is freed.
+        // Release. pair group-made. If this process dies after it, the next holder of the control lease frees the
+        // group. Without it the group would live on without what its records lose. A JOINING group holds the
+        // producer.
         let state = &view.group(group).identity.state;
         step!(state.store(GroupState::Joining as u64, Ordering::Release), "removal-in-place");
         free(view, group);
@@ -162,26 +163,26 @@ pub(crate) fn remove_group(view: &View, leases: &impl Leases, group: u8) -> io::
     live
 }
 
-/// Whether `group` goes with its last member, and has had one: a group that was only declared waits.
+/// Whether `group` is removed with its last member, and has had one: a group that was only declared stays.
 pub(crate) fn goes_with_last_member(view: &View, group: u8) -> bool {
     let identity = &view.group(group).identity;
-    // Relaxed: written before the group's state, which the caller has seen (pair group-made).
+    // Relaxed: stored before the group's state, which the caller has seen (pair group-made).
     was_joined(view, group)
         && identity.traits.load(Ordering::Relaxed) >> 8 & 0xff == RETENTION_RELEASE
 }
 
-/// Whether somebody has joined `group` since it was made.
+/// Whether a consumer has joined `group` since it was made.
 pub(crate) fn was_joined(view: &View, group: u8) -> bool {
-    // Relaxed: written under the control lease, which the caller holds (pair lease).
+    // Relaxed: stored under the control lease, which the caller holds (pair lease).
     view.group(group).identity.flags.load(Ordering::Relaxed) & FLAG_JOINED != 0
 }
 
-/// Value of the retention byte of a group that goes with its last member; 0 = it stays.
+/// Value of the retention byte of a group that is removed with its last member; 0: the group stays.
 pub(crate) const RETENTION_RELEASE: u64 = 1;
 
-/// What a full producer does about groups that nobody will ever ack for: frees those that were left
-/// half-made, and those without a live member that go with their last one. Only *tries* the control
-/// lease. Returns whether anything was freed.
+/// Frees groups that nobody will ever ack for: those that were left half-made, and those without a live member that
+/// are removed with their last one. A full producer calls it. It only *tries* the control lease. Returns whether it
+/// freed a group.
 pub(crate) fn reap(view: &View, leases: &impl Leases) -> io::Result<bool> {
     if !mutant!(try_take(leases, lease_byte::CONTROL)?, "reap-without-the-control-lease", true) {
         return Ok(false);

@@ -1,46 +1,28 @@
-//! Sleeping until there is something, and waking those who sleep.
+//! Waking: the wakers' side of the wait words. `park` has the waiters' side.
 //!
-//! The producer sleeps at the space word, consumers at their group's word. Bit 0 of such a word says that somebody
-//! is asleep, or about to be; the bits above the second count wake-ups, so that the word changes with each.
+//! Consumers sleep at their group's wait word, the producer at the room word. Such a word has three parts: WAITING (a
+//! waiter sleeps here, or is about to), PRODUCER_REARMED (below), and a generation that each wake-up raises.
 //!
 //! ```text
-//! sleeper: v = word.fetch_or(1); heavy fence; look again; sleep unless the word is not v any more
-//! waker:   publish or ack;       light fence; word & 1? take the bit away, count, wake
+//! waiter: v = word.fetch_or(WAITING); heavy barrier; check again; sleep unless the word is not v any more
+//! waker:  publish or ack;             light barrier; word & WAITING? clear it, raise the generation, wake
 //! ```
 //!
-//! Of the two fences one comes first: either the sleeper's look sees what was published, or the waker sees
-//! the bit. Nothing counts the sleepers: one that dies asleep leaves the bit, which costs one wake-up that wakes
-//! nobody, and no more.
+//! One of the two barriers comes first: either the waiter's check sees what was published, or the waker sees the bit
+//! (pair park). Nothing counts the waiters. One that dies asleep leaves the bit, which costs one futile wake-up.
 //!
-//! **Messages.** The producer looks at one word, the data word, at which nobody sleeps: its bit says that some group's
-//! word has one. A sleeper sets its group's bit first, and whoever takes the bit of the data word looks at all groups
-//! behind that (pair data-bit), so none is left with a bit that nobody would look for. Only the producer takes these bits.
+//! **Messages.** The producer reads one word, the data word, at which no thread sleeps: its bit says that some group's
+//! word has one (pair data-bit). A publication wakes one waiter of each group. A woken member of a shared group that
+//! has claimed, or goes away, wakes the next one if unclaimed messages are left ([`next_member`]). The kernel tells
+//! the waker whether more waiters sleep; then the producer sets the bits again for them, with PRODUCER_REARMED, which
+//! tells a waiter that it needs no barrier (pair rearmed). Every other cause wakes the whole group.
 //!
-//! A publication wakes one sleeper of each group, however many sleep and however many messages it has: members of a
-//! shared group would find, all but a few, that others were faster. So a wake-up is a task: whoever was woken, and goes
-//! on with what it has found, or goes away, looks whether something is left that nobody has claimed, and
-//! then wakes the next one ([`Waiter`] does so when it is dropped).
+//! **Room.** Before the producer sleeps it stores a threshold, the gate that is worth waking it for. A consumer that
+//! raises the gate and finds the bit scans, as the producer does, and wakes it once the gate has reached the threshold
+//! (pair room).
 //!
-//! The kernel tells the waker whether others sleep on. The waker sets both bits for them again then, and bit 1, which
-//! says so: who finds it need not make a barrier, since the only one who has to see the bits has stored them itself
-//! (pair rearmed). Whatever else brings work to a group wakes all of it, bits or not.
-//!
-//! **Room.** The producer is woken when there is room worth a system call and a switch. Before it sleeps it says
-//! which gate it wants. Whoever raises the gate and finds the bit scans, as the producer does, and leaves the bit
-//! alone while the gate is lower. Several may have to raise it; of those that the sleeper's look did not see, or
-//! that found its wish, the one whose fence comes last sees what all the others did (pair room). A scan is not taken at one
-//! moment. It errs
-//!
-//! - high, if it misses a group that joins or a record that comes into use: a wake-up for nothing;
-//! - low, by an old head or start, by a PENDING that comes to nothing, or by a group that starts low until it
-//!   is made: whoever changes that does so behind the scan's fence, and scans in turn.
-//!
-//! It needs neither the limit nor the second scan of the producer (pair join), since nobody writes to a slot by it. A wish
-//! from an earlier sleep, or of a producer that died, costs a wake-up of nobody at most: who sleeps has stored its own.
-//! Garbage costs the bound of a sleep.
-//!
-//! A waker may die between its publication and its wake-up; who was woken may die, or be stopped, before it looks; and
-//! a member that dies wakes nobody. So no sleep is without a bound; that is a part of the protocol.
+//! A waker may die between publication and wake-up. A woken waiter may die, or be stopped, before its check. A member
+//! that dies wakes nobody. Therefore the protocol bounds every sleep. docs/ordering.md, "Waking", has the arguments.
 
 use super::gate::gate;
 use crate::layout::{View, WakeMode};
@@ -48,13 +30,13 @@ use crate::packed::Head;
 use crate::sync::{Ordering, WaitWord, fence, light_barrier};
 use crate::sync::{mutant, order, step};
 
-/// Somebody sleeps at the word, or is about to.
+/// A waiter sleeps at the word, or is about to.
 pub(crate) const WAITING: u32 = 1;
-/// The producer says so itself: it has left others asleep.
+/// The producer set the bits again itself, for waiters that it left asleep.
 pub(crate) const PRODUCER_REARMED: u32 = 2;
 /// One wake-up.
 pub(crate) const GENERATION: u32 = 4;
-/// Wakes one consumer that sleeps, of each group. The producer's alone; comes behind every publication.
+/// Wakes one waiter of each group. The producer alone calls it, after every publication.
 #[inline(always)]
 pub(crate) fn one_per_group(view: &View) {
     if has_waiter(view, &view.control().data) {
@@ -62,16 +44,16 @@ pub(crate) fn one_per_group(view: &View) {
     }
 }
 
-/// Wakes all consumers. For what is no message: an end, a producer that goes.
+/// Wakes all consumers of all groups: at a closing, when a producer goes, at a removal.
 #[cold]
 pub(crate) fn all_groups(view: &View) {
     if view.wake() == WakeMode::None {
         return;
     }
-    // SeqCst fence. pair park, with that of a joiner: a mark that is not seen below is that of a group whose consumer
-    // looks behind this.
+    // SeqCst fence. pair park, with the fence of a joiner: if the mark below misses a group, the check of that group's
+    // consumer comes after this.
     step!(fence(Ordering::SeqCst), "end-without-fence");
-    // Acquire. pair group-made.
+    // Acquire. pair group-made: the words of the groups below the mark.
     let mark = view.control().marks.groups.load(Ordering::Acquire);
     let made = mutant!(mark, "close-notifies-first-group", mark.min(1));
     for group in (0..view.groups().len() as u8).take(made as usize) {
@@ -79,14 +61,14 @@ pub(crate) fn all_groups(view: &View) {
     }
 }
 
-/// Wakes all consumers of a group. For what somebody has left to them.
+/// Wakes all consumers of a group: something was left to them that is no new message.
 #[cold]
 pub(crate) fn group(view: &View, group: u8) {
     let group = view.groups().get(usize::from(group));
     if let Some(group) = group.filter(|_| view.wake() != WakeMode::None) {
         let word = &group.cold.wait.word;
-        // Release. pair wake-up, without a fence: who announces itself before, in this word, is woken or does not fall
-        // asleep; who does so later has seen what comes before this.
+        // Release. pair wake-up, without a fence: a waiter that announced itself before, in this word, is woken or does
+        // not fall asleep; one that does so later has seen what comes before this.
         step!(
             word.fetch_add(GENERATION, Ordering::Release),
             "close-skips-generation",
@@ -101,21 +83,21 @@ pub(crate) fn group(view: &View, group: u8) {
             "close-generation-late",
             {
                 word.wake_all();
-                // Release, as above, and too late.
+                // Release: as above, and too late.
                 word.fetch_add(GENERATION, Ordering::Release);
             }
         );
     }
 }
 
-/// Wakes the producer if it sleeps and there is room enough. Comes behind all that raises the gate.
+/// Wakes the producer if it sleeps and its threshold is reached. Called after everything that raises the gate.
 #[inline(always)]
 pub(crate) fn room(view: &View) {
     acked(view, u64::MAX);
 }
 
-/// The same behind an ack. The gate is at most the sequence in `highest`, a head or a start that was stored.
-// Packed: that is at hand at every message.
+/// The same after an ack. The gate is at most the sequence in `highest`, the packed head or start that was stored. It
+/// takes the packed word, which is in a register already.
 #[inline(always)]
 pub(crate) fn acked(view: &View, highest: u64) {
     if has_waiter(view, &view.control().room.word) {
@@ -126,39 +108,39 @@ pub(crate) fn acked(view: &View, highest: u64) {
 #[inline(always)]
 fn has_waiter(view: &View, word: &WaitWord) -> bool {
     if view.wake() == WakeMode::Membarrier {
-        // SeqCst, by the barrier that a sleeper makes everywhere. pair park: publication above, word below; the
-        // sleeper has its bit above and its look below.
+        // SeqCst, by the waiter's heavy barrier. pair park: publication above, word below; the waiter has its bit above
+        // its barrier and its check below.
         step!(light_barrier(), "waker-without-fence");
     } else {
         std::hint::cold_path();
         if view.wake() == WakeMode::None {
             return false;
         }
-        // SeqCst fence. pair park, as above.
+        // SeqCst fence. pair park: as above.
         fence(Ordering::SeqCst);
     }
-    // Relaxed: the fence orders it. Nobody writes this line while nobody sleeps.
+    // Relaxed: the barrier orders it. While nobody sleeps, this cache line is not written.
     word.load(Ordering::Relaxed) & WAITING != 0
 }
 
-// Of the view alone: that is at hand, while the word's address would be made at every message.
+// It takes the view alone, which is in a register; the word's address would be computed at every message.
 #[cold]
 fn wake_one_per_group(view: &View) {
     let data = &view.control().data;
-    // Acquire. pair data-bit: the bits of those who have set this one.
+    // Acquire. pair data-bit: the bits in the groups' words of the waiters that set this one.
     data.fetch_and(!WAITING, order!(Acquire, "data-bit-taken-relaxed"));
-    // Acquire. pair group-made: the same of the groups.
+    // Acquire. pair group-made: the groups of these waiters lie below the mark.
     let mark = view.control().marks.groups.load(Ordering::Acquire);
     let made = mutant!(mark, "first-group-woken", mark.min(1));
     for group in view.groups().iter().take(made as usize) {
         let word = &group.cold.wait.word;
-        // Relaxed. pairs park and data-bit: by the fence in `has_waiter`, and the bit above.
+        // Relaxed. pairs park and data-bit: ordered by the barrier in `has_waiter`, and by the exchange above.
         let low = word.load(Ordering::Relaxed) & (WAITING | PRODUCER_REARMED);
         if low & WAITING == 0 {
             continue;
         }
-        // Release. pair wake-up: who announces itself later, in this word, sees what was published. Nobody else takes
-        // these bits, so this takes them and counts.
+        // Release. pair wake-up: a waiter that announces itself later, in this word, sees what was published. The
+        // producer alone clears these bits, so one addition clears them and counts.
         mutant!(
             word.fetch_add(GENERATION - low, Ordering::Release),
             "rearmed-without-waiters",
@@ -171,8 +153,8 @@ fn wake_one_per_group(view: &View) {
             false
         });
         if others {
-            // Relaxed, both: for this producer, which sees its own stores (pair rearmed), and a next one begins with its own.
-            // Who finds the bits of the word has seen, by the count above, what was published before.
+            // Relaxed, both. pair rearmed: for this producer, which sees its own stores; the next producer sets the
+            // data word first. A waiter that finds the bits has seen, by the count above, all earlier publications.
             step!(data.fetch_or(WAITING, Ordering::Relaxed), "rearmed-without-the-data-word");
             word.fetch_or(WAITING | PRODUCER_REARMED, Ordering::Relaxed);
         }
@@ -182,8 +164,8 @@ fn wake_one_per_group(view: &View) {
 #[cold]
 fn wake_for_room(view: &View, highest: u64) {
     let room = &view.control().room;
-    // Relaxed. pair threshold, like the bit: whoever the look of a sleeper missed has its fence above, behind the
-    // sleeper's, so it finds what that one stored for this sleep.
+    // Relaxed. pair threshold: a waker whose ack the waiter's check missed has its fence after the waiter's, so it
+    // finds the threshold of this sleep.
     let threshold = room.threshold.load(Ordering::Relaxed);
     let highest = Head::unpack(highest).seq;
     if mutant!(
@@ -195,26 +177,26 @@ fn wake_for_room(view: &View, highest: u64) {
     ) {
         return;
     }
-    // SeqCst fence. pair room: own change above, scan below; the same for whoever else raises the gate. The fence
-    // in `has_waiter` may have been one for the compiler.
+    // SeqCst fence. pair room: own ack above, scan below, as for every waker that raises the gate. The barrier in
+    // `has_waiter` may have been a compiler fence.
     step!(fence(Ordering::SeqCst), "scan-without-fence");
-    // Without any group there is room for all.
+    // Without a group, everything has been read.
     let reached = gate(view, mutant!(u64::MAX, "no-group-no-room", 0)).seq;
     if mutant!(reached >= threshold, "room-must-be-more", reached > threshold) {
         wake_waiters(&room.word);
     }
 }
 
-/// Wakes the producer if there is any room. For a member that is about to sleep while others of its group hold
-/// messages: those may be all that the ring has, and the room that is worth a wake-up long in coming.
+/// Wakes the producer if there is any room. A member calls it before it sleeps while others of its group hold messages:
+/// these may fill the ring, so that the threshold is not reached for long.
 pub(crate) fn any_room(view: &View) {
     let words = view.control();
-    // Relaxed: an ack of its own has its fence above. What others acked meanwhile is found before the next
-    // sleep, or has woken.
+    // Relaxed: the member's own acks had their fence. If others acked meanwhile, they have notified the producer, or
+    // the next call finds it.
     if words.room.word.load(Ordering::Relaxed) & WAITING == 0 {
         return;
     }
-    // Acquire. pair tail. An old one says that there is room where there is none.
+    // Acquire. pair tail: an old one would only wake the producer without need.
     let tail = words.tail.load(Ordering::Acquire);
     let end = gate(view, u64::MAX).seq.saturating_add(view.geo().capacity);
     if mutant!(end > tail, "any-room-asks-for-two", end > tail + 1) {
@@ -223,56 +205,56 @@ pub(crate) fn any_room(view: &View) {
 }
 
 pub(super) fn wake_waiters(word: &WaitWord) {
-    // Relaxed: read again; if the bit is gone, another waker was faster.
+    // Relaxed: read again; without the bit, another waker was faster.
     let seen = word.load(Ordering::Relaxed);
     if seen & WAITING == 0 {
         return;
     }
-    // Release. pair wake-up: who announces itself later, in the same word, sees what was published. Relaxed on
-    // failure: another waker was faster, a sleeper came later, which looks behind its own fence, or the producer
-    // has found room and took its bit back.
+    // Release. pair wake-up: a waiter that announces itself later, in this word, sees what was published. Relaxed on
+    // failure: another waker was faster, a waiter came later and checks after its own fence, or the producer has found
+    // room and cleared its bit.
     let next = (seen & !WAITING).wrapping_add(GENERATION);
     if word.compare_exchange(seen, next, Ordering::Release, Ordering::Relaxed).is_ok() {
         word.wake_all();
     }
 }
 
-/// Whether a consumer sleeps, so that the publication that was just made had better be ended with a wake-up.
+/// Whether a consumer sleeps, so that it is worth ending the run of a batch with a wake-up.
 #[cfg(not(slipring_loom))]
 #[inline(always)]
 pub(crate) fn consumer_waits(view: &View) -> bool {
-    // As in `has_waiter`, but in mode `fence`: one at every message costs more than the rare sleeper is worth that is
-    // overlooked until the run ends.
+    // In mode `fence` this is no fence: one at every message costs more than the delay of a waiter that is overlooked
+    // until the run ends.
     light_barrier();
-    // Relaxed. pair park, by that barrier.
+    // Relaxed. pair park: ordered by that barrier, in mode `membarrier`.
     view.wake() != WakeMode::None && view.control().data.load(Ordering::Relaxed) & WAITING != 0
 }
 
-/// A new producer's part: the last one may have died between a publication and its wake-up, or in the midst of
-/// that, with bits already taken back.
+/// Called by a new producer: the last one may have died between a publication and its wake-up, or within the wake-up,
+/// after it had cleared bits.
 pub(crate) fn rearm_after_takeover(view: &View) {
     all_groups(view);
     let words = view.control();
-    // Relaxed: stored by the one who has to see it. What stands in the words of groups counts again, whatever
-    // became of it; else the first publication finds that nobody sleeps.
+    // Relaxed: this producer is the one that has to see it. From here on the bits in the groups' words count again;
+    // without this the first publication would find no waiter.
     step!(words.data.fetch_or(WAITING, Ordering::Relaxed), "takeover-without-the-data-word");
-    // Relaxed: whoever slept here is gone. Left, the bit would cost the next consumer a wake-up.
+    // Relaxed: the producer that slept here is gone. Its bit would cost the next consumer a wake-up.
     words.room.word.fetch_and(!WAITING, Ordering::Relaxed);
 }
 
-/// The duty of a member that was woken, once it has claimed what it wants, or has something else to do: wakes another
-/// one if there is something that nobody has claimed. In a group with one consumer there always is, until it acks, and
-/// nobody else; but the watch may have been woken in its place.
+/// Called by a woken member after it has claimed, or when it goes elsewhere: wakes the next waiter if unclaimed
+/// messages are left. In an exclusive group messages are left until the ack, and nobody else waits; but the reactor may
+/// have been woken in the consumer's place.
 #[cold]
 pub(crate) fn next_member(view: &View, group: u8) {
     let words = view.group(group);
-    // Acquire. pair claim. An old one costs a wake-up for nothing.
+    // Acquire. pair claim: an old head costs a futile wake-up.
     let head = Head::unpack(words.head.load(Ordering::Acquire)).seq;
-    // Acquire. pair tail. Stored before the wake-up that the caller had; of what came later others are told.
+    // Acquire. pair tail: it was stored before the wake-up that the caller had. Later publications have their own.
     let tail = view.control().tail.load(Ordering::Acquire);
     if mutant!(tail > head, "one-more-is-passed-on", tail == head + 1) {
-        // Without a count: the publication has changed the word, and who announced itself behind that has seen it; or
-        // its producer is still to wake one itself.
+        // It raises no generation: the publication has changed the word, and a waiter that announced itself after that
+        // has seen it; or the producer is still to wake one.
         step!(words.cold.wait.word.wake_one(), "woken-passes-nothing-on");
     }
 }

@@ -1,4 +1,7 @@
-//! How a consumer or a producer goes to sleep.
+//! Sleeping: the waiters' side of the wait words. `notify` has the wakers' side, and the protocol of the two.
+//!
+//! A waiter announces itself (it sets WAITING, then makes the heavy barrier), checks again, and sleeps for the value
+//! that it left in the word. A wake-up after the check has changed the word, and the kernel does not let it sleep.
 
 use std::time::Duration;
 
@@ -6,15 +9,15 @@ use super::notify::{self, PRODUCER_REARMED, WAITING};
 use crate::layout::{View, WakeMode};
 use crate::sync::{AtomicU64, Ordering, WaitWord, fence, heavy_barrier, mutant, order, step};
 
-/// Sleep of those whom the kernel denies the barrier, though they have registered: under a filter that came later.
+/// Bound of a sleep where the kernel denies the barrier although the process has registered: a filter came later.
 pub(super) const DENIED_SLEEP: Duration = Duration::from_millis(1);
 
-/// Which of a queue's words.
+/// What a waiter waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WaiterKind {
-    /// Until there is a message for the group, for which others may wait as well if it is shared.
+    /// A message for the group. In a shared group, other members may wait at the same word.
     Consumer { group: u8, shared: bool },
-    /// Until there is room, of which the gate says how much is worth a wake-up.
+    /// Room: a gate of at least `threshold` is worth a wake-up.
     Producer { threshold: u64 },
 }
 
@@ -27,24 +30,25 @@ impl WaiterKind {
     }
 }
 
-/// What a sleeper stores beside its bit.
+/// What a waiter stores besides its bit.
 #[derive(Debug)]
 enum Announcement<'v> {
     /// The bit of the data word.
     Data { view: &'v View, group: u8, shared: bool },
-    /// The gate that is worth a wake-up, and where to say so. The look may ask for less.
+    /// The threshold, and where it is stored. The waiter's check may be content with less.
     Threshold(&'v AtomicU64, u64),
 }
 
-/// A word to sleep at, of one queue. Dropped behind the last look, it does the duty of those who were woken.
+/// A waiter at one word of one queue. When a woken member of a shared group drops it, after its last check, it wakes
+/// the next member.
 #[derive(Debug)]
 pub(crate) struct Waiter<'v> {
     mode: WakeMode,
     word: &'v WaitWord,
     announcement: Announcement<'v>,
-    /// The word as the sleeper left it, behind which it made a barrier.
+    /// The word as the waiter left it before its barrier.
     value: Option<u32>,
-    /// It was another behind a sleep that was not over by itself: others may have been meant.
+    /// The word had changed after a sleep that did not time out: the wake-up may have been for others as well.
     woken: bool,
 }
 
@@ -59,20 +63,20 @@ impl<'v> Waiter<'v> {
         Waiter { mode: view.wake(), word: word.of(view), announcement, value: None, woken: false }
     }
 
-    /// Until there is room.
+    /// A waiter for room.
     pub(crate) fn room(view: &'v View, threshold: u64) -> Waiter<'v> {
         Waiter::new(view, WaiterKind::Producer { threshold })
     }
 
-    /// The word as `announce` left it: a sleep at it is over once it is another.
+    /// The word as `announce` left it: a sleep ends once the word is another.
     pub(super) fn value(&self) -> u32 {
         self.value.unwrap_or_default()
     }
 
-    /// Returns whether wakers are bound to see it without a barrier.
+    /// Returns whether wakers see the announcement without a barrier.
     fn announce(&mut self) -> bool {
         if let Announcement::Threshold(word, threshold) = self.announcement {
-            // Relaxed: the fence behind it orders it. pair threshold.
+            // Relaxed. pair threshold: the fence after it orders it before the check.
             mutant!(
                 word.store(threshold, Ordering::Relaxed),
                 "threshold-never-lowered",
@@ -81,11 +85,11 @@ impl<'v> Waiter<'v> {
                 }
             );
         }
-        // Acquire. pairs wake-up and rearmed: if a waker came before, in this word, the caller's look sees what it published.
-        // Before that look: a wake-up that comes in between changes the word, and the sleep does not begin.
+        // Acquire. pairs wake-up and rearmed: if a wake-up came before, in this word, the check sees what was
+        // published. If it comes later, it changes the word, and the sleep does not begin.
         let seen = self.word.fetch_or(WAITING, order!(Acquire, "announced-relaxed"));
-        // Nobody has woken since the last sleep here, so the bit has been there since the barrier before that one:
-        // what was published before is seen anyway, and whoever published since will change the word.
+        // No wake-up since the last sleep here: the bit stands since before that sleep's barrier. The check sees all
+        // earlier publications, and every later one changes the word.
         let mut known = mutant!(
             self.value == Some(seen),
             "barrier-once-for-all",
@@ -94,10 +98,10 @@ impl<'v> Waiter<'v> {
             seen & WAITING != 0
         );
         if let Announcement::Data { view, .. } = self.announcement {
-            // Or the producer has set the bits, and sees them at each publication since.
+            // Or the producer set the bits itself, and sees them at each later publication. pair rearmed.
             known |= seen & PRODUCER_REARMED != 0;
             if !known {
-                // Release. pair data-bit: behind the bit that it stands for.
+                // Release. pair data-bit: after the bit that it stands for.
                 view.control().data.fetch_or(WAITING, order!(Release, "data-bit-set-relaxed"));
             }
         }
@@ -105,15 +109,15 @@ impl<'v> Waiter<'v> {
         known
     }
 
-    /// What was waited for is there.
+    /// Takes the announcement back: the check has succeeded.
     pub(super) fn clear_waiting(&self) {
         if let Announcement::Threshold(..) = self.announcement {
-            // Relaxed: nobody else sleeps here. Left, the bit would cost acks a scan each, and then a wake-up.
+            // Relaxed: the producer alone sleeps here. The bit would cost each ack a scan, and then a wake-up.
             self.word.fetch_and(!WAITING, Ordering::Relaxed);
         }
     }
 
-    /// Whether anybody wakes who sleeps here.
+    /// Whether wakers wake at all in this queue.
     pub(crate) fn can_be_woken(&self) -> bool {
         self.mode != WakeMode::None
     }
@@ -132,10 +136,10 @@ impl Drop for Waiter<'_> {
     }
 }
 
-/// Returns whether it was made.
+/// Returns whether the barrier was made.
 fn make_barrier(everywhere: bool) -> bool {
     if everywhere {
-        // SeqCst, here and on every processor that runs a waker. pair park: the bits above, the look below.
+        // SeqCst, here and on every processor that runs a waker. pair park: the bits above, the check below.
         return mutant!(heavy_barrier(), "sleeper-without-fence", true);
     }
     // SeqCst fence. pair park: as above.
@@ -143,9 +147,8 @@ fn make_barrier(everywhere: bool) -> bool {
     true
 }
 
-/// Says at each of `waiters` that somebody sleeps there, or is about to. Whoever said so looks again behind it, and
-/// then sleeps unless a word is not any more what it was left as here. Returns whether all wakers are bound to see
-/// it. Not in mode `none`.
+/// Announces all `waiters`. The caller must check again after it, and may sleep then, for the values that are stored
+/// here. Returns whether all wakers see the announcement. Not in mode `none`.
 pub(crate) fn announce(waiters: &mut [Waiter<'_>]) -> bool {
     let mut known = true;
     for waiter in mutant!(&mut *waiters, "one-queue-announced", &mut waiters[..1]) {
@@ -155,8 +158,8 @@ pub(crate) fn announce(waiters: &mut [Waiter<'_>]) -> bool {
     known || make_barrier(waiters.iter().any(|waiter| waiter.mode == WakeMode::Membarrier))
 }
 
-/// Looks, and if there is nothing sleeps until somebody wakes at one of `waiters`, or for `longest`, which is
-/// asked behind the look; looks again if it was not that long. `None`: the caller calls again. Not in mode `none`.
+/// Checks, and if the check finds nothing sleeps until one of `waiters` is woken, or for `longest`, which is asked
+/// after the check. Checks again after a wake-up. `None`: the caller calls again. Not in mode `none`.
 pub(crate) fn sleep<T, E>(
     waiters: &mut [Waiter<'_>],
     longest: impl FnOnce() -> Duration,
@@ -168,23 +171,23 @@ pub(crate) fn sleep<T, E>(
         waiters.iter().for_each(Waiter::clear_waiting);
         return Ok(found);
     }
-    // Who is not visible may be overlooked by wakers.
+    // Without the barrier, wakers may overlook this waiter.
     let longest = if visible { longest() } else { longest().min(DENIED_SLEEP) };
     let woken = {
         let waiters = mutant!(&*waiters, "asleep-at-the-first", &waiters[..1]);
-        // As announced: the word of now, though read with Acquire, may be that of a wake-up behind the look.
+        // As announced. Reading the word now would be wrong: it may have been changed by a wake-up after the check.
         let seen = |waiter: &Waiter<'_>| {
             mutant!(waiter.value(), "word-read-late", waiter.word.load(Ordering::Acquire))
         };
         WaitWord::sleep(waiters.iter().map(|waiter| (waiter.word, seen(waiter))), longest)
     };
     for waiter in waiters {
-        // Acquire. pair wake-up: what the waker published. With several waiters, not all need be meant.
+        // Acquire. pair wake-up: what the waker published. With several waiters, only some may have been woken.
         waiter.woken |= woken && waiter.word.load(Ordering::Acquire) != waiter.value();
         if !visible {
             waiter.value = None;
         }
     }
-    // Before it says that it sleeps again: that would cost it a barrier, and the next publication a wake-up.
+    // Check before the next announcement, which costs a barrier, and the next publication a wake-up.
     if woken { look() } else { Ok(None) }
 }

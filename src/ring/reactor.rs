@@ -1,21 +1,21 @@
-//! One thread that sleeps for many.
+//! One thread that sleeps for many futures.
 //!
-//! Who cannot sleep itself, since its thread has other work, announces itself at its queue's word and looks, as any
-//! sleeper does; then it leaves an entry here instead of going to sleep. The watch is the thread that does that part:
-//! it sleeps at the words of all entries, and at one of its own, at which those who come later wake it.
+//! A future cannot sleep, since its thread has other work. It announces itself at its queue's wait word and checks, as
+//! any waiter does; then, instead of sleeping, it leaves an entry here. The reactor's thread sleeps at the words of all
+//! entries, and at its own word, at which new entries wake it.
 //!
 //! ```text
-//! who waits: announce at the queue's word, which leaves v; look; enter (word, v, until); wake the watch
-//! the watch: v = own | 1; entries whose word is not v, or whose time is up: they are over
-//!            none: sleep unless own, or an entry's word, is not its v any more
+//! future:  announce at the queue's word, which leaves v; check; insert the entry (word, v, until); wake the reactor
+//! reactor: v = own | WAITING; entries whose word is not v, or whose time is up, are over
+//!          none is: sleep unless the own word, or an entry's word, is not its v any more
 //! ```
 //!
-//! Nothing is lost between the look and the sleep, however long that takes: a wake-up that comes there has changed
-//! the word, and the entry has the value from before. And an entry that the watch does not see was made behind
-//! its look, so whoever made it sees the bit of its own word: the lock of the entries orders the two.
+//! No wake-up is lost between the check and the sleep, however long that takes: it has changed the word, and the entry
+//! has the value from before. An entry that the reactor does not see is inserted after its pass through the entries, so
+//! the future sees the bit of the own word: the lock of the entries orders the two.
 //!
-//! What the watch itself reads of a word need not be new: it is asked again, under the kernel's eyes, before a sleep;
-//! and those whose entry is over look for themselves.
+//! The reactor may read an old value of a word. The kernel compares the word again before a sleep, and a future whose
+//! entry is over checks for itself.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::PoisonError;
@@ -32,22 +32,22 @@ pub(crate) trait KeepMapped: Clone {
     fn view(&self) -> &View;
 }
 
-/// What somebody waits for.
+/// What a future waits for.
 #[derive(Debug)]
 pub(crate) struct Entry<Q, T> {
     queue: Q,
-    /// A word of the queue, and what `announce` left there; none if nobody would wake.
+    /// A wait word of the queue, and the value that `announce` left there; none if no waker would wake.
     at: Option<(WaiterKind, u32)>,
-    /// It is over then in any case.
+    /// The entry is over then in any case.
     until: Instant,
-    /// For whoever waits to be told by.
+    /// How the future is told.
     pub(crate) tell: T,
 }
 
 impl<Q: KeepMapped, T> Entry<Q, T> {
     fn is_woken(&self) -> bool {
-        // Relaxed: whoever waits looks itself, and before a sleep the kernel asks. Whoever leaves has what the watch
-        // was woken for by the entries' lock.
+        // Relaxed: the future checks for itself, and the kernel compares before a sleep. A future that leaves has what
+        // the reactor was woken for by the lock of the entries.
         self.at.is_some_and(|(word, value)| {
             word.of(self.queue.view()).load(Ordering::Relaxed) != value
         })
@@ -58,7 +58,7 @@ impl<Q: KeepMapped, T> Entry<Q, T> {
     }
 }
 
-/// What somebody who waits has of its entry.
+/// A future's part of its entry.
 #[derive(Debug)]
 pub(crate) struct EntryHandle<Q> {
     id: u64,
@@ -75,7 +75,7 @@ struct Entries<Q, T> {
 
 #[derive(Debug)]
 pub(crate) struct Reactor<Q, T> {
-    /// Where the thread is woken for a new entry. Nobody else sleeps here.
+    /// Where a new entry wakes the thread. Only the reactor sleeps here.
     own: WaitWord,
     entries: Mutex<Entries<Q, T>>,
 }
@@ -86,13 +86,13 @@ impl<Q: KeepMapped, T> Reactor<Q, T> {
         Reactor { own: WaitWord::new(), entries }
     }
 
-    /// Nothing runs under it that is not of this file: what entries hold is dropped, and told, behind it.
+    /// Only code of this file runs under the lock: what entries hold is dropped, and told, after it.
     fn lock(&self) -> MutexGuard<'_, Entries<Q, T>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks; if there is nothing, `look` says how long to wait at most, and an entry is left that is over then, or when
-    /// somebody wakes at the word. Returns the handle of that.
+    /// Checks. If `look` finds nothing, it returns how long to wait at most, and an entry is left that is over then, or
+    /// when the word is woken. Returns the entry's handle.
     pub(crate) fn wait<E>(
         &self,
         queue: &Q,
@@ -131,13 +131,12 @@ impl<Q: KeepMapped, T> Reactor<Q, T> {
         id
     }
 
-    /// Ends a wait, over or not: whoever waited has what it wants, or wants it no more. Returns what was left for it, if
-    /// nobody was told. The thread is not woken for it; its queue stays mapped for as long as that sleeps, which is no
-    /// longer than until the entry's time.
+    /// Ends a wait, over or not. Returns what the entry held, unless the future was told already. The thread is not
+    /// woken for it: it keeps the queue mapped until its sleep ends, at the entry's time at the latest.
     pub(crate) fn leave(&self, handle: &EntryHandle<Q>) -> Option<Entry<Q, T>> {
         let entry = self.lock().waiting.remove(&handle.id);
-        // If it was told, the lock has brought what the watch was woken for; if the watch is still to look, it leaves
-        // this to whoever has an entry here.
+        // If the future was told, the lock has brought what the reactor was woken for. If the reactor has not looked
+        // yet, it leaves this to the future that has an entry here.
         let woken = mutant!(
             entry.as_ref().is_none_or(Entry::is_woken),
             "untold-passes-nothing-on",
@@ -151,10 +150,10 @@ impl<Q: KeepMapped, T> Reactor<Q, T> {
         entry
     }
 
-    /// What the thread does again and again: returns the entries that are over, or sleeps if none is.
+    /// One round of the thread: returns the entries that are over, or sleeps if none is.
     pub(crate) fn poll(&self) -> Vec<Entry<Q, T>> {
-        // Acquire. Before the look at the entries: whoever comes behind that finds the bit, by the lock, and changes
-        // the word.
+        // Acquire. Before the pass through the entries: a future that comes after it finds the bit, by the lock, and
+        // changes the word.
         let own = self.own.fetch_or(WAITING, Ordering::Acquire) | WAITING;
         let mut entries = self.lock();
         let now = Instant::now();
@@ -164,8 +163,8 @@ impl<Q: KeepMapped, T> Reactor<Q, T> {
             return over;
         }
         let longest = entries.waiting.values().map(|entry| entry.until - now).min();
-        // Each word once: the entries at it that are not over have one value, the last that any of them announced. The
-        // lock has brought that, so those of older ones were over above.
+        // Each word once. Entries at a word that are not over have one value, that of the latest announcement; the lock
+        // has brought it, so entries with older values were over above.
         let mut known = HashSet::new();
         let asleep: Vec<_> = entries
             .waiting
@@ -192,7 +191,7 @@ impl<Q: KeepMapped, T> Reactor<Q, T> {
         let words: Vec<_> = std::iter::once((&self.own, own))
             .chain(visible.iter().map(|(queue, word, value)| {
                 let word = word.of(queue.view());
-                // As announced: the word of now, Relaxed or not, may be that of a wake-up before the sleep.
+                // As announced: the word of now may be that of a wake-up before the sleep.
                 (word, mutant!(*value, "reactor-reads-words-late", word.load(Ordering::Relaxed)))
             }))
             .collect();
@@ -203,7 +202,7 @@ impl<Q: KeepMapped, T> Reactor<Q, T> {
         over
     }
 
-    /// The thread may have been woken for somebody who has left meanwhile.
+    /// The thread may have been woken for a future that has left meanwhile: then it wakes the next member.
     fn pass_on(&self, view: &View, word: WaiterKind, value: u32) {
         let WaiterKind::Consumer { group, .. } = word else { return };
         let at = word.of(view);
@@ -211,7 +210,7 @@ impl<Q: KeepMapped, T> Reactor<Q, T> {
         if at.load(Ordering::Acquire) == value {
             return;
         }
-        // Else it is told, or leaves in its turn.
+        // A future that is still here is told, or wakes the next member when it leaves.
         let waits = |entry: &Entry<Q, T>| {
             entry.is_woken()
                 && entry.at.is_some_and(|(word, _)| ptr::eq(word.of(entry.queue.view()), at))

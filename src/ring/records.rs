@@ -1,5 +1,5 @@
-//! Consumer records: whose they are, how they are taken and given back. All but the looks happen under the control
-//! lease (invariant control-lease).
+//! Consumer records: which group they belong to, how they are taken and given back. Everything but reading happens
+//! under the control lease (invariant control-lease).
 
 use std::io;
 
@@ -18,7 +18,7 @@ pub(crate) fn records_of(view: &View, group: u8) -> impl Iterator<Item = u8> {
 }
 
 pub(crate) fn start_of(view: &View, record: u8) -> Start {
-    // Acquire: what the record's last owner did comes with it.
+    // Acquire: everything that the record's last owner did.
     Start::unpack(view.record(record).claim.start.load(Ordering::Acquire))
 }
 
@@ -34,8 +34,8 @@ pub(crate) fn live_member(view: &View, leases: &impl Leases, group: u8) -> io::R
     Ok(None)
 }
 
-/// Takes a consumer record for `group`: one whose owner is gone and which holds nothing, or else one that
-/// holds a range of this very group. Its lease is held then. `None`: all records are in use.
+/// Takes a consumer record for `group`: one whose owner is gone and which holds nothing, or else one that holds a
+/// range of this group. Its lease is held then. `None`: all records are in use.
 pub(crate) fn take_record(
     view: &View,
     leases: &impl Leases,
@@ -48,7 +48,7 @@ pub(crate) fn take_record(
     }
 }
 
-/// The same, but only one that holds nothing.
+/// The same, but only a record that holds nothing.
 pub(crate) fn take_idle_record(
     view: &View,
     leases: &impl Leases,
@@ -70,7 +70,7 @@ fn take_record_if(
         if !fits(start_of(view, record)) || !try_take(leases, byte)? {
             continue;
         }
-        // Read again under the lease: its last owner is done.
+        // Read again under the lease: its last owner stores no more.
         if mutant!(fits(start_of(view, record)), "record-not-read-again", true) {
             occupy(view, record, group, pid);
             return Ok(Some(record));
@@ -83,7 +83,7 @@ fn take_record_if(
 fn occupy(view: &View, record: u8, group: u8, pid: u32) {
     step!(fold_counters(view, record), "counts-of-the-dead-lost");
     let words = &view.record(record).claim;
-    // Relaxed, all of them: for people to read.
+    // Relaxed, all of them: for people to read, or ordered by the control lease.
     words.pid.store(u64::from(pid), Ordering::Relaxed);
     words.epoch.store(words.epoch.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     view.group(group).identity.flags.store(FLAG_JOINED, Ordering::Relaxed);
@@ -95,23 +95,23 @@ fn occupy(view: &View, record: u8, group: u8, pid: u32) {
         "record-mark-never-raised"
     );
     if start_of(view, record).state == State::Idle {
-        // Relaxed: carried by the start word. A count of another group would be taken for ours.
+        // Relaxed: carried by the start word. A count of another group would be taken for this group's.
         step!(
             words.attempts.store(Attempts::NONE, Ordering::Relaxed),
             "counts-move-with-the-record"
         );
-        // Release: the record is the group's from here on.
+        // Release. pair start: the record is the group's from here on.
         let idle = Start::idle(0, group).pack();
         let release = order!(Release, "record-taken-relaxed");
         step!(words.start.store(idle, release), "record-not-tagged");
     }
 }
 
-/// Adds what the last owner of a record counted to the totals of its group, and starts over.
+/// Adds the counters of a record's last owner to the totals of its group, and sets them to 0.
 fn fold_counters(view: &View, record: u8) {
     let counted = &view.record(record).counters;
     let group = view.groups().get(usize::from(start_of(view, record).group));
-    // Relaxed, all of them: figures. Their owner is gone, or does this itself.
+    // Relaxed, all of them: figures. Their owner is gone, or is the caller.
     let take = |counter: &Quiet| {
         let count = counter.load(Ordering::Relaxed);
         counter.store(0, Ordering::Relaxed);
@@ -126,13 +126,13 @@ fn fold_counters(view: &View, record: u8) {
     }
 }
 
-/// Gives a record back whose owner leaves by its own will, and that of a dead member which it works off. Their
-/// leases are held, and dropped here.
+/// Gives back the record of a consumer that leaves, and the record that it adopted. Their leases are held, and given
+/// back here.
 pub(crate) fn leave(view: &View, leases: &impl Leases, record: u8, adopted: Option<u8>) {
     let claim = &view.record(record).claim;
     fold_counters(view, record);
     let start = start_of(view, record);
-    // A range that is not acked stays for the other members, as after a death. Else Release: whoever
+    // A range that is not acked stays for the other members, as after a death. Release. pair start: the member that
     // takes the record sees what its owner did.
     if start.state == State::Idle {
         let none = Start::idle(start.seq, NO_GROUP).pack();
@@ -140,12 +140,12 @@ pub(crate) fn leave(view: &View, leases: &impl Leases, record: u8, adopted: Opti
     }
     give_back(leases, lease_byte::consumer(record));
     if let Some(adopted) = adopted {
-        // Else the group would have a live member still, this one.
+        // A lease that is kept would make the group have a live member still.
         step!(give_back(leases, lease_byte::consumer(adopted)), "leaver-keeps-the-adopted");
     }
     if start.state != State::Idle || mutant!(adopted.is_some(), "adopter-leaves-in-silence", false)
     {
-        // Dropping a lease wakes nobody.
+        // A lease that is given back wakes nobody.
         step!(notify::group(view, start.group), "leaver-wakes-nobody");
     }
 }
