@@ -175,7 +175,7 @@ pub(crate) fn sleep<T, E>(
     let longest = if visible { longest() } else { longest().min(DENIED_SLEEP) };
     let woken = {
         let waiters = mutant!(&*waiters, "asleep-at-the-first", &waiters[..1]);
-        // As announced. Reading the word now would be wrong: it may have been changed by a wake-up after the check.
+        // As announced. A load now, even an Acquire, would be wrong: a wake-up after the check may have changed it.
         let seen = |waiter: &Waiter<'_>| {
             mutant!(waiter.value(), "word-read-late", waiter.word.load(Ordering::Acquire))
         };
