@@ -1,9 +1,9 @@
-//! Messages of a claim that are acked out of order: kept by the member alone, and published as the
-//! prefix without gaps.
+//! Messages of a claim that were acked out of order: the consumer keeps them to itself, and publishes the prefix
+//! without gaps.
 
 use crate::sync::{mutant, step};
 
-/// A set of the sequences of one claim. It keeps its memory between claims.
+/// The acked sequences of one claim. It keeps its memory between claims.
 #[derive(Debug, Default)]
 pub(crate) struct AckSet {
     first: u64,
@@ -26,13 +26,13 @@ impl AckSet {
         }
     }
 
-    /// The claim's first; or a later one, below which all is acked.
+    /// The claim's first sequence, or a later one below which everything is acked.
     pub(crate) fn first(&self) -> u64 {
         self.first
     }
 
-    /// Forgets what lies below `start`, where all is acked, in whole words: a claim may grow for ever. Returns whether
-    /// there was anything.
+    /// Forgets, in whole words, what lies below `start`, where everything is acked: a claim may grow for ever. Returns
+    /// whether it forgot anything.
     pub(crate) fn pass(&mut self, start: u64) -> bool {
         let words = (start - self.first) / 64;
         let gone =
@@ -42,13 +42,13 @@ impl AckSet {
         words > 0
     }
 
-    /// Whether `seq`, not below the claim's first, is in it.
+    /// Whether `seq`, which is not below `first`, is acked.
     pub(crate) fn contains(&self, seq: u64) -> bool {
         let n = seq - self.first;
         self.words.get((n / 64) as usize).is_some_and(|word| word >> (n % 64) & 1 == 1)
     }
 
-    /// Adds `seq`, and returns where those of `start..end` begin that are not in it.
+    /// Adds `seq`, and returns the first of `start..end` that is not acked.
     pub(crate) fn add(&mut self, seq: u64, start: u64, end: u64) -> u64 {
         let n = seq - self.first;
         let at = (n / 64) as usize;
@@ -59,7 +59,7 @@ impl AckSet {
         self.gap(start, end)
     }
 
-    /// The first of `start..end` that is not in it; `end` if all are.
+    /// The first of `start..end` that is not acked; `end` if all are.
     #[inline]
     pub(crate) fn gap(&self, start: u64, end: u64) -> u64 {
         if self.words.is_empty() {

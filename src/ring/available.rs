@@ -1,54 +1,53 @@
-//! How many messages are there to take.
+//! How many messages there are to claim.
 //!
-//! A consumer that is faster than the producer looks at each line while it is being written, and takes it away
-//! from the one who writes: both then wait for lines, message by message. So a receive that may wait, and that has found
-//! many messages and seldom none, lingers a moment for a run of them, whose lines come without a conflict then. The
-//! first of the run may be there already; it waits for the others. Where the first few do not come as fast as a stream
-//! that nothing slows down, some 30 ns a message, lingering ends at once; that has cost some 150 ns, and the next time is
-//! so much farther away.
+//! A consumer that is faster than the producer reads each cache line while the producer writes it, and takes it away:
+//! both then wait for cache lines, message by message. So a receive that may wait, and that has found many messages and
+//! seldom none, lingers: it waits for a run of messages, whose lines then come without a conflict. The first messages
+//! of the run may be there already. If the next few do not come as fast as in an undisturbed stream, some 30 ns each,
+//! lingering ends after some 150 ns, and the consumer does not linger again for a while, longer each time.
 
 use crate::layout::View;
 use crate::sync::{Ordering, mutant, order};
 
-/// What the score of a stream is at least.
+/// The least score of a stream.
 const STREAM: u64 = if cfg!(slipring_loom) { 1 } else { 32 };
-/// The same after waits in vain: twice as much each time, up to this.
+/// After each vain wait the least score doubles, up to this.
 const STREAM_MAX: u64 = 1 << 10;
-/// Most that one look adds: what had lain there is no stream.
+/// Most that one read of the tail adds to the score: a backlog is no stream.
 const BACKLOG: u64 = 8;
-/// See [`Available::peek`]: at first, and at most, where the tail was found near.
+/// See [`Available::peek`]: the value at first and after a backlog, and the largest.
 const PEEK: u32 = if cfg!(slipring_loom) { 2 } else { 16 };
 const PEEK_MAX: u32 = 1024;
-/// Messages that are waited for: twice as many as are asked for, but no fewer and no more than these. Of a small ring,
-/// no more than half: the producer needs room meanwhile.
+/// Messages of a run: twice as many as are asked for, within these bounds. In a small ring no more than half of it: the
+/// producer needs room at the same time.
 const RUN: (u64, u64) = (32, 64);
 const PART: u64 = if cfg!(slipring_loom) { 1 } else { 2 };
-/// Looks for each of them, with a pause of some 30 ns behind each, before it is given up.
+/// Reads of the stamp for each message of the run, with a pause of some 30 ns after each.
 const LOOKS: u64 = 1;
-/// After so many looks, an eighth of the run must be there.
+/// After so many reads, an eighth of the run must be there.
 const EARLY: u64 = if cfg!(slipring_loom) { u64::MAX } else { 4 };
 
-/// What a consumer knows of the queue's end.
+/// What a consumer knows of the end of the published messages.
 #[derive(Debug)]
 pub(crate) struct Available {
     /// Everything below is published.
     end: u64,
-    /// Messages that looks behind `end` found, less the looks that found none.
+    /// Messages found above `end`, less the reads that found none.
     score: u64,
-    /// So much is a stream.
+    /// The score from which on this is a stream.
     stream: u64,
-    /// Receives of one message that have looked at its stamp alone, and after how many one looks at the tail.
+    /// Receives of one message since the last read of the tail, and after how many the tail is read.
     singles: u32,
     peek: u32,
 }
 
-/// Of the messages asked for.
+/// How many of the messages asked for are published.
 #[derive(Debug)]
 pub(crate) enum Count {
-    /// None is there: this is the first one's stamp.
+    /// None; with the first one's stamp.
     None(u64),
     Some(u64),
-    /// So many are there that the first one cannot be one of them.
+    /// More than the capacity: the first message cannot be one of them.
     TooMany,
 }
 
@@ -61,17 +60,17 @@ impl Available {
     #[inline(always)]
     pub(crate) fn count(&mut self, view: &View, start: u64, max: u64) -> Count {
         if self.end <= start {
-            // Acquire. pair payload. Stamp and payload share a line: one transfer brings both.
+            // Acquire. pair payload. Stamp and payload share a cache line: one transfer brings both.
             let stamp = view.slot(start).stamp.load(order!(Acquire, "claim-stamp-relaxed"));
             if stamp != start + 1 {
                 self.score = self.score.saturating_sub(1);
                 return Count::None(stamp);
             }
             let mut end = stamp;
-            // For what is known to be there, the tail's line would be a second transfer, for nothing; but many messages
-            // that lie there are found by one look at it.
+            // To receive one message, the tail's cache line would be a second transfer without use; but one read of it
+            // finds all messages of a backlog.
             if max > 1 || self.peeks() {
-                // Acquire. pair tail: everything below may be read without looking at its stamp.
+                // Acquire. pair tail: everything below may be read without its stamp.
                 end = view.control().tail.load(order!(Acquire, "claim-tail-relaxed")).max(end);
                 let most = view.geo().capacity;
                 if mutant!(end - start > most, "full-ring-is-damage", end - start >= most) {
@@ -88,7 +87,7 @@ impl Available {
         Count::Some(mutant!(max.min(self.end - start), "claim-beyond-the-tail", max))
     }
 
-    /// Whether a receive of one message looks at the tail, which is in order where it has found many one by one.
+    /// Whether a receive of one message reads the tail: due after it has found many messages one by one.
     #[inline(always)]
     fn peeks(&mut self) -> bool {
         self.singles += 1;
@@ -105,7 +104,7 @@ impl Available {
         self.end <= start && self.score >= self.stream
     }
 
-    /// Whether it ever does.
+    /// Sets whether this consumer ever lingers.
     #[cfg(not(slipring_loom))]
     pub(crate) fn set_lingering(&mut self, on: bool) {
         self.stream = if on { STREAM } else { u64::MAX };
@@ -118,13 +117,13 @@ impl Available {
         let (few, end) = (start + (run / 8).max(1), start + run);
         let stamp = view.slot(end - 1).stamp;
         for look in 0..LOOKS * run {
-            // Acquire. pair payload: of all messages below, too, since stamps go up in order.
+            // Acquire. pair payload: of all messages below, too, because stamps are stored in order.
             if stamp.load(order!(Acquire, "run-stamp-relaxed")) == end {
                 self.stream = STREAM;
                 self.end = mutant!(end, "run-one-too-long", end + 1);
                 return;
             }
-            // Relaxed: it decides how long to wait.
+            // Relaxed: it decides only how long to wait.
             if look == EARLY && view.slot(few - 1).stamp.load(Ordering::Relaxed) != few {
                 break;
             }

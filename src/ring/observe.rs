@@ -1,18 +1,18 @@
-//! Reading without a trace: an observer stores nothing, holds nobody up, and counts what it missed.
+//! Observing: an observer stores nothing, holds nobody up, and counts what it missed.
 
 use super::publish::published_end;
 use crate::layout::{Meta, View};
 use crate::packed::SEQ_NONE;
 use crate::sync::{Ordering, fence, mutant, order, step};
 
-/// Slots at which one call looks for a message that is not overwritten under its hands.
+/// Slots that one call tries, when messages are overwritten while it copies them.
 const TRIES: u32 = 1024;
 
-/// How often a producer that goes on may overwrite what the observer goes to, before the observer leaves messages
-/// out that it might still have read.
+/// How often the producer may overwrite the slot that the observer goes to, before the observer skips messages that it
+/// might still have read.
 const RACES: u32 = 16;
 
-/// How often one call looks for the newest message. It is gone only if its slot is the next to be written.
+/// How often one call tries the newest message. That is gone only if its slot is the next to be written.
 const LATEST_TRIES: u32 = 16;
 
 /// Where an observer is.
@@ -21,13 +21,13 @@ pub(crate) struct ObserverCursor {
     next: u64,
 }
 
-/// What one look found.
+/// What one read found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
-    /// A whole message; `missed` sequences before it, since the last one, were overwritten, or left out to outrun the
-    /// producer.
+    /// A whole message. `missed` sequences before it, since the last message, were overwritten, or skipped to outrun
+    /// the producer.
     Message { seq: u64, meta: Meta, missed: u64 },
-    /// Nothing new; `missed` sequences were overwritten or left out.
+    /// Nothing new; `missed` sequences were overwritten or skipped.
     Nothing { missed: u64 },
 }
 
@@ -70,12 +70,12 @@ impl ObserverCursor {
         Seen::Nothing { missed: self.next - from }
     }
 
-    /// Copies the newest message, unless this watcher is past it already. What lies between is passed over, and not
+    /// Copies the newest message, unless this cursor is past it already. Messages in between are passed over, and not
     /// counted as missed.
     pub(crate) fn read_latest(&mut self, view: &View, out: &mut [u8]) -> Seen {
         let mut gone = self.next;
         for _ in 0..LATEST_TRIES {
-            // A tail that is no sequence ends at the number that no message has.
+            // A tail that is no sequence becomes the number that no message has.
             let end = published_end(view).unwrap_or(SEQ_NONE);
             if end <= self.next {
                 break;
@@ -89,16 +89,15 @@ impl ObserverCursor {
                 SlotRead::Lapped => gone = end,
             }
         }
-        // Slots are taken back in their order: below one that is gone nothing is left. If no message comes after it,
-        // the queue may be over here.
+        // Slots are reclaimed in order: below a message that is gone, nothing is left. If no message comes after it,
+        // the queue may end here.
         self.next = self.next.max(gone);
         Seen::Nothing { missed: 0 }
     }
 
-    /// The message at `next` is gone: goes to the one behind it, or to the oldest that the ring can hold. Beside a
-    /// producer that stands still, only what cannot be read is left out, however many slots it has taken back.
-    /// One that goes on may overwrite each slot just before the observer looks at it: then steps double, until the
-    /// producer is outrun.
+    /// The message at `next` is gone: goes to the next one, or to the oldest that the ring can hold. If the producer
+    /// stands still, this skips only what cannot be read, however many slots it has reclaimed. If the producer goes on,
+    /// it may overwrite each slot just before the observer reads it: steps double until the producer is outrun.
     #[cold]
     fn skip(&mut self, view: &View, race: &mut Race) {
         let tail = tail(view);
@@ -109,7 +108,7 @@ impl ObserverCursor {
         let slots = mutant!(capacity, "observer-skips-the-oldest", capacity - 1);
         let oldest = tail.saturating_sub(slots);
         let step = 1 << race.lost.saturating_sub(RACES).min(24);
-        // No tail that lags, or is garbled, leads back.
+        // A tail that lags, or is garbled, never leads back.
         let behind = (self.next + step).min(tail).max(self.next + 1);
         self.next = oldest.max(behind).min(SEQ_NONE);
     }
@@ -118,15 +117,15 @@ impl ObserverCursor {
 /// What one call has seen of the producer.
 #[derive(Default)]
 struct Race {
-    /// Where the tail was when a message was found gone.
+    /// The tail when a message was found gone.
     tail: Option<u64>,
-    /// How often it had moved by the next such time.
+    /// How often the tail had moved when the next message was found gone.
     lost: u32,
 }
 
-/// The tail, or the last sequence if the word is none: nothing here may depend on others' honesty.
+/// The tail, or the last sequence if the word is none: an observer must not rely on other processes.
 pub(crate) fn tail(view: &View) -> u64 {
-    // Acquire. pair tail: the slots below the tail carry at least the messages it counts.
+    // Acquire. pair tail: the slots below the tail have at least the messages that it counts.
     view.control().tail.load(order!(Acquire, "observer-tail-relaxed")).min(SEQ_NONE)
 }
 
@@ -135,23 +134,22 @@ fn read_slot(view: &View, seq: u64, out: &mut [u8]) -> SlotRead {
     // Acquire. pair payload: the payload below is at least that of this stamp.
     let mut stamp = slot.stamp.load(order!(Acquire, "observer-stamp-relaxed"));
     if stamp <= seq {
-        // A tail above the sequence means that it was published.
+        // A tail above the sequence means that the message was published.
         if tail(view) <= seq {
             return SlotRead::NotYet;
         }
-        // Relaxed: the tail carries stamp and payload. It may have been published just after the first
-        // look, and be whole; no older stamp can be seen now, so anything else is of a newer message.
+        // Relaxed: the tail carries stamp and payload. The message may have been published just after the first read,
+        // and be whole. No older stamp can be read now: any other is of a newer message.
         stamp = mutant!(slot.stamp.load(Ordering::Relaxed), "observer-without-second-read", 0);
     }
     if stamp != seq + 1 {
         return SlotRead::Lapped;
     }
-    // The second read of the stamp tells whether this and the payload's words belong together.
+    // The last read of the stamp tells whether this and the payload's words belong together.
     let meta = slot.meta.load();
     let fit = meta.len.min(out.len());
     slot.payload.load(&mut out[..fit]);
-    // Acquire fence. pair overwrite: if any word above was of a newer message, the load below sees its 0 or
-    // its stamp.
+    // Acquire fence. pair overwrite: if any word above was of a newer message, the load below reads its 0 or its stamp.
     step!(fence(Ordering::Acquire), "observer-without-fence");
     if mutant!(slot.stamp.load(Ordering::Relaxed) != seq + 1, "observer-without-check", false) {
         return SlotRead::Lapped;

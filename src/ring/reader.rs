@@ -1,4 +1,4 @@
-//! One consumer, of either kind of group.
+//! A consumer of either kind of group, for the handles above.
 
 use std::io;
 
@@ -26,7 +26,7 @@ impl Reader {
         }
     }
 
-    /// The consumer record whose lease makes this reader alive in the eyes of others.
+    /// The consumer record whose lease shows others that this consumer lives.
     pub(crate) fn record(&self) -> u8 {
         match self {
             Reader::Exclusive(member) => member.record,
@@ -34,7 +34,7 @@ impl Reader {
         }
     }
 
-    /// Deliveries after which a message is not counted any more.
+    /// Sets the number of deliveries after which a message is not counted any more.
     pub(crate) fn set_limit(&mut self, limit: u8) {
         match self {
             Reader::Exclusive(member) => member.limit = limit,
@@ -42,7 +42,7 @@ impl Reader {
         }
     }
 
-    /// The record of a dead member whose range this reader works off.
+    /// The record of a dead member whose range this consumer works off.
     pub(crate) fn adopted(&self) -> Option<u8> {
         match self {
             Reader::Exclusive(_) => None,
@@ -50,7 +50,7 @@ impl Reader {
         }
     }
 
-    /// Whether it holds something that was delivered and not acked.
+    /// Whether it holds messages that were delivered and not acked.
     pub(crate) fn holds(&self) -> bool {
         match self {
             Reader::Exclusive(member) => member.holds(),
@@ -58,18 +58,18 @@ impl Reader {
         }
     }
 
-    /// The group's head: the next sequence to be acked, or to be claimed in a shared group.
+    /// The group's head: the next sequence to be acked; in a shared group, to be claimed.
     pub(crate) fn head(&self, view: &View) -> u64 {
         match self {
             Reader::Exclusive(member) => member.head(),
-            // Relaxed: a figure.
+            // Relaxed: a figure for people.
             Reader::Shared(member) => {
                 Head::unpack(view.group(member.group).head.load(Ordering::Relaxed)).seq
             }
         }
     }
 
-    /// Waits a moment for a run of messages, in a stream; see [`super::available`].
+    /// Waits for a run of messages, in a stream; see [`super::available`].
     #[inline(always)]
     pub(crate) fn linger(&mut self, view: &View, max: u64) {
         match self {
@@ -78,7 +78,7 @@ impl Reader {
         }
     }
 
-    /// Whether it ever does.
+    /// Sets whether this consumer ever lingers.
     pub(crate) fn set_lingering(&mut self, on: bool) {
         match self {
             Reader::Exclusive(member) => member.set_lingering(on),
@@ -86,7 +86,7 @@ impl Reader {
         }
     }
 
-    /// Takes up to `max` messages, at least 1, on the shortest way; `None` says nothing.
+    /// Claims up to `max` messages, at least 1, on the shortest path; `None` does not mean that there are none.
     #[inline(always)]
     pub(crate) fn claim_fast(&mut self, view: &View, max: u64) -> Option<Claim> {
         match self {
@@ -95,7 +95,7 @@ impl Reader {
         }
     }
 
-    /// Takes up to `max` messages, at least 1.
+    /// Claims up to `max` messages, at least 1.
     #[inline]
     pub(crate) fn claim(&mut self, view: &View, max: u64) -> Result<Claimed, Corrupt> {
         match self {
@@ -106,7 +106,7 @@ impl Reader {
         }
     }
 
-    /// Adds up to `max` of the messages behind `claim` to it; `None`: other members take those.
+    /// Adds up to `max` of the messages after `claim` to it. `None`: in a shared group other members take those.
     pub(crate) fn grow(
         &mut self,
         view: &View,
@@ -128,7 +128,7 @@ impl Reader {
         }
     }
 
-    /// The delivery of the first message of `claim`, its `attempts`-th, is not to count.
+    /// Takes back the count of the `attempts`-th delivery of the first message of `claim`.
     #[cold]
     pub(crate) fn uncount(&self, view: &View, claim: &Claim, attempts: u8) {
         match self {
@@ -137,8 +137,8 @@ impl Reader {
         }
     }
 
-    /// Gives what this reader holds in `record` back to its group; the control lease is held. `false`: there is no
-    /// record to go on with, and nothing has changed.
+    /// Gives the range that this consumer holds in `record` back to its group; the control lease is held. `false`: no
+    /// record is free to go on with, and nothing has changed.
     pub(crate) fn release(
         &mut self,
         view: &View,
@@ -152,8 +152,8 @@ impl Reader {
         }
     }
 
-    /// Looks for what dead members of the group left behind; there is something to claim if `true`. Who
-    /// holds something already leaves it to the others: it would wait behind that.
+    /// Searches for a range of a dead member. Returns whether there is a range to claim. A consumer that holds a range
+    /// already leaves orphans to the others: they would have to wait for it.
     pub(crate) fn adopt(&mut self, view: &View, leases: &impl Leases) -> Result<bool, Fault> {
         match self {
             Reader::Exclusive(_) => Ok(false),
