@@ -191,7 +191,7 @@ impl<Q: KeepMapped, T> Reactor<Q, T> {
         let words: Vec<_> = std::iter::once((&self.own, own))
             .chain(visible.iter().map(|(queue, word, value)| {
                 let word = word.of(queue.view());
-                // As announced: the word of now may be that of a wake-up before the sleep.
+                // As announced. A load now, Relaxed or not, would be wrong: a wake-up before the sleep may have changed it.
                 (word, mutant!(*value, "reactor-reads-words-late", word.load(Ordering::Relaxed)))
             }))
             .collect();
