@@ -377,7 +377,7 @@ fn every_atomic_operation_says_why_its_order_is_enough() {
                 continue;
             }
             let above = &lines[at.saturating_sub(NEAR + 1)..at];
-            let orders = ["Relaxed", "Acquire", "Release", "SeqCst"];
+            let orders = ["Relaxed", "Acquire", "Release", "AcqRel", "SeqCst"];
             let said = above.iter().filter(|line| is_comment(line));
             let said = said.flat_map(|line| orders.map(|order| line.contains(order)));
             assert!(said.into_iter().any(|said| said), "src/{name}:{at} has no word on its order");
