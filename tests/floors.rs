@@ -24,16 +24,24 @@ fn files_under(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The library's files, relative to src, with their text.
-fn library() -> Vec<(String, String)> {
-    let src = Path::new(ROOT).join("src");
-    let files = files_under(&src).into_iter().map(|path| {
-        let name = path.strip_prefix(&src).unwrap().to_str().unwrap().to_owned();
+/// The files of a crate, relative to the folder of its root, with their text.
+fn sources(dir: &str) -> Vec<(String, String)> {
+    let dir = Path::new(ROOT).join(dir);
+    let files = files_under(&dir).into_iter().map(|path| {
+        let name = path.strip_prefix(&dir).unwrap().to_str().unwrap().to_owned();
         (name, fs::read_to_string(path).unwrap())
     });
     let files: Vec<_> = files.filter(|(name, _)| !name.starts_with("bin/")).collect();
     assert!(files.len() > 20);
     files
+}
+
+fn library() -> Vec<(String, String)> {
+    sources("src")
+}
+
+fn program() -> Vec<(String, String)> {
+    sources("src/bin/slipring")
 }
 
 /// Where raw atomics are.
@@ -81,13 +89,16 @@ const BACKWARDS: [(&str, &str, &str); 2] = [
     ("consumer/mod.rs", "consumer/search.rs", "it keeps what was found"),
 ];
 
-/// The code of a library: its modules by their files, without tests.
+/// The code of a crate: what each file exports, without tests.
 struct Modules(BTreeMap<String, Vec<Vec<String>>>);
+
+/// Roots of crates. They name all modules.
+const ROOTS: [&str; 2] = ["lib.rs", "main.rs"];
 
 /// A file's module, as a path in the crate.
 fn module_of(file: &str) -> Vec<String> {
     let path = file.trim_end_matches(".rs").trim_end_matches("/mod");
-    path.split('/').filter(|part| *part != "lib").map(str::to_owned).collect()
+    path.split('/').map(str::to_owned).collect()
 }
 
 fn is_ident(c: char) -> bool {
@@ -147,9 +158,9 @@ fn names(text: &str) -> (Vec<Vec<String>>, Vec<Vec<String>>) {
 }
 
 impl Modules {
-    fn read() -> Modules {
-        let exported = |(name, text): (String, String)| (name, names(&text).1);
-        Modules(library().into_iter().filter(|(name, _)| name != "lib.rs").map(exported).collect())
+    fn read(files: &[(String, String)]) -> Modules {
+        let files = files.iter().filter(|(name, _)| !ROOTS.contains(&&**name));
+        Modules(files.map(|(name, text)| (name.clone(), names(text).1)).collect())
     }
 
     /// The file that defines what `path` means in `file`, if that is in this crate.
@@ -181,19 +192,20 @@ impl Modules {
         }
         Some(at)
     }
+}
 
-    /// The files whose items each file names.
-    fn edges(&self) -> BTreeMap<String, BTreeSet<String>> {
-        let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for (file, text) in library().into_iter().filter(|(name, _)| name != "lib.rs") {
-            let used = names(&text).0;
-            let mut used: BTreeSet<_> =
-                used.iter().filter_map(|path| self.find(&file, path)).collect();
-            used.remove(&file);
-            edges.insert(file, used);
-        }
-        edges
+/// The files whose items each file names.
+fn edges(files: &[(String, String)]) -> BTreeMap<String, BTreeSet<String>> {
+    let modules = Modules::read(files);
+    let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (file, text) in files.iter().filter(|(name, _)| !ROOTS.contains(&&**name)) {
+        let used = names(text).0;
+        let mut used: BTreeSet<_> =
+            used.iter().filter_map(|path| modules.find(file, path)).collect();
+        used.remove(file);
+        edges.insert(file.clone(), used);
     }
+    edges
 }
 
 #[test]
@@ -204,7 +216,7 @@ fn no_file_uses_a_higher_floor() {
         let module = file.split('/').next().unwrap().trim_end_matches(".rs");
         floors[split.map_or(module, |(_, module)| module)]
     };
-    let edges = Modules::read().edges();
+    let edges = edges(&library());
     for (file, used) in &edges {
         for other in used {
             assert!(
@@ -220,10 +232,25 @@ fn no_file_uses_a_higher_floor() {
 /// Two files that need each other are one file in two places: nobody can read one without the other.
 #[test]
 fn no_files_use_each_other() {
-    let mut edges = Modules::read().edges();
+    let mut edges = edges(&library());
     for (from, to, _) in BACKWARDS {
         edges.get_mut(from).map(|used| used.remove(to));
     }
+    assert_no_circles(edges);
+    assert_no_circles(self::edges(&program()));
+}
+
+#[test]
+fn no_other_command_uses_bench_or_demo() {
+    for part in ["bench/", "demo/"] {
+        for (file, used) in edges(&program()).iter().filter(|(file, _)| !file.starts_with(part)) {
+            let used: Vec<_> = used.iter().filter(|file| file.starts_with(part)).collect();
+            assert!(used.is_empty(), "{file} uses {used:?}");
+        }
+    }
+}
+
+fn assert_no_circles(mut edges: BTreeMap<String, BTreeSet<String>>) {
     loop {
         let ends: BTreeSet<_> =
             edges.keys().filter(|file| edges[*file].is_empty()).cloned().collect();

@@ -1,4 +1,4 @@
-//! Arguments of the demo, and of its processes.
+//! Arguments of the demo.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,19 +26,4 @@ pub(crate) struct DemoArgs {
     /// Seconds of the paced phase, 0 to 86400
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = time)]
     pub(crate) seconds: Duration,
-}
-
-/// What one process of the demo does, as its parent tells it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Role {
-    pub(crate) queue: String,
-    pub(crate) task: Task,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) enum Task {
-    Produce(DemoArgs),
-    /// For this group.
-    Consume(String),
-    Observe,
 }

@@ -8,6 +8,7 @@ mod progress;
 mod read;
 mod record;
 mod report;
+mod role;
 
 use slipring::Queue;
 
@@ -17,18 +18,16 @@ use crate::output::print;
 use crate::stop::Stop;
 use crate::streams::Stream;
 use crate::temporary::Temporary;
-use args::Task;
-pub(crate) use args::{DemoArgs, Role};
+pub(crate) use args::DemoArgs;
 use findings::Findings;
 use progress::Progress;
 use record::Record;
 use report::Report;
+pub(crate) use role::Role;
+use role::{GROUPS, OBSERVER, PRODUCER, Task};
 
 /// The queue's capacity: 2 MiB of records.
 const CAPACITY: u64 = 16_384;
-const GROUPS: [&str; 2] = ["audit", "dashboard"];
-const OBSERVER: &str = "observer";
-const PRODUCER: &str = "producer";
 
 pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     Stream::Output.check()?;

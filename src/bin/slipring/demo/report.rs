@@ -1,7 +1,7 @@
 //! What the demo found, and whether it proves what it promises.
 
 use super::findings::Findings;
-use super::{GROUPS, OBSERVER, PRODUCER};
+use super::role::{GROUPS, OBSERVER, PRODUCER};
 use crate::table::{Table, bytes, grouped, nanoseconds};
 
 /// The findings of all processes, with their labels.
