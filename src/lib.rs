@@ -42,37 +42,35 @@
 //!    groups and consumers. It outlives every process, and dies with the machine. A message is bytes, or a type that
 //!    [`message!`] declares ([`Message`]); each has a *sequence*, its number in the queue, and a *kind*, a number that
 //!    its sender may give it.
-//! 2. **Producer** ([`Producer`]): the one handle that sends. The role is free when its holder is gone, by whatever
-//!    cause; the next producer goes on with the next sequence. It copies messages in, or writes them in place
-//!    ([`Reservation`]). A full queue makes it wait, and says for which group.
-//! 3. **Consumer** ([`Consumer`], [`Select`] for several queues): receives for a group. A received message
-//!    ([`Received`]) lies in its slot until the consumer *acks* it. Dropped without an ack, it comes again, with a
-//!    count of *attempts*; delivered as often as its group allows, or rejected, it becomes a [`DeadLetter`].
-//! 4. **Batch** ([`Batch`], [`Delivery`]): up to n messages in one atomic step, acked together, one by one or in any
-//!    order; several threads may work on one ([`Tasks`]).
-//! 5. **Group** ([`Group`], [`Start`], [`Retention`]): a named position in the queue. Every group sees every message,
-//!    and the slowest holds the producer back: nothing is overwritten that a group has not acked. An *exclusive* group
-//!    has one consumer at a time; in a *shared* one each message goes to one of several members, and what a dead member
-//!    held goes to another at once.
-//! 6. **Observer** ([`Observer`], [`Observation`]): watches from a read-only mapping, slows nobody, and counts what it
-//!    missed. [`Snapshot`] tells what the groups and their consumers hold.
-//! 7. **Waiting** ([`WaitStrategy`]): sending, reserving and receiving have four forms: `try_` (fails with `Empty` or
-//!    `Full` instead of waiting), the plain one (as long as it takes), `_timeout` and `_deadline`. Taking a role waits for
-//!    nobody who has it, except [`Queue::producer_timeout`] and its `_deadline`. With the feature `async` there are
-//!    futures, a stream and a readiness handle, bound to no runtime: see `Consumer::into_async`.
+//! 2. **Producer** ([`Producer`]): the one handle that sends. When its holder drops it or dies, the role is free, and the
+//!    next producer continues with the next sequence. It copies messages in, or writes them in place ([`Reservation`]). If the
+//!    queue is full, it waits, and an error names the group that keeps it full.
+//! 3. **Consumer** ([`Consumer`], [`Select`] for several queues): receives for a group. A received message ([`Received`])
+//!    stays in its slot until the consumer *acks* it. Dropped without an ack, it is redelivered, with a count of *attempts*.
+//!    After the last attempt that its group allows, or rejected, it becomes a [`DeadLetter`].
+//! 4. **Batch** ([`Batch`], [`Delivery`]): up to n messages in one atomic step, acked together, one by one or in any order;
+//!    several threads may share one ([`Tasks`]).
+//! 5. **Group** ([`Group`], [`Start`], [`Retention`]): a named position in the queue. Every group gets every message, and no
+//!    message is overwritten before every group has acked it; so the slowest group holds the producer up. An *exclusive* group
+//!    has one consumer at a time. In a *shared* group each message goes to one of several members, and another member at once
+//!    gets what a dead one held.
+//! 6. **Observer** ([`Observer`], [`Observation`]): reads from a read-only mapping, delays nobody, and counts what it missed.
+//!    [`Snapshot`] tells what the groups and their consumers hold.
+//! 7. **Waiting** ([`WaitStrategy`]): sending, reserving and receiving have four forms: `try_` (fails with `Empty` or `Full`
+//!    instead of waiting), the plain one (waits as long as it takes), `_timeout` and `_deadline`. Taking a role that is taken
+//!    fails at once, except for [`Queue::producer_timeout`] and [`Queue::producer_deadline`]. The feature `async` adds
+//!    futures, a stream and a readiness handle, for any runtime: see `Consumer::into_async`.
 //!
 //! # Guarantees
 //!
-//! - **At least once.** A consumer that dies before its ack leaves the message to the group's next one, or to another
-//!   member.
-//! - **Order.** A group sees messages in the order they were sent. What comes again to a member of a shared group
-//!   comes late.
-//! - **Crash, not reboot.** SIGKILL of any process at any moment loses nothing that was published, and blocks nobody.
-//! - **Trust.** What another process stores in the segment cannot make yours read or write outside it, hang or panic,
-//!   as long as it uses the messages as bytes. It can garble, lose and repeat messages, and change one *while you
-//!   borrow it*: what was checked may not be what is used then, and unsafe code that trusts a check of borrowed bytes
-//!   (the standard library's `str` is such code) is not safe from that. Where the writer is not trusted, take a copy and
-//!   check that: [`Consumer::recv_into`]; an [`Observation`] is one already. `SECURITY.md` has the whole list.
+//! - **At least once.** If a consumer dies before its ack, the group's next consumer, or another member, gets the message.
+//! - **Order.** A group gets messages in the order in which they were sent. In a shared group, redelivered messages come late.
+//! - **Crash, not reboot.** SIGKILL of any process at any moment loses no published message, and blocks no other process.
+//! - **Trust.** Whatever another process stores in the segment, it cannot make yours read or write outside it, hang or panic,
+//!   as long as yours uses the messages as bytes. It can garble, lose and repeat messages, and change one *while you borrow
+//!   it*: after a check of borrowed bytes they may be others, and unsafe code that relies on such a check (the standard
+//!   library's `str` is such code) is not safe. Where the producer is not trusted, check a copy: [`Consumer::recv_into`]; an
+//!   [`Observation`] is a copy already. `SECURITY.md` has the whole list.
 //! - **Linux, 64 bits, little-endian.**
 //!
 //! # Features
@@ -82,19 +80,19 @@
 //!
 //! # How it works
 //!
-//! A message's slot carries a stamp, its sequence number + 1, which is stored last and read first: it
-//! publishes the message. Each group has a head, the next sequence it has to ack. The producer keeps
-//! below the lowest head plus the capacity, and looks at the heads only once in a quarter of the ring. The
-//! head of a shared group is the next sequence to be taken; what its members hold stands in their records.
-//! A role belongs to whoever holds a lock on one byte of the segment's file; the kernel drops it when
-//! the holder is gone. `docs/design.md` has the protocol, `docs/ordering.md` what each atomic operation is for.
+//! A message's slot has a stamp, its sequence number + 1. The producer stores it last and a consumer reads it first:
+//! the stamp publishes the message. Each group has a head, the next sequence it has to ack. The producer stays below
+//! the lowest head plus the capacity, and reads the heads only once in a quarter of the ring. The head of a shared
+//! group is the next sequence to be claimed; its members' records say what they hold. A role belongs to the process
+//! that holds a lock on one byte of the segment's file; the kernel releases the lock when that process dies.
+//! `docs/design.md` has the protocol, `docs/ordering.md` the reason of each atomic operation.
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
 compile_error!(
     "slipring needs Linux on a 64-bit little-endian machine: its segments are laid out for that"
 );
 
-// Floors, lowest first; tests/floors.rs checks that no file uses a higher one. A block is one floor.
+// Floors, lowest first: no file uses a higher one, as tests/floors.rs checks. A block is one floor.
 mod packed;
 
 #[cfg(not(slipring_loom))]
@@ -207,7 +205,7 @@ pub mod __private {
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// What by-value setters return must not be dropped: it would be lost.
+/// By-value setters return what must not be dropped: it has the setting.
 ///
 /// ```compile_fail
 /// #![deny(unused_must_use)]
@@ -253,7 +251,7 @@ struct MustUse;
 #[path = "../tests/loom/mod.rs"]
 mod models;
 
-// The same code under Miri, and as races of threads.
+// The same code under Miri, and as races between threads.
 #[cfg(test)]
 #[cfg(not(slipring_loom))]
 #[path = "../tests/miri/mod.rs"]

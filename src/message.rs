@@ -1,4 +1,4 @@
-//! What a message can be: bytes, or a type that any bytes of its size are a value of.
+//! What a message can be: bytes, or a type of which any bytes of its size are a value.
 
 #![allow(unsafe_code)]
 
@@ -13,15 +13,15 @@ use crate::layout::config::{FNV_START, SCHEMA_FIELDS_MAX, fnv1a};
 
 /// A typed message. Declare one with [`message!`](crate::message!), which computes the hash.
 ///
-/// The zerocopy traits are what makes it safe to look at memory that another process wrote: no padding,
-/// no pointers, no value that is not one.
+/// The zerocopy traits make it safe to read memory that another process wrote: the type has no padding and no pointers,
+/// and every bit pattern is a value.
 pub trait Message: FromBytes + IntoBytes + Immutable + KnownLayout {
     /// Name of the type, for people to read.
     const NAME: &'static str;
     /// Its fields, in their order.
     const FIELDS: &'static [Field];
-    /// Hash over the names, types and offsets of the fields; not 0. Two programs that hash differently
-    /// do not open each other's queues.
+    /// Hash over the names, types and offsets of the fields; not 0. A program cannot open a queue whose messages have
+    /// another hash.
     const HASH: u64 = hash_of(Self::FIELDS);
 }
 
@@ -29,13 +29,13 @@ pub trait Message: FromBytes + IntoBytes + Immutable + KnownLayout {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Field {
-    /// Its name.
+    /// The field's name.
     pub name: &'static str,
-    /// Its type, as it is written.
+    /// Its type, as written in the source.
     pub kind: &'static str,
-    /// Bytes from the message's start.
+    /// Offset in bytes from the start of the message.
     pub offset: usize,
-    /// Bytes that it takes.
+    /// Size in bytes.
     pub size: usize,
 }
 
@@ -44,7 +44,7 @@ impl Field {
     #[doc(hidden)]
     pub const NONE: Field = Field::new("", "", 0, 0);
 
-    /// What [`message!`](crate::message!) says of a field.
+    /// Made by [`message!`](crate::message!).
     pub const fn new(name: &'static str, kind: &'static str, offset: usize, size: usize) -> Field {
         Field { name, kind, offset, size }
     }
@@ -68,14 +68,14 @@ const fn hash_of(fields: &[Field]) -> u64 {
     hash
 }
 
-/// Ends a list of fields that is longer than its place.
+/// The end of a list of fields that does not fit.
 const MORE: &str = "...";
 
-/// Fields as a queue keeps them: one a line, and as many as fit.
+/// The fields as a queue stores them: one a line, and as many as fit.
 pub(crate) fn fields_text(fields: &[Field]) -> String {
     let mut text = String::new();
     for (i, field) in fields.iter().enumerate() {
-        // A type that is written over several lines is kept in one.
+        // A type that is written over several lines becomes one.
         let line = field.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
         let rest = if i + 1 < fields.len() { MORE.len() + 1 } else { 0 };
         if text.len() + line.len() + 1 + rest > SCHEMA_FIELDS_MAX {
@@ -88,7 +88,8 @@ pub(crate) fn fields_text(fields: &[Field]) -> String {
     text
 }
 
-/// Where the fields of a queue and of a program part, for people to read: two texts of [`fields_text`].
+/// The first difference between the fields of a queue and of a program, for people to read. The texts are those of
+/// [`fields_text`].
 pub(crate) fn first_difference(queue: &str, program: &str) -> String {
     let (mut there, mut here) = (queue.lines(), program.lines());
     for number in 1.. {
@@ -114,7 +115,7 @@ mod sealed {
     impl<T: super::Message> Sealed for T {}
 }
 
-/// What handles send and receive: `[u8]`, or any [`Message`]. Sealed.
+/// The content of messages: `[u8]`, or any [`Message`]. Sealed.
 pub trait Content: sealed::Sealed {
     /// An owned copy: `Vec<u8>`, or the message itself.
     type Owned;
@@ -122,10 +123,10 @@ pub trait Content: sealed::Sealed {
     const SCHEMA: Option<Schema>;
     #[doc(hidden)]
     fn to_payload(&self) -> &[u8];
-    /// `area` is a whole payload area, `len` tells the length of the message in it, if that is not the type's.
+    /// `area` is a whole payload area; `len` tells the length of a message of bytes in it.
     #[doc(hidden)]
     fn from_payload(area: &[u8], len: impl FnOnce() -> usize) -> &Self;
-    /// Something to copy a message into.
+    /// An empty value to copy a message into.
     #[doc(hidden)]
     fn room() -> Self::Owned;
     #[doc(hidden)]
@@ -205,8 +206,8 @@ impl<T: Message> Content for T {
     }
 }
 
-/// Marks a handle for content `M` that may move between threads but is used by one at a time: its state
-/// is private, and sharing it would need a lock that a second handle does not.
+/// Marks a handle for content `M` as `Send` and not `Sync`: its state is not shared, and sharing would need a lock
+/// where a second handle needs none.
 pub(crate) type OneThread<M> = PhantomData<(Cell<()>, fn(&M))>;
 
 /// A message and its kind, for sending.
@@ -238,7 +239,7 @@ impl<'m, M: Content + ?Sized> From<(u32, &'m M)> for Outgoing<'m, M> {
     }
 }
 
-/// A reference to a reference, as the elements of a slice of references are lent.
+/// A reference to a reference, as iterating over a slice of references gives.
 impl<'m, M: Content + ?Sized> From<&'m &M> for Outgoing<'m, M> {
     fn from(content: &'m &M) -> Self {
         Outgoing { kind: 0, content }
@@ -263,7 +264,7 @@ impl<'m, M: Content> From<&'m (u32, M)> for Outgoing<'m, M> {
     }
 }
 
-/// What is no `[u8]` itself, and can be sent as one: by itself or with a kind, and as an element of a slice.
+/// Types other than `[u8]` that can be sent as bytes: alone or with a kind, and as elements of a slice.
 macro_rules! bytes {
     ($([$($generic:tt)*] $bytes:ty;)*) => {$(
         bytes!(@ [$($generic)*] &'m $bytes, content => (0, content));
@@ -281,7 +282,7 @@ macro_rules! bytes {
     };
 }
 
-/// The same, owned in a pair.
+/// Such types that may also be owned in a pair with a kind.
 macro_rules! owned_bytes {
     ($([$($generic:tt)*] $bytes:ty;)*) => {
         bytes!($([$($generic)*] $bytes;)*);
@@ -300,7 +301,7 @@ owned_bytes! {
     [] String;
 }
 
-/// What is wrong with a message's fields, in the text of a compile error.
+/// The text of a compile error about a message's fields.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Complaint {
@@ -312,7 +313,7 @@ impl Complaint {
     const fn and(mut self, text: &str) -> Complaint {
         let (text, mut i) = (text.as_bytes(), 0);
         while i < text.len() && self.len < self.bytes.len() {
-            // A name that does not fit ends early, and not within a character.
+            // A long name is cut, but not within a character.
             self.bytes[self.len] = if text[i].is_ascii() { text[i] } else { b'?' };
             (i, self.len) = (i + 1, self.len + 1);
         }
@@ -327,7 +328,7 @@ impl Complaint {
     }
 }
 
-/// Types that are often tried, by the beginning of how they are written, and what to use instead.
+/// Types that are often tried, by the start of their text, and what to use instead.
 const NOT_ALLOWED: &[(&str, &str)] = &[
     ("bool", "`u8`"),
     ("char", "`u32`"),
@@ -347,12 +348,12 @@ const fn begins_with(text: &str, beginning: &str) -> bool {
         }
         i += 1;
     }
-    // A name goes on in another name.
+    // A longer name may begin with this one.
     let is_name = beginning[i - 1].is_ascii_alphanumeric();
     !is_name || i == text.len() || !(text[i].is_ascii_alphanumeric() || text[i] == b'_')
 }
 
-/// Looks for types that cannot be in a message, and for padding in one of `size` bytes.
+/// Finds types that cannot be in a message, and padding in a message of `size` bytes.
 #[doc(hidden)]
 pub const fn complaint(fields: &[Field], size: usize) -> Option<Complaint> {
     let none = Complaint { bytes: [0; 256], len: 0 };
@@ -380,32 +381,32 @@ pub const fn complaint(fields: &[Field], size: usize) -> Option<Complaint> {
         (end, i) = (fields[i].offset + fields[i].size, i + 1);
     }
     if i > 0 && end != size {
-        let text = none.and("there is padding behind the last field, `").and(fields[i - 1].name);
+        let text = none.and("there is padding after the last field, `").and(fields[i - 1].name);
         return Some(text.and("`: put a spare field of that many bytes there (`spare: [u8; N]`)"));
     }
     None
 }
 
-/// Declares a message type: a `repr(C)` struct that can be sent through a queue as it is.
+/// Declares a message type: a `repr(C)` struct that can be sent as it is.
 ///
 /// It derives `Clone`, `Copy`, `Debug`, `PartialEq` and zerocopy's `FromBytes`, `IntoBytes`, `Immutable` and
-/// `KnownLayout`; attributes above the struct add more. Fields may have attributes, `#[cfg(...)]` too: one that is
-/// configured out is in neither the struct nor the hash.
+/// `KnownLayout`; attributes before the struct add more. Fields may have attributes, including `#[cfg(...)]`: a field
+/// that is configured out is in neither the struct nor the hash.
 ///
-/// The fields' names, types and offsets go into the queue's fingerprint, so a program with another idea
-/// of the message is turned away when it opens the queue; the error names the first field that differs. Types are
-/// compared by how they are written. Alignment is 16 at most.
+/// The fields' names, types and offsets go into the queue's fingerprint. A program whose message differs cannot open
+/// the queue; the error names the first field that differs. Types are compared by their text. The alignment is 16 at
+/// most.
 ///
 /// | not allowed, since not every bit pattern is a value | instead |
 /// | --- | --- |
 /// | `bool`, enums | `u8`, and a method that interprets it |
 /// | `char` | `u32` |
 /// | `&str`, `String`, `Vec`, references, `Box` | `[u8; N]`, and the length in a field of its own; or a queue of bytes |
-/// | `usize`, `isize` | `u64`, `i64` (they are taken, but of another size elsewhere) |
+/// | `usize`, `isize` | `u64`, `i64` (the former are allowed, but have another size on other machines) |
 /// | `Option<T>` | the value, and a flag in a `u8` |
-/// | padding, also behind the last field | a spare field of as many bytes |
+/// | padding, also after the last field | a spare field of as many bytes |
 ///
-/// The zerocopy derives need to find this crate under its own name, `slipring`.
+/// The zerocopy derives need this crate under its own name, `slipring`.
 ///
 /// ```
 /// slipring::message! {
@@ -428,7 +429,7 @@ pub const fn complaint(fields: &[Field], size: usize) -> Option<Complaint> {
 /// }
 /// ```
 ///
-/// Neither do types that not every bit pattern is a value of, or that point anywhere:
+/// Neither do types with invalid bit patterns, or with pointers:
 ///
 /// ```compile_fail
 /// slipring::message! {
@@ -487,7 +488,7 @@ macro_rules! message {
                 const FIELDS: &'static [$crate::Field] = &LIST;
             }
 
-            // Beside the errors of zerocopy, which name neither the field nor what to do.
+            // In addition to the errors of zerocopy, which name neither the field nor a remedy.
             if let Some(complaint) =
                 $crate::__private::complaint(&LIST, ::core::mem::size_of::<$name>())
             {
@@ -497,7 +498,7 @@ macro_rules! message {
     };
 }
 
-/// Keeps `#[cfg]` of a field's attributes, and puts it before a block.
+/// Keeps the `#[cfg]` of a field's attributes, and puts it before a block.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __if_configured {
@@ -527,9 +528,9 @@ mod tests {
         assert_eq!(said(&[field("a", 0, 8), field("b", 8, 4), field("c", 12, 4)], 16), "");
         let before = said(&[field("small", 0, 1), field("large", 8, 8)], 16);
         assert!(before.contains("before the field `large`"), "{before}");
-        let behind = said(&[field("large", 0, 8), field("small", 8, 1)], 16);
-        assert!(behind.contains("behind the last field, `small`"), "{behind}");
-        assert!(behind.contains("spare: [u8; N]"), "{behind}");
+        let after = said(&[field("large", 0, 8), field("small", 8, 1)], 16);
+        assert!(after.contains("after the last field, `small`"), "{after}");
+        assert!(after.contains("spare: [u8; N]"), "{after}");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The process's limit on the size of files (RLIMIT_FSIZE, `ulimit -f`). Beyond it the kernel refuses a
-//! file its size with EFBIG, and sends the calling thread SIGXFSZ, which ends the process by default.
+//! The process's limit on the size of files (RLIMIT_FSIZE, `ulimit -f`). If a file would grow beyond it, the kernel
+//! fails with EFBIG and sends the calling thread SIGXFSZ, which kills the process by default.
 
 #![allow(unsafe_code)]
 
@@ -8,7 +8,7 @@ use std::{mem, ptr};
 
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
-/// Bytes that a file of this process may have; `None` = no limit.
+/// The largest file that this process may make, in bytes; `None` = no limit.
 pub(crate) fn limit() -> Option<u64> {
     let (soft, _) = getrlimit(Resource::RLIMIT_FSIZE).ok()?;
     Some(soft).filter(|bytes| *bytes != RLIM_INFINITY)
@@ -19,8 +19,8 @@ pub(crate) fn is_beyond(fault: &io::Error) -> bool {
     fault.raw_os_error() == Some(libc::EFBIG)
 }
 
-/// Makes a file grow by `grow`, and keeps what fails away from the program: the signal is blocked in this
-/// thread meanwhile and, if the kernel has sent one, taken back.
+/// Makes a file grow by `grow`, without letting a failure reach the program as a signal: SIGXFSZ is blocked in this
+/// thread for that time, and taken back if the kernel has sent one.
 pub(crate) fn without_signal<T>(grow: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     let signal = only_sigxfsz();
     // SAFETY: a set of signals is plain numbers.
@@ -30,12 +30,12 @@ pub(crate) fn without_signal<T>(grow: impl FnOnce() -> io::Result<T>) -> io::Res
     if rc != 0 {
         return Err(io::Error::from_raw_os_error(rc));
     }
-    // One that the program had blocked, and that waits for it, stays.
+    // A signal that was pending before, because the program had blocked it, stays pending.
     let waited = is_pending();
     let grown = grow();
     if !waited && grown.as_ref().is_err_and(is_beyond) {
         let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: reads the set and the time. Without a signal (it is ignored) it fails, which is well.
+        // SAFETY: reads the set and the time. It fails if there is no signal, because it is ignored; that is fine.
         unsafe { libc::sigtimedwait(&raw const signal, ptr::null_mut(), &raw const at_once) };
     }
     // SAFETY: reads the set that the first call wrote. It fails only for an unknown action.
@@ -78,7 +78,7 @@ mod tests {
         match unsafe { libc::fork() } {
             0 => {
                 let good = child();
-                // SAFETY: ends this process, which has no more use for anything.
+                // SAFETY: ends this process, which needs nothing any more.
                 unsafe { libc::_exit(i32::from(!good)) }
             }
             pid => {
@@ -90,12 +90,12 @@ mod tests {
         }
     }
 
-    /// A file, and a limit of a byte, as if set behind the look at it.
+    /// A file and a limit of one byte, as if the limit was set after it was read.
     fn limited() -> File {
         setrlimit(Resource::RLIMIT_FSIZE, 1, RLIM_INFINITY).unwrap();
         // SAFETY: the name is a string with an end.
         let fd = unsafe { libc::memfd_create(c"test".as_ptr(), 0) };
-        // SAFETY: the descriptor was just made, and is nobody else's.
+        // SAFETY: the descriptor was just made, and has no other owner.
         unsafe { File::from_raw_fd(fd) }
     }
 
@@ -109,7 +109,7 @@ mod tests {
             [grown, again].iter().all(|grown| grown.as_ref().is_err_and(is_beyond)) && !is_pending()
         });
         assert_eq!(status, 0);
-        // The signal is on again.
+        // The signal is unblocked again.
         let status = forked(|| {
             let file = limited();
             let _ = without_signal(|| file.set_len(2));

@@ -1,12 +1,11 @@
-//! What happens to leases and mappings in a forked child: they go away.
+//! Leases and mappings do not exist in a forked child.
 //!
-//! A child without exec inherits descriptors, and with them the locks, and mappings, which keep the
-//! locks of the description they were made through. A parent that is killed would then seem alive for
-//! as long as its child. So a child handler closes every lease's descriptor, and mappings are not
-//! inherited (MADV_DONTFORK); the handler puts an inaccessible mapping over the hole, so that nothing
-//! else can come to lie where an old handle points. Handles compare [`generation`] and refuse. What was
-//! borrowed from a handle before the fork (a batch, a reservation) points into the inaccessible range:
-//! the child must leave it alone.
+//! A child without exec inherits descriptors, and with them the locks; and mappings, which keep alive the locks of the
+//! description that they were made through. A parent that is killed would then seem alive as long as its child lives.
+//! Therefore a fork handler in the child closes the descriptor of every lease, and mappings are not inherited
+//! (MADV_DONTFORK). The handler puts an inaccessible mapping in each hole, so that nothing else can lie where an old
+//! handle points. Handles compare [`generation`] and refuse to work. What was borrowed from a handle before the fork (a
+//! batch, a reservation) points into the inaccessible range: the child must leave it alone.
 
 #![allow(unsafe_code)]
 
@@ -18,17 +17,17 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicPtr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Something that a child must not keep.
+/// A resource that a child must not keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Inherited {
     Lease(RawFd),
     Mapping { at: usize, len: usize },
 }
 
-/// Counts the forks between the first process and this one.
+/// Number of forks between the first process and this one.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// Changes in a forked child, never in a process that stays.
+/// Differs between a process and its forked child, and never changes within a process.
 #[inline]
 pub(crate) fn generation() -> u32 {
     // Relaxed: written by the only thread of a new process, before anything else runs there.
@@ -40,14 +39,14 @@ struct Registry {
     entries: UnsafeCell<Vec<Inherited>>,
 }
 
-// SAFETY: `entries` is touched only by whoever holds `lock`.
+// SAFETY: only the holder of `lock` touches `entries`.
 unsafe impl Sync for Registry {}
 
 static REGISTRY: Registry = Registry {
     lock: UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER),
     entries: UnsafeCell::new(Vec::new()),
 };
-/// What registering them returned.
+/// The result of registering the fork handlers.
 static HANDLERS: OnceLock<i32> = OnceLock::new();
 
 extern "C" fn lock() {
@@ -60,7 +59,7 @@ extern "C" fn unlock() {
     unsafe { libc::pthread_mutex_unlock(REGISTRY.lock.get()) };
 }
 
-/// Only calls that are safe in the child of a threaded process: close and mmap.
+/// Only calls that are allowed in the child of a process with threads: close and mmap.
 extern "C" fn in_child() {
     // Relaxed: this is the only thread.
     GENERATION.fetch_add(1, Ordering::Relaxed);
@@ -68,11 +67,11 @@ extern "C" fn in_child() {
     let entries = unsafe { &mut *REGISTRY.entries.get() };
     for entry in entries.iter() {
         match *entry {
-            // SAFETY: the descriptor was open at the fork; its owner forgets it (see `generation`).
+            // SAFETY: the descriptor was open at the fork; its owner does not use it in the child (see `generation`).
             Inherited::Lease(fd) => drop(unsafe { libc::close(fd) }),
             Inherited::Mapping { at, len } => {
-                // Not over what another library's handler may have mapped into the hole already: then
-                // there is no hole, and handles are stopped by the generation alone.
+                // Only into a hole: if another library's handler has mapped something there, the generation alone stops
+                // the handles.
                 let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
                 // SAFETY: a new mapping that replaces nothing.
                 unsafe { libc::mmap(at as *mut _, len, libc::PROT_NONE, flags, -1, 0) };
@@ -83,7 +82,7 @@ extern "C" fn in_child() {
     unlock();
 }
 
-/// Runs `open`, which makes things that a child must not keep, with forks held off meanwhile.
+/// Runs `open`, which makes things that a child must not keep. No fork happens during it.
 pub(crate) fn register<T>(
     open: impl FnOnce(&mut dyn FnMut(Inherited)) -> io::Result<T>,
 ) -> io::Result<T> {
@@ -103,7 +102,7 @@ pub(crate) fn register<T>(
     result
 }
 
-/// Runs `close`, which ends `entry`, with forks held off meanwhile.
+/// Runs `close`, which ends `entry`. No fork happens during it.
 pub(crate) fn unregister(entry: Inherited, close: impl FnOnce()) {
     lock();
     // SAFETY: the lock is held.
@@ -115,8 +114,8 @@ pub(crate) fn unregister(entry: Inherited, close: impl FnOnce()) {
     unlock();
 }
 
-/// A value of which each process has its own, made when it is first asked for and never dropped. A forked child makes
-/// another and leaves its parent's alone: a thread that the child has not may have held a lock in it.
+/// A value of which each process has its own, made at the first use and never dropped. A forked child makes a new one
+/// and leaves its parent's alone, in which a thread that does not exist in the child may hold a lock.
 #[cfg(feature = "async")]
 #[derive(Debug)]
 pub(crate) struct PerProcess<T: 'static>(AtomicPtr<Own<T>>);
@@ -131,7 +130,7 @@ pub(crate) struct Own<T> {
 
 #[cfg(feature = "async")]
 impl<T> Own<T> {
-    /// Whether this process is a child of the one whose value it is.
+    /// Whether this process is a child of the one that the value belongs to.
     pub(crate) fn forked(&self) -> bool {
         self.generation != generation()
     }
@@ -143,7 +142,7 @@ impl<T: Send + Sync> PerProcess<T> {
         PerProcess(AtomicPtr::new(std::ptr::null_mut()))
     }
 
-    /// This process's value; the first to ask makes it.
+    /// This process's value. The first call makes it.
     pub(crate) fn get(&self, make: impl FnOnce() -> T) -> &'static Own<T> {
         // Acquire: with the Release below, what the pointer leads to.
         let mut known = self.0.load(Ordering::Acquire);
@@ -158,7 +157,7 @@ impl<T: Send + Sync> PerProcess<T> {
             Ok(_) => known = made,
             Err(other) => {
                 known = other;
-                // SAFETY: made above, and nobody else has seen it.
+                // SAFETY: made above, and published nowhere.
                 drop(unsafe { Box::from_raw(made) });
             }
         }

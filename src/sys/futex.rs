@@ -1,18 +1,18 @@
-//! Sleeping at a word of shared memory until somebody wakes: futex(2), across processes.
+//! Sleeping at a word of shared memory until another process wakes: futex(2).
 
 #![allow(unsafe_code)]
 
 use std::time::Duration;
 use std::{io, ptr, thread};
 
-/// As good as no bound, and small enough to be added to the time.
+/// Long enough to be no bound, and short enough to be added to the time.
 const FOREVER: Duration = Duration::from_secs(1 << 31);
 
-/// Sleeps for at most `longest`, unless the word at `at` is not `value` (any more). Signals end it early, and
-/// so may nothing at all. Returns `false` if the time was up or a signal came, and nobody had woken it.
+/// Sleeps for at most `longest`, if the word at `at` still is `value`. Signals end the sleep early, and it may end for
+/// no reason. Returns `false` if the time was up or a signal came without a wake-up.
 ///
 /// # Safety
-/// `at` is aligned, and mapped while this lasts.
+/// `at` is aligned, and stays mapped until this returns.
 pub(crate) unsafe fn wait(at: *mut u32, value: u32, longest: Duration) -> bool {
     let longest = libc::timespec {
         tv_sec: libc::time_t::try_from(longest.as_secs()).unwrap_or(libc::time_t::MAX),
@@ -29,7 +29,7 @@ fn errno() -> Option<i32> {
     io::Error::last_os_error().raw_os_error()
 }
 
-/// Sleep of those whom the kernel lets wait at one word only: they have to look.
+/// Longest sleep at several words where the kernel supports only one: the caller has to poll.
 const BLIND: Duration = Duration::from_millis(1);
 
 /// `struct futex_waitv` in linux/futex.h.
@@ -44,11 +44,11 @@ struct Waiter {
 /// `FUTEX2_SIZE_U32` in linux/futex.h; without `FUTEX2_PRIVATE`.
 const SIZE_U32: u32 = 2;
 
-/// The same at several words, each with its value: futex_waitv(2), since Linux 5.16. Where the kernel has it not,
-/// and for more words than it takes (128, `FUTEX_WAITV_MAX`), sleeps for a millisecond at most.
+/// Sleeps at several words, each with its value: futex_waitv(2), since Linux 5.16. On older kernels, and with more
+/// words than it takes (128, `FUTEX_WAITV_MAX`), it sleeps for a millisecond at most.
 ///
 /// # Safety
-/// All are aligned, and mapped while this lasts.
+/// All are aligned, and stay mapped until this returns.
 pub(crate) unsafe fn wait_any(
     words: impl Iterator<Item = (*mut u32, u32)>,
     longest: Duration,
@@ -79,7 +79,7 @@ pub(crate) unsafe fn wait_any(
     }
 }
 
-/// Time of the clock that futex_waitv(2) counts by.
+/// The time of the clock that futex_waitv(2) uses.
 fn now() -> Duration {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: writes the value that it is given. It does not fail for this clock.
@@ -87,7 +87,7 @@ fn now() -> Duration {
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
-/// Wakes all that sleep at the word at `at`.
+/// Wakes all sleepers at the word at `at`.
 ///
 /// # Safety
 /// `at` is aligned and mapped.
@@ -97,11 +97,11 @@ pub(crate) unsafe fn wake_all(at: *mut u32) {
     unsafe { libc::syscall(libc::SYS_futex, at, libc::FUTEX_WAKE, all, none) };
 }
 
-/// Wakes one that sleeps at the word at `at`, the one that has slept longest if they are of equal priority. Returns
-/// whether others sleep there still.
+/// Wakes one sleeper at the word at `at`: of equal priorities the one that has slept longest. Returns whether there are
+/// other sleepers.
 ///
-/// FUTEX_WAKE tells how many it woke, which is no answer. So this is FUTEX_REQUEUE, of one more than it wakes, from
-/// the word to the same word, where that one has been all along: it counts both.
+/// The result of FUTEX_WAKE does not tell that. So this is FUTEX_REQUEUE from the word to the same word, of one sleeper
+/// more than it wakes: its result counts both.
 ///
 /// # Safety
 /// `at` is aligned and mapped.
@@ -111,7 +111,7 @@ pub(crate) unsafe fn wake_one(at: *mut u32) -> bool {
     let rc =
         unsafe { libc::syscall(libc::SYS_futex, at, libc::FUTEX_REQUEUE, wake, requeue, at, 0) };
     if rc < 0 {
-        // Something that takes itself for Linux, and has not this.
+        // An emulation of Linux that lacks this call.
         // SAFETY: as above.
         unsafe { wake_all(at) };
     }

@@ -1,16 +1,16 @@
-//! A memory barrier on all processors that run a process which registered for it: membarrier(2).
+//! A memory barrier on all processors that run a process which has registered for it: membarrier(2).
 
 #![allow(unsafe_code)]
 
 use std::io;
 
-/// Registers this process: from now on, the barriers of others reach its threads. Once is enough; more
-/// costs a system call. A forked child has it from its parent, a program that is executed has not.
+/// Registers this process: from now on, barriers of other processes reach its threads. A second call does nothing but
+/// cost a system call. A forked child is registered if its parent is; a program that is executed is not.
 pub(crate) fn register() -> io::Result<()> {
     call(libc::MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED)
 }
 
-/// Waits until every processor that runs a registered process has had a full barrier, this one included.
+/// Waits until every processor that runs a registered process has executed a full barrier, this one included.
 pub(crate) fn everywhere() -> io::Result<()> {
     call(libc::MEMBARRIER_CMD_GLOBAL_EXPEDITED)
 }

@@ -1,9 +1,9 @@
-//! How much memory is free: on a file system, on the machine, in the control group.
+//! How much memory is free: in a file system, on the machine, and in the control group.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The three figures that a new queue must fit into; `None` = not known or not limited.
+/// The three figures that limit a new queue; `None` = not known, or no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FreeMemory {
     pub(crate) file_system: Option<u64>,
@@ -15,7 +15,7 @@ impl FreeMemory {
     pub(crate) fn of(mount: &Path) -> FreeMemory {
         let file_system = nix::sys::statvfs::statvfs(mount)
             .ok()
-            // A tmpfs without a size limit says 0 blocks in all.
+            // A tmpfs without a size limit reports 0 blocks in total.
             .filter(|fs| fs.blocks() > 0)
             .map(|fs| fs.blocks_available().saturating_mul(fs.fragment_size()));
         let machine = fs::read_to_string("/proc/meminfo").ok();
@@ -31,13 +31,13 @@ impl FreeMemory {
     }
 }
 
-/// The number behind `key` in a text of "key number" lines.
+/// The number after `key` in a text of "key number" lines.
 fn field(text: &str, key: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(key))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// The tightest of the limits of this process's control groups, version 2 or 1.
+/// The tightest limit of this process's control groups, of version 1 or 2.
 fn control_group() -> Option<u64> {
     let own = fs::read_to_string("/proc/self/cgroup").ok()?;
     own.lines().filter_map(limit_of_line).min()
@@ -63,7 +63,7 @@ fn limit_of_line(line: &str) -> Option<u64> {
             let number = |file| fs::read_to_string(dir.join(file)).ok()?.trim().parse::<u64>().ok();
             let limit = number(files[0]).filter(|limit| is_limit(*limit))?;
             let used = number(files[1])?;
-            // Page cache that the kernel gives up before it kills.
+            // Page cache that the kernel frees before it kills.
             let stat = fs::read_to_string(dir.join("memory.stat")).unwrap_or_default();
             let spare = field(&stat, &format!("{} ", files[2])).unwrap_or(0);
             Some(limit.saturating_sub(used.saturating_sub(spare)))
@@ -71,7 +71,7 @@ fn limit_of_line(line: &str) -> Option<u64> {
         .min()
 }
 
-/// Version 1 says the largest number of whole pages where there is no limit, which depends on the page's size.
+/// Without a limit, version 1 reports the largest number of whole pages, which depends on the page size.
 fn is_limit(bytes: u64) -> bool {
     bytes < 1 << 62
 }

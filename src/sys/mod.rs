@@ -1,4 +1,4 @@
-//! What the operating system is asked for beyond files and mappings.
+//! Calls to the operating system other than those for files and mappings.
 
 pub(crate) mod file_size;
 pub(crate) mod fork;

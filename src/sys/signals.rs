@@ -1,10 +1,10 @@
-//! Signals are the program's affair, not that of a thread which it does not know of.
+//! Signals belong to the program, not to a thread that it does not know of.
 
 #![allow(unsafe_code)]
 
 use std::{mem, ptr};
 
-/// Lets the calling thread run no handler, whatever is sent to the process: its other threads do.
+/// Blocks all signals in the calling thread, so that the process's other threads handle them.
 pub(crate) fn block_all() {
     // SAFETY: a set of signals is plain numbers.
     let mut all: libc::sigset_t = unsafe { mem::zeroed() };

@@ -1,5 +1,5 @@
-//! Users in user namespaces. An owner that a namespace has no uid for is shown there as the overflow uid,
-//! which one process may also have as its own: so that uid alone does not say whose a file is.
+//! Users in user namespaces. Where a namespace has no uid for an owner, it shows the overflow uid. A process may have
+//! that uid, too; so the uid alone does not say who owns a file.
 
 use std::fs;
 use std::fs::File;
@@ -8,16 +8,16 @@ use std::io;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 const OVERFLOW_UID: u32 = 65534;
-/// Uids that there are; the first namespace maps them all.
+/// The number of uids. The first namespace maps them all.
 const ALL: u64 = u32::MAX as u64;
 
-/// Whether `uid`, the owner of `file` as shown here, stands for one user and not for all that are unknown.
+/// Whether `uid`, shown here as the owner of `file`, stands for one user rather than for all users that are not mapped.
 pub(crate) fn is_one_user(file: &File, uid: u32) -> io::Result<bool> {
     Ok(is_ours(file)? || uid != overflow_uid() || maps_all(&own_map()))
 }
 
-/// Whether the kernel takes this process for the owner, or for root among users that it knows. Only they may
-/// ask for O_NOATIME.
+/// Whether the kernel treats this process as the owner, or as root for owners that its namespace maps: only such a
+/// process may use O_NOATIME.
 fn is_ours(file: &File) -> io::Result<bool> {
     let flags = OFlag::from_bits_retain(fcntl(file, FcntlArg::F_GETFL)?);
     let ours = fcntl(file, FcntlArg::F_SETFL(flags | OFlag::O_NOATIME)).is_ok();
@@ -32,7 +32,7 @@ fn overflow_uid() -> u32 {
     text.trim().parse().unwrap_or(OVERFLOW_UID)
 }
 
-/// Lines of "first uid here, first uid there, how many" (user_namespaces(7)).
+/// Lines of "first uid here, first uid there, count" (user_namespaces(7)).
 fn own_map() -> String {
     fs::read_to_string("/proc/self/uid_map").unwrap_or_default()
 }
