@@ -183,7 +183,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     ///
     /// const WINDOW: usize = 8;
     /// loop {
-    /// The window is empty: receive again.
+    ///     // The window is empty: receive again.
     ///     let mut batch = match consumer.recv_batch(WINDOW) {
     ///         Err(RecvError::Closed { .. }) => break,
     ///         batch => batch?,
@@ -191,11 +191,11 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     ///     let mut started = 0;
     ///     while !batch.is_empty() {
     ///         while let Some(message) = batch.get(started) {
-    /// Start the work on it: send it to another host, for example.
+    ///             // Start the work on it: send it to another host, for example.
     /// #           all.push(message.sequence());
     ///             started += 1;
     ///         }
-    /// One of them is done, in any order.
+    ///         // One of them is done, in any order.
     /// #       let done = batch.pending().last().map_or(0, |message| message.sequence());
     ///         let before = batch.len();
     ///         batch.ack_one(done)?;

@@ -39,7 +39,7 @@ use crate::wait::Interrupt;
 ///         assert_eq!(letter.payload, b"garbled");
 ///     }
 /// }
-/// The fault is mended: give them to the group again. Or `purge` deletes them.
+/// // The fault is mended: give them to the group again. Or `purge` deletes them.
 /// letters.requeue(u64::MAX)?;
 /// queue.consumer("work")?.recv()?.ack()?;
 /// # slipring::remove(&name)?;
