@@ -12,7 +12,7 @@ fn readers_end_when_a_closed_queue_is_worked_off() {
         &["recv", &name, "--group", "a"][..],
         &["recv", &name, "--group", "b", "--timeout", "60"],
         &["tail", &name, "--from", "oldest"],
-        &["recv", &name, "--group", "c", "--no-ack", "--timeout", "60"],
+        &["peek", &name, "--group", "c", "--timeout", "60"],
     ];
     let readers = readers.map(Running::start);
     let members = [(); 2].map(|()| Running::start(&["recv", &name, "--group", "w", "--shared"]));
@@ -26,12 +26,14 @@ fn readers_end_when_a_closed_queue_is_worked_off() {
     seen.sort_unstable();
     assert!(seen.into_iter().eq(0..1000));
     // Late ones, too.
-    let late = run(&["recv", &name, "--group", "late"]);
+    let late = run(&["recv", &name, "--group", "late", "--create"]);
     assert_eq!(late.says(0, &["made group", "is closed", "--follow"]).out, numbers(0..1000));
     assert_eq!(run(&["tail", &name]).says(0, &["is closed", "--follow"]).out, "");
     assert_eq!(run(&["recv", &name, "--group", "a"]).says(0, &["is closed"]).out, "");
     // Fewer than were asked for is a failure.
-    for args in [&["recv", &name, "--group", "few"][..], &["tail", &name, "--from", "oldest"]] {
+    for args in
+        [&["recv", &name, "--group", "few", "--create"][..], &["tail", &name, "--from", "oldest"]]
+    {
         let args = [args, &["--count", "1001"]].concat();
         let out = run(&args).says(1, &["closed after 1000 of 1001", "--follow"]).out;
         assert_eq!(out, numbers(0..1000));
@@ -55,7 +57,7 @@ fn a_closed_queue_says_so_until_it_is_opened_again() {
     assert!(text.contains("closed at message 2"), "{text}");
     assert_eq!(run(&["recv", &name, "--group", "g"]).says(0, &["is closed"]).out, "0\n1\n");
     // Who follows stays for the next sender.
-    let follow = ["recv", &name, "--group", "h", "--count", "3", "--follow"];
+    let follow = ["recv", &name, "--group", "h", "--create", "--count", "3", "--follow"];
     let mut follower = Running::start(&follow);
     let mut watcher = Running::start(&["tail", &name, "--from", "oldest", "--follow"]);
     assert_eq!(follower.lines(2), ["0", "1"]);
@@ -91,7 +93,7 @@ fn a_sender_that_fails_does_not_close() {
 fn workers_end_when_all_jobs_are_done() {
     let name = TempName::new("jobs");
     let _others = ["dead", "w.retry"].map(|of| TempName::exactly(format!("{}.{of}", &*name)));
-    run(&["create", &name, "--shared", "w"]).quietly();
+    run(&["create", &name, "--shared-group", "w"]).quietly();
     // Fails once each.
     let command = "[ $SLIPRING_ATTEMPTS -gt 1 ] && [ $(cat) != bad ]";
     let args = ["recv", &name, "--group", "w", "--shared", "--jobs", "3", "--verbose"];

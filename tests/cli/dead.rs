@@ -18,7 +18,7 @@ impl Bench {
         let name = TempName::new(what);
         let dead = TempName::exactly(format!("{}.dead", &*name));
         let retry = TempName::exactly(format!("{}.work.retry", &*name));
-        run(&[&["create", &name, "--shared", "work"], flags].concat()).quietly();
+        run(&[&["create", &name, "--shared-group", "work"], flags].concat()).quietly();
         Bench { name, dead, retry }
     }
 
@@ -38,7 +38,7 @@ impl Bench {
 
     /// Sequences of the letters that wait.
     fn waiting(&self) -> Vec<u64> {
-        let out = run(&["dead", "list", &self.name, "--json"]).quietly();
+        let out = run(&["dead", "ls", &self.name, "--json"]).quietly();
         out.lines().map(|line| parsed(line)["sequence"].as_u64().unwrap()).collect()
     }
 
@@ -50,18 +50,18 @@ impl Bench {
 #[test]
 fn without_a_letter_there_is_nothing_to_do() {
     let bench = Bench::new("none", &[]);
-    let ran = run(&["dead", "list", &bench.name]).says(0, &["there never was one"]);
+    let ran = run(&["dead", "ls", &bench.name]).says(0, &["there never was one"]);
     assert_eq!(ran.out, "");
     assert_eq!(run(&["dead", "purge", &bench.name]).quietly(), "purged 0 dead letters\n");
     assert_eq!(run(&["dead", "requeue", &bench.name]).quietly(), "requeued 0 dead letters\n");
     run(&["dead", "show", &bench.name]).says(1, &["there is no dead letter"]);
     assert!(!bench.dead.path().exists());
-    for command in ["list", "show", "purge", "requeue"] {
+    for command in ["ls", "show", "purge", "requeue"] {
         run(&["dead", command, &bench.dead]).says(4, &["there is no queue", "slipring create"]);
         assert_eq!(run(&["dead", command, "a/b"]).code, Some(2));
     }
     // A queue of another kind gets no consumer.
-    let others = ["dead", "purge", &bench.name, "--letters", &bench.name];
+    let others = ["dead", "purge", &bench.name, "--dead-letters", &bench.name];
     assert_eq!(run(&others).quietly(), "purged 0 dead letters\n");
     assert_eq!(groups(&bench.name).as_array().unwrap().len(), 1);
 }
@@ -70,13 +70,13 @@ fn without_a_letter_there_is_nothing_to_do() {
 fn letters_are_listed_for_people_and_for_programs() {
     let bench = Bench::new("list", &[]);
     bench.reject(b"one\n\xff\xfe\nthree\n");
-    let out = run(&["dead", "list", &bench.name]).quietly();
+    let out = run(&["dead", "ls", &bench.name]).quietly();
     let lines: Vec<&str> = out.lines().collect();
     assert!(lines[0].starts_with("SEQUENCE  QUEUE") && lines.len() == 4, "{out}");
     let cells: Vec<&str> = lines[2].split_whitespace().collect();
     assert_eq!(cells[..5], ["1", &*bench.name, "work", "1", "rejected"]);
     assert_eq!(cells[cells.len() - 3..], ["ago", "7", "2"]);
-    let out = run(&["dead", "list", &bench.name, "--json", "--count", "2"]).quietly();
+    let out = run(&["dead", "ls", &bench.name, "--json", "--count", "2"]).quietly();
     let lines: Vec<_> = out.lines().map(parsed).collect();
     assert_eq!(lines.len(), 2);
     assert_eq!(
@@ -89,8 +89,20 @@ fn letters_are_listed_for_people_and_for_programs() {
     assert_eq!((&letter["reason"], &letter["attempts"]), (&"rejected".into(), &1.into()));
     assert_eq!(letter["kind"], 7);
     assert!(letter["time"].as_str().unwrap().ends_with('Z'), "{letter}");
-    assert_eq!(run(&["dead", "list", &bench.name, "--count", "1"]).quietly().lines().count(), 2);
+    assert_eq!(run(&["dead", "ls", &bench.name, "--count", "1"]).quietly().lines().count(), 2);
     assert_eq!(bench.depth(), 3, "a look takes nothing");
+}
+
+#[test]
+fn the_name_of_the_dead_letter_queue_leads_to_the_queue_that_they_come_from() {
+    let bench = Bench::new("itself", &[]);
+    bench.reject(b"one\n");
+    let holds = format!("holds the dead letters of queue {:?}", &*bench.name);
+    let list = format!("slipring dead ls {}", &*bench.name);
+    for command in ["ls", "show", "purge", "requeue"] {
+        run(&["dead", command, &bench.dead]).says(1, &[&holds, &list]);
+    }
+    assert_eq!(bench.depth(), 1);
 }
 
 #[test]
@@ -104,7 +116,7 @@ fn a_letter_is_shown_as_it_was_sent() {
     assert_eq!(run(&[&show[..], &["1"]].concat()).says(0, &["message 1 of"]).out, "two");
     let letter = json(&[&show[..], &["1", "--json"]].concat());
     assert_eq!((&letter["sequence"], &letter["payload"]), (&1.into(), &"two".into()));
-    let list = format!("slipring dead list {}", &*bench.name);
+    let list = format!("slipring dead ls {}", &*bench.name);
     run(&[&show[..], &["2"]].concat()).says(1, &["message 2", "is no dead letter", &list]);
     assert_eq!(bench.depth(), 2, "a look takes nothing");
 }
@@ -116,7 +128,7 @@ fn a_letter_is_shown_by_the_number_that_the_list_gives_it() {
     let mut member = bench.member();
     (0..2).for_each(|_| member.recv().unwrap().ack().unwrap());
     member.recv().unwrap().reject().unwrap();
-    let out = run(&["dead", "list", &bench.name]).quietly();
+    let out = run(&["dead", "ls", &bench.name]).quietly();
     let number = out.lines().nth(1).unwrap().split_whitespace().next().unwrap();
     assert_eq!(number, "2", "{out}");
     let ran = run(&["dead", "show", &bench.name, number]).says(0, &["message 2 of"]);
@@ -181,7 +193,7 @@ fn letters_are_thrown_away_from_the_oldest_on() {
     assert_eq!(count("0"), "purged 0 dead letters\n");
     assert_eq!(count("2"), "purged 2 dead letters\n");
     assert_eq!(run(&purge).quietly(), "purged 1 dead letter\n");
-    assert_eq!(run(&["dead", "list", &bench.name]).says(0, &["there is no dead letter"]).out, "");
+    assert_eq!(run(&["dead", "ls", &bench.name]).says(0, &["there is no dead letter"]).out, "");
 }
 
 #[test]
@@ -229,7 +241,7 @@ fn a_full_queue_of_retries_says_who_has_to_read() {
     bench.reject(b"2\n");
     let receive = format!("slipring recv {} --group work", &*bench.name);
     let ran = run(&["dead", "requeue", &bench.name]);
-    let ran = ran.says(1, &["is full", &receive, &format!("slipring groups {}", &*bench.name)]);
+    let ran = ran.says(1, &["is full", &receive, &format!("slipring group ls {}", &*bench.name)]);
     assert_eq!(ran.out, "requeued 2 dead letters\n");
     assert_eq!(bench.waiting(), [2]);
 }
@@ -247,9 +259,9 @@ fn what_cannot_be_requeued_says_what_to_do() {
     feed(&["send", &bench.dead], b"no letter\n").quietly();
     let ran = run(&requeue).says(1, &["message 1", "not a dead letter", &purge]);
     assert_eq!(ran.out, "requeued 1 dead letter\n");
-    let out = run(&["dead", "list", &bench.name]).quietly();
+    let out = run(&["dead", "ls", &bench.name]).quietly();
     assert!(out.contains("no letter"), "{out}");
-    let error = &json(&["dead", "list", &bench.name, "--json"])["error"];
+    let error = &json(&["dead", "ls", &bench.name, "--json"])["error"];
     assert_eq!((&error["number"], &error["name"]), (&1003.into(), &"not-a-letter".into()));
     assert!(error["text"].is_string());
     let ran = run(&["rm", &bench.name, "--force"]);
@@ -263,10 +275,10 @@ fn a_group_may_have_its_letters_elsewhere() {
     let target = TempName::new("elsewhere-own");
     let bench = Bench::new("elsewhere", &["--dead-letters", &target]);
     bench.reject(b"0\n1\n");
-    let list = format!("slipring dead list {} --letters {}", &*bench.name, &*target);
-    run(&["dead", "list", &bench.name]).says(0, &[&list, "there never was one"]);
+    let list = format!("slipring dead ls {} --dead-letters {}", &*bench.name, &*target);
+    run(&["dead", "ls", &bench.name]).says(0, &[&list, "there never was one"]);
     let with = |command: &str| {
-        run(&["dead", command, &bench.name, "--letters", &target, "--count", "1"]).quietly()
+        run(&["dead", command, &bench.name, "--dead-letters", &target, "--count", "1"]).quietly()
     };
     assert!(with("list").contains(&*bench.name));
     assert_eq!(with("requeue"), "requeued 1 dead letter\n");
@@ -286,7 +298,7 @@ fn a_full_dead_letter_queue_ends_a_receiver_with_what_helps() {
     drop(member);
     let receive = ["recv", &bench.name, "--group", "work", "--shared"];
     let help = |command| format!("slipring dead {command} {}", &*bench.name);
-    let words = [help("list"), help("purge"), help("requeue")];
+    let words = [help("ls"), help("purge"), help("requeue")];
     let ran = run(&receive).says(1, &["message 1", "is full", &words[0], &words[1], &words[2]]);
     assert_eq!(ran.out, "");
     assert_eq!(run(&["dead", "purge", &bench.name]).quietly(), "purged 1 dead letter\n");
@@ -301,7 +313,7 @@ fn a_full_dead_letter_queue_ends_a_receiver_with_what_helps() {
 fn what_a_receiver_did_not_write_is_no_attempt_even_if_it_has_one_only() {
     let name = TempName::new("single-attempt");
     let _dead = TempName::exactly(format!("{}.dead", &*name));
-    run(&["create", &name, "--shared", "w", "--max-attempts", "1"]).quietly();
+    run(&["create", &name, "--shared-group", "w", "--max-attempts", "1"]).quietly();
     // More than pipes hold.
     let lines: String = (0..3000).map(|n| format!("{n:0100}\n")).collect();
     feed(&["send", &name], lines.as_bytes()).quietly();

@@ -25,7 +25,7 @@ impl Work {
         let name = TempName::new(what);
         let other = |suffix| TempName::exactly(format!("{}.{suffix}", &*name));
         let _others = [other("dead"), other("w.retry")];
-        run(&[&["create", &name, "--shared", "w"], options].concat()).quietly();
+        run(&[&["create", &name, "--shared-group", "w"], options].concat()).quietly();
         feed(&["send", &name, "--kind", "7"], lines.as_bytes()).quietly();
         Work { name, _others }
     }
@@ -250,7 +250,7 @@ fn a_signal_ends_the_wait_for_another_try() {
     let mut worker = work.start("exit 1", &["--retry-delay", "86400"]);
     worker.wait_for("again in 3600 s");
     worker.signal(Signal::SIGTERM);
-    worker.finish().says(143, &["done 0, retried 1"]);
+    worker.finish().says(143, &["done 0, retried 1, rejected 0, given up 0, left 1, in"]);
     assert_eq!(work.run("echo $SLIPRING_ATTEMPTS", &["--count", "1"]).with_totals_only(), "2\n");
 }
 
@@ -296,10 +296,10 @@ fn a_letter_that_finds_no_room_ends_the_worker() {
 #[test]
 fn more_jobs_than_places_are_told_both_numbers() {
     let name = TempName::new("exec-places");
-    run(&["create", &name, "--shared", "w", "--consumers", "2"]).quietly();
+    run(&["create", &name, "--shared-group", "w", "--max-consumers", "2"]).quietly();
     let args = ["recv", &name, "--group", "w", "--shared", "--exec", "true", "--jobs", "3"];
     run(&args).says(1, &["2 consumer records, all in use (2 by live consumers)"]);
-    run(&["recv", &name, "--group", "w", "--consumers", "2"]).says(2, &["add --create"]);
+    run(&["recv", &name, "--group", "w", "--max-consumers", "2"]).says(2, &["add --create"]);
 }
 
 #[test]

@@ -8,9 +8,10 @@ fn an_unknown_queue_comes_with_the_command_that_makes_it() {
     for args in [
         &["send", &name][..],
         &["recv", &name, "--group", "g"],
+        &["peek", &name, "--group", "g"],
         &["tail", &name],
         &["inspect", &name],
-        &["groups", &name, "--json"],
+        &["group", "ls", &name, "--json"],
         &["group", "add", &name, "g"],
         &["group", "rm", &name, "g"],
     ] {
@@ -43,7 +44,9 @@ fn wrong_usage_has_a_code_of_its_own() {
         &["send", &name, "--capacity", "8"],
         &["recv", &name, "--group", "g", "--create", "--exec", "cat", "--raw"],
         &["recv", &name, "--group", "g", "--create", "--exec", "cat", "--json"],
-        &["recv", &name, "--group", "g", "--create", "--exec", "cat", "--no-ack"],
+        &["recv", &name, "--group", "g", "--no-ack"],
+        &["peek", &name],
+        &["peek", &name, "--group", "g", "--json", "--raw"],
         &["recv", &name, "--group", "g", "--create", "--exec", "cat", "--batch", "1"],
         &["recv", &name, "--group", "g", "--create", "--exec", "cat", "--jobs", "2"],
         &["recv", &name, "--group", "g", "--create", "--shared", "--exec", "cat", "--jobs", "256"],
@@ -64,7 +67,7 @@ fn a_queue_that_exists_is_not_made_again() {
     run(&["create", &name]).says(1, &["exists already", "slipring rm"]);
     run(&["group", "add", &name, "g"]).quietly();
     run(&["group", "add", &name, "g"]).says(1, &["exists already"]);
-    run(&["group", "rm", &name, "h"]).says(4, &["no group", "slipring groups"]);
+    run(&["group", "rm", &name, "h"]).says(4, &["no group", "slipring group ls"]);
 }
 
 #[test]
@@ -123,7 +126,7 @@ fn a_queue_of_another_shape_than_asked_for_is_used_with_a_word() {
 #[test]
 fn a_group_of_the_other_mode_comes_with_the_flag_that_joins_it() {
     let name = TempName::new("mode");
-    run(&["create", &name, "--group", "one", "--shared", "many"]).quietly();
+    run(&["create", &name, "--group", "one", "--shared-group", "many"]).quietly();
     let recv = |group: &str, flags: &[&str]| {
         run(&[&["recv", &name, "--timeout", "0", "--group", group], flags].concat())
     };

@@ -8,14 +8,14 @@ use super::tool::{Running, feed, group, parsed, run};
 #[test]
 fn members_show_what_they_hold() {
     let name = TempName::new("holds");
-    run(&["create", &name, "--shared", "work", "--group", "audit"]).quietly();
+    run(&["create", &name, "--shared-group", "work", "--group", "audit"]).quietly();
     feed(&["send", &name], b"0\n1\n2\n3\n").quietly();
     let queue = Queue::open(&name).unwrap();
     let mut member = queue.consumer(Group::named("work").shared()).unwrap();
     member.recv().unwrap().ack().unwrap();
     let batch = member.recv_batch(2).unwrap();
     let pid = std::process::id();
-    let out = run(&["groups", &name]).quietly();
+    let out = run(&["group", "ls", &name]).quietly();
     for words in [&format!("  process {pid} holds 1 to 2, attempt 1; acked 1\n"), "no consumer"] {
         assert!(out.contains(words), "{words:?} in {out}");
     }
@@ -32,7 +32,7 @@ fn members_show_what_they_hold() {
     drop(batch);
     // Its totals stay when it is gone, and what it held, until another takes that.
     drop(member);
-    let out = run(&["groups", &name]).quietly();
+    let out = run(&["group", "ls", &name]).quietly();
     assert!(out.contains(&format!("  process {pid} (dead) holds 1 to 2, attempt 1;")), "{out}");
     let work = group(&name, "work");
     assert_eq!((&work["acked"], &work["members"][0]["live"]), (&1.into(), &false.into()));
@@ -41,7 +41,8 @@ fn members_show_what_they_hold() {
 #[test]
 fn whoever_takes_a_dead_members_range_is_shown_with_it() {
     let name = TempName::new("heir");
-    run(&["create", &name, "--payload", "200000", "--capacity", "4", "--shared", "work"]).quietly();
+    run(&["create", &name, "--payload", "200000", "--capacity", "4", "--shared-group", "work"])
+        .quietly();
     // More than a pipe holds.
     feed(&["send", &name], &[b'x'; 200_000]).quietly();
     let queue = Queue::open(&name).unwrap();
@@ -60,10 +61,10 @@ fn whoever_takes_a_dead_members_range_is_shown_with_it() {
         std::thread::yield_now();
     }
     let line = format!("process {} holds 0, attempt 2;", heir.pid());
-    let out = run(&["groups", &name]).quietly();
+    let out = run(&["group", "ls", &name]).quietly();
     assert!(out.contains(&line), "{out}");
     heir.finish().quietly();
-    let out = run(&["groups", &name]).quietly();
+    let out = run(&["group", "ls", &name]).quietly();
     assert!(out.contains("no consumer"), "{out}");
     let work = group(&name, "work");
     assert_eq!((&work["acked"], &work["redelivered"]), (&1.into(), &1.into()));
@@ -72,13 +73,13 @@ fn whoever_takes_a_dead_members_range_is_shown_with_it() {
 #[test]
 fn a_watcher_says_for_how_long_nothing_has_moved() {
     let name = TempName::new("watch");
-    run(&["create", &name, "--shared", "work", "--group", "audit"]).quietly();
+    run(&["create", &name, "--shared-group", "work", "--group", "audit"]).quietly();
     feed(&["send", &name], b"0\n1\n").quietly();
     let queue = Queue::open(&name).unwrap();
     let mut member = queue.consumer(Group::named("work").shared()).unwrap();
     let mut idle = queue.consumer("audit").unwrap();
     let message = member.recv().unwrap();
-    let mut watcher = Running::start(&["groups", &name, "--json", "--watch", "0.05"]);
+    let mut watcher = Running::start(&["group", "ls", &name, "--json", "--watch", "0.05"]);
     let mut unchanged = |group: &str| {
         let line = watcher.lines(1).remove(0);
         let groups = parsed(&line)["groups"].take();
@@ -109,7 +110,7 @@ fn a_watcher_says_for_how_long_nothing_has_moved() {
 #[test]
 fn what_was_delivered_and_does_not_count_is_shown_as_not_tried() {
     let name = TempName::new("not-tried");
-    run(&["create", &name, "--shared", "work", "--group", "audit"]).quietly();
+    run(&["create", &name, "--shared-group", "work", "--group", "audit"]).quietly();
     feed(&["send", &name], b"0\n").quietly();
     let queue = Queue::open(&name).unwrap();
     let mut shared = queue.consumer(Group::named("work").shared()).unwrap();
@@ -117,7 +118,7 @@ fn what_was_delivered_and_does_not_count_is_shown_as_not_tried() {
     let (mut held, mut stood_at) = (shared.recv().unwrap(), exclusive.recv().unwrap());
     held.uncount();
     stood_at.uncount();
-    let out = run(&["groups", &name]).quietly();
+    let out = run(&["group", "ls", &name]).quietly();
     for words in [" holds 0, not tried", " at 0, not tried"] {
         assert!(out.contains(words), "{words:?} is not in {out}");
     }
@@ -126,18 +127,18 @@ fn what_was_delivered_and_does_not_count_is_shown_as_not_tried() {
 #[test]
 fn a_watcher_prints_the_table_as_often_as_it_is_told() {
     let name = TempName::new("tables");
-    run(&["create", &name, "--shared", "work"]).quietly();
+    run(&["create", &name, "--shared-group", "work"]).quietly();
     feed(&["send", &name], b"0\n").quietly();
     let queue = Queue::open(&name).unwrap();
     let mut member = queue.consumer(Group::named("work").shared()).unwrap();
     let message = member.recv().unwrap();
-    let out = run(&["groups", &name, "--watch", "--count", "3"]).quietly();
+    let out = run(&["group", "ls", &name, "--watch", "--count", "3"]).quietly();
     assert_eq!(out.matches("GROUP ").count(), 3, "{out}");
     assert_eq!(out.matches("holds 0, attempt 1").count(), 3, "{out}");
     assert!(out.contains(", for at least 2 s") && !out.contains("at least 0 s"), "{out}");
     drop(message);
     for wrong in [&["--count", "3"][..], &["--watch", "0"], &["--watch", "soon"]] {
-        assert_eq!(run(&[&["groups", &name], wrong].concat()).code, Some(2), "{wrong:?}");
+        assert_eq!(run(&[&["group", "ls", &name], wrong].concat()).code, Some(2), "{wrong:?}");
     }
 }
 
@@ -145,7 +146,7 @@ fn a_watcher_prints_the_table_as_often_as_it_is_told() {
 fn a_watcher_of_a_queue_that_goes_says_so() {
     let name = TempName::new("goes");
     run(&["create", &name]).quietly();
-    let mut watcher = Running::start(&["groups", &name, "--watch", "0.05"]);
+    let mut watcher = Running::start(&["group", "ls", &name, "--watch", "0.05"]);
     watcher.wait_for("slipring group add");
     run(&["rm", &name]).quietly();
     watcher.finish().says(4, &["there is no queue"]);

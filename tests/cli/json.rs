@@ -16,16 +16,16 @@ fn told(ran: Ran, code: i32) -> Value {
 fn every_line_is_an_object_with_the_version_of_its_form() {
     let name = TempName::new("json-form");
     let dead = TempName::exactly(format!("{}.dead", &*name));
-    run(&["create", &name, "--group", "g", "--shared", "work"]).quietly();
+    run(&["create", &name, "--group", "g", "--shared-group", "work"]).quietly();
     feed(&["send", &name], b"bad\n\xff\n").quietly();
     let reject = ["recv", &name, "--group", "work", "--shared", "--count", "1", "--exec"];
     run(&[&reject[..], &["exit 65"]].concat()).says(0, &["rejected"]);
     for (args, lines) in [
         (&["ls", "--json"][..], 1),
         (&["inspect", &name, "--json"], 1),
-        (&["groups", &name, "--json"], 1),
-        (&["groups", &name, "--json", "--watch", "0.01", "--count", "3"], 3),
-        (&["dead", "list", &name, "--json"], 1),
+        (&["group", "ls", &name, "--json"], 1),
+        (&["group", "ls", &name, "--json", "--watch", "0.01", "--count", "3"], 3),
+        (&["dead", "ls", &name, "--json"], 1),
         (&["dead", "show", &name, "--json"], 1),
         (&["tail", &name, "--from", "oldest", "--count", "2", "--json"], 2),
         (&["recv", &name, "--group", "g", "--count", "2", "--json"], 2),

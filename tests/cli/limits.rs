@@ -65,7 +65,7 @@ fn a_command_may_leave_a_large_message_unread() {
 fn a_letter_that_needs_too_large_a_queue_stays_a_message() {
     let name = TempName::new("fsize-letter");
     let letters = TempName::exactly(format!("{}.dead", &*name));
-    run(&["create", &name, "--shared", "g"]).quietly();
+    run(&["create", &name, "--shared-group", "g"]).quietly();
     feed(&["send", &name], b"bad").quietly();
     let worker = format!("$S recv {} --group g --shared --count 1 --exec 'exit 65'", &*name);
     limited(64, &worker)

@@ -18,15 +18,15 @@ fn policies(name: &str) -> Vec<(String, Option<u64>, String)> {
 fn groups_have_the_policy_that_they_were_made_with() {
     let (name, plain) = (TempName::new("policy"), TempName::new("plain"));
     let default = |name: &str| format!("{name}.dead");
-    run(&["create", &plain, "--group", "a", "--shared", "b"]).quietly();
+    run(&["create", &plain, "--group", "a", "--shared-group", "b"]).quietly();
     let expected =
         [("a".to_owned(), None, default(&plain)), ("b".to_owned(), Some(5), default(&plain))];
     assert_eq!(policies(&plain), expected);
-    let make = ["create", &name, "--group", "a", "--shared", "b", "--max-attempts", "3"];
+    let make = ["create", &name, "--group", "a", "--shared-group", "b", "--max-attempts", "3"];
     run(&[&make[..], &["--dead-letters", "graves"]].concat()).quietly();
     run(&["group", "add", &name, "c", "--shared", "--max-attempts", "0"]).quietly();
     run(&["group", "add", &name, "d", "--dead-letters", "tombs"]).quietly();
-    let receive = ["recv", &name, "--group", "e", "--shared", "--max-attempts", "254"];
+    let receive = ["recv", &name, "--create", "--group", "e", "--shared", "--max-attempts", "254"];
     run(&[&receive[..], &["--timeout", "0"]].concat()).says(3, &["made group"]);
     let expected =
         [("a", Some(3), "graves"), ("b", Some(3), "graves"), ("c", None, ""), ("d", None, "tombs")];
@@ -38,27 +38,28 @@ fn groups_have_the_policy_that_they_were_made_with() {
         }
     }
     assert_eq!(policies(&name), expected);
-    let out = run(&["groups", &name]).quietly();
+    let out = run(&["group", "ls", &name]).quietly();
     assert!(out.contains("dead letters go to tombs"), "{out}");
 }
 
 #[test]
 fn a_group_that_exists_keeps_its_policy_and_says_so() {
     let name = TempName::new("keeps");
-    run(&["create", &name, "--shared", "work"]).quietly();
+    run(&["create", &name, "--shared-group", "work"]).quietly();
     feed(&["send", &name], b"0\n1\n").quietly();
     let before = policies(&name);
-    let receive = ["recv", &name, "--group", "work", "--shared", "--count", "1"];
+    let receive = ["recv", &name, "--group", "work", "--shared", "--create", "--count", "1"];
     let flags = ["--max-attempts", "9", "--dead-letters", "graves", "--from", "newest"];
     let ran = run(&[&receive[..], &flags].concat()).says(
         0,
-        &["starts at message 0", "--from and --max-attempts and --dead-letters are for new groups"],
+        &[
+            "starts at message 0",
+            "only a new group takes --from and --max-attempts and --dead-letters",
+        ],
     );
     assert_eq!(ran.out, "0\n");
     let ran = run(&[&receive[..], &flags[..2]].concat());
-    ran.says(0, &["--max-attempts is for new groups"]);
-    let look = ["recv", &name, "--group", "work", "--no-ack", "--max-attempts", "9"];
-    run(&look).says(0, &["stands at message 2", "--max-attempts is for new groups"]);
+    ran.says(0, &["only a new group takes --max-attempts"]);
     assert_eq!(policies(&name), before);
 }
 
@@ -72,7 +73,7 @@ fn a_policy_that_cannot_be_is_wrong_usage() {
     ] {
         assert_eq!(run(args).code, Some(2), "{args:?}");
     }
-    run(&["create", &name, "--max-attempts", "3"]).says(2, &["--group or --shared"]);
+    run(&["create", &name, "--max-attempts", "3"]).says(2, &["--group or --shared-group"]);
     assert!(!name.path().exists());
     run(&["create", &name]).quietly();
     let add = ["group", "add", &name, "g", "--dead-letters", ""];

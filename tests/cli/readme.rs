@@ -102,7 +102,7 @@ fn the_blocks_of_the_reference_work_one_after_the_other() {
     for photo in ["sea.jpg", "two words.jpg"] {
         assert_eq!(fs::read_to_string(folder.0.join("small").join(photo)).unwrap(), photo);
     }
-    let letters = &of("slipring dead list").out;
+    let letters = &of("slipring dead ls").out;
     assert!(letters.contains("rejected") && letters.contains("requeued 1"), "{letters}");
     assert!(letters.contains("\nbad\n") && letters.contains("purged 0"), "{letters}");
     assert_eq!(fs::read_to_string(folder.0.join("bad")).unwrap(), "bad");

@@ -2,7 +2,7 @@ use nix::sys::signal::Signal;
 use slipring::{Group, Queue};
 
 use super::common::{TempName, there};
-use super::tool::{Running, feed, group, numbers, parsed, run};
+use super::tool::{Running, feed, group, groups, numbers, parsed, run};
 
 fn head(name: &str, of: &str) -> u64 {
     group(name, of)["head"].as_u64().unwrap()
@@ -61,15 +61,34 @@ fn a_new_group_is_announced_and_an_old_one_resumes() {
     let name = TempName::new("resume");
     run(&["create", &name, "--group", "keep"]).quietly();
     feed(&["send", &name], numbers(0..10).as_bytes()).quietly();
-    let ran = run(&["recv", &name, "--group", "g", "--from", "4", "--count", "2"]);
+    let create = ["recv", &name, "--create", "--group"];
+    let ran = run(&[&create[..], &["g", "--from", "4", "--count", "2"]].concat());
     let ran = ran.says(0, &["made group \"g\"", "message 4", "slipring group rm"]);
     assert_eq!(ran.out, "4\n5\n");
-    let ran = run(&["recv", &name, "--group", "g", "--from", "oldest", "--count", "2"]);
+    let ran = run(&[&create[..], &["g", "--from", "oldest", "--count", "2"]].concat());
     assert_eq!(ran.says(0, &["resumes at message 6"]).out, "6\n7\n");
     assert_eq!(run(&["recv", &name, "--group", "g", "--count", "2"]).quietly(), "8\n9\n");
-    run(&["recv", &name, "--group", "h", "--from", "11"]).says(1, &["not published yet"]);
-    let newest = ["recv", &name, "--group", "n", "--from", "newest", "--timeout", "0"];
-    assert_eq!(run(&newest).says(3, &["message 10"]).out, "");
+    run(&[&create[..], &["h", "--from", "11"]].concat()).says(1, &["not published yet"]);
+    let newest = ["n", "--from", "newest", "--timeout", "0"];
+    assert_eq!(run(&[&create[..], &newest].concat()).says(3, &["message 10"]).out, "");
+}
+
+#[test]
+fn a_group_is_made_only_if_that_is_asked_for() {
+    let name = TempName::new("typo");
+    run(&["create", &name, "--group", "audit", "--shared-group", "work"]).quietly();
+    let words = ["no group \"adit\"; it has audit, work", "group add", "adit", "--create"];
+    let ran = run(&["recv", &name, "--group", "adit", "--timeout", "0"]).says(4, &words);
+    assert!(!ran.err.contains("adit --shared"), "{ran:?}");
+    let shared = ["recv", &name, "--group", "wrk", "--shared"];
+    run(&shared).says(4, &["no group \"wrk\"", "wrk --shared"]);
+    assert_eq!(groups(&name).as_array().unwrap().len(), 2);
+    // What is for a new group only has no use without one.
+    for (option, value) in [("--from", "newest"), ("--max-attempts", "3"), ("--dead-letters", "d")]
+    {
+        let args = ["recv", &name, "--group", "audit", option, value];
+        run(&args).says(2, &["only a new group takes", option, "add --create"]);
+    }
 }
 
 #[test]
@@ -78,14 +97,14 @@ fn a_look_takes_nothing() {
     run(&["create", &name, "--group", "g"]).quietly();
     feed(&["send", &name], numbers(0..5).as_bytes()).quietly();
     assert_eq!(run(&["recv", &name, "--group", "g", "--count", "1"]).quietly(), "0\n");
-    let look = ["recv", &name, "--group", "g", "--no-ack"];
+    let look = ["peek", &name, "--group", "g"];
     for _ in 0..2 {
         assert_eq!(run(&look).quietly(), numbers(1..5));
     }
     assert_eq!(run(&[&look[..], &["--count", "2"]].concat()).quietly(), numbers(1..3));
     let ran = run(&[&look[..], &["--timeout", "0.05"]].concat());
     assert_eq!(ran.says(3, &[]).out, numbers(1..5));
-    run(&["recv", &name, "--group", "h", "--no-ack"]).says(1, &["no group", "slipring group add"]);
+    run(&["peek", &name, "--group", "h"]).says(4, &["no group \"h\"; it has g"]);
     let out = run(&["recv", &name, "--group", "g", "--json", "--count", "4"]).quietly();
     assert_eq!(out.matches("\"attempts\":1").count(), 4);
     assert_eq!(run(&look).quietly(), "");
@@ -94,7 +113,7 @@ fn a_look_takes_nothing() {
 #[test]
 fn a_look_shows_what_members_hold_dead_or_alive_in_order_and_once() {
     let name = TempName::new("held");
-    run(&["create", &name, "--capacity", "16", "--shared", "work"]).quietly();
+    run(&["create", &name, "--capacity", "16", "--shared-group", "work"]).quietly();
     feed(&["send", &name], numbers(0..12).as_bytes()).quietly();
     let queue = Queue::open(&name).unwrap();
     let member = || queue.consumer(Group::named("work").shared()).unwrap();
@@ -104,7 +123,7 @@ fn a_look_shows_what_members_hold_dead_or_alive_in_order_and_once() {
     let mut batch = live.recv_batch(4).unwrap();
     batch.ack_first().unwrap();
     drop(dead);
-    let look = ["recv", &name, "--group", "work", "--no-ack"];
+    let look = ["peek", &name, "--group", "work"];
     let unacked = [numbers(0..3), numbers(6..12)].concat();
     for _ in 0..2 {
         assert_eq!(run(&look).quietly(), unacked);

@@ -15,16 +15,17 @@ fn a_queue_is_shown_for_people_and_for_programs() {
     assert_eq!(look["producer"]["live"], false);
     let groups = groups(&name);
     assert_eq!(groups, look["groups"]);
-    assert_eq!(json(&["groups", &name, "--json"])["queue"], *name);
+    assert_eq!(json(&["group", "ls", &name, "--json"])["queue"], *name);
     let seen: Vec<_> =
         groups.as_array().unwrap().iter().map(|g| (&g["name"], &g["head"])).collect();
     assert_eq!(seen, [(&"g".into(), &1.into()), (&"late".into(), &2.into())]);
     assert_eq!(groups[1]["retention"], "release");
+    assert_eq!(run(&["groups", &name]).quietly(), run(&["group", "ls", &name]).quietly());
     for (command, words) in [
-        ("inspect", &["capacity  128", "tail      2", "producer  none", "late"][..]),
-        ("groups", &["GROUP", "late   exclusive  release", "no consumer"]),
+        (&["inspect", &*name][..], &["capacity  128", "tail      2", "producer  none", "late"][..]),
+        (&["group", "ls", &name], &["GROUP", "late   exclusive  release", "no consumer"]),
     ] {
-        let out = run(&[command, &name]).quietly();
+        let out = run(command).quietly();
         words.iter().for_each(|word| assert!(out.contains(word), "{word:?} in {out}"));
     }
 }
@@ -127,7 +128,8 @@ fn a_group_can_be_removed_once_nobody_reads() {
 #[test]
 fn messages_that_are_not_acked_go_by_force_only() {
     let name = TempName::new("unacked");
-    run(&["create", &name, "--group", "store", "--shared", "work", "--group", "idle"]).quietly();
+    run(&["create", &name, "--group", "store", "--shared-group", "work", "--group", "idle"])
+        .quietly();
     feed(&["send", &name], b"0\n1\n2\n").quietly();
     run(&["recv", &name, "--group", "idle", "--count", "3"]).quietly();
     run(&["recv", &name, "--group", "work", "--shared", "--count", "1", "--batch", "1"]).quietly();

@@ -22,7 +22,7 @@ fn redirected(args: &[&str], how: &str) -> Ran {
 #[test]
 fn without_an_output_nothing_is_taken() {
     let name = TempName::new("noout");
-    run(&["create", &name, "--shared", "g"]).quietly();
+    run(&["create", &name, "--shared-group", "g"]).quietly();
     feed(&["send", &name, "--close"], b"one\n").quietly();
     let state = || {
         let mut look = json(&["inspect", &name, "--json"]);
@@ -35,16 +35,16 @@ fn without_an_output_nothing_is_taken() {
     {
         for args in [
             &["recv", &name, "--group", "g", "--shared"][..],
-            &["recv", &name, "--group", "g", "--shared", "--no-ack"],
+            &["peek", &name, "--group", "g"],
             &["recv", &name, "--group", "g", "--shared", "--exec", "true"],
             &["recv", &name, "--group", "other"],
             &["tail", &name, "--from", "oldest"],
             &["ls"],
             &["inspect", &name],
-            &["groups", &name],
-            &["groups", &name, "--watch", "--count", "1"],
-            &["dead", "list", &name],
-            &["dead", "list", &name, "--json"],
+            &["group", "ls", &name],
+            &["group", "ls", &name, "--watch", "--count", "1"],
+            &["dead", "ls", &name],
+            &["dead", "ls", &name, "--json"],
             &["dead", "show", &name],
             &["dead", "purge", &name],
             &["dead", "requeue", &name],
@@ -100,22 +100,22 @@ fn nothing_takes_the_place_of_a_closed_stderr() {
 #[test]
 fn an_output_that_takes_nothing_is_an_error_everywhere() {
     let name = TempName::new("full");
-    run(&["create", &name, "--shared", "g"]).quietly();
+    run(&["create", &name, "--shared-group", "g"]).quietly();
     feed(&["send", &name], b"bad\nleft\n").quietly();
     let worker = ["recv", &name, "--group", "g", "--shared", "--count", "1", "--exec", "exit 65"];
     run(&worker).says(0, &["rejected"]);
     let _letters = TempName::exactly(format!("{}.dead", &*name));
     for args in [
-        &["recv", &name, "--group", "g", "--shared", "--no-ack"][..],
+        &["peek", &name, "--group", "g"][..],
         &["recv", &name, "--group", "g", "--shared"],
         &["tail", &name, "--from", "oldest", "--count", "1"],
         &["ls"],
         &["ls", "--json"],
         &["inspect", &name],
-        &["groups", &name],
-        &["groups", &name, "--watch", "--json"],
-        &["dead", "list", &name],
-        &["dead", "list", &name, "--json"],
+        &["group", "ls", &name],
+        &["group", "ls", &name, "--watch", "--json"],
+        &["dead", "ls", &name],
+        &["dead", "ls", &name, "--json"],
         &["dead", "show", &name],
     ] {
         redirected(args, ">/dev/full").says(1, &["cannot write to standard output: No space"]);

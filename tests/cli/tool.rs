@@ -124,7 +124,7 @@ pub(crate) fn parsed(line: &str) -> Value {
 
 /// What is shown of each of a queue's groups.
 pub(crate) fn groups(queue: &str) -> Value {
-    json(&["groups", queue, "--json"])["groups"].take()
+    json(&["group", "ls", queue, "--json"])["groups"].take()
 }
 
 /// The group of that name.

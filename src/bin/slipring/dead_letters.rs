@@ -9,9 +9,12 @@ use crate::args::LettersArgs;
 use crate::failure::{Failure, create_hint, open_hint};
 use crate::queue::{options, snapshot};
 
+/// What the library calls the messages of the queues that it makes for dead letters.
+const LETTERS: &str = "dead letters";
+
 /// Name of the queue that the letters are in.
 pub(crate) fn target(of: &LettersArgs) -> String {
-    of.letters.clone().unwrap_or_else(|| format!("{}.dead", of.queue))
+    of.dead_letters.clone().unwrap_or_else(|| format!("{}.dead", of.queue))
 }
 
 /// Opens the dead-letter queue by `open`; `None` if there never was a letter.
@@ -21,10 +24,16 @@ pub(crate) fn open<T>(
 ) -> Result<Option<T>, Failure> {
     match open(&target(of), &options()) {
         Ok(opened) => Ok(Some(opened)),
-        Err(OpenError::NotFound { .. }) => match snapshot(&of.queue) {
-            Ok(_) => Ok(None),
-            // Not even the queue is there: a typing error, rather.
-            Err(fault) => Err(fault),
+        // If the queue itself is missing, its name was mistyped, rather.
+        Err(OpenError::NotFound { .. }) => match letters_of(&snapshot(&of.queue)?) {
+            Some(queue) => {
+                let text = format!(
+                    "queue {:?} itself holds the dead letters of queue {queue:?}",
+                    of.queue
+                );
+                Err(Failure::failed(text).hint(format!("slipring dead ls {queue}")))
+            }
+            None => Ok(None),
         },
         Err(fault) => Err(fault.into()),
     }
@@ -39,7 +48,7 @@ pub(crate) fn retries(look: &Snapshot, group: &GroupInfo) -> Option<u64> {
 
 /// What a queue is for that the library has made for dead letters; `None` for any other.
 pub(crate) fn purpose(look: &Snapshot) -> Option<String> {
-    if look.schema_name != "dead letters" {
+    if look.schema_name != LETTERS {
         return None;
     }
     // A name with dots can be taken apart in several ways, but the group has the same name in both queues.
@@ -47,11 +56,16 @@ pub(crate) fn purpose(look: &Snapshot) -> Option<String> {
         let queue = look.name.strip_suffix(&format!(".{}.retry", group.name))?;
         Some(format!("retry queue of group {:?} of queue {queue:?}", group.name))
     });
-    let letters = || match look.name.strip_suffix(".dead") {
+    let letters = || match letters_of(look) {
         Some(queue) => format!("dead letters of queue {queue:?}"),
         None => "dead letters".to_owned(),
     };
     Some(retries.unwrap_or_else(letters))
+}
+
+/// The queue whose dead letters are in this one, going by its name.
+fn letters_of(look: &Snapshot) -> Option<&str> {
+    look.name.strip_suffix(".dead").filter(|_| look.schema_name == LETTERS)
 }
 
 /// A command of `slipring dead` for letters of `queue` in the queue `target`.
@@ -59,7 +73,7 @@ pub(crate) fn command(what: &str, queue: &str, target: &str) -> String {
     if target == format!("{queue}.dead") {
         format!("slipring dead {what} {queue}")
     } else {
-        format!("slipring dead {what} {queue} --letters {target}")
+        format!("slipring dead {what} {queue} --dead-letters {target}")
     }
 }
 
@@ -85,7 +99,7 @@ pub(crate) fn work_failed(of: &LettersArgs, fault: &RequeueReason) -> Failure {
                 let group = full.group();
                 let from = queue.strip_suffix(&format!(".{group}.retry")).unwrap_or(&of.queue);
                 vec![
-                    format!("slipring groups {from}  (says who reads for it)"),
+                    format!("slipring group ls {from}  (says who reads for it)"),
                     format!(
                         "slipring recv {from} --group {group}  (with --shared, if it is shared)"
                     ),
@@ -105,7 +119,7 @@ pub(crate) fn receive_failed(queue: &str, fault: RecvError) -> Failure {
         RecvError::DeadLetter(letter) => match letter.reason() {
             DeadLetterSendError::Send(SendError::Full(_)) => {
                 let ways = [
-                    ("list", "says what is there"),
+                    ("ls", "says what is there"),
                     ("requeue", "sends it again"),
                     ("purge", "throws it away"),
                 ];

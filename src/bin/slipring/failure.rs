@@ -63,9 +63,10 @@ impl Failure {
         match code {
             ErrorCode::BadName => Failure::Usage(fault),
             ErrorCode::TooManyGroups => Failure::Failed(fault)
-                .hint("slipring create NAME --groups N makes one with room for N, 63 at most"),
-            ErrorCode::TooManyConsumers => Failure::Failed(fault)
-                .hint("slipring create NAME --consumers N makes one with room for N, 255 at most"),
+                .hint("slipring create QUEUE --max-groups N makes one with room for N, 63 at most"),
+            ErrorCode::TooManyConsumers => Failure::Failed(fault).hint(
+                "slipring create QUEUE --max-consumers N makes one with room for N, 255 at most",
+            ),
             _ => Failure::Failed(fault),
         }
     }

@@ -8,9 +8,9 @@ use crate::failure::{Failure, note};
 use crate::stop::Stop;
 
 /// A sender that waits longer than this says for whom.
-const PATIENCE: Duration = Duration::from_secs(1);
+const EXPLAIN_AFTER: Duration = Duration::from_secs(1);
 /// It says so again after this time.
-const AGAIN: Duration = Duration::from_secs(30);
+const REPEAT_AFTER: Duration = Duration::from_secs(30);
 
 /// Takes the role, waiting for it `timeout` at most; without one, as long as it takes. The queue's waits ask `stop`.
 pub(crate) fn take(
@@ -19,7 +19,7 @@ pub(crate) fn take(
     stop: &Stop,
 ) -> Result<Producer, Failure> {
     let (name, since) = (queue.name(), Instant::now());
-    let mut due = PATIENCE;
+    let mut due = EXPLAIN_AFTER;
     loop {
         stop.check()?;
         let left = timeout.map_or(due, |timeout| timeout.min(due)).saturating_sub(since.elapsed());
@@ -40,7 +40,7 @@ pub(crate) fn take(
             ));
         }
         if waited >= due {
-            due = waited + AGAIN;
+            due = waited + REPEAT_AFTER;
             note(&format!(
                 "waiting: another sender{other} has queue {name:?}, and there is one at a time (--timeout bounds \
                  the wait)"

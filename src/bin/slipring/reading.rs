@@ -2,15 +2,37 @@
 
 use std::time::Duration;
 
-use slipring::{Consumer, ErrorCode, Group, Queue, Reason, Snapshot};
+use slipring::{Consumer, ErrorCode, Group, JoinError, Queue, Reason, Snapshot};
 
 use crate::args::RecvArgs;
 use crate::failure::{Failure, note};
 
-/// The group to receive for, as it is to be if it does not exist yet.
-pub(crate) fn group(args: &RecvArgs) -> Group {
+/// Joins the group, which must exist unless it is to be made: a group of a mistyped name would hold every message for
+/// a consumer that never comes.
+pub(crate) fn join(queue: &Queue, args: &RecvArgs) -> Result<Consumer, Failure> {
+    let (name, create) = (&args.name, args.open.create);
     let group = Group::named(&args.group).start(args.from.unwrap_or_default());
-    args.policy.apply(if args.shared { group.shared() } else { group })
+    let group = args.policy.apply(if args.shared { group.shared() } else { group });
+    let joined = queue.consumer(if create { group } else { group.existing() });
+    joined.map_err(|fault| match fault {
+        JoinError::NoSuchGroup { group, known, .. } => {
+            let shared = if args.shared { " --shared" } else { "" };
+            no_such_group(name, &group, known.as_slice().iter().map(String::as_str))
+                .hint(format!("slipring group add {name} {group}{shared}"))
+                .hint("or add --create to this command")
+        }
+        fault => fault.into(),
+    })
+}
+
+/// Fails if there are options for a new group where none is to be made.
+pub(crate) fn check_options(args: &RecvArgs) -> Result<(), Failure> {
+    match for_new_groups(args) {
+        Some(rule) if !args.open.create => {
+            Err(Failure::usage(format!("{rule}: add --create, or leave them out")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Attempts that a message has in the group, which exists by now, if there is a limit.
@@ -41,19 +63,15 @@ pub(crate) fn explain_start(args: &RecvArgs, consumer: &Consumer) {
     }
 }
 
-/// What to say of flags that a group which exists has no use for.
-pub(crate) fn for_new_groups(args: &RecvArgs) -> Option<String> {
+/// Which of the options that were given only a new group takes.
+fn for_new_groups(args: &RecvArgs) -> Option<String> {
     let from = args.from.map(|_| "--from");
-    let flags: Vec<&str> = from.into_iter().chain(args.policy.given()).collect();
-    match &flags[..] {
-        [] => None,
-        [flag] => Some(format!("{flag} is for new groups")),
-        flags => Some(format!("{} are for new groups", flags.join(" and "))),
-    }
+    let options: Vec<&str> = from.into_iter().chain(args.policy.given()).collect();
+    (!options.is_empty()).then(|| format!("only a new group takes {}", options.join(" and ")))
 }
 
-/// What to say of a message that a receive gave up on the way.
-pub(crate) fn buried(sequence: u64, attempts: u8, reason: Reason) -> String {
+/// What to say of a message that a receive has made a dead letter.
+pub(crate) fn dead_lettered(sequence: u64, attempts: u8, reason: Reason) -> String {
     let why = match reason {
         Reason::MaxAttempts => {
             let times = if attempts == 1 { "time" } else { "times" };
@@ -98,4 +116,19 @@ pub(crate) fn report_missed(missed: u64) {
             "missed {missed} messages in all: they were overwritten before they were read"
         ));
     }
+}
+
+/// The error of naming a group that is not there, with those that are.
+pub(crate) fn no_such_group<'a>(
+    queue: &str,
+    group: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> Failure {
+    let known: Vec<&str> = known.collect();
+    let there = match &known[..] {
+        [] => "it has none".to_owned(),
+        known => format!("it has {}", known.join(", ")),
+    };
+    let text = format!("queue {queue:?} has no group {group:?}; {there}");
+    Failure::coded(ErrorCode::NoSuchGroup, text)
 }

@@ -10,9 +10,9 @@ use crate::stop::Stop;
 use crate::table::pid;
 
 /// A sender that waits longer than this says why, and looks so often whether it is another group by now.
-const PATIENCE: Duration = Duration::from_secs(1);
+const EXPLAIN_AFTER: Duration = Duration::from_secs(1);
 /// The same group is not named again within this time.
-const AGAIN: Duration = Duration::from_secs(30);
+const REPEAT_AFTER: Duration = Duration::from_secs(30);
 
 /// Waits for room, and remembers whom it has named.
 #[derive(Debug)]
@@ -37,10 +37,11 @@ impl<'q, M: Content + ?Sized> Room<'q, M> {
         let since = Instant::now();
         loop {
             stop.check()?;
-            let left =
-                self.timeout.map_or(PATIENCE, |timeout| timeout.saturating_sub(since.elapsed()));
+            let left = self
+                .timeout
+                .map_or(EXPLAIN_AFTER, |timeout| timeout.saturating_sub(since.elapsed()));
             // A reservation that is dropped publishes nothing.
-            match producer.reserve_timeout(1, left.min(PATIENCE)) {
+            match producer.reserve_timeout(1, left.min(EXPLAIN_AFTER)) {
                 Ok(_) => return Ok(()),
                 Err(SendError::Interrupted { .. }) => return Err(stop.ended()),
                 Err(SendError::Timeout(full))
@@ -48,7 +49,9 @@ impl<'q, M: Content + ?Sized> Room<'q, M> {
                 {
                     return Err(Failure::timeout(ErrorCode::SendTimeout, full.to_string()));
                 }
-                Err(SendError::Timeout(full)) if since.elapsed() >= PATIENCE => self.explain(&full),
+                Err(SendError::Timeout(full)) if since.elapsed() >= EXPLAIN_AFTER => {
+                    self.explain(&full)
+                }
                 Err(SendError::Timeout(_)) => {}
                 Err(fault) => return Err(fault.into()),
             }
@@ -57,7 +60,7 @@ impl<'q, M: Content + ?Sized> Room<'q, M> {
 
     fn explain(&mut self, full: &Full) {
         let recent =
-            |(group, at): &(String, Instant)| group == full.group() && at.elapsed() < AGAIN;
+            |(group, at): &(String, Instant)| group == full.group() && at.elapsed() < REPEAT_AFTER;
         if self.named.as_ref().is_some_and(recent) {
             return;
         }

@@ -1,5 +1,6 @@
 //! What is no fault of a message is no attempt of it: a stop, streams that are gone, a system that refuses.
 
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -124,6 +125,20 @@ fn children_of_job(worker: &Running) -> u32 {
 }
 
 #[test]
+fn a_signal_to_the_process_group_of_a_worker_leaves_its_command() {
+    let work = Work::of("exec-group", "job\n");
+    let dir = TempDir::new(&work.name);
+    let wait = until(&dir.join("go"));
+    let mut worker = command(&work.args(&format!("echo at work; {wait}"), &[]));
+    let mut worker = Running::of(worker.process_group(0));
+    assert_eq!(worker.lines(1), ["at work"]);
+    kill(Pid::from_raw(-(worker.pid() as i32)), Signal::SIGINT).unwrap();
+    worker.wait_for("waiting for 1 command; again to end at once");
+    touch(&dir.join("go"));
+    worker.finish().says(130, &["done 1,", "left 0,"]);
+}
+
+#[test]
 fn whatever_a_command_says_when_it_is_told_to_stop_is_no_attempt() {
     let work = Work::of("exec-stop-codes", "job\n");
     let dir = TempDir::new(&work.name);
@@ -134,7 +149,7 @@ fn whatever_a_command_says_when_it_is_told_to_stop_is_no_attempt() {
         worker.signal(Signal::SIGTERM);
         worker.wait_for("waiting for 1 command; again to end at once");
         touch(&dir.join("go"));
-        worker.finish().says(143, &["not counted", "done 0, retried 0"]);
+        worker.finish().says(143, &["not counted", "done 0, retried 0", "left 1,"]);
         std::fs::remove_file(dir.join("go")).unwrap();
     }
     // What it says of the message counts, as ever.
@@ -209,7 +224,7 @@ fn a_shell_that_has_gone_ends_the_worker() {
 fn what_had_its_last_attempt_before_is_told_and_counted() {
     let name = TempName::new("exec-buried");
     let _dead = TempName::exactly(format!("{}.dead", &*name));
-    run(&["create", &name, "--shared", "w", "--max-attempts", "1"]).quietly();
+    run(&["create", &name, "--shared-group", "w", "--max-attempts", "1"]).quietly();
     let lose_one = || {
         feed(&["send", &name], b"lost").quietly();
         let queue = Queue::open(&name).unwrap();
@@ -232,7 +247,7 @@ fn a_group_is_made_only_if_that_is_asked_for() {
     let work = Work::of("exec-typo", "job\n");
     let args = ["recv", &work.name, "--group", "v", "--shared", "--exec", "cat", "--count", "1"];
     let add = format!("slipring group add {} v --shared", &*work.name);
-    run(&args).says(1, &["has no group \"v\"; it has w", &add, "--create"]);
+    run(&args).says(4, &["has no group \"v\"; it has w", &add, "--create"]);
     assert_eq!(groups(&work.name).as_array().unwrap().len(), 1);
     let ran = run(&[&args[..], &["--create"]].concat()).says(0, &["made group \"v\""]);
     assert_eq!(ran.out, "job");
@@ -244,7 +259,7 @@ fn a_group_is_made_only_if_that_is_asked_for() {
 fn totals_are_told_however_it_ends() {
     let work = Work::of("exec-totals", "a\nb\n");
     let removes = format!("{} rm --force {}", env!("CARGO_BIN_EXE_slipring"), &*work.name);
-    work.run("true", &["--timeout", "0.1"]).says(3, &["done 2,"]);
+    work.run("true", &["--timeout", "0.1"]).says(3, &["done 2,", "left 0,"]);
     feed(&["send", &work.name, "--close"], b"c\n").quietly();
     work.run("true", &[]).says(0, &["done 1,"]);
     feed(&["send", &work.name], b"d\n").quietly();

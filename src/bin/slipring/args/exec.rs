@@ -1,4 +1,4 @@
-//! The worker: `recv --exec`.
+//! Workers: `recv --exec`.
 
 use std::time::Duration;
 
@@ -13,34 +13,35 @@ pub(super) fn help() -> String {
 }
 
 const COMMAND: &str = "\
-The command of --exec has the message, without a newline, on its standard input and SLIPRING_QUEUE,
-SLIPRING_GROUP, SLIPRING_SEQUENCE, SLIPRING_ATTEMPTS and SLIPRING_KIND in its environment. How it ends
-decides:
-  exit code 0   the message is done
-  exit code 65  the message is bad (EX_DATAERR): it becomes a dead letter at once
-  all others, and a signal: it is tried again after --retry-delay, by the same job, which takes nothing
-                else meanwhile; when the group allows no more attempts, it becomes a dead letter
+The command of --exec has the message, without a newline, on its standard input, and SLIPRING_QUEUE,
+SLIPRING_GROUP, SLIPRING_SEQUENCE, SLIPRING_ATTEMPTS and SLIPRING_KIND in its environment. Its end
+decides what becomes of the message:
+  exit code 0          it is acked
+  exit code 65         it is rejected (EX_DATAERR): it becomes a dead letter at once
+  any other, a signal  the same job tries it again after --retry-delay, and takes no other meanwhile; when
+                       the group allows no more attempts, it becomes a dead letter
 No attempt is counted if the worker was told to stop, if what it writes to is gone or full, or if the system
-refused to start the command; that is tried again for a minute before the worker ends with an error.
---exec needs a group that exists: only with --create it makes one, which gets all messages there are.
---count counts messages that are done or dead letters. --timeout counts no time in which a command runs
-or a message waits for another try.
-After Ctrl-C or SIGTERM running commands may end; a second one ends the worker at once. A command
-outlives a worker that ends at once, or by SIGKILL: its message then goes to another worker while it
-may still run. So let the work be such that doing it twice does no harm.";
+refused to start the command. The worker tries to start it for a minute, and then ends with an error.
+--count counts messages that were acked or became dead letters. --timeout counts only time in which no
+command runs and no message waits for another try.
+After Ctrl-C or SIGTERM the worker takes no more, and ends when the running commands have ended; a second
+signal ends it at once. Each command has a process group of its own, so a signal to the worker's group
+(Ctrl-C, kill -- -PGID) reaches the worker alone, while one to all processes of a service or container
+reaches the commands, too. A command outlives a worker that ends at once, or by SIGKILL: its message
+goes to another worker while it may still run. So make commands idempotent.";
 
 #[derive(Debug, Args)]
 pub(crate) struct ExecArgs {
-    /// Run CMD with sh for each message instead of printing it, and ack it if that succeeds; see below
+    /// Run CMD with sh for each message instead of printing it, and ack the message if CMD succeeds; see below
     #[arg(
         long = "exec",
         value_name = "CMD",
         value_parser = NonEmptyStringValueParser::new(),
-        conflicts_with_all = ["raw", "json", "no_ack", "batch"],
+        conflicts_with_all = ["raw", "json", "batch"],
     )]
     pub(crate) command: Option<String>,
-    /// Commands that --exec runs at once, 1 to 255; more than 1 needs --shared. Each takes the place of a
-    /// consumer, of which a queue has 64 unless it was made with more or fewer
+    /// Commands that --exec runs at once, 1 to 255; more than 1 needs --shared. Each counts as a consumer, of which a
+    /// queue has at most 64 unless it was made with another --max-consumers
     #[arg(
         long,
         value_name = "N",
@@ -49,7 +50,7 @@ pub(crate) struct ExecArgs {
         value_parser = clap::value_parser!(u8).range(1..)
     )]
     pub(crate) jobs: u8,
-    /// Time until --exec tries a message again; doubled with each attempt, at most an hour
+    /// Time until --exec tries a message again, in seconds, or e.g. 500ms; doubled with each attempt, at most an hour
     #[arg(long, value_name = "TIME", default_value = "1", requires = "command", value_parser = time)]
     pub(crate) retry_delay: Duration,
 }

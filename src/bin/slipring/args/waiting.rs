@@ -6,11 +6,11 @@ use slipring::{WaitStrategy, WakeMode};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
 pub(crate) enum WaitArg {
-    /// Look all the time: the shortest delay, for a whole processor
+    /// Poll: the shortest delay, for a whole processor
     Spin,
-    /// Look all the time, but let other threads run in between
+    /// Poll, but let other threads run in between
     Yield,
-    /// Sleep after a tenth of a millisecond, until woken
+    /// Poll for a tenth of a millisecond, then sleep until woken
     Sleep,
 }
 
@@ -26,11 +26,11 @@ impl From<WaitArg> for WaitStrategy {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum WakeArg {
-    /// Who goes to sleep pays, by an interrupt of every processor that runs one of the queue's processes
+    /// A process that goes to sleep interrupts every processor that runs one of the queue's processes
     Membarrier,
-    /// Each message and ack pays, some nanoseconds, and nobody is interrupted
+    /// Each message and ack takes some nanoseconds more, and nothing is interrupted
     Fence,
-    /// Nobody is woken: who waits looks once in a millisecond
+    /// Nothing is woken: a waiting process polls once in a millisecond
     None,
 }
 

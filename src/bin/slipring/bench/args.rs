@@ -26,7 +26,7 @@ const PAUSE_TEXT: &str = "0.002";
 pub(crate) const MEANING: &str = "Terms: P is the publish rate, the messages per second that the producer \
 publishes. C is the service rate, the messages per second that a consumer, or all members of a shared group together, \
 receive and ack. D is the delay of a message from one process to another. Q, the depth of a group (messages published \
-and not acked), is not measured here; `slipring groups` shows it.
+and not acked), is not measured here; `slipring group ls` shows it.
 
 Runs: each measurement is repeated in --runs runs, with one run of each measurement in turn. A rate is the median of its \
 runs, shown with the minimum and the maximum. If these are far apart, something other than the queue was measured.

@@ -7,13 +7,15 @@ use crate::failure::Failure;
 use crate::queue::builder;
 
 pub(crate) fn run(args: &CreateArgs) -> Result<(), Failure> {
-    if args.groups.is_empty() && args.shared.is_empty() && !args.policy.given().is_empty() {
+    if args.groups.is_empty() && args.shared_groups.is_empty() && !args.policy.given().is_empty() {
         let flags = args.policy.given().join(" and ");
-        return Err(Failure::usage(format!("{flags}: no group is made; add --group or --shared")));
+        return Err(Failure::usage(format!(
+            "{flags}: no group is made; add --group or --shared-group"
+        )));
     }
     let mut builder = builder(&args.name, args.shape).base_sequence(args.base);
     let exclusive = args.groups.iter().map(Group::named);
-    let shared = args.shared.iter().map(|name| Group::named(name).shared());
+    let shared = args.shared_groups.iter().map(|name| Group::named(name).shared());
     for group in exclusive.chain(shared) {
         builder = builder.group(args.policy.apply(group));
     }

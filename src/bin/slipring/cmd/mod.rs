@@ -12,7 +12,7 @@ mod rm;
 mod send;
 mod tail;
 
-use crate::args::Command;
+use crate::args::{Command, GroupCommand};
 use crate::failure::Failure;
 use crate::streams::Stream;
 
@@ -22,10 +22,11 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Create(args) => create::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Recv(args) => recv::run(&args),
+        Command::Peek(args) => peek::run(&args),
         Command::Tail(args) => tail::run(&args),
         Command::Ls(args) => ls::run(&args),
         Command::Inspect(args) => inspect::run(&args),
-        Command::Groups(args) => group::ls::run(&args),
+        Command::Groups(args) => group::list(&args),
         Command::Group(command) => group::run(&command),
         Command::Dead(command) => dead::run(&command),
         Command::Rm(args) => rm::run(&args),
@@ -35,6 +36,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
 /// Fails before anything is done if a stream is missing that the command, or what it runs, works with.
 fn check_streams(command: &Command) -> Result<(), Failure> {
     match command {
+        Command::Group(GroupCommand::Ls(_)) => Stream::Output.check(),
         Command::Create(_) | Command::Group(_) | Command::Rm(_) => Ok(()),
         Command::Send(args) if args.file.is_some() => Ok(()),
         Command::Send(_) => Stream::Input.check(),

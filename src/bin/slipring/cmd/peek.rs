@@ -1,52 +1,40 @@
-//! `slipring recv --no-ack`: what waits for a group, without taking it.
+//! `slipring peek`: what waits for a group, without taking it.
 //!
-//! It reads beside the group, as an observer: a consumer that only looked would keep the group's real
-//! consumer out, and its look would count as a delivery.
+//! It reads as an observer: a consumer would keep the group's real consumer out, and its look would count as a delivery.
 
 use slipring::{GroupInfo, Observer, RecvError, Snapshot, Start};
 
-use crate::args::RecvArgs;
+use crate::args::PeekArgs;
 use crate::dead_letters;
 use crate::failure::{Failure, note, open_failed};
 use crate::format::Form;
 use crate::json::{Message, Payload};
 use crate::output::Output;
-use crate::queue::{open, options, snapshot};
-use crate::reading::{for_new_groups, none_came, report_missed};
+use crate::queue::{options, snapshot};
+use crate::reading::{no_such_group, none_came, report_missed};
 use crate::stop::Stop;
 use crate::totals::Totals;
 
-pub(super) fn run(args: &RecvArgs) -> Result<(), Failure> {
-    if args.open.create || args.open.shape.is_given() {
-        // Makes it, or says what is wrong with that.
-        open(&args.name, &args.open)?;
-    }
+pub(super) fn run(args: &PeekArgs) -> Result<(), Failure> {
     let stop = Stop::on_signals()?;
     let mut output = Output::stdout()?;
-    let mut totals = Totals::new("received");
+    let mut totals = Totals::new("saw");
     let outcome = look(args, &stop, &mut output, &mut totals);
     totals.close(outcome.and_then(|()| output.close()), args.verbose)
 }
 
 fn look(
-    args: &RecvArgs,
+    args: &PeekArgs,
     stop: &Stop,
     output: &mut Output,
     totals: &mut Totals,
 ) -> Result<(), Failure> {
     let look = snapshot(&args.name)?;
-    let (name, name_of_group) = (&args.name, &args.group);
-    let Some(group) = look.groups.iter().find(|group| group.name == *name_of_group) else {
-        let text =
-            format!("queue {name:?} has no group {name_of_group:?}, and --no-ack makes none");
-        return Err(Failure::failed(text)
-            .hint(format!("slipring group add {name} {name_of_group}"))
-            .hint(format!("slipring groups {name}  (lists those that there are)")));
+    let name = &args.name;
+    let Some(group) = look.groups.iter().find(|group| group.name == args.group) else {
+        let known = look.groups.iter().map(|group| &*group.name);
+        return Err(no_such_group(name, &args.group, known));
     };
-    if let Some(rule) = for_new_groups(args) {
-        let head = group.head;
-        note(&format!("note: group {name_of_group:?} exists and stands at message {head}: {rule}"));
-    }
     let observer = options().observe(name, Start::Newest);
     let mut observer: Observer = observer.map_err(|fault| open_failed(name, fault))?;
     observer.set_interrupt(output.asked(stop)?);
@@ -60,10 +48,10 @@ fn look(
     reading.output.flush(stop)?;
     report_missed(reading.lost);
     if let Some(count) = dead_letters::retries(&look, group).filter(|count| *count > 0) {
-        let retry = format!("{name}.{name_of_group}.retry");
+        let group = &group.name;
         note(&format!(
             "note: {count} dead letters that were sent again wait for the group as well:\n  \
-             slipring recv {retry} --group {name_of_group} --no-ack"
+             slipring peek {name}.{group}.retry --group {group}"
         ));
     }
     Ok(())
@@ -87,7 +75,7 @@ fn unacked(look: &Snapshot, group: &GroupInfo, end: u64) -> Vec<(u64, u64)> {
 
 struct Reading<'a> {
     observer: Observer,
-    args: &'a RecvArgs,
+    args: &'a PeekArgs,
     stop: &'a Stop,
     output: &'a mut Output,
     totals: &'a mut Totals,

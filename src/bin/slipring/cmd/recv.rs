@@ -2,7 +2,7 @@
 
 use slipring::{Batch, Consumer, RecvError};
 
-use super::{exec, peek};
+use super::exec;
 use crate::args::RecvArgs;
 use crate::dead_letters;
 use crate::failure::{Failure, note};
@@ -11,8 +11,8 @@ use crate::json::{Message, Payload};
 use crate::output::Output;
 use crate::queue::open;
 use crate::reading::{
-    at_the_end, buried, explain_closed, explain_start, group, max_attempts, none_came,
-    wait_as_asked,
+    at_the_end, check_options, dead_lettered, explain_closed, explain_start, join, max_attempts,
+    none_came, wait_as_asked,
 };
 use crate::stop::Stop;
 use crate::totals::Totals;
@@ -21,21 +21,19 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
     if let Some(command) = &args.exec.command {
         return exec::run(args, command);
     }
-    if args.no_ack {
-        return peek::run(args);
-    }
+    check_options(args)?;
     let queue = open(&args.name, &args.open)?;
     let stop = Stop::on_signals()?;
     let mut output = Output::stdout()?;
     let mut totals = Totals::new("received");
+    let mut consumer = join(&queue, args)?;
     if !args.follow {
         explain_closed(&queue.snapshot()?);
     }
-    let mut consumer = queue.consumer(group(args))?;
     wait_as_asked(&mut consumer, args);
     consumer.set_interrupt(output.asked(&stop)?);
     consumer.notice_dead_letters(|letter| {
-        note(&buried(letter.sequence, letter.attempts, letter.reason));
+        note(&dead_lettered(letter.sequence, letter.attempts, letter.reason));
     });
     explain_start(args, &consumer);
     // What is lent in a batch has been delivered, written or not, and may have no attempt left.

@@ -32,7 +32,7 @@ fn failed(name: &str, fault: RemoveError) -> Failure {
             let purpose = snapshot(name).ok().and_then(|look| purpose(&look));
             let mut hints: Vec<_> =
                 purpose.map(|purpose| format!("its purpose: {purpose}")).into_iter().collect();
-            hints.push(format!("slipring groups {name}  (says who reads for them)"));
+            hints.push(format!("slipring group ls {name}  (shows their consumers)"));
             hints.push(format!("slipring rm {name} --force  (the messages are lost)"));
             hints
         }

@@ -1,7 +1,7 @@
 //! `slipring dead`
 
 mod letters;
-mod list;
+mod ls;
 mod show;
 
 use slipring::{DeadLetters, RequeueError};
@@ -13,7 +13,7 @@ use crate::output::print;
 
 pub(super) fn run(command: &DeadCommand) -> Result<(), Failure> {
     match command {
-        DeadCommand::List(args) => list::run(args),
+        DeadCommand::Ls(args) => ls::run(args),
         DeadCommand::Show(args) => show::run(args),
         DeadCommand::Purge(args) => {
             some(args, "purged", |letters, count| letters.purge(count).map_err(RequeueError::from))

@@ -37,13 +37,13 @@ pub(super) fn run(args: &DeadShowArgs) -> Result<(), Failure> {
         (0, None) => Err(Failure::failed(format!("there is no dead letter in {name:?}"))),
         (0, Some(sequence)) => {
             let text = format!("message {sequence} of {queue:?} is no dead letter in {name:?}");
-            Err(Failure::failed(text).hint(command("list", queue, &name)))
+            Err(Failure::failed(text).hint(command("ls", queue, &name)))
         }
         (found, _) => {
             if found > 1 {
                 note(&format!(
                     "note: this is the oldest of {found} letters of the message:\n  {}",
-                    command("list", queue, &name)
+                    command("ls", queue, &name)
                 ));
             }
             output.flush(&stop)?;

@@ -98,8 +98,8 @@ impl Board {
         self.rest();
     }
 
-    /// A message was given up that no job had.
-    pub(super) fn buried(&mut self) {
+    /// A message that no job had became a dead letter.
+    pub(super) fn dead_lettered(&mut self) {
         self.given_up += 1;
         self.left = self.left.saturating_sub(1);
     }
@@ -115,13 +115,13 @@ impl Board {
     }
 
     /// How long to wait for a message before asking again whether there was none for too long.
-    pub(super) fn patience(&self, timeout: Option<Duration>) -> Option<Duration> {
+    pub(super) fn wait_left(&self, timeout: Option<Duration>) -> Option<Duration> {
         let waited = if self.busy == 0 { self.since.elapsed() } else { Duration::ZERO };
         timeout.map(|timeout| timeout.saturating_sub(waited))
     }
 
     /// Fails if there was no message for too long.
-    pub(super) fn check_patience(&self, timeout: Option<Duration>) -> Result<(), Failure> {
+    pub(super) fn check_timeout(&self, timeout: Option<Duration>) -> Result<(), Failure> {
         match timeout {
             Some(limit) if self.busy == 0 && self.since.elapsed() >= limit => {
                 Err(none_came(timeout))
@@ -136,10 +136,11 @@ impl Board {
     }
 
     pub(super) fn say_totals(&self, took: Duration) {
-        let [done, retried, rejected, given_up] =
-            [self.done, self.retried, self.rejected, self.given_up].map(grouped);
+        // All jobs have ended: what one still had is in the group again, for other workers.
+        let [done, retried, rejected, given_up, left] =
+            [self.done, self.retried, self.rejected, self.given_up, self.busy].map(grouped);
         note(&format!(
-            "done {done}, retried {retried}, rejected {rejected}, given up {given_up}, in {:.1} s",
+            "done {done}, retried {retried}, rejected {rejected}, given up {given_up}, left {left}, in {:.1} s",
             took.as_secs_f64()
         ));
     }

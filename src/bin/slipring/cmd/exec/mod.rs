@@ -15,14 +15,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use slipring::{Consumer, Queue, Reason, Received, RecvError, RejectError};
+use slipring::{Consumer, Reason, Received, RecvError, RejectError};
 
 use crate::args::RecvArgs;
 use crate::dead_letters;
 use crate::failure::{Failure, io_failed, note};
 use crate::queue::open;
 use crate::reading::{
-    at_the_end, buried as buried_note, explain_closed, explain_start, group, max_attempts,
+    at_the_end, check_options, dead_lettered, explain_closed, explain_start, join, max_attempts,
     wait_as_asked,
 };
 use crate::stop::Stop;
@@ -49,17 +49,15 @@ pub(super) fn run(args: &RecvArgs, command: &str) -> Result<(), Failure> {
         let text = "--jobs above 1 needs --shared: without it a group has one consumer";
         return Err(Failure::usage(text));
     }
+    check_options(args)?;
     command::check(command)?;
     let queue = open(&args.name, &args.open)?;
-    if !args.open.create {
-        check_group(&queue, args)?;
-    }
     let stop = Stop::on_signals()?;
+    let join = |_| join(&queue, args);
+    let consumers = (0..args.exec.jobs).map(join).collect::<Result<Vec<Consumer>, _>>()?;
     if !args.follow {
         explain_closed(&queue.snapshot()?);
     }
-    let join = |_| queue.consumer(group(args));
-    let consumers = (0..args.exec.jobs).map(join).collect::<Result<Vec<Consumer>, _>>()?;
     let board = Arc::new(Mutex::new(Board::new(args.count)));
     let job = |consumer| Job::new(consumer, args, &stop, &board);
     let jobs: Vec<Job> = consumers.into_iter().map(job).collect();
@@ -78,33 +76,15 @@ pub(super) fn run(args: &RecvArgs, command: &str) -> Result<(), Failure> {
     worker.close()
 }
 
-/// A group that is made by mistake gets all messages that there are, and all work is done once more.
-fn check_group(queue: &Queue, args: &RecvArgs) -> Result<(), Failure> {
-    let groups = queue.snapshot()?.groups;
-    if groups.iter().any(|known| known.name == args.group) {
-        return Ok(());
-    }
-    let (name, group) = (&args.name, &args.group);
-    let known: Vec<&str> = groups.iter().map(|known| known.name.as_str()).collect();
-    let there = match &known[..] {
-        [] => "it has none".to_owned(),
-        known => format!("it has {}", known.join(", ")),
-    };
-    let shared = if args.shared { " --shared" } else { "" };
-    Err(Failure::failed(format!("queue {name:?} has no group {group:?}; {there}"))
-        .hint(format!("slipring group add {name} {group}{shared}"))
-        .hint("or add --create to this command"))
-}
-
 /// A message that became a dead letter: sequence, attempts, reason.
-type Buried = (u64, u8, Reason);
+type Letter = (u64, u8, Reason);
 
 /// A member of the group.
 #[derive(Debug)]
 struct Job {
     consumer: Consumer,
-    /// What it has given up and not told yet.
-    buried: Arc<Mutex<Vec<Buried>>>,
+    /// What it has made dead letters and not told yet.
+    letters: Arc<Mutex<Vec<Letter>>>,
     /// Since when no command can be started, and how often that was tried.
     refused: Option<(Instant, u8)>,
 }
@@ -112,18 +92,18 @@ struct Job {
 impl Job {
     fn new(mut consumer: Consumer, args: &RecvArgs, stop: &Stop, board: &Arc<Mutex<Board>>) -> Job {
         wait_as_asked(&mut consumer, args);
-        let buried: Arc<Mutex<Vec<Buried>>> = Arc::default();
-        let list = Arc::clone(&buried);
+        let letters: Arc<Mutex<Vec<Letter>>> = Arc::default();
+        let list = Arc::clone(&letters);
         consumer.notice_dead_letters(move |letter| {
             lock(&list).push((letter.sequence, letter.attempts, letter.reason));
         });
-        let (stopped, board, untold) = (stop.asked(), Arc::clone(board), Arc::clone(&buried));
+        let (stopped, board, untold) = (stop.asked(), Arc::clone(board), Arc::clone(&letters));
         consumer.set_interrupt(move || {
             // What was given up is told, and may be the last of --count.
             let ended = || lock(&board).takes_no_more() || !lock(&untold).is_empty();
             stopped() || reader_gone(&std::io::stdout()) || ended()
         });
-        Job { consumer, buried, refused: None }
+        Job { consumer, letters, refused: None }
     }
 }
 
@@ -193,13 +173,16 @@ impl<'a> Worker<'a> {
             if reader_gone(&std::io::stdout()) {
                 return Err(Failure::Closed);
             }
-            let patience =
-                if holds { Some(Duration::ZERO) } else { self.board().patience(self.args.timeout) };
-            let received = match patience {
-                Some(patience) => job.consumer.recv_timeout(patience),
+            let wait = if holds {
+                Some(Duration::ZERO)
+            } else {
+                self.board().wait_left(self.args.timeout)
+            };
+            let received = match wait {
+                Some(wait) => job.consumer.recv_timeout(wait),
                 None => job.consumer.recv(),
             };
-            self.tell_buried(&job.buried);
+            self.tell_dead_letters(&job.letters);
             let mut message = match received {
                 Ok(message) => message,
                 Err(RecvError::Timeout { .. } | RecvError::Interrupted { .. }) if again => {
@@ -213,7 +196,7 @@ impl<'a> Worker<'a> {
                 // Why is found above.
                 Err(RecvError::Interrupted { .. }) => continue,
                 Err(RecvError::Timeout { .. }) => {
-                    self.board().check_patience(self.args.timeout)?;
+                    self.board().check_timeout(self.args.timeout)?;
                     continue;
                 }
                 Err(RecvError::Closed { .. }) => {
@@ -246,7 +229,7 @@ impl<'a> Worker<'a> {
                 return Ok(());
             }
             drop(turn);
-            let next = self.work_off(message, &job.buried, &mut job.refused)?;
+            let next = self.work_off(message, &job.letters, &mut job.refused)?;
             drop(alone);
             again = match next {
                 Next::Done => false,
@@ -263,7 +246,7 @@ impl<'a> Worker<'a> {
     fn work_off(
         &self,
         mut message: Received<'_>,
-        buried: &Mutex<Vec<Buried>>,
+        letters: &Mutex<Vec<Letter>>,
         refused: &mut Option<(Instant, u8)>,
     ) -> Result<Next, Failure> {
         let (sequence, attempts) = (message.sequence(), message.attempts());
@@ -285,8 +268,8 @@ impl<'a> Worker<'a> {
             return Ok(Next::Done);
         }
         if status.code() == Some(BAD_MESSAGE) {
-            message.reject().map_err(|fault| self.not_buried(fault))?;
-            lock(buried).clear();
+            message.reject().map_err(|fault| self.dead_letter_failed(fault))?;
+            lock(letters).clear();
             tell("rejected: it is a dead letter now");
             self.board().settle(|board| &mut board.rejected);
             return Ok(Next::Done);
@@ -305,8 +288,8 @@ impl<'a> Worker<'a> {
             tell("not counted, since this worker was told to stop");
             return Ok(Next::Left);
         }
-        if message.fail().map_err(|fault| self.not_buried(fault))? {
-            lock(buried).clear();
+        if message.fail().map_err(|fault| self.dead_letter_failed(fault))? {
+            lock(letters).clear();
             tell("given up: it is a dead letter now");
             self.board().settle(|board| &mut board.given_up);
             return Ok(Next::Done);
@@ -336,7 +319,7 @@ impl<'a> Worker<'a> {
         Ok(Next::Again(delay))
     }
 
-    fn not_buried(&self, fault: RejectError) -> Failure {
+    fn dead_letter_failed(&self, fault: RejectError) -> Failure {
         match fault {
             RejectError::DeadLetter(fault) => {
                 dead_letters::receive_failed(&self.args.name, fault.into())
@@ -345,12 +328,12 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// What was given up before a job got it: its last attempt ended with whoever made it.
-    fn tell_buried(&self, buried: &Mutex<Vec<Buried>>) {
-        for letter in lock(buried).drain(..) {
+    /// Messages that became dead letters before a job got them: the last attempt ended with the process that made it.
+    fn tell_dead_letters(&self, letters: &Mutex<Vec<Letter>>) {
+        for letter in lock(letters).drain(..) {
             let (sequence, attempts, reason) = letter;
-            note(&buried_note(sequence, attempts, reason));
-            self.board().buried();
+            note(&dead_lettered(sequence, attempts, reason));
+            self.board().dead_lettered();
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use slipring::Snapshot;
 
-use crate::args::GroupsArgs;
+use crate::args::GroupListArgs;
 use crate::failure::{Failure, note};
 use crate::group_table::{Holds, held, to_json, to_text};
 use crate::json::{self, Groups, Time};
@@ -12,7 +12,7 @@ use crate::output::print;
 use crate::queue::snapshot;
 use crate::stop::Stop;
 
-pub(crate) fn run(args: &GroupsArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &GroupListArgs) -> Result<(), Failure> {
     if let Some(every) = args.watch {
         return watch(args, every);
     }
@@ -36,7 +36,7 @@ fn explain_none(name: &str) {
     note(&format!("queue {name:?} has no groups; to make one:\n  slipring group add {name} main"));
 }
 
-fn watch(args: &GroupsArgs, every: Duration) -> Result<(), Failure> {
+fn watch(args: &GroupListArgs, every: Duration) -> Result<(), Failure> {
     let stop = Stop::on_signals()?;
     let mut holds = Holds::new();
     for turn in 0..args.count.unwrap_or(u64::MAX) {

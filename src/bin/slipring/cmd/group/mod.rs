@@ -1,10 +1,12 @@
 //! `slipring group`
 
-pub(super) mod ls;
+mod ls;
+
+pub(super) use ls::run as list;
 
 use slipring::{Group, Mode, RemoveGroupError};
 
-use crate::args::{GroupAddArgs, GroupCommand, GroupRmArgs};
+use crate::args::{GroupAddArgs, GroupCommand, GroupRemoveArgs};
 use crate::failure::Failure;
 use crate::output::print;
 use crate::queue::open_existing;
@@ -12,6 +14,7 @@ use crate::table::count;
 
 pub(crate) fn run(command: &GroupCommand) -> Result<(), Failure> {
     match command {
+        GroupCommand::Ls(args) => ls::run(args),
         GroupCommand::Add(args) => add(args),
         GroupCommand::Rm(args) => remove(args),
     }
@@ -33,7 +36,7 @@ fn add(args: &GroupAddArgs) -> Result<(), Failure> {
     print(&format!("group {:?} starts at message {}: {messages} for it\n", args.group, made.head))
 }
 
-fn remove(args: &GroupRmArgs) -> Result<(), Failure> {
+fn remove(args: &GroupRemoveArgs) -> Result<(), Failure> {
     let queue = open_existing(&args.name)?;
     let (name, group) = (&args.name, &args.group);
     let removed = match args.force {
@@ -42,7 +45,7 @@ fn remove(args: &GroupRmArgs) -> Result<(), Failure> {
     };
     removed.map_err(|fault| match fault {
         RemoveGroupError::NotFound { .. } => Failure::from(fault)
-            .hint(format!("slipring groups {name}  (lists those that there are)")),
+            .hint(format!("slipring group ls {name}  (lists those that there are)")),
         RemoveGroupError::Unacked { .. } => {
             let look = queue.snapshot().map(|look| look.groups).unwrap_or_default();
             let shared =

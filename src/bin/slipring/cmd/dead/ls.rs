@@ -25,7 +25,7 @@ pub(super) fn run(args: &DeadListArgs) -> Result<(), Failure> {
 
 /// Says which groups have their dead letters elsewhere.
 fn mention_others(of: &LettersArgs) {
-    if of.letters.is_some() {
+    if of.dead_letters.is_some() {
         return;
     }
     // The queue may be gone, and its dead letters not.
@@ -35,7 +35,7 @@ fn mention_others(of: &LettersArgs) {
             note(&format!(
                 "note: dead letters of group {:?} are in another queue:\n  {}",
                 group.name,
-                command("list", &of.queue, letters)
+                command("ls", &of.queue, letters)
             ));
         }
     }
