@@ -454,6 +454,7 @@ fn under_way() -> (Running, Vec<u32>) {
         if children.len() == 3 {
             return (running, children);
         }
+        assert!(lives(running.pid()), "it ended before its processes had started");
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
 }
