@@ -52,7 +52,7 @@ fn settle(segment: &Rc<Segment>, group: u8, first: u64, tail: u64) {
     segment.settle(tail, &[(group, first)]);
 }
 
-/// cl: a consumer reads while the last messages are sent and the queue is closed.
+/// A consumer reads while the last messages are sent and the queue is closed.
 #[test]
 fn a_consumer_is_told_behind_the_last_message() {
     let model = Model::named("a_consumer_is_told_behind_the_last_message").preemptions(3);
@@ -70,7 +70,7 @@ fn a_consumer_is_told_behind_the_last_message() {
     });
 }
 
-/// clj: a group is made at the oldest message meanwhile.
+/// A group is made at the oldest message meanwhile.
 #[test]
 fn a_group_joins_while_the_queue_is_closed() {
     let model = Model::named("a_group_joins_while_the_queue_is_closed").preemptions(3);
@@ -95,7 +95,7 @@ fn a_group_joins_while_the_queue_is_closed() {
     });
 }
 
-/// clo: an observer, which the producer laps.
+/// An observer, which the producer laps.
 #[test]
 fn an_observer_is_told_behind_the_last_message() {
     let model = Model::named("an_observer_is_told_behind_the_last_message");
@@ -126,7 +126,7 @@ fn an_observer_is_told_behind_the_last_message() {
     });
 }
 
-/// clr: closed, opened again and closed again.
+/// Closed, opened again and closed again.
 #[test]
 fn a_queue_that_is_opened_again_is_not_over() {
     let model = Model::named("a_queue_that_is_opened_again_is_not_over").preemptions(3);
@@ -152,7 +152,7 @@ fn a_queue_that_is_opened_again_is_not_over() {
     });
 }
 
-/// clk: the producer dies at each step until the queue is closed; another one takes over, and closes it.
+/// The producer dies at each step until the queue is closed; another one takes over, and closes it.
 #[test]
 fn a_producer_that_dies_in_close_has_closed_or_not() {
     let model = Model::named("a_producer_that_dies_in_close_has_closed_or_not").mortals(1);
@@ -197,7 +197,7 @@ fn a_producer_that_dies_in_close_has_closed_or_not() {
     });
 }
 
-/// clg: a producer closes and another one takes its place, and a third goes without a word: a consumer is told that
+/// A producer closes and another one takes its place, and a third goes without a word: a consumer is told that
 /// the producer is gone only of the last.
 #[test]
 fn a_producer_that_was_never_missing_is_not_missed() {
@@ -253,7 +253,7 @@ impl Retrier<'_> {
     }
 }
 
-/// clq: a letter is sent again, and then the queue is closed: a consumer that looks meanwhile is not told before it has
+/// A letter is sent again, and then the queue is closed: a consumer that looks meanwhile is not told before it has
 /// had the letter.
 #[test]
 fn a_letter_that_was_sent_again_comes_before_the_end() {
@@ -342,7 +342,7 @@ fn work_or_end(run: &Run, worker: &mut Worker, done: &Work) {
     }
 }
 
-/// clm: members of a shared group wait for the last message; none is told before its ack.
+/// Members of a shared group wait for the last message; none is told before its ack.
 #[test]
 fn a_member_is_told_behind_the_last_ack() {
     let model = Model::named("a_member_is_told_behind_the_last_ack");
@@ -366,7 +366,7 @@ fn a_member_is_told_behind_the_last_ack() {
     });
 }
 
-/// clx: a member dies with messages of a closed queue: nobody is told before another has acked them.
+/// A member dies with messages of a closed queue: nobody is told before another has acked them.
 #[test]
 fn what_a_dead_member_held_comes_before_the_end() {
     let model = Model::named("what_a_dead_member_held_comes_before_the_end").mortals(1);
@@ -395,7 +395,7 @@ fn what_a_dead_member_held_comes_before_the_end() {
     });
 }
 
-/// clh: a closed queue is opened again, and the producer dies as it closes it: a member that has seen the
+/// A closed queue is opened again, and the producer dies as it closes it: a member that has seen the
 /// first closing does not take its sequence from the second.
 #[test]
 fn a_member_is_not_told_of_half_a_closing() {

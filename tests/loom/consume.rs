@@ -10,7 +10,7 @@ use crate::ring::publish::NoRoom;
 
 const SHAPE: Shape = Shape { capacity: 2, groups: 1, records: 2, observed: false, sleepers: false };
 
-/// s1: four messages through two slots, taken up to two at a time.
+/// Four messages through two slots, taken up to two at a time.
 #[test]
 fn every_message_arrives_across_the_wrap() {
     let model = Model::named("every_message_arrives_across_the_wrap");
@@ -50,7 +50,7 @@ fn every_message_arrives_across_the_wrap() {
     });
 }
 
-/// s1k: the consumer dies at each step, between reading and acking, too; another one takes its group
+/// The consumer dies at each step, between reading and acking, too; another one takes its group
 /// over while the producer overwrites what is acked.
 #[test]
 fn a_consumers_death_loses_nothing() {

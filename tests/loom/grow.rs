@@ -10,7 +10,7 @@ use crate::ring::groups::Position;
 
 const SHAPE: Shape = Shape { capacity: 2, groups: 1, records: 2, observed: false, sleepers: false };
 
-/// grow: a batch that has grown is acked from its front and grows at its end, while the producer overwrites what is
+/// A batch that has grown is acked from its front and grows at its end, while the producer overwrites what is
 /// acked. Its consumer dies at each step; the next one gets all that was in it, at once, and grows that.
 #[test]
 fn a_grown_batch_comes_again_whole() {

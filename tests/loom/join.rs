@@ -74,7 +74,7 @@ fn joins_at(model: Model, position: Position, reads: u32) {
     });
 }
 
-/// s5o
+/// While the producer overwrites the ring.
 #[test]
 fn a_group_joins_at_the_oldest_message() {
     joins_at(
@@ -84,7 +84,7 @@ fn a_group_joins_at_the_oldest_message() {
     );
 }
 
-/// s5n
+/// While the producer publishes.
 #[test]
 fn a_group_joins_at_the_newest_message() {
     joins_at(
@@ -99,7 +99,7 @@ fn a_group_joins_at_a_sequence() {
     joins_at(Model::named("a_group_joins_at_a_sequence").preemptions(3), Position::Sequence(1), 1);
 }
 
-/// s5g: the same beside a group that reads all along.
+/// The same beside a group that reads all along.
 #[test]
 fn a_group_joins_beside_another() {
     let model = Model::named("a_group_joins_beside_another").preemptions(3);
@@ -145,7 +145,7 @@ fn a_group_joins_beside_another() {
     });
 }
 
-/// s5k: whoever makes a group dies at each step; the producer frees what is half-made, and is never
+/// Whoever makes a group dies at each step; the producer frees what is half-made, and is never
 /// held by a group that nobody knows of.
 #[test]
 fn a_half_made_group_holds_nobody() {

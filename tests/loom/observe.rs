@@ -47,14 +47,14 @@ fn observes(model: Model, shape: Shape, messages: u64, looks: u32) {
     });
 }
 
-/// s6: every write laps the observer.
+/// Every write laps the observer.
 #[test]
 fn an_observer_sees_whole_messages_in_one_slot() {
     let model = Model::named("an_observer_sees_whole_messages_in_one_slot").preemptions(3);
     observes(model.reaches(&["lapped", "whole", "nothing new"]), SHAPE, 2, 2);
 }
 
-/// s6b
+/// The same with two slots.
 #[test]
 fn an_observer_sees_whole_messages_in_two_slots() {
     let model = Model::named("an_observer_sees_whole_messages_in_two_slots").preemptions(3);
@@ -70,7 +70,7 @@ fn an_observer_that_keeps_up_misses_nothing() {
     observes(model.reaches(&["whole", "nothing new"]), shape, 2, 3);
 }
 
-/// s6k: the producer dies half-way in a slot, the next one writes it again.
+/// The producer dies half-way in a slot, the next one writes it again.
 #[test]
 fn an_observer_never_sees_a_half_written_slot() {
     let model =

@@ -19,7 +19,7 @@ fn crew<const N: usize>(run: &Run, segment: &Rc<Segment>) -> [Worker; N] {
     std::array::from_fn(|_| Worker::new(run, segment, 0))
 }
 
-/// s3: one dies, one claims, one recovers.
+/// One dies, one claims, one recovers.
 #[test]
 fn a_dead_members_range_comes_again_once() {
     let model = Model::named("a_dead_members_range_comes_again_once").mortals(1).seconds(1.4);
@@ -81,7 +81,7 @@ fn what_a_dead_member_read_is_over_when_its_claim_is_taken_back() {
     });
 }
 
-/// s3p: one dies, one claims and recovers, while the producer scans and overwrites.
+/// One dies, one claims and recovers, while the producer scans and overwrites.
 #[test]
 fn a_dead_members_range_holds_the_producer() {
     let model = Model::named("a_dead_members_range_holds_the_producer").mortals(1).seconds(1.2);
@@ -101,7 +101,7 @@ fn a_dead_members_range_holds_the_producer() {
     });
 }
 
-/// s3q: a claim of two; the survivor recovers first and claims then.
+/// A claim of two; the survivor recovers first and claims then.
 #[test]
 fn a_half_acked_range_holds_the_producer() {
     let model = Model::named("a_half_acked_range_holds_the_producer").mortals(1).seconds(1.4);
@@ -121,7 +121,7 @@ fn a_half_acked_range_holds_the_producer() {
     });
 }
 
-/// s3z: four at once: one dies, one claims, one recovers, one overwrites.
+/// Four at once: one dies, one claims, one recovers, one overwrites.
 #[test]
 fn death_claim_recovery_and_overwriting_at_once() {
     let model =
@@ -143,7 +143,7 @@ fn death_claim_recovery_and_overwriting_at_once() {
     });
 }
 
-/// s3f: it dies in its second claim, with the words of its first one around.
+/// It dies in its second claim, with the words of its first one around.
 #[test]
 fn a_member_dies_in_its_second_claim() {
     let model =
@@ -164,7 +164,7 @@ fn a_member_dies_in_its_second_claim() {
     });
 }
 
-/// s3x: the adopter dies, too, with a batch of its own that it has dropped.
+/// The adopter dies, too, with a batch of its own that it has dropped.
 #[test]
 fn an_adopter_dies_with_two_ranges() {
     let model = Model::named("an_adopter_dies_with_two_ranges").mortals(2);
@@ -190,7 +190,7 @@ fn an_adopter_dies_with_two_ranges() {
     });
 }
 
-/// s3r: the record is taken again in the same group, recovered or not, and its new owner dies, too; a
+/// The record is taken again in the same group, recovered or not, and its new owner dies, too; a
 /// helper may be late all along.
 #[test]
 fn a_record_is_used_again_in_its_group() {
@@ -223,7 +223,7 @@ fn a_record_is_used_again_in_its_group() {
     });
 }
 
-/// f3: the head of one group still names a record that serves another one, in which its owner dies.
+/// The head of one group still names a record that serves another one, in which its owner dies.
 #[test]
 fn an_old_head_names_a_record_of_another_group() {
     let model = Model::named("an_old_head_names_a_record_of_another_group").mortals(1);
@@ -252,7 +252,7 @@ fn an_old_head_names_a_record_of_another_group() {
     });
 }
 
-/// f3b: the record moves to the other group while a helper of the first one is slow.
+/// The record moves to the other group while a helper of the first one is slow.
 #[test]
 fn a_record_moves_to_another_group_beside_a_slow_helper() {
     let model = Model::named("a_record_moves_to_another_group_beside_a_slow_helper")

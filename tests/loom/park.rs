@@ -145,7 +145,7 @@ fn works(run: &Run, worker: Worker, n: u32) -> JoinHandle<Worker> {
     })
 }
 
-/// s7d.
+/// One consumer sleeps, one message comes.
 #[test]
 fn a_sleeping_consumer_is_woken() {
     Model::named("a_sleeping_consumer_is_woken").reaches(&["slept"]).check(|run| {
@@ -157,7 +157,7 @@ fn a_sleeping_consumer_is_woken() {
     });
 }
 
-/// s7s.
+/// The producer of a ring of one slot sleeps for room.
 #[test]
 fn a_sleeping_producer_is_woken() {
     Model::named("a_sleeping_producer_is_woken").reaches(&["slept"]).check(|run| {
@@ -178,7 +178,7 @@ fn a_sleeping_producer_is_woken() {
     });
 }
 
-/// s7b.
+/// Consumer and producer sleep in turn.
 #[test]
 fn consumer_and_producer_wake_each_other() {
     Model::named("consumer_and_producer_wake_each_other").reaches(&["slept"]).check(|run| {
@@ -190,7 +190,7 @@ fn consumer_and_producer_wake_each_other() {
     });
 }
 
-/// s7two: consumers of two groups, one look for both.
+/// Consumers of two groups, one look for both.
 #[test]
 fn two_groups_are_woken_at_once() {
     Model::named("two_groups_are_woken_at_once").reaches(&["slept"]).check(|run| {
@@ -231,7 +231,7 @@ fn who_goes_on_sleeping_is_woken() {
     });
 }
 
-/// mq: one sleeper at two queues, whose producers know nothing of each other.
+/// One sleeper at two queues, whose producers know nothing of each other.
 #[test]
 fn a_sleeper_at_two_queues_is_woken_by_either() {
     let model = Model::named("a_sleeper_at_two_queues_is_woken_by_either");
@@ -269,7 +269,7 @@ fn a_sleeper_at_two_queues_is_woken_by_either() {
     });
 }
 
-/// mqs: it goes on sleeping at both when it has found less than it wants at one: there its bit is a new one, which its
+/// It goes on sleeping at both when it has found less than it wants at one: there its bit is a new one, which its
 /// waker may have overlooked.
 #[test]
 fn who_goes_on_sleeping_at_two_queues_is_woken() {
@@ -330,7 +330,7 @@ fn closing_wakes_a_consumer() {
     });
 }
 
-/// s7e: two members want the one message; the claim that fails has held the producer, and says so.
+/// Two members want the one message; the claim that fails has held the producer, and says so.
 #[test]
 fn a_claim_that_is_taken_back_wakes_the_producer() {
     let model = Model::named("a_claim_that_is_taken_back_wakes_the_producer");
@@ -347,7 +347,7 @@ fn a_claim_that_is_taken_back_wakes_the_producer() {
     });
 }
 
-/// s7f: a claim of the first message fails and takes the second one instead, which is kept until a third one
+/// A claim of the first message fails and takes the second one instead, which is kept until a third one
 /// is out: the room for that came when the PENDING of the first went up.
 #[test]
 fn a_claim_that_moves_on_wakes_the_producer() {
@@ -378,7 +378,7 @@ fn a_claim_that_moves_on_wakes_the_producer() {
     });
 }
 
-/// s7h: a slot that is being written again hides the message that a member could have; it must not sleep on
+/// A slot that is being written again hides the message that a member could have; it must not sleep on
 /// it, since that one's publication is long over.
 #[test]
 fn a_member_never_sleeps_beside_a_message() {
@@ -409,7 +409,7 @@ fn a_member_never_sleeps_beside_a_message() {
     });
 }
 
-/// s7k: the producer dies at each step, between publication and wake-up, too; the next one wakes whoever sleeps
+/// The producer dies at each step, between publication and wake-up, too; the next one wakes whoever sleeps
 /// beside what was published.
 #[test]
 fn a_takeover_wakes_the_consumer() {
@@ -439,7 +439,7 @@ fn a_takeover_wakes_the_consumer() {
     });
 }
 
-/// relw: a member that lives gives back what another one sleeps for.
+/// A member that lives gives back what another one sleeps for.
 #[test]
 fn what_is_given_back_wakes_a_member() {
     let model = Model::named("what_is_given_back_wakes_a_member");

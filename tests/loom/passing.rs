@@ -26,7 +26,7 @@ pub(super) fn receives(run: &Run, worker: Worker, n: u32) -> JoinHandle<Worker> 
     })
 }
 
-/// one: messages come one by one, and one of the members sleeps for a second one while the other sleeps on.
+/// Messages come one by one, and one of the members sleeps for a second one while the other sleeps on.
 #[test]
 fn each_message_wakes_a_member() {
     let model = Model::named("each_message_wakes_a_member").seconds(10.0);
@@ -44,7 +44,7 @@ fn each_message_wakes_a_member() {
     });
 }
 
-/// run: two messages come at once, by one wake-up.
+/// Two messages come at once, by one wake-up.
 #[test]
 fn two_messages_at_once_wake_two_members() {
     let model = Model::named("two_messages_at_once_wake_two_members");
@@ -58,7 +58,7 @@ fn two_messages_at_once_wake_two_members() {
     });
 }
 
-/// run3: of three at once, each who is woken wakes the next, who may have announced itself without a barrier.
+/// Of three at once, each who is woken wakes the next, who may have announced itself without a barrier.
 #[test]
 fn three_messages_at_once_wake_three_members() {
     let model = Model::named("three_messages_at_once_wake_three_members").seconds(10.0);
@@ -72,7 +72,7 @@ fn three_messages_at_once_wake_three_members() {
     });
 }
 
-/// w3: one that sleeps says so while the bit of the data word, which somebody left who was killed asleep, is taken
+/// One that sleeps says so while the bit of the data word, which somebody left who was killed asleep, is taken
 /// back; its message goes to one that is awake, and it is woken for the next.
 #[test]
 fn no_bit_is_left_without_the_one_that_stands_for_it() {
@@ -98,7 +98,7 @@ fn no_bit_is_left_without_the_one_that_stands_for_it() {
     });
 }
 
-/// sel: who was woken for a message of one queue has found one of another, which it asks first.
+/// Who was woken for a message of one queue has found one of another, which it asks first.
 #[test]
 fn a_member_that_goes_elsewhere_passes_it_on() {
     let model = Model::named("a_member_that_goes_elsewhere_passes_it_on").seconds(10.0);
@@ -127,7 +127,7 @@ fn a_member_that_goes_elsewhere_passes_it_on() {
     });
 }
 
-/// tk: the producer dies at each step, in the midst of its wake-ups, too; of those that it has left asleep, the next one
+/// The producer dies at each step, in the midst of its wake-ups, too; of those that it has left asleep, the next one
 /// knows.
 #[test]
 fn a_takeover_knows_of_those_who_sleep() {
@@ -156,7 +156,7 @@ fn a_takeover_knows_of_those_who_sleep() {
     });
 }
 
-/// tkd: a dead producer has left the bits of a sleeper without the one that stands for them.
+/// A dead producer has left the bits of a sleeper without the one that stands for them.
 #[test]
 fn a_takeover_counts_bits_that_nobody_looks_for() {
     let model = Model::named("a_takeover_counts_bits_that_nobody_looks_for");
@@ -183,7 +183,7 @@ fn a_takeover_counts_bits_that_nobody_looks_for() {
     });
 }
 
-/// dead: those for whom the producer has set the bits were killed asleep.
+/// Those for whom the producer has set the bits were killed asleep.
 #[test]
 fn bits_of_the_dead_are_forgotten() {
     Model::named("bits_of_the_dead_are_forgotten").reaches(&["slept"]).check(|run| {
@@ -206,7 +206,7 @@ fn bits_of_the_dead_are_forgotten() {
     });
 }
 
-/// end: of two members that sleep, each is told that no more comes.
+/// Of two members that sleep, each is told that no more comes.
 #[test]
 fn closing_wakes_all_members() {
     let model = Model::named("closing_wakes_all_members").seconds(5.0);
@@ -218,7 +218,7 @@ fn closing_wakes_all_members() {
     });
 }
 
-/// endg: the same of two groups.
+/// The same of two groups.
 #[test]
 fn closing_wakes_all_groups() {
     Model::named("closing_wakes_all_groups").reaches(&["slept"]).check(|run| {
@@ -229,7 +229,7 @@ fn closing_wakes_all_groups() {
     });
 }
 
-/// endj: a group is made meanwhile.
+/// A group is made meanwhile.
 #[test]
 fn closing_wakes_who_joins() {
     Model::named("closing_wakes_who_joins").reaches(&["slept"]).check(|run| {

@@ -296,7 +296,7 @@ fn gives_up(run: &Run, watch: &Rc<Reactor>, member: &Worker, when_woken: bool) -
     })
 }
 
-/// drop: a future that was woken is dropped, and its message is another member's.
+/// A future that was woken is dropped, and its message is another member's.
 #[test]
 fn a_woken_future_that_is_dropped_passes_it_on() {
     let model = Model::named("a_woken_future_that_is_dropped_passes_it_on");
@@ -318,7 +318,7 @@ fn a_woken_future_that_is_dropped_passes_it_on() {
     });
 }
 
-/// left: the watch is woken for a future that was dropped before.
+/// The watch is woken for a future that was dropped before.
 #[test]
 fn the_reactor_passes_on_what_it_was_woken_for_too_late() {
     let model = Model::named("the_reactor_passes_on_what_it_was_woken_for_too_late").preemptions(3);
@@ -338,7 +338,7 @@ fn the_reactor_passes_on_what_it_was_woken_for_too_late() {
     });
 }
 
-/// leftx: the same of a group with one consumer, which then sleeps itself.
+/// The same of a group with one consumer, which then sleeps itself.
 #[test]
 fn the_reactor_is_not_woken_in_the_place_of_a_consumer() {
     let model = Model::named("the_reactor_is_not_woken_in_the_place_of_a_consumer").preemptions(3);

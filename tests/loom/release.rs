@@ -65,7 +65,7 @@ fn what_a_live_member_gives_back_is_taken() {
     });
 }
 
-/// relp: while the producer scans and overwrites.
+/// While the producer scans and overwrites.
 #[test]
 fn what_is_given_back_holds_the_producer() {
     let model = Model::named("what_is_given_back_holds_the_producer").mortals(1).seconds(0.8);
@@ -92,7 +92,7 @@ fn releaser_and_adopter_die() {
     });
 }
 
-/// reld: the record of one that dies at that moment was idle when the releaser looked for another one: it takes a
+/// The record of one that dies at that moment was idle when the releaser looked for another one: it takes a
 /// record that holds nothing, and the other one's is left to those who look for orphans.
 #[test]
 fn a_releaser_goes_on_with_a_record_that_holds_nothing() {
@@ -180,7 +180,7 @@ fn cannot_try(worker: &mut Worker) {
     }
 }
 
-/// unc: the releaser dies at each step, and so does who adopts what it could not try, and cannot try it either.
+/// The releaser dies at each step, and so does who adopts what it could not try, and cannot try it either.
 #[test]
 fn what_was_not_tried_is_not_counted() {
     let model = Model::named("what_was_not_tried_is_not_counted").mortals(2);

@@ -80,7 +80,7 @@ fn sends_before<T>(
     begun.unwrap()
 }
 
-/// w2: the first ack is not enough.
+/// The first ack is not enough.
 #[test]
 fn a_producer_that_asks_for_two_sleeps_until_both_are_free() {
     let model = Model::named("a_producer_that_asks_for_two_sleeps_until_both_are_free");
@@ -94,7 +94,7 @@ fn a_producer_that_asks_for_two_sleeps_until_both_are_free() {
     });
 }
 
-/// w2g: neither of two groups has made the room alone.
+/// Neither of two groups has made the room alone.
 #[test]
 fn two_groups_that_ack_at_once_wake_the_producer() {
     let model = Model::named("two_groups_that_ack_at_once_wake_the_producer");
@@ -108,7 +108,7 @@ fn two_groups_that_ack_at_once_wake_the_producer() {
     });
 }
 
-/// w2b: the same, long after the producer's barrier.
+/// The same, long after the producer's barrier.
 #[test]
 fn two_groups_that_ack_beside_a_sleeper_see_each_other() {
     let model = Model::named("two_groups_that_ack_beside_a_sleeper_see_each_other");
@@ -137,7 +137,7 @@ fn holder(run: &Run, segment: &Rc<Segment>) -> impl FnOnce() -> JoinHandle<Worke
     }
 }
 
-/// w2m: two members have a message each, and the producer wants room for two.
+/// Two members have a message each, and the producer wants room for two.
 #[test]
 fn two_members_that_ack_at_once_wake_the_producer() {
     let model = Model::named("two_members_that_ack_at_once_wake_the_producer");
@@ -151,7 +151,7 @@ fn two_members_that_ack_at_once_wake_the_producer() {
     });
 }
 
-/// w2n: the same, long after the producer's barrier.
+/// The same, long after the producer's barrier.
 #[test]
 fn two_members_that_ack_beside_a_sleeper_see_each_other() {
     let model = Model::named("two_members_that_ack_beside_a_sleeper_see_each_other");
@@ -169,7 +169,7 @@ fn two_members_that_ack_beside_a_sleeper_see_each_other() {
     });
 }
 
-/// w21: what it threshold first would never come.
+/// The threshold of the first sleep would never be reached.
 #[test]
 fn a_smaller_threshold_after_one_that_timed_out_is_seen() {
     let model = Model::named("a_smaller_threshold_after_one_that_timed_out_is_seen");
@@ -191,7 +191,7 @@ fn a_smaller_threshold_after_one_that_timed_out_is_seen() {
     });
 }
 
-/// w8: of a full ring, one member holds all but a message. The other one acks that, and waits for the next,
+/// Of a full ring, one member holds all but a message. The other one acks that, and waits for the next,
 /// though the room for it is not worth a wake-up.
 #[test]
 fn a_member_that_finds_nothing_wakes_the_producer_for_less() {

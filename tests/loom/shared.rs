@@ -35,21 +35,21 @@ fn two_members(run: &Run, capacity: u64, fill: u64, a: Takes, b: Takes, sends: u
     y.join().unwrap().settle(writer.tail());
 }
 
-/// s2: one at a time, while the producer overwrites what is acked.
+/// One at a time, while the producer overwrites what is acked.
 #[test]
 fn members_take_one_at_a_time() {
     let model = Model::named("members_take_one_at_a_time").seconds(14.0).reaches(&["room", "full"]);
     model.check(|run| two_members(run, 2, 2, Takes(1, 1), Takes(2, 1), 1));
 }
 
-/// s2b: claims of two and of one, while the producer fills the ring and goes around.
+/// Claims of two and of one, while the producer fills the ring and goes around.
 #[test]
 fn members_take_two_and_one() {
     let model = Model::named("members_take_two_and_one").seconds(10.0).reaches(&["room", "full"]);
     model.check(|run| two_members(run, 2, 1, Takes(1, 2), Takes(1, 1), 2));
 }
 
-/// s2c: two claims each, more than there is: a claim that fails and then finds nothing leaves nothing
+/// Two claims each, more than there is: a claim that fails and then finds nothing leaves nothing
 /// behind.
 #[test]
 fn a_failed_claim_leaves_nothing_behind() {
@@ -58,7 +58,7 @@ fn a_failed_claim_leaves_nothing_behind() {
         .check(|run| two_members(run, 4, 3, Takes(2, 2), Takes(2, 1), 0));
 }
 
-/// empty: one of two messages is taken and its slot written again: the other one was there all the time.
+/// One of two messages is taken and its slot written again: the other one was there all the time.
 #[test]
 fn empty_is_never_said_while_a_message_is_there() {
     let model = Model::named("empty_is_never_said_while_a_message_is_there").preemptions(3);
@@ -110,7 +110,7 @@ fn empty_is_never_said_to_one_that_has_seen_a_stamp() {
     });
 }
 
-/// f1: a member that read the head long ago pulls the gate below what the producer may use already.
+/// A member that read the head long ago pulls the gate below what the producer may use already.
 #[test]
 fn a_late_pending_does_not_take_room_back() {
     let model = Model::named("a_late_pending_does_not_take_room_back").seconds(8.0);
@@ -140,7 +140,7 @@ fn a_late_pending_does_not_take_room_back() {
     });
 }
 
-/// f1d: the same between the two scans of one search for room, and it dies there.
+/// The same between the two scans of one search for room, and it dies there.
 #[test]
 fn a_late_pending_between_two_scans_does_not_take_room_back() {
     let model = Model::named("a_late_pending_between_two_scans_does_not_take_room_back")
@@ -166,7 +166,7 @@ fn a_late_pending_between_two_scans_does_not_take_room_back() {
     });
 }
 
-/// con: a claim may start over once only: one that gives up leaves nothing behind that holds the producer.
+/// A claim may start over once only: one that gives up leaves nothing behind that holds the producer.
 #[test]
 fn a_claim_that_gives_up_leaves_nothing_behind() {
     let model = Model::named("a_claim_that_gives_up_leaves_nothing_behind").preemptions(3);
@@ -183,7 +183,7 @@ fn a_claim_that_gives_up_leaves_nothing_behind() {
     });
 }
 
-/// hand: a record gets another owner while the producer scans: what the last one has read is over.
+/// A record gets another owner while the producer scans: what the last one has read is over.
 #[test]
 fn a_record_changes_hands_beside_the_producer() {
     let model = Model::named("a_record_changes_hands_beside_the_producer");
@@ -205,7 +205,7 @@ fn a_record_changes_hands_beside_the_producer() {
     });
 }
 
-/// hwm: a member joins with a record that was never in use; a scan that has seen its claim at the head
+/// A member joins with a record that was never in use; a scan that has seen its claim at the head
 /// has seen the record.
 #[test]
 fn a_new_record_holds_the_producer() {

@@ -85,7 +85,7 @@ fn settle(run: &Run, segment: &Rc<Segment>, group: u8) {
     segment.settle(producer.tail(), &[(group, 0)]);
 }
 
-/// s4: a producer dies while it sends messages one by one.
+/// A producer dies while it sends messages one by one.
 #[test]
 fn a_producers_death_leaves_whole_messages() {
     let model = Model::named("a_producers_death_leaves_whole_messages").preemptions(3);
@@ -106,7 +106,7 @@ fn a_producers_death_leaves_whole_messages() {
     });
 }
 
-/// s4b: a producer dies in a batch; its first part stays.
+/// A producer dies in a batch; its first part stays.
 #[test]
 fn a_batch_is_cut_at_its_producers_death() {
     let model = Model::named("a_batch_is_cut_at_its_producers_death").preemptions(3).mortals(1);
@@ -122,7 +122,7 @@ fn a_batch_is_cut_at_its_producers_death() {
     });
 }
 
-/// s4b for slots that are written in place: all opened, all written, then stamped.
+/// The same for slots that are written in place: all reclaimed, all written, then stamped.
 #[test]
 fn a_reservation_is_cut_at_its_producers_death() {
     let model =
@@ -204,7 +204,7 @@ fn settle_joined(segment: &Rc<Segment>, (group, first): (u8, u64)) {
     segment.settle(producer.tail(), &[(group, first)]);
 }
 
-/// s4l: the producer dies in the slow path or in a slot while a group joins at the oldest message, and
+/// The producer dies in the slow path or in a slot while a group joins at the oldest message, and
 /// another one takes over.
 #[test]
 fn a_group_joins_while_producers_change() {
@@ -224,7 +224,7 @@ fn a_group_joins_while_producers_change() {
     });
 }
 
-/// s4m: two producers die one after the other in the slow path or in a slot while a group joins.
+/// Two producers die one after the other in the slow path or in a slot while a group joins.
 #[test]
 fn a_group_joins_while_two_producers_die() {
     let model = Model::named("a_group_joins_while_two_producers_die").preemptions(3);
@@ -249,7 +249,7 @@ fn a_group_joins_while_two_producers_die() {
     });
 }
 
-/// s4n: a producer dies in a reservation of the whole ring, all its stamps taken back, while a group
+/// A producer dies in a reservation of the whole ring, all its stamps taken back, while a group
 /// joins.
 #[test]
 fn a_group_joins_while_a_reservation_dies() {
