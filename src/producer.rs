@@ -31,17 +31,17 @@ use crate::wait::{Interrupt, WaitState, WaitStrategy};
 
 /// The queue's producer: there is one at a time. `Send`, not `Sync`.
 ///
-/// Sending takes no lock and allocates nothing. As long as there is room and no consumer sleeps it makes one
-/// system call in some milliseconds, to check that the queue was not removed. A message is visible to all groups
-/// as soon as `send` returns; messages of a batch become visible one after the other.
+/// A send takes no lock and allocates nothing. While there is room and no consumer sleeps, it makes one system call in
+/// some milliseconds, to check that the queue was not removed. A message is visible to all groups as soon as `send`
+/// returns; messages of a batch become visible one after the other.
 ///
-/// A queue that is removed, by whatever means, fails with [`SendError::Removed`] at the latest 256 messages after the last
-/// look has become some 10 ms old (a reservation of more than 256 is published whole); and at once where a call waits,
-/// times out or closes the queue. The error says what was sent into it since the last look. [`Producer::check_removed`] looks when the program
-/// wants to be sure. A queue that is renamed has not been removed.
+/// If the queue is removed, sends fail with [`SendError::Removed`]: a call that waits, times out or closes the queue
+/// fails at once, and other sends fail within 256 messages after the last check is some 10 ms old (a reservation of
+/// more than 256 messages is published whole). The error says which messages were sent after that check.
+/// [`Producer::check_removed`] checks at once. Renaming a queue does not remove it.
 ///
-/// When a producer is killed, the next one goes on in the same queue: what was published stays, a
-/// message that was only half written never existed.
+/// When a producer is killed, the next one continues in the same queue: what was published stays, and a message that
+/// was half written does not exist.
 ///
 /// ```compile_fail,E0277
 /// fn share<T: Sync>() {}
@@ -51,27 +51,28 @@ pub struct Producer<M: Content + ?Sized = [u8]> {
     pub(crate) publisher: Publisher,
     pub(crate) attachment: Attachment,
     lengths: Lengths,
-    /// Payload bytes published and times the queue was full, written out on the slow path. They go on
-    /// from what the segment says, so they wrap.
+    /// Payload bytes published and times the queue was full, stored in the segment on the slow path. They continue from
+    /// the segment's figures, so they wrap.
     bytes: u64,
     full: u64,
-    /// Below it there is room, and no look at the name is due.
+    /// Below it there is room, and no check of the name is due.
     bound: u64,
-    /// The tail at the last look that found the name, and when that was.
-    named: u64,
-    looked_at: u64,
-    /// From this sequence on, whether another one is due is to be asked.
-    asks_at: u64,
-    /// Times the queue was full since then.
+    /// The tail and the time at the last check that found the name.
+    name_seen_tail: u64,
+    name_seen_at: u64,
+    /// From this sequence on, the slow path decides whether the next check is due.
+    check_name_at: u64,
+    /// Times the queue was full since that check.
     tries: u32,
-    /// The group that held the queue at the last look, with its generation, and who is in it; `None` since there was room.
+    /// The group that kept the queue full at the last check, with its generation, and its members; `None` once there
+    /// was room.
     last_full: Option<(Option<(u8, u64)>, BlockingGroup)>,
     wait_state: WaitState,
     marker: OneThread<M>,
 }
 
 impl<M: Content + ?Sized> Producer<M> {
-    /// Takes the role, waiting for it until `deadline`, and each time for the control lease at most `timeout`.
+    /// Takes the role, waiting for it until `deadline`, and for the control lease at most `timeout` at each try.
     pub(crate) fn attach(
         mapped: &Arc<Mapped>,
         timeout: Duration,
@@ -79,7 +80,7 @@ impl<M: Content + ?Sized> Producer<M> {
         interrupt: Interrupt,
     ) -> Result<Self, ProducerError> {
         let attachment = Attachment::new(mapped)?;
-        // Under the control lease, so that a removal sees every role.
+        // Under the control lease, so that a removal notices every role.
         let control = take_role(&attachment, timeout, deadline, &interrupt)?;
         figures::set_producer_pid(&attachment.view);
         let ProducerCounts { bytes, full } = figures::producer_counts(&attachment.view);
@@ -89,7 +90,7 @@ impl<M: Content + ?Sized> Producer<M> {
         close::reopen(&attachment.view);
         drop(control);
         let wait_state = WaitState::here(interrupt);
-        let (bound, named) = (publisher.tail(), publisher.tail());
+        let (bound, name_seen_tail) = (publisher.tail(), publisher.tail());
         let lengths = Lengths::of(&mapped.config);
         Ok(Producer {
             publisher,
@@ -98,9 +99,9 @@ impl<M: Content + ?Sized> Producer<M> {
             bytes,
             full,
             bound,
-            named,
-            looked_at: coarse_ns(),
-            asks_at: bound,
+            name_seen_tail,
+            name_seen_at: coarse_ns(),
+            check_name_at: bound,
             tries: 0,
             last_full: None,
             wait_state,
@@ -113,8 +114,8 @@ impl<M: Content + ?Sized> Producer<M> {
         self.wait_state.set_strategy(strategy);
     }
 
-    /// Sets a function that waits of this producer call, in the place of the one that it has from its
-    /// [`Queue`](crate::Queue); if it returns `true`, the wait ends with `Interrupted`. See
+    /// Sets a function that waits of this producer call; if it returns `true`, the wait ends with `Interrupted`. It
+    /// replaces the one that the producer has from its [`Queue`](crate::Queue). See
     /// [`Queue::set_interrupt`](crate::Queue::set_interrupt).
     pub fn set_interrupt(&mut self, interrupt: impl Fn() -> bool + Send + Sync + 'static) {
         self.wait_state.interrupt = Interrupt::new(interrupt);
@@ -125,9 +126,9 @@ impl<M: Content + ?Sized> Producer<M> {
         self.attachment.queue()
     }
 
-    /// Messages that can be sent now without waiting: the capacity, less the slots from the oldest message that some group
-    /// has not acked. Acks make more of them at any time; only a group that joins meanwhile can make fewer. Looks at all
-    /// groups, without a system call. 0 in a child process made by fork(2).
+    /// Messages that can be sent now without waiting: the capacity less the slots from the oldest message that some
+    /// group has not acked. Acks may raise the number at any time; only a group that joins can lower it. Reads the
+    /// heads of all groups, without a system call. 0 in a child process made by fork(2).
     pub fn free_slots(&self) -> u64 {
         self.free()
     }
@@ -140,8 +141,7 @@ impl<M: Content + ?Sized> Producer<M> {
     /// Sends one message if there is room; returns its sequence. Never blocks.
     ///
     /// # Errors
-    /// [`SendError::Full`] names who holds the queue. The message was not sent then, nor after any other
-    /// error.
+    /// [`SendError::Full`] names the group that keeps the queue full. After any error, the message was not sent.
     #[inline]
     pub fn try_send<'m>(&mut self, message: impl Into<Outgoing<'m, M>>) -> Result<u64, SendError>
     where
@@ -156,8 +156,8 @@ impl<M: Content + ?Sized> Producer<M> {
     /// Sends one message, waiting for room as long as it takes; returns its sequence.
     ///
     /// # Errors
-    /// As for [`Producer::try_send`], but never [`SendError::Full`]; [`SendError::Interrupted`] if the program wanted that
-    /// ([`Producer::set_interrupt`]).
+    /// As for [`Producer::try_send`], but never [`SendError::Full`]; [`SendError::Interrupted`] if the function of
+    /// [`Producer::set_interrupt`] returned `true`.
     #[inline]
     pub fn send<'m>(&mut self, message: impl Into<Outgoing<'m, M>>) -> Result<u64, SendError>
     where
@@ -169,7 +169,7 @@ impl<M: Content + ?Sized> Producer<M> {
     /// Sends one message, waiting for room at most `timeout`; returns its sequence.
     ///
     /// # Errors
-    /// [`SendError::Timeout`] names who holds the queue; else as for [`Producer::try_send`].
+    /// [`SendError::Timeout`] names the group that keeps the queue full; else as for [`Producer::try_send`].
     pub fn send_timeout<'m>(
         &mut self,
         message: impl Into<Outgoing<'m, M>>,
@@ -207,7 +207,7 @@ impl<M: Content + ?Sized> Producer<M> {
         Ok(self.publish_one(message.kind, bytes))
     }
 
-    /// Takes `n` slots to write in place, if there is room for all of them. Never blocks.
+    /// Reserves `n` slots to write in place, if there is room for all of them. Never blocks.
     ///
     /// # Errors
     /// [`SendError::TooMany`] if the ring has fewer slots; else as for [`Producer::try_send`].
@@ -218,7 +218,7 @@ impl<M: Content + ?Sized> Producer<M> {
         Ok(Reservation::open(self, slots))
     }
 
-    /// Takes `n` slots to write in place, waiting for room as long as it takes.
+    /// Reserves `n` slots to write in place, waiting for room as long as it takes.
     ///
     /// # Errors
     /// As for [`Producer::try_reserve`], but never [`SendError::Full`].
@@ -226,7 +226,7 @@ impl<M: Content + ?Sized> Producer<M> {
         self.reserve_by(n, || Deadline::NEVER)
     }
 
-    /// Takes `n` slots to write in place, waiting for room at most `timeout`.
+    /// Reserves `n` slots to write in place, waiting for room at most `timeout`.
     ///
     /// # Errors
     /// [`SendError::Timeout`]; else as for [`Producer::try_reserve`].
@@ -238,7 +238,7 @@ impl<M: Content + ?Sized> Producer<M> {
         self.reserve_by(n, || Deadline::after(timeout))
     }
 
-    /// Takes `n` slots to write in place, waiting for room until `deadline` at most.
+    /// Reserves `n` slots to write in place, waiting for room until `deadline` at most.
     ///
     /// # Errors
     /// As for [`Producer::reserve_timeout`].
@@ -260,32 +260,31 @@ impl<M: Content + ?Sized> Producer<M> {
         Ok(Reservation::open(self, slots))
     }
 
-    /// Says that no more messages come, and gives the role up. Consumers work off what is there and get
-    /// [`RecvError::Closed`](crate::RecvError::Closed) then: those of a group once the whole group has acked
-    /// everything, and not while one of its members still works on a message, since its death would give
-    /// the others work. Observers get it once they have seen the last message. So do those that come
-    /// later, until a new producer opens the queue again by taking the role.
+    /// Closes the queue: declares that there will be no more messages, and gives up the role. Consumers receive what is
+    /// there, and then get [`RecvError::Closed`](crate::RecvError::Closed), once their group has acked everything: a
+    /// message that another member still holds would be theirs if that member died. Observers get it once they have
+    /// read the last message. So do consumers and observers that come later, until a new producer opens the queue again
+    /// by taking the role.
     ///
     /// A producer that is dropped, or dies, leaves the queue open.
     ///
     /// # Errors
-    /// [`SendError::Forked`], if this handle was made before a fork; the queue stays open.
-    /// [`SendError::Removed`], if the queue has lost its name; consumers that are attached to it find it closed all
-    /// the same.
+    /// [`SendError::Forked`] if this handle was made before a fork; the queue stays open. [`SendError::Removed`] if the
+    /// queue has lost its name; attached consumers find it closed all the same.
     pub fn close(mut self) -> Result<(), SendError> {
         if self.attachment.leases.forked() {
             return Err(SendError::Forked { queue: self.queue() });
         }
         close::close(&self.attachment.view, self.publisher.tail());
-        // Only now: a name that is there was there when the queue was closed.
+        // After the closing: a name that is there now was there when the queue was closed.
         self.check_name()
     }
 
-    /// Looks whether the queue still has its name. If so, all that was sent so far went into a queue that consumers
-    /// can join. One system call; for those who do not close the queue when they are done.
+    /// Checks that the queue still has its name. If so, everything that was sent until now is in a queue that consumers
+    /// can join. One system call; for programs that do not close the queue when they are done.
     ///
     /// # Errors
-    /// [`SendError::Removed`] says what was sent since the last look that found the name.
+    /// [`SendError::Removed`] says what was sent since the last check that found the name.
     pub fn check_removed(&mut self) -> Result<(), SendError> {
         if self.attachment.leases.forked() {
             return Err(SendError::Forked { queue: self.queue() });
@@ -332,7 +331,7 @@ impl<M: Content + ?Sized> Producer<M> {
     fn publish_one(&mut self, kind: u32, bytes: &[u8]) -> u64 {
         let seq = self.publisher.tail();
         let view = &self.attachment.view;
-        // SAFETY: the caller has asked `fitting`.
+        // SAFETY: the caller has called `fitting`.
         let slot = unsafe { self.publisher.fill(view, 0, Meta { len: bytes.len(), kind }, bytes) };
         stamp(&slot, seq);
         self.publisher.advance_to(view, seq + 1);
@@ -341,7 +340,7 @@ impl<M: Content + ?Sized> Producer<M> {
     }
 
     pub(crate) fn count_bytes(&mut self, bytes: u64) {
-        // Wrapping: it goes on from a word that anybody may have garbled.
+        // Wrapping: it continues from a word that any process may have garbled.
         self.bytes = self.bytes.wrapping_add(bytes);
     }
 
@@ -383,23 +382,23 @@ impl Lengths {
 
 impl<M: Content + ?Sized> Drop for Producer<M> {
     fn drop(&mut self) {
-        // In a forked child the mapping is gone, and the role is the parent's.
+        // In a forked child nothing is mapped, and the role is the parent's.
         if !self.attachment.leases.forked() {
             self.write_counters();
             figures::clear_producer_pid(&self.attachment.view);
             give_back(&self.attachment.leases, lease_byte::PRODUCER);
-            // Some want to know that it is gone.
+            // Some consumers want to know that the producer is gone.
             notify::all_groups(&self.attachment.view);
         }
     }
 }
 
-/// The first and the longest pause between two looks whether the role is free; a waiter of some time pauses for a
-/// sixteenth of that.
+/// The first and the longest pause between two checks whether the role is free. A wait pauses for a sixteenth of the
+/// time that it has lasted.
 const PAUSE_MIN: Duration = Duration::from_micros(100);
 const PAUSE_MAX: Duration = Duration::from_millis(10);
 
-/// Takes the producer's lease. A producer that waits for it holds nothing meanwhile, so it is in nobody's way.
+/// Takes the producer's lease. While it waits it holds nothing, so it does not block other processes.
 fn take_role<'a>(
     attachment: &'a Attachment,
     timeout: Duration,
@@ -414,7 +413,7 @@ fn take_role<'a>(
             return Ok(control);
         }
         drop(control);
-        // Looks without taking: the control lease is for those who find the role free.
+        // Checks without taking the control lease: that is for processes that find the role free.
         while attachment.leases.is_held(lease_byte::PRODUCER).map_err(system)? {
             let left = deadline.left();
             if left.is_zero() {

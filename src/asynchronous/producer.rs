@@ -65,10 +65,11 @@ impl<M: Content + ?Sized> AsyncProducer<M> {
     ///
     /// # Errors
     /// [`SendBatchError`] says how many were sent before the one that failed.
-    pub async fn send_batch<'m, I>(&mut self, messages: I) -> Result<usize, SendBatchError>
+    pub async fn send_batch<'m>(
+        &mut self,
+        messages: impl IntoIterator<Item: Into<Outgoing<'m, M>>>,
+    ) -> Result<usize, SendBatchError>
     where
-        I: IntoIterator,
-        I::Item: Into<Outgoing<'m, M>>,
         M: 'm,
     {
         let mut messages = messages.into_iter().fuse().peekable();

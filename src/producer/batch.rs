@@ -12,17 +12,15 @@ use crate::ring::notify;
 use crate::ring::publish::{fill, stamp};
 use crate::wait::{Check, Deadline};
 
-/// Most messages, and bytes, of a run whose end alone moves the tail and looks for sleepers.
+/// Most messages, and bytes, of a run. The end of a run moves the tail and checks for sleepers, once.
 const RUN: usize = 32;
 const RUN_BYTES: usize = 4096;
 
 impl<M: Content + ?Sized> Producer<M> {
-    /// Sends messages until the iterator ends or the queue is full, whichever comes first; returns how
-    /// many. It takes no message from the iterator that it does not send, but for one that does not fit a slot. Never
-    /// blocks.
+    /// Sends messages until the iterator ends or the queue is full; returns how many. Never blocks.
     ///
-    /// It borrows the iterator, where the calls that wait take anything that can be iterated over: what was not sent stays
-    /// in the iterator, for the next call.
+    /// It borrows the iterator, unlike the calls that wait: messages that were not sent stay in it for the next call.
+    /// Only a message that does not fit a slot is taken and not sent.
     ///
     /// ```
     /// # let name = format!("doc-try-batch-{}", std::process::id());
@@ -37,13 +35,14 @@ impl<M: Content + ?Sized> Producer<M> {
     /// ```
     ///
     /// # Errors
-    /// [`SendError::Full`] if there was no room for even one, unless the iterator's `size_hint` says that it is at its end:
-    /// nothing is sent then, which is no error. [`SendBatchError`] says how many were sent before the one that failed, or
-    /// before the queue was found removed.
-    pub fn try_send_batch<'m, I>(&mut self, messages: &mut I) -> Result<usize, SendBatchError>
+    /// [`SendError::Full`] if there is no room for even one message; but with an iterator whose `size_hint` says that
+    /// it is at its end, it succeeds and sends nothing. [`SendBatchError`] says how many messages were sent before the
+    /// failure, or before the removal of the queue was noticed.
+    pub fn try_send_batch<'m>(
+        &mut self,
+        messages: &mut impl Iterator<Item: Into<Outgoing<'m, M>>>,
+    ) -> Result<usize, SendBatchError>
     where
-        I: Iterator,
-        I::Item: Into<Outgoing<'m, M>>,
         M: 'm,
     {
         if let Err(reason) = self.room(1, Check::Fast) {
@@ -67,12 +66,13 @@ impl<M: Content + ?Sized> Producer<M> {
     /// Sends all messages, waiting for room as often as it takes; returns how many.
     ///
     /// # Errors
-    /// [`SendBatchError`] says how many were sent before the one that failed, or before the program ended the wait; then one
-    /// message more may have been taken from the iterator.
-    pub fn send_batch<'m, I>(&mut self, messages: I) -> Result<usize, SendBatchError>
+    /// [`SendBatchError`] says how many messages were sent before the failure, or before the program interrupted the
+    /// wait. One message more may have been taken from the iterator.
+    pub fn send_batch<'m>(
+        &mut self,
+        messages: impl IntoIterator<Item: Into<Outgoing<'m, M>>>,
+    ) -> Result<usize, SendBatchError>
     where
-        I: IntoIterator,
-        I::Item: Into<Outgoing<'m, M>>,
         M: 'm,
     {
         self.send_batch_by(messages, Deadline::NEVER)
@@ -81,16 +81,14 @@ impl<M: Content + ?Sized> Producer<M> {
     /// Sends all messages, waiting for room at most `timeout` altogether; returns how many.
     ///
     /// # Errors
-    /// [`SendError::Timeout`] in a [`SendBatchError`], which says how many were sent before the time was up. One
-    /// message more may have been taken from the iterator.
-    pub fn send_batch_timeout<'m, I>(
+    /// [`SendError::Timeout`] in a [`SendBatchError`], which says how many messages were sent before. One message more
+    /// may have been taken from the iterator.
+    pub fn send_batch_timeout<'m>(
         &mut self,
-        messages: I,
+        messages: impl IntoIterator<Item: Into<Outgoing<'m, M>>>,
         timeout: Duration,
     ) -> Result<usize, SendBatchError>
     where
-        I: IntoIterator,
-        I::Item: Into<Outgoing<'m, M>>,
         M: 'm,
     {
         self.send_batch_by(messages, Deadline::after(timeout))
@@ -100,25 +98,23 @@ impl<M: Content + ?Sized> Producer<M> {
     ///
     /// # Errors
     /// As for [`Producer::send_batch_timeout`].
-    pub fn send_batch_deadline<'m, I>(
+    pub fn send_batch_deadline<'m>(
         &mut self,
-        messages: I,
+        messages: impl IntoIterator<Item: Into<Outgoing<'m, M>>>,
         deadline: Instant,
     ) -> Result<usize, SendBatchError>
     where
-        I: IntoIterator,
-        I::Item: Into<Outgoing<'m, M>>,
         M: 'm,
     {
         self.send_batch_by(messages, Deadline::at(deadline))
     }
 
-    /// Sends the messages of a slice until all are sent or the queue is full, whichever comes first; returns how many.
-    /// Faster than [`Producer::try_send_batch`]: it moves the tail, and looks for consumers that sleep, once for
-    /// up to 32 messages or 4 KiB. Never blocks.
+    /// Sends the messages of a slice until all are sent or the queue is full; returns how many. Never blocks. Faster
+    /// than [`Producer::try_send_batch`]: it moves the tail, and checks for sleeping consumers, once for up to 32
+    /// messages or 4 KiB.
     ///
-    /// A slice of messages, or of anything else of which a reference becomes an [`Outgoing`]: of texts and byte
-    /// strings, owned or borrowed; of pairs of a kind and a message; of `Outgoing`s.
+    /// The slice may have messages, or any elements whose references become an [`Outgoing`]: texts and byte strings,
+    /// owned or borrowed; pairs of a kind and a message; `Outgoing`s.
     ///
     /// ```
     /// # let name = format!("doc-slice-{}", std::process::id());
@@ -133,8 +129,8 @@ impl<M: Content + ?Sized> Producer<M> {
     /// ```
     ///
     /// # Errors
-    /// [`SendError::Full`] if there was no room for even one of them; of an empty slice nothing is sent, which is no error.
-    /// Else as for [`Producer::try_send_batch`].
+    /// [`SendError::Full`] if there is no room for even one of them; an empty slice succeeds and sends nothing. Else as
+    /// for [`Producer::try_send_batch`].
     pub fn try_send_slice<'m, T>(&mut self, messages: &'m [T]) -> Result<usize, SendBatchError>
     where
         &'m T: Into<Outgoing<'m, M>>,
@@ -218,19 +214,17 @@ impl<M: Content + ?Sized> Producer<M> {
         Ok(sent)
     }
 
-    fn send_batch_by<'m, I>(
+    fn send_batch_by<'m>(
         &mut self,
-        messages: I,
+        messages: impl IntoIterator<Item: Into<Outgoing<'m, M>>>,
         deadline: Deadline,
     ) -> Result<usize, SendBatchError>
     where
-        I: IntoIterator,
-        I::Item: Into<Outgoing<'m, M>>,
         M: 'm,
     {
         let mut messages = messages.into_iter().fuse().peekable();
         let mut sent = 0;
-        // Looks before it waits: the last message may have taken the last slot.
+        // Peeks before it waits: the last message may have taken the last slot.
         while messages.peek().is_some() {
             self.wait_for_room(1, || deadline).map_err(|reason| SendBatchError { sent, reason })?;
             match self.publish_run(&mut messages) {
@@ -241,19 +235,20 @@ impl<M: Content + ?Sized> Producer<M> {
         Ok(sent)
     }
 
-    /// Sends what is known to fit, up to the first that somebody sleeps for, and moves the tail once.
-    fn publish_run<'m, I>(&mut self, messages: &mut I) -> Result<usize, SendBatchError>
+    /// Sends messages for which there is room, up to the first that a consumer sleeps for, and moves the tail once.
+    fn publish_run<'m>(
+        &mut self,
+        messages: &mut impl Iterator<Item: Into<Outgoing<'m, M>>>,
+    ) -> Result<usize, SendBatchError>
     where
-        I: Iterator,
-        I::Item: Into<Outgoing<'m, M>>,
         M: 'm,
     {
         let mut run = Run::new(self);
-        // Copies: a store to the ring could change what a handle holds, for all that the compiler knows.
+        // Copies: the compiler must assume that a store to the ring changes the fields of a handle.
         let (view, lengths) = (run.producer.attachment.view, run.producer.lengths);
         let (bound, mut reclaimed) = (run.producer.bound, run.producer.publisher.reclaimed());
         loop {
-            // No message is taken from the iterator that has no room, and no slot is taken back for none.
+            // Without room, take no message from the iterator, and reclaim no slot.
             if run.next >= bound {
                 break;
             }
@@ -276,8 +271,7 @@ impl<M: Content + ?Sized> Producer<M> {
         Ok(run.sent())
     }
 
-    /// Sends the first of `messages`, as many as are worth moving the tail and looking for sleepers once. There is room
-    /// for one at least.
+    /// Sends the first of `messages`, as many as make a run. There is room for at least one.
     fn publish_slice<'m, T>(&mut self, messages: &'m [T]) -> Result<usize, SendBatchError>
     where
         &'m T: Into<Outgoing<'m, M>>,
@@ -286,7 +280,7 @@ impl<M: Content + ?Sized> Producer<M> {
         let room = self.bound.saturating_sub(self.publisher.tail());
         let most = room.min(messages.len().min(RUN) as u64) as usize;
         let n = self.run_of(&messages[..most])?;
-        // No slot is taken back that is not written.
+        // Reclaims only slots that are written.
         self.publisher.reclaim_next(&self.attachment.view, n as u64);
         // Copies, as above.
         let (view, lengths) = (self.attachment.view, self.lengths);
@@ -294,7 +288,7 @@ impl<M: Content + ?Sized> Producer<M> {
         for message in &messages[..n] {
             let Outgoing { kind, content } = message.into();
             let bytes = content.to_payload();
-            // Another conversion, which may say something else.
+            // Converts the message a second time, which may give another length.
             if !lengths.take::<M>(bytes.len()) {
                 let sent = run.sent();
                 return Err(misfit(run.producer, sent, bytes.len()));
@@ -304,7 +298,8 @@ impl<M: Content + ?Sized> Producer<M> {
         Ok(run.sent())
     }
 
-    /// How many of `messages` make a run: those that fit, up to so many bytes. An error if the first does not fit.
+    /// How many of `messages` make a run: those that fit a slot, up to a number of bytes. An error if the first does
+    /// not fit.
     #[inline(always)]
     fn run_of<'m, T>(&self, messages: &'m [T]) -> Result<usize, SendBatchError>
     where
@@ -330,8 +325,8 @@ impl<M: Content + ?Sized> Producer<M> {
     }
 }
 
-/// Messages of a batch that are stamped, so visible already. Dropping it moves the tail past them, also
-/// when the caller's iterator panics: their slots must not be written again.
+/// Messages of a batch that are stamped, and so visible. Dropping it moves the tail past them, even if the caller's
+/// iterator panics: their slots must not be written again.
 struct Run<'p, M: Content + ?Sized> {
     producer: &'p mut Producer<M>,
     next: u64,
@@ -345,7 +340,7 @@ impl<'p, M: Content + ?Sized> Run<'p, M> {
         Run { producer, next, bytes: 0 }
     }
 
-    /// Takes slots from `next` on back, for which there is room; returns where they end.
+    /// Reclaims slots from `next` on, for which there is room; returns where they end.
     #[inline(never)]
     fn open(producer: &mut Producer<M>, next: u64) -> u64 {
         let Producer { publisher, attachment, .. } = &mut *producer;
@@ -356,7 +351,7 @@ impl<'p, M: Content + ?Sized> Run<'p, M> {
     #[inline(always)]
     fn push(&mut self, view: &View, kind: u32, bytes: &[u8]) {
         let slot = view.slot(self.next);
-        // SAFETY: the slot was taken back, and the message's length was looked at.
+        // SAFETY: the slot was reclaimed, and the message's length was checked.
         unsafe { fill(&slot, Meta { len: bytes.len(), kind }, bytes) };
         stamp(&slot, self.next);
         self.next += 1;
@@ -369,7 +364,7 @@ impl<'p, M: Content + ?Sized> Run<'p, M> {
     }
 }
 
-/// What becomes of a call for which there is no room: one that has nothing to send needs none.
+/// The result of a call for which there is no room: success if it has nothing to send.
 #[cold]
 fn none_sent(
     (_, most): (usize, Option<usize>),

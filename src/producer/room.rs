@@ -1,4 +1,4 @@
-//! How a producer comes by room.
+//! How a producer finds room.
 
 use std::time::Duration;
 
@@ -18,23 +18,23 @@ use crate::ring::records;
 use crate::sync::{mutant, step};
 use crate::wait::{self, Check, Deadline, FutexPark, MAX_SLEEP, Waited};
 
-/// Messages between two questions whether a look at the queue's name is due, and how old the last one is then at least:
-/// a look is a system call, and a stream sends 256 messages in the time that one takes.
-const FULL_CHECK_EVERY: u64 = 256;
-const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// Tries for room between two of them, where the queue is full.
+/// Messages after which the slow path asks whether a check of the queue's name is due, and the least age of the last
+/// check for that. A check is a system call, and a stream sends 256 messages in the time of one.
+const NAME_CHECK_MESSAGES: u64 = 256;
+const NAME_CHECK_PERIOD: Duration = Duration::from_millis(5);
+/// Tries on a full queue between two checks of its name.
 const TRIES: u32 = 64;
 
 impl<M: Content + ?Sized> Producer<M> {
-    /// Whether the message `offset` behind the tail may be published without a look at anything.
+    /// Whether the message `offset` after the tail may be published without any check.
     #[inline]
-    pub(super) fn is_open(&self, offset: u64) -> bool {
+    pub(super) fn has_room_at(&self, offset: u64) -> bool {
         self.publisher.tail() + offset < self.bound
     }
 
     #[inline]
     fn fits(&self, n: u64) -> bool {
-        self.is_open(n.saturating_sub(1))
+        self.has_room_at(n.saturating_sub(1))
     }
 
     #[inline]
@@ -52,17 +52,17 @@ impl<M: Content + ?Sized> Producer<M> {
     #[cold]
     fn wait_for_room_slowly(&mut self, n: u64, deadline: Deadline) -> Result<(), SendError> {
         if n <= self.publisher.known_room() {
-            // Only the name is to be looked at.
+            // Only the check of the name is due.
             return self.room(n, Check::Fast);
         }
         let mut last = None;
         let view = self.attachment.view;
-        // Less than what is worth a wake-up, but enough, is found at the bound of the sleep.
+        // Room that is enough, but below the threshold, is found when the sleep ends by itself.
         let room = Waiter::room(&view, self.publisher.threshold(&view, n));
         let park = FutexPark::new([room], || MAX_SLEEP);
         let mut wait_state = self.wait_state.clone();
         let found =
-            wait::until(deadline, &mut wait_state, park, |look| match self.room(n, look) {
+            wait::until(deadline, &mut wait_state, park, |check| match self.room(n, check) {
                 Ok(()) => Ok(Some(())),
                 Err(SendError::Full(full)) => {
                     last = Some(full);
@@ -92,22 +92,22 @@ impl<M: Content + ?Sized> Producer<M> {
             return Err(SendError::Forked { queue: self.queue() });
         }
         self.write_counters();
-        let asks = self.publisher.tail() + n > self.asks_at;
+        let check_due = self.publisher.tail() + n > self.check_name_at;
         if check == Check::Full
             || self.tries >= TRIES
-            || (asks && (n > FULL_CHECK_EVERY || self.name_is_old()))
+            || (check_due && (n > NAME_CHECK_MESSAGES || self.name_check_is_due()))
         {
             self.check_name()?;
-        } else if asks {
-            self.asks_at = self.publisher.tail() + FULL_CHECK_EVERY;
+        } else if check_due {
+            self.check_name_at = self.publisher.tail() + NAME_CHECK_MESSAGES;
         }
         match self.publisher.room(&self.attachment.view, n) {
             Ok(()) => {
                 step!(self.last_full = None, "last-full-not-reset");
-                // Below the end of what is reserved, if that is more than may pass without a look: the next one
-                // looks then.
+                // The end of the reserved slots, if that many may pass without a check of the name. The next send
+                // checks then.
                 let room = self.publisher.tail() + self.publisher.known_room();
-                self.bound = mutant!(room.min(self.asks_at), "name-never-checked", room);
+                self.bound = mutant!(room.min(self.check_name_at), "name-never-checked", room);
                 Ok(())
             }
             Err(NoRoom::Exhausted) => Err(SendError::Exhausted { queue: self.queue() }),
@@ -121,7 +121,7 @@ impl<M: Content + ?Sized> Producer<M> {
         }
     }
 
-    /// Messages for which there is room, by one look at the groups.
+    /// Messages for which there is room, by reading the heads of all groups once.
     pub(super) fn free(&self) -> u64 {
         let Attachment { view, leases, .. } = &self.attachment;
         if leases.forked() {
@@ -140,33 +140,34 @@ impl<M: Content + ?Sized> Producer<M> {
             .removed()
             .map_err(self.attachment.system("look at the queue's file"))?
         {
-            // All that come after it look as well.
-            (self.bound, self.asks_at, self.tries) = (0, 0, TRIES);
-            let unconfirmed = Unconfirmed { first: self.named, end: tail };
+            // Later calls check, too.
+            (self.bound, self.check_name_at, self.tries) = (0, 0, TRIES);
+            let unconfirmed = Unconfirmed { first: self.name_seen_tail, end: tail };
             return Err(SendError::Removed { queue: self.queue(), unconfirmed });
         }
-        (self.named, self.asks_at, self.tries) = (tail, tail + FULL_CHECK_EVERY, 0);
-        self.looked_at = coarse_ns();
+        (self.name_seen_tail, self.check_name_at, self.tries) =
+            (tail, tail + NAME_CHECK_MESSAGES, 0);
+        self.name_seen_at = coarse_ns();
         Ok(())
     }
 
-    fn name_is_old(&self) -> bool {
-        coarse_ns().wrapping_sub(self.looked_at) >= LOOK_EVERY.as_nanos() as u64
+    fn name_check_is_due(&self) -> bool {
+        coarse_ns().wrapping_sub(self.name_seen_at) >= NAME_CHECK_PERIOD.as_nanos() as u64
     }
 
-    /// Frees groups that nobody will ever ack for, when it is time to ask the system about them. Returns
-    /// whether any was freed.
+    /// Frees groups that go with their last member and have none any more, if it is time to ask the kernel for that.
+    /// Returns whether it freed one.
     fn may_reap(&self, check: Check) -> Result<bool, SendError> {
         let ask = check == Check::Full || self.last_full.is_none();
-        let system = self.attachment.system("look for groups without members");
+        let system = self.attachment.system("find groups without members");
         Ok(ask && groups::reap(&self.attachment.view, &self.attachment.leases).map_err(system)?)
     }
 
-    /// Says which group keeps the queue full. Which of its consumers live is asked again when the queue is
-    /// newly full, held by another group, or a sleep is due.
+    /// The group that keeps the queue full. Its live consumers are determined anew when the queue has just become full,
+    /// when another group keeps it full, and before each sleep.
     #[inline]
     fn holder(&mut self, group: Option<u8>, check: Check) -> Result<BlockingGroup, SendError> {
-        // The same index may be another group's by now: that has another generation.
+        // The same index may belong to a new group, which has another generation.
         let of =
             group.map(|group| (group, Identity::generation(self.attachment.view.group(group))));
         match &self.last_full {
@@ -198,7 +199,7 @@ fn blocking(attachment: &Attachment, group: Option<u8>) -> std::io::Result<Block
         full.group_len = identity.name_len;
         exclusive = identity.mode == Mode::Exclusive as u8;
     }
-    // The oldest claims, in their order.
+    // The oldest claims, in order.
     let mut claims = [u64::MAX; BlockingGroup::PIDS];
     for record in records::records_of(&attachment.view, group) {
         if !attachment.leases.is_held(lease_byte::consumer(record))? {
@@ -206,7 +207,7 @@ fn blocking(attachment: &Attachment, group: Option<u8>) -> std::io::Result<Block
         }
         full.live = full.live.saturating_add(1);
         let start = records::start_of(&attachment.view, record);
-        // The one consumer of an exclusive group claims nothing: it stands at the head.
+        // The one consumer of an exclusive group has no claim in its record: the head says it.
         if start.state == State::Idle && !exclusive {
             continue;
         }
