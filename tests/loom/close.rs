@@ -54,8 +54,8 @@ fn settle(segment: &Rc<Segment>, group: u8, first: u64, tail: u64) {
 
 /// A consumer reads while the last messages are sent and the queue is closed.
 #[test]
-fn a_consumer_is_told_behind_the_last_message() {
-    let model = Model::named("a_consumer_is_told_behind_the_last_message").preemptions(3);
+fn a_consumer_is_told_after_the_last_message() {
+    let model = Model::named("a_consumer_is_told_after_the_last_message").preemptions(3);
     model.reaches(&["told", "not yet"]).check(|run| {
         let (segment, group, reader) = with_reader(run, 3);
         let writer = Process::new(&segment);
@@ -97,8 +97,8 @@ fn a_group_joins_while_the_queue_is_closed() {
 
 /// An observer, which the producer laps.
 #[test]
-fn an_observer_is_told_behind_the_last_message() {
-    let model = Model::named("an_observer_is_told_behind_the_last_message");
+fn an_observer_is_told_after_the_last_message() {
+    let model = Model::named("an_observer_is_told_after_the_last_message");
     model.reaches(&["told", "not yet", "lapped"]).check(|run| {
         let segment = Segment::new(Shape { capacity: 1, observed: true, ..SHAPE });
         let (writer, watcher) = (Process::new(&segment), Process::new(&segment));
@@ -344,8 +344,8 @@ fn work_or_end(run: &Run, worker: &mut Worker, done: &Work) {
 
 /// Members of a shared group wait for the last message; none is told before its ack.
 #[test]
-fn a_member_is_told_behind_the_last_ack() {
-    let model = Model::named("a_member_is_told_behind_the_last_ack");
+fn a_member_is_told_after_the_last_ack() {
+    let model = Model::named("a_member_is_told_after_the_last_ack");
     model.reaches(&["told", "not yet"]).check(|run| {
         let (segment, writer) = filled(Shape { records: 2, ..SHAPE }, 0);
         let all: Work = Rc::default();

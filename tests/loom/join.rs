@@ -101,8 +101,8 @@ fn a_group_joins_at_a_sequence() {
 
 /// The same beside a group that reads all along.
 #[test]
-fn a_group_joins_beside_another() {
-    let model = Model::named("a_group_joins_beside_another").preemptions(3);
+fn a_group_joins_while_another_reads() {
+    let model = Model::named("a_group_joins_while_another_reads").preemptions(3);
     model.reaches(&["joined low", "joined high", "held by the joined group"]).check(|run| {
         let segment = Segment::new(Shape { groups: 2, records: 2, ..SHAPE });
         let (joiner, both) = (Process::new(&segment), Process::new(&segment));

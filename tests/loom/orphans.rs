@@ -254,10 +254,9 @@ fn an_old_head_names_a_record_of_another_group() {
 
 /// The record moves to the other group while a helper of the first one is slow.
 #[test]
-fn a_record_moves_to_another_group_beside_a_slow_helper() {
-    let model = Model::named("a_record_moves_to_another_group_beside_a_slow_helper")
-        .mortals(1)
-        .seconds(1.1);
+fn a_record_moves_to_another_group_during_a_slow_help() {
+    let model =
+        Model::named("a_record_moves_to_another_group_during_a_slow_help").mortals(1).seconds(1.1);
     model.reaches(&["died unread"]).check(|run| {
         let (segment, writer) = filled(Shape { groups: 2, ..SHAPE }, 2);
         let (x, b, y) = (

@@ -206,8 +206,8 @@ fn two_groups_are_woken_at_once() {
 
 /// A sleep that has ended by its bound goes on without another barrier.
 #[test]
-fn who_goes_on_sleeping_is_woken() {
-    Model::named("who_goes_on_sleeping_is_woken").reaches(&["slept again"]).check(|run| {
+fn a_waiter_that_sleeps_again_is_woken() {
+    Model::named("a_waiter_that_sleeps_again_is_woken").reaches(&["slept again"]).check(|run| {
         let (segment, process, publisher) = alone(Shape { capacity: 4, ..SHAPE });
         let (notes, reader) = (run.clone(), Process::new(&segment));
         let member = controlled(&reader, || Consumer::join(&reader, 0)).unwrap().unwrap().member;
@@ -272,8 +272,8 @@ fn a_sleeper_at_two_queues_is_woken_by_either() {
 /// It goes on sleeping at both when it has found less than it wants at one: there its bit is a new one, which its
 /// waker may have overlooked.
 #[test]
-fn who_goes_on_sleeping_at_two_queues_is_woken() {
-    let model = Model::named("who_goes_on_sleeping_at_two_queues_is_woken");
+fn a_waiter_that_sleeps_again_at_two_queues_is_woken() {
+    let model = Model::named("a_waiter_that_sleeps_again_at_two_queues_is_woken");
     model.reaches(&["slept again"]).check(|run| {
         let shape = Shape { capacity: 4, ..SHAPE };
         let ((segment, process, publisher), (other, ..)) = (alone(shape), alone(shape));
@@ -381,8 +381,9 @@ fn a_claim_that_moves_on_wakes_the_producer() {
 /// A slot that is being written again hides the message that a member could have; it must not sleep on
 /// it, since that one's publication is long over.
 #[test]
-fn a_member_never_sleeps_beside_a_message() {
-    let model = Model::named("a_member_never_sleeps_beside_a_message").preemptions(3).seconds(30.0);
+fn a_member_never_sleeps_while_a_message_is_there() {
+    let model =
+        Model::named("a_member_never_sleeps_while_a_message_is_there").preemptions(3).seconds(30.0);
     model.reaches(&["slept", "written again"]).check(|run| {
         let (segment, writer) = filled(SHAPE, 0);
         let [mut a, b] = [(); 2].map(|()| Worker::new(run, &segment, 0));

@@ -75,8 +75,8 @@ fn three_messages_at_once_wake_three_members() {
 /// One that sleeps says so while the bit of the data word, which somebody left who was killed asleep, is taken
 /// back; its message goes to one that is awake, and it is woken for the next.
 #[test]
-fn no_bit_is_left_without_the_one_that_stands_for_it() {
-    let model = Model::named("no_bit_is_left_without_the_one_that_stands_for_it").seconds(12.0);
+fn no_group_bit_is_left_without_the_data_bit() {
+    let model = Model::named("no_group_bit_is_left_without_the_data_bit").seconds(12.0);
     model.reaches(&["slept"]).check(|run| {
         let (segment, writer) = filled(SHAPE, 0);
         let [mut awake, asleep] = [(); 2].map(|()| Worker::new(run, &segment, 0));
@@ -130,8 +130,8 @@ fn a_member_that_goes_elsewhere_passes_it_on() {
 /// The producer dies at each step, in the midst of its wake-ups, too; of those that it has left asleep, the next one
 /// knows.
 #[test]
-fn a_takeover_knows_of_those_who_sleep() {
-    let model = Model::named("a_takeover_knows_of_those_who_sleep").mortals(1).seconds(0.8);
+fn a_takeover_knows_of_waiters() {
+    let model = Model::named("a_takeover_knows_of_waiters").mortals(1).seconds(0.8);
     model.reaches(&["slept", "two sent"]).check(|run| {
         let (segment, writer) = filled(SHAPE, 0);
         let [a, b] = [(); 2].map(|()| Worker::new(run, &segment, 0));
@@ -158,8 +158,8 @@ fn a_takeover_knows_of_those_who_sleep() {
 
 /// A dead producer has left the bits of a sleeper without the one that stands for them.
 #[test]
-fn a_takeover_counts_bits_that_nobody_looks_for() {
-    let model = Model::named("a_takeover_counts_bits_that_nobody_looks_for");
+fn a_takeover_finds_bits_without_the_data_word() {
+    let model = Model::named("a_takeover_finds_bits_without_the_data_word");
     model.reaches(&["slept"]).check(|run| {
         let (segment, writer) = filled(SHAPE, 0);
         // Relaxed: before all.
@@ -231,8 +231,8 @@ fn closing_wakes_all_groups() {
 
 /// A group is made meanwhile.
 #[test]
-fn closing_wakes_who_joins() {
-    Model::named("closing_wakes_who_joins").reaches(&["slept"]).check(|run| {
+fn closing_wakes_a_group_that_joins() {
+    Model::named("closing_wakes_a_group_that_joins").reaches(&["slept"]).check(|run| {
         let segment = Segment::new(SHAPE);
         let process = Process::new(&segment);
         let producer = Producer::attach(&process, 1).unwrap();

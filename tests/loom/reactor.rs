@@ -205,8 +205,8 @@ fn the_reactor_wakes_at_two_words_of_a_queue() {
 
 /// Beside one that sleeps itself.
 #[test]
-fn the_reactor_wakes_a_consumer_beside_one_that_sleeps() {
-    let model = Model::named("the_reactor_wakes_a_consumer_beside_one_that_sleeps");
+fn the_reactor_wakes_a_consumer_while_another_sleeps() {
+    let model = Model::named("the_reactor_wakes_a_consumer_while_another_sleeps");
     model.reaches(&["waited", "slept"]).check(|run| {
         let (segment, process, publisher) = alone(Shape { groups: 2, ..SHAPE });
         let watch = Rc::new(Reactor::new());

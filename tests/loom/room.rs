@@ -110,8 +110,8 @@ fn two_groups_that_ack_at_once_wake_the_producer() {
 
 /// The same, long after the producer's barrier.
 #[test]
-fn two_groups_that_ack_beside_a_sleeper_see_each_other() {
-    let model = Model::named("two_groups_that_ack_beside_a_sleeper_see_each_other");
+fn two_groups_that_ack_for_a_sleeping_producer_see_each_other() {
+    let model = Model::named("two_groups_that_ack_for_a_sleeping_producer_see_each_other");
     model.reaches(&["slept"]).check(|run| {
         let (segment, process, publisher) = full(Shape { capacity: 1, groups: 2, ..SHAPE });
         let readers = [0, 1].map(|group| Reader::new(&segment, group));
@@ -153,8 +153,8 @@ fn two_members_that_ack_at_once_wake_the_producer() {
 
 /// The same, long after the producer's barrier.
 #[test]
-fn two_members_that_ack_beside_a_sleeper_see_each_other() {
-    let model = Model::named("two_members_that_ack_beside_a_sleeper_see_each_other");
+fn two_members_that_ack_for_a_sleeping_producer_see_each_other() {
+    let model = Model::named("two_members_that_ack_for_a_sleeping_producer_see_each_other");
     model.reaches(&["slept"]).check(|run| {
         let (segment, writer) = filled(SHAPE, 2);
         let holders = [(); 2].map(|()| holder(run, &segment));

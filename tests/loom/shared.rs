@@ -185,8 +185,8 @@ fn a_claim_that_gives_up_leaves_nothing_behind() {
 
 /// A record gets another owner while the producer scans: what the last one has read is over.
 #[test]
-fn a_record_changes_hands_beside_the_producer() {
-    let model = Model::named("a_record_changes_hands_beside_the_producer");
+fn a_record_changes_hands_during_a_scan() {
+    let model = Model::named("a_record_changes_hands_during_a_scan");
     model.reaches(&["room", "full"]).check(|run| {
         let (segment, writer) = filled(Shape { records: 1, ..SHAPE }, 2);
         let mut first = Worker::new(run, &segment, 0);
