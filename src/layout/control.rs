@@ -1,40 +1,40 @@
 use crate::sync::{AtomicU64, Line, Quiet, QuietHalf, WaitWord};
 
-/// The words that belong to the queue as a whole; each word that somebody polls has a line of its own.
+/// The words of the queue as a whole. Each word that is polled has a cache line of its own.
 #[repr(C)]
 pub(crate) struct Control {
     /// Next sequence to be published. Written by the producer.
     pub(crate) tail: Line<AtomicU64>,
-    /// No producer ever wrote at or above it. Written by the producer's slow path.
+    /// No producer ever wrote at or above it. The producer's slow path writes it.
     pub(crate) limit: Line<AtomicU64>,
-    /// What the producer looks at: bit 0 = consumers sleep, at the words of their groups.
+    /// Bit 0: consumers sleep, at the words of their groups. The producer reads it after each publication.
     pub(crate) data: Line<WaitWord>,
     pub(crate) room: Line<RoomWait>,
     pub(crate) marks: Line<Marks>,
-    /// Pid of whoever holds the control lease, for errors: the lock call cannot tell.
+    /// Pid of the holder of the control lease, for errors: the lock call cannot tell.
     pub(crate) holder: Line<Quiet>,
     pub(crate) producer: ProducerRecord,
 }
 
-/// Where the producer sleeps, and for what. Consumers poll the first word only.
+/// Where the producer sleeps, and for what. Consumers read the first word only.
 #[repr(C)]
 pub(crate) struct RoomWait {
-    /// Bit 0 = it sleeps, from bit 2 on = how often it was woken.
+    /// Bit 0: the producer sleeps. From bit 2 on: the generation, a count of wake-ups.
     pub(crate) word: WaitWord,
     /// Reserved. A field, so that no byte of the record is padding.
     gap: QuietHalf,
-    /// The gate that is worth a wake-up. Written by the producer before each sleep.
+    /// The gate that is worth a wake-up. The producer stores it before each sleep.
     pub(crate) threshold: AtomicU64,
 }
 
-/// Highest index ever used + 1. Never shrink; raised before the first use.
+/// Highest index ever used + 1. They never shrink, and are raised before the first use.
 #[repr(C)]
 pub(crate) struct Marks {
     pub(crate) groups: AtomicU64,
     pub(crate) records: AtomicU64,
 }
 
-/// Who produces, for people to read and for the next producer; and whether more is to come.
+/// The producer, for people to read and for the next producer; and whether more messages are to come.
 #[repr(C)]
 pub(crate) struct ProducerRecord {
     pub(crate) identity: Line<ProducerIdentity>,
@@ -50,7 +50,7 @@ pub(crate) struct ProducerIdentity {
     pub(crate) epoch: AtomicU64,
     /// 0 open, 1 closed.
     pub(crate) state: AtomicU64,
-    /// The sequence at which the queue was closed last. Means something while the state says so.
+    /// The sequence at which the queue was last closed. It means nothing unless the state says closed.
     pub(crate) closed_at: AtomicU64,
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct ProducerCounters {
     pub(crate) full: Quiet,
     /// Reserved: nanoseconds for which it waited for room, up to its last wait.
     pub(crate) blocked: Quiet,
-    /// Reserved: when it began to wait; 0 = it does not.
+    /// Reserved: when it began to wait; 0: it does not wait.
     pub(crate) blocked_since: Quiet,
 }
 

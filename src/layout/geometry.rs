@@ -6,13 +6,13 @@ use super::{CAPACITY_MAX, CONFIG_BYTES, MAX_CONSUMERS, MAX_GROUPS, PAYLOAD_ALIGN
 use crate::packed::SEQ_NONE;
 use crate::sync::Payload;
 
-/// Slots are a multiple of this: no two share a cache line.
+/// Slots have a multiple of this size: no two share a cache line.
 const SLOT_ALIGN: usize = 64;
 
-/// Every size and offset of a segment, computed once from what was asked for.
+/// Every size and offset of a segment, computed once from the options.
 ///
-/// Invariant: only [`Geometry::new`] makes one, so capacity is a power of two, the tables are within
-/// their bounds, all offsets are aligned to 128 and `total` covers the last slot.
+/// Invariant: only [`Geometry::new`] makes one, so the capacity is a power of two, the tables are within their bounds,
+/// all offsets are aligned to 128, and `total` covers the last slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
     pub(crate) capacity: u64,
@@ -87,7 +87,7 @@ impl Geometry {
             .ok_or(GeometryError::TooLarge)
     }
 
-    /// All in checked arithmetic; `None` if it does not fit.
+    /// Computes all offsets in checked arithmetic; `None` if they do not fit.
     fn place(
         capacity: u64,
         payload_size: usize,

@@ -3,7 +3,7 @@ use crate::sync::{
     AtomicU64, Line, Ordering, Quiet, QuietHalf, WaitWord, WordExt, fence, mutant, order, step,
 };
 
-/// A named reader position.
+/// A group: a named position in the queue.
 #[repr(C)]
 pub(crate) struct GroupRecord {
     pub(crate) identity: Line<IdentityWords>,
@@ -15,7 +15,7 @@ pub(crate) struct GroupRecord {
     pub(crate) cold: Line<ColdWords>,
 }
 
-/// What is written when the group is made. `state` decides whether the rest means anything.
+/// What is written when the group is made. It means nothing unless `state` says so.
 #[repr(C)]
 pub(crate) struct IdentityWords {
     /// See [`GroupState`].
@@ -24,32 +24,32 @@ pub(crate) struct IdentityWords {
     pub(crate) generation: AtomicU64,
     /// Bits 0..8 mode, 8..16 retention, 16..24 name length, 24..32 most attempts (0 = no limit).
     pub(crate) traits: AtomicU64,
-    /// Bit 0: somebody has joined the group since it was made.
+    /// Bit 0: a consumer has joined the group since it was made.
     pub(crate) flags: AtomicU64,
-    /// 1 once there is a queue of dead letters that come again: members look there, too, and are not at their end before.
+    /// 1 once there is a queue of letters that were sent again: members read it as well, and end only after it.
     pub(crate) retries: AtomicU64,
     /// Reserved: nanoseconds; 0 = none.
     pub(crate) ack_timeout: AtomicU64,
     /// Reserved: bits 0..32 the group's first cell, 32..64 how many it has.
     pub(crate) extent: AtomicU64,
-    /// The sequence that it started at.
+    /// The sequence at which it started.
     pub(crate) began: AtomicU64,
     pub(crate) name: [AtomicU64; NAME_WORDS],
 }
 
-/// The queue for a group's dead letters. Written with the name, and read with it.
+/// The queue for a group's dead letters. Written and read with the name.
 #[repr(C)]
 pub(crate) struct TargetWords {
-    /// Of the name; 0 = they go to the default.
+    /// Length of the name; 0: the default queue.
     pub(crate) len: AtomicU64,
     pub(crate) name: [AtomicU64; TARGET_WORDS],
 }
 
-/// In the models, the length will do to show that it is another one.
+/// In the models, the length alone shows that it is another queue.
 const TARGET_WORDS: usize = if cfg!(slipring_loom) { 0 } else { 31 };
 const TARGET_MAX: usize = TARGET_WORDS * 8;
 
-/// Two will do to show half a name in the models.
+/// In the models, two words are enough to show half a name.
 const NAME_WORDS: usize = if cfg!(slipring_loom) { 2 } else { 8 };
 /// Longest group name, in bytes.
 pub(crate) const GROUP_NAME_MAX: usize = NAME_WORDS * 8;
@@ -61,7 +61,7 @@ pub(crate) struct Delivery {
     pub(crate) up_to: AtomicU64,
     /// See [`Attempts`]; about the message at the head.
     pub(crate) attempts: AtomicU64,
-    /// Reserved: when cells are to be looked at.
+    /// Reserved: when cells are to be checked.
     pub(crate) next_due: AtomicU64,
     /// Reserved: where an orphaned range may be found.
     pub(crate) orphan: Quiet,
@@ -91,14 +91,14 @@ pub(crate) struct GroupWait {
     room: QuietHalf,
 }
 
-/// Bit of a group's flags: somebody has joined it since it was made.
+/// Bit of a group's flags: a consumer has joined it since it was made.
 pub(crate) const FLAG_JOINED: u64 = 1;
 
-/// Life of a group's index.
+/// State of a group's index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GroupState {
     Free,
-    /// Being made, or removed: gates like an active group. Whoever does that holds the control lease, or is dead.
+    /// Being made, or removed, by the holder of the control lease, or by one that died. Gates like an active group.
     Joining,
     Active,
     /// Reserved for eviction.
@@ -106,7 +106,7 @@ pub(crate) enum GroupState {
 }
 
 impl GroupState {
-    /// Unknown values gate like a closed group: nothing is overwritten because of them.
+    /// Unknown values gate like a closed group, so that nothing is overwritten.
     pub(crate) fn unpack(word: u64) -> GroupState {
         match word {
             0 => GroupState::Free,
@@ -214,7 +214,7 @@ impl Target {
     /// The default.
     pub(crate) const NONE: Target = Target { len: 0, name: [0; TARGET_MAX] };
 
-    /// `name` was checked, and so is not too long.
+    /// `name` was checked, so it is not too long.
     pub(crate) fn named(name: &str) -> Target {
         let mut target = Target { len: name.len() as u64, ..Target::NONE };
         for (to, byte) in target.name.iter_mut().zip(name.bytes()) {
@@ -223,7 +223,7 @@ impl Target {
         target
     }
 
-    /// While the generation is odd.
+    /// Called while the generation is odd.
     fn store(&self, to: &TargetWords) {
         // Relaxed: carried by the even generation. pair identity.
         to.len.store(self.len, Ordering::Relaxed);
@@ -234,9 +234,9 @@ impl Target {
         }
     }
 
-    /// Between two looks at the generation.
+    /// Called between two reads of the generation.
     fn load(from: &TargetWords) -> Target {
-        // Relaxed: the looks say whether it is whole. pair identity.
+        // Relaxed: the two reads of the generation say whether it is whole. pair identity.
         let mut target = Target { len: from.len.load(Ordering::Relaxed), ..Target::NONE };
         let (words, _) = target.name.as_chunks_mut::<8>();
         for (bytes, word) in words.iter_mut().zip(&from.name) {
@@ -246,7 +246,7 @@ impl Target {
         target
     }
 
-    /// Empty for the default. All there is if the length is none that can be: no queue has that name.
+    /// Empty: the default. If the length is impossible, all bytes: no queue has that name.
     #[cfg(not(slipring_loom))]
     pub(crate) fn name(&self) -> &[u8] {
         let len = usize::try_from(self.len).unwrap_or(usize::MAX);
@@ -263,13 +263,12 @@ impl Identity {
     /// Writes the identity of a free group, with the queue for its dead letters; the control lease is held.
     pub(crate) fn store(&self, target: &Target, group: &GroupRecord) {
         let to = &*group.identity;
-        // Relaxed loads and stores: only the holder of the control lease writes here.
+        // Relaxed loads and stores: only the holder of the control lease stores here.
         let last = to.generation.load_own(Ordering::Relaxed);
-        // It is odd already if the last writer died.
+        // The generation is odd already if the last writer died.
         let generation = mutant!(last | 1, "generation-only-raised", last.wrapping_add(1));
         to.generation.store(generation, Ordering::Relaxed);
-        // Release fence. pair identity (a reader that sees new words sees the odd generation): keeps the
-        // stores below behind the odd generation.
+        // Release fence. pair identity: a reader that sees new words sees the odd generation.
         step!(fence(Ordering::Release), "identity-without-release-fence");
         let (words, _) = self.name.as_chunks::<8>();
         for (word, bytes) in to.name.iter().zip(words) {
@@ -284,8 +283,8 @@ impl Identity {
         to.generation.store(even, order!(Release, "identity-published-relaxed"));
     }
 
-    /// Reads the identity; `None` while it is being written, so that an inspector without the control
-    /// lease never reports half a name.
+    /// Reads the identity; `None` while it is being written: a reader without the control lease never reports half a
+    /// name.
     #[cfg(not(slipring_loom))]
     pub(crate) fn load(group: &GroupRecord) -> Option<Identity> {
         Self::load_and(group, |_| ()).map(|(identity, ())| identity)
@@ -299,7 +298,7 @@ impl Identity {
         group.identity.generation.load(Ordering::Relaxed)
     }
 
-    /// The same with the queue for dead letters of just that group.
+    /// The same, with the queue for dead letters of that group.
     pub(crate) fn load_with_target(group: &GroupRecord) -> Option<(Identity, Target)> {
         Self::load_and(group, Target::load)
     }
@@ -310,7 +309,7 @@ impl Identity {
         more: impl FnOnce(&TargetWords) -> T,
     ) -> Option<(Identity, T)> {
         let from = &*group.identity;
-        // Acquire. pair identity: carries the words that were written before this generation.
+        // Acquire. pair identity: the words that were stored before this generation.
         let before = from.generation.load(order!(Acquire, "identity-read-relaxed"));
         let mut name = [0; GROUP_NAME_MAX];
         let (words, _) = name.as_chunks_mut::<8>();
@@ -319,7 +318,7 @@ impl Identity {
         }
         let traits = from.traits.load(Ordering::Relaxed);
         let more = more(&group.target);
-        // Acquire fence. pair identity: if a word above was new, the generation below is, too.
+        // Acquire fence. pair identity: if a word above was new, the generation below is new as well.
         step!(fence(Ordering::Acquire), "identity-without-acquire-fence");
         let after = from.generation.load(Ordering::Relaxed);
         let name_len = ((traits >> 16) as u8).min(GROUP_NAME_MAX as u8);

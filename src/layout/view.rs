@@ -14,9 +14,9 @@ use crate::sync::Payload;
 
 /// Safe access to the records of a mapped segment.
 ///
-/// Invariant V: `base` is aligned to 128, `geo.total` bytes from it stay mapped while this value lives,
-/// and the creator's [`View::init`] has been through. Everything in there is an atomic or a payload
-/// area, so shared references to it are sound whatever other processes store.
+/// Invariant V: `base` is aligned to 128, `geo.total` bytes from it stay mapped while this value lives, and the creator
+/// has called [`View::init`]. Everything in the segment is an atomic or a payload area, so shared references to it are
+/// sound whatever other processes store.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View {
     base: NonNull<u8>,
@@ -27,13 +27,13 @@ pub(crate) struct View {
     wake: WakeMode,
 }
 
-// SAFETY: all access goes through atomics, or through payload areas whose users (ring) have the
-// protocol's word that nobody else touches them; nothing in a view belongs to one thread.
+// SAFETY: all access goes through atomics, or through payload areas, of which the protocol (ring) promises that no
+// other thread touches them. No part of a view belongs to one thread.
 unsafe impl Send for View {}
 // SAFETY: as above.
 unsafe impl Sync for View {}
 
-/// Where a record of a segment lies: looked up once, for those who come back at each message.
+/// Offset of a record in its segment, computed once by handles that need it at each message.
 pub(crate) struct Offset<T> {
     offset: usize,
     marker: PhantomData<fn() -> T>,
@@ -54,21 +54,19 @@ impl<T> fmt::Debug for Offset<T> {
 }
 
 impl View {
-    /// # Safety
-    /// The caller vouches for invariant V.
+    /// # Safety The caller guarantees invariant V.
     #[cfg(not(slipring_loom))]
     pub(crate) unsafe fn new(base: NonNull<u8>, geo: Geometry, wake: WakeMode) -> View {
         let slots = base.as_ptr().wrapping_add(geo.slots);
         View { base, slots, mask: geo.capacity - 1, geo, wake }
     }
 
-    /// Makes every record in place; the creator's part, before the segment has its name.
+    /// Makes every record in place. The creator calls it, before the segment has its name.
     ///
-    /// # Safety
-    /// Invariant V but for the records, and nobody else looks at the memory yet.
+    /// # Safety Invariant V but for the records; no other thread or process accesses the memory yet.
     pub(crate) unsafe fn init(base: NonNull<u8>, geo: Geometry, wake: WakeMode) -> View {
         let at = |offset: usize| base.as_ptr().wrapping_add(offset);
-        // SAFETY: inside the mapping by the geometry's invariant, aligned to 128, and ours alone.
+        // SAFETY: inside the mapping by the geometry's invariant, aligned to 128, and not shared yet.
         unsafe { at(geo.control).cast::<Control>().write(Control::new(geo.base)) };
         #[cfg(not(slipring_loom))]
         // SAFETY: as above.
@@ -99,7 +97,7 @@ impl View {
             let slot = at(geo.slots + i * geo.stride);
             // SAFETY: as above; a slot begins with its header.
             unsafe { slot.cast::<SlotHeader>().write(SlotHeader::new()) };
-            // SAFETY: as above; the payload area lies behind the header, inside the slot.
+            // SAFETY: as above; the payload area lies after the header, inside the slot.
             unsafe { Payload::init(slot.wrapping_add(geo.payload_offset)) };
         }
         View { base, slots: at(geo.slots), mask: geo.capacity - 1, geo, wake }
@@ -139,12 +137,12 @@ impl View {
         &self.groups()[usize::from(index)]
     }
 
-    /// Where group `index` lies.
+    /// Offset of group `index`.
     pub(crate) fn group_offset(&self, index: u8) -> Offset<GroupRecord> {
         self.offset(self.group(index))
     }
 
-    /// Where consumer record `index` lies.
+    /// Offset of consumer record `index`.
     pub(crate) fn record_offset(&self, index: u8) -> Offset<ConsumerRecord> {
         self.offset(self.record(index))
     }
@@ -154,11 +152,10 @@ impl View {
         Offset { offset, marker: PhantomData }
     }
 
-    /// # Safety
-    /// The place is one of this view's segment.
+    /// # Safety The offset is one of this view's segment.
     #[inline(always)]
     pub(crate) unsafe fn record_at<T>(&self, offset: Offset<T>) -> &T {
-        // SAFETY: invariant V; `place` was made from a record of the type in this segment.
+        // SAFETY: invariant V; the offset was made from a record of the type in this segment.
         unsafe { &*self.at(offset.offset).cast::<T>() }
     }
 
@@ -185,7 +182,7 @@ impl View {
     }
 
     /// Calls `each` with the slots of `from..to` in their order, at most one lap.
-    // Without a multiplication for each: a row of stores, where nothing else is done with them.
+    // Without a multiplication for each slot.
     #[inline(always)]
     pub(crate) fn each_slot(&self, from: u64, to: u64, mut each: impl FnMut(u64, Slot<'_>)) {
         let capacity = self.geo.capacity;
@@ -211,18 +208,17 @@ impl View {
         // SAFETY: invariant V; a slot begins with its header.
         let header = unsafe { &*at.cast::<SlotHeader>() };
         let area = at.wrapping_add(self.geo.payload_offset);
-        // SAFETY: the geometry keeps payload_size bytes, rounded up to words, behind the header, at an
-        // offset that is a multiple of 16 from a multiple of 64.
+        // SAFETY: the geometry keeps payload_size bytes, rounded up to words, after the header, at an offset that is a
+        // multiple of 16 from a multiple of 64.
         let payload = unsafe { Payload::new(area, self.geo.payload_size) };
         Slot { stamp: &header.stamp, meta: &header.meta, payload }
     }
 }
 
-/// Zeroes what a record's lines do not use. Writing the record has copied its padding, too: bytes that
-/// happened to be on the creator's stack, for everybody to read.
+/// Zeroes the unused bytes of a record's cache lines. Writing the record has also copied its padding: bytes from the
+/// creator's stack, which every process could read.
 ///
-/// # Safety
-/// `record` is as many lines as `used` has entries, and nobody else looks at it yet.
+/// # Safety `record` has as many cache lines as `used` has entries, and no other thread or process accesses it yet.
 #[cfg(not(slipring_loom))]
 unsafe fn clear_padding(record: *mut u8, used: &[usize]) {
     const LINE: usize = size_of::<crate::sync::Line<u8>>();

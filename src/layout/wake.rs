@@ -1,18 +1,18 @@
-/// How those who wait for a message, or for room, are woken.
+/// How threads that wait for a message, or for room, are woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 #[cfg_attr(slipring_loom, allow(unreachable_pub, dead_code))]
 pub enum WakeMode {
-    /// Nobody is: all poll, with short sleeps in between. For systems without futexes that processes share,
-    /// and for those who would rather spend a processor than the microseconds of a wake-up.
+    /// No thread is woken: all poll, with short sleeps in between. For systems without futexes that processes share,
+    /// and for programs that prefer to spend a processor instead of the microseconds of a wake-up.
     None = 0,
-    /// They sleep in the kernel, and who publishes or acks pays nothing for it as long as nobody does: before
-    /// a sleep, membarrier(2) interrupts every processor that runs a process which has registered for it: of this
-    /// queue, of other queues, of other programs. The default, where the kernel has it.
+    /// Waiting threads sleep in the kernel. Sending and acking cost nothing for it as long as none sleeps: before a
+    /// sleep, membarrier(2) interrupts every processor that runs a process which has registered for it, of this queue,
+    /// of other queues, of other programs. The default, where the kernel has it.
     #[default]
     Membarrier = 1,
-    /// They sleep in the kernel, and who publishes or acks pays for a fence each time, some nanoseconds.
-    /// What a new queue gets where the kernel refuses membarrier(2).
+    /// Waiting threads sleep in the kernel. Sending and acking cost a fence each time, some nanoseconds. A new queue
+    /// gets this mode where the kernel refuses membarrier(2).
     Fence = 2,
 }
 

@@ -1,9 +1,9 @@
-//! The producer's side.
+//! The producer: room, slots, stamps and the tail.
 //!
-//! Two parties matter beside it. A consumer may hold the slot's last message: it is safe because the
-//! producer stays below `verified`, which a scan of all heads has allowed (invariant room-first). A group may be joining
-//! right now: either its fence comes first, and the scan behind ours sees its head; or ours comes first,
-//! and it sees the limit we announced and starts above what we may overwrite (pair join).
+//! Two parties matter to it. A consumer may hold the slot's last message; that is safe, because the producer stays
+//! below `verified`, which a scan of all heads has allowed (invariant room-first). A group may be joining: if its fence
+//! comes first, the scan after the producer's fence sees its head; if the producer's fence comes first, the group sees
+//! the announced limit, and starts above what may be overwritten (pair join).
 
 #![allow(unsafe_code)]
 
@@ -14,19 +14,19 @@ use crate::layout::{Meta, Slot, View};
 use crate::packed::SEQ_NONE;
 use crate::sync::{Ordering, WordExt, fence, mutant, order, step};
 
-/// Looks at groups that come and go before the producer reports a full queue.
+/// Scans, while groups come and go, before the producer reports a full queue.
 const SCANS_MAX: u32 = 8;
 
-/// Slots that are taken back from old messages at a time, as far as there is room; of a small ring fewer, since
+/// Slots that are reclaimed from old messages at a time, as far as there is room. In a small ring fewer, because
 /// observers lose what was there.
 const RECLAIM_AHEAD: u64 = 16;
 const RECLAIM_PART: u64 = if cfg!(slipring_loom) { 1 } else { 64 };
 
-/// Payloads from this size on may be copied past the caches: glibc allows itself no less (x86_non_temporal_threshold).
+/// Payloads from this size on may be copied past the caches: glibc does so for no smaller ones
+/// (x86_non_temporal_threshold).
 const STREAMED: usize = 16 << 10;
 
-/// What the producer keeps for itself.
-// Lines of its own: handles of two threads may lie side by side.
+/// The producer's own state. A cache line of its own: handles of two threads may lie side by side.
 #[repr(align(128))]
 #[derive(Debug)]
 pub(crate) struct Publisher {
@@ -36,20 +36,20 @@ pub(crate) struct Publisher {
     verified: u64,
     /// Own copy of the shared limit word.
     limit: u64,
-    /// Slots below are taken back from the messages that were there: `reclaimed <= verified`.
+    /// Slots below are reclaimed from their old messages: `reclaimed <= verified`.
     reclaimed: u64,
 }
 
-/// Where the published messages end. Usually that is the tail; a producer that died after a stamp and
-/// before its tail left messages behind it, and the next one goes on after them.
+/// The end of the published messages. Usually that is the tail. A producer that died after a stamp and before its tail
+/// left messages above it; the next producer continues after them.
 pub(crate) fn published_end(view: &View) -> Result<u64, Corrupt> {
-    // Acquire. pair tail: the stamps below. For a takeover the lease has brought them; others look without one.
+    // Acquire. pair tail: the stamps below. In a takeover the lease has brought them; other callers have no lease.
     let mut end = view.control().tail.load(Ordering::Acquire);
     if end > SEQ_NONE {
         return Err(Corrupt("the tail is not a sequence"));
     }
     for _ in 0..view.geo().capacity {
-        // Acquire. pair payload: a published message stays; its producer died before the tail followed.
+        // Acquire. pair payload: a published message stays, although its producer died before the tail followed.
         if end == SEQ_NONE
             || mutant!(
                 view.slot(end).stamp.load(Ordering::Acquire) != end + 1,
@@ -67,21 +67,21 @@ pub(crate) fn published_end(view: &View) -> Result<u64, Corrupt> {
 /// Why there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoRoom {
-    /// This group has not acked `seq` yet. Without a group: groups came and went at every look.
+    /// This group has not acked `seq` yet. Without a group: groups came and went during every scan.
     Full { group: Option<u8>, seq: u64 },
     /// Sequence numbers are used up.
     Exhausted,
 }
 
 impl Publisher {
-    /// Takes over where the last producer stopped, by whatever cause. The producer lease is held.
+    /// Continues where the last producer stopped, however it ended. The producer lease is held.
     pub(crate) fn take_over(view: &View) -> Result<Publisher, Corrupt> {
         let words = view.control();
         let tail = published_end(view)?;
         // Release. pair tail: carries the stamps that were just seen.
         words.tail.store(tail, order!(Release, "takeover-tail-relaxed"));
-        // Relaxed: only producers store it, and the lease has ordered them. The word stays as it is: a
-        // lower one would let a group join at a slot that the dead producer had begun to overwrite.
+        // Relaxed: only producers store it, and the lease has ordered them. The word stays: a lower one would let a
+        // group join at a slot that the dead producer had begun to overwrite.
         let limit =
             mutant!(words.limit.load_own(Ordering::Relaxed), "takeover-lowers-the-limit", {
                 words.limit.store(tail, Ordering::Relaxed);
@@ -94,7 +94,7 @@ impl Publisher {
             "takeover-asks-first",
             notify::one_per_group(view)
         );
-        // Nothing is verified: the dead producer may have announced without looking again.
+        // Nothing is verified: the dead producer may have announced a limit without scanning again.
         let verified = mutant!(tail, "takeover-trusts-the-limit", limit);
         let reclaimed = mutant!(tail, "takeover-trusts-the-zeros", limit);
         Ok(Publisher { tail, verified, limit, reclaimed })
@@ -105,7 +105,7 @@ impl Publisher {
         self.tail
     }
 
-    /// Messages that fit without looking at the groups again.
+    /// Messages that fit without a new scan.
     #[inline]
     pub(crate) fn known_room(&self) -> u64 {
         self.verified - self.tail
@@ -124,12 +124,12 @@ impl Publisher {
         if fits { Ok(()) } else { self.find_room(view, n) }
     }
 
-    /// The gate that is worth a wake-up to a producer that asks for `n`: what it publishes then, up to a quarter
-    /// of the ring, costs one system call instead of as many as there are acks.
+    /// The gate that is worth a wake-up to a producer that asks for `n`. What it publishes then, up to a quarter of the
+    /// ring, costs one system call instead of one for each ack.
     pub(crate) fn threshold(&self, view: &View, n: u64) -> u64 {
         let capacity = view.geo().capacity;
-        // Never above the tail, which the gate reaches when all is acked. Not below 0 either, as long as the
-        // queue is full.
+        // Never above the tail, which the gate reaches when everything is acked. Not below 0, as long as the queue is
+        // full.
         let tail = mutant!(self.tail, "threshold-one-too-high", self.tail + 1);
         (tail + n.max(capacity / 4)).saturating_sub(capacity)
     }
@@ -144,7 +144,7 @@ impl Publisher {
         let mut lowest =
             mutant!(gate(view, self.tail), "no-first-scan", Gate { seq: self.tail, group: None });
         for _ in 0..SCANS_MAX {
-            // Full at once: announcing more than can be used would only make "oldest" younger.
+            // It is full already: announcing more than can be used would make "oldest" younger without use.
             if lowest.seq + capacity < self.tail + n {
                 break;
             }
@@ -152,19 +152,19 @@ impl Publisher {
             if self.tail + n <= self.verified {
                 return Ok(());
             }
-            // Else the gate has moved since it was announced: announce again.
+            // Else the gate has moved since the announcement: announce again.
         }
         let full = Err(NoRoom::Full { group: lowest.group, seq: lowest.seq });
         mutant!(full, "room-by-a-group-that-is-gone", Ok(()))
     }
 
-    /// Announces how far the producer would like to go, given the gate as seen, looks again, and goes as
-    /// far as that allows. Returns the gate of the second look.
+    /// Announces how far the producer would like to go, given the gate `seen`, scans again, and goes as far as that
+    /// allows. Returns the gate of the second scan.
     fn announce(&mut self, view: &View, n: u64, seen: Gate) -> Gate {
         let slots = view.geo().capacity;
         let capacity = mutant!(slots, "gate-counts-one-more", slots + 1);
-        // A quarter of the ring at a time, so that a group that joins at the oldest message finds at
-        // least three quarters of it, as long as nobody reserves more than a quarter at once.
+        // A quarter of the ring at a time, so that a group that joins at the oldest message finds at least three
+        // quarters of it, as long as no reservation is larger than a quarter.
         let reach = self.tail + n.max(capacity / 4).max(1);
         let reach = mutant!(reach.min(SEQ_NONE), "room-beyond-the-last-sequence", reach);
         let want = reach.min(seen.seq + capacity);
@@ -176,33 +176,32 @@ impl Publisher {
             // Relaxed: the fence below orders it. pair join.
             step!(view.control().limit.store(announced, Ordering::Relaxed), "limit-not-announced");
         }
-        // SeqCst fence. pair join: limit above, scan below; a joiner has head and state above its fence and
-        // the limit below. One of the two sees the other.
+        // SeqCst fence. pair join: limit above, scan below; a joiner has head and state above its fence and the limit
+        // below. One of the two sees the other.
         step!(fence(Ordering::SeqCst), "no-producer-fence");
         let lowest = mutant!(gate(view, self.tail), "no-second-scan", seen);
         let verified = want.min(lowest.seq + capacity);
-        // Never lower: what a late PENDING of a claim that fails takes back may be in use already.
+        // Never lower: room that a late PENDING of a failing claim takes back may be in use already.
         self.verified = mutant!(self.verified.max(verified), "verified-falls", verified);
         self.limit =
             mutant!(self.limit.max(self.verified), "limit-falls-to-verified", self.verified);
         if self.limit < announced {
-            // Relaxed: lowering what was only announced; nothing was written under it.
+            // Relaxed: lowers what was only announced; nothing was written under it.
             view.control().limit.store(self.limit, Ordering::Relaxed);
         }
         lowest
     }
 
-    /// Below it, slots are taken back already: they may be written.
+    /// The slots below are reclaimed: they may be written.
     #[cfg(not(slipring_loom))]
     #[inline]
     pub(crate) fn reclaimed(&self) -> u64 {
         self.reclaimed
     }
 
-    /// Writes message `offset` behind the tail; room for it was found. Not visible yet.
+    /// Writes message `offset` above the tail, for which room was found. It is not visible yet.
     ///
-    /// # Safety
-    /// The message fits a slot.
+    /// # Safety The message fits a slot.
     #[inline(always)]
     pub(crate) unsafe fn fill<'v>(
         &mut self,
@@ -212,12 +211,12 @@ impl Publisher {
         bytes: &[u8],
     ) -> Slot<'v> {
         let slot = self.reclaim(view, offset);
-        // SAFETY: this is the producer (invariant one-producer), and the slot was taken back; the message fits, by the caller's word.
+        // SAFETY: this is the producer (invariant one-producer), and the slot is reclaimed; by the caller's promise the message fits.
         unsafe { fill(&slot, meta, bytes) };
         slot
     }
 
-    /// Takes the slot `offset` behind the tail back from the message that was there.
+    /// Reclaims the slot `offset` above the tail from its old message.
     #[inline(always)]
     pub(crate) fn reclaim<'v>(&mut self, view: &'v View, offset: u64) -> Slot<'v> {
         let seq = self.tail + offset;
@@ -228,7 +227,7 @@ impl Publisher {
         view.slot(seq)
     }
 
-    /// Takes the next `n` slots back, for which room was found.
+    /// Reclaims the next `n` slots, for which room was found.
     #[inline]
     pub(crate) fn reclaim_next(&mut self, view: &View, n: u64) {
         let (from, to) = (self.reclaimed.max(self.tail), self.tail + n);
@@ -238,8 +237,8 @@ impl Publisher {
         }
     }
 
-    /// Several at a time: a slot's line is in the reader's cache, and those of one after the other are fetched at
-    /// once only if few stores lie between them.
+    /// Reclaims several slots at a time: each slot's cache line is in the reader's cache, and the processor fetches
+    /// several at once only if few stores lie between.
     #[inline(never)]
     pub(crate) fn reclaim_ahead(&mut self, view: &View, from: u64) {
         let ahead = (view.geo().capacity / RECLAIM_PART).clamp(1, RECLAIM_AHEAD);
@@ -247,28 +246,28 @@ impl Publisher {
         self.reclaim_through(view, from, to);
     }
 
-    /// Takes the slots of `from..to` back, for which room was found.
+    /// Reclaims the slots of `from..to`, for which room was found.
     pub(crate) fn reclaim_through(&mut self, view: &View, from: u64, to: u64) {
-        // A copy: for all that the compiler knows, a store to a slot changes what is borrowed.
+        // A copy: to the compiler, a store to a slot may change what is borrowed.
         let ring = *view;
         ring.each_slot(from, to, |_, slot| {
-            // Release: whoever finds 0 here also sees the heads that let us write. Members that share a head
-            // need that to tell an empty queue from an old look at a full one; a lone consumer does not.
+            // Release: a reader that finds 0 here also sees the heads that allowed the write. Members of a shared group
+            // need that to tell an empty queue from an old view of a full one. docs/ordering.md, note 2.
             step!(slot.stamp.store(0, order!(Release, "zero-relaxed")), "stamp-not-zeroed");
         });
         self.reclaimed = mutant!(to, "reclaimed-is-all-the-room", self.verified);
-        // Release fence. pair overwrite: no byte of the new message may be seen before the 0, or an observer
-        // would take a mixture for the old message.
+        // Release fence. pair overwrite: no byte of the new message may be seen before the 0, or an observer would take
+        // a mixture for the old message.
         step!(fence(Ordering::Release), "zero-without-fence");
         if view.geo().payload_size >= STREAMED {
-            // SeqCst fence: the processor's own. On x86 copies of this size may be made by stores that no other store
-            // orders (MOVNT), and a release fence is no instruction there.
+            // SeqCst fence: for the processor. On x86, copies of this size may use stores that no other store orders
+            // (MOVNT), and a release fence is no instruction there.
             fence(Ordering::SeqCst);
         }
     }
 
-    /// Calls `each` with the first `n` slots behind the tail, in the order in which it is to stamp them: a takeover
-    /// walks them until the first stamp that is missing.
+    /// Calls `each` with the first `n` slots above the tail, in the order in which they must be stamped: a takeover
+    /// walks them until the first missing stamp.
     #[inline(always)]
     pub(crate) fn each_behind(&self, view: &View, n: u64, each: impl FnMut(u64, Slot<'_>)) {
         let (from, to) = (self.tail, self.tail + n);
@@ -296,12 +295,11 @@ impl Publisher {
 
 /// Writes a message into a slot.
 ///
-/// # Safety
-/// The caller is the producer and has taken the slot back (`reclaim`, `reclaim_through`); the message fits.
+/// # Safety The caller is the producer and has reclaimed the slot (`reclaim`, `reclaim_through`); the message fits.
 #[inline(always)]
 pub(crate) unsafe fn fill(slot: &Slot<'_>, meta: Meta, bytes: &[u8]) {
     slot.meta.store(meta);
-    // SAFETY: by the caller's word.
+    // SAFETY: by the caller's promise.
     unsafe { slot.payload.store(bytes) };
 }
 

@@ -1,5 +1,5 @@
-//! Creation: under a temporary name, then renamed. The real name is always ready, and a creator that
-//! dies leaves nothing but a temporary whose lease is free, for the next one to sweep.
+//! Creation: under a temporary name, then renamed. The real name is always ready. A creator that dies leaves nothing
+//! but a temporary whose lease is free, which the next creator sweeps.
 
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
@@ -20,7 +20,7 @@ use crate::sync::lease::{Leases, give_back, try_take};
 use crate::sys::file_size;
 use crate::sys::memory::FreeMemory;
 
-/// What to do with the memory of a mapping beyond mapping it.
+/// What to do with the memory of a mapping.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Memory {
     pub(crate) prefault: bool,
@@ -51,10 +51,10 @@ pub(crate) struct Plan<'a> {
     pub(crate) memory: Memory,
 }
 
-/// A creator that was overtaken by a sweeper between two system calls starts over.
+/// Tries of a creator whose temporary a sweeper removes between two system calls.
 const TRIES: usize = 8;
 
-/// Creates the object of `plan`, has it filled, and gives it its name.
+/// Creates the object of `plan`, fills it, and gives it its name.
 pub(crate) fn create(
     plan: &Plan<'_>,
     fill: impl FnOnce(&Region) -> Result<(), CreateError>,
@@ -76,7 +76,7 @@ pub(crate) fn create(
     for _ in 0..TRIES {
         let temporary = Temporary(Some(name::temporary(random())));
         let region = match Region::make(temporary.object(), plan.size) {
-            // The limit was lowered meanwhile.
+            // The limit was lowered after the check above.
             Err(fault) if file_size::is_beyond(&fault) => return Err(too_large(queue, need)),
             made => made.map_err(make)?,
         };
@@ -85,7 +85,7 @@ pub(crate) fn create(
             Err(fault) if fault.kind() == io::ErrorKind::NotFound => continue,
             opened => opened.map_err(make)?,
         };
-        // From here on no sweeper takes it for a left-over. One may have done so before.
+        // From here on no sweeper takes it for a leftover. One may have done so before.
         let ours = try_take(&leases, lease_byte::CONTROL).map_err(make)?;
         if !ours || leases.removed().map_err(make)? {
             continue;
@@ -106,7 +106,7 @@ fn finish(
     let need = plan.size as u64;
     let system = |doing| move |source: io::Error| SystemError::new(queue, doing, source);
     let file = leases.file().map_err(system("create the queue's shared memory"))?;
-    // Before the first touch: later a full file system would be a SIGBUS.
+    // Before the first access: later a full file system would cause a SIGBUS.
     allocate(file, plan.size).map_err(|errno| match errno {
         Errno::ENOSPC | Errno::ENOMEM => no_room(queue, need, FreeMemory::of(&shm_dir())),
         errno => SystemError::new(queue, "allocate the queue's shared memory", errno).into(),
@@ -127,7 +127,7 @@ fn finish(
     Ok((region, leases))
 }
 
-/// In steps: a signal undoes the step it meets, and a program that is profiled gets many.
+/// In steps: a signal undoes the current step, and a program that is profiled gets many signals.
 fn allocate(file: &File, size: usize) -> nix::Result<()> {
     const STEP: usize = 8 << 20;
     for at in (0..size).step_by(STEP) {
@@ -155,7 +155,7 @@ fn no_room(queue: &Arc<str>, need: u64, free: FreeMemory) -> CreateError {
     }
 }
 
-/// An object that goes away again unless it got its real name.
+/// An object that is removed again unless it got its real name.
 #[derive(Debug)]
 struct Temporary(Option<String>);
 
@@ -168,25 +168,25 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if let Some(object) = &self.0 {
-            // It may not have been made, or been swept already.
+            // It may not have been made, or may have been swept already.
             let _ = shm_unlink(object.as_str());
         }
     }
 }
 
-/// Unlinks temporaries whose creator is gone. Best effort: what cannot be looked at is somebody else's.
+/// Unlinks temporaries whose creator is gone. Best effort: an object that cannot be opened belongs to another user.
 fn sweep() {
     for object in name::temporaries().unwrap_or_default() {
         if let Ok(leases) = LeaseFile::open(&object, true)
             && let Ok(true) = leases.try_lock(lease_byte::CONTROL)
         {
-            // Under its lease: a creator that is just beginning sees that it lost the name.
+            // Under its lease: a creator that has just begun sees that it lost the name.
             let _ = shm_unlink(object.as_str());
         }
     }
 }
 
-/// A number that no other process comes to at the same time; std seeds its hasher from the system.
+/// A number that no other process gets at the same time; std seeds its hasher from the system.
 pub(crate) fn random() -> u64 {
     let mut hasher = std::hash::RandomState::new().build_hasher();
     hasher.write_u32(std::process::id());

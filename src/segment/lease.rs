@@ -38,7 +38,7 @@ impl LeaseFile {
     pub(crate) fn open(object: &str, write: bool) -> io::Result<LeaseFile> {
         let access = if write { OFlag::O_RDWR } else { OFlag::O_RDONLY };
         fork::register(|inherited| {
-            // Non-blocking: somebody may have put a pipe there, which would hold the fork lock, too.
+            // Non-blocking: the object may have been replaced by a pipe, whose open would block and hold the fork lock.
             let flags = access | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
             let fd = shm_open(object, flags, Mode::empty())?;
             inherited(Inherited::Lease(fd.as_raw_fd()));
@@ -63,7 +63,7 @@ impl LeaseFile {
         self.generation != fork::generation()
     }
 
-    /// Whether the object has no name any more.
+    /// Whether the object has lost its name.
     pub(crate) fn removed(&self) -> io::Result<bool> {
         Ok(fstat(self.file()?)?.st_nlink == 0)
     }
@@ -74,7 +74,7 @@ impl LeaseFile {
         Ok((meta.dev(), meta.ino()))
     }
 
-    /// Whether somebody else holds `byte`: looks without taking, so nobody is turned away meanwhile.
+    /// Whether another handle holds `byte`. It only tests, so it turns no other taker away.
     pub(crate) fn is_held(&self, byte: u64) -> io::Result<bool> {
         let mut lock = lock_of(byte, libc::F_WRLCK);
         fcntl(self.file()?, FcntlArg::F_OFD_GETLK(&mut lock))?;
@@ -118,14 +118,14 @@ impl Leases for LeaseFile {
 
 impl Drop for LeaseFile {
     fn drop(&mut self) {
-        // Closing is not enough: while another thread spawns a process, that has a copy of the descriptor
-        // until its exec, and no fork handler was asked.
+        // Closing is not enough: while another thread spawns a process, that process has a copy of the descriptor until
+        // its exec, and no fork handler runs.
         for byte in self.held.take() {
             give_back(self, byte);
         }
         let Some(file) = self.file.take() else { return };
         let fd = OwnedFd::from(file).into_raw_fd();
-        // In a forked child the handler has closed it already, and the number may be somebody else's.
+        // In a forked child the handler has closed it already, and the number may belong to another file.
         if self.generation == fork::generation() {
             fork::unregister(Inherited::Lease(fd), || close(fd));
         }
@@ -134,6 +134,6 @@ impl Drop for LeaseFile {
 
 #[allow(unsafe_code)]
 fn close(fd: i32) {
-    // SAFETY: the descriptor was taken out of its owner just before, and is closed only here.
+    // SAFETY: the descriptor was just taken out of its owner, and is closed only here.
     drop(unsafe { OwnedFd::from_raw_fd(fd) });
 }

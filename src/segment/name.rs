@@ -9,14 +9,14 @@ use crate::layout::config::QUEUE_NAME_MAX;
 /// Where Linux keeps POSIX shared memory objects (shm_overview(7)).
 const SHM_DIR: &str = "/dev/shm";
 const PREFIX: &str = "slipring.";
-/// Objects that are still being made; no queue's name begins like this.
+/// Objects that are being made; no queue's name begins like this.
 const TEMPORARY: &str = "slipring-new.";
 
-/// A name that may be a queue's. Shared: every error about the queue has it, and allocates nothing for it.
+/// A name that a queue may have. Shared: every error about the queue has it, and allocates nothing for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct QueueName(Arc<str>);
 
-/// Checks a name against the characters and length that are allowed.
+/// Checks a name for the allowed characters and length.
 pub(crate) fn check_name(name: &str, what: &'static str, max: usize) -> Result<(), NameError> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     if (1..=max).contains(&name.len()) && name.bytes().all(allowed) {
@@ -58,7 +58,7 @@ impl From<QueueName> for String {
     }
 }
 
-/// The file that stands for a shared memory object.
+/// The file of a shared memory object.
 pub(crate) fn shm_path(object: &str) -> PathBuf {
     PathBuf::from(SHM_DIR).join(object)
 }

@@ -14,15 +14,14 @@ use crate::layout::config::{Config, ConfigFault, MAGIC};
 use crate::layout::{CONFIG_BYTES, Geometry, VERSION, WakeMode};
 use crate::sys::{membarrier, users};
 
-/// Whose queues are opened beside one's own.
+/// Whose queues a process opens besides those of its own user.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trust {
     pub(crate) uids: Vec<u32>,
 }
 
 impl Trust {
-    /// Root may look at everybody's queues, but not take part in them unasked. An owner that may be anybody
-    /// is nobody's choice.
+    /// Root may read every user's queues, but takes part in none unless asked. No option trusts every owner.
     fn check(
         &self,
         queue: &Arc<str>,
@@ -55,8 +54,8 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Before its first role, a process sees to it that those who are about to sleep reach it. Falling back
-    /// alone would not do: they go by the queue's mode.
+    /// Before its first role, a process makes sure that the barriers of waiters reach it. It cannot fall back alone:
+    /// the waiters follow the queue's mode.
     pub(crate) fn prepare_to_wake(&self, name: &QueueName) -> Result<(), SystemError> {
         let doing = "register with membarrier(2), which the queue's wake mode needs";
         match self.config.wake() {
@@ -67,7 +66,7 @@ impl Opened {
     }
 }
 
-/// A name can move to another object between two looks at it; more often is somebody's game.
+/// Tries to open a name that moves to another object between two looks. More often than this, it is moved on purpose.
 const TRIES: usize = 8;
 
 /// Opens for reading and writing.
@@ -80,7 +79,7 @@ pub(crate) fn open_shared(name: &QueueName, trust: &Trust) -> Result<Opened, Ope
         let (config, geo) = read_config(name, &leases, trust, false)?;
         let region = match Region::open(&object) {
             Ok(region) => region,
-            // Removed since; the next round says so.
+            // It was removed since; the next round says so.
             Err(fault) if fault.kind() == io::ErrorKind::NotFound => continue,
             Err(fault) => return Err(map(fault).into()),
         };
@@ -92,7 +91,7 @@ pub(crate) fn open_shared(name: &QueueName, trust: &Trust) -> Result<Opened, Ope
     Err(map(io::Error::from(io::ErrorKind::Interrupted)).into())
 }
 
-/// Opens for reading only: through one descriptor, which is mapped and never holds a lease.
+/// Opens for reading only, through one descriptor, which is mapped and never holds a lease.
 pub(crate) fn open_read_only(name: &QueueName, trust: &Trust) -> Result<Opened, OpenError> {
     let queue = name.shared();
     let map = |source| SystemError::new(queue, "map the queue's shared memory", source);
@@ -110,7 +109,7 @@ fn open_file(name: &QueueName, write: bool) -> Result<LeaseFile, OpenError> {
     })
 }
 
-/// Reads the config through the file, into a copy that nobody else can change, and checks it.
+/// Reads the config through the file, into a copy that no other process can change, and checks it.
 fn read_config(
     name: &QueueName,
     leases: &LeaseFile,
@@ -162,8 +161,8 @@ fn read_config(
 fn instance_of(region: &Region) -> [u64; 2] {
     let at = region.at().as_ptr().wrapping_add(std::mem::offset_of!(Config, instance));
     std::array::from_fn(|i| {
-        // SAFETY: the caller has seen that the region is as long as a checked config says, so these
-        // two aligned words lie inside; nobody writes them after creation.
+        // SAFETY: the caller has checked that the region is as long as a checked config says, so these two aligned
+        // words lie inside. No process writes them after creation.
         unsafe { at.cast::<u64>().wrapping_add(i).read_volatile() }
     })
 }

@@ -11,7 +11,7 @@ use shared_memory::{Shmem, ShmemConf, ShmemError};
 use crate::sys::file_size;
 use crate::sys::fork::{self, Inherited};
 
-/// A mapped object: the only place that knows how a segment gets into memory.
+/// A mapped object. Only this file knows how a segment gets into memory.
 #[derive(Debug)]
 pub(crate) struct Region {
     at: NonNull<u8>,
@@ -21,7 +21,7 @@ pub(crate) struct Region {
 }
 
 enum Mapping {
-    /// Unmaps itself when dropped; never unlinks (its ownership is off).
+    /// It unmaps itself when dropped, and never unlinks (its ownership is off).
     Shared(#[expect(dead_code, reason = "held for its drop")] Shmem),
     ReadOnly,
 }
@@ -32,8 +32,8 @@ impl std::fmt::Debug for Mapping {
     }
 }
 
-// SAFETY: the pointers stand for memory that belongs to the process, not to a thread; a region hands out
-// nothing but its address.
+// SAFETY: the pointers stand for memory that belongs to the process, not to a thread; a region hands out nothing but
+// its address.
 unsafe impl Send for Region {}
 // SAFETY: as above.
 unsafe impl Sync for Region {}
@@ -49,15 +49,14 @@ fn os_error(fault: ShmemError) -> io::Error {
 }
 
 impl Region {
-    /// Makes the object, of `size` bytes that are not allocated yet, and maps it. Only this makes the
-    /// object grow.
+    /// Makes the object, of `size` bytes that are not allocated yet, and maps it. No other function grows the object.
     pub(crate) fn make(object: &str, size: usize) -> io::Result<Region> {
         file_size::without_signal(|| {
             Region::shared(ShmemConf::new().os_id(object).size(size), ShmemConf::create)
         })
     }
 
-    /// Maps an object that exists, whole.
+    /// Maps an existing object, whole.
     pub(crate) fn open(object: &str) -> io::Result<Region> {
         Region::shared(ShmemConf::new().os_id(object), ShmemConf::open)
     }
@@ -68,7 +67,7 @@ impl Region {
     ) -> io::Result<Region> {
         fork::register(|inherited| {
             let mut shmem = map(conf).map_err(os_error)?;
-            // It would unlink by name when dropped, whoever has that name by then.
+            // It would unlink by name when dropped, whichever object has that name by then.
             shmem.set_owner(false);
             let at = NonNull::new(shmem.as_ptr())
                 .ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
@@ -77,12 +76,12 @@ impl Region {
         })
     }
 
-    /// Maps an object that nothing may be written to.
+    /// Maps an object for reading only.
     pub(crate) fn read_only(file: impl AsFd, len: usize) -> io::Result<Region> {
         let size =
             NonZeroUsize::new(len).ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
         fork::register(|inherited| {
-            // SAFETY: a new mapping at an address of the kernel's choice disturbs nobody.
+            // SAFETY: a new mapping at an address of the kernel's choice affects no other memory.
             let at =
                 unsafe { mmap(None, size, ProtFlags::PROT_READ, MapFlags::MAP_SHARED, file, 0) }?;
             Region::keep(at.cast(), len, Mapping::ReadOnly, inherited)
@@ -95,10 +94,10 @@ impl Region {
         mapping: Mapping,
         inherited: &mut dyn FnMut(Inherited),
     ) -> io::Result<Region> {
-        // SAFETY: the range is a mapping of ours; only children are affected.
+        // SAFETY: the range is a mapping of this process; only children are affected.
         if let Err(errno) = unsafe { madvise(at.cast(), len, MmapAdvise::MADV_DONTFORK) } {
             if let Mapping::ReadOnly = mapping {
-                // SAFETY: mapped by the caller just before; nobody else knows of it.
+                // SAFETY: the caller has just mapped it, and has shared it with nobody.
                 let _ = unsafe { munmap(at.cast(), len) };
             }
             return Err(errno.into());
@@ -111,7 +110,7 @@ impl Region {
         self.at
     }
 
-    /// Whether this process is a child of the one that mapped it: nothing is there any more.
+    /// Whether this process is a child of the one that mapped it: the memory is not there.
     pub(crate) fn forked(&self) -> bool {
         self.generation != fork::generation()
     }
@@ -122,7 +121,7 @@ impl Region {
 
     /// Brings all pages into this process's page table, for writing.
     pub(crate) fn prefault(&self) -> io::Result<()> {
-        // SAFETY: populating a mapping of ours changes no byte of it.
+        // SAFETY: populating a mapping of this process changes no byte of it.
         let rc =
             unsafe { libc::madvise(self.at.as_ptr().cast(), self.len, libc::MADV_POPULATE_WRITE) };
         if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
@@ -130,21 +129,21 @@ impl Region {
 
     /// Keeps all pages in memory (RLIMIT_MEMLOCK permitting).
     pub(crate) fn lock(&self) -> io::Result<()> {
-        // SAFETY: locking a mapping of ours changes no byte of it.
+        // SAFETY: locking a mapping of this process changes no byte of it.
         Ok(unsafe { mlock(self.at.cast(), self.len) }?)
     }
 }
 
 impl Drop for Region {
     fn drop(&mut self) {
-        // In a forked child, what lies there is the inaccessible stand-in, and nobody registered it.
+        // In a forked child an inaccessible stand-in lies there, which nobody registered.
         if !self.forked() {
             let entry = Inherited::Mapping { at: self.at.as_ptr() as usize, len: self.len };
             fork::unregister(entry, || {});
         }
         if let Mapping::ReadOnly = self.mapping {
-            // SAFETY: the mapping is ours, and every view of it is gone: views live beside an Arc of
-            // their region. Nothing can be done about a failure.
+            // SAFETY: the mapping belongs to this region, and all its views are gone: views live no longer than an Arc
+            // of their region. A failure cannot be handled.
             let _ = unsafe { munmap(self.at.cast(), self.len) };
         }
     }

@@ -1,5 +1,5 @@
-//! Roles are leases: locks on single bytes of the segment's file, dropped by the kernel when their
-//! holder is gone. "Is the owner gone?" is "can I get the lease?".
+//! Roles are leases: locks on single bytes of the segment's file. The kernel drops them when their holder is gone, so
+//! "is the owner gone?" is "can I get the lease?".
 
 use std::io;
 
@@ -13,18 +13,18 @@ pub(crate) trait Leases {
     fn unlock(&self, byte: u64);
 }
 
-/// Takes a lease, and sees what its last holder did.
+/// Takes a lease, and sees everything that its last holder did.
 pub(crate) fn try_take(leases: &impl Leases, byte: u64) -> io::Result<bool> {
     let taken = leases.try_lock(byte)?;
-    // Acquire fence. pair lease: the kernel hands locks over in order, but promises nothing to the
-    // language's memory model; nothing of what follows may be read before the lock was taken.
+    // Acquire fence. pair lease: the kernel hands locks over in order, but promises nothing to the language's memory
+    // model. What follows must not be read before the lock was taken.
     step!(fence(Ordering::Acquire), "lease-without-acquire");
     Ok(taken)
 }
 
-/// Gives a lease back, after all that was done under it.
+/// Gives a lease back, after everything that was done under it.
 pub(crate) fn give_back(leases: &impl Leases, byte: u64) {
-    // Release fence. pair lease: nothing of what came before may be stored after the lock is free.
+    // Release fence. pair lease: what came before must not be stored after the lock is free.
     step!(fence(Ordering::Release), "lease-without-release");
     leases.unlock(byte);
 }

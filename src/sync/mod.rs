@@ -1,8 +1,8 @@
-//! The one place where the protocol's atomics come from.
+//! Where the protocol's atomics, barriers and leases come from.
 //!
-//! `native` is what ships: the atomics of `std` and payload bytes in place. `mocked` replaces them in
-//! the loom models: every store is a point where its thread may die, and the payload is watched for
-//! races. Ordering::SeqCst is for fences only: loom takes SeqCst accesses for AcqRel.
+//! `native` is what ships: the atomics of `std`, and payload bytes in place. `mocked` replaces them in the loom models:
+//! every store is a point where its thread may die, and the payload is watched for races. `Ordering::SeqCst` is for
+//! fences only: loom treats SeqCst accesses as AcqRel.
 
 pub(crate) mod lease;
 #[cfg(slipring_loom)]
@@ -20,24 +20,24 @@ pub(crate) use mutants::{mutant, order, step};
 
 pub(crate) use std::sync::atomic::Ordering;
 
-/// Operations that the models have in another form, each for what loom makes of the plain one.
+/// Operations that the models replace, each because of a limit of loom.
 pub(crate) trait WordExt {
-    /// A word that the caller alone stores, read again.
+    /// Reads again a word that the caller alone stores.
     fn load_own(&self, order: Ordering) -> u64;
 
-    /// A plain store to a word that others may exchange at the same time.
+    /// A plain store to a word that other threads may exchange at the same time.
     fn store_beside_exchange(&self, value: u64, order: Ordering);
 }
 
-/// Half of a word like the next, where an alignment leaves one.
+/// Half a word of the next kind, where an alignment leaves one.
 pub(crate) use std::sync::atomic::AtomicU32 as QuietHalf;
-/// A word that decides nothing, of messages or of their end: a figure or a name for people to read, or the place of one.
-/// The same atomic everywhere; in the models neither a place to switch threads nor one to die.
+/// A word that decides nothing about messages or their end: a figure or a name for people to read. The same atomic
+/// everywhere; the models neither switch threads nor die at it.
 pub(crate) use std::sync::atomic::AtomicU64 as Quiet;
 
-/// A cache line (two of them: processors fetch neighbours in pairs) of a shared record.
+/// A cache line of a shared record; two of them, because processors fetch neighbours in pairs.
 ///
-/// The size is part of the segment's layout, so it is fixed here and does not depend on the target as
+/// The size is part of the segment's layout. So it is fixed here, and does not depend on the target as that of
 /// `crossbeam_utils::CachePadded` does.
 #[derive(Debug, Default)]
 #[repr(C, align(128))]

@@ -1,15 +1,14 @@
 //! The places at which mutants break the protocol, named in its code.
 //!
 //! ```text
-//! order!(Release, "ack-relaxed")            this order; Relaxed under the mutant
-//! step!(notify::one_per_group(view), "silent")         this statement; none under the mutant
+//! order!(Release, "ack-relaxed")                 this order; Relaxed under the mutant
+//! step!(notify::one_per_group(view), "silent")   this statement; none under the mutant
 //! mutant!(tail < end, "one-more", tail <= end)   this expression; the other one under the mutant
 //! ```
 //!
-//! Without `--cfg slipring_mutants` a macro is its first argument and nothing else. With it, one build has all mutants,
-//! of which the process is the one that `SLIPRING_MUTANT` names, for as long as it lives (several names, with spaces
-//! between them, make one mutant). tests/loom/mutants.md says what each breaks and which models notice;
-//! tests/loom/mutants.sh runs them.
+//! Without `--cfg slipring_mutants` a macro is its first argument and nothing else. With it, one build has all mutants;
+//! `SLIPRING_MUTANT` names the one that a process is, for as long as it lives (several names, separated by spaces, make
+//! one mutant). tests/loom/mutants.md says what each breaks and which models notice; tests/loom/mutants.sh runs them.
 
 #[cfg(not(slipring_mutants))]
 mod places {
@@ -104,12 +103,12 @@ mod places {
             })
         }
 
-        /// Adds the place to the file of those that were reached. Without the line, the runner takes the mutant for
-        /// one that was not.
+        /// Adds the place to the file of places that were reached, by which the runner knows that the mutant was
+        /// active.
         fn tell(&self) {
             let Some(path) = env::var_os("SLIPRING_MUTANT_REACHED") else { return };
             if let Ok(mut file) = OpenOptions::new().create(true).append(true).open(path) {
-                // Whole, as nobody else's line may come between its parts.
+                // In one write, so that no other line comes between its parts.
                 let _ = file.write_all(format!("{} {}\n", self.name, self.at).as_bytes());
             }
         }

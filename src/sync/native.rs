@@ -46,43 +46,44 @@ impl WaitWord {
         self.0.compare_exchange(current, new, success, failure)
     }
 
-    /// Sleeps until it is woken at any of `words`, for at most `longest`; not at all if one of them is not of its
-    /// value. Returns `false` if it was certainly not woken, and nothing has changed.
+    /// Sleeps until it is woken at any of `words`, for at most `longest`. Does not sleep if one of them differs from
+    /// its value. Returns `false` if it was certainly not woken, and nothing has changed.
     pub(crate) fn sleep<'w>(
         words: impl ExactSizeIterator<Item = (&'w WaitWord, u32)>,
         longest: Duration,
     ) -> bool {
         let mut words = words.map(|(word, value)| (word.0.as_ptr(), value));
         match (words.len(), words.next()) {
-            // SAFETY: the address of a word that is borrowed.
+            // SAFETY: the address of a borrowed word.
             (1, Some((at, value))) => unsafe { futex::wait(at, value, longest) },
-            // SAFETY: addresses of words that are borrowed.
+            // SAFETY: addresses of borrowed words.
             (_, first) => unsafe { futex::wait_any(first.into_iter().chain(words), longest) },
         }
     }
 
-    /// Wakes one that sleeps here. Returns whether others sleep on.
+    /// Wakes one thread that sleeps here. Returns whether others sleep on.
     pub(crate) fn wake_one(&self) -> bool {
-        // SAFETY: the address of a word that is borrowed.
+        // SAFETY: the address of a borrowed word.
         unsafe { futex::wake_one(self.0.as_ptr()) }
     }
 
-    /// Wakes all that sleep here.
+    /// Wakes all threads that sleep here.
     pub(crate) fn wake_all(&self) {
-        // SAFETY: the address of a word that is borrowed.
+        // SAFETY: the address of a borrowed word.
         unsafe { futex::wake_all(self.0.as_ptr()) };
     }
 }
 
-/// A barrier that costs nothing: `heavy_barrier`, by another thread, makes a full one of it.
+/// The light side of the asymmetric barrier, a compiler fence: the `heavy_barrier` of another thread makes a full one
+/// of it.
 #[inline(always)]
 pub(crate) fn light_barrier() {
-    // SeqCst: the compiler moves nothing across; see `ring::notify` for the other side.
+    // SeqCst: the compiler moves no access across it; `ring::park` has the other side.
     compiler_fence(Ordering::SeqCst);
 }
 
-/// A full barrier on this processor and on all that run a process which takes part. Returns whether it was made: who
-/// cannot register does not get here, but a process may deny itself system calls later on.
+/// A full barrier on this processor and on all that run a registered process. Returns whether it was made: a process
+/// registers before, but may deny itself system calls later.
 pub(crate) fn heavy_barrier() -> bool {
     membarrier::everywhere().is_ok()
 }
@@ -103,8 +104,8 @@ const WORD: usize = size_of::<u64>();
 
 /// The payload area of one slot.
 ///
-/// Invariant: the pointer is aligned to 16, and `area` bytes from it (`area` rounded up to whole words)
-/// lie inside the slot, which stays mapped as long as the `View` that handed this out.
+/// Invariant: the pointer is aligned to 16, and `area` bytes from it (`area` rounded up to whole words) lie inside the
+/// slot, which stays mapped as long as the `View` that made this value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Payload {
     at: *mut u8,
@@ -117,10 +118,9 @@ impl Payload {
         size
     }
 
-    /// Makes the area ready for use; the creator's part.
+    /// Makes the area ready for use. The creator calls it.
     ///
-    /// # Safety
-    /// As for [`Payload::new`]; nobody else looks at the area yet.
+    /// # Safety As for [`Payload::new`]; no other thread or process accesses the area yet.
     pub(crate) unsafe fn init(_at: *mut u8) {}
 
     /// # Safety
@@ -132,9 +132,9 @@ impl Payload {
 
     #[inline]
     fn word(&self, i: usize) -> &AtomicU64 {
-        // SAFETY: the callers keep i below area / 8 rounded up, which the type's invariant covers; the
-        // area is aligned to 16. Through this mapping, plain writes (`bytes_mut`) exclude all other accesses;
-        // observers have another mapping (docs/design.md, Writing in place beside observers).
+        // SAFETY: the callers keep i below area / 8 rounded up, which the type's invariant covers; the area is aligned
+        // to 16. Through this mapping, plain writes (`bytes_mut`) exclude all other accesses; observers have another
+        // mapping (docs/design.md, Writing in place beside observers).
         unsafe { AtomicU64::from_ptr(self.at.cast::<u64>().wrapping_add(i)) }
     }
 
@@ -146,16 +146,16 @@ impl Payload {
     #[inline(always)]
     pub(crate) unsafe fn store(self, bytes: &[u8]) {
         debug_assert!(bytes.len() <= self.area);
-        // Miri's threads stand for processes, but look through one mapping.
+        // Miri's threads stand for processes, but share one mapping.
         if cfg!(miri) {
             return self.store_words(bytes);
         }
-        // SAFETY: by the type's invariant the area is mapped, by the caller's word `bytes` fit, and nothing is borrowed
-        // from the slot. Plain stores, of any width: docs/design.md, Writing in place beside observers.
+        // SAFETY: by the type's invariant the area is mapped, by the caller's promise `bytes` fit, and nothing is
+        // borrowed from the slot. Plain stores, of any width: docs/design.md, Writing in place beside observers.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.at, bytes.len()) };
     }
 
-    /// The same in relaxed words; bytes behind the end, up to a whole word, become 0.
+    /// The same in relaxed words; bytes after the end, up to a whole word, become 0.
     fn store_words(self, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks::<WORD>();
         for (i, word) in words.iter().enumerate() {
@@ -170,15 +170,15 @@ impl Payload {
         }
     }
 
-    /// Copies the first bytes out, at most the area, as relaxed words; the caller checks the stamp on
-    /// either side. Returns how many bytes were filled.
+    /// Copies the first bytes out, at most the area, as relaxed words; the caller checks the stamp before and after.
+    /// Returns how many bytes were filled.
     #[inline]
     pub(crate) fn load(self, out: &mut [u8]) -> usize {
         let len = out.len().min(self.area);
         let (words, rest) = out[..len].as_chunks_mut::<WORD>();
         let whole = words.len();
         for (i, word) in words.iter_mut().enumerate() {
-            // Relaxed: whoever calls reads the stamp before (Acquire) and after (behind a fence).
+            // Relaxed: the caller reads the stamp before (Acquire) and after (after a fence).
             *word = self.word(i).load(Ordering::Relaxed).to_le_bytes();
         }
         if !rest.is_empty() {
@@ -196,18 +196,17 @@ impl Payload {
     /// lasts: the gate then keeps the producer away.
     #[inline]
     pub(crate) unsafe fn bytes<'a>(self) -> &'a [u8] {
-        // SAFETY: by the type's invariant the area is mapped; by the caller's word nobody writes it.
+        // SAFETY: by the type's invariant the area is mapped; by the caller's promise no thread writes it.
         unsafe { std::slice::from_raw_parts(self.at, self.area) }
     }
 
     /// The whole area, for writing in place.
     ///
-    /// # Safety
-    /// The caller is the producer, the slot lies below its limit and its stamp is 0. Observers, which look through
-    /// other mappings, throw away what they read meanwhile, since the stamp tells them.
+    /// # Safety The caller is the producer, the slot lies below its limit and its stamp is 0. Observers, which read
+    /// through other mappings, discard what they read meanwhile, because the stamp tells them.
     #[inline]
     pub(crate) unsafe fn bytes_mut<'a>(self) -> &'a mut [u8] {
-        // SAFETY: by the type's invariant the area is mapped; by the caller's word no consumer holds it.
+        // SAFETY: by the type's invariant the area is mapped; by the caller's promise no consumer holds it.
         unsafe { std::slice::from_raw_parts_mut(self.at, self.area) }
     }
 }
