@@ -98,7 +98,8 @@ fn the_blocks_of_the_reference_work_one_after_the_other() {
     assert_eq!((folder.lines("store.txt"), folder.lines("audit.jsonl")), (1001, 1001));
     assert_eq!(of("slipring tail").out, "1\n2\n3\n");
     assert!(of("slipring inspect").out.contains("1001"), "{ran:?}");
-    assert!(of("slipring group add").out.contains("101 messages wait"), "{ran:?}");
+    let groups = &of("slipring group add").out;
+    assert!(groups.contains("101 messages wait") && groups.contains("\n901\n902\n"), "{groups}");
     for photo in ["sea.jpg", "two words.jpg"] {
         assert_eq!(fs::read_to_string(folder.0.join("small").join(photo)).unwrap(), photo);
     }
