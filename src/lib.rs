@@ -141,6 +141,7 @@ mod consumer;
 mod observer;
 #[cfg(not(slipring_loom))]
 mod producer;
+
 #[cfg(not(slipring_loom))]
 mod reservation;
 

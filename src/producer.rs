@@ -18,7 +18,6 @@ use crate::error::{BlockingGroup, ControlError, ProducerError, SendError, known_
 use crate::layout::config::Config;
 use crate::layout::{Meta, lease_byte};
 use crate::message::{Content, OneThread, Outgoing};
-use crate::reservation::Reservation;
 use crate::ring::claim::Corrupt;
 use crate::ring::close;
 use crate::ring::figures::{self, ProducerCounts};
@@ -205,59 +204,6 @@ impl<M: Content + ?Sized> Producer<M> {
         let bytes = self.fitting(message.content)?;
         self.wait_for_room(1, deadline)?;
         Ok(self.publish_one(message.kind, bytes))
-    }
-
-    /// Reserves `n` slots to write in place, if there is room for all of them. Never blocks.
-    ///
-    /// # Errors
-    /// [`SendError::TooMany`] if the ring has fewer slots; else as for [`Producer::try_send`].
-    #[inline]
-    pub fn try_reserve(&mut self, n: usize) -> Result<Reservation<'_, M>, SendError> {
-        let slots = self.slots(n)?;
-        self.room(slots, Check::Fast)?;
-        Ok(Reservation::open(self, slots))
-    }
-
-    /// Reserves `n` slots to write in place, waiting for room as long as it takes.
-    ///
-    /// # Errors
-    /// As for [`Producer::try_reserve`], but never [`SendError::Full`].
-    pub fn reserve(&mut self, n: usize) -> Result<Reservation<'_, M>, SendError> {
-        self.reserve_by(n, || Deadline::NEVER)
-    }
-
-    /// Reserves `n` slots to write in place, waiting for room at most `timeout`.
-    ///
-    /// # Errors
-    /// [`SendError::Timeout`]; else as for [`Producer::try_reserve`].
-    pub fn reserve_timeout(
-        &mut self,
-        n: usize,
-        timeout: Duration,
-    ) -> Result<Reservation<'_, M>, SendError> {
-        self.reserve_by(n, || Deadline::after(timeout))
-    }
-
-    /// Reserves `n` slots to write in place, waiting for room until `deadline` at most.
-    ///
-    /// # Errors
-    /// As for [`Producer::reserve_timeout`].
-    pub fn reserve_deadline(
-        &mut self,
-        n: usize,
-        deadline: Instant,
-    ) -> Result<Reservation<'_, M>, SendError> {
-        self.reserve_by(n, || Deadline::at(deadline))
-    }
-
-    fn reserve_by(
-        &mut self,
-        n: usize,
-        deadline: impl Fn() -> Deadline,
-    ) -> Result<Reservation<'_, M>, SendError> {
-        let slots = self.slots(n)?;
-        self.wait_for_room(slots, deadline)?;
-        Ok(Reservation::open(self, slots))
     }
 
     /// Closes the queue: declares that there will be no more messages, and gives up the role. Consumers receive what is

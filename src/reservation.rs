@@ -2,10 +2,14 @@
 
 #![allow(unsafe_code)]
 
+use std::time::{Duration, Instant};
+
+use crate::error::SendError;
 use crate::layout::{Meta, View};
 use crate::message::{Content, Message};
 use crate::producer::Producer;
 use crate::ring::publish::stamp;
+use crate::wait::{Check, Deadline};
 
 /// Reserved slots, to be written in place and then published. Dropping it publishes nothing.
 ///
@@ -23,10 +27,65 @@ pub struct Reservation<'p, M: Content + ?Sized = [u8]> {
     stored: bool,
 }
 
+impl<M: Content + ?Sized> Producer<M> {
+    /// Reserves `n` slots to write in place, if there is room for all of them. Never blocks.
+    ///
+    /// # Errors
+    /// [`SendError::TooMany`] if the ring has fewer slots; else as for [`Producer::try_send`].
+    #[inline]
+    pub fn try_reserve(&mut self, n: usize) -> Result<Reservation<'_, M>, SendError> {
+        let slots = self.slots(n)?;
+        self.room(slots, Check::Fast)?;
+        Ok(Reservation::open(self, slots))
+    }
+
+    /// Reserves `n` slots to write in place, waiting for room as long as it takes.
+    ///
+    /// # Errors
+    /// As for [`Producer::try_reserve`], but never [`SendError::Full`].
+    pub fn reserve(&mut self, n: usize) -> Result<Reservation<'_, M>, SendError> {
+        self.reserve_by(n, || Deadline::NEVER)
+    }
+
+    /// Reserves `n` slots to write in place, waiting for room at most `timeout`.
+    ///
+    /// # Errors
+    /// [`SendError::Timeout`]; else as for [`Producer::try_reserve`].
+    pub fn reserve_timeout(
+        &mut self,
+        n: usize,
+        timeout: Duration,
+    ) -> Result<Reservation<'_, M>, SendError> {
+        self.reserve_by(n, || Deadline::after(timeout))
+    }
+
+    /// Reserves `n` slots to write in place, waiting for room until `deadline` at most.
+    ///
+    /// # Errors
+    /// As for [`Producer::reserve_timeout`].
+    pub fn reserve_deadline(
+        &mut self,
+        n: usize,
+        deadline: Instant,
+    ) -> Result<Reservation<'_, M>, SendError> {
+        self.reserve_by(n, || Deadline::at(deadline))
+    }
+
+    fn reserve_by(
+        &mut self,
+        n: usize,
+        deadline: impl Fn() -> Deadline,
+    ) -> Result<Reservation<'_, M>, SendError> {
+        let slots = self.slots(n)?;
+        self.wait_for_room(slots, deadline)?;
+        Ok(Reservation::open(self, slots))
+    }
+}
+
 impl<'p, M: Content + ?Sized> Reservation<'p, M> {
     /// Reserves `slots`, for which there is room.
     #[inline]
-    pub(crate) fn open(producer: &'p mut Producer<M>, slots: u64) -> Self {
+    fn open(producer: &'p mut Producer<M>, slots: u64) -> Self {
         let Producer { publisher, attachment, .. } = &mut *producer;
         publisher.reclaim_next(&attachment.view, slots);
         let (view, first) = (attachment.view, publisher.tail());

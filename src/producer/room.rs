@@ -38,7 +38,7 @@ impl<M: Content + ?Sized> Producer<M> {
     }
 
     #[inline]
-    pub(super) fn wait_for_room(
+    pub(crate) fn wait_for_room(
         &mut self,
         n: u64,
         deadline: impl Fn() -> Deadline,
