@@ -33,7 +33,7 @@ impl Mapped {
     #[allow(unsafe_code)]
     pub(crate) fn new(name: QueueName, opened: Opened) -> Result<(Mapped, LeaseFile), SystemError> {
         let Opened { leases, region, config, geo } = opened;
-        let look = |source| SystemError::new(name.shared(), "look at the queue's file", source);
+        let look = |source| SystemError::new(name.shared(), "check the queue's file", source);
         let (id, permissions) = (leases.id().map_err(look)?, leases.permissions().map_err(look)?);
         // SAFETY: the region is as long as the geometry says (checked when it was opened) and lives as
         // long as this value; its creator initialised it before it had a name.

@@ -398,7 +398,7 @@ pub(crate) fn consumers(attachment: &Attachment) -> Result<(usize, usize), Syste
     let mut live = 0;
     for record in 0..max as u8 {
         let taken = attachment.leases.is_taken(lease_byte::consumer(record));
-        live += usize::from(taken.map_err(attachment.system("look who consumes"))?);
+        live += usize::from(taken.map_err(attachment.system("find out which consumers live"))?);
     }
     Ok((max, live))
 }
@@ -430,7 +430,7 @@ pub(crate) fn remove(
     let (queue, group) = (|| attachment.queue().clone(), || name.to_owned());
     let not_found = || RemoveGroupError::NotFound { queue: queue(), group: group() };
     let index = find(&attachment.view, name).ok_or_else(not_found)?;
-    let system = attachment.system("look who is in the group");
+    let system = attachment.system("find out which members of the group live");
     let live = || live_pids(attachment, index).map_err(system);
     let busy = |pids| RemoveGroupError::Busy { queue: queue(), group: group(), pids };
     let pids = live()?;

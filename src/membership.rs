@@ -185,7 +185,7 @@ impl Membership {
         let found = found.map_err(|fault| match fault {
             Fault::Corrupt(Corrupt(what)) => self.corrupt(what),
             Fault::System(source) => {
-                self.attachment.system("look for what dead consumers held")(source).into()
+                self.attachment.system("find out which consumers are dead")(source).into()
             }
         })?;
         if let Some(record) = self.reader.adopted() {
@@ -231,7 +231,7 @@ impl Membership {
         producer_gone(&self.attachment.view, || {
             self.attachment.leases.is_held(lease_byte::PRODUCER)
         })
-        .map_err(self.attachment.system("look whether there is a producer"))
+        .map_err(self.attachment.system("find out whether there is a producer"))
     }
 
     /// Whether the queue is closed, even if the group has not acked everything yet.
@@ -241,7 +241,7 @@ impl Membership {
 
     /// Whether the queue has lost its name.
     pub(crate) fn removed(&self) -> Result<bool, SystemError> {
-        self.attachment.leases.removed().map_err(self.attachment.system("look at the queue's file"))
+        self.attachment.leases.removed().map_err(self.attachment.system("check the queue's file"))
     }
 
     /// Whether nothing will come any more. `are_drained` says so of letters that were sent again.

@@ -273,7 +273,7 @@ impl<M: Content + ?Sized> Observer<M> {
         }
         self.idle_checks = self.idle_checks.wrapping_add(1);
         if check == Check::Full || self.idle_checks.is_multiple_of(FULL_CHECK_EVERY) {
-            let doing = "look at the queue's file";
+            let doing = "check the queue's file";
             let failed = |e| SystemError::new(self.mapped.name.shared(), doing, e);
             if self.file.removed().map_err(failed)? {
                 return Err(RecvError::Removed { queue: self.queue() });

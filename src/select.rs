@@ -245,7 +245,7 @@ impl<M: Content + ?Sized> Select<M> {
 }
 
 /// A batch or a message, with the index of its consumer. Dereferences to it.
-#[must_use = "what is dropped without an ack comes again"]
+#[must_use = "what is dropped without an ack is redelivered"]
 pub struct Selected<T> {
     index: usize,
     inner: T,

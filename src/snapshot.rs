@@ -139,7 +139,7 @@ pub struct MemberInfo {
 impl Snapshot {
     pub(crate) fn take(mapped: &Mapped, file: &LeaseFile) -> Result<Snapshot, SystemError> {
         let look =
-            |source| SystemError::new(mapped.name.shared(), "look at the queue's file", source);
+            |source| SystemError::new(mapped.name.shared(), "check the queue's file", source);
         let (view, config) = (mapped.view(), &mapped.config);
         let geo = *view.geo();
         // Read before the tail, which then is not lower.

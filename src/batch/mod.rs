@@ -46,7 +46,7 @@ const AGAIN: u8 = 2;
 /// # drop(batch); drop((consumer, producer)); slipring::remove(&name)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use = "a batch that is dropped without an ack comes again"]
+#[must_use = "a batch that is dropped without an ack is redelivered"]
 pub struct Batch<'c, M: Content + ?Sized = [u8]> {
     pub(crate) membership: &'c mut Membership,
     policy: &'c mut DeadLetterPolicy,

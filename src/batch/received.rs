@@ -12,7 +12,7 @@ use crate::membership::Membership;
 use crate::message::Content;
 
 /// One received message. Dereferences to its content. Dropped without an ack, it is redelivered.
-#[must_use = "a message that is dropped without an ack comes again"]
+#[must_use = "a message that is dropped without an ack is redelivered"]
 pub struct Received<'c, M: Content + ?Sized = [u8]> {
     /// Of one message. Its facts are read from its slot only if a caller asks for them.
     batch: Batch<'c, M>,

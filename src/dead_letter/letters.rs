@@ -247,7 +247,7 @@ impl RequeueRoute {
         send().map_err(|fault| RequeueRoute::send_failed(retries, fault))?;
         // A new queue of that name would not know of the retries.
         let queue = self.main.queue();
-        let system = self.main.system("look at the queue's file");
+        let system = self.main.system("check the queue's file");
         let removed = self.main.leases.removed().map_err(system).map_err(ControlError::System)?;
         if removed {
             return Err(ControlError::Removed { queue: queue.clone() }.into());

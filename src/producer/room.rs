@@ -138,7 +138,7 @@ impl<M: Content + ?Sized> Producer<M> {
             .attachment
             .leases
             .removed()
-            .map_err(self.attachment.system("look at the queue's file"))?
+            .map_err(self.attachment.system("check the queue's file"))?
         {
             // Later calls check, too.
             (self.bound, self.check_name_at, self.tries) = (0, 0, TRIES);
@@ -175,7 +175,7 @@ impl<M: Content + ?Sized> Producer<M> {
             _ => {
                 self.check_name()?;
                 let asked = blocking(&self.attachment, group);
-                let known = asked.map_err(self.attachment.system("look who is in the group"))?;
+                let known = asked.map_err(self.attachment.system("find out which members of the group live"))?;
                 self.last_full = Some((of, known));
                 Ok(known)
             }

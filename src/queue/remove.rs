@@ -109,7 +109,7 @@ fn remove_trusting(name: &str, force: bool, trust: &Trust) -> Result<(), RemoveE
 }
 
 fn look(queue: &Arc<str>, source: io::Error) -> SystemError {
-    SystemError::new(queue, "look at the queue's file", source)
+    SystemError::new(queue, "check the queue's file", source)
 }
 
 fn role_holders(mapped: &Mapped, leases: &LeaseFile) -> io::Result<Pids> {

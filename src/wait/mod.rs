@@ -219,7 +219,7 @@ fn busy_wait<T, E>(
     pause: fn(),
     poll: &mut impl FnMut(Check) -> Result<Option<T>, E>,
 ) -> Result<Option<T>, E> {
-    let mut thorough = None;
+    let mut full_check = None;
     while polls > 0 {
         let row = polls.min(row);
         for _ in 0..row {
@@ -233,9 +233,9 @@ fn busy_wait<T, E>(
         if polls == 0 || end.left().is_zero() {
             break;
         }
-        let due = thorough.get_or_insert_with(|| Deadline::after(FULL_CHECK_EVERY));
+        let due = full_check.get_or_insert_with(|| Deadline::after(FULL_CHECK_EVERY));
         if due.left().is_zero() {
-            thorough = None;
+            full_check = None;
             if let Some(found) = poll(Check::Full)? {
                 return Ok(Some(found));
             }
