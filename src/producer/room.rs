@@ -175,7 +175,8 @@ impl<M: Content + ?Sized> Producer<M> {
             _ => {
                 self.check_name()?;
                 let asked = blocking(&self.attachment, group);
-                let known = asked.map_err(self.attachment.system("find out which members of the group live"))?;
+                let known = asked
+                    .map_err(self.attachment.system("find out which members of the group live"))?;
                 self.last_full = Some((of, known));
                 Ok(known)
             }
