@@ -184,7 +184,7 @@ fn a_snapshot_counts_what_was_published_before_the_tail_followed() {
     let name = TempName::new("walk");
     let queue = Queue::builder(&name).capacity(4).create().unwrap();
     let mut producer = queue.producer().unwrap();
-    // A batch moves the tail once, at its end; here somebody looks before each message.
+    // A batch moves the tail once, at its end; here a consumer checks before each message.
     let messages = (0..4).map(|i| {
         assert_eq!(queue.snapshot().unwrap().tail, i);
         "x"
@@ -210,7 +210,7 @@ fn a_removed_queue_is_noticed() {
 
 #[test]
 fn sequences_end_before_the_reserved_one() {
-    // The second one has more room ahead than there are sequences.
+    // The second one has more room than there are sequences.
     for capacity in [4, 64] {
         let name = TempName::new("end");
         let last = (1 << 56) - 2;
@@ -421,7 +421,7 @@ fn free_slots_are_those_that_can_be_sent_without_waiting() {
     for _ in 0..20 {
         producer.try_send("x").unwrap();
     }
-    // Nobody waits for them.
+    // They wait for no group.
     assert_eq!(producer.free_slots(), 16);
     let shared = || Group::named("shared").shared();
     queue.add_group(shared().start(Start::Newest)).unwrap();
@@ -460,10 +460,10 @@ fn depth_is_what_waits_for_a_group() {
     let mut batch = exclusive.recv_batch(4).unwrap();
     batch.ack_first().unwrap();
     drop(batch);
-    // What comes again waits, too.
+    // Redelivered messages wait, too.
     assert_eq!(exclusive.depth(), 9);
     let held = first.recv_batch(4).unwrap();
-    // It waits for nobody but the one that has it.
+    // It does not wait for other messages than the one in it.
     assert_eq!(second.depth(), 6);
     assert_eq!(queue.snapshot().unwrap().groups.iter().map(|g| g.depth).max(), Some(10));
     held.ack().unwrap();
@@ -486,7 +486,7 @@ fn a_group_that_is_to_exist_is_joined_and_not_made() {
     assert!(text.contains("it has \"audit\", \"store\""), "{text}");
     let JoinError::NoSuchGroup { known, .. } = fault else { panic!("{text}") };
     assert_eq!(known.as_slice(), ["audit", "store"]);
-    // Nothing was made, and what exists is joined.
+    // Nothing is made; an existing group is joined.
     let groups = queue.snapshot().unwrap().groups;
     assert_eq!(groups.iter().map(|group| &*group.name).collect::<Vec<_>>(), ["audit", "store"]);
     assert!(!join("audit").unwrap().made_group());

@@ -1,4 +1,4 @@
-//! Headers that lie and files that are something else: errors, each of its own kind, and never a crash.
+//! Headers that lie and files that are something else: each gets an error of its own kind, and nothing crashes.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
 
@@ -14,7 +14,7 @@ fn small(name: &str) -> Queue {
     shape.group("g").create().unwrap()
 }
 
-/// Opens in every way; all must fail alike. Returns the failure.
+/// Opens in every way; all must fail alike. Returns the error.
 fn refusal(name: &str) -> OpenError {
     let all = OpenOptions::new();
     let open = Queue::open(name).map(drop).unwrap_err();
@@ -27,7 +27,7 @@ fn refusal(name: &str) -> OpenError {
 
 #[test]
 fn each_header_field_that_is_off_is_named() {
-    // Offset, bytes, and what the error says; the checksum is put right but for the first three.
+    // Offset, bytes, and what the error says; the checksum is corrected except for the first three.
     let u32 = |n: u32| n.to_le_bytes().to_vec();
     let u64 = |n: u64| n.to_le_bytes().to_vec();
     let cases: Vec<(u64, Vec<u8>, &str)> = vec![
@@ -124,7 +124,7 @@ fn a_file_of_another_length_is_refused_with_both_lengths() {
     for len in
         [8, words::HEADER - 1, words::HEADER, words::HEADER + 1, total - 1, total + 1, total + 4096]
     {
-        // Shortened, what lies behind reads as zeros later: the header is written anew each time.
+        // What was cut off reads as zeros later, so the header is written again each time.
         let header = words::bytes(&file, 0, words::HEADER as usize);
         file.set_len(len).unwrap();
         let fault = refusal(&name);
@@ -161,7 +161,7 @@ fn what_is_not_a_queue_is_not_opened() {
     assert!(Queue::open(&directory).is_err());
     assert!(OpenOptions::new().snapshot(&directory).is_err());
 
-    // A link could lead to a file that somebody else chose.
+    // A link could lead to a file that another user chose.
     let (link, queue) = (TempName::new("link"), TempName::new("target"));
     drop(small(&queue));
     std::os::unix::fs::symlink(queue.path(), link.path()).unwrap();
@@ -189,7 +189,7 @@ fn a_foreign_owner_is_refused_unless_allowed() {
         OpenOptions::new().allow_owner(12346).open(&name),
         Err(OpenError::ForeignOwner { uid: 12345, .. })
     ));
-    // Root may look.
+    // Root may read it.
     assert_eq!(OpenOptions::new().snapshot(&name).unwrap().capacity, 4);
     OpenOptions::new().observe(&name, Start::Oldest).unwrap();
     let queue = OpenOptions::new().allow_owner(12345).open(&name).unwrap();

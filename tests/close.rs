@@ -1,4 +1,4 @@
-//! A producer says that no more comes; consumers work off what is there, and are told.
+//! A producer closes a queue; consumers receive the rest, and are told.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
@@ -74,7 +74,7 @@ fn everybody_reads_to_the_end_and_is_told_then() {
     producer.send("4").unwrap();
     producer.close().unwrap();
     assert_eq!(consumer.recv_batch(9).unwrap().len(), 1);
-    // Not acked: it is not over yet.
+    // Not acked, so the queue has not ended.
     let batch = consumer.recv_batch(9).unwrap();
     assert_eq!(batch.first().unwrap().attempts(), 2);
     batch.ack().unwrap();
@@ -85,7 +85,7 @@ fn everybody_reads_to_the_end_and_is_told_then() {
     is_closed(consumer.recv_into_timeout(&mut Vec::new(), LONG));
     assert_eq!(watch(&mut watcher), (5, true));
     is_closed(watcher.recv());
-    // Whoever comes later.
+    // Consumers that come later.
     assert_eq!(drain(&mut queue.consumer(work()).unwrap()), (vec![0, 1, 2, 3, 4], true));
     assert_eq!(drain(&mut queue.consumer("late").unwrap()), (vec![0, 1, 2, 3, 4], true));
     let newest = Group::named("newest").start(Start::Newest);
@@ -146,7 +146,7 @@ fn a_new_producer_opens_the_queue_again() {
         assert_eq!(drain(&mut member), (vec![round], true));
         assert_eq!(watch(&mut watcher), (1, true));
     }
-    // It has read over two closings.
+    // It has read across two closings.
     assert_eq!(drain(&mut slow), (vec![0, 1, 2], true));
 }
 
@@ -164,7 +164,7 @@ fn a_member_is_not_told_while_another_has_work() {
     batch.ack_one(1).unwrap();
     assert_eq!(drain(&mut idle), (vec![], false));
     is_timeout(idle.recv_timeout(SHORT));
-    // It leaves, and its work is the other's.
+    // It leaves, and the other gets its messages.
     drop(batch);
     drop(busy);
     assert_eq!(idle.recv_timeout(LONG).unwrap().sequence(), 0);
@@ -254,10 +254,10 @@ fn retries_come_before_the_end() {
         let letters = DeadLetters::of(&name, &OpenOptions::new()).unwrap();
         assert_eq!(letters.requeue(1).unwrap(), 1);
         let (mut seen, over) = drain(&mut member);
-        // The retry comes in turn with the queue, by the clock.
+        // The retry takes turns with the queue, by the clock.
         seen.sort_unstable();
         assert_eq!((seen, over), (vec![0, 2], true));
-        // The queue was over, and there is something to do again.
+        // The queue had ended, and has messages again.
         assert_eq!(letters.requeue(1).unwrap(), 1);
         let again = member.recv().unwrap();
         assert!(again.requeued() && again.sequence() == 1);
@@ -269,7 +269,7 @@ fn retries_come_before_the_end() {
         // Without the queue of retries there are none.
         slipring::force_remove(&retries).unwrap();
         is_closed(member.recv());
-        // Letters may come at any time: that somebody closes their queue changes nothing.
+        // Letters may come at any time, even after their queue was closed.
         Queue::open(&dead).unwrap().producer().unwrap().close().unwrap();
         assert_eq!(letters.purge(u64::MAX).unwrap(), 0);
         assert_eq!(letters.requeue(u64::MAX).unwrap(), 0);
@@ -288,7 +288,7 @@ fn retries_that_cannot_be_read_hold_the_end_back() {
     let mut member = queue.consumer("work").unwrap();
     member.recv().unwrap().reject().unwrap();
     DeadLetters::of(&name, &OpenOptions::new()).unwrap().requeue(1).unwrap();
-    // Somebody reads them by hand.
+    // A program reads them by itself.
     let mut other = Queue::open(&retries).unwrap().consumer("work").unwrap();
     assert_eq!(drain(&mut member), (vec![], false));
     other.recv().unwrap().ack().unwrap();
@@ -397,7 +397,7 @@ fn a_consumer_may_ask_to_be_told_that_the_producer_is_gone() {
     let mut asks = queue.consumer(work()).unwrap();
     let mut waits = queue.consumer(work()).unwrap();
     asks.set_notice_producer_gone(true);
-    // There never was one: it may still come.
+    // There never was a producer: it may still come.
     is_timeout(asks.recv_timeout(SHORT));
     let mut producer = queue.producer().unwrap();
     producer.send_batch(["0", "1"]).unwrap();
@@ -410,10 +410,10 @@ fn a_consumer_may_ask_to_be_told_that_the_producer_is_gone() {
     is_gone(asks.recv());
     is_gone(asks.recv_timeout(LONG));
     is_gone(asks.recv_deadline(std::time::Instant::now() + LONG));
-    // Only waits tell it, and only to who asked.
+    // Only waits report it, and only to consumers that asked.
     assert!(there(asks.try_recv()).is_none());
     is_timeout(waits.recv_timeout(SHORT));
-    // One that is there again, and closes: the others' work is still to be waited for.
+    // A producer that is back and closes: the other member's messages are still to come.
     let mut producer = queue.producer().unwrap();
     is_timeout(asks.recv_timeout(SHORT));
     producer.send("3").unwrap();

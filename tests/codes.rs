@@ -11,7 +11,7 @@ use slipring::ErrorCode;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const DOC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/errors.md");
-/// What encloses the table there.
+/// The marks around the table there.
 const BEGIN: &str = "<!-- codes -->\n";
 const END: &str = "<!-- end of codes -->\n";
 
@@ -23,7 +23,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric() && c != ':' && c != '_').filter(|w| !w.is_empty())
 }
 
-/// The errors that have each code of their own, as src/error/coded.rs gives them: `OpenError::NotFound`, `AckError`.
+/// The errors with a code of their own, as src/error/coded.rs has them: `OpenError::NotFound`, `AckReason::Forked`.
 fn errors() -> BTreeMap<String, Vec<String>> {
     let mut errors = BTreeMap::<String, Vec<String>>::new();
     let mut before = "";
@@ -38,7 +38,7 @@ fn errors() -> BTreeMap<String, Vec<String>> {
     errors
 }
 
-/// The table as docs/errors.md is to have it.
+/// The table for docs/errors.md.
 fn table() -> String {
     let errors = errors();
     let mut table =
@@ -123,7 +123,7 @@ fn every_public_error_has_a_code() {
 #[test]
 fn every_public_error_tells_its_queue() {
     let named = source("named.rs");
-    // With such a method of their own; and two about a name, and about figures, that are no queue's yet.
+    // These have a method of their own; the others are about a name or a figure, before there is a queue.
     let own = ["AckError", "DeadLetterError", "SystemError"];
     let of_none = ["GeometryError", "NameError"];
     for name in types() {

@@ -1,4 +1,4 @@
-//! Every call that waits takes a timeout or a point in time, and keeps to it.
+//! Every call that waits takes a timeout or a deadline, and keeps it.
 
 mod common;
 
@@ -37,7 +37,7 @@ fn receiving_ends_at_its_deadline() {
     timed_out(in_time(|| consumer.recv_into_timeout(&mut out, SHORT).err()));
     timed_out(in_time(|| observer.recv_deadline(soon()).err()));
     assert_eq!(out, b"untouched");
-    // What is there comes, whatever the time.
+    // A message that is there is received, whatever the time.
     let past = Instant::now();
     queue.producer().unwrap().send_batch(["0", "1", "2", "3"]).unwrap();
     consumer.recv_deadline(past).unwrap().ack().unwrap();
@@ -91,7 +91,7 @@ fn a_batch_that_does_not_fit_in_time_says_how_much_of_it_did() {
     assert_eq!(producer.send_batch_timeout(std::iter::empty::<&str>(), SHORT).unwrap(), 0);
 }
 
-/// By a timeout or by a deadline.
+/// With a timeout or with a deadline.
 fn send(producer: &mut Producer, messages: &[[u8; 1]]) -> Result<usize, SendBatchError> {
     let since = Instant::now();
     let outcome = if messages.len() % 2 == 1 {
@@ -111,7 +111,7 @@ fn a_batch_waits_once_for_all_its_messages() {
     let mut consumer = queue.consumer("g").unwrap();
     let wait = Duration::from_millis(200);
     std::thread::scope(|scope| {
-        // A message every 20 ms: with a time for each the batch would never be cut.
+        // A message every 20 ms: if each had the whole time, the batch would never be cut.
         let reads = scope.spawn(move || {
             let mut read = 0;
             while let Ok(message) = consumer.recv() {

@@ -19,7 +19,7 @@ const SOON: Duration = Duration::from_millis(1);
 
 slipring::message! { struct Order { id: u64 } }
 
-/// An error that tells its queue.
+/// An error that has a queue.
 trait Named: Error {
     fn named(&self) -> Option<&str>;
 }
@@ -45,7 +45,7 @@ impl Named for AckError {
     }
 }
 
-/// Names the queue, and says nothing twice, also where the whole chain is printed.
+/// Checks that it names the queue, and that its whole chain says nothing twice.
 #[track_caller]
 fn complete(fault: impl Named, queue: &str) {
     let text = fault.to_string();
@@ -92,7 +92,7 @@ fn a_queue_that_cannot_be_opened_or_removed_is_named() {
     std::fs::write(name.path(), "something else").unwrap();
     complete(failed(Queue::open(&name)), &name);
     std::fs::remove_file(name.path()).unwrap();
-    // A directory: the system refuses to open it as a queue.
+    // A directory: the kernel refuses to open it as a queue.
     std::fs::create_dir(name.path()).unwrap();
     let fault = failed(Queue::open(&name));
     assert!(matches!(&fault, OpenError::System(system) if system.queue() == Some(&*name)));
@@ -225,7 +225,7 @@ fn what_cannot_be_received_names_its_queue() {
     let fault = failed(batch.ack_one(0));
     assert!(fault.to_string().contains("(all of it is acked)"), "{fault}");
     complete(fault, &name);
-    // Every ack makes one.
+    // Every ack returns one.
     assert_eq!(size_of::<Result<(), AckError>>(), size_of::<usize>());
     batch.ack().unwrap();
     drop(producer);
@@ -253,7 +253,7 @@ fn a_letter_that_cannot_be_sent_names_both_queues() {
     Queue::builder(&letters).group("dead").create().unwrap();
     queue.producer().unwrap().send("one").unwrap();
     let mut consumer = queue.consumer(Group::named("g").shared()).unwrap();
-    // The queue for letters has no room for the envelope.
+    // The dead-letter queue has no room for the envelope.
     let fault = failed(consumer.recv().unwrap().reject());
     complete(fault, &name);
     assert_eq!(consumer.try_recv().unwrap().sequence(), 0);
@@ -274,7 +274,7 @@ fn a_letter_that_cannot_be_sent_names_both_queues() {
     assert!(refused.source().is_none() && refused.to_string().ends_with("by itself"));
 }
 
-/// Every text of the library's errors is held to the rule, also of those that no test can bring about.
+/// The rule holds for every text of the library's errors, even for those that no test can cause.
 #[test]
 fn every_text_of_an_error_names_its_queue() {
     // About no queue, about several, or only the text of another error.

@@ -1,5 +1,5 @@
-//! A process that forks without exec: the child's copies of the handles refuse, and neither keep nor give
-//! up what is the parent's.
+//! A process that forks without exec: the child's copies of the handles refuse, and neither keep nor give up what the
+//! parent has.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
 #![allow(unsafe_code)]
@@ -51,7 +51,7 @@ fn handles_refuse_in_a_child() {
         first_failure(&checks)
     });
     assert_eq!(status, 0);
-    // The parent's work on.
+    // The parent's handles work on.
     producer.send("after").unwrap();
     assert_eq!(&*consumer.recv().unwrap(), b"before");
     assert_eq!(&*observer.recv().unwrap(), b"before");
@@ -68,7 +68,7 @@ fn an_iterator_acks_nothing_in_a_child() {
     let status = fork(|| {
         let checks = [
             messages.ack().is_err_and(|e| e.code() == ErrorCode::Forked && e.queue() == &*name),
-            // Said again: it is still the parent's.
+            // Once more: the message is still the parent's.
             messages.ack().is_err(),
             matches!(messages.next(), Some(Err(RecvError::Forked { .. }))),
         ];
@@ -92,10 +92,10 @@ fn handles_that_are_dropped_in_a_child_cost_the_parent_nothing() {
     let (p, c) = (&mut Some(producer), &mut Some(consumer));
     let (q, o) = (&mut Some(queue), &mut Some(observer));
     let status = fork(|| {
-        // Numbers that the handler has closed are taken again, by descriptors of the child's own.
+        // The numbers of descriptors that the handler has closed are used again, by the child's own.
         let own: Vec<_> = (0..8).map(|_| std::fs::File::open("/dev/null").unwrap()).collect();
         drop((p.take(), c.take(), o.take(), q.take()));
-        // SAFETY: asks for the flags of a descriptor that is open, or is told that it is not.
+        // SAFETY: asks for the flags of a descriptor, which may be closed.
         let open = |fd: i32| unsafe { libc::fcntl(fd, libc::F_GETFD) } >= 0;
         first_failure(&own.iter().map(|file| open(file.as_raw_fd())).collect::<Vec<_>>())
     });
@@ -156,7 +156,7 @@ fn a_child_opens_the_queue_anew() {
     assert_eq!(status, 0);
     let mut consumer = consumer;
     assert_eq!(&*consumer.recv().unwrap(), b"from the child");
-    // The child is gone without a word: what it held is free.
+    // The child died without leaving: what it held is free.
     queue.producer().unwrap();
     queue.consumer("h").unwrap();
 }
@@ -188,7 +188,7 @@ fn a_handle_that_is_dropped_frees_its_role_though_a_process_is_being_spawned() {
     let queue = Queue::builder(&name).capacity(4).create().unwrap();
     let consumer = queue.consumer("g").unwrap();
     let (mut gate, end) = std::io::pipe().unwrap();
-    // What posix_spawn(3) does: no fork handler runs, so the child has all descriptors until its exec.
+    // As posix_spawn(3) does: no fork handler runs, so the child has all descriptors until its exec.
     // SAFETY: the child only reads from a pipe and ends through _exit.
     let pid = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
     assert!(pid >= 0);
@@ -198,7 +198,7 @@ fn a_handle_that_is_dropped_frees_its_role_though_a_process_is_being_spawned() {
         // SAFETY: ends this process.
         unsafe { libc::_exit(0) };
     }
-    // It cannot leave in order, since somebody else is in a control operation.
+    // It cannot leave in order, since another process is in a control operation.
     let file = words::open(&name.path());
     words::take_lease(&file, 513);
     drop(consumer);

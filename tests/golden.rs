@@ -1,5 +1,5 @@
-//! The layout as an outsider sees it: every byte of a segment at its literal offset, as docs/layout.md has
-//! them. A change that makes this test fail makes old and new programs misread each other.
+//! The layout as another program sees it: every byte of a segment at its literal offset, as docs/layout.md has it. A
+//! change that makes this test fail makes old and new programs misread each other.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
 
@@ -13,7 +13,7 @@ use common::words::{self, fnv1a};
 use common::{TempName, message};
 use slipring::{DeadLetters, Group, OpenOptions, Queue, Retention, Start, WakeMode};
 
-/// What a segment should hold, written down byte by byte; all else is zero.
+/// The expected bytes of a segment; all others are zero.
 struct Image(Vec<u8>);
 
 impl Image {
@@ -80,7 +80,7 @@ fn every_byte_of_a_segment_is_where_it_was() {
     let deciding = [8..24, 32..124, 136..144, 952..992].map(|fields| &image.0[fields]).concat();
     image.u64(144, fnv1a(&deciding));
     for (at, len) in [(152, 16), (168, 8)] {
-        // Instance and time differ from queue to queue.
+        // Instance and time differ between queues.
         let own = words::bytes(&file, at, len);
         assert!(own.iter().any(|byte| *byte != 0));
         image.put(at as usize, &own);
@@ -108,7 +108,7 @@ fn every_byte_of_a_segment_is_where_it_was() {
     image.u64(3584, 1002 << 8 | 255);
     image.u64(3712, 1003);
     image.u64(3720, 1001 << 8 | 2);
-    // The producer woke those who might sleep, here and below.
+    // The producer woke possible sleepers, here and below.
     image.u32(3864, 4);
     image.u64(3968, 2);
     image.u64(3976, 2);
@@ -145,17 +145,17 @@ fn every_byte_of_a_segment_is_where_it_was() {
     image.assert_is(&words::bytes(&file, 0, 6016));
     assert_eq!(file.metadata().unwrap().len(), 6016);
 
-    // Leases: records 0 and 1, producer 512; nobody is in a control operation.
+    // Leases: records 0 and 1, producer 512; no control operation is under way.
     let held: Vec<u64> = (0..1024).filter(|byte| words::lease_is_held(&file, *byte)).collect();
     assert_eq!(held, [0, 1, 512]);
 
-    // Whoever leaves says so.
+    // Leaving stores this.
     drop((consumer, producer));
     assert_eq!(words::get(&file, 4736), 63 << 2);
     assert_eq!(words::get(&file, 2816), 0);
     assert_eq!(words::get(&file, 2944), 5 + 6 + 50);
 
-    // State, and the sequence at which it was closed.
+    // The state, and the closing sequence.
     queue.producer().unwrap().close().unwrap();
     assert_eq!((words::get(&file, 2832), words::get(&file, 2840)), (1, 1003));
     drop(queue.producer().unwrap());
@@ -194,12 +194,12 @@ fn a_full_queue_is_counted_and_a_slot_is_taken_again() {
     assert_eq!(words::get(&file, 2952), 2, "times full");
     assert_eq!(words::get(&file, 2048), 3, "the tail");
     assert_eq!(words::get(&file, slots), 3, "the stamp of sequence 2");
-    // What lies after the message is left over, and means nothing.
+    // Bytes after the message are left over, and mean nothing.
     assert_eq!(words::bytes(&file, slots + 16, 1), b"c");
     let reservation = producer.try_reserve(1);
     assert!(reservation.is_err());
     if queue.wake_mode() != WakeMode::None {
-        // It looks for a while before it sleeps, and on a busy machine may never come to that.
+        // It polls for a while before it sleeps, and on a busy machine may never get to sleep.
         while words::get32(&file, 2432) & 1 == 0 {
             producer.send_timeout("d", Duration::from_millis(20)).unwrap_err();
         }
@@ -277,7 +277,7 @@ fn a_dead_letter_has_its_envelope_behind_the_payload() {
     assert_eq!(letter.kind(), 9);
     let mut image = Image(vec![0; 7 + 296]);
     image.put(0, b"payload");
-    // Sequence 0, then the time, which differs from letter to letter.
+    // Sequence 0, then the time, which differs between letters.
     image.put(7 + 8, &letter[15..23]);
     image.put(7 + 16, &[1, 2, 1, name.len() as u8, 4]);
     image.put(7 + 24, name.as_bytes());
@@ -323,7 +323,7 @@ fn a_typed_queue_says_what_it_carries() {
 
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/v1.segment");
 
-/// Makes the fixture. Only for a new layout version; a fixture that exists is never made anew.
+/// Makes the fixture, for a new layout version only: an existing fixture is never made anew.
 fn write_fixture() {
     let name = TempName::exactly("fixture-v1");
     let shape = Queue::builder(&name).capacity(4).payload_size(16).max_groups(2).max_consumers(2);

@@ -1,4 +1,4 @@
-//! Batches that grow, and what comes again in batches.
+//! Batches that grow, and redelivery in batches.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -18,7 +18,7 @@ fn filled(queue: &Queue, count: u64) {
     queue.producer().unwrap().send_batch(numbers.iter()).unwrap();
 }
 
-/// Sequences and attempts of what is in a batch; each is checked for its content.
+/// Sequences and attempts of the messages in a batch; checks each one's content.
 fn seen(batch: &Batch<'_>) -> Vec<(u64, u8)> {
     batch
         .iter()
@@ -103,7 +103,7 @@ fn a_batch_grows_by_what_is_there_and_no_more_than_asked_for() {
     assert_eq!(batch.grow(usize::MAX).unwrap(), 3);
     assert_eq!(batch.grow(usize::MAX).unwrap(), 0);
     assert_eq!(seen(&batch), (0..6).map(|seq| (seq, 1)).collect::<Vec<_>>());
-    // All of the ring.
+    // The whole ring.
     producer.send(&6u64.to_le_bytes()).unwrap();
     producer.send(&7u64.to_le_bytes()).unwrap();
     assert_eq!(batch.grow(usize::MAX).unwrap(), 2);
@@ -117,7 +117,7 @@ fn a_batch_grows_by_what_is_there_and_no_more_than_asked_for() {
     assert_eq!(queue.snapshot().unwrap().groups[0].redelivered, 5);
 }
 
-/// All that a batch had when its consumer died comes to the next one, in batches.
+/// The group's next consumer gets all messages of a batch whose consumer died, in batches.
 #[test]
 fn what_a_dead_consumer_had_in_a_grown_batch_comes_again_in_batches() {
     let name = TempName::new("successor");
@@ -135,7 +135,7 @@ fn what_a_dead_consumer_had_in_a_grown_batch_comes_again_in_batches() {
     let mut consumer = queue.consumer("g").unwrap();
     let mut batch = consumer.recv_batch(3).unwrap();
     assert_eq!(seen(&batch), [(2, 2), (3, 2), (4, 2)]);
-    // It slides on, from what was delivered before to what is new.
+    // It slides on, from redelivered messages to new ones.
     batch.ack_through(3).unwrap();
     assert_eq!(batch.grow(3).unwrap(), 3);
     assert_eq!(batch.grow(3).unwrap(), 3);
@@ -143,7 +143,7 @@ fn what_a_dead_consumer_had_in_a_grown_batch_comes_again_in_batches() {
     assert_eq!(seen(&batch), more);
     assert_eq!(queue.snapshot().unwrap().groups[0].redelivered, 7);
     drop(batch);
-    // The first of a batch counts, also of one that was not the first of the one before.
+    // The first of a batch is counted, even if it was not the first of the batch before.
     let batch = consumer.recv_batch(2).unwrap();
     assert_eq!(seen(&batch), [(4, 2), (5, 2)]);
     drop(batch);
@@ -154,7 +154,7 @@ fn what_a_dead_consumer_had_in_a_grown_batch_comes_again_in_batches() {
     assert_eq!(all[1..], [vec![(8, 2), (9, 2), (10, 2)], vec![(11, 1)]]);
 }
 
-/// A message that cannot be tried is not counted, in a batch that came again as well.
+/// A message that cannot be tried is not counted, even in a batch that was redelivered.
 #[test]
 fn the_first_of_a_batch_that_comes_again_can_be_uncounted() {
     let name = TempName::new("uncount");
@@ -177,8 +177,8 @@ fn the_first_of_a_batch_that_comes_again_can_be_uncounted() {
     assert_eq!(drain(&mut consumer, 3), [vec![(1, 2), (2, 2)], vec![(3, 1)]]);
 }
 
-/// Where attempts have a limit, what was delivered before comes alone, and is given up alone; a batch grows by what is
-/// new.
+/// Where attempts have a limit, a redelivered message comes alone, and becomes a dead letter alone; a batch grows by
+/// new messages.
 #[test]
 fn where_attempts_have_a_limit_a_batch_grows_by_new_messages_only() {
     let name = TempName::new("limited");
@@ -239,7 +239,7 @@ fn a_message_in_the_midst_of_a_batch_that_comes_again_can_be_rejected_or_left() 
         drop(second);
         drop(batch);
         assert_eq!(*letters.lock().unwrap(), [(1, 2)]);
-        // What was acked behind one that was left comes again with it.
+        // A message that was acked after one that was left is redelivered with it.
         assert_eq!(drain(&mut consumer, 9), [vec![(2, 2), (3, 2)], vec![(4, 1)]]);
     }
 }
@@ -260,7 +260,7 @@ fn what_a_dead_member_had_comes_again_in_batches_where_attempts_have_no_limit() 
     assert_eq!(status, 0);
     let mut member = queue.consumer(group()).unwrap();
     let mut batches = drain(&mut member, 3);
-    // Its own claims and the dead member's, in whichever order; never both in one batch.
+    // Its own claims and the dead member's, in any order, and never both in one batch.
     batches.sort();
     let expected = [
         vec![(2, 2), (3, 2), (4, 2)],
@@ -286,7 +286,7 @@ fn a_batch_of_a_shared_group_does_not_grow_and_says_why() {
     batch.ack().unwrap();
 }
 
-/// A dead letter that was sent again comes alone, though more of them wait behind it.
+/// A dead letter that was sent again comes alone, even if more of them wait.
 #[test]
 fn a_batch_does_not_grow_beside_a_letter_that_was_sent_again() {
     let name = TempName::new("letter");

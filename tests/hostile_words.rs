@@ -1,5 +1,5 @@
-//! Garbage in shared words, as a hostile or broken process may leave it: errors, and never a panic, a hang
-//! or a read outside the segment. Debug builds check the arithmetic, too.
+//! Words that a hostile or broken process may leave in the segment: they cause errors, and never a panic, a hang or an
+//! access outside the segment. Debug builds check the arithmetic, too.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
 
@@ -245,7 +245,7 @@ fn hostile_words_in_shared_memory_are_survived() {
         let mut handles = Handles { queue, producer, consumers, observer };
         for _ in 0..300 {
             if rng.below(3) == 0 {
-                // Words that decide more are hit more often: the control block's and the heads.
+                // Words that decide more are hit more often: those of the control block, and the heads.
                 let at = match rng.below(4) {
                     0 => words::HEADER + 128 * rng.below(8) + 8 * rng.below(4),
                     // Start, end and attempts of consumer records.

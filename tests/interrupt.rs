@@ -1,4 +1,4 @@
-//! Waits that the program ends, because a signal says so or for a reason of its own.
+//! Waits that the program ends, because of a signal or for a reason of its own.
 
 #![allow(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
@@ -18,7 +18,7 @@ use slipring::{
     WakeMode,
 };
 
-/// No wait here is to take so long.
+/// A safety net: no wait here takes so long.
 const LONG: Duration = Duration::from_secs(60);
 const MODES: [WakeMode; 3] = [WakeMode::Membarrier, WakeMode::Fence, WakeMode::None];
 
@@ -27,14 +27,14 @@ fn strategies() -> [WaitStrategy; 4] {
         WaitStrategy::spin(),
         WaitStrategy::spin_then_yield(),
         WaitStrategy::spin_then_sleep(),
-        // Asleep at once.
+        // Sleeps at once.
         WaitStrategy::spin_then_sleep().spins(0).yields(Duration::ZERO),
     ]
 }
 
 /// Set by the handler of the signal.
 static SIGNALLED: AtomicBool = AtomicBool::new(false);
-/// How often a wait has asked.
+/// How often a wait has called the function.
 static ASKED: AtomicU64 = AtomicU64::new(0);
 
 fn is_signalled() -> bool {
@@ -60,7 +60,7 @@ fn signalled<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static) -> T 
     waits.join().unwrap()
 }
 
-/// All in one test: there is one handler.
+/// All in one test, since there is one handler.
 #[test]
 fn a_signal_ends_every_wait_and_nothing_is_lost() {
     let action = SigAction::new(SigHandler::Handler(handle), SaFlags::empty(), SigSet::empty());
@@ -115,7 +115,7 @@ fn every_wait(mode: WakeMode, strategy: WaitStrategy, group: &Group) {
     let waiting = queue.clone();
     let fault = signalled(move || waiting.producer_timeout(LONG).map(drop).unwrap_err());
     assert!(matches!(fault, ProducerError::Interrupted { .. }), "{fault:?}");
-    // All that was sent comes, for the first time, and what was interrupted can be done again.
+    // All messages arrive, for the first time, and each interrupted call can be made again.
     let batch = consumer.recv_batch(9).unwrap();
     let seen: Vec<_> = batch.iter().map(|m| (m.sequence(), m[0], m.attempts())).collect();
     assert_eq!(seen, [(0, 0, 1), (1, 1, 1), (2, 2, 1), (3, 3, 1)]);
@@ -128,7 +128,7 @@ fn every_wait(mode: WakeMode, strategy: WaitStrategy, group: &Group) {
     let mut select = Select::new();
     select.add(consumer);
     select.set_wait_strategy(strategy);
-    // Its own counts, not its consumers'.
+    // Its own function is called, and not those of its consumers.
     select.set_interrupt(is_signalled);
     let mut select = signalled(move || {
         let fault = select.recv_timeout(LONG).map(drop).unwrap_err();
@@ -168,7 +168,7 @@ fn handles_ask_as_their_queue_did_when_they_were_made_unless_told_otherwise() {
     drop(queue);
     let mut after = copy.consumer("new").unwrap();
     assert!(matches!(after.recv(), Err(RecvError::Interrupted { .. })));
-    // Another way to wait leaves it.
+    // Another wait strategy does not change that.
     after.set_wait_strategy(WaitStrategy::spin());
     assert!(matches!(after.recv(), Err(RecvError::Interrupted { .. })));
     after.set_interrupt(|| false);
@@ -184,7 +184,7 @@ fn handles_ask_as_their_queue_did_when_they_were_made_unless_told_otherwise() {
     assert!(matches!(observer.latest_timeout(soon), Err(RecvError::Timeout { .. })));
 }
 
-/// Waits that end again and again, on both sides, in the midst of a stream.
+/// Waits that are interrupted again and again, on both sides, in the middle of a stream.
 #[test]
 fn a_stream_whose_waits_are_interrupted_arrives_once_and_in_order() {
     const COUNT: u64 = 5000;
@@ -194,11 +194,11 @@ fn a_stream_whose_waits_are_interrupted_arrives_once_and_in_order() {
             let queue = Queue::builder(&name).capacity(4).wake_mode(mode).group(&group);
             let mut queue = queue.create().unwrap();
             let (ended, asked) = (Arc::new(AtomicU64::new(0)), AtomicU64::new(0));
-            // Every second question.
+            // Every second call.
             queue.set_interrupt(move || asked.fetch_add(1, Ordering::Relaxed) % 2 == 0);
             let (mut producer, mut consumer) =
                 (queue.producer().unwrap(), queue.consumer(&group).unwrap());
-            // Asked before each sleep, so at once.
+            // Called before each sleep, so at once.
             let asleep = WaitStrategy::spin_then_sleep().spins(0).yields(Duration::ZERO);
             producer.set_wait_strategy(asleep);
             consumer.set_wait_strategy(asleep);

@@ -1,5 +1,4 @@
-//! What is seen without taking part, by observers and in snapshots; what must be seen before a queue or a group is removed;
-//! and the clock that processes share.
+//! Observers and snapshots; what is checked before a queue or a group is removed; and the clock that processes share.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
@@ -14,7 +13,7 @@ use slipring::{
     monotonic_ns,
 };
 
-/// A queue without groups, of which so many messages were sent: each its sequence.
+/// A queue without groups, to which so many messages were sent: each contains its sequence.
 fn sent(name: &str, capacity: u64, messages: u64) -> (Queue, slipring::Producer) {
     let queue = Queue::builder(name).capacity(capacity).create().unwrap();
     let mut producer = queue.producer().unwrap();
@@ -24,7 +23,7 @@ fn sent(name: &str, capacity: u64, messages: u64) -> (Queue, slipring::Producer)
     (queue, producer)
 }
 
-/// Sequences of all that can be seen now; each is the content, too.
+/// Sequences of all messages that can be read now; each is the content, too.
 fn see(observer: &mut Observer) -> Vec<u64> {
     let mut seen = Vec::new();
     while let Some(message) = there(observer.try_recv()) {
@@ -40,7 +39,7 @@ fn an_observer_loses_only_what_was_taken_back() {
     let (queue, mut producer) = sent(&name, 256, 256);
     for tail in 257..280 {
         producer.send(&(tail - 1u64).to_le_bytes()).unwrap();
-        // A ring of this size is taken back 4 slots at a time, before they are written.
+        // In a ring of this size, 4 slots at a time are reclaimed before they are written.
         let gone = tail.next_multiple_of(4) - 256;
         let mut observer = queue.observer(Start::Oldest).unwrap();
         assert_eq!(see(&mut observer), (gone..tail).collect::<Vec<_>>());
@@ -58,7 +57,7 @@ fn an_observer_gets_past_a_reservation_that_stands_still() {
     let reserved = producer.reserve(3000).unwrap();
     let mut observer = queue.observer(Start::Oldest).unwrap();
     let first = observer.recv_timeout(Duration::from_secs(60)).unwrap().sequence();
-    // The last slots are taken back together with their neighbours.
+    // The last slots are reclaimed together with their neighbours.
     assert!((3000..3000 + 16).contains(&first), "{first}");
     assert_eq!(observer.missed(), first);
     assert_eq!(see(&mut observer), (first + 1..4096).collect::<Vec<_>>());
@@ -74,7 +73,7 @@ fn the_latest_message_is_had_without_those_before_it() {
     let newest = observer.try_latest().unwrap();
     assert_eq!((newest.sequence(), newest.missed()), (4, 0));
     assert_eq!(*newest, 4u64.to_le_bytes());
-    // What it has seen it does not see again, and what it passed over is not missed.
+    // It does not read a message twice, and what it skipped does not count as missed.
     assert!(there(observer.try_latest()).is_none());
     assert!(matches!(observer.latest_timeout(Duration::ZERO), Err(RecvError::Timeout { .. })));
     assert_eq!((observer.position(), observer.missed()), (5, 0));
@@ -113,7 +112,7 @@ fn a_closed_queue_is_over_though_its_newest_message_was_taken_back() {
     }
     let mut late = queue.observer(Start::Oldest).unwrap();
     assert!(matches!(late.try_latest(), Err(RecvError::Closed { .. })));
-    // What a later producer sends is seen.
+    // It reads what a later producer sends.
     queue.producer().unwrap().send(b"3").unwrap();
     assert_eq!(late.try_latest().unwrap().sequence(), 3);
 }
@@ -192,13 +191,13 @@ fn a_member_that_died_before_its_note_is_shown_with_what_it_took() {
         leave_behind(&queue, &name, 0, state, 2, 2, 0);
         assert_eq!(figures(&only_group(&queue)), (Some(0..2), 1, 5, 2, 5));
     }
-    // It died before the exchange, and others took and acked the messages: it has nothing, but its word holds the
-    // producer until somebody looks after it.
+    // It died before the exchange, and other members claimed and acked the messages: it has nothing, but its word holds
+    // the producer until a member checks it.
     leave_behind(&queue, &name, 0, PENDING, 2, 3, 1);
     assert_eq!(figures(&only_group(&queue)), (None, 0, 2, 0, 5));
     leave_behind(&queue, &name, 0, PENDING, 2, 0, 255);
     assert_eq!(figures(&only_group(&queue)), (None, 0, 5, 0, 5));
-    // Nothing was stored by looking: recovery finds what there was.
+    // The snapshot stored nothing: recovery finds the same words.
     leave_behind(&queue, &name, 0, PENDING, 2, 2, 0);
     only_group(&queue);
     let mut heir = queue.consumer(work()).unwrap();
@@ -260,7 +259,7 @@ fn messages_that_a_group_has_not_acked_are_not_removed_with_it_or_the_queue() {
     queue.producer().unwrap().send_batch(["0", "1", "2"]).unwrap();
     let mut member = queue.consumer(work()).unwrap();
     drop(member.recv_batch(2).unwrap());
-    // A live member is told of first.
+    // The error names a live member first.
     assert!(matches!(slipring::remove(&name), Err(RemoveError::Busy { .. })));
     assert!(matches!(queue.force_remove_group("work"), Err(RemoveGroupError::Busy { .. })));
     drop(member);

@@ -1,4 +1,4 @@
-//! Memory: what happens when there is too little of it, who may read and write it, and what is asked of it.
+//! Memory: too little of it, who may read and write it, and options for it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
 
@@ -13,7 +13,7 @@ use common::child::{Child, role, tell};
 use nix::sys::stat::{Mode, umask};
 use slipring::{CreateError, OpenOptions, Queue, Start};
 
-/// Objects of ours that have a temporary name or `name`.
+/// The objects that have a temporary name or `name`.
 fn left_over(name: &str) -> Vec<String> {
     let all = std::fs::read_dir("/dev/shm").unwrap();
     let names = all.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -51,7 +51,7 @@ fn fill_the_file_system() {
     let fault = half("second").unwrap_err();
     assert!(matches!(fault, CreateError::NoRoom { .. }), "{fault}");
     assert_eq!(objects(), 1);
-    // What was allocated stays usable to its last byte, though nothing else is free.
+    // Allocated memory stays usable to its last byte, though nothing else is free.
     let free = 1024 - 513;
     std::fs::write("/dev/shm/rest", vec![1; free << 10]).unwrap_err();
     let queue = Queue::open("first").unwrap();
@@ -136,7 +136,7 @@ fn memory_is_brought_in_and_kept_in() {
     };
     assert_eq!(figure("Rss:"), figure("Size:"));
     assert!(figure("Rss:") * 1024 >= queue.snapshot().unwrap().bytes);
-    // A child that forks without any handler running finds nothing there ("dc": do not copy).
+    // A child of a fork without handlers finds no mapping ("dc": do not copy).
     let flags = own.lines().find(|line| line.starts_with("VmFlags:")).unwrap();
     assert!(flags.split_whitespace().any(|flag| flag == "dc"), "{flags}");
     OpenOptions::new().prefault(true).open(&name).unwrap();
@@ -152,7 +152,7 @@ const WITHOUT_LOCKED_MEMORY: [&str; 3] = [
     "ulimit -l 0 && exec setpriv --reuid=65534 --regid=65534 --clear-groups \"$0\" \"$@\"",
 ];
 
-/// Role, as a user who may lock nothing.
+/// Role, as a user who may lock no memory.
 fn lock_in_vain() {
     let name = TempName::new("mlock");
     let fault = Queue::builder(&name).mlock(true).create().unwrap_err();

@@ -1,4 +1,4 @@
-//! Views of messages: what each tells of one, copies, and the iterator of them.
+//! Views of messages: what each tells, copies, and the iterator of them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
 
@@ -21,7 +21,7 @@ slipring::message! {
     }
 }
 
-/// A queue with a shared group `work`, and the names of the queues beside it.
+/// A queue with a shared group `work`, and the names of the queues that belong to it.
 fn bench(what: &str) -> (Queue, [TempName; 3]) {
     let name = TempName::new(what);
     let beside = |kind: &str| TempName::exactly(format!("{}.{kind}", &*name));
@@ -108,7 +108,7 @@ fn a_message_is_received_into_a_place_and_acked() {
         assert_eq!(out, sequence.to_string().as_bytes());
         assert!(there(member.try_recv()).is_none(), "it is acked");
     }
-    // One that waits gets what comes then.
+    // A receive that waits gets the next message.
     thread::scope(|scope| {
         let waits = scope.spawn(|| member.recv_into(&mut out).unwrap().sequence());
         producer.send("late").unwrap();
@@ -175,7 +175,7 @@ fn the_iterator_goes_on_after_a_rejected_message_and_one_that_comes_again() {
     DeadLetters::of(&names[0], &OpenOptions::new()).unwrap().requeue(1).unwrap();
     let again = messages.next().unwrap().unwrap();
     assert_eq!((again.sequence(), again.requeued()), (0, true));
-    // The next one is of the queue itself, and so is its ack.
+    // The next one comes from the queue itself, and so its ack goes there.
     send_and_receive(&mut producer, &mut messages);
     send_and_receive(&mut producer, &mut messages);
     messages.ack().unwrap();
@@ -200,7 +200,7 @@ fn an_error_ends_the_iterator() {
     let mut messages = member.messages();
     assert!(matches!(messages.next(), Some(Err(RecvError::Removed { .. }))));
     assert!(messages.next().is_none());
-    // So does the next iterator, and not without a word.
+    // The next iterator ends with the same error.
     assert!(matches!(member.messages().next(), Some(Err(RecvError::Removed { .. }))));
 }
 

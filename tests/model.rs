@@ -1,4 +1,4 @@
-//! Any order of operations against a plain model: a list of messages and a cursor per group.
+//! Random operations against a simple model: a list of messages and a cursor for each group.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
 
@@ -16,7 +16,7 @@ use slipring::{
 
 const PAYLOAD: usize = 24;
 const GROUPS: usize = 4;
-/// The last one goes with its member.
+/// The last one goes with its last member.
 const BRIEF: usize = 3;
 
 #[derive(Clone, Debug)]
@@ -54,13 +54,13 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// A group as it should be.
+/// The expected state of a group.
 struct Cursor {
     head: u64,
     delivered: u64,
-    /// The message that was delivered again, and how often.
+    /// The message that was redelivered, and how often.
     attempts: (u64, u8),
-    /// Somebody has read for it.
+    /// A consumer has joined it before.
     joined: bool,
     consumer: Option<Consumer>,
 }
@@ -70,19 +70,19 @@ struct World {
     queue: Queue,
     capacity: u64,
     tail: u64,
-    /// The producer may have announced that it writes below this: a quarter of the ring beyond its tail,
-    /// or as many slots as it asked for at once, had or not.
+    /// The producer may have announced that it writes below this: up to a quarter of the ring after its tail, or as
+    /// many slots as it asked for at once, even in vain.
     announced: u64,
-    /// None once it has closed the queue.
+    /// `None` once it has closed the queue.
     producer: Option<Producer>,
     groups: BTreeMap<usize, Cursor>,
     observer: Observer,
-    /// Where the observer stands.
+    /// Position of the observer.
     watched: u64,
     missed: u64,
 }
 
-/// Whether its deliveries have a limit, which none reaches: what comes again comes alone.
+/// Whether attempts have a limit, which no message reaches: redelivered messages come one at a time.
 fn is_limited(index: usize) -> bool {
     index.is_multiple_of(2)
 }
@@ -444,7 +444,7 @@ proptest! {
         for op in &ops {
             world.act(op);
         }
-        // All that is there comes out in the end.
+        // All messages come out in the end.
         for index in 0..GROUPS {
             while world.groups.get(&index).is_some_and(|c| c.consumer.is_some() && c.head < world.tail) {
                 world.receive(index, 9, 9, 0);

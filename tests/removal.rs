@@ -1,4 +1,4 @@
-//! A queue that loses its name while it is used: by `rm`, or for a new one.
+//! A queue that loses its name while it is used: by `rm`, or to a new queue.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -26,7 +26,7 @@ fn roomy(name: &TempName) -> (Producer, Consumer) {
     (queue.producer().unwrap(), queue.consumer("g").unwrap())
 }
 
-/// As `rm` does it: no handle is told. Long enough ago that the next question about the name is answered by a look.
+/// As `rm` does it, without telling any handle; long enough ago that the next check of the name is due.
 fn rm(name: &TempName) {
     fs::remove_file(name.path()).unwrap();
     thread::sleep(Duration::from_millis(30));
@@ -95,7 +95,7 @@ fn a_large_batch_learns_inside() {
     let sent = fault.sent();
     assert!((1000..=1000 + WITHIN as usize).contains(&sent), "{sent}");
     assert_eq!(lost(Some(fault.into_reason())).end, sent as u64);
-    // One that does not wait says it as well, and not that it had no room.
+    // A send that does not wait reports the removal rather than that the queue is full.
     let name = TempName::new("rm-try-batch");
     let (mut producer, _consumer) = roomy(&name);
     producer.send("x").unwrap();
@@ -136,7 +136,7 @@ fn a_close_says_what_went_into_a_removed_queue() {
         };
         assert!(text.contains("removed") && text.contains(&says), "{text}");
         assert_eq!(lost(Some(fault)), before as u64..(before + after) as u64);
-        // Who was there has lost nothing, and finds the end.
+        // Attached consumers have lost nothing, and find the end.
         for _ in 0..before + after {
             consumer.recv().unwrap().ack().unwrap();
         }
@@ -168,7 +168,7 @@ fn what_is_lost_once_stays_so() {
     let (mut producer, _consumer) = roomy(&name);
     producer.send_batch(["x"; 100]).unwrap();
     rm(&name);
-    // The look is due for the 200, but would not be for one.
+    // The check is due for the 200 messages, and would not be for one.
     for _ in 0..3 {
         assert_eq!(lost(producer.try_reserve(200).err()), 0..100);
         assert_eq!(lost(producer.try_send("x").err()), 0..100);
@@ -185,7 +185,7 @@ fn a_wait_for_room_ends_with_it() {
     rm(&name);
     assert_eq!(lost(producer.send_timeout("x", SOON).err()), 2..2);
     assert_eq!(lost(producer.send("x").err()), 2..2);
-    // Nor does polling go on for ever.
+    // Polling does not go on for ever either.
     let fault = (0..1000).find_map(|_| match producer.try_send("x") {
         Err(SendError::Full(_)) => None,
         other => other.err(),

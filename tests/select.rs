@@ -1,4 +1,4 @@
-//! One reader for several queues.
+//! One handle that receives from several queues.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use common::{TempName, words};
 use slipring::{Group, Producer, Queue, RecvError, Select, SelectError};
 
-/// So many queues, a producer of each, and a reader of all.
+/// So many queues, a producer for each, and one `Select` for all.
 fn bench(what: &str, queues: usize) -> (Vec<TempName>, Vec<Producer>, Select) {
     let names: Vec<_> = (0..queues).map(|_| TempName::new(what)).collect();
     let mut select = Select::new();
@@ -151,13 +151,13 @@ fn a_closed_queue_keeps_no_other_from_waiting_and_all_are_the_end() {
     let message = select.recv().unwrap();
     assert_eq!((message.index(), &**message), (0, &b"last"[..]));
     message.ack().unwrap();
-    // Two are over: it waits for the third.
+    // Two have ended: it waits for the third.
     assert!(matches!(select.try_recv(), Err(SelectError::Empty)));
     let timeout = Duration::from_millis(20);
     assert!(matches!(select.recv_timeout(timeout), Err(SelectError::Timeout)));
     open[0].send("more").unwrap();
     assert_eq!(select.recv().unwrap().index(), 2);
-    // Not acked, so it is not over.
+    // Not acked, so the queue has not ended.
     let message = select.recv().unwrap();
     assert_eq!((message.index(), message.attempts()), (2, 2));
     message.ack().unwrap();

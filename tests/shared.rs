@@ -1,4 +1,4 @@
-//! Groups whose members compete, within one process.
+//! Shared groups, within one process.
 
 mod common;
 
@@ -96,7 +96,7 @@ fn a_record_with_messages_of_another_group_is_not_taken() {
     let mut first = queue.consumer(&work).unwrap();
     drop(first.recv_batch(1).unwrap());
     drop(first);
-    // All that is left of the first member is its record, which holds the message.
+    // Of the first member only the record is left, which holds the message.
     assert!(matches!(queue.consumer(&other), Err(JoinError::TooManyConsumers { .. })));
     assert_eq!(queue.consumer(&work).unwrap().recv().unwrap().attempts(), 2);
 }
@@ -137,7 +137,7 @@ fn a_group_counts_each_ack_once_whatever_records_its_members_had() {
         second.recv().unwrap().ack().unwrap();
     }
     assert_eq!(acked(), 5);
-    // Has the record that the first one gave up.
+    // It has the record that the first one gave up.
     let mut third = queue.consumer(group()).unwrap();
     producer.send("5").unwrap();
     third.recv().unwrap().ack().unwrap();
@@ -222,7 +222,7 @@ fn threads_share_a_batch_and_ack_as_they_finish() {
         for _ in 0..4 {
             scope.spawn(|| {
                 let mut task = tasks.take();
-                // Each has one in its hands before anybody acks.
+                // Each has a message before any of them acks.
                 all_busy.wait();
                 while let Some(this) = task {
                     assert_eq!(u64::from(this[0]), this.sequence());
@@ -257,7 +257,7 @@ fn what_a_live_member_gives_back_goes_to_another() {
     let mut batch = first.recv_batch(2).unwrap();
     batch.ack_first().unwrap();
     batch.release().unwrap();
-    // The one that gave it back takes what is new.
+    // The member that gave it back claims new messages.
     assert_eq!(first.recv_batch(1).unwrap().first().unwrap().sequence(), 2);
     let message = second.recv().unwrap();
     assert_eq!((message.sequence(), message.attempts()), (1, 2));

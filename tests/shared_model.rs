@@ -1,5 +1,5 @@
-//! Members of a shared group do random things, in one process; each step is compared with a plain account
-//! of what they may be given.
+//! Members of a shared group make random calls, in one process; each step is compared with a simple model of what they
+//! may get.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
@@ -23,19 +23,19 @@ fn group(limit: Option<u8>) -> Group {
     }
 }
 
-/// What there is to know about the messages.
+/// The model of the messages.
 #[derive(Default)]
 struct Account {
     /// Deliveries that a message may have.
     limit: Option<u8>,
     sent: u64,
     closed: bool,
-    /// Deliveries so far, a claim counting for all in it.
+    /// Deliveries so far; a claim counts for all messages in it.
     deliveries: BTreeMap<u64, u8>,
     acked: BTreeSet<u64>,
     letters: Arc<Mutex<Vec<(u64, u8, Reason)>>>,
     lettered: usize,
-    /// Messages that came again behind another one.
+    /// Messages that were redelivered after another one of their batch.
     in_batches: u64,
 }
 
@@ -50,7 +50,7 @@ impl Account {
             assert!(seq < self.sent && !self.acked.contains(&seq), "{seq} was done");
             let count = self.deliveries.entry(seq).or_default();
             *count += 1;
-            // Without a limit, only those of a message that comes as the first of its batch are counted.
+            // Without a limit, only the first message of a batch is counted.
             let least = if self.limit.is_some() { *count } else { 2.min(*count) };
             assert!(
                 (least..=*count).contains(&message.attempts()),
@@ -64,7 +64,7 @@ impl Account {
         }
     }
 
-    /// Letters that have come to be since the last look.
+    /// Dead letters since the last check.
     fn settle_letters(&mut self) {
         let new: Vec<_> = self.letters.lock().unwrap()[self.lettered..].to_vec();
         self.lettered += new.len();
@@ -77,8 +77,8 @@ impl Account {
         }
     }
 
-    /// Something is done with each of some messages of a batch, in any order. What lies behind one that was
-    /// left is not done, whatever was said of it.
+    /// Acks or rejects some messages of a batch, in any order. Those after one that was left are redelivered, even if
+    /// they were acked.
     fn work(&mut self, batch: &mut Batch<'_>, rng: &mut Rng) {
         let mut left: Vec<u64> = batch.iter().map(|message| message.sequence()).collect();
         let mut acked = BTreeSet::new();
@@ -122,12 +122,12 @@ fn step(queue: &Queue, member: &mut Option<Consumer>, account: &mut Account, rng
         return;
     };
     if rng.below(12) == 0 {
-        // What it holds stays for the others.
+        // The other members get what it holds.
         *member = None;
         return;
     }
     let received = consumer.try_recv_batch(1 + rng.below(4) as usize);
-    // Some may have been given up on the way.
+    // Some may have become dead letters.
     account.settle_letters();
     let over = account.closed && account.acked.len() as u64 == account.sent;
     let batch = match received {
@@ -141,7 +141,7 @@ fn step(queue: &Queue, member: &mut Option<Consumer>, account: &mut Account, rng
     let Some(mut batch) = batch else { return };
     account.delivered(&batch);
     account.work(&mut batch, rng);
-    // Whatever becomes of it then: nobody has tried what is left. Only its first message was counted alone.
+    // No attempt was made on the rest. Only the first message was counted alone.
     if rng.below(4) == 0
         && let Some(first) = batch.first().map(|first| first.sequence())
     {
@@ -203,7 +203,7 @@ fn members_do_whatever(limit: Option<u8>) {
                 }
             }
         }
-        // One is left, and gets all that the others held.
+        // One member is left, and gets all that the others held.
         drop(members);
         let mut producer = producer.unwrap_or_else(|| queue.producer().unwrap());
         let mut last = join(&queue, &account).unwrap();

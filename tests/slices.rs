@@ -33,7 +33,7 @@ fn bytes(name: &TempName, capacity: u64, size: usize) -> (Producer, Consumer) {
     (queue.producer().unwrap(), queue.consumer("g").unwrap())
 }
 
-/// As many as there is room for, from the first on; what is left is sent by the next call.
+/// As many as there is room for, from the first on; the next call sends the rest.
 #[test]
 fn a_slice_is_sent_as_far_as_there_is_room() {
     let name = TempName::new("slice-room");
@@ -78,7 +78,7 @@ fn a_slice_of_bytes_keeps_its_lengths() {
     batch.ack().unwrap();
 }
 
-/// What is too long ends the call where it lies; those before it are sent.
+/// A message that is too long ends the call; those before it are sent.
 #[test]
 fn a_message_that_does_not_fit_is_told_with_those_before_it() {
     let name = TempName::new("slice-fit");
@@ -91,7 +91,7 @@ fn a_message_that_does_not_fit_is_told_with_those_before_it() {
     assert_eq!(consumer.try_recv_batch(100).unwrap().len(), 77);
 }
 
-/// A call that waits sends what it can, and says how much that was when its time is up.
+/// A call that waits sends what it can, and says how many these were when its time is up.
 #[test]
 fn a_slice_waits_for_room_at_most_its_time() {
     let name = TempName::new("slice-wait");
@@ -112,7 +112,7 @@ fn a_slice_waits_for_room_at_most_its_time() {
     });
 }
 
-/// What `send` takes one by one, a slice may have as elements, owned or borrowed, with kinds or without.
+/// A slice may have the same elements as `send` takes one by one: owned or borrowed, with kinds or without.
 #[test]
 fn a_slice_may_be_of_anything_that_can_be_sent() {
     let name = TempName::new("slice-forms");
@@ -164,7 +164,7 @@ fn a_slice_of_typed_messages_may_have_kinds() {
     assert_eq!(seen, [(5, 1), (6, 2), (5, 1), (6, 2), (0, 1), (0, 2)]);
 }
 
-/// Nothing needs no room.
+/// An empty slice needs no room.
 #[test]
 fn nothing_can_be_sent_into_a_full_queue() {
     let name = TempName::new("slice-nothing");
@@ -177,7 +177,7 @@ fn nothing_can_be_sent_into_a_full_queue() {
     assert_eq!(producer.send_slice(&none).unwrap(), 0);
     assert_eq!(producer.send_batch(none).unwrap(), 0);
     assert!(producer.try_reserve(0).is_ok());
-    // What is there to be sent is told, and stays.
+    // The error says how many were sent; the rest stays in the iterator.
     let mut one = ["c"].into_iter();
     let fault = producer.try_send_batch(&mut one).unwrap_err();
     assert!(matches!(fault.reason(), SendError::Full(_)), "{fault}");

@@ -1,4 +1,4 @@
-//! Many that send to one queue, each in its turn.
+//! Many processes send to one queue, each in its turn.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -39,7 +39,7 @@ fn a_wait_for_the_role_ends_at_its_time_and_says_how_to_wait() {
         );
         assert!(!text.contains("stop"), "{text}");
     }
-    // One that has no time looks all the same.
+    // A call without time tries once.
     let past = Instant::now();
     assert!(queue.producer_deadline(past).is_err());
     drop(held);
@@ -83,7 +83,7 @@ fn who_waits_keeps_nobody_from_joining() {
     let name = TempName::new("turn-polite");
     let queue = queue(&name);
     let held = queue.producer().unwrap();
-    // It would fail at once if it met a control operation of a waiter that lasts.
+    // It would fail at once if a waiter held the control lease for long.
     let short = OpenOptions::new().control_timeout(Duration::from_millis(100));
     let other: Queue = short.open(&name).unwrap();
     thread::scope(|scope| {

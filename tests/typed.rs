@@ -1,4 +1,4 @@
-//! Typed messages: who fits whose queue, and what their bytes may be.
+//! Typed messages: which programs may open which queue, and what the bytes of a message may be.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
 
@@ -18,7 +18,7 @@ slipring::message! {
     struct Order { id: u64, price: i64 }
 }
 
-/// What another program may take an Order for; all have its size and name.
+/// Types of other programs that resemble an `Order`; all have its size and name.
 mod others {
     pub(crate) mod same {
         slipring::message! { pub(crate) struct Order { pub(crate) id: u64, pub(crate) price: i64 } }
@@ -81,7 +81,7 @@ fn only_the_same_message_opens_a_typed_queue() {
 #[test]
 fn a_field_that_is_configured_out_is_no_part_of_a_message() {
     slipring::message! {
-        /// Has what Order has.
+        /// The same fields as `Order`.
         struct Configured {
             /// Its number.
             #[allow(dead_code)]

@@ -17,7 +17,7 @@ fn pending(batch: &Batch<'_>) -> Vec<u64> {
     batch.pending().map(|message| message.sequence()).collect()
 }
 
-/// An ack out of order leaves its message in the batch, and takes it from those that are still to be done.
+/// An ack out of order leaves its message in the batch, but not among the pending ones.
 #[test]
 fn pending_leaves_out_what_was_acked_out_of_order() {
     let name = TempName::new("pending");
@@ -51,7 +51,7 @@ fn the_content_of_a_message_can_be_asked_for() {
     assert_eq!(batch.tasks().take().unwrap().content(), b"two");
 }
 
-/// For logs: short, with the names and the place, and without what is in the messages or in the segment.
+/// For logs: short, with names and positions, and without contents of messages or of the segment.
 #[test]
 fn what_is_printed_for_debugging_is_short_and_tells_where_it_is() {
     let name = TempName::new("debug");

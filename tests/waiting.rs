@@ -1,4 +1,4 @@
-//! Each way to wait, on either side: what comes is seen, and a wait ends at its time.
+//! Each wait strategy, on either side: it notices events, and ends at its time.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
@@ -20,7 +20,7 @@ fn strategies() -> impl Iterator<Item = WaitStrategy> {
         WaitStrategy::spin(),
         WaitStrategy::spin_then_yield(),
         WaitStrategy::spin_then_sleep(),
-        // Asleep at once.
+        // Sleeps at once.
         WaitStrategy::spin_then_sleep().spins(0).yields(Duration::ZERO),
     ];
     all.into_iter()
@@ -98,7 +98,7 @@ fn waits_end_at_their_time_and_not_before() {
     }
 }
 
-/// Whatever the strategy, somebody who waits without end learns what only the system knows.
+/// With every strategy, a wait without end finds what only the kernel knows.
 #[test]
 fn a_queue_that_is_removed_ends_every_wait() {
     for strategy in strategies() {

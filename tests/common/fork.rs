@@ -2,8 +2,8 @@
 
 #![allow(unsafe_code)]
 
-/// Runs `child` in a forked process and returns its exit status: 0 = all was as it should be, else the
-/// number of the check that failed; 1000 + n = killed by signal n.
+/// Runs `child` in a forked process and returns its exit status: 0 = success, else the number of the check that failed;
+/// 1000 + n = killed by signal n.
 pub(crate) fn fork(child: impl FnOnce() -> i32) -> i32 {
     // SAFETY: the C library's allocator is usable in the child of a threaded process, and the child uses
     // nothing else that another thread could have held locked; it ends through _exit.
@@ -11,7 +11,7 @@ pub(crate) fn fork(child: impl FnOnce() -> i32) -> i32 {
         -1 => panic!("fork: {}", std::io::Error::last_os_error()),
         0 => {
             let status = child();
-            // SAFETY: ends this process, which has no more use for anything.
+            // SAFETY: ends this process, which needs nothing any more.
             unsafe { libc::_exit(status) }
         }
         pid => status_of(pid),

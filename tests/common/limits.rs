@@ -1,12 +1,12 @@
-//! Threads that may not ask everything of the kernel.
+//! Threads that the kernel refuses some calls.
 
 #![allow(unsafe_code)]
 
-/// What a thread may still ask of the kernel.
+/// The calls that a thread may not make.
 pub(crate) enum Filter {
-    /// All but this, which fails.
+    /// All calls but this one, which fails.
     Without(libc::c_long),
-    /// This, and its death.
+    /// Only this call, which kills it.
     Only(libc::c_long),
 }
 

@@ -1,5 +1,5 @@
-//! What the tests share: queue names of their own, removed whatever happens; seeded random numbers; the
-//! segment's file as plain words; processes that are killed whatever happens.
+//! What the tests share: queue names of their own, which are removed whatever happens; seeded random numbers; the words
+//! of a segment's file; and processes that are killed whatever happens.
 
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use slipring::RecvError;
 
-/// A queue name that no other test uses; the queue goes away when this is dropped, also by a panic.
+/// A queue name that no other test uses; the queue is removed when this is dropped, even by a panic.
 pub(crate) struct TempName(String);
 
 impl TempName {
@@ -23,7 +23,7 @@ impl TempName {
         TempName(format!("test-{what}-{}-{n}", std::process::id()))
     }
 
-    /// A name that must be just this.
+    /// Exactly this name.
     pub(crate) fn exactly(name: impl Into<String>) -> TempName {
         TempName(name.into())
     }
@@ -54,7 +54,7 @@ impl Drop for TempName {
     }
 }
 
-/// What came, if there was something now; any other fault fails the test.
+/// The result if there is one now; any other error fails the test.
 pub(crate) fn there<T>(received: Result<T, RecvError>) -> Option<T> {
     match received {
         Err(RecvError::Empty) => None,
@@ -62,7 +62,7 @@ pub(crate) fn there<T>(received: Result<T, RecvError>) -> Option<T> {
     }
 }
 
-/// Random numbers from a seed that is printed, so that a failure can be had again with SLIPRING_SEED.
+/// Random numbers from a seed that is printed, so that a failure can be repeated with SLIPRING_SEED.
 pub(crate) struct Rng(u64);
 
 impl Rng {
@@ -89,7 +89,7 @@ impl Rng {
     }
 }
 
-/// A message's bytes, made from its number: length, content and checksum can be told from it.
+/// The bytes of a message, made from its number, which tells length, content and checksum.
 pub(crate) fn message(number: u64, max: usize) -> Vec<u8> {
     let mut rng = Rng(number);
     let len = 8 + rng.below(max as u64 - 7) as usize;

@@ -1,4 +1,4 @@
-//! The segment's file as an outsider sees it: words at offsets.
+//! The segment's file as another program sees it: words at offsets.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use nix::fcntl::{FcntlArg, fcntl};
 
-/// Where docs/layout.md has the words that tests look at or change. tests/golden.rs has its own numbers.
+/// Offsets from docs/layout.md that tests read or change. tests/golden.rs has its own numbers.
 pub(crate) const HEADER: u64 = 2048;
 pub(crate) const TAIL: u64 = 2048;
 pub(crate) const LIMIT: u64 = 2176;
@@ -50,14 +50,14 @@ pub(crate) fn set(file: &File, at: u64, word: u64) {
     file.write_all_at(&word.to_le_bytes(), at).unwrap();
 }
 
-/// FNV-1a, written down a second time: the layout's document is what it follows.
+/// FNV-1a, written a second time, after docs/layout.md.
 pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
 }
 
-/// Puts the header's checksum right after a change.
+/// Corrects the header's checksum after a change.
 pub(crate) fn seal(file: &File) {
     let sum = fnv1a(&bytes(file, 0, HEADER as usize - 8));
     set(file, HEADER - 8, sum);
@@ -78,14 +78,14 @@ pub(crate) fn take_lease(file: &File, byte: u64) {
     fcntl(file, FcntlArg::F_OFD_SETLK(&lock(byte))).expect("the lease is free");
 }
 
-/// Gives it back. Closing the file is not enough while another thread spawns a process.
+/// Releases it. Closing the file is not enough while another thread spawns a process.
 pub(crate) fn give_lease_back(file: &File, byte: u64) {
     let mut lock = lock(byte);
     lock.l_type = libc::F_UNLCK as libc::c_short;
     fcntl(file, FcntlArg::F_OFD_SETLK(&lock)).unwrap();
 }
 
-/// Whether somebody holds the lease of `byte` through another description than `file`.
+/// Whether another description than `file` holds the lease of `byte`.
 pub(crate) fn lease_is_held(file: &File, byte: u64) -> bool {
     let mut lock = lock(byte);
     fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock)).unwrap();

@@ -1,4 +1,4 @@
-//! Messages that a group gives up: where they go, and how they come again.
+//! Messages that a group gives up: where they go, and how they are delivered again.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
@@ -28,7 +28,7 @@ fn work() -> Group {
     Group::named("work").shared()
 }
 
-/// Names of the queues that come to be beside `name`, removed with it.
+/// Names of the queues that belong to `name`, removed with it.
 fn beside(name: &TempName) -> [TempName; 3] {
     let owned = |suffix: &str| TempName::exactly(format!("{}.{suffix}", &**name));
     [owned("dead"), owned("work.retry"), owned("audit.retry")]
@@ -52,7 +52,7 @@ fn letters(queue: &str) -> Vec<(u64, u8, Reason)> {
     found
 }
 
-/// Everything there is for a consumer, acked.
+/// Receives and acks everything there is for a consumer.
 fn drain(consumer: &mut Consumer) -> Vec<(u64, u8, String)> {
     let mut seen = Vec::new();
     while let Some(message) = there(consumer.try_recv()) {
@@ -148,7 +148,7 @@ fn a_failed_message_comes_again_and_after_its_last_attempt_it_is_a_letter_at_onc
     assert_eq!(letters(&name), [(0, 2, Reason::MaxAttempts)]);
     assert_eq!(queue.snapshot().unwrap().groups[0].dead_lettered, 1);
     assert_eq!(drain(&mut member), [(1, 1, "good".to_owned())]);
-    // Sent again, it wears out again.
+    // Sent again, it reaches its limit again.
     assert_eq!(DeadLetters::of(&name, &options()).unwrap().requeue(1).unwrap(), 1);
     assert!(!member.recv().unwrap().fail().unwrap());
     assert!(member.recv().unwrap().fail().unwrap());
@@ -174,13 +174,13 @@ fn what_nobody_could_try_is_no_attempt() {
     for group in [work(), Group::named("audit")] {
         let mut attempts = Vec::new();
         for untried in [true, true, true, false, true, true, true] {
-            // Somebody else each time, as after a restart.
+            // Another process each time, as after a restart.
             let mut consumer = queue.consumer(&group).unwrap();
             let mut message = consumer.recv().unwrap();
             attempts.push(message.attempts());
             if untried {
                 message.uncount();
-                // Twice is once.
+                // Twice counts once.
                 message.uncount();
             }
         }
@@ -188,14 +188,14 @@ fn what_nobody_could_try_is_no_attempt() {
         let mut consumer = queue.consumer(&group).unwrap();
         let mut message = consumer.recv().unwrap();
         assert_eq!(message.attempts(), 2);
-        // It may be done all the same.
+        // It may be acked all the same.
         message.uncount();
         message.ack().unwrap();
     }
     producer.send_batch(["second", "third"]).unwrap();
     for group in [work(), Group::named("audit")] {
         let mut consumer = queue.consumer(&group).unwrap();
-        // Of a batch the first is taken back; the other one was delivered.
+        // Of a batch, the count of the first is taken back; the other one was delivered.
         let mut batch = consumer.recv_batch(2).unwrap();
         batch.uncount();
         drop(batch);
@@ -203,7 +203,7 @@ fn what_nobody_could_try_is_no_attempt() {
         assert_eq!(left, [(1, 1), (2, 2)]);
     }
     assert!(Queue::open(&format!("{}.dead", &*name)).is_err(), "nothing was given up");
-    // The last attempt, and what was adopted from somebody who has gone, too.
+    // The last attempt, and a range that was adopted from a consumer that has gone.
     producer.send("last").unwrap();
     let mut member = queue.consumer(work()).unwrap();
     drop(member.recv().unwrap());
@@ -322,7 +322,7 @@ fn a_consumer_tells_of_each_letter_it_makes() {
     let queue = Queue::builder(&name).capacity(8).group(work().max_attempts(1)).create().unwrap();
     let tombs = Queue::builder(dead).capacity(1).payload_size(512).group("dead").create().unwrap();
     queue.producer().unwrap().send_batch(["lost", "failed", "rejected", "good"]).unwrap();
-    // Its only attempt ended with somebody else, so nobody receives it any more.
+    // Its only attempt ended with a consumer that is gone, so no consumer receives it any more.
     drop(queue.consumer(work()).unwrap().recv().unwrap());
     let mut member = queue.consumer(work()).unwrap();
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -333,7 +333,7 @@ fn a_consumer_tells_of_each_letter_it_makes() {
     });
     let made = |n: u64, reason, text: &str| (n, 1, reason, text.to_owned());
     assert!(member.recv().unwrap().fail().unwrap());
-    // What finds no room is none.
+    // A letter that finds no room does not exist.
     assert!(member.recv().unwrap().reject().is_err());
     assert_eq!(*seen.lock().unwrap(), [made(1, Reason::MaxAttempts, "failed")]);
     tombs.consumer("dead").unwrap().recv().unwrap().ack().unwrap();
@@ -346,7 +346,7 @@ fn a_consumer_tells_of_each_letter_it_makes() {
     );
 }
 
-/// Whoever could open the queue can open those of its letters, in a sandbox without membarrier(2), too.
+/// A user who may open the queue may open that of its letters, even in a sandbox without membarrier(2).
 #[test]
 fn queues_of_letters_wake_as_the_queue_does() {
     for mode in [WakeMode::Fence, WakeMode::None] {
@@ -382,7 +382,7 @@ fn letters_can_be_thrown_away_and_what_is_none_is_named() {
     tombs.producer().unwrap().send("no letter").unwrap();
     let fault = dead.requeue(u64::MAX).unwrap_err();
     assert!(matches!(fault.reason(), RequeueReason::NotALetter { sequence: 3, .. }), "{fault}");
-    // The one before it has gone its way.
+    // The letter before it was sent.
     assert_eq!(fault.done(), 1);
     assert_eq!(drain(&mut member), [(2, 1, "c".to_owned())]);
     let busy = tombs.consumer("dead").unwrap();
@@ -393,7 +393,7 @@ fn letters_can_be_thrown_away_and_what_is_none_is_named() {
     assert_eq!(dead.purge(u64::MAX).unwrap(), 1);
 }
 
-/// A queue leads to its letters; those that another queue has are not among them.
+/// A queue leads to its letters, but not to those that are in another queue.
 #[test]
 fn a_queue_gives_its_dead_letters() {
     let name = TempName::new("of-queue");
@@ -413,7 +413,7 @@ fn a_queue_gives_its_dead_letters() {
         seen.push((letter.sequence, letter.kind, letter.payload.to_vec()));
     }
     assert_eq!(seen, [(0, 1, b"a".to_vec()), (1, 2, b"b".to_vec())]);
-    // What is no letter is none.
+    // A message that is not a dead letter parses as none.
     let mut observer = queue.observer(Start::Oldest).unwrap();
     assert!(observer.try_recv().unwrap().dead_letter().is_none());
     assert_eq!(letters.purge(u64::MAX).unwrap(), 2);
@@ -508,7 +508,7 @@ fn letters_go_into_no_queue_that_is_there_for_something_else() {
         look.tail
     };
     let other = || Queue::builder(&dead).payload_size(512);
-    // Somebody else's messages, with and without readers; a named purpose; a type.
+    // Messages of another use, with and without consumers; a named purpose; a type.
     let used = other().create().unwrap();
     used.producer().unwrap().send("other").unwrap();
     assert_eq!(not_for_letters(reject()), 1);
@@ -518,7 +518,7 @@ fn letters_go_into_no_queue_that_is_there_for_something_else() {
     assert_eq!(not_for_letters(reject()), 0);
     other().message::<Pair>().create().unwrap();
     assert_eq!(not_for_letters(reject()), 0);
-    // One that was made beforehand may be new, or have the group.
+    // A queue that was made beforehand may be new, or have the group.
     other().create().unwrap();
     reject().unwrap();
     assert_eq!(letters(&name).len(), 1);

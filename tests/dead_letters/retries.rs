@@ -38,7 +38,7 @@ fn requeued_letters_reach_the_group_that_failed_and_nobody_else() {
     assert_eq!(drain(&mut member).len(), 1);
     assert_eq!(drain(&mut audit).len(), 2);
     let dead = DeadLetters::of(&name, &options()).unwrap();
-    // The producer is there, and stays.
+    // The producer is attached, and stays.
     assert_eq!(dead.requeue(u64::MAX).unwrap(), 1);
     assert_eq!(letters(&name), []);
     producer.send("new").unwrap();
@@ -76,7 +76,7 @@ fn a_requeued_message_that_fails_again_is_the_same_letter_again() {
         assert_eq!(letters(&name), [(1, 2, Reason::MaxAttempts)]);
         assert_eq!(DeadLetters::of(&name, &options()).unwrap().requeue(1).unwrap(), 1);
     }
-    // In a batch, acks go by the sequence that it shows.
+    // In a batch, acks go by the sequence that the batch shows.
     let mut batch = member.try_recv_batch(8).unwrap();
     assert!(batch.requeued() && batch.ack_one(0).is_err());
     batch.ack_through(1).unwrap();
@@ -112,7 +112,7 @@ fn a_queue_of_retries_that_was_removed_delays_no_end() {
     member.recv().unwrap().reject().unwrap();
     assert_eq!(requeue(&name), 1);
     member.recv().unwrap().ack().unwrap();
-    // A receive that comes so long after the one before looks everywhere at once.
+    // A receive that comes so long after the last one does maintenance.
     let rest = || std::thread::sleep(Duration::from_millis(10));
     for _ in 0..2 {
         rest();
@@ -144,7 +144,7 @@ fn what_comes_again_takes_turns_with_what_is_new() {
     let mut good = 0;
     let mut received = 0;
     while good < 8 {
-        // Jobs so long that the member looks around at each receive.
+        // Jobs so long that the member does maintenance at each receive.
         std::thread::sleep(Duration::from_millis(3));
         let message = member.try_recv().unwrap();
         received += 1;
@@ -195,7 +195,7 @@ fn letters_are_kept_though_their_group_was_removed() {
     member.recv().unwrap().reject().unwrap();
     let dead = Queue::open(&others[0]).unwrap();
     dead.force_remove_group("dead").unwrap();
-    // What was there before can still be looked at.
+    // The letters from before can still be observed.
     assert_eq!(letters(&name), [(0, 1, Reason::Rejected)]);
     for i in 1..=4 {
         producer.send("x").unwrap();
@@ -242,7 +242,7 @@ fn a_letter_sent_again_comes_before_the_end_though_there_was_no_queue_of_retries
     producer.send("third").unwrap();
     member.recv().unwrap().reject().unwrap();
     slipring::force_remove(&others[1]).unwrap();
-    // Long enough for more than one look for a queue that has gone.
+    // Long enough for more than one try to join the queue of retries again.
     assert!(matches!(
         member.recv_timeout(Duration::from_millis(250)).map(drop),
         Err(RecvError::Timeout { .. })
