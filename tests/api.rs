@@ -72,7 +72,7 @@ fn a_queue_that_is_full_again_names_the_consumer_that_came_meanwhile() {
 }
 
 #[test]
-fn where_attempts_have_a_limit_what_is_not_acked_comes_again_one_at_a_time_and_is_counted() {
+fn where_attempts_have_a_limit_redelivery_is_one_at_a_time_and_counted() {
     let name = TempName::new("again");
     let group = Group::named("g").max_attempts(9);
     let queue = Queue::builder(&name).capacity(8).group(group).create().unwrap();

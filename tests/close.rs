@@ -296,7 +296,7 @@ fn retries_that_cannot_be_read_hold_the_end_back() {
 }
 
 #[test]
-fn who_follows_waits_for_the_next_producer() {
+fn a_consumer_that_follows_waits_for_the_next_producer() {
     let name = TempName::new("follow");
     let queue = Queue::builder(&name).capacity(8).group("g").group(work()).create().unwrap();
     let mut producer = queue.producer().unwrap();

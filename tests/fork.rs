@@ -118,7 +118,7 @@ fn handles_that_are_dropped_in_a_child_cost_the_parent_nothing() {
 }
 
 #[test]
-fn messages_that_are_lent_out_may_be_dropped_in_a_child() {
+fn borrowed_messages_may_be_dropped_in_a_child() {
     let name = TempName::new("fork-lent");
     let queue = Queue::builder(&name).capacity(4).group("g").create().unwrap();
     let mut producer = queue.producer().unwrap();

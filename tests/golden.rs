@@ -163,7 +163,7 @@ fn every_byte_of_a_segment_is_where_it_was() {
 }
 
 #[test]
-fn a_queue_says_how_those_who_wait_are_woken() {
+fn a_queue_says_how_waiters_are_woken() {
     for (number, mode) in [(0, WakeMode::None), (1, WakeMode::Membarrier), (2, WakeMode::Fence)] {
         let name = TempName::new("golden-wake");
         let queue = Queue::builder(&name).wake_mode(mode).create().unwrap();
@@ -263,7 +263,7 @@ fn what_a_shared_group_and_its_members_say_is_where_it_was() {
 }
 
 #[test]
-fn a_dead_letter_has_its_envelope_behind_the_payload() {
+fn a_dead_letter_has_its_envelope_after_the_payload() {
     let name = TempName::new("golden-letter");
     let dead = TempName::exactly(format!("{}.dead", &*name));
     let group = || Group::named("work").shared();

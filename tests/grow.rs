@@ -119,7 +119,7 @@ fn a_batch_grows_by_what_is_there_and_no_more_than_asked_for() {
 
 /// The group's next consumer gets all messages of a batch whose consumer died, in batches.
 #[test]
-fn what_a_dead_consumer_had_in_a_grown_batch_comes_again_in_batches() {
+fn a_dead_consumers_grown_batch_is_redelivered_in_batches() {
     let name = TempName::new("successor");
     let queue = queue(&name, 16, "g");
     filled(&queue, 12);
@@ -156,7 +156,7 @@ fn what_a_dead_consumer_had_in_a_grown_batch_comes_again_in_batches() {
 
 /// A message that cannot be tried is not counted, even in a batch that was redelivered.
 #[test]
-fn the_first_of_a_batch_that_comes_again_can_be_uncounted() {
+fn the_first_of_a_redelivered_batch_can_be_uncounted() {
     let name = TempName::new("uncount");
     let queue = queue(&name, 8, "g");
     filled(&queue, 4);
@@ -213,7 +213,7 @@ fn where_attempts_have_a_limit_a_batch_grows_by_new_messages_only() {
 }
 
 #[test]
-fn a_message_in_the_midst_of_a_batch_that_comes_again_can_be_rejected_or_left() {
+fn a_message_within_a_redelivered_batch_can_be_rejected_or_left() {
     let name = TempName::new("midst");
     for group in [Group::named("g"), Group::named("s").shared().unlimited_attempts()] {
         let name = TempName::new(&format!("midst-{}", &*name));
@@ -245,7 +245,7 @@ fn a_message_in_the_midst_of_a_batch_that_comes_again_can_be_rejected_or_left() 
 }
 
 #[test]
-fn what_a_dead_member_had_comes_again_in_batches_where_attempts_have_no_limit() {
+fn a_dead_members_range_is_redelivered_in_batches_where_attempts_have_no_limit() {
     let name = TempName::new("member");
     let group = || Group::named("work").shared().unlimited_attempts();
     let queue = queue(&name, 16, group());
@@ -288,7 +288,7 @@ fn a_batch_of_a_shared_group_does_not_grow_and_says_why() {
 
 /// A dead letter that was sent again comes alone, even if more of them wait.
 #[test]
-fn a_batch_does_not_grow_beside_a_letter_that_was_sent_again() {
+fn a_batch_with_a_retry_does_not_grow() {
     let name = TempName::new("letter");
     let queue = queue(&name, 8, "g");
     filled(&queue, 3);

@@ -162,7 +162,7 @@ fn a_dropped_iterator_leaves_its_last_message_unless_that_is_acked() {
 }
 
 #[test]
-fn the_iterator_goes_on_after_a_rejected_message_and_one_that_comes_again() {
+fn the_iterator_goes_on_after_a_rejected_and_a_redelivered_message() {
     let (queue, names) = bench("iterator-reject");
     let mut producer = queue.producer().unwrap();
     let mut member = queue.consumer(work()).unwrap();

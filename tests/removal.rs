@@ -108,7 +108,7 @@ fn a_large_batch_learns_inside() {
 }
 
 #[test]
-fn a_large_reservation_is_looked_at_before_and_after() {
+fn a_large_reservation_checks_the_name_before_and_after() {
     let name = TempName::new("rm-reserve");
     let (mut producer, _consumer) = roomy(&name);
     producer.reserve(1000).unwrap().publish();
@@ -220,7 +220,7 @@ fn buried(name: &TempName, letters: usize) {
 }
 
 #[test]
-fn letters_do_not_go_silently_from_or_to_a_removed_queue() {
+fn letters_are_not_silently_lost_with_a_removed_queue() {
     for victim in ["", ".dead", ".g.retry"] {
         const LETTERS: u64 = 500;
         let name = TempName::new("rm-letters");

@@ -93,7 +93,7 @@ fn a_wait_ends_at_its_timeout_and_not_before() {
 const DATA: u64 = words::DATA;
 
 #[test]
-fn who_waits_sleeps_at_every_queue_and_each_producer_wakes_it() {
+fn a_wait_sleeps_at_every_queue_and_each_producer_wakes_it() {
     let (names, mut producers, mut select) = bench("asleep", 3);
     let files: Vec<_> = names.iter().map(|name| words::open(&name.path())).collect();
     let asleep = |file| words::get32(file, DATA) & 1 == 1;
@@ -174,7 +174,7 @@ fn a_closed_queue_keeps_no_other_from_waiting_and_all_are_the_end() {
 }
 
 #[test]
-fn what_was_not_acked_comes_again_from_the_same_queue() {
+fn an_unacked_message_is_redelivered_from_the_same_queue() {
     let (_names, mut producers, mut select) = bench("again", 2);
     producers[1].send("x").unwrap();
     drop(select.recv().unwrap());

@@ -147,7 +147,7 @@ fn a_group_counts_each_ack_once_whatever_records_its_members_had() {
 }
 
 #[test]
-fn a_dropped_batch_comes_again_to_the_same_member_one_at_a_time() {
+fn a_dropped_batch_is_redelivered_to_the_same_member_one_at_a_time() {
     let name = TempName::new("dropped");
     let group = || Group::named("work").shared();
     let queue = Queue::builder(&name).capacity(8).group(group()).create().unwrap();

@@ -29,7 +29,7 @@ fn work() -> Group {
 }
 
 /// Names of the queues that belong to `name`, removed with it.
-fn beside(name: &TempName) -> [TempName; 3] {
+fn related_queues(name: &TempName) -> [TempName; 3] {
     let owned = |suffix: &str| TempName::exactly(format!("{}.{suffix}", &**name));
     [owned("dead"), owned("work.retry"), owned("audit.retry")]
 }
@@ -66,7 +66,7 @@ fn drain(consumer: &mut Consumer) -> Vec<(u64, u8, String)> {
 #[test]
 fn a_message_is_delivered_as_often_as_its_group_allows() {
     let name = TempName::new("worn-out");
-    let _others = beside(&name);
+    let _others = related_queues(&name);
     let queue = Queue::builder(&name).capacity(8).group(work().max_attempts(2)).create().unwrap();
     let mut producer = queue.producer().unwrap();
     producer.send_batch(["poison", "good"]).unwrap();
@@ -91,7 +91,7 @@ fn a_message_is_delivered_as_often_as_its_group_allows() {
 #[test]
 fn five_attempts_are_the_default_of_shared_groups_and_exclusive_ones_have_no_limit() {
     let name = TempName::new("defaults");
-    let _others = beside(&name);
+    let _others = related_queues(&name);
     let queue = Queue::builder(&name).capacity(8).group(work()).group("audit").create().unwrap();
     queue.producer().unwrap().send("poison").unwrap();
     let mut member = queue.consumer(work()).unwrap();
@@ -109,7 +109,7 @@ fn five_attempts_are_the_default_of_shared_groups_and_exclusive_ones_have_no_lim
 #[test]
 fn a_rejected_message_is_a_letter_with_its_kind_and_payload() {
     let name = TempName::new("reject");
-    let others = beside(&name);
+    let others = related_queues(&name);
     let dead = &others[0];
     let queue = Queue::builder(&name).capacity(8).payload_size(5).group(work()).create().unwrap();
     queue.producer().unwrap().send_batch([(1, "a"), (2, "bcdef"), (3, "g")]).unwrap();
@@ -132,9 +132,9 @@ fn a_rejected_message_is_a_letter_with_its_kind_and_payload() {
 }
 
 #[test]
-fn a_failed_message_comes_again_and_after_its_last_attempt_it_is_a_letter_at_once() {
+fn a_failed_message_is_redelivered_and_after_its_last_attempt_a_dead_letter_at_once() {
     let name = TempName::new("failed");
-    let _others = beside(&name);
+    let _others = related_queues(&name);
     let groups =
         [work().max_attempts(2), "audit".into(), Group::named("ever").unlimited_attempts()];
     let builder = Queue::builder(&name).capacity(8);
@@ -165,7 +165,7 @@ fn a_failed_message_comes_again_and_after_its_last_attempt_it_is_a_letter_at_onc
 #[test]
 fn what_nobody_could_try_is_no_attempt() {
     let name = TempName::new("untried");
-    let _others = beside(&name);
+    let _others = related_queues(&name);
     let groups = [work().max_attempts(2), "audit".into()];
     let builder = Queue::builder(&name).capacity(8);
     let queue = groups.into_iter().fold(builder, |b, group| b.group(group)).create().unwrap();
@@ -233,7 +233,7 @@ fn more_attempts_than_there_are_numbers_stay_what_they_are() {
 #[test]
 fn three_times_the_capacity_in_letters_is_an_error_and_none_is_lost() {
     let name = TempName::new("overflow");
-    let others = beside(&name);
+    let others = related_queues(&name);
     let dead = &others[0];
     let queue = Queue::builder(&name).capacity(64).group(work()).create().unwrap();
     let tombs = Queue::builder(dead).capacity(8).payload_size(512).group("dead").create().unwrap();
@@ -272,7 +272,7 @@ fn three_times_the_capacity_in_letters_is_an_error_and_none_is_lost() {
 #[test]
 fn a_worn_out_message_that_cannot_be_buried_stays_and_says_so() {
     let name = TempName::new("unburied");
-    let others = beside(&name);
+    let others = related_queues(&name);
     let dead = &others[0];
     let queue = Queue::builder(&name).capacity(8).group(work().max_attempts(1)).create().unwrap();
     let tombs = Queue::builder(dead).capacity(1).payload_size(4).group("dead").create().unwrap();
@@ -294,7 +294,7 @@ fn a_worn_out_message_that_cannot_be_buried_stays_and_says_so() {
 #[test]
 fn a_handler_takes_the_place_of_the_queue() {
     let name = TempName::new("handler");
-    let others = beside(&name);
+    let others = related_queues(&name);
     let dead = &others[0];
     let queue = Queue::builder(&name).capacity(8).group(work()).create().unwrap();
     queue.producer().unwrap().send_batch(["a", "b"]).unwrap();
@@ -317,7 +317,7 @@ fn a_handler_takes_the_place_of_the_queue() {
 #[test]
 fn a_consumer_tells_of_each_letter_it_makes() {
     let name = TempName::new("notice");
-    let others = beside(&name);
+    let others = related_queues(&name);
     let dead = &others[0];
     let queue = Queue::builder(&name).capacity(8).group(work().max_attempts(1)).create().unwrap();
     let tombs = Queue::builder(dead).capacity(1).payload_size(512).group("dead").create().unwrap();
@@ -351,7 +351,7 @@ fn a_consumer_tells_of_each_letter_it_makes() {
 fn queues_of_letters_wake_as_the_queue_does() {
     for mode in [WakeMode::Fence, WakeMode::None] {
         let name = TempName::new("wake-like");
-        let others = beside(&name);
+        let others = related_queues(&name);
         let queue = Queue::builder(&name).capacity(8).wake_mode(mode).group(work());
         let queue = queue.create().unwrap();
         queue.producer().unwrap().send("bad").unwrap();
@@ -366,7 +366,7 @@ fn queues_of_letters_wake_as_the_queue_does() {
 #[test]
 fn letters_can_be_thrown_away_and_what_is_none_is_named() {
     let name = TempName::new("purge");
-    let others = beside(&name);
+    let others = related_queues(&name);
     let dead_name = &others[0];
     let queue = Queue::builder(&name).capacity(8).group(work()).create().unwrap();
     assert!(DeadLetters::of(&name, &options()).is_err(), "there never was one");
@@ -397,7 +397,7 @@ fn letters_can_be_thrown_away_and_what_is_none_is_named() {
 #[test]
 fn a_queue_gives_its_dead_letters() {
     let name = TempName::new("of-queue");
-    let _others = beside(&name);
+    let _others = related_queues(&name);
     let queue = Queue::builder(&name).capacity(8).group(work()).create().unwrap();
     assert!(matches!(queue.dead_letters(), Err(OpenError::NotFound { .. })));
     queue.producer().unwrap().send_batch([(1, "a"), (2, "b")]).unwrap();
@@ -447,7 +447,7 @@ fn a_queue_whose_letters_would_have_no_name_says_so_at_once() {
 #[test]
 fn a_typed_consumer_is_not_shown_what_is_not_of_its_type() {
     let name = TempName::new("typed-retry");
-    let others = beside(&name);
+    let others = related_queues(&name);
     let shape = Queue::builder(&name).capacity(8).message::<Pair>().group(work());
     let queue = shape.create().unwrap();
     let pair = Pair { left: 1, right: 2 };
@@ -480,7 +480,7 @@ fn dead_letters_do_not_come_back_to_where_they_come_from() {
 #[test]
 fn the_largest_messages_can_be_given_up_as_well() {
     let name = TempName::new("largest");
-    let _others = beside(&name);
+    let _others = related_queues(&name);
     let shape = Queue::builder(&name).capacity(1).payload_size(1 << 24).group(work());
     let queue = shape.create().unwrap();
     queue.producer().unwrap().send(&vec![7; 1 << 24]).unwrap();
@@ -491,7 +491,7 @@ fn the_largest_messages_can_be_given_up_as_well() {
 #[test]
 fn letters_go_into_no_queue_that_is_there_for_something_else() {
     let name = TempName::new("other-use");
-    let [dead, ..] = beside(&name);
+    let [dead, ..] = related_queues(&name);
     let queue =
         Queue::builder(&name).capacity(8).group(work().unlimited_attempts()).create().unwrap();
     queue.producer().unwrap().send("bad").unwrap();

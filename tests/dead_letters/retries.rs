@@ -5,12 +5,12 @@ use std::time::Duration;
 use slipring::{DeadLetters, Group, Queue, Reason, RecvError, Start};
 
 use super::common::{TempName, there};
-use super::{beside, drain, letters, options, work};
+use super::{drain, letters, options, related_queues, work};
 
 #[test]
 fn a_retry_that_nobody_could_try_is_no_attempt() {
     let name = TempName::new("untried-retry");
-    let _others = beside(&name);
+    let _others = related_queues(&name);
     let queue = Queue::builder(&name).capacity(8).group(work().max_attempts(1)).create().unwrap();
     queue.producer().unwrap().send("job").unwrap();
     let mut member = queue.consumer(work()).unwrap();
@@ -28,7 +28,7 @@ fn a_retry_that_nobody_could_try_is_no_attempt() {
 #[test]
 fn requeued_letters_reach_the_group_that_failed_and_nobody_else() {
     let name = TempName::new("requeue");
-    let others = beside(&name);
+    let others = related_queues(&name);
     let queue = Queue::builder(&name).capacity(8).group(work()).group("audit").create().unwrap();
     let mut producer = queue.producer().unwrap();
     producer.send_batch([(4, "bad"), (5, "good")]).unwrap();
@@ -61,7 +61,7 @@ fn requeued_letters_reach_the_group_that_failed_and_nobody_else() {
 #[test]
 fn a_requeued_message_that_fails_again_is_the_same_letter_again() {
     let name = TempName::new("requeue-again");
-    let _others = beside(&name);
+    let _others = related_queues(&name);
     let queue = Queue::builder(&name).capacity(8).group(work().max_attempts(2)).create().unwrap();
     queue.producer().unwrap().send_batch(["ok", "bad"]).unwrap();
     let mut member = queue.consumer(work()).unwrap();
@@ -86,7 +86,7 @@ fn a_requeued_message_that_fails_again_is_the_same_letter_again() {
 #[test]
 fn what_a_dead_member_held_of_a_queue_of_retries_goes_to_another() {
     let name = TempName::new("retry-orphan");
-    let _others = beside(&name);
+    let _others = related_queues(&name);
     let queue = Queue::builder(&name).capacity(8).group(work()).create().unwrap();
     queue.producer().unwrap().send("bad").unwrap();
     let mut first = queue.consumer(work()).unwrap();
@@ -102,9 +102,9 @@ fn what_a_dead_member_held_of_a_queue_of_retries_goes_to_another() {
 }
 
 #[test]
-fn a_queue_of_retries_that_was_removed_delays_no_end() {
+fn a_removed_queue_of_retries_does_not_delay_the_end() {
     let name = TempName::new("retries-removed");
-    let others = beside(&name);
+    let others = related_queues(&name);
     let queue = Queue::builder(&name).capacity(8).group(work()).create().unwrap();
     let mut producer = queue.producer().unwrap();
     producer.send("bad").unwrap();
@@ -130,9 +130,9 @@ pub(crate) fn requeue(queue: &str) -> u64 {
 }
 
 #[test]
-fn what_comes_again_takes_turns_with_what_is_new() {
+fn retries_take_turns_with_new_messages() {
     let name = TempName::new("turns");
-    let _others = beside(&name);
+    let _others = related_queues(&name);
     let queue =
         Queue::builder(&name).capacity(32).group(work().unlimited_attempts()).create().unwrap();
     let mut producer = queue.producer().unwrap();
@@ -164,7 +164,7 @@ fn what_comes_again_takes_turns_with_what_is_new() {
 #[test]
 fn requeued_letters_outlive_their_group_and_its_mode() {
     let name = TempName::new("remade");
-    let _others = beside(&name);
+    let _others = related_queues(&name);
     let queue = Queue::builder(&name).capacity(8).group("work").create().unwrap();
     let mut producer = queue.producer().unwrap();
     let mut consumer = queue.consumer("work").unwrap();
@@ -187,7 +187,7 @@ fn requeued_letters_outlive_their_group_and_its_mode() {
 #[test]
 fn letters_are_kept_though_their_group_was_removed() {
     let name = TempName::new("no-group");
-    let others = beside(&name);
+    let others = related_queues(&name);
     let queue = Queue::builder(&name).capacity(4).group(work()).create().unwrap();
     let mut producer = queue.producer().unwrap();
     let mut member = queue.consumer(work()).unwrap();
@@ -209,7 +209,7 @@ fn letters_are_kept_though_their_group_was_removed() {
 #[test]
 fn what_is_sent_by_hand_to_be_retried_has_the_same_limit() {
     let name = TempName::new("by-hand");
-    let others = beside(&name);
+    let others = related_queues(&name);
     let queue = Queue::builder(&name).capacity(8).group(work().max_attempts(2)).create().unwrap();
     queue.producer().unwrap().send("bad").unwrap();
     let mut member = queue.consumer(work()).unwrap();
@@ -230,7 +230,7 @@ fn what_is_sent_by_hand_to_be_retried_has_the_same_limit() {
 #[test]
 fn a_letter_sent_again_comes_before_the_end_though_there_was_no_queue_of_retries_just_now() {
     let name = TempName::new("retry-and-close");
-    let others = beside(&name);
+    let others = related_queues(&name);
     let queue = Queue::builder(&name).capacity(8).group(work()).create().unwrap();
     let mut producer = queue.producer().unwrap();
     producer.send_batch(["first", "second"]).unwrap();
@@ -258,7 +258,7 @@ fn a_letter_sent_again_comes_before_the_end_though_there_was_no_queue_of_retries
 #[test]
 fn letters_are_sent_again_through_no_queue_that_is_there_for_something_else() {
     let name = TempName::new("other-retry");
-    let [_dead, retry, ..] = beside(&name);
+    let [_dead, retry, ..] = related_queues(&name);
     let queue = Queue::builder(&name).capacity(8).group(work()).create().unwrap();
     queue.producer().unwrap().send("bad").unwrap();
     queue.consumer(work()).unwrap().recv().unwrap().reject().unwrap();

@@ -34,7 +34,7 @@ pub(crate) fn member(name: &str, group: &str) {
 }
 
 #[test]
-fn whoever_dies_with_the_control_lease_blocks_nobody() {
+fn a_death_with_the_control_lease_blocks_no_process() {
     let name = TempName::new("kill-control");
     Queue::builder(&name).capacity(4).create().unwrap();
     let at_once = OpenOptions::new().control_timeout(Duration::ZERO);

@@ -36,11 +36,11 @@ fn receive(member: &mut Consumer) -> (u64, u8) {
 fn a_sleeping_member_gets_what_a_killed_one_held() {
     let rounds = std::env::var("SLIPRING_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(10);
     for mode in [WakeMode::Membarrier, WakeMode::Fence, WakeMode::None] {
-        sleeps_beside_a_death(mode, rounds);
+        sleeps_through_a_death(mode, rounds);
     }
 }
 
-fn sleeps_beside_a_death(mode: WakeMode, rounds: u64) {
+fn sleeps_through_a_death(mode: WakeMode, rounds: u64) {
     let name = TempName::new("sleeper");
     let shape = Queue::builder(&name).capacity(4).wake_mode(mode).group(shared());
     let queue = shape.create().unwrap();

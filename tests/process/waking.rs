@@ -187,7 +187,7 @@ fn sleepers_that_are_killed_cost_one_wake_up_and_then_nothing() {
 
 /// A message is for one of them; several that come at once are for several.
 #[test]
-fn a_message_wakes_one_of_those_who_sleep() {
+fn a_message_wakes_one_sleeper() {
     const MEMBERS: usize = 8;
     for mode in MODES {
         let name = TempName::new("one-of-many");
@@ -236,7 +236,7 @@ fn a_batch_wakes_a_sleeper_before_it_goes_on() {
 }
 
 #[test]
-fn who_sleeps_is_woken_and_uses_no_processor() {
+fn a_sleeper_is_woken_and_uses_no_processor() {
     for mode in MODES {
         let name = TempName::new("asleep");
         let queue = Queue::builder(&name).capacity(8).wake_mode(mode).group(shared());

@@ -49,7 +49,7 @@ fn a_wait_for_the_role_ends_at_its_time_and_says_how_to_wait() {
 }
 
 #[test]
-fn all_who_wait_get_their_turn() {
+fn every_waiter_gets_its_turn() {
     const SENDERS: u64 = 40;
     let name = TempName::new("turns");
     let queue = queue(&name);
@@ -79,7 +79,7 @@ fn all_who_wait_get_their_turn() {
 }
 
 #[test]
-fn who_waits_keeps_nobody_from_joining() {
+fn a_waiter_keeps_no_process_from_joining() {
     let name = TempName::new("turn-polite");
     let queue = queue(&name);
     let held = queue.producer().unwrap();

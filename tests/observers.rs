@@ -34,7 +34,7 @@ fn see(observer: &mut Observer) -> Vec<u64> {
 }
 
 #[test]
-fn an_observer_loses_only_what_was_taken_back() {
+fn an_observer_loses_only_what_was_reclaimed() {
     let name = TempName::new("taken-back");
     let (queue, mut producer) = sent(&name, 256, 256);
     for tail in 257..280 {
@@ -51,7 +51,7 @@ fn an_observer_loses_only_what_was_taken_back() {
 }
 
 #[test]
-fn an_observer_gets_past_a_reservation_that_stands_still() {
+fn an_observer_gets_past_an_idle_reservation() {
     let name = TempName::new("reserved");
     let (queue, mut producer) = sent(&name, 4096, 4096);
     let reserved = producer.reserve(3000).unwrap();
@@ -65,7 +65,7 @@ fn an_observer_gets_past_a_reservation_that_stands_still() {
 }
 
 #[test]
-fn the_latest_message_is_had_without_those_before_it() {
+fn the_latest_message_is_read_without_those_before_it() {
     let name = TempName::new("latest");
     let (queue, mut producer) = sent(&name, 8, 5);
     let mut observer = queue.observer(Start::Oldest).unwrap();
@@ -96,7 +96,7 @@ fn the_latest_message_is_had_without_those_before_it() {
 }
 
 #[test]
-fn a_closed_queue_is_over_though_its_newest_message_was_taken_back() {
+fn a_closed_queue_has_ended_though_its_newest_message_was_reclaimed() {
     let name = TempName::new("latest-gone");
     let (queue, mut producer) = sent(&name, 8, 3);
     let mut observers = [Start::Oldest, Start::Sequence(0)].map(|at| queue.observer(at).unwrap());
@@ -118,7 +118,7 @@ fn a_closed_queue_is_over_though_its_newest_message_was_taken_back() {
 }
 
 #[test]
-fn messages_that_the_tail_does_not_tell_of_are_seen() {
+fn messages_above_the_tail_word_are_read() {
     let name = TempName::new("lagging");
     let (queue, producer) = sent(&name, 8, 20);
     drop(producer);
@@ -176,7 +176,7 @@ fn leave_behind(
 }
 
 #[test]
-fn a_member_that_died_before_its_note_is_shown_with_what_it_took() {
+fn a_member_that_died_between_exchange_and_held_is_shown_with_its_claim() {
     const PENDING: u64 = 1;
     const HELD: u64 = 2;
     let name = TempName::new("pending");
@@ -282,7 +282,7 @@ fn messages_that_a_group_has_not_acked_are_not_removed_with_it_or_the_queue() {
 }
 
 #[test]
-fn a_group_that_nobody_has_read_for_is_not_resumed() {
+fn a_group_without_a_past_consumer_is_not_resumed() {
     let name = TempName::new("resumed");
     let queue = Queue::builder(&name).capacity(8).group("g").create().unwrap();
     queue.add_group(work()).unwrap();
