@@ -85,7 +85,8 @@ pub(crate) struct Totals {
 /// Where the group's consumers sleep.
 #[repr(C)]
 pub(crate) struct GroupWait {
-    /// Bit 0: a consumer sleeps. Bit 1: the producer has left others asleep. Above: the generation, a count of wake-ups.
+    /// Bit 0: a consumer sleeps. Bit 1: the producer has left others asleep. Above: the generation, a count of
+    /// wake-ups.
     pub(crate) word: WaitWord,
     /// Reserved: where members sleep until a cell is empty.
     room: QuietHalf,

@@ -51,7 +51,7 @@ pub(crate) struct MetaWord(AtomicU64);
 impl MetaWord {
     #[inline(always)]
     pub(crate) fn load(&self) -> Meta {
-        // Relaxed: the stamp, or the tail, that the reader saw carries it; an observer checks the stamp again. pair payload.
+        // Relaxed. pair payload: the stamp or tail that the reader saw carries it. An observer checks the stamp again.
         Meta::unpack(self.0.load(Ordering::Relaxed))
     }
 

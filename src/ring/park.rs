@@ -163,10 +163,10 @@ pub(crate) fn announce(waiters: &mut [Waiter<'_>]) -> bool {
 pub(crate) fn sleep<T, E>(
     waiters: &mut [Waiter<'_>],
     longest: impl FnOnce() -> Duration,
-    mut look: impl FnMut() -> Result<Option<T>, E>,
+    mut check: impl FnMut() -> Result<Option<T>, E>,
 ) -> Result<Option<T>, E> {
     let visible = announce(waiters);
-    let found = look()?;
+    let found = check()?;
     if found.is_some() {
         waiters.iter().for_each(Waiter::clear_waiting);
         return Ok(found);
@@ -189,5 +189,5 @@ pub(crate) fn sleep<T, E>(
         }
     }
     // Check before the next announcement, which costs a barrier, and the next publication a wake-up.
-    if woken { look() } else { Ok(None) }
+    if woken { check() } else { Ok(None) }
 }

@@ -211,7 +211,8 @@ impl Publisher {
         bytes: &[u8],
     ) -> Slot<'v> {
         let slot = self.reclaim(view, offset);
-        // SAFETY: this is the producer (invariant one-producer), and the slot is reclaimed; by the caller's promise the message fits.
+        // SAFETY: this is the producer (invariant one-producer), and the slot is reclaimed; by the caller's promise the
+        // message fits.
         unsafe { fill(&slot, meta, bytes) };
         slot
     }

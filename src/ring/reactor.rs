@@ -37,7 +37,7 @@ pub(crate) trait KeepMapped: Clone {
 pub(crate) struct Entry<Q, T> {
     queue: Q,
     /// A wait word of the queue, and the value that `announce` left there; none if no waker would wake.
-    at: Option<(WaiterKind, u32)>,
+    announced: Option<(WaiterKind, u32)>,
     /// The entry is over then in any case.
     until: Instant,
     /// How the future is told.
@@ -48,7 +48,7 @@ impl<Q: KeepMapped, T> Entry<Q, T> {
     fn is_woken(&self) -> bool {
         // Relaxed: the future checks for itself, and the kernel compares before a sleep. A future that leaves has what
         // the reactor was woken for by the lock of the entries.
-        self.at.is_some_and(|(word, value)| {
+        self.announced.is_some_and(|(word, value)| {
             word.of(self.queue.view()).load(Ordering::Relaxed) != value
         })
     }
@@ -91,37 +91,37 @@ impl<Q: KeepMapped, T> Reactor<Q, T> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Checks. If `look` finds nothing, it returns how long to wait at most, and an entry is left that is over then, or
+    /// Checks. If `check` finds nothing, it returns how long to wait at most, and an entry is left that is over then, or
     /// when the word is woken. Returns the entry's handle.
     pub(crate) fn wait<E>(
         &self,
         queue: &Q,
         word: WaiterKind,
-        look: impl FnOnce() -> Result<Option<Duration>, E>,
+        check: impl FnOnce() -> Result<Option<Duration>, E>,
         tell: impl FnOnce() -> T,
     ) -> Result<Option<EntryHandle<Q>>, E> {
         let queue = queue.clone();
         let mut waiter = Waiter::new(queue.view(), word);
         let visible = waiter.can_be_woken() && announce(slice::from_mut(&mut waiter));
-        let Some(mut longest) = look()? else {
+        let Some(mut longest) = check()? else {
             waiter.clear_waiting();
             return Ok(None);
         };
-        let at = visible.then(|| (word, waiter.value()));
+        let announced = visible.then(|| (word, waiter.value()));
         if !visible {
             longest = longest.min(DENIED_SLEEP);
         }
         let until = Instant::now() + longest;
-        let group = match at {
+        let group = match announced {
             Some((WaiterKind::Consumer { group, shared: true }, _)) => Some(group),
             _ => None,
         };
         drop(waiter);
-        let id = self.enter(Entry { queue: queue.clone(), at, until, tell: tell() });
+        let id = self.insert(Entry { queue: queue.clone(), announced, until, tell: tell() });
         Ok(Some(EntryHandle { id, queue, group }))
     }
 
-    fn enter(&self, entry: Entry<Q, T>) -> u64 {
+    fn insert(&self, entry: Entry<Q, T>) -> u64 {
         let mut entries = self.lock();
         let id = entries.next;
         entries.next += 1;
@@ -169,7 +169,7 @@ impl<Q: KeepMapped, T> Reactor<Q, T> {
         let asleep: Vec<_> = entries
             .waiting
             .values()
-            .filter_map(|entry| entry.at.map(|(word, value)| (&entry.queue, word, value)))
+            .filter_map(|entry| entry.announced.map(|(word, value)| (&entry.queue, word, value)))
             .filter(|(queue, word, _)| {
                 let view = queue.view();
                 known.insert(mutant!(
@@ -181,7 +181,7 @@ impl<Q: KeepMapped, T> Reactor<Q, T> {
             .map(|(queue, word, value)| (queue.clone(), word, value))
             .collect();
         drop(entries);
-        let visible = mutant!(
+        let slept_at = mutant!(
             &asleep[..],
             "reactor-deaf-to-entries",
             &[],
@@ -189,9 +189,9 @@ impl<Q: KeepMapped, T> Reactor<Q, T> {
             &asleep[..asleep.len().min(1)]
         );
         let words: Vec<_> = std::iter::once((&self.own, own))
-            .chain(visible.iter().map(|(queue, word, value)| {
+            .chain(slept_at.iter().map(|(queue, word, value)| {
                 let word = word.of(queue.view());
-                // As announced. A load now, Relaxed or not, would be wrong: a wake-up before the sleep may have changed it.
+                // As announced. A load now, even Relaxed, would be wrong: a wake-up may have changed it.
                 (word, mutant!(*value, "reactor-reads-words-late", word.load(Ordering::Relaxed)))
             }))
             .collect();
@@ -205,15 +205,17 @@ impl<Q: KeepMapped, T> Reactor<Q, T> {
     /// The thread may have been woken for a future that has left meanwhile: then it wakes the next member.
     fn pass_on(&self, view: &View, word: WaiterKind, value: u32) {
         let WaiterKind::Consumer { group, .. } = word else { return };
-        let at = word.of(view);
+        let wait_word = word.of(view);
         // Acquire. pair wake-up: what the waker published.
-        if at.load(Ordering::Acquire) == value {
+        if wait_word.load(Ordering::Acquire) == value {
             return;
         }
         // A future that is still here is told, or wakes the next member when it leaves.
         let waits = |entry: &Entry<Q, T>| {
             entry.is_woken()
-                && entry.at.is_some_and(|(word, _)| ptr::eq(word.of(entry.queue.view()), at))
+                && entry
+                    .announced
+                    .is_some_and(|(word, _)| ptr::eq(word.of(entry.queue.view()), wait_word))
         };
         let nobody = !self.lock().waiting.values().any(waits);
         if mutant!(

@@ -108,7 +108,7 @@ const WORD: usize = size_of::<u64>();
 /// slot, which stays mapped as long as the `View` that made this value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Payload {
-    at: *mut u8,
+    ptr: *mut u8,
     area: usize,
 }
 
@@ -124,10 +124,10 @@ impl Payload {
     pub(crate) unsafe fn init(_at: *mut u8) {}
 
     /// # Safety
-    /// `at` and `area` must satisfy the type's invariant.
+    /// `ptr` and `area` must satisfy the type's invariant.
     #[inline]
-    pub(crate) unsafe fn new(at: *mut u8, area: usize) -> Payload {
-        Payload { at, area }
+    pub(crate) unsafe fn new(ptr: *mut u8, area: usize) -> Payload {
+        Payload { ptr, area }
     }
 
     #[inline]
@@ -135,7 +135,7 @@ impl Payload {
         // SAFETY: the callers keep i below area / 8 rounded up, which the type's invariant covers; the area is aligned
         // to 16. Through this mapping, plain writes (`bytes_mut`) exclude all other accesses; observers have another
         // mapping (docs/design.md, Writing in place beside observers).
-        unsafe { AtomicU64::from_ptr(self.at.cast::<u64>().wrapping_add(i)) }
+        unsafe { AtomicU64::from_ptr(self.ptr.cast::<u64>().wrapping_add(i)) }
     }
 
     /// Copies `bytes` in.
@@ -152,7 +152,7 @@ impl Payload {
         }
         // SAFETY: by the type's invariant the area is mapped, by the caller's promise `bytes` fit, and nothing is
         // borrowed from the slot. Plain stores, of any width: docs/design.md, Writing in place beside observers.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.at, bytes.len()) };
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.ptr, bytes.len()) };
     }
 
     /// The same in relaxed words; bytes after the end, up to a whole word, become 0.
@@ -197,7 +197,7 @@ impl Payload {
     #[inline]
     pub(crate) unsafe fn bytes<'a>(self) -> &'a [u8] {
         // SAFETY: by the type's invariant the area is mapped; by the caller's promise no thread writes it.
-        unsafe { std::slice::from_raw_parts(self.at, self.area) }
+        unsafe { std::slice::from_raw_parts(self.ptr, self.area) }
     }
 
     /// The whole area, for writing in place.
@@ -207,6 +207,6 @@ impl Payload {
     #[inline]
     pub(crate) unsafe fn bytes_mut<'a>(self) -> &'a mut [u8] {
         // SAFETY: by the type's invariant the area is mapped; by the caller's promise no consumer holds it.
-        unsafe { std::slice::from_raw_parts_mut(self.at, self.area) }
+        unsafe { std::slice::from_raw_parts_mut(self.ptr, self.area) }
     }
 }
