@@ -1,21 +1,21 @@
-//! Queues of this process alone.
+//! Queues that a process makes for itself.
 
 use std::path::Path;
 
 use slipring::RemoveError;
 
-/// The name of a queue that goes with this value.
+/// The name of a queue. Dropping it removes the queue.
 pub(crate) struct Temporary(String);
 
 impl Temporary {
-    /// `WHAT-PID`. Removes the queues of processes that had such names, and were killed.
+    /// `WHAT-PID`. Removes queues with such names that processes have left behind because they were killed.
     pub(crate) fn name(what: &str) -> Temporary {
         let me = std::process::id();
         for name in slipring::list().unwrap_or_default() {
             let pid = name.strip_prefix(what).and_then(|rest| rest.strip_prefix('-'));
             let pid = pid.and_then(|pid| pid.parse::<u32>().ok());
             if pid.is_some_and(|pid| pid == me || !Path::new(&format!("/proc/{pid}")).exists()) {
-                // One that is in use stays. What it holds, nobody will read.
+                // `remove` refuses a queue that is in use. Nobody will receive unacked messages of another one.
                 if let Err(RemoveError::Unacked { .. }) = slipring::remove(&name) {
                     let _ = slipring::force_remove(&name);
                 }
