@@ -57,8 +57,8 @@ pub(crate) enum BenchCommand {
     Latency(LatencyArgs),
     /// Messages and bytes per second from one process to another, for several batch sizes
     ///
-    /// The publish rate P is the producer's, the service rate C the consumer's, each from its first message to its last.
-    /// They include the time to write and to check every byte.
+    /// The publish rate P is the producer's, the service rate C the consumer's, each from its first message to its
+    /// last. They include the time to write and to check every byte.
     #[command(after_long_help = MEANING)]
     Throughput(ThroughputArgs),
     /// What exclusive groups cost: one producer, one consumer process for each group
@@ -75,8 +75,8 @@ pub(crate) enum BenchCommand {
     Group(GroupBenchArgs),
     /// Delay of a message to a consumer that is asleep, in each wake mode
     ///
-    /// Each message is sent after a pause, when the kernel reports that the consumers sleep. A second message follows at
-    /// once, when one of them is awake. The times of the two send calls show what waking costs the producer.
+    /// Each message is sent after a pause, when the kernel reports that the consumers sleep. A second message follows
+    /// at once, when one of them is awake. The times of the two send calls show what waking costs the producer.
     #[command(after_long_help = MEANING)]
     Wake(WakeBenchArgs),
 }
@@ -98,8 +98,8 @@ pub(crate) struct BenchArgs {
     /// Messages that fit, 2 to 1048576, rounded up to a power of two
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(2..=1 << 20))]
     pub(crate) capacity: u64,
-    /// Processors to pin the processes to, such as 0,1: the producer's first, then the consumers'. Further processes are
-    /// not pinned. auto: one processor for each process, on different cores if possible; none: pin no process
+    /// Processors to pin the processes to, such as 0,1: the producer's first, then the consumers'. Further processes
+    /// are not pinned. auto: one processor for each process, on different cores if possible; none: pin no process
     #[arg(long, value_name = "CPU,CPU|auto|none", default_value = "auto", value_parser = pin)]
     pub(crate) pin: PinArg,
     /// Print the report as one JSON object

@@ -51,8 +51,8 @@ impl Meter {
     }
 }
 
-/// Messages until the next reading of the clock, after `before` of them took `time`. It grows while readings are much more
-/// frequent than samples.
+/// Messages until the next reading of the clock, after `before` of them took `time`. It grows while readings are much
+/// more frequent than samples.
 fn step(before: u64, time: u64, interval: u64) -> u64 {
     if time < interval / 16 { (before * 2).min(STEP_MAX) } else { 1 }
 }

@@ -1,8 +1,8 @@
 //! `slipring bench`: runs this program again as producer and consumers of real queues, and reports what they measured.
 //!
 //! Modules use those above them only: `args`, `role`; `spread`, `meter`, `findings`; `processors`; `worker` (the
-//! processes); `delays`, `outcome`; `placement`, `interference`, `machine`, `warnings`; `runner`; `report`; then a module
-//! for each benchmark.
+//! processes); `delays`, `outcome`; `placement`, `interference`, `machine`, `warnings`; `runner`; `report`; then a
+//! module for each benchmark.
 
 mod args;
 mod delays;
