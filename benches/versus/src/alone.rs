@@ -1,10 +1,10 @@
-//! A slice of one thread only.
+//! Runs a slice that needs one thread only.
 
 use std::thread;
 
 use crate::cpus::{Side, pin};
 
-/// Runs it in a thread of its own, so that only that is pinned.
+/// Runs it in a new thread, so that no other thread is pinned.
 pub(crate) fn alone<R: Send>(run: impl FnOnce() -> R + Send) -> R {
     thread::scope(|scope| {
         let thread = scope.spawn(|| {

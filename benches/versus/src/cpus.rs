@@ -1,4 +1,4 @@
-//! Which two processors the ends run on.
+//! The two processors that the ends run on.
 
 use std::sync::OnceLock;
 
@@ -14,7 +14,7 @@ pub(crate) enum Side {
     There,
 }
 
-/// The first two processors that this process may use, or the only one. To be called before any thread is
+/// The first two processors that this process may use, or the only one. Must be called before any thread is
 /// pinned.
 pub(crate) fn choose() -> &'static [usize] {
     CHOSEN.get_or_init(|| {
@@ -29,7 +29,7 @@ pub(crate) fn two() -> bool {
     choose().len() == 2
 }
 
-/// Pins the calling thread. Does nothing where there is only one processor to choose from.
+/// Pins the calling thread. Does nothing if there is only one usable processor.
 pub(crate) fn pin(side: Side) {
     let &[here, there] = choose() else { return };
     let mut set = CpuSet::new();

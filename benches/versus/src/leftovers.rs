@@ -1,7 +1,7 @@
-//! Names of what lies in shared memory, and that nothing is left of it.
+//! Names of files in shared memory, and their removal.
 //!
-//! Every name holds the process's mark. Whatever has a guard goes with its guard; on panic and on Ctrl-C all
-//! that bears the mark is removed.
+//! Every name contains this process's mark. Dropping a guard removes its files. A panic or a signal removes all files
+//! with the mark.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,15 +17,15 @@ fn mark() -> String {
     format!("versus-{}-", process::id())
 }
 
-/// A name that nobody had before.
+/// A unique name.
 pub(crate) fn name() -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    // It ends with a dash, so that none is the beginning of another.
+    // The dash at the end keeps a name from being the prefix of another.
     format!("{}{}-", mark(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A path in shared memory; what is there, and what a peer puts beside it under names that begin with its own,
-/// goes away with this value.
+/// A path in shared memory. Dropping it removes the file, and every file with this name as a prefix: some peers make
+/// several.
 pub(crate) struct TempFile {
     name: String,
     path: PathBuf,
@@ -52,7 +52,7 @@ impl Drop for TempFile {
     }
 }
 
-/// A slipring queue that goes away with this value.
+/// A slipring queue. Dropping it removes the queue.
 pub(crate) struct TempQueue(pub(crate) String);
 
 impl TempQueue {
@@ -67,7 +67,7 @@ impl Drop for TempQueue {
     }
 }
 
-/// Removes all that bears this process's mark.
+/// Removes all files with this process's mark.
 pub(crate) fn sweep() {
     remove_all(&mark());
 }
@@ -81,8 +81,8 @@ fn remove_all(part_of_name: &str) {
     }
 }
 
-/// From here on a panic of any thread and the usual signals end the process, after a sweep: an end whose
-/// other end is gone would spin for ever.
+/// Makes a panic of any thread, SIGHUP, SIGINT and SIGTERM sweep and then end the process: an end would wait for ever
+/// for the other end whose thread has panicked.
 pub(crate) fn sweep_at_any_end() -> std::io::Result<()> {
     let report = panic::take_hook();
     panic::set_hook(Box::new(move |info| {

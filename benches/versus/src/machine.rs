@@ -1,4 +1,4 @@
-//! The machine that the figures are of.
+//! The machine on which the figures were measured.
 
 use std::fs;
 
@@ -11,27 +11,27 @@ use crate::{cpus, ticks};
 pub(crate) struct Machine {
     pub(crate) processor: String,
     pub(crate) processors: usize,
-    /// Those that the ends are pinned to.
+    /// The processors that the ends are pinned to.
     pub(crate) pinned: Vec<usize>,
     pub(crate) kernel: String,
-    /// What delays are taken from.
+    /// The clock that delays are measured with.
     pub(crate) clock: &'static str,
-    /// Of this process: above 0 it gives way to others.
+    /// The nice level of this process.
     pub(crate) nice: i64,
-    /// What ran on it: the average of the minute before this began, and at the end. This itself makes up to 2 of that.
+    /// The load average of the minute before the start, and of the last minute. The benchmark itself adds up to 2.
     pub(crate) load: [f64; 2],
-    /// Of the time of the processors that the ends are pinned to, while this ran.
+    /// Shares of the pinned processors' time during the measurement: other programs, and the hypervisor.
     pub(crate) others_percent: f64,
     pub(crate) steal_percent: f64,
-    /// How often this and its other end were taken off a processor.
+    /// Involuntary context switches of this process and of the other end's processes.
     pub(crate) involuntary_switches: i64,
-    /// What spoils the figures.
+    /// What makes the figures unreliable.
     pub(crate) warnings: Vec<String>,
     #[serde(skip)]
     before: Ticks,
 }
 
-/// Of the processors that the ends are pinned to, in hundredths of a second; and of this process.
+/// Times of the pinned processors and of this process, in hundredths of a second.
 #[derive(Clone, Copy, Default)]
 struct Ticks {
     all: i64,
@@ -42,7 +42,7 @@ struct Ticks {
 }
 
 impl Machine {
-    pub(crate) fn look() -> Machine {
+    pub(crate) fn read() -> Machine {
         let info = read("/proc/cpuinfo");
         let field = |name: &str| {
             let line =
@@ -67,8 +67,8 @@ impl Machine {
         }
     }
 
-    /// To be called when all was measured. `moved`: the share of the works in which the ends moved.
-    pub(crate) fn look_again(&mut self, moved: f64) {
+    /// Completes it after the measurement. `moved` is the share of the works during which the placement changed.
+    pub(crate) fn finish(&mut self, moved: f64) {
         let (before, now) = (self.before, Ticks::now());
         let all = (now.all - before.all).max(1) as f64;
         let part = |ticks: i64| (100.0 * ticks as f64 / all).max(0.0);
@@ -79,71 +79,74 @@ impl Machine {
         self.others_percent = self.others_percent.max(0.0);
         self.involuntary_switches = now.involuntary - before.involuntary;
         let seconds = all / 100.0 / self.pinned.len().max(1) as f64;
-        self.warnings = self.spoils(seconds, moved);
+        self.warnings = self.warnings(seconds, moved);
     }
 
-    /// What makes these figures worse than the machine could.
-    fn spoils(&self, seconds: f64, moved: f64) -> Vec<String> {
-        let mut spoils = Vec::new();
-        let mut warn = |spoilt, text: String| {
-            if spoilt {
-                spoils.push(text);
+    /// What makes the figures unreliable.
+    fn warnings(&self, seconds: f64, moved: f64) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let mut warn = |condition, text: String| {
+            if condition {
+                warnings.push(text);
             }
         };
         let Machine { load, others_percent, steal_percent, nice, .. } = self;
         warn(
             load[0] > 0.5,
-            format!("the load was {} before this began: end what runs beside it", load[0]),
+            format!("the load average was {} before the start: end the other programs", load[0]),
         );
         warn(
             *others_percent > 3.0,
-            format!("others had {others_percent:.0} % of the two processors meanwhile"),
+            format!("other programs used {others_percent:.0} % of the two processors' time"),
         );
         warn(
             *steal_percent > 1.0,
-            format!("the hypervisor gave {steal_percent:.0} % of the two processors to others"),
+            format!("the hypervisor took {steal_percent:.0} % of the two processors' time (steal)"),
         );
         let switches = self.involuntary_switches as f64 / seconds;
         warn(
             switches > 100.0,
-            format!("the ends were taken off their processors {switches:.0} times a second"),
+            format!("other programs preempted the ends {switches:.0} times a second"),
         );
-        warn(*nice > 0, format!("this ran at nice level {nice}, and gave way to others"));
+        warn(
+            *nice > 0,
+            format!("the benchmark ran at nice level {nice}: other programs went first"),
+        );
         warn(
             self.pinned.is_empty(),
-            "both ends share one processor: nothing here says how fast a queue is".to_owned(),
+            "both ends share one processor: no figure here shows how fast a queue is".to_owned(),
         );
         warn(
             moved > 0.2,
             format!(
-                "in {:.0} % of the slices' time the processors moved nearer or farther",
+                "the distance of the processors changed during {:.0} % of the groups of slices",
                 moved * 100.0
             ),
         );
-        spoils
+        warnings
     }
 
-    /// What it is, in lines.
+    /// The machine, in lines.
     pub(crate) fn lines(&self) -> Vec<String> {
         let Machine { processor, processors, pinned, kernel, clock, nice, load, .. } = self;
         let ends = match &pinned[..] {
             [here, there] => format!("One end runs on processor {here}, the other on {there}."),
-            _ => "Only one processor may be used: both ends run on it, and yield.".to_owned(),
+            _ => "There is only one usable processor: both ends run on it, and yield.".to_owned(),
         };
         vec![
             format!("{processors} processors ({processor}), Linux {kernel}. {ends}"),
             format!(
-                "Delays are taken from {clock}. Nice level {nice}, load {} before this began.",
+                "Delays are measured with {clock}. Nice level {nice}, load average {} before the start.",
                 load[0]
             ),
         ]
     }
 
-    /// What happened meanwhile, in lines.
+    /// What happened during the measurement, in lines.
     pub(crate) fn after(&self) -> Vec<String> {
         let Machine { load, others_percent, steal_percent, involuntary_switches, .. } = self;
         let mut lines = vec![format!(
-            "Load {} at the end (up to 2 of it this itself); steal {steal_percent:.1} %, others \
+            "Load average {} at the end (the benchmark itself adds up to 2); steal {steal_percent:.1} %, others \
              {others_percent:.1} % of the two processors' time; {involuntary_switches} involuntary context switches.",
             load[1]
         )];
@@ -159,7 +162,7 @@ impl Ticks {
         for cpu in cpus::choose() {
             let name = format!("cpu{cpu} ");
             let line = stat.lines().find_map(|line| line.strip_prefix(&name)).unwrap_or("");
-            // user nice system idle iowait irq softirq steal; the rest is in these already.
+            // user nice system idle iowait irq softirq steal; the fields after them are included in these.
             let fields: Vec<i64> =
                 line.split_whitespace().take(8).filter_map(|it| it.parse().ok()).collect();
             let field = |at: usize| fields.get(at).copied().unwrap_or(0);
@@ -178,7 +181,7 @@ impl Ticks {
     }
 }
 
-/// The 19th field of what the kernel says of this process; its name, the second, may hold anything.
+/// The 19th field of proc_pid_stat(5). The second, the name, may contain spaces and parentheses.
 fn nice() -> i64 {
     let stat = read("/proc/self/stat");
     let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
@@ -199,19 +202,20 @@ mod tests {
     use super::Machine;
 
     #[test]
-    fn what_spoils_the_figures_is_said() {
-        let mut machine = Machine::look();
+    fn what_makes_the_figures_unreliable_has_a_warning() {
+        let mut machine = Machine::read();
         machine.load[0] = 0.0;
         machine.nice = 0;
         machine.pinned = vec![0, 1];
-        assert_eq!(machine.spoils(10.0, 0.0), Vec::<String>::new());
+        assert_eq!(machine.warnings(10.0, 0.0), Vec::<String>::new());
         machine.load[0] = 7.5;
         machine.nice = 19;
         machine.steal_percent = 5.0;
         machine.others_percent = 40.0;
         machine.involuntary_switches = 100_000;
-        let warnings = machine.spoils(10.0, 0.5).join("; ");
-        for part in ["load was 7.5", "nice level 19", "5 %", "40 %", "10000 times", "50 %"] {
+        let warnings = machine.warnings(10.0, 0.5).join("; ");
+        for part in ["load average was 7.5", "nice level 19", "5 %", "40 %", "10000 times", "50 %"]
+        {
             assert!(warnings.contains(part), "{part}: {warnings}");
         }
     }

@@ -1,28 +1,28 @@
 //! slipring and its peers, side by side.
 //!
-//! Every transport does the same work in short slices, in rotation; each slice is divided by the reference
-//! slice of its own round, and the quantiles of these ratios are the result. `docs/performance.md` in the
-//! main folder tells why, and has the results.
+//! Every transport does the same work in short slices, in rotation. Each slice is divided by the reference slice of the
+//! same round, and the quantiles of these ratios are the result. `docs/performance.md` in the main folder explains why,
+//! and has the results.
 //!
-//! - **Near and far apart.** A bare round trip before and after the rows of each work tells where the two processors are:
-//!   under 90 ns near, up to 250 far, above remote. All slices between belong to that placement; if the two do not agree,
-//!   they count for nothing. Each placement has tables and verdicts of its own.
-//! - **Limits.** No one bare hand-off is the fastest everywhere, so there are several, and rows are divided by the one with
-//!   the lowest median in their placement. The ring without crash safety likewise. A queue that is ahead of its limit has
-//!   met nothing: the limit is then none.
-//! - **Verdicts** need twelve rounds in a placement, and quartiles of the ratios that lie on one side of the figure.
-//! - **Batches and singles apart.** In a work all rows go in batches of 32, or none does.
-//! - **One thread, warm lines**: half a ring sent, then received. Slices and `send_batch` send 32 messages that are there
-//!   already, like `push_entire_slice` of rtrb beside them; what is written in place is compared with rtrb's chunks, which
-//!   are filled in place as well.
-//! - **Latency** is from before a message is sent until a polling reader has it, at a pace. The same loop with one word on a
-//!   line in a queue's place says what the machine does to it, and a loop that waits for the clock alone, what that is of
-//!   stolen time.
+//! - **Placements.** A bare round trip before and after the rows of each work shows how far apart the two processors
+//!   are: near below 90 ns, far up to 250 ns, remote above that. All slices in between belong to that placement. If the
+//!   two round trips disagree, these slices are discarded. Each placement has its own tables and verdicts.
+//! - **Limits.** No single bare hand-off is the fastest everywhere. So there are several, and rows are divided by the
+//!   one with the lowest median in their placement. The same holds for the ring without crash safety. If a queue is
+//!   faster than its limit, the limit is wrong, and its target is not judged.
+//! - **Verdicts** need twelve rounds in a placement, and both quartiles of the ratios on one side of the bound.
+//! - **Batches and single messages are separate.** In a work, either all rows use batches of 32, or none does.
+//! - **One thread, warm lines**: half a ring is sent, then received. Slices and `send_batch` send 32 messages that
+//!   exist already, like rtrb's `push_entire_slice`. Messages written in place are compared with rtrb's chunks, which
+//!   are written in place as well.
+//! - **Latency** is from before a message is sent until a polling consumer has it, at a fixed rate. The same loop with
+//!   one word in a cache line instead of a queue shows the machine's part of it. A loop that only waits for the clock
+//!   shows stolen time.
 //!
-//! - [`transport`]: what a peer has to bring; [`peers`]: the peers, a file each
-//! - [`works`]: what is measured; [`pair`], [`alone`], [`two_processes`]: who runs it, and where
-//! - [`rows`]: all rows of the table; [`rotation`]: runs them; [`placement`]: where the two ends are meanwhile
-//! - [`stats`], [`targets`], [`table`], [`page`], [`report`], [`plots`]: what becomes of the figures
+//! - [`transport`]: what a peer implements; [`peers`]: the peers, one file each
+//! - [`works`]: what is measured; [`pair`], [`alone`], [`two_processes`]: in which threads and processes
+//! - [`rows`]: all rows of the table; [`rotation`]: runs them; [`placement`]: how far apart the two ends are
+//! - [`stats`], [`targets`], [`table`], [`page`], [`report`], [`plots`]: reports of the figures
 
 mod alone;
 mod cpus;
@@ -59,28 +59,28 @@ use crate::rotation::{Extent, Measured};
 use crate::rows::{Class, Row};
 use crate::two_processes::OtherEnd;
 
-/// Measures slipring and its peers side by side, and says which targets are met.
+/// Measures slipring and its peers side by side, and reports which targets are met.
 #[derive(Parser)]
 struct Cli {
-    /// How long it measures
+    /// How long to measure, in minutes
     #[arg(long, default_value_t = 6.0, value_parser = minutes, conflicts_with = "quick")]
     minutes: f64,
-    /// Short slices for a minute, to see what comes out; no figures to publish
+    /// Measure for a minute in short slices, for a preview; do not publish these figures
     #[arg(long)]
     quick: bool,
-    /// One very short slice of each row, to see that all messages arrive; measures nothing
+    /// Run one very short slice of each row, to check that all messages arrive; measures nothing
     #[arg(long)]
     smoke: bool,
-    /// Only rows whose name or work holds this, and those that they are measured by
+    /// Only rows whose name or work contains this, and the rows that they are divided by
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
-    /// Writes all figures to this file
+    /// Write all figures to this file
     #[arg(long, value_name = "FILE", conflicts_with = "smoke")]
     json: Option<PathBuf>,
-    /// Writes the report, with plots, as a page
+    /// Write the report with plots as an HTML page
     #[arg(long, value_name = "FILE", conflicts_with = "smoke")]
     html: Option<PathBuf>,
-    /// Writes a plot of each work with peers into this folder
+    /// Write a plot of each work with peers into this folder
     #[arg(long, value_name = "DIR", conflicts_with = "smoke")]
     plots: Option<PathBuf>,
     #[command(flatten)]
@@ -103,7 +103,7 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     leftovers::sweep_at_any_end()?;
-    let mut machine = Machine::look();
+    let mut machine = Machine::read();
     let first: Vec<Block> = machine.lines().into_iter().map(Block::Text).collect();
     print!("{}", page::markdown(&first));
     let (rows, rounds) = rotation::measure(chosen(cli.only.as_deref()), cli.extent());
@@ -112,7 +112,7 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
         print_smoke(&rows);
         return Ok(());
     }
-    machine.look_again(rounds.moved as f64 / rounds.placed.max(1) as f64);
+    machine.finish(rounds.moved as f64 / rounds.placed.max(1) as f64);
     let (targets, lost) = (targets::judge(&rows), targets::lost(&rows));
     let report = table::page(&machine, &rounds, &rows, &targets, &lost);
     print!("{}", page::markdown(&report));
@@ -144,10 +144,11 @@ impl Cli {
 
 fn minutes(text: &str) -> Result<f64, String> {
     let minutes = text.parse().ok().filter(|it| (0.1..=1000.0).contains(it));
-    minutes.ok_or_else(|| "give minutes, from 0.1 to 1000".to_owned())
+    minutes.ok_or_else(|| "expected minutes, 0.1 to 1000".to_owned())
 }
 
-/// Rows whose name holds this, and what those are measured by: of their works the first row and the limits.
+/// Rows whose name or work contains this, and the rows that they are divided by: the first row of the work, and its
+/// limits.
 fn chosen(only: Option<&str>) -> Vec<Row> {
     let mut rows = rows::all();
     let Some(only) = only else { return rows };

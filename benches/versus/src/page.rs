@@ -2,16 +2,16 @@
 
 use std::fmt::Write;
 
-/// What a page is made of.
+/// A part of a page.
 pub(crate) enum Block {
     Heading(String),
     Text(String),
     Table(Table),
-    /// Of HTML only.
+    /// In HTML only.
     Picture(String),
 }
 
-/// Rows of cells; the first is the head.
+/// Rows of cells; the first row is the heading.
 pub(crate) struct Table(Vec<Vec<String>>);
 
 impl Table {
@@ -27,7 +27,7 @@ impl Table {
         self.0.len() < 2
     }
 
-    /// With columns as wide as they need to be.
+    /// With aligned columns.
     fn markdown(&self) -> String {
         let columns = self.0[0].len();
         let width = |column: usize| self.0.iter().map(|row| row[column].chars().count()).max();

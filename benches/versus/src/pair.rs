@@ -1,4 +1,4 @@
-//! One slice of two ends, each in a thread of its own, pinned to a processor of its own.
+//! Runs a slice with two ends, each in a thread that is pinned to a processor of its own.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -8,13 +8,13 @@ use crate::cpus::{Side, pin};
 use crate::message::CAPACITY;
 use crate::transport::Spin;
 
-/// How long a slice is.
+/// The length of a slice.
 #[derive(Clone, Copy)]
 pub(crate) struct Steps {
-    /// Before the clock starts: once around the ring, so that every page and line was touched, but no more
-    /// than is measured.
+    /// Steps before the clock starts: once around the ring, so that every page and line has been touched, but no more
+    /// than are measured.
     pub(crate) warm: u64,
-    /// On the clock.
+    /// Steps that are measured.
     pub(crate) timed: u64,
 }
 
@@ -24,7 +24,7 @@ impl Steps {
     }
 }
 
-/// Where threads wait for each other. They spin: one that sleeps comes late.
+/// A barrier for two threads. They spin, because a thread that sleeps wakes late.
 pub(crate) struct Meeting {
     arrived: AtomicUsize,
     spin: Spin,
@@ -35,7 +35,7 @@ impl Meeting {
         Meeting { arrived: AtomicUsize::new(0), spin: Spin::for_streams() }
     }
 
-    /// Returns when both have called it as often as this one.
+    /// Returns when both threads have called it equally often.
     pub(crate) fn meet(&self) {
         let mine = self.arrived.fetch_add(1, Ordering::AcqRel) + 1;
         let all = mine.next_multiple_of(2);
@@ -49,8 +49,8 @@ pub(crate) fn nanoseconds_per_step(steps: u64, start: Instant, end: Instant) -> 
     (end - start).as_secs_f64() * 1e9 / steps as f64
 }
 
-/// Runs both ends; nanoseconds per step, from the start of the first to the end of the last. Each end is
-/// made by its thread, and is then called with the first step and how many.
+/// Runs both ends, and returns the nanoseconds per step from the start of the first to the end of the last. Each thread
+/// makes its end, and calls it with the first step and the number of steps.
 pub(crate) fn pair<H, T>(
     steps: Steps,
     here: impl FnOnce() -> H + Send,
@@ -71,7 +71,7 @@ where
             meeting.meet();
             there(warm, timed);
             let end = Instant::now();
-            // Nobody takes its end away while the other may still look at it.
+            // Neither thread drops its end while the other may still access it.
             meeting.meet();
             end
         });

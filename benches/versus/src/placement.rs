@@ -1,5 +1,5 @@
-//! How near the two processors are to each other at the moment. A virtual machine's may sit on one core now and on
-//! two sockets a minute later, and what costs lines then changes places with what costs instructions.
+//! How far apart the two processors are at the moment. Those of a virtual machine may be on one core now and on two
+//! sockets a minute later. Then a queue that costs cache lines and one that costs instructions change ranks.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,18 +13,18 @@ use crate::pair::{Steps, pair};
 use crate::stats::Summary;
 use crate::transport::Spin;
 
-/// Where the two ends of a slice were.
+/// How far apart the two ends of a slice were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Placement {
-    /// One core, or a cache that both share.
+    /// On one core, or with a shared cache.
     Near,
     Far,
     /// Most likely two sockets.
     Remote,
     /// Both ends share the only processor.
     Same,
-    /// There is one end only.
+    /// There is only one end.
     Alone,
 }
 
@@ -42,7 +42,7 @@ impl Placement {
         }
     }
 
-    /// By the nanoseconds of a bare round trip.
+    /// From a bare round trip in nanoseconds.
     fn by(round_trip: f64) -> Placement {
         match round_trip {
             it if it < 90.0 => Placement::Near,
@@ -52,12 +52,12 @@ impl Placement {
     }
 }
 
-/// Round trips in a part of the probe. Something may interrupt a part, but hardly most of them.
+/// Round trips in a part of the probe. An interruption spoils one part; the median is of all parts.
 const PART: u64 = 400;
 const PARTS: u64 = 21;
 
-/// Hands two lines to and fro for about a millisecond.
-pub(crate) fn look() -> Placement {
+/// Measures it with two cache lines, for about a millisecond.
+pub(crate) fn probe() -> Placement {
     if cpus::two() { Placement::by(bare_round_trip()) } else { Placement::Same }
 }
 
@@ -67,7 +67,7 @@ fn bare_round_trip() -> f64 {
     let [there, back] = &lines;
     let parts = &Mutex::new(Vec::new());
     let spin = Spin::for_round_trips();
-    // Acquire and release, as a queue has to.
+    // Acquire here and Release below, as in a queue.
     let wait = move |line: &AtomicU64, value| {
         while line.load(Ordering::Acquire) != value {
             spin.again();
@@ -84,7 +84,7 @@ fn bare_round_trip() -> f64 {
                         wait(back, i + 1);
                     }
                     let ns = start.elapsed().as_secs_f64() * 1e9 / PART as f64;
-                    parts.lock().expect("nobody panicked").push(ns);
+                    parts.lock().expect("no thread panicked").push(ns);
                 }
             }
         },
@@ -97,7 +97,7 @@ fn bare_round_trip() -> f64 {
             }
         },
     );
-    let parts = std::mem::take(&mut *parts.lock().expect("nobody panicked"));
+    let parts = std::mem::take(&mut *parts.lock().expect("no thread panicked"));
     Summary::of(parts).map_or(f64::NAN, |parts| parts.p50)
 }
 
@@ -106,7 +106,7 @@ mod tests {
     use super::Placement;
 
     #[test]
-    fn a_bare_round_trip_tells_how_near_the_ends_are() {
+    fn near_far_and_remote_depend_on_the_round_trip() {
         let placements = [62.0, 89.9, 90.0, 250.0, 251.0].map(Placement::by);
         let [near, far, remote] = [Placement::Near, Placement::Far, Placement::Remote];
         assert_eq!(placements, [near, near, far, far, remote]);

@@ -1,4 +1,4 @@
-//! The ratios as pictures.
+//! Plots of the ratios.
 
 use std::error::Error;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::stats::Summary;
 
 type Bar<'a> = (&'a str, Class, Summary);
 
-/// A picture of each work that has peers, in each placement that occurred: the file's name, and what is in it.
+/// A plot of each work that has peers, in each placement that occurred: the file's name and content.
 pub(crate) fn draw(rows: &[Measured]) -> Result<Vec<(String, String)>, Box<dyn Error>> {
     let mut plots = Vec::new();
     for (work, file) in [
@@ -44,7 +44,7 @@ pub(crate) fn draw(rows: &[Measured]) -> Result<Vec<(String, String)>, Box<dyn E
     Ok(plots)
 }
 
-/// Writes them into this folder.
+/// Writes the plots into this folder.
 pub(crate) fn write(folder: &Path, plots: &[(String, String)]) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(folder)?;
     for (name, svg) in plots {
@@ -53,7 +53,7 @@ pub(crate) fn write(folder: &Path, plots: &[(String, String)]) -> Result<(), Box
     Ok(())
 }
 
-/// What each class of rows is, and the room for it.
+/// The legend: each class of rows, its description, and its width in pixels.
 const LEGEND: [(Class, &str, i32); 6] = [
     (Class::Ours, "slipring", 100),
     (Class::Shared, "other queues in shared memory", 240),
@@ -74,7 +74,7 @@ fn colour(class: Class) -> RGBColor {
     }
 }
 
-/// A value of the axis; nothing for those that would crowd it.
+/// The label of a value on the axis; empty unless its first digit is 1, 2 or 5.
 fn tick(ratio: f64) -> String {
     let power = 10f64.powf((ratio * (1.0 + 1e-9)).log10().floor());
     match (ratio / power).round() {
@@ -83,7 +83,7 @@ fn tick(ratio: f64) -> String {
     }
 }
 
-/// From p10 to p90 a line, at the median a point; the fastest on top; below it what the colours mean.
+/// Draws a line from p10 to p90 and a point at the median for each bar, the fastest on top, and the legend below.
 fn plot(svg: &mut String, title: &str, axis: &str, bars: &[Bar]) -> Result<(), Box<dyn Error>> {
     let lowest = bars.iter().map(|(.., it)| it.p10).fold(1.0, f64::min) * 0.8;
     let highest = bars.iter().map(|(.., it)| it.p90).fold(1.0, f64::max) * 1.25;

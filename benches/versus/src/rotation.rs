@@ -1,7 +1,7 @@
-//! Runs the rows in turn, A B C ... A B C ..., in short slices, so that a drift of the machine hits all alike.
+//! Runs the rows in turn, A B C ... A B C ..., in short slices, so that a drift of the machine affects all alike.
 //!
-//! Before and after the rows of each work that takes two ends, a bare round trip tells where these are. If it
-//! tells the same both times, all slices between belong to that placement; if not, they count for nothing.
+//! Before and after the rows of each work with two ends, a bare round trip shows how far apart the ends are. If both
+//! agree, all slices in between belong to that placement. If not, they are discarded.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::rows::{Class, Figures, Row, Work};
 use crate::stats::Summary;
 use crate::transport::NotRun;
 
-/// Of the first slice, which only finds out how fast the row is, and of all in a smoke run.
+/// Steps of the first slice, which only calibrates the row, and of every slice of a smoke run.
 const FEW: u64 = 10 * BATCH as u64;
 
 /// How much is measured.
@@ -23,34 +23,34 @@ const FEW: u64 = 10 * BATCH as u64;
 pub(crate) struct Extent {
     /// No round begins after this time.
     pub(crate) time: Duration,
-    /// How long a slice is meant to be: long enough to tell the steps from the noise of the clock, short enough
-    /// that a round sees one state of the machine.
+    /// The intended time of a slice: long enough for the precision of the clock, short enough that the machine hardly
+    /// changes during a round.
     pub(crate) slice: Duration,
-    /// One slice of each, as short as can be: to see that it works.
+    /// Run one slice of each row, as short as possible, to check that it works.
     pub(crate) smoke: bool,
 }
 
-/// A slice that counts.
+/// A slice that was not discarded.
 struct Slice {
     round: usize,
     placement: Placement,
     figures: Vec<f64>,
 }
 
-/// A row with what was measured.
+/// A row and its slices.
 pub(crate) struct Measured {
     pub(crate) row: Row,
-    /// In the order of the rounds. Or why there are none.
+    /// In the order of the rounds, or why there are none.
     slices: Result<Vec<Slice>, NotRun>,
-    /// Of the next slice.
+    /// Steps of the next slice.
     steps: u64,
 }
 
-/// What became of the rounds.
+/// How many rounds there were, and how much of them was discarded.
 #[derive(Default)]
 pub(crate) struct Rounds {
     pub(crate) count: usize,
-    /// Works of a round whose placement changed meanwhile, and all that could have.
+    /// Works during which the placement changed, out of all with two ends.
     pub(crate) moved: usize,
     pub(crate) placed: usize,
 }
@@ -70,7 +70,7 @@ impl Measured {
         }
     }
 
-    /// Finds out how many steps make a slice.
+    /// Finds the number of steps that take the time of a slice.
     fn calibrate(&mut self, slice: Duration) {
         while let Some(figures) = self.slice() {
             if figures.ns_per_step * self.steps as f64 >= slice.as_nanos() as f64 / 4.0 {
@@ -80,7 +80,7 @@ impl Measured {
         }
     }
 
-    /// Keeps the slices as long as they should be, also when the machine is slower than it was.
+    /// Adapts the number of steps, so that slices keep their time when the machine gets faster or slower.
     fn aim(&mut self, ns_per_step: f64, slice: Duration) {
         let steps = (slice.as_nanos() as f64 / ns_per_step) as u64;
         let steps = steps.clamp(self.steps / 2, self.steps * 2);
@@ -101,18 +101,18 @@ impl Measured {
         all.filter(move |slice| slice.placement == placement)
     }
 
-    /// The figures of this column, in nanoseconds.
+    /// The summary of a column, in nanoseconds.
     pub(crate) fn ns(&self, column: usize, placement: Placement) -> Option<Summary> {
         Summary::of(self.slices(placement).map(|slice| slice.figures[column]).collect())
     }
 
-    /// All figures: of each slice the round and the columns.
+    /// All figures: the round and the columns of each slice.
     pub(crate) fn all(&self, placement: Placement) -> Vec<(usize, &[f64])> {
         self.slices(placement).map(|slice| (slice.round, &*slice.figures)).collect()
     }
 }
 
-/// Measures all rows; in a smoke run each once.
+/// Measures all rows; in a smoke run, each once.
 pub(crate) fn measure(rows: Vec<Row>, extent: Extent) -> (Vec<Measured>, Rounds) {
     let mut rows: Vec<Measured> = rows.into_iter().map(Measured::new).collect();
     let mut rounds = Rounds::default();
@@ -140,13 +140,13 @@ pub(crate) fn measure(rows: Vec<Row>, extent: Extent) -> (Vec<Measured>, Rounds)
 fn one_round(rows: &mut [Measured], slice: Duration, rounds: &mut Rounds) {
     let round = rounds.count;
     rounds.count += 1;
-    let mut before = placement::look();
+    let mut before = placement::probe();
     for work in rows.chunk_by_mut(|a, b| a.row.work == b.row.work) {
         let figures: Vec<_> = work.iter_mut().map(|row| timed(row, slice)).collect();
         let placement = if work[0].row.work.alone() {
             Some(Placement::Alone)
         } else {
-            let after = placement::look();
+            let after = placement::probe();
             rounds.placed += 1;
             rounds.moved += usize::from(before != after);
             let stayed = (before == after).then_some(after);
@@ -174,7 +174,7 @@ fn timed(row: &mut Measured, slice: Duration) -> Option<Vec<f64>> {
 /// A column of a row.
 pub(crate) type Cell<'a> = (&'a Measured, usize);
 
-/// A figure made of two rows, round by round.
+/// Combines the figures of two rows, round by round.
 pub(crate) fn by_round(
     (a, of_a): Cell,
     (b, of_b): Cell,
@@ -193,7 +193,8 @@ pub(crate) fn ratio(a: Cell, b: Cell, placement: Placement) -> Option<Summary> {
     by_round(a, b, placement, |a, b| a / b)
 }
 
-/// The fastest row of a class, of those whose name begins with this. The one with the lowest median: the lowest of each round would be the luckiest.
+/// The row with the lowest median, of those in a class whose name begins with this. The lowest figure of each round
+/// would be the luckiest one.
 pub(crate) fn fastest<'a>(
     rows: &'a [Measured],
     work: Work,
@@ -208,7 +209,7 @@ pub(crate) fn fastest<'a>(
     measured.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(row, _)| row)
 }
 
-/// What the rows of this work are measured by: the fastest limit, where any is said to be one; else its first row.
+/// The row that the rows of this work are divided by: the fastest limit if the work has limits, or else its first row.
 pub(crate) fn unit(rows: &[Measured], work: Work, placement: Placement) -> Option<&Measured> {
     if work.by_limit() {
         fastest(rows, work, Class::Limit, "", 0, placement)

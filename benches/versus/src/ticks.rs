@@ -1,6 +1,6 @@
-//! A clock that costs little to read: the processor's own counter where it has one that all processors share and that
-//! keeps its pace (`constant_tsc` and `nonstop_tsc`), else the monotonic clock. A reading of that costs 20 to 30 ns,
-//! which is much beside the delays that are measured.
+//! A clock that is cheap to read: the processor's counter (tsc) if it is synchronous and constant (`constant_tsc` and
+//! `nonstop_tsc`), or else the monotonic clock. Reading the monotonic clock takes 20 to 30 ns, which is much compared
+//! with the delays that are measured.
 
 #![allow(unsafe_code)]
 
@@ -40,13 +40,13 @@ fn pace() -> f64 {
 #[inline]
 fn counter() -> u64 {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: every processor of this architecture has the instruction.
+    // SAFETY: every x86-64 processor has this instruction.
     return unsafe { std::arch::x86_64::_rdtsc() };
     #[cfg(not(target_arch = "x86_64"))]
     0
 }
 
-/// What the times are taken from.
+/// The name of the clock.
 pub(crate) fn source() -> &'static str {
     if clock().counter { "the processor's counter (tsc)" } else { "the monotonic clock" }
 }
@@ -57,11 +57,11 @@ pub(crate) fn now() -> u64 {
     if clock.counter { counter() } else { clock.start.elapsed().as_nanos() as u64 }
 }
 
-/// The time at which all loads before it were done. The counter alone may be read before them.
+/// The time after all earlier loads. Without the fence, the processor may read the counter before them.
 #[inline]
 pub(crate) fn after_loads() -> u64 {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: every processor of this architecture has the instruction.
+    // SAFETY: every x86-64 processor has this instruction.
     unsafe {
         std::arch::x86_64::_mm_lfence();
     }

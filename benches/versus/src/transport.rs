@@ -1,22 +1,23 @@
-//! What a peer has to bring: two ends, which are driven by the same loops as everybody's.
+//! What a peer implements: two ends. The same loops drive the ends of all peers.
 
 use std::fmt::Display;
 
 use crate::cpus;
 
-/// The end that sends.
+/// The sending end.
 pub(crate) trait Put {
     /// Sends the messages `from..from + n`, waiting for room.
     fn put(&mut self, from: u64, n: u64);
 }
 
-/// The end that receives.
+/// The receiving end.
 pub(crate) trait Take {
     /// Receives the messages `from..from + n`, waiting for them, and checks each.
     fn take(&mut self, from: u64, n: u64);
 }
 
-/// Makes an end in the thread that will use it: some cannot move, and first touch places memory.
+/// Makes an end in the thread that will use it: some ends are not `Send`, and the first access decides on which NUMA
+/// node memory is.
 pub(crate) trait Open: Send {
     type End;
     fn open(self) -> Self::End;
@@ -40,20 +41,20 @@ impl NotRun {
     }
 }
 
-/// A way to bring messages from one thread to another.
+/// A way to send messages from one thread to another.
 pub(crate) trait Transport: 'static {
-    /// A fresh queue of [`CAPACITY`](crate::message::CAPACITY) messages.
+    /// A new queue with room for [`CAPACITY`](crate::message::CAPACITY) messages.
     fn link(spin: Spin) -> Result<(impl Open<End: Put>, impl Open<End: Take>), NotRun>;
 }
 
-/// What an end does between two looks.
+/// What an end does between two polls.
 #[derive(Clone, Copy)]
 pub(crate) enum Spin {
-    /// Looks again at once. For round trips: a pause would be part of the latency.
+    /// Polls again at once. For round trips: a pause would add to the latency.
     AtOnce,
-    /// Pauses a moment. For streams: an eager look takes the line away from the one that writes it.
+    /// Pauses. For streams: frequent polls take the cache line away from its writer.
     Pause,
-    /// Lets the other end run, where both have only one processor.
+    /// Yields to the other end, if both share one processor.
     Yield,
 }
 

@@ -1,4 +1,4 @@
-//! Boost.Interprocess's message_queue: a mutex in shared memory; here with its calls that do not wait.
+//! Boost.Interprocess's message_queue: a mutex in shared memory; used here through its calls that do not wait.
 
 #![allow(unsafe_code)]
 
@@ -32,7 +32,7 @@ unsafe impl Sync for Queue {}
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        // SAFETY: made by `versus_boost_create`, closed once, and nobody else has it any more.
+        // SAFETY: made by `versus_boost_create`, closed once, and not used after this.
         unsafe { versus_boost_close(self.at.as_ptr()) };
     }
 }
@@ -43,7 +43,7 @@ impl Transport for Boost {
     fn link(spin: Spin) -> Result<(impl Open<End: Put>, impl Open<End: Take>), NotRun> {
         let file = TempFile::new();
         let name = CString::new(file.name()).map_err(NotRun::because)?;
-        // SAFETY: a text that ends with a zero; it is read during the call only.
+        // SAFETY: a string that ends with a zero byte, read only during the call.
         let at = unsafe { versus_boost_create(name.as_ptr(), CAPACITY, size_of::<Msg>()) };
         let at = NonNull::new(at).ok_or_else(|| NotRun::because("it cannot be made"))?;
         let queue = Arc::new(Queue { at, _file: file });

@@ -1,5 +1,5 @@
-//! The limit of those who sleep: a word that two threads hand to and fro through futex(2), with a system call only
-//! where one is needed. Like ours, whoever brings something wakes only if somebody sleeps.
+//! The limit for sleeping ends: two threads send a word back and forth through futex(2), with a system call only if one
+//! is needed. As in slipring, a sender wakes only if the other end sleeps.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ use crate::transport::{NotRun, Open, Put, Spin, Take, Transport};
 
 pub(crate) struct BareFutex;
 
-/// Somebody sleeps at the word. Else it is the number of the last message, which has this bit not.
+/// The bit that says that the other end sleeps. Numbers of messages do not use it.
 const ASLEEP: u32 = 1 << 31;
 
 type Word = Arc<CachePadded<Futex<Shared>>>;
@@ -44,7 +44,7 @@ impl Put for Sender {
 }
 
 impl Take for Receiver {
-    /// One message a time: a word holds no more.
+    /// One message at a time: a word holds no more.
     #[inline]
     fn take(&mut self, from: u64, _one: u64) {
         let word = &self.0;
@@ -56,7 +56,7 @@ impl Take for Receiver {
             let said =
                 word.value.compare_exchange(seen, ASLEEP, Ordering::AcqRel, Ordering::Relaxed);
             if said.is_ok() {
-                // Whatever ends it, the word says whether the message is there.
+                // After any return, the word shows whether the message is there.
                 let _ = word.wait(ASLEEP);
             }
         }

@@ -9,7 +9,7 @@ use crate::works::compete::{Drain, Pool};
 /// One to one.
 pub(crate) struct Spsc;
 
-/// One to many, which share the messages.
+/// One to many: each message goes to one consumer.
 pub(crate) struct Spmc;
 
 struct End<E>(E, Spin);

@@ -1,4 +1,4 @@
-//! A pipe, as large as the queues of the others.
+//! A pipe with the same capacity as the other queues.
 
 use std::os::fd::OwnedFd;
 

@@ -15,7 +15,7 @@ use crate::transport::{NotRun, Open, Put, Spin, Take, Transport};
 
 pub(crate) struct PosixMq;
 
-/// An open queue, which nobody else closes.
+/// An open queue. Dropping it closes it.
 struct Queue(Option<MqdT>);
 
 struct End(Arc<Queue>);
@@ -41,7 +41,7 @@ impl Transport for PosixMq {
     }
 }
 
-/// What anybody may ask for.
+/// The most messages that an unprivileged user may ask for.
 fn allowed() -> mq_attr_member_t {
     let limit = fs::read_to_string("/proc/sys/fs/mqueue/msg_max").ok();
     limit.and_then(|limit| limit.trim().parse().ok()).unwrap_or(10)
@@ -53,7 +53,7 @@ fn create(messages: mq_attr_member_t) -> nix::Result<Queue> {
     let flags = MQ_OFlag::O_CREAT | MQ_OFlag::O_EXCL | MQ_OFlag::O_RDWR | MQ_OFlag::O_CLOEXEC;
     let queue = mq_open(&*name, flags, Mode::S_IRUSR | Mode::S_IWUSR, Some(&attr))?;
     let queue = Queue(Some(queue));
-    // It lives as long as it is open.
+    // The queue exists as long as it is open.
     mq_unlink(&*name)?;
     Ok(queue)
 }

@@ -25,7 +25,7 @@ struct Batch<E>(End<E>);
 
 type Ends = (End<RingProducer<Msg>>, End<RingConsumer<Msg>>);
 
-/// Its producer asks for readers when it begins, so both are made at once.
+/// Its producer looks for readers when it is made, so both ends are made together.
 fn ends(spin: Spin) -> Result<Ends, NotRun> {
     let file = Arc::new(TempFile::new());
     let builder = RingProducerBuilder::new(CAPACITY as u64);
@@ -76,7 +76,7 @@ impl Take for End<RingConsumer<Msg>> {
 }
 
 impl Put for Batch<RingProducer<Msg>> {
-    /// There is no call for batches that does not wait.
+    /// ringfire has no batch call that does not wait.
     #[inline]
     fn put(&mut self, from: u64, n: u64) {
         let (mut at, end) = (from, from + n);

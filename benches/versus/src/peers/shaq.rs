@@ -1,4 +1,4 @@
-//! shaq: queues in shared memory, of one to one and of many to many.
+//! shaq: queues in shared memory, one to one and many to many.
 
 #![allow(unsafe_code)]
 
@@ -48,7 +48,7 @@ type Ends<P, C> = (End<P>, End<C>);
 fn spsc(spin: Spin) -> Result<Ends<spsc::Producer<Msg>, spsc::Consumer<Msg>>, NotRun> {
     let (temp, file) = file()?;
     let size = spsc::minimum_file_size::<Msg>(CAPACITY);
-    // SAFETY: the file is new, nobody else knows it, and any bytes are a message.
+    // SAFETY: the file is new and used by this queue only, and any bytes are a valid message.
     let sender = unsafe { spsc::Producer::create(&file, size) }.map_err(NotRun::because)?;
     // SAFETY: the only consumer.
     let receiver = unsafe { sender.join_as_consumer() }.map_err(NotRun::because)?;
@@ -58,7 +58,7 @@ fn spsc(spin: Spin) -> Result<Ends<spsc::Producer<Msg>, spsc::Consumer<Msg>>, No
 fn mpmc(spin: Spin) -> Result<Ends<mpmc::Producer<Msg>, mpmc::Consumer<Msg>>, NotRun> {
     let (temp, file) = file()?;
     let size = mpmc::minimum_file_size::<Msg>(CAPACITY);
-    // SAFETY: the file is new, nobody else knows it, and any bytes are a message.
+    // SAFETY: the file is new and used by this queue only, and any bytes are a valid message.
     let sender = unsafe { mpmc::Producer::create(&file, size) }.map_err(NotRun::because)?;
     let receiver = sender.join_as_consumer();
     Ok((End { end: sender, spin, _file: temp.clone() }, End { end: receiver, spin, _file: temp }))

@@ -1,4 +1,4 @@
-//! Unix sockets, with the buffers that the system gives them.
+//! Unix sockets, with the default buffers of the system.
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 

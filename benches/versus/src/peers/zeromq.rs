@@ -1,4 +1,4 @@
-//! ZeroMQ over ipc: a pair of sockets, whose own threads do the sending. Calls wait.
+//! ZeroMQ over ipc: a pair of sockets, whose own threads send. Calls wait.
 
 use std::sync::Arc;
 

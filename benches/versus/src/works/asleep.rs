@@ -1,6 +1,6 @@
-//! A message there and back again between ends that sleep. Without more, two ends that answer at once meet in a rhythm
-//! in which neither gets to sleep: the answer is there before the system call. So the one that begins lets the other
-//! fall asleep, off the clock; and itself has as long as it takes to wake that one.
+//! A round trip between ends that sleep. If both ends answered at once, neither would fall asleep: the answer would
+//! come before the system call. So the first end lets the other one fall asleep, which is not measured, and can itself
+//! fall asleep while the other one wakes.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use crate::pair::{Steps, pair};
 use crate::transport::{NotRun, Open, Put, Spin, Take, Transport};
 use crate::works::round_trip::echo;
 
-/// Time to fall asleep in.
+/// Time in which an end falls asleep.
 const PAUSE: Duration = Duration::from_micros(20);
 
 pub(crate) fn slice<T: Transport>(steps: Steps) -> Result<f64, NotRun> {

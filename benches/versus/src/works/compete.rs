@@ -1,4 +1,4 @@
-//! Two members drain a ring that was filled before the clock starts.
+//! Two members empty a ring that is filled before the clock starts.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -9,11 +9,11 @@ use crate::transport::{NotRun, Open, Put};
 
 /// One of the two members.
 pub(crate) trait Drain {
-    /// Takes messages, and acks them, until there are none.
+    /// Receives and acks messages until there are none.
     fn drain(&mut self) -> Tally;
 }
 
-/// A queue whose messages its members share.
+/// A queue in which each message goes to one member.
 pub(crate) trait Pool: 'static {
     fn pool() -> Result<(impl Open<End: Put>, [impl Open<End: Drain>; 2]), NotRun>;
 }
@@ -25,7 +25,7 @@ pub(crate) fn slice<P: Pool>(steps: Steps) -> Result<f64, NotRun> {
     let meeting = &Meeting::new();
     let of_second = &Mutex::new((Tally::default(), Instant::now()));
     let time = &Mutex::new(Duration::ZERO);
-    // The time is what this adds up, not what it takes altogether: filling is not measured.
+    // The sum of the measured times only: filling the ring is not measured.
     pair(
         Steps { warm: 0, timed: rings },
         move || {

@@ -1,4 +1,4 @@
-//! The receiving side alone, with a ring that is full: claim up to `size`, look at each, ack.
+//! The receiving side alone, with a full ring: claim up to `size` messages, check each, ack them.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! What each group costs: the producer alone, which publishes half a ring on the clock, while all is acked off it; and a
-//! stream to groups that read.
+//! What each group costs: the producer alone, which publishes half a ring on the clock and is acked off the clock; and
+//! a stream to groups that receive.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ pub(crate) fn slice(groups: usize, steps: Steps) -> Result<f64, NotRun> {
         let (queue, names) = with_groups(groups);
         let mut producer = open(&queue).producer().expect("the role is free");
         let mut consumers = join(&queue, &names);
-        // Twice, so that the whole ring was touched.
+        // After two halves the whole ring has been touched.
         half(&mut producer, &mut consumers, 0);
         half(&mut producer, &mut consumers, HALF);
         let halves = steps.timed.div_ceil(HALF);
@@ -29,8 +29,8 @@ pub(crate) fn slice(groups: usize, steps: Steps) -> Result<f64, NotRun> {
     }))
 }
 
-/// A stream in slices and batches of 32 to so many exclusive groups, which one thread reads in turn: with two
-/// processors that is what can be had, and the second group finds each line where the first has brought it.
+/// A stream in slices and batches of 32 to several exclusive groups. With two processors, one thread has to consume for
+/// all groups in turn, and each group after the first finds the cache lines where the first one has brought them.
 pub(crate) fn stream(groups: usize, steps: Steps) -> Result<f64, NotRun> {
     let (queue, names) = &with_groups(groups);
     let spin = Spin::for_streams();

@@ -1,6 +1,6 @@
-//! The limit of a round trip: a number that two threads hand to and fro, without a queue. No one way to do it is
-//! the fastest everywhere: whoever looks too eagerly takes the line away from the one that writes it, and whoever
-//! pauses comes late. So there are several, and the limit is the fastest of them where the ends happen to be.
+//! The limit of a round trip: two threads send a number back and forth without a queue. No single way is the fastest
+//! everywhere: frequent polls take the cache line away from its writer, and pauses add delay. So there are several
+//! ways, and the limit is the fastest one in each placement.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,7 +10,7 @@ use crate::pair::{Steps, pair};
 use crate::rows::Figures;
 use crate::transport::{NotRun, Spin};
 
-/// Both directions on one line, or a line for each; so many pauses between two looks.
+/// Uses one cache line for both directions, or one for each, and `PAUSES` pauses between two polls.
 pub(crate) fn slice<const ONE_LINE: bool, const PAUSES: u32>(
     steps: Steps,
 ) -> Result<Figures, NotRun> {

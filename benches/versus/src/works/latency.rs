@@ -1,7 +1,7 @@
-//! Messages at a pace, each with the time that it was sent at, to a reader that polls: how long each takes.
+//! The delay of each message at a fixed rate. A message contains the time at which it was sent, and the consumer polls.
 //!
-//! The sender's schedule starts anew after a message that went late: what is measured is a queue at this rate, not
-//! how it works off what piled up (`slipring bench latency` measures that, from when a message was due).
+//! After a late message the schedule starts again: this measures a queue at this rate, not how it recovers from a
+//! backlog (`slipring bench latency` measures that, from the time a message was due).
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -14,16 +14,16 @@ use crate::rows::Figures;
 use crate::ticks;
 use crate::transport::{NotRun, Open, Put};
 
-/// Off the record at the beginning of each slice.
+/// Messages at the start of each slice that are not measured.
 const WARM: u64 = 256;
 
-/// A receiving end that takes what comes.
+/// A receiving end that polls.
 pub(crate) trait Poll {
-    /// Looks once; tells the number of each message that is there, and checks that all of it says the same.
+    /// Polls once. Calls `see` with the number of each message that is there, after checking its content.
     fn poll(&mut self, see: impl FnMut(u64));
 }
 
-/// A way to bring single messages from one thread to another. A message's number is the time it was sent at.
+/// A way to send single messages from one thread to another. A message's number is the time at which it was sent.
 pub(crate) trait Polled: 'static {
     fn polled() -> Result<(impl Open<End: Put> + 'static, impl Open<End: Poll> + 'static), NotRun>;
 }
@@ -49,28 +49,28 @@ pub(crate) fn slice<P: Polled>(gap_ns: u64, steps: Steps) -> Result<Figures, Not
         move || {
             let mut poll = poll.open();
             move |_, n| {
-                // Touched before it is needed.
+                // Touches the memory before it is needed.
                 let mut seen = vec![0; n as usize];
                 seen.clear();
                 let mut last = 0;
                 while (seen.len() as u64) < n {
                     poll.poll(|sent| {
-                        assert!(sent > last, "messages changed places, or one came twice");
+                        assert!(sent > last, "messages came out of order, or one came twice");
                         last = sent;
                         seen.push(ticks::after_loads().saturating_sub(sent));
                     });
                 }
                 assert!(seen.len() as u64 == n, "more messages came than were sent");
-                *delays.lock().expect("nobody panicked") = seen;
+                *delays.lock().expect("no thread panicked") = seen;
             }
         },
     );
-    let delays = std::mem::take(&mut *delays.lock().expect("nobody panicked"));
+    let delays = std::mem::take(&mut *delays.lock().expect("no thread panicked"));
     Ok(quantiles(gap_ns, delays))
 }
 
-/// What the machine alone does to the same schedule: both ends keep it, each for itself, and nothing goes between
-/// them. The delay is from when a message is due until the end that waits for it notices.
+/// The machine's part of the delay: both ends keep the same schedule by their own clocks, and exchange nothing. The
+/// delay is from the time a message would be due until the receiving end notices that time.
 pub(crate) fn jitter(gap_ns: u64, steps: Steps) -> Result<Figures, NotRun> {
     let gap = ticks::from_ns(gap_ns);
     let delays = &Mutex::new(Vec::new());
@@ -83,13 +83,13 @@ pub(crate) fn jitter(gap_ns: u64, steps: Steps) -> Result<Figures, NotRun> {
                 *delay = wait_until(due) - due;
             }
             if keep {
-                *delays.lock().expect("nobody panicked") = seen;
+                *delays.lock().expect("no thread panicked") = seen;
             }
         }
     };
     let steps = Steps { warm: WARM.min(steps.timed), timed: steps.timed };
     pair(steps, move || end(false), move || end(true));
-    let delays = std::mem::take(&mut *delays.lock().expect("nobody panicked"));
+    let delays = std::mem::take(&mut *delays.lock().expect("no thread panicked"));
     Ok(quantiles(gap_ns, delays))
 }
 
@@ -111,8 +111,8 @@ fn quantiles(gap_ns: u64, mut delays: Vec<u64>) -> Figures {
     Figures { ns_per_step: gap_ns as f64, columns }
 }
 
-/// The same loop without a queue: one word on one line, which holds the latest message only. What the reader
-/// misses counts as if it had come with the one that it sees, sent at equal distances between that and the one before.
+/// The same loop without a queue: one word in one cache line, which holds the latest message only. A message that the
+/// reader misses counts as received with the next one that it sees, and as sent at an even distance before it.
 pub(crate) struct BareLine;
 
 struct Sender {
@@ -123,11 +123,11 @@ struct Sender {
 struct Reader {
     line: Arc<CachePadded<AtomicU64>>,
     seen: u64,
-    /// When the last one was sent that it saw.
+    /// When the last message that it saw was sent.
     last: u64,
 }
 
-/// The low bits of the time; above them the message's count.
+/// The word's low bits are the time, its high bits the message's count.
 const TIME_BITS: u32 = 44;
 const TIME: u64 = (1 << TIME_BITS) - 1;
 
@@ -156,7 +156,7 @@ impl Poll for Reader {
             return;
         }
         self.seen += new;
-        // The word's time is near the present, before it or, by the clock of another processor, after it.
+        // The word's time is close to the present; it may be later, because it is from another processor's clock.
         let now = ticks::after_loads();
         let behind = ((now.wrapping_sub(word) << (64 - TIME_BITS)) as i64) >> (64 - TIME_BITS);
         let sent = now.wrapping_add_signed(-behind);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_bare_line_overwrote_counts_with_what_is_seen() {
+    fn messages_that_were_overwritten_count_as_received_with_the_next() {
         let (put, poll) = BareLine::polled().unwrap();
         let (mut put, mut poll) = (put.open(), poll.open());
         let start = ticks::now();

@@ -1,5 +1,5 @@
-//! One thread, warm lines: half a ring sent, then received, and again. No line goes from core to core, so this is what
-//! a queue's instructions cost. A column for each half.
+//! One thread, warm lines: half a ring is sent, then received, again and again. No cache line moves from core to core,
+//! so this is the cost of a queue's instructions. One column for each half.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ pub(crate) fn slice<T: Transport>(steps: Steps) -> Result<Figures, NotRun> {
         let (mut put, mut take) = (put.open(), take.open());
         let mut times = [Duration::ZERO; 2];
         for half in 0..2 + halves {
-            // Twice, so that the whole ring was touched.
+            // After two halves the whole ring has been touched.
             if half == 2 {
                 times = [Duration::ZERO; 2];
             }
