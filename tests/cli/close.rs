@@ -6,7 +6,7 @@ use super::tool::{Running, feed, groups, json, numbers, run};
 #[test]
 fn readers_end_when_a_closed_queue_is_worked_off() {
     let name = TempName::new("end");
-    let groups = ["--group", "a", "--group", "b", "--group", "c", "--shared", "w"];
+    let groups = ["--group", "a", "--group", "b", "--group", "c", "--shared-group", "w"];
     run(&[&["create", &name][..], &groups].concat()).quietly();
     let readers = [
         &["recv", &name, "--group", "a"][..],

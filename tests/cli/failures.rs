@@ -61,6 +61,12 @@ fn wrong_usage_has_a_code_of_its_own() {
 }
 
 #[test]
+fn the_flag_of_recv_leads_to_the_option_of_create() {
+    let name = TempName::new("option");
+    run(&["create", &name, "--shared", "g"]).says(2, &["exists: '--shared-group'"]);
+}
+
+#[test]
 fn a_queue_that_exists_is_not_made_again() {
     let name = TempName::new("twice");
     run(&["create", &name]).quietly();

@@ -9,7 +9,7 @@ fn a_queue_without_a_group_is_warned_of_once() {
     let add = format!("slipring group add {}", &*name);
     let lines = numbers(0..1000);
     let ran = feed(&["send", &name, "--create", "--batch", "10"], lines.as_bytes());
-    let ran = ran.says(0, &["warning", "nobody will get", &add]);
+    let ran = ran.says(0, &["warning", "no consumer will get", &add]);
     assert_eq!(ran.err.matches("warning").count(), 1);
     run(&["group", "add", &name, "g"]).quietly();
     feed(&["send", &name], b"heard\n").quietly();

@@ -40,23 +40,23 @@ pub(crate) fn open<T>(
 }
 
 /// Dead letters that were sent again and wait for the group; `None` if there never were any.
-pub(crate) fn retries(look: &Snapshot, group: &GroupInfo) -> Option<u64> {
-    let name = format!("{}.{}.retry", look.name, group.name);
-    let look = options().snapshot(&name).ok()?;
-    look.groups.iter().find(|found| found.name == group.name).map(|found| found.depth)
+pub(crate) fn retries(snapshot: &Snapshot, group: &GroupInfo) -> Option<u64> {
+    let name = format!("{}.{}.retry", snapshot.name, group.name);
+    let snapshot = options().snapshot(&name).ok()?;
+    snapshot.groups.iter().find(|found| found.name == group.name).map(|found| found.depth)
 }
 
 /// What a queue is for that the library has made for dead letters; `None` for any other.
-pub(crate) fn purpose(look: &Snapshot) -> Option<String> {
-    if look.schema_name != LETTERS {
+pub(crate) fn purpose(snapshot: &Snapshot) -> Option<String> {
+    if snapshot.schema_name != LETTERS {
         return None;
     }
     // A name with dots can be taken apart in several ways, but the group has the same name in both queues.
-    let retries = look.groups.iter().find_map(|group| {
-        let queue = look.name.strip_suffix(&format!(".{}.retry", group.name))?;
+    let retries = snapshot.groups.iter().find_map(|group| {
+        let queue = snapshot.name.strip_suffix(&format!(".{}.retry", group.name))?;
         Some(format!("retry queue of group {:?} of queue {queue:?}", group.name))
     });
-    let letters = || match letters_of(look) {
+    let letters = || match letters_of(snapshot) {
         Some(queue) => format!("dead letters of queue {queue:?}"),
         None => "dead letters".to_owned(),
     };
@@ -64,8 +64,8 @@ pub(crate) fn purpose(look: &Snapshot) -> Option<String> {
 }
 
 /// The queue whose dead letters are in this one, going by its name.
-fn letters_of(look: &Snapshot) -> Option<&str> {
-    look.name.strip_suffix(".dead").filter(|_| look.schema_name == LETTERS)
+fn letters_of(snapshot: &Snapshot) -> Option<&str> {
+    snapshot.name.strip_suffix(".dead").filter(|_| snapshot.schema_name == LETTERS)
 }
 
 /// A command of `slipring dead` for letters of `queue` in the queue `target`.

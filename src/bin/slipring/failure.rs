@@ -29,7 +29,7 @@ pub(crate) enum Failure {
     Usage(Fault),
     /// Nothing came within the time given.
     Timeout(Fault),
-    /// The reader of the output has gone: there is nothing to say, and nobody to say it to.
+    /// The reader of the output has gone, and there is nothing to report.
     Closed,
     /// This signal asked to stop.
     Stopped(usize),
@@ -151,12 +151,12 @@ pub(crate) fn not_parsed(fault: &clap::Error) -> ExitCode {
         let text = text.trim_end();
         return Failure::usage(text.strip_prefix("error: ").unwrap_or(text)).report();
     }
-    // If nobody can be told, that changes nothing.
+    // Without standard error there is the exit code.
     let _ = fault.print();
     ExitCode::from(fault.exit_code() as u8)
 }
 
-/// If nobody can be told, that is no reason to stop.
+/// Writes to standard error. A failure of that is no reason to stop.
 fn say(lines: &str) {
     // In one write: between two, another process may write to the same place.
     let _ = io::stderr().write_all(lines.as_bytes());

@@ -9,11 +9,11 @@ use signal_hook::flag;
 
 use crate::inherited::is_ignored;
 
-/// Makes a write beyond the limit an error instead of this program's death. By a handler, which ends with
-/// an exec: commands that this program runs begin as it did. A signal that is ignored stays so.
+/// Makes a write beyond the limit an error instead of the end of this program. It installs a handler, which an exec resets:
+/// commands that this program runs start as it did. A signal that is ignored stays ignored.
 pub(crate) fn survive_limit() {
     if !is_ignored(SIGXFSZ) {
-        // Without the handler such a write ends the program, as it ends others.
+        // Without the handler such a write ends the program, as it does by default.
         let _ = flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
     }
 }

@@ -1,4 +1,4 @@
-//! The groups of a queue, as text and as JSON: where they stand, and who reads for them.
+//! The groups of a queue, as text and as JSON: where they stand, and their consumers.
 
 use std::ops::Range;
 
@@ -7,16 +7,16 @@ use slipring::{GroupInfo, MemberInfo, Mode, Retention, Snapshot};
 use crate::dead_letters;
 use crate::json::{Group, Member};
 use crate::table::{Table, duration, pid};
-use crate::unchanged::Steady;
+use crate::unchanged::Unchanged;
 
 /// Where each member's oldest unacked message is, by group, record and pid.
-pub(crate) type Holds = Steady<(String, u8, Option<u32>), u64>;
+pub(crate) type Holds = Unchanged<(String, u8, Option<u32>), u64>;
 
 fn key(group: &GroupInfo, member: &MemberInfo) -> (String, u8, Option<u32>) {
     (group.name.clone(), member.record, member.pid)
 }
 
-/// What members hold, by the oldest message that each has not acked.
+/// The oldest message that each member holds.
 pub(crate) fn held(group: &GroupInfo) -> impl Iterator<Item = ((String, u8, Option<u32>), u64)> {
     group.members.iter().filter_map(|member| {
         let claimed = member.claimed.as_ref().map(|claimed| claimed.start);
@@ -24,13 +24,13 @@ pub(crate) fn held(group: &GroupInfo) -> impl Iterator<Item = ((String, u8, Opti
     })
 }
 
-/// An exclusive group's head says where its consumer stands, if something was delivered to it.
+/// The oldest message that the consumer of an exclusive group holds: the group's head, if it was delivered.
 fn stands_at(group: &GroupInfo, member: &MemberInfo) -> Option<u64> {
     let holds = group.mode == Some(Mode::Exclusive) && member.live && group.unacked > 0;
     holds.then_some(group.head)
 }
 
-pub(crate) fn to_text(look: &Snapshot, holds: Option<&Holds>) -> String {
+pub(crate) fn to_text(snapshot: &Snapshot, holds: Option<&Holds>) -> String {
     let mut table = Table::new(&[
         "GROUP",
         "MODE",
@@ -46,7 +46,7 @@ pub(crate) fn to_text(look: &Snapshot, holds: Option<&Holds>) -> String {
         "MAX-ATTEMPTS",
     ]);
     let number = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
-    for group in &look.groups {
+    for group in &snapshot.groups {
         table.row(vec![
             group.name.clone(),
             mode(group),
@@ -55,7 +55,7 @@ pub(crate) fn to_text(look: &Snapshot, holds: Option<&Holds>) -> String {
             group.depth.to_string(),
             group.span.to_string(),
             group.unacked.to_string(),
-            number(dead_letters::retries(look, group)),
+            number(dead_letters::retries(snapshot, group)),
             group.acked.to_string(),
             group.redelivered.to_string(),
             group.dead_lettered.to_string(),
@@ -75,7 +75,7 @@ pub(crate) fn to_text(look: &Snapshot, holds: Option<&Holds>) -> String {
     table.text()
 }
 
-/// The record of a dead member of a shared group, whose range another has worked off.
+/// The record of a dead member of a shared group that holds nothing any more.
 fn is_free(group: &GroupInfo, member: &MemberInfo) -> bool {
     group.mode == Some(Mode::Shared) && !member.live && member.claimed.is_none()
 }
@@ -83,7 +83,7 @@ fn is_free(group: &GroupInfo, member: &MemberInfo) -> bool {
 fn member_line(group: &GroupInfo, member: &MemberInfo, holds: Option<&Holds>) -> String {
     let dead = if member.live { "" } else { " (dead)" };
     let tried = match member.attempts {
-        // Its delivery does not count.
+        // The delivery was not counted.
         0 => "not tried".to_owned(),
         n => format!("attempt {n}"),
     };
@@ -104,8 +104,8 @@ fn member_line(group: &GroupInfo, member: &MemberInfo, holds: Option<&Holds>) ->
     format!("process {}{dead}{what}{time}; acked {}", pid(member.pid), member.acked)
 }
 
-pub(crate) fn to_json<'a>(look: &'a Snapshot, holds: Option<&Holds>) -> Vec<Group<'a>> {
-    let groups = look.groups.iter().map(|group| Group {
+pub(crate) fn to_json<'a>(snapshot: &'a Snapshot, holds: Option<&Holds>) -> Vec<Group<'a>> {
+    let groups = snapshot.groups.iter().map(|group| Group {
         name: &group.name,
         mode: mode(group),
         retention: retention(group),
@@ -114,12 +114,15 @@ pub(crate) fn to_json<'a>(look: &'a Snapshot, holds: Option<&Holds>) -> Vec<Grou
         depth: group.depth,
         span: group.span,
         unacked: group.unacked,
-        retries: dead_letters::retries(look, group),
+        retries: dead_letters::retries(snapshot, group),
         acked: group.acked,
         redelivered: group.redelivered,
         dead_lettered: group.dead_lettered,
         max_attempts: group.max_attempts,
-        dead_letters: group.dead_letters.clone().unwrap_or_else(|| format!("{}.dead", look.name)),
+        dead_letters: group
+            .dead_letters
+            .clone()
+            .unwrap_or_else(|| format!("{}.dead", snapshot.name)),
         members: group.members.iter().map(|member| member_json(group, member, holds)).collect(),
     });
     groups.collect()

@@ -1,8 +1,8 @@
 //! What this process was started with: descriptors that are closed, signals that are ignored.
 //!
-//! The Rust runtime opens /dev/null in place of closed standard descriptors before `main`, for reading and
-//! writing, as many a parent does on purpose: nothing tells the two apart afterwards. So this looks before
-//! the runtime does, in a constructor of the program.
+//! The Rust runtime opens /dev/null for reading and writing in place of closed standard descriptors, before `main`. After
+//! that they cannot be told from a /dev/null that a parent gave on purpose. So this records them before the runtime does, in
+//! a constructor of the program.
 
 #![allow(unsafe_code)]
 
@@ -22,7 +22,7 @@ pub(crate) fn is_closed(descriptor: u32) -> bool {
     CLOSED.load(Ordering::Relaxed) & 1 << descriptor != 0
 }
 
-/// Whether whoever started this process wants it to live through this signal, as nohup(1) does for SIGHUP.
+/// Whether this process was started with the signal ignored, as nohup(1) does with SIGHUP.
 pub(crate) fn is_ignored(signal: i32) -> bool {
     // Relaxed: as above.
     IGNORED.load(Ordering::Relaxed) & 1 << signal != 0
@@ -32,9 +32,9 @@ pub(crate) fn is_ignored(signal: i32) -> bool {
 // needs nothing of Rust's runtime, and takes no arguments, which some C libraries do not pass.
 #[used]
 #[unsafe(link_section = ".init_array")]
-static LOOK: extern "C" fn() = look;
+static RECORD: extern "C" fn() = record;
 
-extern "C" fn look() {
+extern "C" fn record() {
     for descriptor in 0..2 {
         // SAFETY: asks for flags, and changes nothing.
         if unsafe { libc::fcntl(descriptor, libc::F_GETFD) } == -1 {

@@ -15,7 +15,7 @@ use crate::streams::Stream;
 
 /// Bytes that are read at once.
 const BLOCK: usize = 256 * 1024;
-/// Milliseconds after which one that waits is called idle, and looks for a signal that came just before the wait.
+/// Milliseconds between two calls of `idle` in a wait, which also checks for a signal that came just before the wait.
 const IDLE_EVERY: u16 = 100;
 /// Messages of about so many bytes are gathered at most, or one that is longer.
 const GATHERED: usize = 1 << 20;
@@ -73,7 +73,7 @@ impl Input {
         };
         let named = path.map_or("standard input".into(), |path| path.to_string_lossy());
         let file = file.map_err(|fault| io_failed(&format!("open {named}"), &fault))?;
-        // A message and what ends it must fit beside a whole block.
+        // There must be room for a message with its newline, and a whole block.
         let longest = match cut {
             Cut::Lines { max, .. } => max + 1,
             Cut::Records { size } => size,
@@ -136,7 +136,7 @@ impl Input {
         self.found - self.messages.len() as u64 + 1
     }
 
-    /// What is wrong with the input behind the gathered messages.
+    /// What is wrong with the input after the gathered messages.
     pub(crate) fn fault(&mut self) -> Option<Failure> {
         self.fault.take()
     }

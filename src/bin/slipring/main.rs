@@ -45,7 +45,8 @@ use failure::Failure;
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Open queues of the user with this number as well; whoever can write a queue can garble its messages.
+    /// Open queues of the user with this number as well; a process that can write a queue can garble its
+    /// messages.
     /// May be given repeatedly
     #[arg(long, value_name = "UID", global = true)]
     allow_uid: Vec<u32>,

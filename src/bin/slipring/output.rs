@@ -1,4 +1,4 @@
-//! Standard output, in large writes, which notice a reader that has gone and a signal.
+//! Standard output, in large writes that notice a signal, and a reader that has gone.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -14,13 +14,13 @@ use crate::stop::{Stop, poll_for};
 use crate::streams::Stream;
 
 const DOING: &str = "write to standard output";
-/// What has piled up beyond this goes out at once.
+/// A buffer of this size is written at once.
 const LARGE: usize = 1 << 20;
 /// A pipe that is ready takes this much without blocking, and without the bytes of other writers in
 /// between (PIPE_BUF).
 const PIPE_STEP: usize = 4096;
 
-/// Standard output with a buffer of messages that is written when told. Into a pipe each goes out whole, or
+/// Standard output with a buffer of messages, written by [`Output::flush`]. Into a pipe each goes out whole, or
 /// alone if it is longer than PIPE_BUF.
 #[derive(Debug)]
 pub(crate) struct Output {
@@ -59,7 +59,7 @@ impl Output {
     /// Writes the buffer out. A signal ends it between two writes.
     pub(crate) fn flush(&mut self, stop: &Stop) -> Result<(), Failure> {
         let mut written = 0;
-        // Where a write ended that did not take all: the next one says why.
+        // Where a short write ended; the next write says why.
         let mut short = None;
         while written < self.buffer.len() {
             if !self.is_plain {
@@ -109,18 +109,17 @@ impl Output {
         }
     }
 
-    /// Fails if it turns out at the end that what was written could not be kept, as a network's file system
-    /// may say then.
+    /// Fails if the file system, such as a network's, reports only now that it could not keep what was written.
     pub(crate) fn close(self) -> Result<(), Failure> {
         close(self.file).map_err(|errno| io_failed("close standard output", &errno.into()))
     }
 
-    /// Whether whoever read the output has gone. Only a pipe can tell.
+    /// Whether the reader of the output has gone. Only a pipe can tell.
     pub(crate) fn reader_gone(&self) -> bool {
         !self.is_plain && poll_for(self.file.as_fd(), PollFlags::empty(), Duration::ZERO)
     }
 
-    /// Whether somebody has asked to stop, or whoever read the output has gone; to be asked by a queue's waits.
+    /// Whether a stop was asked for, or the reader of the output has gone: a question for the waits of a queue.
     pub(crate) fn asked(
         &self,
         stop: &Stop,

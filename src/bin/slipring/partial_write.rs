@@ -1,5 +1,5 @@
-//! Half a message at the end of a file: a write stopped in the middle of it, on a full disk or at a limit.
-//! What is appended later must not be taken for the rest of it.
+//! Half a message at the end of a file, because a write was cut short by a full disk or a limit. A message that is appended
+//! later must not be taken for its rest.
 
 #![allow(unsafe_code)]
 
@@ -14,8 +14,8 @@ pub(crate) fn position(mut file: &File) -> Option<u64> {
     file.stream_position().ok()
 }
 
-/// Cuts the last `half` bytes off, which end at `end`, if they are the file's last and nobody else can be
-/// writing there. Says what it did, or what to do.
+/// Cuts the last `half` bytes off, which end at `end`, if they are the file's last and no other process can
+/// be writing there. Says what it did, or what to do.
 pub(crate) fn cut_off(file: &File, half: u64, end: Option<u64>) -> String {
     let size = file.metadata().ok().map(|metadata| metadata.len());
     let is_last = size == end && position(file) == end;
@@ -57,8 +57,8 @@ fn try_cut_off(mut file: &File, start: u64, end: u64) -> io::Result<bool> {
     cut
 }
 
-/// Takes or gives back the lease of a file, which is to be had only while nobody else has it open; who opens
-/// it meanwhile waits.
+/// Takes or returns the lease of a file. The kernel grants it only while no other process has the file open, and lets a
+/// process that opens the file wait until it is returned.
 fn lease(file: &File, kind: libc::c_int) -> bool {
     // SAFETY: takes numbers only; the descriptor is open as long as the file is.
     unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::c_int::from(kind)) == 0 }

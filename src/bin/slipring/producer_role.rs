@@ -7,7 +7,7 @@ use slipring::{ErrorCode, Producer, ProducerError, Queue};
 use crate::failure::{Failure, note};
 use crate::stop::Stop;
 
-/// A sender that waits longer than this says for whom.
+/// A sender that waits longer than this says for which process.
 const EXPLAIN_AFTER: Duration = Duration::from_secs(1);
 /// It says so again after this time.
 const REPEAT_AFTER: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! How this program opens queues and makes them: whose queues, and in which shape.
+//! How this program opens queues and makes them: of which users, and in which shape.
 
 use std::sync::OnceLock;
 
@@ -7,10 +7,10 @@ use slipring::{Builder, OpenError, OpenOptions, Queue, Snapshot};
 use crate::args::{OpenArgs, Shape};
 use crate::failure::{Failure, note, open_failed};
 
-/// Whose queues this process opens beside its user's: its own, those of dead letters, those of retries.
+/// The users whose queues this process opens, apart from its own user; queues of dead letters and of retries included.
 static ALLOWED: OnceLock<Vec<u32>> = OnceLock::new();
 
-/// Takes what the command line says. What comes later changes nothing.
+/// Allows the users that the command line names. Later calls change nothing.
 pub(crate) fn allow(uids: Vec<u32>) {
     ALLOWED.get_or_init(|| uids);
 }
@@ -80,7 +80,7 @@ pub(crate) fn open(name: &str, args: &OpenArgs) -> Result<Queue, Failure> {
 pub(crate) fn open_existing(name: &str) -> Result<Queue, Failure> {
     options().open(name).map_err(|fault| open_failed(name, fault))
 }
-/// What is there now in a queue that must exist.
+/// The present state of a queue that must exist.
 pub(crate) fn snapshot(name: &str) -> Result<Snapshot, Failure> {
     options().snapshot(name).map_err(|fault| open_failed(name, fault))
 }

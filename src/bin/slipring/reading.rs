@@ -49,7 +49,7 @@ pub(crate) fn wait_as_asked(consumer: &mut Consumer, args: &RecvArgs) {
     }
 }
 
-/// Says where the reading begins, where that may surprise.
+/// Says where the reading begins, if that may be unexpected.
 pub(crate) fn explain_start(args: &RecvArgs, consumer: &Consumer) {
     let (name, group, position) = (&args.name, &args.group, consumer.position());
     if consumer.made_group() {
@@ -70,7 +70,7 @@ fn for_new_groups(args: &RecvArgs) -> Option<String> {
     (!options.is_empty()).then(|| format!("only a new group takes {}", options.join(" and ")))
 }
 
-/// What to say of a message that a receive has made a dead letter.
+/// The note about a message that a receive has made a dead letter.
 pub(crate) fn dead_lettered(sequence: u64, attempts: u8, reason: Reason) -> String {
     let why = match reason {
         Reason::MaxAttempts => {
@@ -82,12 +82,12 @@ pub(crate) fn dead_lettered(sequence: u64, attempts: u8, reason: Reason) -> Stri
     format!("note: message {sequence}: {why}; given up: it is a dead letter now")
 }
 
-/// Whoever starts too late, or too early, is told why it ends.
-pub(crate) fn explain_closed(look: &Snapshot) {
-    if look.closed_at.is_some() {
+/// Says that the queue is closed, and so why this ends before it was expected to.
+pub(crate) fn explain_closed(snapshot: &Snapshot) {
+    if snapshot.closed_at.is_some() {
         note(&format!(
             "note: queue {:?} is closed: this ends with its last message; --follow waits for the next sender",
-            look.name
+            snapshot.name
         ));
     }
 }
@@ -103,13 +103,13 @@ pub(crate) fn at_the_end(name: &str, got: u64, count: Option<u64>) -> Result<(),
     }
 }
 
-/// What to say when the time is up.
+/// The error of a timeout.
 pub(crate) fn none_came(timeout: Option<Duration>) -> Failure {
     let seconds = timeout.unwrap_or_default().as_secs_f64();
     Failure::timeout(ErrorCode::RecvTimeout, format!("no message came within {seconds} s"))
 }
 
-/// The sum at the end, if anything was missed.
+/// Reports the sum at the end, if anything was missed.
 pub(crate) fn report_missed(missed: u64) {
     if missed > 0 {
         note(&format!(

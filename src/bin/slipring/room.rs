@@ -1,4 +1,4 @@
-//! Waiting for room in a full queue, and saying who holds it.
+//! Waiting for room in a full queue, and saying which consumer holds it.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -9,12 +9,12 @@ use crate::failure::{Failure, note};
 use crate::stop::Stop;
 use crate::table::pid;
 
-/// A sender that waits longer than this says why, and looks so often whether it is another group by now.
+/// A sender that waits longer than this says why, and checks this often whether another group is the reason by now.
 const EXPLAIN_AFTER: Duration = Duration::from_secs(1);
 /// The same group is not named again within this time.
 const REPEAT_AFTER: Duration = Duration::from_secs(30);
 
-/// Waits for room, and remembers whom it has named.
+/// Waits for room, and remembers which group it has named.
 #[derive(Debug)]
 pub(crate) struct Room<'q, M: Content + ?Sized> {
     queue: &'q Queue<M>,
@@ -143,13 +143,13 @@ fn holders<'m>(
     sequence: u64,
 ) -> Option<(&'m MemberInfo, Vec<&'m MemberInfo>)> {
     if !shared {
-        // It has one consumer, and that stands at the group's head.
+        // Its one consumer stands at the group's head.
         return live.first().map(|consumer| (*consumer, Vec::new()));
     }
     let claim = |member: &&'m MemberInfo| Some((member.claimed.as_ref()?.start, *member));
     let mut claims: Vec<(u64, &MemberInfo)> = live.iter().filter_map(claim).collect();
     claims.sort_by_key(|(start, member)| (*start, member.record));
     let (first, others) = claims.split_first()?;
-    // What holds it may have gone since, or be a dead member's.
+    // Its holder may have gone since, or be dead.
     (first.0 <= sequence).then(|| (first.1, others.iter().map(|(_, member)| *member).collect()))
 }

@@ -15,18 +15,18 @@ use signal_hook::flag;
 use crate::failure::{Failure, io_failed};
 use crate::inherited::is_ignored;
 
-/// A signal ends a sleep. One that comes just before it is found after this time.
+/// Longest sleep in one piece. A signal ends it; one that came just before it is noticed after this time.
 const LATEST: Duration = Duration::from_millis(100);
 
 static WATCHED: OnceLock<Stop> = OnceLock::new();
 
-/// Whether somebody has asked to stop.
+/// Whether a stop was asked for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stop(Arc<AtomicUsize>);
 
 impl Stop {
-    /// From here on the first signal only asks; the second ends the process at once, which no queue
-    /// minds. A signal that was ignored when the process was started stays so.
+    /// From here on the first signal only asks to stop. The second ends the process at once, which no queue is harmed by. A
+    /// signal that was ignored when the process was started stays ignored.
     pub(crate) fn on_signals() -> Result<Stop, Failure> {
         if let Some(stop) = WATCHED.get() {
             return Ok(stop.clone());
@@ -50,7 +50,7 @@ impl Stop {
         WATCHED.get().cloned().unwrap_or_default()
     }
 
-    /// Fails if somebody has asked to stop.
+    /// Fails if a stop was asked for.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         match self.0.load(Ordering::Relaxed) {
             0 => Ok(()),
@@ -58,13 +58,13 @@ impl Stop {
         }
     }
 
-    /// Whether somebody has asked to stop; to be asked by a queue's waits.
+    /// Whether a stop was asked for: a question for the waits of a queue.
     pub(crate) fn asked(&self) -> impl Fn() -> bool + Send + Sync + use<> {
         let stop = self.clone();
         move || stop.check().is_err()
     }
 
-    /// Lets time pass; fails as soon as somebody asks to stop.
+    /// Sleeps; fails as soon as a stop is asked for.
     pub(crate) fn sleep(&self, time: Duration) -> Result<(), Failure> {
         let since = Instant::now();
         loop {
@@ -84,7 +84,7 @@ impl Stop {
         Ok(())
     }
 
-    /// Why a queue's wait ended before its time, if whoever reads the output may have gone as well.
+    /// Why a queue's wait ended before its time, if that may also be that the reader of the output has gone.
     pub(crate) fn ended(&self) -> Failure {
         self.check().err().unwrap_or(Failure::Closed)
     }

@@ -1,5 +1,5 @@
-//! Standard input and output, as they must be before anything is done: what a closed descriptor loses was
-//! taken before, and what it yields looks like an end.
+//! Checks of standard input and output before anything is done. Messages for a closed output would be taken and lost, and a
+//! closed input would look like an input that has ended.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -16,7 +16,7 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    /// Fails unless it is open, and for the right direction.
+    /// Fails unless it is open in the right direction.
     pub(crate) fn check(self) -> Result<(), Failure> {
         let (name, number, use_, wrong, hint) = match self {
             Stream::Input => {
@@ -35,7 +35,7 @@ impl Stream {
             Stream::Input => access(io::stdin().as_fd()),
             Stream::Output => access(io::stdout().as_fd()),
         };
-        match flags.map_err(|fault| io_failed(&format!("look at {name}"), &fault))? {
+        match flags.map_err(|fault| io_failed(&format!("check {name}"), &fault))? {
             access if access == wrong => {
                 Err(Failure::failed(format!("{name} is not open for {use_}")).hint(hint))
             }

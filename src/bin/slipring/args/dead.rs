@@ -22,7 +22,7 @@ pub(crate) struct LettersArgs {
     pub(crate) queue: String,
     /// Queue that the letters are in, if not QUEUE.dead; letters in it that come from other queues count
     /// as well
-    #[arg(long, alias = "letters", value_name = "QUEUE")]
+    #[arg(long, value_name = "QUEUE")]
     pub(crate) dead_letters: Option<String>,
 }
 

@@ -16,7 +16,7 @@ pub(crate) struct CreateArgs {
     #[arg(id = "group", long = "group", value_name = "GROUP")]
     pub(crate) groups: Vec<String>,
     /// A group whose consumers share its messages: each message goes to one of them. May be given repeatedly
-    #[arg(id = "shared_group", long = "shared-group", alias = "shared", value_name = "GROUP")]
+    #[arg(id = "shared_group", long = "shared-group", value_name = "GROUP")]
     pub(crate) shared_groups: Vec<String>,
     /// Sequence of the first message, 0 to 2^56 - 2: for a queue that goes on where another one ended
     #[arg(
@@ -40,10 +40,10 @@ pub(crate) struct Shape {
     #[arg(long, value_name = "SIZE", value_parser = payload)]
     pub(crate) payload: Option<u64>,
     /// Most groups at a time, 1 to 63 [default: 16]
-    #[arg(long, alias = "groups", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=63))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=63))]
     pub(crate) max_groups: Option<u64>,
     /// Most consumers at a time, 1 to 255 [default: 64]
-    #[arg(long, alias = "consumers", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=255))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=255))]
     pub(crate) max_consumers: Option<u64>,
     /// Permissions, at least 600, whatever the umask. Producers and consumers need to read and write, observers
     /// to read [default: 600]

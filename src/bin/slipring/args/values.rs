@@ -16,7 +16,7 @@ pub(crate) fn time(text: &str) -> Result<Duration, String> {
     time_within(text, Duration::ZERO..=DAY)
 }
 
-/// A time between two looks.
+/// A time between two samples.
 pub(crate) fn interval(text: &str) -> Result<Duration, String> {
     time_within(text, Duration::from_millis(10)..=DAY)
 }

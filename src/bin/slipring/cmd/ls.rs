@@ -10,16 +10,17 @@ use crate::queue::options;
 use crate::table::{Table, pid};
 
 /// A queue's name, and what is there or why it cannot be opened.
-type Look = (String, Result<Snapshot, OpenError>);
+type Named = (String, Result<Snapshot, OpenError>);
 
 pub(crate) fn run(args: &ListArgs) -> Result<(), Failure> {
-    let looks = slipring::list()?.into_iter().map(|name| {
-        let look = options().snapshot(&name);
-        (name, look)
+    let snapshots = slipring::list()?.into_iter().map(|name| {
+        let snapshot = options().snapshot(&name);
+        (name, snapshot)
     });
     // Gone since the list was made.
-    let found = looks.filter(|(_, look)| !matches!(look, Err(OpenError::NotFound { .. })));
-    let found: Vec<Look> = found.collect();
+    let found =
+        snapshots.filter(|(_, snapshot)| !matches!(snapshot, Err(OpenError::NotFound { .. })));
+    let found: Vec<Named> = found.collect();
     if args.json {
         let queues = found.iter().map(listed).collect();
         return print(&json::line(&Queues { time: Time::now(), queues }));
@@ -31,17 +32,17 @@ pub(crate) fn run(args: &ListArgs) -> Result<(), Failure> {
     print(&text(&found))
 }
 
-fn listed((name, look): &Look) -> Listed<'_> {
-    match look {
-        Ok(look) => Listed::Queue(Summary {
+fn listed((name, snapshot): &Named) -> Listed<'_> {
+    match snapshot {
+        Ok(snapshot) => Listed::Queue(Summary {
             name,
-            capacity: look.capacity,
-            payload_size: look.payload_size,
-            bytes: look.bytes,
-            depth: look.depth(),
-            span: look.span(),
-            group_count: look.groups.len(),
-            producer: (&look.producer).into(),
+            capacity: snapshot.capacity,
+            payload_size: snapshot.payload_size,
+            bytes: snapshot.bytes,
+            depth: snapshot.depth(),
+            span: snapshot.span(),
+            group_count: snapshot.groups.len(),
+            producer: (&snapshot.producer).into(),
         }),
         Err(fault) => {
             Listed::Refused(Refused { name, error: json_error(fault.code(), fault.to_string()) })
@@ -49,23 +50,23 @@ fn listed((name, look): &Look) -> Listed<'_> {
     }
 }
 
-fn text(found: &[Look]) -> String {
+fn text(found: &[Named]) -> String {
     let heading = ["NAME", "CAPACITY", "PAYLOAD", "DEPTH", "SPAN", "GROUPS", "PRODUCER", "BYTES"];
     let (mut table, mut rows) = (Table::new(&heading), 0);
     let mut refused = String::new();
-    for (name, look) in found {
-        match look {
-            Ok(look) => {
-                let producer = look.producer.live.then_some(look.producer.pid);
+    for (name, snapshot) in found {
+        match snapshot {
+            Ok(snapshot) => {
+                let producer = snapshot.producer.live.then_some(snapshot.producer.pid);
                 table.row(vec![
                     name.clone(),
-                    look.capacity.to_string(),
-                    look.payload_size.to_string(),
-                    look.depth().to_string(),
-                    look.span().to_string(),
-                    look.groups.len().to_string(),
+                    snapshot.capacity.to_string(),
+                    snapshot.payload_size.to_string(),
+                    snapshot.depth().to_string(),
+                    snapshot.span().to_string(),
+                    snapshot.groups.len().to_string(),
                     producer.map_or("-".to_owned(), pid),
-                    look.bytes.to_string(),
+                    snapshot.bytes.to_string(),
                 ]);
                 rows += 1;
             }

@@ -1,6 +1,7 @@
 //! `slipring peek`: what waits for a group, without taking it.
 //!
-//! It reads as an observer: a consumer would keep the group's real consumer out, and its look would count as a delivery.
+//! It reads as an observer: a consumer would keep the group's real consumer out, and each
+//! message that it got would count as delivered.
 
 use slipring::{GroupInfo, Observer, RecvError, Snapshot, Start};
 
@@ -19,35 +20,35 @@ pub(super) fn run(args: &PeekArgs) -> Result<(), Failure> {
     let stop = Stop::on_signals()?;
     let mut output = Output::stdout()?;
     let mut totals = Totals::new("saw");
-    let outcome = look(args, &stop, &mut output, &mut totals);
+    let outcome = print_waiting(args, &stop, &mut output, &mut totals);
     totals.close(outcome.and_then(|()| output.close()), args.verbose)
 }
 
-fn look(
+fn print_waiting(
     args: &PeekArgs,
     stop: &Stop,
     output: &mut Output,
     totals: &mut Totals,
 ) -> Result<(), Failure> {
-    let look = snapshot(&args.name)?;
+    let snapshot = snapshot(&args.name)?;
     let name = &args.name;
-    let Some(group) = look.groups.iter().find(|group| group.name == args.group) else {
-        let known = look.groups.iter().map(|group| &*group.name);
+    let Some(group) = snapshot.groups.iter().find(|group| group.name == args.group) else {
+        let known = snapshot.groups.iter().map(|group| &*group.name);
         return Err(no_such_group(name, &args.group, known));
     };
     let observer = options().observe(name, Start::Newest);
     let mut observer: Observer = observer.map_err(|fault| open_failed(name, fault))?;
     observer.set_interrupt(output.asked(stop)?);
     // Without a timeout it shows what was there when it began.
-    let end = if args.timeout.is_some() { u64::MAX } else { look.tail };
+    let end = if args.timeout.is_some() { u64::MAX } else { snapshot.tail };
     let left = args.count.unwrap_or(u64::MAX);
     let mut reading = Reading { observer, args, stop, output, totals, left, lost: 0 };
-    for (start, end) in unacked(&look, group, end) {
+    for (start, end) in unacked(&snapshot, group, end) {
         reading.range(start, end)?;
     }
     reading.output.flush(stop)?;
     report_missed(reading.lost);
-    if let Some(count) = dead_letters::retries(&look, group).filter(|count| *count > 0) {
+    if let Some(count) = dead_letters::retries(&snapshot, group).filter(|count| *count > 0) {
         let group = &group.name;
         note(&format!(
             "note: {count} dead letters that were sent again wait for the group as well:\n  \
@@ -58,10 +59,10 @@ fn look(
 }
 
 /// Ranges of sequences that the group has not acked, in order and each once: what members of a shared group hold, and
-/// what nobody has taken yet, up to `end`.
-fn unacked(look: &Snapshot, group: &GroupInfo, end: u64) -> Vec<(u64, u64)> {
+/// what no consumer has taken yet, up to `end`.
+fn unacked(snapshot: &Snapshot, group: &GroupInfo, end: u64) -> Vec<(u64, u64)> {
     let held = group.members.iter().filter_map(|member| member.claimed.as_ref());
-    let held = held.map(|claimed| (claimed.start, claimed.end.min(look.tail)));
+    let held = held.map(|claimed| (claimed.start, claimed.end.min(snapshot.tail)));
     let mut ranges: Vec<_> = held.chain([(group.head, end)]).collect();
     ranges.sort_unstable();
     let mut next = 0;
@@ -95,7 +96,7 @@ impl Reading<'_> {
             let message = match self.observer.try_recv() {
                 Ok(message) => message,
                 Err(RecvError::Empty) => {
-                    // What is there is shown before the wait.
+                    // Messages in the buffer are printed before the wait.
                     self.output.flush(self.stop)?;
                     let received = match self.args.timeout {
                         Some(timeout) => self.observer.recv_timeout(timeout),

@@ -39,7 +39,7 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
     // What is lent in a batch has been delivered, written or not, and may have no attempt left.
     let batch = if max_attempts(&queue, args)? == Some(1) { 1 } else { args.batch };
     let outcome = receive(&mut consumer, args, batch, &stop, &mut output, &mut totals);
-    // What comes now under that name, nobody receives.
+    // A queue that was removed gets no more messages, though there may be a new one of its name.
     let outcome = outcome.and_then(|()| Ok(consumer.check_removed()?));
     totals.close(outcome.and_then(|()| output.close()), args.verbose)
 }

@@ -29,7 +29,7 @@ fn failed(name: &str, fault: RemoveError) -> Failure {
             "slipring rm {name} --force  (they keep their memory, and find the queue gone)"
         )],
         RemoveError::Unacked { .. } => {
-            let purpose = snapshot(name).ok().and_then(|look| purpose(&look));
+            let purpose = snapshot(name).ok().and_then(|snapshot| purpose(&snapshot));
             let mut hints: Vec<_> =
                 purpose.map(|purpose| format!("its purpose: {purpose}")).into_iter().collect();
             hints.push(format!("slipring group ls {name}  (shows their consumers)"));
@@ -55,19 +55,19 @@ fn left_of(name: &str, left: &str) -> Option<String> {
     if group.is_none() && rest != "dead" {
         return None;
     }
-    let look = options().snapshot(left).ok()?;
+    let snapshot = options().snapshot(left).ok()?;
     // Another program may have given a queue of its own such a name.
     let reader = group.unwrap_or("dead");
-    let read = look.groups.iter().any(|found| found.name == reader);
-    if !read && purpose(&look).is_none() {
+    let read = snapshot.groups.iter().any(|found| found.name == reader);
+    if !read && purpose(&snapshot).is_none() {
         return None;
     }
     let of = match group {
         None => "its queue of dead letters".to_owned(),
         Some(group) => format!("the retry queue of its group {group:?}"),
     };
-    let (what, force) = match look.depth() {
-        // Without a group nothing counts what is in it.
+    let (what, force) = match snapshot.depth() {
+        // Without a group no figure says how many messages are in it.
         0 if !read => (format!("{of}, which has no group {reader:?}, is still there"), ""),
         0 => (format!("{of}, which is empty, is still there"), ""),
         waiting => {

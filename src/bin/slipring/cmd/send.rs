@@ -26,8 +26,8 @@ pub(crate) fn run(args: &SendArgs) -> Result<(), Failure> {
     if queue.snapshot()?.groups.is_empty() {
         let name = &args.name;
         note(&format!(
-            "warning: queue {name:?} has no group: nobody will get these messages, and the oldest are \
-             overwritten. To keep them for a group:\n  slipring group add {name} main"
+            "warning: queue {name:?} has no group: no consumer will get these messages, and the oldest \
+             are overwritten. To keep them for a group:\n  slipring group add {name} main"
         ));
     }
     let mut totals = Totals::new("sent");
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &SendArgs) -> Result<(), Failure> {
         // An input that ended because of the same Ctrl-C is not at its end.
         outcome = stop.check().and_then(|()| producer.close().map_err(Failure::from));
     } else if !matches!(outcome, Err(Failure::Failed(_))) {
-        // Whatever ended it, what it sent may not be where it was to go.
+        // Whatever ended it: if the queue was removed, messages may be lost.
         outcome = producer.check_removed().map_err(Failure::from).and(outcome);
     }
     totals.close(outcome, args.verbose)
@@ -86,9 +86,9 @@ impl Sender<'_> {
         let mut pace = self.args.rate.map(Pace::new);
         while left > 0 {
             let Sender { args, producer, capacity, stop, input, name, .. } = &mut *self;
-            let mut idle = || name.look(producer);
+            let mut idle = || name.check(producer);
             let due = pace.as_mut().map_or(Ok(u64::MAX), |pace| pace.wait(stop, &mut idle))?;
-            // More than the ring holds would only wait here.
+            // The rest of a batch larger than the ring would only wait for room.
             let limit = args.batch.min(*capacity).min(left).min(due);
             input.gather(limit as usize, stop, &mut idle)?;
             let gathered = self.input.messages().len() as u64;
@@ -145,21 +145,21 @@ impl Sender<'_> {
     }
 }
 
-/// The queue's name, which is looked at from time to time: while nothing is sent, the producer does not.
+/// Checks from time to time that the queue still has its name: the producer does so only while it sends.
 struct Name {
     seen: Instant,
 }
 
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 impl Name {
     fn new() -> Name {
         Name { seen: Instant::now() }
     }
 
-    /// Fails if the queue has lost it, when it is time to look.
-    fn look(&mut self, producer: &mut Producer) -> Result<(), Failure> {
-        if self.seen.elapsed() >= LOOK_EVERY {
+    /// Fails if the queue was removed, when a check is due.
+    fn check(&mut self, producer: &mut Producer) -> Result<(), Failure> {
+        if self.seen.elapsed() >= CHECK_EVERY {
             producer.check_removed()?;
             self.seen = Instant::now();
         }
@@ -201,7 +201,7 @@ impl Pace {
                 }
                 return Ok((-ahead / self.interval) as u64 + 1);
             }
-            stop.sleep(Duration::from_secs_f64(ahead.min(LOOK_EVERY.as_secs_f64())))?;
+            stop.sleep(Duration::from_secs_f64(ahead.min(CHECK_EVERY.as_secs_f64())))?;
         }
     }
 

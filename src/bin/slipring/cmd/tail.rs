@@ -53,7 +53,7 @@ fn watch(
         let message = match observer.try_recv() {
             Ok(message) => message,
             Err(RecvError::Empty) => {
-                // Nothing more right now: what is there is shown before the wait.
+                // Messages in the buffer are printed before the wait.
                 output.flush(stop)?;
                 losses.report();
                 let received = match args.timeout {

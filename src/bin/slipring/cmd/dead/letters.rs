@@ -1,4 +1,4 @@
-//! A look at letters, without a trace.
+//! Reading letters as an observer, which changes nothing.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,27 +8,27 @@ use crate::failure::{Failure, json_error};
 use crate::json::{self, Letter, NoLetter, Payload, Time};
 use crate::table::duration;
 
-/// How long to look for a letter that is there. It may be overwritten just before each look.
+/// How long to wait for a letter that is there. It may be overwritten just before each read.
 const WITHIN: Duration = Duration::from_millis(100);
 
 /// An observer of the letters, and where those end that are there now.
 pub(super) type Letters = (Observer, u64);
 
-/// Shows each message that waits now to `look`, from the oldest on, until it says false. `None`: somebody
-/// has sent something else there.
+/// Calls `visit` with each message that waits now, from the oldest on, until it returns false. The letter is `None` for
+/// a message of another kind.
 pub(super) fn each(
     (mut observer, end): Letters,
-    mut look: impl FnMut(&Observation<'_>, Option<&DeadLetter<'_>>) -> Result<bool, Failure>,
+    mut visit: impl FnMut(&Observation<'_>, Option<&DeadLetter<'_>>) -> Result<bool, Failure>,
 ) -> Result<(), Failure> {
     while observer.position() < end {
         let seen = match observer.recv_timeout(WITHIN) {
             Ok(seen) => seen,
-            // They went while this looked.
+            // They were removed meanwhile.
             Err(RecvError::Timeout { .. } | RecvError::Closed { .. }) => break,
             Err(fault) => return Err(fault.into()),
         };
         let letter = DeadLetter::parse(seen.kind(), &seen);
-        if seen.sequence() >= end || !look(&seen, letter.as_ref())? {
+        if seen.sequence() >= end || !visit(&seen, letter.as_ref())? {
             break;
         }
     }

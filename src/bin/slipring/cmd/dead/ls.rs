@@ -29,7 +29,7 @@ fn mention_others(of: &LettersArgs) {
         return;
     }
     // The queue may be gone, and its dead letters not.
-    let groups = options().snapshot(&of.queue).map(|look| look.groups);
+    let groups = options().snapshot(&of.queue).map(|snapshot| snapshot.groups);
     for group in groups.unwrap_or_default() {
         if let Some(letters) = &group.dead_letters {
             note(&format!(
@@ -70,9 +70,9 @@ fn row(seen: &Observation<'_>, letter: Option<&DeadLetter<'_>>) -> Vec<String> {
         return cells;
     };
     vec![
-        // By which `dead show` finds it; its number among the letters is nobody's affair.
+        // `dead show` finds the letter by it.
         letter.sequence.to_string(),
-        // Whoever may write there may have written anything.
+        // Another process may have written anything there.
         letter.queue.escape_debug().to_string(),
         letter.group.escape_debug().to_string(),
         letter.attempts.to_string(),

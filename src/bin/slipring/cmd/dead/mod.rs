@@ -22,8 +22,8 @@ pub(super) fn run(command: &DeadCommand) -> Result<(), Failure> {
     }
 }
 
-/// Does `work` with the letters that wait now. Not with those that come meanwhile: a message that fails
-/// again would go round and round.
+/// Does `work` with the letters that wait now. A letter that comes meanwhile is left out: a message that fails again
+/// would go round in circles.
 fn some(
     args: &DeadSomeArgs,
     did: &str,
@@ -35,7 +35,7 @@ fn some(
             let (observer, end) = dead.observe()?;
             let waiting = end.saturating_sub(observer.position());
             match args.count.unwrap_or(u64::MAX).min(waiting) {
-                // Nobody is to become a member of a queue that has none.
+                // With nothing to do it must not become a consumer of the queue.
                 0 => Ok(0),
                 count => work(&dead, count),
             }

@@ -1,4 +1,4 @@
-//! What the jobs of a worker tell each other, and what is said of it.
+//! The state that the jobs of a worker share, and what is said of it.
 
 use std::time::{Duration, Instant};
 
@@ -10,15 +10,15 @@ use crate::table::grouped;
 pub(super) struct Board {
     /// Messages that may still be taken.
     pub(super) left: u64,
-    /// Jobs that have a message.
+    /// Messages that were taken and are not done: each is with a job.
     busy: u64,
     /// Commands that run.
     running: u64,
-    /// When the last job was done with its message.
+    /// When a job was last done with its message.
     since: Instant,
-    /// Why to take no more.
+    /// Why the jobs take no more.
     pub(super) end: Option<Failure>,
-    /// Whether the one who stopped this worker knows what it waits for.
+    /// Whether the person who stopped this worker was told what it waits for.
     told_stop: bool,
     /// The queue is closed and worked off.
     pub(super) closed: bool,
@@ -49,7 +49,7 @@ impl Board {
         self.closed || self.end.is_some()
     }
 
-    /// The first reason to end is the one that is told. Says what is still waited for.
+    /// Ends the worker. The first reason is the one that is reported. Says which commands it waits for.
     pub(super) fn end(&mut self, failure: Failure) {
         let over = self.is_over();
         let (commands, them) = match self.running {
@@ -61,7 +61,7 @@ impl Board {
             _ if self.running == 0 => {}
             Failure::Closed => {}
             Failure::Stopped(_) if self.told_stop => {}
-            // Also after another reason: a person has asked.
+            // Also after another reason: a person waits for an answer.
             Failure::Stopped(_) => {
                 note(&format!("{waits}; again to end at once, and leave {them}"));
                 self.told_stop = true;
@@ -136,7 +136,7 @@ impl Board {
     }
 
     pub(super) fn say_totals(&self, took: Duration) {
-        // All jobs have ended: what one still had is in the group again, for other workers.
+        // All jobs have ended: the messages that they still had are in the group again, for other workers.
         let [done, retried, rejected, given_up, left] =
             [self.done, self.retried, self.rejected, self.given_up, self.busy].map(grouped);
         note(&format!(

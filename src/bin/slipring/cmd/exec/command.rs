@@ -1,4 +1,4 @@
-//! The command of one message: what it gets, how it ends, and what else may be to blame for that.
+//! The command of one message: its input and environment, its end, and other reasons for a failure.
 
 use std::fs::File;
 use std::io;
@@ -19,7 +19,7 @@ use crate::args::RecvArgs;
 use crate::failure::{Failure, io_failed};
 
 const SHELL: &str = "sh";
-/// Longest nap between two looks at a command that runs.
+/// Longest sleep between two checks of a command that runs.
 const NAP_MAX: Duration = Duration::from_millis(20);
 const NAP_MIN: Duration = Duration::from_micros(100);
 
@@ -40,7 +40,7 @@ fn not_started(fault: &io::Error) -> Failure {
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) failure: Failure,
-    /// The system is short of something that others may give back.
+    /// The system is short of a resource that other processes may release.
     pub(super) passes: bool,
 }
 
@@ -67,7 +67,7 @@ pub(super) fn start(
         .env("SLIPRING_ATTEMPTS", message.attempts().to_string())
         .env("SLIPRING_KIND", message.kind().to_string())
         .stdin(input)
-        // Ctrl-C at a terminal is for the worker: what runs is to end by itself.
+        // Ctrl-C at a terminal is for the worker: running commands end by themselves.
         .process_group(0)
         .spawn();
     child.map_err(|fault| Refused::new(&fault, not_started(&fault)))
@@ -93,15 +93,15 @@ pub(super) fn wait(
     child.wait()
 }
 
-/// What is wrong with the streams that commands write to, if something is: then their failures say nothing about
-/// their messages.
+/// What is wrong with the streams that commands write to, if anything: then their failures say nothing about their
+/// messages.
 pub(super) fn broken_stream() -> Option<Failure> {
     let (stdout, stderr) = (io::stdout(), io::stderr());
     if reader_gone(&stdout) {
         return Some(Failure::Closed);
     }
     if reader_gone(&stderr) {
-        let text = "nobody reads standard error any more, which commands may write to";
+        let text = "the reader of standard error has gone, which commands may write to";
         return Some(Failure::failed(text));
     }
     let full = |name: &str| {
@@ -114,7 +114,7 @@ pub(super) fn broken_stream() -> Option<Failure> {
     is_full(&stderr).then(|| full("standard error"))
 }
 
-/// Whether a pipe or a socket has lost its other end. Files and terminals have none to lose.
+/// Whether a pipe or a socket has lost its other end. Files and terminals have none.
 pub(super) fn reader_gone(stream: &impl AsFd) -> bool {
     let mut fds = [PollFd::new(stream.as_fd(), PollFlags::empty())];
     poll(&mut fds, PollTimeout::ZERO).is_ok_and(|found| found > 0)
@@ -125,7 +125,7 @@ fn is_full(stream: &impl AsFd) -> bool {
     let file = stream.as_fd().try_clone_to_owned().map(File::from);
     let plain = |file: &File| file.metadata().is_ok_and(|metadata| metadata.is_file());
     file.is_ok_and(|file| {
-        // A file system that counts no blocks has no end that it knows of.
+        // A file system that counts no blocks has no limit.
         plain(&file)
             && fstatvfs(&file).is_ok_and(|fs| fs.blocks() > 0 && fs.blocks_available() == 0)
     })
@@ -142,7 +142,7 @@ pub(super) fn describe(status: ExitStatus) -> String {
     }
 }
 
-/// Whether a signal has ended it, or the shell says so of what it ran.
+/// Whether a signal has ended the shell, or the shell reports that of its command.
 pub(super) fn by_signal(status: ExitStatus) -> bool {
     status.code().is_none_or(|code| code > 128)
 }

@@ -1,10 +1,9 @@
 //! `slipring recv --exec`: a worker that runs a command for each message.
 //!
-//! Each job is a member of the group, with one message at a time. New messages are looked for by one job at
-//! a time, the one that has the turn: looking costs system calls, and there may be many jobs. A message
-//! whose command failed stays with its job: the queue hands it out again to the same member, counted. It is not
-//! counted if the command was not at fault: it could not be started, the worker was told to stop, or what the command
-//! writes to is gone.
+//! Each job is a member of the group, with one message at a time. One job at a time receives, the one that has the turn:
+//! a wait costs system calls, and there may be many jobs. A message whose command failed stays with its job: the queue
+//! delivers it to the same member again, and counts an attempt. It counts none if the command was not at fault: it could
+//! not be started, the worker was told to stop, or what the command writes to is gone.
 
 mod board;
 mod command;
@@ -32,16 +31,16 @@ use command::{Refused, broken_stream, by_signal, describe, reader_gone};
 /// Exit code that says that the message is bad: EX_DATAERR of sysexits.h.
 const BAD_MESSAGE: i32 = 65;
 const DELAY_MAX: Duration = Duration::from_secs(3600);
-/// First delay after the system refused to start a command, the longest, and when a job gives in.
+/// After the system refused to start a command: the first delay, the longest, and how long a job tries.
 const REFUSED_DELAY: Duration = Duration::from_millis(100);
 const REFUSED_DELAY_MAX: Duration = Duration::from_secs(5);
 const REFUSED_FOR: Duration = Duration::from_secs(60);
-/// How long a command's end waits for word that this worker is to stop as well.
+/// How long a worker waits, after a command has failed, for a signal that stops the worker as well.
 const GRACE: Duration = Duration::from_millis(100);
-/// One that lets time pass looks so often whether all is over.
-const LOOK_EVERY: Duration = Duration::from_millis(25);
-/// Attempts from which on a message is suspected to end its worker, if it did not come back from a command that
-/// failed. If the group allows fewer, its last one.
+/// How often a job that sleeps checks whether the worker ends.
+const CHECK_EVERY: Duration = Duration::from_millis(25);
+/// A message that is delivered for this attempt, and not because its command failed, is suspected of ending its worker. If
+/// the group allows fewer attempts, its last one.
 const SUSPECT: u8 = 3;
 
 pub(super) fn run(args: &RecvArgs, command: &str) -> Result<(), Failure> {
@@ -83,9 +82,9 @@ type Letter = (u64, u8, Reason);
 #[derive(Debug)]
 struct Job {
     consumer: Consumer,
-    /// What it has made dead letters and not told yet.
+    /// Dead letters that were not reported yet.
     letters: Arc<Mutex<Vec<Letter>>>,
-    /// Since when no command can be started, and how often that was tried.
+    /// Since when the system refuses to start a command, and how often the job tried.
     refused: Option<(Instant, u8)>,
 }
 
@@ -99,7 +98,7 @@ impl Job {
         });
         let (stopped, board, untold) = (stop.asked(), Arc::clone(board), Arc::clone(&letters));
         consumer.set_interrupt(move || {
-            // What was given up is told, and may be the last of --count.
+            // A dead letter is reported, and may be the last message of --count.
             let ended = || lock(&board).takes_no_more() || !lock(&untold).is_empty();
             stopped() || reader_gone(&std::io::stdout()) || ended()
         });
@@ -124,7 +123,7 @@ struct Worker<'a> {
 
 /// What becomes of a job's message.
 enum Next {
-    /// It is gone.
+    /// It is acked, or a dead letter.
     Done,
     /// It stays with the job, which tries again later.
     Again(Duration),
@@ -144,7 +143,7 @@ impl<'a> Worker<'a> {
         limit: Option<u8>,
         board: Arc<Mutex<Board>>,
     ) -> Worker<'a> {
-        // With a single attempt nothing comes back.
+        // With a single attempt no message comes back.
         let suspect_from =
             limit.filter(|limit| *limit > 1).map_or(SUSPECT, |limit| limit.min(SUSPECT));
         let (turn, suspect) = (Mutex::new(()), Mutex::new(()));
@@ -153,7 +152,7 @@ impl<'a> Worker<'a> {
     }
 
     fn job(&self, mut job: Job) {
-        // A queue that is gone is no end of what was sent.
+        // A queue that was removed is an error, also when all messages are done.
         let outcome = self.work(&mut job).and_then(|()| Ok(job.consumer.check_removed()?));
         if let Err(fault) = outcome {
             self.end(fault);
@@ -161,10 +160,10 @@ impl<'a> Worker<'a> {
     }
 
     fn work(&self, job: &mut Job) -> Result<(), Failure> {
-        // Whether the message that comes next was taken already: its command failed.
+        // Whether the next message was taken before: its command failed.
         let mut again = false;
         loop {
-            // What it holds waits for this job and for no other: that needs no turn.
+            // A message that this job holds comes to this job alone, without the turn.
             let holds = job.consumer.is_holding();
             let turn = (!holds).then(|| lock(&self.turn));
             if self.is_over() || !again && self.board().left == 0 {
@@ -186,28 +185,28 @@ impl<'a> Worker<'a> {
             let mut message = match received {
                 Ok(message) => message,
                 Err(RecvError::Timeout { .. } | RecvError::Interrupted { .. }) if again => {
-                    // It came through a queue of retries that cannot be read for now.
+                    // The message came through a queue of retries that cannot be read now.
                     self.board().put_back();
                     again = false;
                     continue;
                 }
-                // It comes in turn with others.
+                // Messages of the queue and of its retries come in turn.
                 Err(RecvError::Timeout { .. }) if holds => continue,
-                // Why is found above.
+                // The check above finds the reason.
                 Err(RecvError::Interrupted { .. }) => continue,
                 Err(RecvError::Timeout { .. }) => {
                     self.board().check_timeout(self.args.timeout)?;
                     continue;
                 }
                 Err(RecvError::Closed { .. }) => {
-                    // No job has a message: that would not be acked.
+                    // The queue is worked off, so no job has a message.
                     job.consumer.check_removed()?;
                     self.board().closed = true;
                     return Ok(());
                 }
                 Err(fault) => return Err(dead_letters::receive_failed(&self.args.name, fault)),
             };
-            // Two that may end this process do not run at once: the other would be counted with the one.
+            // Two suspects do not run at once: when one ends this process, an attempt of both counts.
             let alone = if again || message.attempts() < self.suspect_from {
                 None
             } else {
@@ -217,13 +216,13 @@ impl<'a> Worker<'a> {
                     Err(TryLockError::WouldBlock) => {
                         message.uncount();
                         drop((message, turn));
-                        // Each look at it is a delivery.
+                        // Each receive would be a delivery.
                         self.sleep(DELAY_MAX, || self.is_over() || !self.has_suspect());
                         continue;
                     }
                 }
             };
-            // Asked to stop meanwhile, or others took the last of --count: it stays in the group, untried.
+            // The worker was stopped, or other jobs took the last of --count: the message stays in the group, uncounted.
             if self.is_over() || !again && !self.board().take() {
                 message.uncount();
                 return Ok(());
@@ -242,7 +241,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Runs the command and does what its end says.
+    /// Runs the command, and acks, rejects or keeps the message as its exit status says.
     fn work_off(
         &self,
         mut message: Received<'_>,
@@ -299,7 +298,7 @@ impl<'a> Worker<'a> {
         Ok(Next::Again(delay.saturating_sub(grace)))
     }
 
-    /// The system would not start a command: tries again for a while if that may pass.
+    /// The system refused to start a command: tries again for a while if the reason may pass.
     fn refused(
         &self,
         Refused { failure, passes }: Refused,
@@ -342,7 +341,7 @@ impl<'a> Worker<'a> {
         self.board().runs(true);
         let stopped = || self.stop.check().is_err();
         let told = || {
-            // First, for what ends this process by force is no attempt either then.
+            // First, so that no attempt counts if this process is killed now.
             message.uncount();
             self.is_stopped();
         };
@@ -354,13 +353,12 @@ impl<'a> Worker<'a> {
         })
     }
 
-    /// Lets time pass, unless all is over before.
+    /// Sleeps, but not beyond the end of the worker.
     fn pause(&self, delay: Duration) {
         self.sleep(delay, || self.is_over());
     }
 
-    /// Whether this worker is told to stop, now or soon: a signal to all processes of a service may reach the command
-    /// first.
+    /// Whether this worker is stopped within `grace`: a signal to all processes of a service may reach the command first.
     fn stops_within(&self, grace: Duration) -> bool {
         self.sleep(grace, || self.is_stopped());
         self.is_stopped()
@@ -373,7 +371,7 @@ impl<'a> Worker<'a> {
             if left.is_zero() || done() {
                 return;
             }
-            thread::sleep(left.min(LOOK_EVERY));
+            thread::sleep(left.min(CHECK_EVERY));
         }
     }
 
@@ -386,12 +384,12 @@ impl<'a> Worker<'a> {
         lock(&self.board)
     }
 
-    /// Whether a signal has asked to stop.
+    /// Whether a signal has stopped the worker.
     fn is_stopped(&self) -> bool {
         self.stop.check().map_err(|signal| self.end(signal)).is_err()
     }
 
-    /// Whether no more is to be taken.
+    /// Whether the jobs take no more messages.
     fn is_over(&self) -> bool {
         self.is_stopped() || self.board().is_over()
     }

@@ -16,20 +16,20 @@ pub(crate) fn run(args: &GroupListArgs) -> Result<(), Failure> {
     if let Some(every) = args.watch {
         return watch(args, every);
     }
-    let look = snapshot(&args.name)?;
+    let snapshot = snapshot(&args.name)?;
     if args.json {
-        return print(&as_line(&look, None));
+        return print(&as_line(&snapshot, None));
     }
-    if look.groups.is_empty() {
+    if snapshot.groups.is_empty() {
         explain_none(&args.name);
         return Ok(());
     }
-    print(&to_text(&look, None))
+    print(&to_text(&snapshot, None))
 }
 
-fn as_line(look: &Snapshot, holds: Option<&Holds>) -> String {
-    let groups = to_json(look, holds);
-    json::line(&Groups { time: Time::now(), queue: &look.name, groups })
+fn as_line(snapshot: &Snapshot, holds: Option<&Holds>) -> String {
+    let groups = to_json(snapshot, holds);
+    json::line(&Groups { time: Time::now(), queue: &snapshot.name, groups })
 }
 
 fn explain_none(name: &str) {
@@ -43,17 +43,17 @@ fn watch(args: &GroupListArgs, every: Duration) -> Result<(), Failure> {
         if turn > 0 {
             stop.sleep(every)?;
         }
-        let look = snapshot(&args.name)?;
-        holds.look(Instant::now(), look.groups.iter().flat_map(held));
+        let snapshot = snapshot(&args.name)?;
+        holds.update(Instant::now(), snapshot.groups.iter().flat_map(held));
         if args.json {
-            print(&as_line(&look, Some(&holds)))?;
+            print(&as_line(&snapshot, Some(&holds)))?;
             continue;
         }
-        if turn == 0 && look.groups.is_empty() {
+        if turn == 0 && snapshot.groups.is_empty() {
             explain_none(&args.name);
         }
         let gap = if turn == 0 { "" } else { "\n" };
-        print(&format!("{gap}{}", to_text(&look, Some(&holds))))?;
+        print(&format!("{gap}{}", to_text(&snapshot, Some(&holds))))?;
     }
     Ok(())
 }

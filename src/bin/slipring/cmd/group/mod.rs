@@ -27,9 +27,9 @@ fn add(args: &GroupAddArgs) -> Result<(), Failure> {
     }
     let queue = open_existing(&args.name)?;
     queue.add_group(args.policy.apply(group))?;
-    let look = queue.snapshot()?;
+    let snapshot = queue.snapshot()?;
     // Another process may have removed it already.
-    let Some(made) = look.groups.iter().find(|group| group.name == args.group) else {
+    let Some(made) = snapshot.groups.iter().find(|group| group.name == args.group) else {
         return Ok(());
     };
     let messages = count(made.depth, "message waits", "messages wait");
@@ -47,9 +47,9 @@ fn remove(args: &GroupRemoveArgs) -> Result<(), Failure> {
         RemoveGroupError::NotFound { .. } => Failure::from(fault)
             .hint(format!("slipring group ls {name}  (lists those that there are)")),
         RemoveGroupError::Unacked { .. } => {
-            let look = queue.snapshot().map(|look| look.groups).unwrap_or_default();
+            let snapshot = queue.snapshot().map(|snapshot| snapshot.groups).unwrap_or_default();
             let shared =
-                look.iter().any(|info| info.name == *group && info.mode == Some(Mode::Shared));
+                snapshot.iter().any(|info| info.name == *group && info.mode == Some(Mode::Shared));
             let shared = if shared { " --shared" } else { "" };
             Failure::from(fault)
                 .hint(format!("slipring recv {name} --group {group}{shared}  (receives them)"))
