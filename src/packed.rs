@@ -76,6 +76,22 @@ impl Start {
     }
 }
 
+/// A group's tag as it lies in the start words of its records, for those who store one at each message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tag(u64);
+
+impl Tag {
+    pub(crate) fn of(group: u8) -> Tag {
+        Tag(Start::idle(0, group).pack())
+    }
+
+    /// The start word of a record of this group.
+    #[inline(always)]
+    pub(crate) fn start(self, seq: u64, state: State) -> u64 {
+        seq << 8 | self.0 | state as u64
+    }
+}
+
 /// How often the message `seq` was delivered; says nothing about any other message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Attempts {
@@ -111,6 +127,7 @@ mod tests {
             let state = [State::Idle, State::Pending, State::Held, State::Evicted][usize::from(state)];
             let start = Start { seq, group, state };
             prop_assert_eq!(Start::unpack(start.pack()), start);
+            prop_assert_eq!(Tag::of(group).start(seq, state), start.pack());
             let attempts = Attempts { seq, count: small };
             prop_assert_eq!(Attempts::unpack(attempts.pack()), attempts);
         }

@@ -64,6 +64,16 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         claim: Claim,
     ) -> Self {
         membership.acked.begin(claim.start);
+        Batch::unbegun(membership, policy, claim)
+    }
+
+    /// The same, but the set of acks is still that of an earlier claim.
+    #[inline]
+    fn unbegun(
+        membership: &'c mut Membership,
+        policy: &'c mut DeadLetterPolicy,
+        claim: Claim,
+    ) -> Self {
         Batch { membership, policy, claim, marker: PhantomData }
     }
 

@@ -6,10 +6,12 @@ use std::fmt;
 use std::ops::Deref;
 
 use super::Batch;
+use crate::dead_letter::policy::DeadLetterPolicy;
 use crate::error::{AckError, RecvError, RejectError};
 use crate::info::{MessageInfo, message_accessors};
 use crate::membership::Membership;
 use crate::message::Content;
+use crate::ring::claim::Claim;
 
 /// One received message. Dereferences to its content. Dropped without an ack, it is redelivered.
 #[must_use = "a message that is dropped without an ack is redelivered"]
@@ -25,11 +27,30 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
         Received { batch }
     }
 
+    /// Of a claim of one message. The ack of the whole claim does not need the set of acks, so this does not begin it.
+    #[inline]
+    pub(crate) fn claimed(
+        membership: &'c mut Membership,
+        policy: &'c mut DeadLetterPolicy,
+        claim: Claim,
+    ) -> Self {
+        Received { batch: Batch::unbegun(membership, policy, claim) }
+    }
+
+    /// The batch, with its set of acks begun.
+    fn begun(&mut self) -> &mut Batch<'c, M> {
+        let Batch { membership, claim, .. } = &mut self.batch;
+        membership.acked.begin(claim.start);
+        &mut self.batch
+    }
+
     /// What is known of it besides its content.
     pub fn info(&self) -> MessageInfo {
         let Membership { attachment, retry_view, .. } = &*self.batch.membership;
-        let (info, _) = self.batch.facts(&attachment.view, *retry_view, self.batch.claim.start);
-        info.with(info.kind(), self.batch.requeued())
+        let Claim { start, attempts, .. } = self.batch.claim;
+        let kind = attachment.view.slot(start).meta.load().kind;
+        let info = MessageInfo::new(retry_view.sequence(start), kind, attempts as u8);
+        info.with(kind, retry_view.requeued())
     }
 
     message_accessors!(
@@ -51,7 +72,7 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
         // The batch has one message, and that is not acked: `reject` and `fail` consume it.
         let Batch { membership, claim, .. } = &mut self.batch;
         let Membership { reader, attachment, .. } = &mut **membership;
-        let to = claim.end;
+        let to = claim.start + 1;
         reader.ack(&attachment.view, &attachment.leases, claim, to);
         Ok(())
     }
@@ -69,14 +90,15 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
     /// # Errors
     /// If the letter cannot be sent. The message is redelivered then.
     pub fn reject(mut self) -> Result<(), RejectError> {
-        self.batch.reject(self.sequence())
+        let sequence = self.sequence();
+        self.begun().reject(sequence)
     }
 
     /// Takes back the count of this delivery, because no attempt was made; see [`Batch::uncount`]. The message stays
     /// borrowed, and may be acked or rejected; dropped without either, it comes again with as many attempts as now. A
     /// program that is told to stop calls it first, before it is killed.
     pub fn uncount(&mut self) {
-        self.batch.uncount();
+        self.begun().uncount();
     }
 
     /// Reports that the work on the message failed. It is redelivered to this consumer, as if it were dropped; but
@@ -84,11 +106,12 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
     ///
     /// # Errors
     /// If the letter cannot be sent. The next receive tries again.
-    pub fn fail(self) -> Result<bool, RejectError> {
+    pub fn fail(mut self) -> Result<bool, RejectError> {
         // Counts as the next receive would: 255 stands for more, so a limit of 255 is never exceeded.
         let next = self.attempts().saturating_add(1);
         let worn_out = u32::from(next) > self.batch.policy.limit;
         if worn_out {
+            self.begun();
             self.batch.exhaust()?;
         }
         Ok(worn_out)

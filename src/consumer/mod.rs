@@ -221,7 +221,14 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// dead letter; [`RecvError::Corrupt`] if the words in the segment contradict each other.
     #[inline(always)]
     pub fn try_recv_batch(&mut self, max: usize) -> Result<Batch<'_, M>, RecvError> {
-        self.try_as(max, |batch| batch)
+        match self.claim_next::<false>(max) {
+            Some(claim) => Ok(Batch::new(&mut self.main, &mut self.policy, claim)),
+            // Passing the result on would copy it, that of a claim above as well.
+            None => match self.search_for_batch(max) {
+                Ok(batch) => Ok(batch),
+                Err(fault) => Err(fault),
+            },
+        }
     }
 
     /// Receives up to `max` messages, waiting for the first as long as it takes.
@@ -264,7 +271,10 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// As for [`Consumer::try_recv_batch`].
     #[inline(always)]
     pub fn try_recv(&mut self) -> Result<Received<'_, M>, RecvError> {
-        self.try_as(1, Received::new)
+        match self.claim_next::<false>(1) {
+            Some(claim) => Ok(Received::claimed(&mut self.main, &mut self.policy, claim)),
+            None => Ok(Received::new(self.search_for_batch(1)?)),
+        }
     }
 
     /// Receives one message, waiting for it as long as it takes.
@@ -272,7 +282,7 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// # Errors
     /// As for [`Consumer::recv_batch`].
     pub fn recv(&mut self) -> Result<Received<'_, M>, RecvError> {
-        Ok(Received::new(self.recv_batch(1)?))
+        self.receive_by(|| Deadline::NEVER)
     }
 
     /// Receives one message, waiting for it at most `timeout`.
@@ -280,7 +290,7 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// # Errors
     /// [`RecvError::Timeout`]; else as for [`Consumer::recv_batch`].
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Received<'_, M>, RecvError> {
-        Ok(Received::new(self.recv_batch_timeout(1, timeout)?))
+        self.receive_by(|| Deadline::after(timeout))
     }
 
     /// Receives one message, waiting for it until `deadline` at most.
@@ -288,7 +298,7 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// # Errors
     /// As for [`Consumer::recv_timeout`].
     pub fn recv_deadline(&mut self, deadline: Instant) -> Result<Received<'_, M>, RecvError> {
-        Ok(Received::new(self.recv_batch_deadline(1, deadline)?))
+        self.receive_by(|| Deadline::at(deadline))
     }
 
     /// Receives one message, if there is one, into `out`, and acks it. It does not wait for messages, and blocks no
@@ -362,22 +372,6 @@ impl<M: Content + ?Sized> Consumer<M> {
         self.main.leave_within(self.main.control_timeout)
     }
 
-    /// Receives what is there now. Returns it as `give` converts it: mapping the result would copy it.
-    #[inline(always)]
-    fn try_as<'c, T>(
-        &'c mut self,
-        max: usize,
-        give: impl FnOnce(Batch<'c, M>) -> T,
-    ) -> Result<T, RecvError> {
-        match self.claim_next::<false>(max) {
-            Some(claim) => Ok(give(Batch::new(&mut self.main, &mut self.policy, claim))),
-            None => match self.search_for_batch(max) {
-                Ok(batch) => Ok(give(batch)),
-                Err(fault) => Err(fault),
-            },
-        }
-    }
-
     #[inline(always)]
     fn batch_by(
         &mut self,
@@ -387,6 +381,17 @@ impl<M: Content + ?Sized> Consumer<M> {
         match self.claim_next::<true>(max) {
             Some(claim) => Ok(Batch::new(&mut self.main, &mut self.policy, claim)),
             None => self.wait_for_batch(max, deadline),
+        }
+    }
+
+    #[inline(always)]
+    fn receive_by(
+        &mut self,
+        deadline: impl Fn() -> Deadline,
+    ) -> Result<Received<'_, M>, RecvError> {
+        match self.claim_next::<true>(1) {
+            Some(claim) => Ok(Received::claimed(&mut self.main, &mut self.policy, claim)),
+            None => Ok(Received::new(self.wait_for_batch(1, deadline)?)),
         }
     }
 }

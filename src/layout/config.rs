@@ -5,7 +5,7 @@ use std::mem::offset_of;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::{CONFIG_BYTES, Geometry, VERSION, WakeMode};
+use super::{CONFIG_BYTES, Geometry, PAYLOAD_OFFSET, VERSION, WakeMode};
 
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"slipring");
 /// Feature bits that this version understands; none yet.
@@ -141,7 +141,7 @@ impl Config {
             may_ignore: 0,
             capacity: geo.capacity,
             payload_size: geo.payload_size as u64,
-            payload_offset: geo.payload_offset as u64,
+            payload_offset: PAYLOAD_OFFSET as u64,
             stride: geo.stride as u64,
             max_groups: geo.max_groups as u32,
             max_consumers: geo.max_consumers as u32,
@@ -246,7 +246,7 @@ impl Config {
         // The same computation as the creator's must give the same figures.
         let figures = [
             ("capacity", self.capacity, geo.capacity),
-            ("payload offset", self.payload_offset, geo.payload_offset as u64),
+            ("payload offset", self.payload_offset, PAYLOAD_OFFSET as u64),
             ("slot stride", self.stride, geo.stride as u64),
             ("control offset", self.control, geo.control as u64),
             ("group table offset", self.groups, geo.groups as u64),

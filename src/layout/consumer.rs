@@ -1,5 +1,5 @@
 use crate::packed::{Attempts, NO_GROUP, Start};
-use crate::sync::{AtomicU64, Line, Quiet};
+use crate::sync::{AtomicU64, Line, Ordering, Quiet};
 
 /// One consumer, and the range it holds.
 #[repr(C)]
@@ -32,6 +32,13 @@ pub(crate) struct ConsumerCounters {
     pub(crate) dead_lettered: Quiet,
     /// Reserved: 1 while its owner may have cells.
     pub(crate) holds: AtomicU64,
+}
+
+/// Adds to a counter of a record, for its owner: nobody else stores it.
+#[inline(always)]
+pub(crate) fn add_to(counter: &Quiet, messages: u64) {
+    // Relaxed, both: a figure for inspectors. It wraps, since any process may have garbled it.
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(messages), Ordering::Relaxed);
 }
 
 impl ConsumerRecord {

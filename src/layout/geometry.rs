@@ -9,6 +9,9 @@ use crate::sync::Payload;
 /// Slots have a multiple of this size: no two share a cache line.
 const SLOT_ALIGN: usize = 64;
 
+/// Where the payload begins in a slot.
+pub(crate) const PAYLOAD_OFFSET: usize = size_of::<SlotHeader>().next_multiple_of(PAYLOAD_ALIGN);
+
 /// Every size and offset of a segment, computed once from the options.
 ///
 /// Invariant: only [`Geometry::new`] makes one, so the capacity is a power of two, the tables are within their bounds,
@@ -17,7 +20,6 @@ const SLOT_ALIGN: usize = 64;
 pub(crate) struct Geometry {
     pub(crate) capacity: u64,
     pub(crate) payload_size: usize,
-    pub(crate) payload_offset: usize,
     pub(crate) stride: usize,
     pub(crate) max_groups: usize,
     pub(crate) max_consumers: usize,
@@ -95,8 +97,7 @@ impl Geometry {
         max_consumers: usize,
         base: u64,
     ) -> Option<Geometry> {
-        let payload_offset = size_of::<SlotHeader>().checked_next_multiple_of(PAYLOAD_ALIGN)?;
-        let stride = payload_offset
+        let stride = PAYLOAD_OFFSET
             .checked_add(Payload::footprint(payload_size))?
             .checked_next_multiple_of(SLOT_ALIGN)?;
         let control = CONFIG_BYTES;
@@ -111,7 +112,6 @@ impl Geometry {
         Some(Geometry {
             capacity,
             payload_size,
-            payload_offset,
             stride,
             max_groups,
             max_consumers,
@@ -137,8 +137,7 @@ mod tests {
         ) {
             let g = Geometry::new(capacity, payload, groups, consumers, 0).unwrap();
             prop_assert!(g.capacity.is_power_of_two() && g.capacity >= capacity && g.capacity < 2 * capacity);
-            prop_assert!(g.stride >= g.payload_offset + payload && g.stride.is_multiple_of(SLOT_ALIGN));
-            prop_assert_eq!(g.payload_offset % PAYLOAD_ALIGN, 0);
+            prop_assert!(g.stride >= PAYLOAD_OFFSET + payload && g.stride.is_multiple_of(SLOT_ALIGN));
             prop_assert!(g.slots + g.capacity as usize * g.stride <= g.total);
             prop_assert!(g.groups >= g.control + size_of::<Control>());
         }

@@ -19,10 +19,11 @@ mod slot;
 mod view;
 mod wake;
 
-pub(crate) use consumer::ConsumerRecord;
-pub(crate) use geometry::Geometry;
+pub(crate) use consumer::{ConsumerRecord, add_to};
+pub(crate) use control::Control;
 #[cfg(not(slipring_loom))]
 pub use geometry::GeometryError;
+pub(crate) use geometry::{Geometry, PAYLOAD_OFFSET};
 pub(crate) use group::GroupRecord;
 #[cfg_attr(slipring_loom, allow(unreachable_pub))]
 pub use group::Mode;

@@ -9,7 +9,7 @@ use super::control::Control;
 use super::group::GroupRecord;
 use super::slot::{Slot, SlotHeader};
 use super::wake::WakeMode;
-use super::{CONFIG_BYTES, Geometry};
+use super::{CONFIG_BYTES, Geometry, PAYLOAD_OFFSET};
 use crate::sync::Payload;
 
 /// Safe access to the records of a mapped segment.
@@ -98,7 +98,7 @@ impl View {
             // SAFETY: as above; a slot begins with its header.
             unsafe { slot.cast::<SlotHeader>().write(SlotHeader::new()) };
             // SAFETY: as above; the payload area lies after the header, inside the slot.
-            unsafe { Payload::init(slot.wrapping_add(geo.payload_offset)) };
+            unsafe { Payload::init(slot.wrapping_add(PAYLOAD_OFFSET)) };
         }
         View { base, slots: at(geo.slots), mask: geo.capacity - 1, geo, wake }
     }
@@ -207,7 +207,8 @@ impl View {
     unsafe fn slot_at(&self, at: *mut u8) -> Slot<'_> {
         // SAFETY: invariant V; a slot begins with its header.
         let header = unsafe { &*at.cast::<SlotHeader>() };
-        let area = at.wrapping_add(self.geo.payload_offset);
+        // SAFETY: the payload area lies after the header, inside the slot.
+        let area = unsafe { at.add(PAYLOAD_OFFSET) };
         // SAFETY: the geometry keeps payload_size bytes, rounded up to words, after the header, at an offset that is a
         // multiple of 16 from a multiple of 64.
         let payload = unsafe { Payload::new(area, self.geo.payload_size) };

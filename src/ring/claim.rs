@@ -21,7 +21,7 @@ pub(crate) struct Claim {
     pub(crate) last: u64,
     /// Messages below this sequence were delivered before.
     pub(crate) again: u64,
-    /// The consumer record that holds it: the consumer's own, or one that it adopted.
+    /// The record that holds it, of a member of a shared group: its own, or one that it adopted.
     pub(crate) record: u32,
     /// How often the first message was delivered, including this time; saturates at 255. It has 32 bits because
     /// copying a claim with padding costs more than everything else.

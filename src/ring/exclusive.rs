@@ -9,7 +9,7 @@
 use super::available::{Available, Count};
 use super::claim::{Claim, Corrupt, NO_LIMIT, OVERWRITTEN, TOO_MANY, uncount};
 use super::notify;
-use crate::layout::{ConsumerRecord, GroupRecord, Offset, View};
+use crate::layout::{ConsumerRecord, GroupRecord, Offset, View, add_to};
 use crate::packed::{Attempts, Head, NOBODY};
 use crate::sync::{Ordering, mutant, order, step};
 
@@ -27,9 +27,6 @@ pub(crate) struct ExclusiveConsumer {
     /// Everything below was delivered at least once, by this consumer or an earlier one.
     delivered: u64,
     available: Available,
-    /// Counters since the record was taken.
-    acked: u64,
-    redelivered: u64,
     /// Deliveries that a message may have; `NO_LIMIT`: any number. One delivery more is claimed but not counted.
     pub(crate) limit: u8,
 }
@@ -48,17 +45,7 @@ impl ExclusiveConsumer {
         );
         let (available, limit) = (Available::new(), NO_LIMIT);
         let offsets = (view.group_offset(group), view.record_offset(record));
-        ExclusiveConsumer {
-            group,
-            record,
-            offsets,
-            head,
-            delivered,
-            available,
-            acked: 0,
-            redelivered: 0,
-            limit,
-        }
+        ExclusiveConsumer { group, record, offsets, head, delivered, available, limit }
     }
 
     pub(crate) fn head(&self) -> u64 {
@@ -74,7 +61,7 @@ impl ExclusiveConsumer {
     /// Waits for a run of messages, in a stream; see `available`.
     #[inline(always)]
     pub(crate) fn linger(&mut self, view: &View, max: u64) {
-        if self.available.lingers(self.head) {
+        if self.available.lingers(|| self.head) {
             self.available.linger(view, self.head, max);
         }
     }
@@ -109,8 +96,7 @@ impl ExclusiveConsumer {
         let start = self.head;
         let Some(end) = self.published(view, start, max)? else { return Ok(None) };
         self.note_delivered(view, end);
-        let record = u32::from(self.record);
-        Ok(Some(Claim { start, end, last: end, again: start, record, attempts: 1 }))
+        Ok(Some(Claim { start, end, last: end, again: start, record: 0, attempts: 1 }))
     }
 
     /// Claims messages that were delivered before.
@@ -125,8 +111,7 @@ impl ExclusiveConsumer {
             self.note_delivered(view, end);
         }
         let again = mutant!(delivered, "redelivered-as-new", start);
-        let record = u32::from(self.record);
-        Ok(Some(Claim { start, end, last: end, again, record, attempts }))
+        Ok(Some(Claim { start, end, last: end, again, record: 0, attempts }))
     }
 
     /// The end of the run of published messages from `start` on, at most `max`; `None` if there is none.
@@ -196,7 +181,7 @@ impl ExclusiveConsumer {
         }
         let Some(end) = self.published(view, from, max)? else { return Ok(0) };
         if again {
-            self.count_redelivered(view, end.min(self.delivered) - from);
+            add_to(&self.own(view).counters.redelivered, end.min(self.delivered) - from);
         }
         if end > self.delivered {
             self.delivered = end;
@@ -229,14 +214,8 @@ impl ExclusiveConsumer {
             word.store(Attempts { seq: self.head, count }.pack(), Ordering::Relaxed),
             "attempts-not-kept"
         );
-        self.count_redelivered(view, end - self.head);
+        add_to(&self.own(view).counters.redelivered, end - self.head);
         count
-    }
-
-    fn count_redelivered(&mut self, view: &View, messages: u64) {
-        self.redelivered += messages;
-        // Relaxed: a figure for people.
-        view.record(self.record).counters.redelivered.store(self.redelivered, Ordering::Relaxed);
     }
 
     /// Takes back the count of the `attempts`-th delivery of the message at the head.
@@ -252,14 +231,15 @@ impl ExclusiveConsumer {
             claim.start == self.head && claim.start <= to && to <= claim.end,
             "invariant borrow"
         );
-        self.acked += to - claim.start;
+        let acked = to - claim.start;
         claim.start = to;
         self.head = to;
-        // Relaxed: a figure for people.
-        self.own(view).counters.acked.store(self.acked, Ordering::Relaxed);
+        // A copy: as far as the compiler knows, a store to the segment changes what is borrowed.
+        let here = *view;
+        add_to(&self.own(&here).counters.acked, acked);
         // Release. pair head: carries all reads of the acked payloads.
         let head = Head { seq: to, claimer: NOBODY }.pack();
-        self.words(view).head.store(head, order!(Release, "ack-relaxed"));
+        self.words(&here).head.store(head, order!(Release, "ack-relaxed"));
         step!(notify::acked(view, head), "ack-wakes-nobody");
     }
 }

@@ -25,7 +25,7 @@
 //! that dies wakes nobody. Therefore the protocol bounds every sleep. docs/ordering.md, "Waking", has the arguments.
 
 use super::gate::gate;
-use crate::layout::{View, WakeMode};
+use crate::layout::{Control, View, WakeMode};
 use crate::packed::Head;
 use crate::sync::{Ordering, WaitWord, fence, light_barrier};
 use crate::sync::{mutant, order, step};
@@ -39,7 +39,7 @@ pub(crate) const GENERATION: u32 = 4;
 /// Wakes one waiter of each group. The producer alone calls it, after every publication.
 #[inline(always)]
 pub(crate) fn one_per_group(view: &View) {
-    if has_waiter(view, &view.control().data) {
+    if has_waiter(view, |words| &words.data) {
         wake_one_per_group(view);
     }
 }
@@ -100,27 +100,36 @@ pub(crate) fn room(view: &View) {
 /// takes the packed word, which is in a register already.
 #[inline(always)]
 pub(crate) fn acked(view: &View, highest: u64) {
-    if has_waiter(view, &view.control().room.word) {
+    if has_waiter(view, |words| &words.room.word) {
         wake_for_room(view, highest);
     }
 }
 
 #[inline(always)]
-fn has_waiter(view: &View, word: &WaitWord) -> bool {
-    if view.wake() == WakeMode::Membarrier {
-        // SeqCst, by the waiter's heavy barrier. pair park: publication above, word below; the waiter has its bit above
-        // its barrier and its check below.
-        step!(light_barrier(), "waker-without-fence");
-    } else {
-        std::hint::cold_path();
-        if view.wake() == WakeMode::None {
-            return false;
-        }
-        // SeqCst fence. pair park: as above.
-        fence(Ordering::SeqCst);
+fn has_waiter<'v>(view: &'v View, word: impl FnOnce(&'v Control) -> &'v WaitWord) -> bool {
+    if view.wake() != WakeMode::Membarrier {
+        return has_waiter_without_membarrier(view, word);
     }
+    // SeqCst, by the waiter's heavy barrier. pair park: publication above, word below; the waiter has its bit above
+    // its barrier and its check below.
+    step!(light_barrier(), "waker-without-fence");
     // Relaxed: the barrier orders it. While nobody sleeps, this cache line is not written.
-    word.load(Ordering::Relaxed) & WAITING != 0
+    word(view.control()).load(Ordering::Relaxed) & WAITING != 0
+}
+
+#[cold]
+#[inline(never)]
+fn has_waiter_without_membarrier<'v>(
+    view: &'v View,
+    word: impl FnOnce(&'v Control) -> &'v WaitWord,
+) -> bool {
+    if view.wake() == WakeMode::None {
+        return false;
+    }
+    // SeqCst fence. pair park: as above.
+    fence(Ordering::SeqCst);
+    // Relaxed: the fence orders it.
+    word(view.control()).load(Ordering::Relaxed) & WAITING != 0
 }
 
 // It takes the view alone, which is in a register; the word's address would be computed at every message.

@@ -143,8 +143,6 @@ impl SharedMember {
         } else if let Some(spare) = take_idle_record(view, leases, self.group, pid)? {
             (self.record, self.offsets.1) = (spare, view.record_offset(spare));
             self.holds = false;
-            // What it counted stays in the old record.
-            step!((self.acked, self.redelivered) = (0, 0), "released-counts-twice");
         } else {
             return Ok(false);
         }

@@ -21,8 +21,8 @@
 use super::available::{Available, Count};
 use super::claim::{Claim, Corrupt, NO_LIMIT, TOO_MANY, uncount};
 use super::notify;
-use crate::layout::{ConsumerRecord, GroupRecord, Offset, View, lease_byte};
-use crate::packed::{Attempts, Head, Start, State};
+use crate::layout::{ConsumerRecord, GroupRecord, Offset, View, add_to, lease_byte};
+use crate::packed::{Attempts, Head, Start, State, Tag};
 use crate::sync::lease::{Leases, give_back};
 #[cfg(slipring_loom)]
 use crate::sync::tries;
@@ -40,6 +40,7 @@ const fn tries() -> u32 {
 pub(crate) struct SharedMember {
     pub(crate) group: u8,
     pub(crate) record: u8,
+    tag: Tag,
     /// Offsets of the group and of `record` in its view.
     pub(super) offsets: (Offset<GroupRecord>, Offset<ConsumerRecord>),
     /// Record of a dead member whose range this member works off.
@@ -49,10 +50,6 @@ pub(crate) struct SharedMember {
     /// Whether `record` holds a range. This member alone stores that word, so it need not read it.
     pub(super) holds: bool,
     available: Available,
-    /// Where its last claim ended.
-    seen: u64,
-    pub(super) acked: u64,
-    pub(super) redelivered: u64,
     /// Deliveries that a message may have; `NO_LIMIT`: any number. One delivery more is claimed but not counted.
     pub(crate) limit: u8,
 }
@@ -73,14 +70,12 @@ impl SharedMember {
         SharedMember {
             group,
             record,
+            tag: Tag::of(group),
             offsets: (view.group_offset(group), view.record_offset(record)),
             adopted: None,
             shunned: None,
             holds: false,
             available: Available::new(),
-            seen: 0,
-            acked: 0,
-            redelivered: 0,
             limit: NO_LIMIT,
         }
     }
@@ -150,10 +145,10 @@ impl SharedMember {
     /// Waits for a run of messages, in a stream; see `available`.
     #[inline(always)]
     pub(crate) fn linger(&mut self, view: &View, max: u64) {
-        if self.available.lingers(self.seen) {
-            // Relaxed: a hint where to wait.
-            let head = self.words(view).head.load(Ordering::Relaxed);
-            self.available.linger(view, Head::unpack(head).seq, max);
+        // Relaxed: a hint where to wait.
+        let head = || Head::unpack(self.words(view).head.load(Ordering::Relaxed)).seq;
+        if self.available.lingers(head) {
+            self.available.linger(view, head(), max);
         }
     }
 
@@ -187,7 +182,12 @@ impl SharedMember {
         if head.claimer != self.record {
             step!(self.help(view, head), "no-help");
         }
-        (word, head.seq, self.available.count(view, head.seq, max.min(view.geo().capacity)))
+        let count = match self.available.count(view, head.seq, max) {
+            // A garbled head may lie more than a ring below the known end.
+            Count::Some(count) if max > 1 => Count::Some(count.min(view.geo().capacity)),
+            count => count,
+        };
+        (word, head.seq, count)
     }
 
     /// Tries to move the head from `word` past `count` messages. `tried`: the start of a PENDING that an earlier try,
@@ -205,21 +205,20 @@ impl SharedMember {
         let end = start + count;
         // Relaxed: the start word, stored after it, carries it.
         me.end.store(end, Ordering::Relaxed);
-        let pending = Start { seq: start, group: self.group, state: State::Pending };
+        let pending = self.tag.start(start, State::Pending);
         // Release. pair start: carries the earlier acks of this member to the producer's scan.
-        me.start.store(pending.pack(), order!(Release, "pending-relaxed"));
+        me.start.store(pending, order!(Release, "pending-relaxed"));
         let retried = tried.replace(start).is_some();
         let next = Head { seq: end, claimer: self.record };
         // Release. pair claim: carries the PENDING above. Relaxed on failure: the head is loaded again.
         let (release, relaxed) = (order!(Release, "head-exchange-relaxed"), Ordering::Relaxed);
         self.words(view).head.compare_exchange(word, next.pack(), release, relaxed).ok()?;
-        let held = Start { state: State::Held, ..pending };
+        let held = self.tag.start(start, State::Held);
         // Release. pair start: a plain store ends the release sequence of the PENDING, so it must carry as much. No
         // other store can meet a helper's exchange: all others come after this one, or after recovery, and a helper
         // finds no PENDING then.
-        me.start.store_beside_exchange(held.pack(), Ordering::Release);
+        me.start.store_beside_exchange(held, Ordering::Release);
         step!(self.holds = true, "claim-not-noted");
-        self.seen = end;
         if retried {
             // The PENDING of the earlier try held the gate; this claim has raised it.
             step!(notify::room(view), "late-claim-wakes-nobody");
@@ -287,10 +286,7 @@ impl SharedMember {
         if before < self.limit {
             // Relaxed: stored before the delivery, for the member that recovers the record later. pair lease.
             words.attempts.store(Attempts { seq: start.seq, count }.pack(), Ordering::Relaxed);
-            self.redelivered += end - start.seq;
-            let counters = &view.record(self.record).counters;
-            // Relaxed: a figure for people.
-            counters.redelivered.store(self.redelivered, Ordering::Relaxed);
+            add_to(&self.own(view).counters.redelivered, end - start.seq);
         }
         let (record, attempts) = (u32::from(record), u32::from(count));
         let again = mutant!(end, "orphans-as-new", start.seq);
@@ -317,25 +313,32 @@ impl SharedMember {
     /// Acks `claim` up to, not including, `to`.
     #[inline(always)]
     pub(crate) fn ack(&mut self, view: &View, leases: &impl Leases, claim: &mut Claim, to: u64) {
-        self.acked += to - claim.start;
+        let acked = to - claim.start;
         claim.start = to;
         let last = mutant!(claim.last, "claim-ends-its-record", claim.end);
         let (record, done) = (claim.record as u8, to == last);
-        // Relaxed: a figure for people.
-        self.own(view).counters.acked.store(self.acked, Ordering::Relaxed);
-        let state = if done { State::Idle } else { State::Held };
-        let start = Start { seq: to, group: self.group, state }.pack();
-        let held = if record == self.record { self.own(view) } else { view.record(record) };
-        // Release. pair start: carries all reads of the acked payloads.
-        held.claim.start.store(start, order!(Release, "shared-ack-relaxed"));
-        // While the record holds a range, its start counts for the gate.
-        let highest =
-            if mutant!(done, "last-ack-judged-by-its-end", false) { u64::MAX } else { start };
-        step!(notify::acked(view, highest), "shared-ack-wakes-nobody");
-        if done && record == self.record {
-            self.holds = false;
-        } else if done {
-            self.drop_adopted(leases, record);
+        // A copy: as far as the compiler knows, a store to the segment changes what is borrowed.
+        let here = *view;
+        let own = self.own(&here);
+        add_to(&own.counters.acked, acked);
+        let held = if record == self.record { own } else { view.record(record) };
+        if done {
+            let start = self.tag.start(to, State::Idle);
+            // Release. pair start: carries all reads of the acked payloads.
+            held.claim.start.store(start, order!(Release, "shared-ack-relaxed"));
+            // A record that is idle does not count for the gate.
+            let highest = mutant!(u64::MAX, "last-ack-judged-by-its-end", start);
+            step!(notify::acked(view, highest), "shared-ack-wakes-nobody");
+            if record == self.record {
+                self.holds = false;
+            } else {
+                self.drop_adopted(leases, record);
+            }
+        } else {
+            let start = self.tag.start(to, State::Held);
+            // Release. pair start: as above.
+            held.claim.start.store(start, order!(Release, "shared-ack-relaxed"));
+            step!(notify::acked(view, start), "shared-ack-wakes-nobody");
         }
     }
 
