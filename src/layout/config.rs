@@ -10,7 +10,7 @@ use super::{CONFIG_BYTES, Geometry, PAYLOAD_OFFSET, VERSION, WakeMode};
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"slipring");
 /// Feature bits that this version understands; none yet.
 const MUST_UNDERSTAND: u64 = 0;
-/// What bits of a later version mean, from bit 0 on, for those who must refuse them.
+/// What bits of a later version mean, from bit 0 on, for the error that refuses them.
 const LATER_FEATURES: [&str; 3] =
     ["messages in flight beside the ring", "sources of messages", "times of publication"];
 /// The only slot format: stamp, meta, payload.
@@ -20,7 +20,7 @@ pub(crate) const SCHEMA_NAME_MAX: usize = 128;
 pub(crate) const SCHEMA_FIELDS_MAX: usize = 448;
 pub(crate) const QUEUE_NAME_MAX: usize = 200;
 
-/// See docs/layout.md. Everybody who opens copies it once and never reads it again from the segment.
+/// See docs/layout.md. A process that opens the segment copies it once, and never reads it there again.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct Config {
@@ -81,7 +81,7 @@ pub(crate) struct SchemaText<'a> {
     pub(crate) fields: &'a str,
 }
 
-/// Why a config is not one that this version can use.
+/// Why this version cannot use a config.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ConfigFault {
     Magic,
@@ -179,7 +179,7 @@ impl Config {
         config
     }
 
-    /// A checked config says one that is known.
+    /// The wake mode; a checked config has a known one.
     pub(crate) fn wake(&self) -> WakeMode {
         WakeMode::of(self.wake_mode).unwrap_or(WakeMode::None)
     }

@@ -1,7 +1,7 @@
 //! What lies where in a segment: records of atomics, made in place by the creator.
 //!
 //! ```text
-//! Config    written once, checked, copied by everybody who opens
+//! Config    written once, checked and copied by each process that opens it
 //! Control   tail, limit, wake words, marks, control holder, producer record
 //! groups    GroupRecord  x max_groups
 //! consumers ConsumerRecord x max_consumers

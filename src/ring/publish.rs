@@ -278,7 +278,7 @@ impl Publisher {
         });
     }
 
-    /// Moves the tail past `n` stamped messages, and wakes those who wait for them.
+    /// Moves the tail past `n` stamped messages, and notifies consumers.
     #[inline(always)]
     pub(crate) fn advance(&mut self, view: &View, n: u64) {
         self.advance_to(view, self.tail + n);
@@ -288,7 +288,7 @@ impl Publisher {
     #[inline(always)]
     pub(crate) fn advance_to(&mut self, view: &View, tail: u64) {
         self.tail = tail;
-        // Release. pair tail: whoever counts by the tail may read all payloads below it.
+        // Release. pair tail: a reader of the tail may read all payloads below it.
         view.control().tail.store(tail, order!(Release, "tail-store-relaxed"));
         step!(notify::one_per_group(view), "publication-wakes-nobody");
     }

@@ -1,8 +1,8 @@
-//! What the loom models put in the place of `native`.
+//! What the loom models use in the place of `native`.
 //!
-//! A thread may be told to die at its k-th store: it unwinds there, and all its later stores are
-//! suppressed. Stopping before a load leaves the same memory as stopping after the store before it, so
-//! stores are all the points there are. [`Quiet`](super::Quiet) words are outside of all that.
+//! A thread may be told to die at its k-th store: it unwinds there, and all its later stores are suppressed. A death
+//! before a load leaves the same memory as a death after the store before it, so stores are the only points that
+//! matter. [`Quiet`](super::Quiet) words are outside of all that.
 
 #![allow(unsafe_code)]
 
@@ -90,13 +90,13 @@ impl AtomicU64 {
 }
 
 impl WordExt for AtomicU64 {
-    /// Loom forgets that somebody has loaded a word once another one loads it, and then has no execution in which the
-    /// other one's next store comes first (tokio-rs/loom#166). An exchange it remembers.
+    /// Loom forgets that one thread has loaded a word once another one loads it, and then has no execution in which the
+    /// other one's next store comes first (tokio-rs/loom#166). It remembers an exchange.
     ///
-    /// One with the same value takes nothing away. It reads what a load would: the last value of the one who alone
-    /// stores here. It goes on with the release sequence of the store before, and who still reads that one can go on
-    /// reading it; who is ordered behind the exchange knew all that the exchange brings. It leaves memory as it was, so
-    /// it is no point of death. Not for a word that helpers exchange: a load of that may be old.
+    /// An exchange with the same value changes nothing. It reads what a load would: the last value of the one thread that
+    /// stores here. It continues the release sequence of the store before, and other threads may still read that store.
+    /// It leaves memory as it was, so it is no point of death. Not for a word that helpers exchange: a load of such a
+    /// word may be old.
     fn load_own(&self, order: Ordering) -> u64 {
         self.0.fetch_or(0, order)
     }
@@ -110,8 +110,8 @@ impl WordExt for AtomicU64 {
     }
 }
 
-/// A word to sleep at. The lock stands for the kernel's, under which it compares the word before a sleep. A sleep
-/// has no end but a wake-up, unless it may not even begin: what the protocol loses is a deadlock here.
+/// A word to sleep at. The lock stands for the kernel's, under which it compares the word before a sleep. Only a
+/// wake-up ends a sleep: a wake-up that the protocol loses is a deadlock here.
 #[derive(Debug)]
 pub(crate) struct WaitWord {
     word: loom::sync::atomic::AtomicU32,
@@ -154,8 +154,8 @@ impl WaitWord {
         }
     }
 
-    /// As the kernel does it: one word after the other is compared and slept at under its lock, and one that has
-    /// changed ends it all.
+    /// As the kernel does it: it compares one word after the other under its lock and queues the sleeper there; a word
+    /// that has changed ends the sleep.
     pub(crate) fn sleep<'w>(
         words: impl ExactSizeIterator<Item = (&'w WaitWord, u32)>,
         longest: Duration,
@@ -192,8 +192,8 @@ impl WaitWord {
         self.asleep.lock().unwrap_or_else(|_| unreachable!("nobody panics under it"))
     }
 
-    /// Takes the one that has slept longest off this word. It may have been woken at another one, and not know of
-    /// that yet.
+    /// Takes the thread that has slept longest off this word. It may have been woken at another word, and not have
+    /// noticed yet.
     fn next(&self) -> Option<Rc<Bell>> {
         ASLEEP.with_borrow_mut(|all| {
             let at = all.iter().position(|(at, _)| *at == &raw const *self)?;
@@ -201,7 +201,7 @@ impl WaitWord {
         })
     }
 
-    /// Wakes one that sleeps here. Returns whether others sleep on.
+    /// Wakes one thread that sleeps here. Returns whether others sleep on.
     pub(crate) fn wake_one(&self) -> bool {
         step() && {
             let _guard = self.lock();
@@ -244,7 +244,7 @@ impl Bell {
 
     fn ring(&self) {
         self.rung.set(true);
-        // One that is not there yet may be waiting for a lock.
+        // A thread that does not park yet may be waiting for a lock.
         if self.parked.get() {
             self.sleeper.unpark();
         }
@@ -252,8 +252,8 @@ impl Bell {
 }
 
 thread_local! {
-    /// Who sleeps at which word, the first first. Outside of the model, as the kernel's own lists are; each word's
-    /// lock stands for the order in which it is looked at.
+    /// Which threads sleep at which word, in their order. Outside of the model, as the kernel's own lists are; each
+    /// word's lock stands for the order of accesses.
     static ASLEEP: RefCell<Vec<(*const WaitWord, Rc<Bell>)>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -278,13 +278,13 @@ thread_local! {
     static TRIES: Cell<u32> = const { Cell::new(64) };
 }
 
-/// Whether the barriers of all sleepers are over, so that those of the wakers are none: for wakers that begin
-/// only then, behind an edge from the sleepers.
+/// Whether the barriers of all waiters are over, so that those of the wakers are none: for wakers that begin only
+/// then, after an edge from the waiters.
 pub(crate) fn set_barriers_over(over: bool) {
     OVER.set(over);
 }
 
-/// How often a claim starts over. Models have fewer claims than a member that ships has tries.
+/// How often a claim starts over. Models have fewer claims than the shipped number of tries.
 pub(crate) fn tries() -> u32 {
     TRIES.get()
 }

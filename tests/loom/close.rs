@@ -15,7 +15,7 @@ use crate::sync::Ordering;
 
 const SHAPE: Shape = Shape { capacity: 2, groups: 1, records: 1, observed: false, sleepers: false };
 
-/// A consumer that looks a few times, until it is told.
+/// A consumer that polls a few times, until it is told.
 fn reads(run: &Run, consumer: &mut Consumer, looks: u32) {
     for _ in 0..looks {
         if consumer.take(2) {
@@ -237,7 +237,7 @@ struct Retrier<'p> {
 }
 
 impl Retrier<'_> {
-    /// As `Retries::take`. Who is told of retries finds their queue.
+    /// As `Retries::take`. A consumer that is told of retries finds their queue.
     fn take(&mut self) -> bool {
         if !self.main.has_retries() {
             return false;
@@ -253,7 +253,7 @@ impl Retrier<'_> {
     }
 }
 
-/// A letter is sent again, and then the queue is closed: a consumer that looks meanwhile is not told before it has
+/// A letter is sent again, and then the queue is closed: a consumer that polls meanwhile is not told before it has
 /// had the letter.
 #[test]
 fn a_letter_that_was_sent_again_comes_before_the_end() {
@@ -329,7 +329,7 @@ fn work(worker: &mut Worker, work: &Work) -> bool {
     true
 }
 
-/// The same, or looks whether all is over: the work is done then.
+/// The same, or finds that all is over: the work is done then.
 fn work_or_end(run: &Run, worker: &mut Worker, done: &Work) {
     if work(worker, done) {
         return;

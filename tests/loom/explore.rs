@@ -23,7 +23,7 @@ pub(super) struct Model {
     seconds: Option<f64>,
 }
 
-/// One execution's view of its run: who dies where, and a place to note what happened.
+/// One execution's view of its run: which thread dies where, and a place to note what happened.
 #[derive(Clone)]
 pub(super) struct Run {
     deaths: [u32; MORTALS],
@@ -138,7 +138,7 @@ impl Model {
         builder.preemption_bound = Some(preemptions);
         builder.max_branches = 20_000;
         builder.max_duration = end.map(|end| end.saturating_duration_since(Instant::now()));
-        // How often loom looks at the clock.
+        // How often loom reads the clock.
         builder.checkpoint_interval = 200;
         let run = Run { deaths, notes: Arc::default() };
         let (inner, body) = (run.clone(), Arc::clone(body));
@@ -167,8 +167,8 @@ impl Run {
         self.notes().reached.insert(what);
     }
 
-    /// Lives `life` as the model's mortal number `who`, who dies at one of its stores, or at none. What
-    /// the dead one held is freed by the kernel, after all its stores.
+    /// Lives `life` as the model's mortal number `who`, which dies at one of its stores, or at none. The
+    /// kernel frees what it held, after all its stores.
     pub(super) fn mortal<T>(
         &self,
         who: usize,

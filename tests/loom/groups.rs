@@ -66,7 +66,7 @@ fn a_removed_groups_reads_are_over() {
     });
 }
 
-/// A group whose consumer died with unacked reads is removed by somebody else.
+/// A group whose consumer died with unacked reads is removed by another process.
 #[test]
 fn a_dead_members_reads_are_over_when_its_group_is_removed() {
     let model = Model::named("a_dead_members_reads_are_over_when_its_group_is_removed");
@@ -133,7 +133,7 @@ fn a_dead_members_group_is_removed_by_the_producer() {
     });
 }
 
-/// A group's index is used again: the producer, who may have seen the old group, is held by the new one,
+/// A group's index is used again: the producer, which may have seen the old group, is held by the new one,
 /// to which nothing was delivered yet and for which nothing was counted.
 #[test]
 fn an_index_is_used_again() {

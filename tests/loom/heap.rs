@@ -25,7 +25,7 @@ pub(super) struct Shape {
     pub(super) records: usize,
     /// Whether observers read it, instead of groups.
     pub(super) observed: bool,
-    /// Whether somebody may sleep in it. The fences that this takes would hide other orders that are missing.
+    /// Whether threads may sleep in it. The fences of that would hide other missing orders.
     pub(super) sleepers: bool,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Segment {
     base: NonNull<u8>,
     layout: Layout,
     view: View,
-    /// One word for each lease: 1 while somebody holds it.
+    /// One word for each lease: 1 while it is held.
     leases: Vec<AtomicU64>,
     /// Outside of the model: what really happened.
     pub(super) ledger: Ledger,

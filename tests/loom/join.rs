@@ -99,7 +99,7 @@ fn a_group_joins_at_a_sequence() {
     joins_at(Model::named("a_group_joins_at_a_sequence").preemptions(3), Position::Sequence(1), 1);
 }
 
-/// The same beside a group that reads all along.
+/// The same while another group reads all along.
 #[test]
 fn a_group_joins_while_another_reads() {
     let model = Model::named("a_group_joins_while_another_reads").preemptions(3);
@@ -145,8 +145,8 @@ fn a_group_joins_while_another_reads() {
     });
 }
 
-/// Whoever makes a group dies at each step; the producer frees what is half-made, and is never
-/// held by a group that nobody knows of.
+/// The maker of a group dies at each step. The producer frees what is half-made, and is never held by
+/// a group that nobody knows of.
 #[test]
 fn a_half_made_group_holds_nobody() {
     let model = Model::named("a_half_made_group_holds_nobody").preemptions(3).mortals(1);
@@ -233,7 +233,7 @@ fn a_group_never_shows_half_a_name() {
     });
 }
 
-/// The same, and who writes the name dies at each step; the next one writes another.
+/// The same; the writer of the name dies at each step, and the next one writes another.
 #[test]
 fn a_name_that_was_half_written_is_written_again() {
     let model = Model::named("a_name_that_was_half_written_is_written_again");

@@ -19,7 +19,7 @@ pub(super) struct Ledger(Mutex<Entries>);
 
 #[derive(Default)]
 struct Entries {
-    /// Sequence and who stamped it.
+    /// Sequence, and the producer that stamped it.
     published: Vec<(u64, u32)>,
     delivered: Vec<Delivered>,
     /// Group and sequence of deliveries that were taken back from the count.
@@ -64,7 +64,7 @@ impl Ledger {
         self.entries().closed.push(seq);
     }
 
-    /// Somebody was told that the queue is closed at `seq`.
+    /// A reader was told that the queue is closed at `seq`.
     pub(super) fn told(&self, seq: u64) {
         let closed = &self.entries().closed;
         assert!(closed.contains(&seq), "told that it is closed at {seq}, but it was at {closed:?}");
@@ -87,7 +87,7 @@ impl Ledger {
         self.entries().delivered.iter().filter(|d| (d.group, d.seq) == (group, seq)).count() > 1
     }
 
-    /// Who published `seq`.
+    /// The producer that published `seq`.
     pub(super) fn publisher(&self, seq: u64) -> Option<u32> {
         let entries = self.entries();
         let mut by = entries.published.iter().filter(|published| published.0 == seq);

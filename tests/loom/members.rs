@@ -42,7 +42,7 @@ struct Book {
     acked: Vec<(u8, u64)>,
     /// Group and sequence of what a member acked out of order, published or not.
     done: Vec<(u8, u64)>,
-    /// Leases that somebody lost or gave back.
+    /// Leases that were lost or given back.
     left: Vec<u64>,
 }
 
@@ -60,9 +60,9 @@ impl Account {
     }
 
     /// A message came out of `new.record`. It always comes out of the record it was claimed with; again
-    /// only if it was not acked, and to somebody else only if that record was left; and each delivery
-    /// counts one more, but for those that were taken back. A claim counts as a delivery, though its member
-    /// died before it read. Returns how often it had been handed out before.
+    /// only if it was not acked, and to another member only if that record was left. Each delivery counts
+    /// one more, except those that were taken back. A claim counts as a delivery, even if its member died
+    /// before it read. Returns how often it had been handed out before.
     fn handed(&self, new: Handed) -> usize {
         let mut book = self.book();
         let Handed { group, seq, record, attempts, exact, to } = new;
@@ -355,7 +355,7 @@ impl Worker {
     /// Acks `claim` up to, not including, `to`.
     pub(super) fn ack(&mut self, claim: &mut Claim, to: u64) {
         self.holds(claim.record);
-        // Before it is done: behind it, the record may be somebody else's.
+        // Before the ack: after it, the record may belong to another member.
         let (from, group) = (claim.start, self.member.group);
         self.member.ack(self.process.view(), &*self.process, claim, to);
         for seq in from..to {
@@ -408,7 +408,7 @@ impl Worker {
         found
     }
 
-    /// Looks for an orphan and works it off. The member holds nothing of its own.
+    /// Searches for an orphan and works it off. The member holds nothing of its own.
     pub(super) fn recover(&mut self) {
         self.recovers();
     }

@@ -3,7 +3,7 @@
 //! `RUSTFLAGS='--cfg slipring_loom' cargo test --profile model --lib models:: -- --nocapture`
 //!
 //! Every role is a thread of its own, and the main thread only prepares and, when all have joined, puts
-//! things in order and looks whether all is right. Crash models run once for each store at which the
+//! things in order and checks that all is right. Crash models run once for each store at which the
 //! dying thread can die. docs/ordering.md says what each model shows; tests/loom/mutants.sh shows that
 //! they would notice.
 

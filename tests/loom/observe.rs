@@ -8,7 +8,7 @@ use super::roles::{Observer, Producer};
 
 const SHAPE: Shape = Shape { capacity: 1, groups: 1, records: 1, observed: true, sleepers: false };
 
-/// An observer looks `looks` times while `messages` are published; then it looks at what is left.
+/// An observer polls `looks` times while `messages` are published; then it reads what is left.
 fn observes(model: Model, shape: Shape, messages: u64, looks: u32) {
     model.check(move |run| {
         let segment = Segment::new(shape);
@@ -110,7 +110,7 @@ fn an_observer_never_sees_a_half_written_slot() {
     });
 }
 
-/// Whoever jumps to the newest message sees whole ones, never one twice, and in the end the last.
+/// An observer that jumps to the newest message sees whole ones, none twice, and in the end the last.
 #[test]
 fn an_observer_jumps_to_the_newest_message() {
     let model = Model::named("an_observer_jumps_to_the_newest_message").preemptions(2);

@@ -39,7 +39,7 @@ fn a_dead_members_range_comes_again_once() {
     });
 }
 
-/// Two members look for orphans at once: one of them gets the range, all of it.
+/// Two members search for orphans at once: one of them gets the range, all of it.
 #[test]
 fn two_members_look_for_the_same_orphan() {
     let model = Model::named("two_members_look_for_the_same_orphan").mortals(1);
@@ -56,8 +56,8 @@ fn two_members_look_for_the_same_orphan() {
     });
 }
 
-/// A member dies in a claim that fails. Whoever takes its PENDING back vouches for what it had read before: the producer
-/// may know of that by this store alone.
+/// A member dies in a claim that fails. The adopter that takes its PENDING back publishes what the dead member had read:
+/// the producer may know of that by this store alone.
 #[test]
 fn what_a_dead_member_read_is_over_when_its_claim_is_taken_back() {
     let name = "what_a_dead_member_read_is_over_when_its_claim_is_taken_back";
@@ -69,7 +69,7 @@ fn what_a_dead_member_read_is_over_when_its_claim_is_taken_back() {
         let b = b.works(|worker| {
             worker.take(1);
         });
-        // In a thread of its own, which alone is ordered behind the death.
+        // In a thread of its own: only that one is ordered after the death.
         let r = spawn(move || {
             a.join().unwrap();
             let mut b = b.join().unwrap();
@@ -376,8 +376,8 @@ fn an_index_is_used_again_after_a_death() {
     });
 }
 
-/// A full producer would remove a group that goes with its last member, and finds a live one behind one that died: what
-/// that held is still for the others to take.
+/// A full producer would remove a group that goes with its last member, and finds a live member after a dead one: the
+/// others still take what the dead one held.
 #[test]
 fn a_removal_that_is_refused_leaves_the_dead_to_the_others() {
     let model = Model::named("a_removal_that_is_refused_leaves_the_dead_to_the_others").mortals(1);
@@ -404,8 +404,8 @@ fn a_removal_that_is_refused_leaves_the_dead_to_the_others() {
     });
 }
 
-/// Who removes the group of a dead member dies at each step: the next one finds all of the group or
-/// nothing of it, and makes a new one of its index.
+/// The remover of a dead member's group dies at each step. The next process finds all of the group or nothing of
+/// it, and makes a new group of its index.
 #[test]
 fn a_group_is_removed_whole_or_not_at_all() {
     let model = Model::named("a_group_is_removed_whole_or_not_at_all").preemptions(3).mortals(1);
@@ -450,7 +450,7 @@ fn what_a_dead_member_read_is_over_when_its_group_is_removed() {
         let (segment, writer) = filled(Shape { capacity: 2, records: 2, ..SHAPE }, 2);
         let [mut a] = crew(run, &segment);
         let process = Process::new(&segment);
-        // In a thread of its own, which alone is ordered behind the reads.
+        // In a thread of its own: only that one is ordered after the reads.
         let removes = spawn(move || {
             let claim = a.claim(2).unwrap();
             a.read(&claim, claim.start);

@@ -1,6 +1,6 @@
 //! Consumers sleep until there is a message, the producer until there is room. Nothing but a wake-up ends a
-//! sleep here, so one that is lost is a deadlock; but a sleeper whose waker dies is left to the bound of its
-//! sleep, which the models do not have.
+//! sleep here, so a lost wake-up is a deadlock. A waiter whose waker dies is left to the bound of its sleep,
+//! which the models do not have.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -40,7 +40,7 @@ pub(super) fn sleep<T, const N: usize>(
     }
 }
 
-/// Where a consumer of `group` sleeps, who knows what kind of group it is.
+/// Where a consumer of `group` sleeps.
 pub(super) fn data(view: &View, group: u8) -> WaiterKind {
     // Relaxed: written before the models begin.
     let traits = view.group(group).identity.traits.load(Ordering::Relaxed);
@@ -56,7 +56,7 @@ pub(super) fn receive<T, const N: usize>(
     sleep(run, groups.map(|(view, group)| Waiter::new(view, data(view, group))), look)
 }
 
-/// Whoever sleeps at `word` looks again, though nobody woke it.
+/// Waiters at `word` check again, although no thread woke them.
 pub(super) fn bound_passes(word: &WaitWord) {
     // Relaxed: time says nothing.
     word.fetch_add(notify::GENERATION, Ordering::Relaxed);
@@ -190,7 +190,7 @@ fn consumer_and_producer_wake_each_other() {
     });
 }
 
-/// Consumers of two groups, one look for both.
+/// Consumers of two groups; the producer reads the data word once for both.
 #[test]
 fn two_groups_are_woken_at_once() {
     Model::named("two_groups_are_woken_at_once").reaches(&["slept"]).check(|run| {
@@ -231,7 +231,7 @@ fn a_waiter_that_sleeps_again_is_woken() {
     });
 }
 
-/// One sleeper at two queues, whose producers know nothing of each other.
+/// One waiter at two queues, whose producers know nothing of each other.
 #[test]
 fn a_sleeper_at_two_queues_is_woken_by_either() {
     let model = Model::named("a_sleeper_at_two_queues_is_woken_by_either");
@@ -306,7 +306,7 @@ fn a_waiter_that_sleeps_again_at_two_queues_is_woken() {
     });
 }
 
-/// A consumer sleeps while the queue is closed, behind its last message or without one.
+/// A consumer sleeps while the queue is closed, after its last message or without one.
 #[test]
 fn closing_wakes_a_consumer() {
     Model::named("closing_wakes_a_consumer").reaches(&["slept"]).check(|run| {
@@ -318,7 +318,7 @@ fn closing_wakes_a_consumer() {
             let (view, mut consumer) = (reader.view(), Consumer::of(&reader, member));
             receive(&notes, [(view, 0)], || {
                 consumer.take(1);
-                // The ledger hears of the closing only behind the wake-up.
+                // The ledger hears of the closing only after the wake-up.
                 over_at(view, 0)
             });
         });
@@ -410,8 +410,8 @@ fn a_member_never_sleeps_while_a_message_is_there() {
     });
 }
 
-/// The producer dies at each step, between publication and wake-up, too; the next one wakes whoever sleeps
-/// beside what was published.
+/// The producer dies at each step, also between publication and wake-up. The next one wakes the consumer that
+/// sleeps although there is a message.
 #[test]
 fn a_takeover_wakes_the_consumer() {
     let model = Model::named("a_takeover_wakes_the_consumer").mortals(1);
@@ -534,8 +534,8 @@ fn a_removed_group_wakes_the_producer() {
     });
 }
 
-/// A member dies in a claim that fails; whoever finds that takes its PENDING back, and the producer, which it
-/// held, is woken.
+/// A member dies in a claim that fails. Its adopter takes the PENDING back, and wakes the producer that it
+/// held.
 #[test]
 fn a_dead_members_failed_claim_is_taken_back_and_wakes_the_producer() {
     let model = Model::named("a_dead_members_failed_claim_is_taken_back_and_wakes_the_producer")

@@ -1,5 +1,5 @@
-//! A publication wakes one consumer of a group, and whoever is woken sees to the next. As in sleep.rs, nothing but a
-//! wake-up ends a sleep, so one that is lost is a deadlock; and whoever has what it came for is gone.
+//! A publication wakes one member of a group, which wakes the next one. As in park.rs, nothing but a wake-up ends a
+//! sleep, so a lost wake-up is a deadlock; and a member that has its message is gone.
 
 use loom::thread::{JoinHandle, spawn, yield_now};
 
@@ -58,7 +58,7 @@ fn two_messages_at_once_wake_two_members() {
     });
 }
 
-/// Of three at once, each who is woken wakes the next, who may have announced itself without a barrier.
+/// Of three at once, each woken member wakes the next, which may have announced itself without a barrier.
 #[test]
 fn three_messages_at_once_wake_three_members() {
     let model = Model::named("three_messages_at_once_wake_three_members").seconds(10.0);
@@ -72,8 +72,8 @@ fn three_messages_at_once_wake_three_members() {
     });
 }
 
-/// One that sleeps says so while the bit of the data word, which somebody left who was killed asleep, is taken
-/// back; its message goes to one that is awake, and it is woken for the next.
+/// A waiter announces itself while the producer clears the bit of the data word, which a member left that was killed
+/// asleep. Its message goes to a member that is awake, and it is woken for the next.
 #[test]
 fn no_group_bit_is_left_without_the_data_bit() {
     let model = Model::named("no_group_bit_is_left_without_the_data_bit").seconds(12.0);
@@ -98,7 +98,7 @@ fn no_group_bit_is_left_without_the_data_bit() {
     });
 }
 
-/// Who was woken for a message of one queue has found one of another, which it asks first.
+/// A member that was woken for a message of one queue has found one in another, which it asks first.
 #[test]
 fn a_member_that_goes_elsewhere_passes_it_on() {
     let model = Model::named("a_member_that_goes_elsewhere_passes_it_on").seconds(10.0);
@@ -156,7 +156,7 @@ fn a_takeover_knows_of_waiters() {
     });
 }
 
-/// A dead producer has left the bits of a sleeper without the one that stands for them.
+/// A dead producer has left the bits of a waiter without the bit of the data word.
 #[test]
 fn a_takeover_finds_bits_without_the_data_word() {
     let model = Model::named("a_takeover_finds_bits_without_the_data_word");
@@ -250,7 +250,7 @@ fn closing_wakes_a_group_that_joins() {
 fn told_of_the_end(run: &Run, process: Process, group: u8) -> JoinHandle<()> {
     let run = run.clone();
     spawn(move || {
-        // The ledger hears of the closing only behind the wake-up.
+        // The ledger hears of the closing only after the wake-up.
         receive(&run, [(process.view(), group)], || over_at(process.view(), group));
     })
 }

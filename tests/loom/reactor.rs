@@ -1,5 +1,5 @@
-//! Those who cannot sleep leave that to the watch, which wakes them. As in sleep.rs, nothing but a wake-up ends a
-//! sleep or a wait, so one that is lost is a deadlock.
+//! Futures cannot sleep, and leave that to the reactor, which wakes them. As in park.rs, nothing but a wake-up ends a
+//! sleep or a wait, so a lost wake-up is a deadlock.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -25,10 +25,10 @@ const NEVER: Duration = Duration::from_secs(1 << 20);
 
 type Reactor = Of<Rc<Segment>, Told>;
 
-/// Who is told when a wait is over.
+/// What is told when a wait is over.
 enum Told {
     Task(Rc<Task>),
-    /// The watch: there are no more waits.
+    /// The reactor: there are no more waits.
     End,
 }
 
@@ -57,12 +57,12 @@ impl Task {
     }
 }
 
-/// The watch's thread.
-fn watches(watch: &Rc<Reactor>) -> JoinHandle<()> {
-    let watch = Rc::clone(watch);
+/// The reactor's thread.
+fn reacts(reactor: &Rc<Reactor>) -> JoinHandle<()> {
+    let reactor = Rc::clone(reactor);
     spawn(move || {
         loop {
-            for entry in watch.poll() {
+            for entry in reactor.poll() {
                 match entry.tell {
                     Told::Task(task) => task.wake(),
                     Told::End => return,
@@ -73,15 +73,15 @@ fn watches(watch: &Rc<Reactor>) -> JoinHandle<()> {
 }
 
 /// It wakes nobody any more then.
-fn end(watch: &Reactor, segment: &Rc<Segment>) {
+fn end(reactor: &Reactor, segment: &Rc<Segment>) {
     let none = || Ok::<_, ()>(Some(Duration::ZERO));
-    watch.wait(segment, data(segment.view(), 0), none, || Told::End).unwrap();
+    reactor.wait(segment, data(segment.view(), 0), none, || Told::End).unwrap();
 }
 
 /// A future: polls until `look` finds something. What it was woken for, and has not taken, is for others.
 fn awaits(
     run: &Run,
-    watch: &Reactor,
+    reactor: &Reactor,
     segment: &Rc<Segment>,
     word: WaiterKind,
     mut look: impl FnMut() -> bool,
@@ -93,10 +93,10 @@ fn awaits(
         let mut now = None;
         if !found {
             let look = || Ok::<_, ()>((!look()).then_some(NEVER));
-            now = watch.wait(segment, word, look, || Told::Task(Rc::clone(&task))).unwrap();
+            now = reactor.wait(segment, word, look, || Told::Task(Rc::clone(&task))).unwrap();
         }
         if let Some(before) = before {
-            watch.leave(&before);
+            reactor.leave(&before);
         }
         if now.is_none() {
             return;
@@ -110,17 +110,17 @@ fn awaits(
 /// A thread of a consumer of the exclusive `group` that takes `n` messages one by one.
 fn receives(
     run: &Run,
-    watch: &Rc<Reactor>,
+    reactor: &Rc<Reactor>,
     segment: &Rc<Segment>,
     group: u8,
     n: u32,
 ) -> JoinHandle<()> {
-    let (run, watch, segment) = (run.clone(), Rc::clone(watch), Rc::clone(segment));
+    let (run, reactor, segment) = (run.clone(), Rc::clone(reactor), Rc::clone(segment));
     let (process, member) = joined(&segment, group);
     spawn(move || {
         let mut consumer = Consumer::of(&process, member);
         for _ in 0..n {
-            awaits(&run, &watch, &segment, data(segment.view(), group), || consumer.take(1));
+            awaits(&run, &reactor, &segment, data(segment.view(), group), || consumer.take(1));
         }
     })
 }
@@ -129,16 +129,16 @@ fn receives(
 fn the_reactor_wakes_a_consumer() {
     Model::named("the_reactor_wakes_a_consumer").reaches(&["waited"]).check(|run| {
         let (segment, process, publisher) = alone(SHAPE);
-        let watch = Rc::new(Reactor::new());
-        let watches = watches(&watch);
-        let reads = receives(run, &watch, &segment, 0, 2);
+        let reactor = Rc::new(Reactor::new());
+        let driver = reacts(&reactor);
+        let reads = receives(run, &reactor, &segment, 0, 2);
         let mut producer = Producer::of(&process, publisher, 1);
         for _ in 0..2 {
             producer.send().unwrap();
         }
         reads.join().unwrap();
-        end(&watch, &segment);
-        watches.join().unwrap();
+        end(&reactor, &segment);
+        driver.join().unwrap();
         segment.settle(producer.tail(), &[(0, 0)]);
     });
 }
@@ -147,8 +147,8 @@ fn the_reactor_wakes_a_consumer() {
 fn the_reactor_wakes_a_producer() {
     Model::named("the_reactor_wakes_a_producer").reaches(&["waited"]).check(|run| {
         let (segment, process, publisher) = alone(Shape { capacity: 1, ..SHAPE });
-        let watch = Rc::new(Reactor::new());
-        let watches = watches(&watch);
+        let reactor = Rc::new(Reactor::new());
+        let driver = reacts(&reactor);
         let (reader, member) = joined(&segment, 0);
         let reads = spawn(move || {
             let mut consumer = Consumer::of(&reader, member);
@@ -160,13 +160,13 @@ fn the_reactor_wakes_a_producer() {
         });
         let mut producer = Producer::of(&process, publisher, 1);
         for _ in 0..2 {
-            awaits(run, &watch, &segment, WaiterKind::Producer { threshold: 0 }, || {
+            awaits(run, &reactor, &segment, WaiterKind::Producer { threshold: 0 }, || {
                 producer.send().is_ok()
             });
         }
         reads.join().unwrap();
-        end(&watch, &segment);
-        watches.join().unwrap();
+        end(&reactor, &segment);
+        driver.join().unwrap();
         segment.settle(producer.tail(), &[(0, 0)]);
     });
 }
@@ -177,9 +177,9 @@ fn the_reactor_wakes_at_two_words_of_a_queue() {
     let model = Model::named("the_reactor_wakes_at_two_words_of_a_queue").seconds(5.0);
     model.reaches(&["waited"]).check(|run| {
         let (segment, process, publisher) = alone(Shape { capacity: 1, groups: 2, ..SHAPE });
-        let watch = Rc::new(Reactor::new());
-        let watches = watches(&watch);
-        let reads = receives(run, &watch, &segment, 0, 2);
+        let reactor = Rc::new(Reactor::new());
+        let driver = reacts(&reactor);
+        let reads = receives(run, &reactor, &segment, 0, 2);
         let (reader, member) = joined(&segment, 1);
         let slow = spawn(move || {
             let mut consumer = Consumer::of(&reader, member);
@@ -191,34 +191,34 @@ fn the_reactor_wakes_at_two_words_of_a_queue() {
         });
         let mut producer = Producer::of(&process, publisher, 1);
         for _ in 0..2 {
-            awaits(run, &watch, &segment, WaiterKind::Producer { threshold: 0 }, || {
+            awaits(run, &reactor, &segment, WaiterKind::Producer { threshold: 0 }, || {
                 producer.send().is_ok()
             });
         }
         reads.join().unwrap();
         slow.join().unwrap();
-        end(&watch, &segment);
-        watches.join().unwrap();
+        end(&reactor, &segment);
+        driver.join().unwrap();
         segment.settle(producer.tail(), &[(0, 0), (1, 0)]);
     });
 }
 
-/// Beside one that sleeps itself.
+/// While another consumer sleeps itself.
 #[test]
 fn the_reactor_wakes_a_consumer_while_another_sleeps() {
     let model = Model::named("the_reactor_wakes_a_consumer_while_another_sleeps");
     model.reaches(&["waited", "slept"]).check(|run| {
         let (segment, process, publisher) = alone(Shape { groups: 2, ..SHAPE });
-        let watch = Rc::new(Reactor::new());
-        let watches = watches(&watch);
-        let reads = receives(run, &watch, &segment, 0, 1);
+        let reactor = Rc::new(Reactor::new());
+        let driver = reacts(&reactor);
+        let reads = receives(run, &reactor, &segment, 0, 1);
         let sleeps = takes(run, &segment, 1, 1);
         let mut producer = Producer::of(&process, publisher, 1);
         producer.send().unwrap();
         reads.join().unwrap();
         sleeps.join().unwrap();
-        end(&watch, &segment);
-        watches.join().unwrap();
+        end(&reactor, &segment);
+        driver.join().unwrap();
         segment.settle(producer.tail(), &[(0, 0), (1, 0)]);
     });
 }
@@ -229,17 +229,17 @@ fn the_reactor_wakes_at_two_queues() {
     let model = Model::named("the_reactor_wakes_at_two_queues");
     model.reaches(&["waited"]).check(|run| {
         let queues = [(); 2].map(|()| alone(SHAPE));
-        let watch = Rc::new(Reactor::new());
-        let watches = watches(&watch);
-        let reads = queues.each_ref().map(|(segment, ..)| receives(run, &watch, segment, 0, 1));
+        let reactor = Rc::new(Reactor::new());
+        let driver = reacts(&reactor);
+        let reads = queues.each_ref().map(|(segment, ..)| receives(run, &reactor, segment, 0, 1));
         let segments = queues.each_ref().map(|(segment, ..)| Rc::clone(segment));
         for ((_, process, publisher), read) in queues.into_iter().zip(reads).rev() {
             let mut producer = Producer::of(&process, publisher, 1);
             producer.send().unwrap();
             read.join().unwrap();
         }
-        end(&watch, &segments[0]);
-        watches.join().unwrap();
+        end(&reactor, &segments[0]);
+        driver.join().unwrap();
         for segment in segments {
             segment.settle(1, &[(0, 0)]);
         }
@@ -252,14 +252,14 @@ fn the_reactor_wakes_two_at_a_word() {
     let model = Model::named("the_reactor_wakes_two_at_a_word").seconds(12.0);
     model.reaches(&["waited"]).check(|run| {
         let (segment, writer) = filled(SHAPE, 0);
-        let watch = Rc::new(Reactor::new());
-        let watches = watches(&watch);
+        let reactor = Rc::new(Reactor::new());
+        let driver = reacts(&reactor);
         let members = [(); 2].map(|()| {
-            let (member, run, watch) =
-                (Worker::new(run, &segment, 0), run.clone(), Rc::clone(&watch));
+            let (member, run, reactor) =
+                (Worker::new(run, &segment, 0), run.clone(), Rc::clone(&reactor));
             member.works(move |member| {
                 let segment = member.segment();
-                awaits(&run, &watch, &segment, data(segment.view(), 0), || member.take(1));
+                awaits(&run, &reactor, &segment, data(segment.view(), 0), || member.take(1));
             })
         });
         let writer = writer.produce(|_, producer| {
@@ -267,15 +267,15 @@ fn the_reactor_wakes_two_at_a_word() {
             producer.send().unwrap();
         });
         let [_a, b] = members.map(|member| member.join().unwrap());
-        end(&watch, &segment);
-        watches.join().unwrap();
+        end(&reactor, &segment);
+        driver.join().unwrap();
         b.settle(writer.tail());
     });
 }
 
 /// A thread of a task of a shared group's member that waits if there is no message, and takes none that comes.
-fn gives_up(run: &Run, watch: &Rc<Reactor>, member: &Worker, when_woken: bool) -> JoinHandle<()> {
-    let (run, watch, segment) = (run.clone(), Rc::clone(watch), member.segment());
+fn gives_up(run: &Run, reactor: &Rc<Reactor>, member: &Worker, when_woken: bool) -> JoinHandle<()> {
+    let (run, reactor, segment) = (run.clone(), Rc::clone(reactor), member.segment());
     spawn(move || {
         let task = Task::new();
         let look = || {
@@ -285,14 +285,14 @@ fn gives_up(run: &Run, watch: &Rc<Reactor>, member: &Worker, when_woken: bool) -
             Ok::<_, ()>((tail <= Head::unpack(head).seq).then_some(NEVER))
         };
         let tell = || Told::Task(Rc::clone(&task));
-        let waits = watch.wait(&segment, data(segment.view(), 0), look, tell).unwrap();
+        let waits = reactor.wait(&segment, data(segment.view(), 0), look, tell).unwrap();
         let Some(ticket) = waits else { return };
         run.reach("waited");
         if when_woken {
             task.until_woken();
         }
         // As a future that is dropped.
-        watch.leave(&ticket);
+        reactor.leave(&ticket);
     })
 }
 
@@ -303,37 +303,37 @@ fn a_woken_future_that_is_dropped_passes_it_on() {
     model.reaches(&["slept", "waited"]).seconds(10.0).check(|run| {
         let (segment, writer) = filled(SHAPE, 0);
         let [a, b] = [(); 2].map(|()| Worker::new(run, &segment, 0));
-        let watch = Rc::new(Reactor::new());
-        let watches = watches(&watch);
-        let gives_up = gives_up(run, &watch, &a, true);
+        let reactor = Rc::new(Reactor::new());
+        let driver = reacts(&reactor);
+        let gives_up = gives_up(run, &reactor, &a, true);
         let b = member_receives(run, b, 1);
         let writer = writer.send_run(1);
         let b = b.join().unwrap();
         // If that woke the other one.
         let writer = writer.send_run(1);
         gives_up.join().unwrap();
-        end(&watch, &segment);
-        watches.join().unwrap();
+        end(&reactor, &segment);
+        driver.join().unwrap();
         b.settle(writer.tail());
     });
 }
 
-/// The watch is woken for a future that was dropped before.
+/// The reactor is woken for a future that was dropped before.
 #[test]
 fn the_reactor_passes_on_what_it_was_woken_for_too_late() {
     let model = Model::named("the_reactor_passes_on_what_it_was_woken_for_too_late").preemptions(3);
     model.reaches(&["slept", "waited"]).seconds(10.0).check(|run| {
         let (segment, writer) = filled(SHAPE, 0);
         let [a, b] = [(); 2].map(|()| Worker::new(run, &segment, 0));
-        let watch = Rc::new(Reactor::new());
-        let watches = watches(&watch);
-        let gives_up = gives_up(run, &watch, &a, false);
+        let reactor = Rc::new(Reactor::new());
+        let driver = reacts(&reactor);
+        let gives_up = gives_up(run, &reactor, &a, false);
         let b = member_receives(run, b, 1);
         let writer = writer.send_run(1);
         let b = b.join().unwrap();
         gives_up.join().unwrap();
-        end(&watch, &segment);
-        watches.join().unwrap();
+        end(&reactor, &segment);
+        driver.join().unwrap();
         b.settle(writer.tail());
     });
 }
@@ -344,9 +344,9 @@ fn the_reactor_is_not_woken_in_the_place_of_a_consumer() {
     let model = Model::named("the_reactor_is_not_woken_in_the_place_of_a_consumer").preemptions(3);
     model.reaches(&["slept", "waited"]).check(|run| {
         let (segment, process, publisher) = alone(SHAPE);
-        let watch = Rc::new(Reactor::new());
-        let watches = watches(&watch);
-        let (run, at, (reader, member)) = (run.clone(), Rc::clone(&watch), joined(&segment, 0));
+        let reactor = Rc::new(Reactor::new());
+        let driver = reacts(&reactor);
+        let (run, at, (reader, member)) = (run.clone(), Rc::clone(&reactor), joined(&segment, 0));
         let reads = spawn(move || {
             let mut consumer = Consumer::of(&reader, member);
             let look = || Ok::<_, ()>((!consumer.take(1)).then_some(NEVER));
@@ -360,8 +360,8 @@ fn the_reactor_is_not_woken_in_the_place_of_a_consumer() {
         let mut producer = Producer::of(&process, publisher, 1);
         producer.send().unwrap();
         reads.join().unwrap();
-        end(&watch, &segment);
-        watches.join().unwrap();
+        end(&reactor, &segment);
+        driver.join().unwrap();
         segment.settle(producer.tail(), &[(0, 0)]);
     });
 }

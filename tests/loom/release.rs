@@ -92,8 +92,8 @@ fn releaser_and_adopter_die() {
     });
 }
 
-/// The record of one that dies at that moment was idle when the releaser looked for another one: it takes a
-/// record that holds nothing, and the other one's is left to those who look for orphans.
+/// A record was idle when the releaser searched for another one, and its owner dies with a range at that moment. The
+/// releaser takes a record that holds nothing, and leaves the orphan to the adopters.
 #[test]
 fn a_releaser_goes_on_with_a_record_that_holds_nothing() {
     let model = Model::named("a_releaser_goes_on_with_a_record_that_holds_nothing").mortals(1);
@@ -117,8 +117,8 @@ fn a_releaser_goes_on_with_a_record_that_holds_nothing() {
     });
 }
 
-/// Who has taken over what a dead member held, and gives that back, holds it no more. As nobody else takes it, it gets
-/// it again in the end.
+/// A member that gives back what it adopted holds it no more. As no other member takes it, it gets it again in
+/// the end.
 #[test]
 fn what_is_taken_over_is_given_back_and_comes_again() {
     let model = Model::named("what_is_taken_over_is_given_back_and_comes_again");
@@ -180,7 +180,7 @@ fn cannot_try(worker: &mut Worker) {
     }
 }
 
-/// The releaser dies at each step, and so does who adopts what it could not try, and cannot try it either.
+/// The releaser dies at each step, and so does the adopter of what it could not try, which cannot try it either.
 #[test]
 fn what_was_not_tried_is_not_counted() {
     let model = Model::named("what_was_not_tried_is_not_counted").mortals(2);

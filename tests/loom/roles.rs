@@ -142,7 +142,7 @@ impl<'p> Producer<'p> {
         give_back(self.process, lease_byte::PRODUCER);
     }
 
-    /// As `attach`, of a queue that may be closed. Models that look at nothing of that do without.
+    /// As `attach`, of a queue that may be closed. Most models do without.
     pub(super) fn reopen(process: &'p Process, id: u32) -> Option<Producer<'p>> {
         let producer = Producer::attach(process, id)?;
         close::reopen(process.view());
@@ -356,7 +356,7 @@ impl<'p> Observer<'p> {
         over
     }
 
-    /// Looks once; whether there was a message.
+    /// Reads once; returns whether there was a message.
     pub(super) fn look(&mut self) -> bool {
         let mut bytes = [0; PAYLOAD];
         let from = self.watcher.next();
@@ -382,7 +382,7 @@ impl<'p> Observer<'p> {
         found
     }
 
-    /// Looks once for the newest message; whether there was one. What it passes over does not count.
+    /// Reads the newest message once; returns whether there was one. What it passes over does not count.
     pub(super) fn look_for_latest(&mut self) -> bool {
         let mut bytes = [0; PAYLOAD];
         let from = self.watcher.next();

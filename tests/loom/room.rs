@@ -59,7 +59,7 @@ impl Reader {
     }
 }
 
-/// Sends `n` messages at once. What `begin` begins comes behind the producer's barrier.
+/// Sends `n` messages at once. What `begin` begins comes after the producer's barrier.
 fn sends_before<T>(
     run: &Run,
     process: &Process,

@@ -166,7 +166,7 @@ fn a_late_pending_between_two_scans_does_not_take_room_back() {
     });
 }
 
-/// A claim may start over once only: one that gives up leaves nothing behind that holds the producer.
+/// A claim may start over once only: a claim that gives up leaves nothing that holds the producer.
 #[test]
 fn a_claim_that_gives_up_leaves_nothing_behind() {
     let model = Model::named("a_claim_that_gives_up_leaves_nothing_behind").preemptions(3);

@@ -23,7 +23,7 @@ pub(super) struct Segment {
     base: NonNull<u8>,
     layout: Layout,
     view: View,
-    /// One word for each lease: 1 while somebody holds it.
+    /// One word for each lease: 1 while it is held.
     leases: Vec<AtomicU64>,
     /// How often each message was acked.
     acks: Vec<AtomicU64>,

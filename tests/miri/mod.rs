@@ -5,7 +5,7 @@
 //!
 //!     MIRIFLAGS='-Zmiri-many-seeds=0..32 -Zmiri-preemption-rate=0.1' cargo +nightly miri test --lib -- interleaved
 //!
-//! Loom looks at all executions of small models; this looks at some of longer ones, with another model of memory. See
+//! Loom tries all executions of small models; this tries some of longer ones, with another memory model. See
 //! docs/ordering.md.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
