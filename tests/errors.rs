@@ -247,7 +247,7 @@ fn what_cannot_be_received_names_its_queue() {
 
 #[test]
 fn a_letter_that_cannot_be_sent_names_both_queues() {
-    let name = TempName::new("unburied");
+    let name = TempName::new("unsent-letter");
     let letters = TempName::exactly(format!("{}.dead", &*name));
     let queue = Queue::builder(&name).group(Group::named("g").shared()).create().unwrap();
     Queue::builder(&letters).group("dead").create().unwrap();

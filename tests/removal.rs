@@ -209,7 +209,7 @@ fn a_renamed_queue_is_not_removed() {
 }
 
 /// A queue with so many dead letters.
-fn buried(name: &TempName, letters: usize) {
+fn fill_with_letters(name: &TempName, letters: usize) {
     let queue = Queue::builder(name).capacity(1024).group("g").create().unwrap();
     queue.producer().unwrap().send_batch(repeat_n("x", letters)).unwrap();
     let mut consumer = queue.consumer("g").unwrap();
@@ -226,7 +226,7 @@ fn letters_are_not_silently_lost_with_a_removed_queue() {
         let name = TempName::new("rm-letters");
         let [dead, retry] =
             [".dead", ".g.retry"].map(|end| TempName::exactly(format!("{}{end}", &*name)));
-        buried(&name, LETTERS as usize);
+        fill_with_letters(&name, LETTERS as usize);
         let letters = DeadLetters::of(&name, &OpenOptions::new()).unwrap();
         let gone = TempName::exactly(format!("{}{victim}", &*name));
         let fault = thread::scope(|scope| {
@@ -247,7 +247,7 @@ fn letters_are_not_silently_lost_with_a_removed_queue() {
 
 #[test]
 fn a_letter_goes_to_the_queue_that_has_the_name() {
-    let name = TempName::new("rm-bury");
+    let name = TempName::new("rm-letters");
     let dead = TempName::exactly(format!("{}.dead", &*name));
     let queue = Queue::builder(&name).capacity(4).group("g").create().unwrap();
     queue.producer().unwrap().send_batch(["0", "1"]).unwrap();

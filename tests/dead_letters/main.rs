@@ -243,7 +243,7 @@ fn three_times_the_capacity_in_letters_is_an_error_and_none_is_lost() {
     }
     let mut member = queue.consumer(work()).unwrap();
     let mut grave = tombs.consumer("dead").unwrap();
-    let (mut buried, mut refused) = (Vec::new(), 0);
+    let (mut given_up, mut refused) = (Vec::new(), 0);
     while let Some(message) = there(member.try_recv()) {
         match message.reject() {
             Ok(()) => {}
@@ -254,7 +254,7 @@ fn three_times_the_capacity_in_letters_is_an_error_and_none_is_lost() {
                 let mut batch = grave.try_recv_batch(8).unwrap();
                 while let Some(message) = batch.first() {
                     let letter = DeadLetter::parse(message.kind(), &message).unwrap();
-                    buried.push(letter.sequence);
+                    given_up.push(letter.sequence);
                     batch.ack_first().unwrap();
                 }
             }
@@ -262,16 +262,16 @@ fn three_times_the_capacity_in_letters_is_an_error_and_none_is_lost() {
         }
     }
     while let Some(message) = there(grave.try_recv()) {
-        buried.push(DeadLetter::parse(message.kind(), &message).unwrap().sequence);
+        given_up.push(DeadLetter::parse(message.kind(), &message).unwrap().sequence);
         message.ack().unwrap();
     }
-    assert_eq!(buried, (0..24).collect::<Vec<_>>());
+    assert_eq!(given_up, (0..24).collect::<Vec<_>>());
     assert_eq!(refused, 2);
 }
 
 #[test]
-fn a_worn_out_message_that_cannot_be_buried_stays_and_says_so() {
-    let name = TempName::new("unburied");
+fn a_message_whose_letter_cannot_be_sent_stays_and_says_so() {
+    let name = TempName::new("unsent-letter");
     let others = related_queues(&name);
     let dead = &others[0];
     let queue = Queue::builder(&name).capacity(8).group(work().max_attempts(1)).create().unwrap();

@@ -222,7 +222,7 @@ fn a_shell_that_has_gone_ends_the_worker() {
 
 #[test]
 fn what_had_its_last_attempt_before_is_told_and_counted() {
-    let name = TempName::new("exec-buried");
+    let name = TempName::new("exec-given-up");
     let _dead = TempName::exactly(format!("{}.dead", &*name));
     run(&["create", &name, "--shared-group", "w", "--max-attempts", "1"]).quietly();
     let lose_one = || {

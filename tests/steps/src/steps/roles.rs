@@ -22,14 +22,14 @@ pub(crate) fn all() -> impl Iterator<Item = Operation> {
 fn giving_up() -> Vec<Operation> {
     vec![
         Operation {
-            name: "bury, the first letter",
+            name: "dead letter, the first",
             prepare: much,
             victim: |stage| as_holder(stage, "work", 2, |batch| reject_first(stage, batch)),
-            judge: buried,
+            judge: dead_lettered,
             ..PLAIN
         },
         Operation {
-            name: "bury, one more letter",
+            name: "dead letter, one more",
             prepare: |stage| {
                 much(stage)?;
                 let mut consumer = stage.open()?.consumer(group("work")).map_err(text)?;
@@ -37,11 +37,11 @@ fn giving_up() -> Vec<Operation> {
             },
             with: &[Member, Observer],
             victim: |stage| as_holder(stage, "work", 2, |batch| reject_first(stage, batch)),
-            judge: buried,
+            judge: dead_lettered,
             ..PLAIN
         },
         Operation {
-            name: "bury, delivered too often",
+            name: "dead letter, delivered too often",
             prepare: |stage| {
                 orphaned_in(stage, once(), 0)?;
                 // Makes the queue for letters.
@@ -67,11 +67,11 @@ fn giving_up() -> Vec<Operation> {
                     other => Err(format!("there is something: {other:?}")),
                 })
             },
-            judge: buried,
+            judge: dead_lettered,
             ..PLAIN
         },
         Operation {
-            name: "bury, exclusive",
+            name: "dead letter, exclusive",
             prepare: |stage| stage.make_used_by(Group::named("work"), 11, [4, 4]),
             with: &[Reader],
             victim: |stage| {
@@ -79,7 +79,7 @@ fn giving_up() -> Vec<Operation> {
                 let batch = stage.take(&mut consumer, "work", 2)?;
                 operation(stage, || reject_first(stage, batch))
             },
-            judge: buried,
+            judge: dead_lettered,
             ..PLAIN
         },
     ]
@@ -102,7 +102,7 @@ fn reject_first(stage: Stage, mut batch: slipring::Batch<'_>) -> Outcome {
 }
 
 /// Each message that was given up has a letter, or two if a process died between its letter and its ack.
-fn buried(scene: &mut Scene) -> Outcome {
+fn dead_lettered(scene: &mut Scene) -> Outcome {
     let stage = scene.stage;
     let account = stage.account("work");
     // Those have one, whatever comes.
