@@ -203,19 +203,19 @@ impl SharedMember {
     ) -> Option<Claim> {
         let me = &self.own(view).claim;
         let end = start + count;
-        // Relaxed: the start word, stored after it, carries it.
+        // Step 2. Relaxed: the start word, stored after it, carries it.
         me.end.store(end, Ordering::Relaxed);
         let pending = self.tag.start(start, State::Pending);
         // Release. pair start: carries the earlier acks of this member to the producer's scan.
         me.start.store(pending, order!(Release, "pending-relaxed"));
         let retried = tried.replace(start).is_some();
         let next = Head { seq: end, claimer: self.record };
-        // Release. pair claim: carries the PENDING above. Relaxed on failure: the head is loaded again.
+        // Step 3. Release. pair claim: carries the PENDING above. Relaxed on failure: the head is loaded again.
         let (release, relaxed) = (order!(Release, "head-exchange-relaxed"), Ordering::Relaxed);
         self.words(view).head.compare_exchange(word, next.pack(), release, relaxed).ok()?;
         let held = self.tag.start(start, State::Held);
-        // Release. pair start: a plain store ends the release sequence of the PENDING, so it must carry as much. No
-        // other store can meet a helper's exchange: all others come after this one, or after recovery, and a helper
+        // Step 4. Release. pair start: a plain store ends the release sequence of the PENDING, so it must carry as much.
+        // No other store can meet a helper's exchange: all others come after this one, or after recovery, and a helper
         // finds no PENDING then.
         me.start.store_beside_exchange(held, Ordering::Release);
         step!(self.holds = true, "claim-not-noted");
@@ -227,7 +227,7 @@ impl SharedMember {
         Some(Claim { start, end, last: end, again: start, record, attempts: 1 })
     }
 
-    /// Notes for the last claimer that its claim succeeded, as the head proves.
+    /// Step 1: notes for the last claimer that its claim succeeded, as the head proves.
     fn help(&self, view: &View, head: Head) {
         let Some(record) = view.records().get(usize::from(head.claimer)) else { return };
         // Acquire. pair claim: the head has brought its PENDING already, so no model needs this order.
@@ -324,7 +324,7 @@ impl SharedMember {
         let held = if record == self.record { own } else { view.record(record) };
         if done {
             let start = self.tag.start(to, State::Idle);
-            // Release. pair start: carries all reads of the acked payloads.
+            // Step 5. Release. pair start: carries all reads of the acked payloads.
             held.claim.start.store(start, order!(Release, "shared-ack-relaxed"));
             // A record that is idle does not count for the gate.
             let highest = mutant!(u64::MAX, "last-ack-judged-by-its-end", start);
