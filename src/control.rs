@@ -18,7 +18,7 @@ pub(crate) struct ControlGuard<'a> {
 
 /// Time between two tries to take the control lease. Control operations take microseconds; with a longer pause,
 /// processes that make many in a row would keep the others out.
-const LOOK_EVERY: Duration = Duration::from_micros(50);
+const TRY_EVERY: Duration = Duration::from_micros(50);
 
 impl<'a> ControlGuard<'a> {
     /// Waits for the control lease, at most `timeout`.
@@ -41,7 +41,7 @@ impl<'a> ControlGuard<'a> {
                 let (queue, waited_ms) = (queue.clone(), timeout.as_millis() as u64);
                 return Err(ControlError::Timeout { queue, pid, waited_ms });
             }
-            std::thread::sleep(LOOK_EVERY);
+            std::thread::sleep(TRY_EVERY);
         }
         let guard = ControlGuard { view, leases };
         figures::set_control_pid(view);

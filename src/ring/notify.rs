@@ -36,6 +36,7 @@ pub(crate) const WAITING: u32 = 1;
 pub(crate) const PRODUCER_REARMED: u32 = 2;
 /// One wake-up.
 pub(crate) const GENERATION: u32 = 4;
+
 /// Wakes one waiter of each group. The producer alone calls it, after every publication.
 #[inline(always)]
 pub(crate) fn one_per_group(view: &View) {
