@@ -107,6 +107,9 @@ mod ring;
 #[cfg(not(slipring_loom))]
 mod clock;
 #[cfg(not(slipring_loom))]
+mod source;
+
+#[cfg(not(slipring_loom))]
 mod error;
 
 #[cfg(not(slipring_loom))]
@@ -144,6 +147,9 @@ mod producer;
 
 #[cfg(not(slipring_loom))]
 mod reservation;
+
+#[cfg(not(slipring_loom))]
+mod streams;
 
 #[cfg(not(slipring_loom))]
 mod messages;
@@ -185,6 +191,8 @@ mod public {
     pub use crate::reservation::Reservation;
     pub use crate::select::{Select, Selected};
     pub use crate::snapshot::{GroupInfo, MemberInfo, ProducerInfo, Snapshot};
+    pub use crate::source::{Source, StreamId, StreamInfo};
+    pub use crate::streams::{BatchSent, Sent, StreamProducer};
     pub use crate::wait::WaitStrategy;
 }
 #[cfg(not(slipring_loom))]

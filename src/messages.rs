@@ -9,24 +9,33 @@ use crate::consumer::{Consumer, Found};
 use crate::error::{AckError, AckReason, RecvError};
 use crate::info::{MessageInfo, message_accessors};
 use crate::message::Content;
+use crate::source::Source;
 use crate::wait::Deadline;
 
 /// A copy of a message. Dereferences to its content, which no other process can change.
 pub struct OwnedMessage<M: Content + ?Sized = [u8]> {
     content: M::Owned,
     info: MessageInfo,
+    source: Option<Source>,
 }
 
 impl<M: Content + ?Sized> OwnedMessage<M> {
     /// Of the first message of a batch.
     fn copy(batch: &Batch<'_, M>) -> Option<Self> {
-        let info = batch.first()?.info();
+        let first = batch.first()?;
+        let (info, source) = (first.info(), first.source());
         let mut content = M::room();
         batch.copy_first(&mut content);
-        Some(OwnedMessage { content, info })
+        Some(OwnedMessage { content, info, source })
     }
 
     message_accessors!();
+
+    /// Where it comes from; `None` if its sender did not say, and for a dead letter that was sent again. The stream and the
+    /// position are a key that no other message has: to make effects outside of queues idempotent.
+    pub fn source(&self) -> Option<Source> {
+        self.source
+    }
 
     /// The content.
     pub fn content(&self) -> &M {

@@ -17,6 +17,7 @@ use crate::ring::close::is_over;
 use crate::ring::observe::{ObserverCursor, Seen, tail};
 use crate::ring::publish::published_end;
 use crate::segment::LeaseFile;
+use crate::source::Source;
 use crate::wait::{self, Check, Deadline, TimedPark, Waited};
 use crate::wait::{Interrupt, WaitState, WaitStrategy};
 
@@ -32,7 +33,7 @@ const FULL_CHECK_EVERY: u32 = 4096;
 /// share::<slipring::Observer>();
 /// ```
 pub struct Observer<M: Content + ?Sized = [u8]> {
-    watcher: ObserverCursor,
+    cursor: ObserverCursor,
     view: View,
     file: LeaseFile,
     /// Whole payload areas, aligned like those of the segment.
@@ -65,9 +66,9 @@ impl<M: Content + ?Sized> Observer<M> {
             Start::Sequence(seq) => seq.max(geo.base),
         };
         let buffer = vec![0; geo.payload_size.div_ceil(size_of::<u128>())].into_boxed_slice();
-        let watcher = ObserverCursor::at(next);
+        let cursor = ObserverCursor::at(next);
         Ok(Observer {
-            watcher,
+            cursor,
             view,
             file,
             buffer,
@@ -106,7 +107,7 @@ impl<M: Content + ?Sized> Observer<M> {
 
     /// The next sequence that it reads.
     pub fn position(&self) -> u64 {
-        self.watcher.next()
+        self.cursor.next()
     }
 
     /// Goes on at `sequence`, forwards or back, but not before the queue's first sequence. Messages that this skips do
@@ -126,7 +127,7 @@ impl<M: Content + ?Sized> Observer<M> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn seek(&mut self, sequence: u64) {
-        self.watcher = ObserverCursor::at(sequence.max(self.view.geo().base));
+        self.cursor = ObserverCursor::at(sequence.max(self.view.geo().base));
         self.gap = 0;
     }
 
@@ -256,7 +257,7 @@ impl<M: Content + ?Sized> Observer<M> {
         }
         let size = self.view.geo().payload_size;
         let out = &mut zerocopy::IntoBytes::as_mut_bytes(&mut *self.buffer)[..size];
-        let missed = match read(&mut self.watcher, &self.view, out) {
+        let missed = match read(&mut self.cursor, &self.view, out) {
             Seen::Message { seq, meta, missed } => {
                 self.missed += missed;
                 let gap = std::mem::take(&mut self.gap) + missed;
@@ -268,7 +269,7 @@ impl<M: Content + ?Sized> Observer<M> {
         };
         self.missed += missed;
         self.gap += missed;
-        if !self.follows && is_over(&self.view, self.watcher.next()) {
+        if !self.follows && is_over(&self.view, self.cursor.next()) {
             return Err(RecvError::Closed { queue: self.queue() });
         }
         self.idle_checks = self.idle_checks.wrapping_add(1);
@@ -291,7 +292,7 @@ impl<M: Content + ?Sized> Observer<M> {
     fn observation(&self, copied: Copied) -> Observation<'_, M> {
         let area = zerocopy::IntoBytes::as_bytes(&*self.buffer);
         let content = M::from_payload(&area[..self.view.geo().payload_size], || copied.len);
-        Observation { info: copied.info, gap: copied.gap, content }
+        Observation { info: copied.info, gap: copied.gap, cursor: &self.cursor, content }
     }
 }
 
@@ -319,11 +320,19 @@ struct Copied {
 pub struct Observation<'o, M: Content + ?Sized = [u8]> {
     info: MessageInfo,
     gap: u64,
+    /// Knows where the message comes from; read by those who ask.
+    cursor: &'o ObserverCursor,
     content: &'o M,
 }
 
 impl<'o, M: Content + ?Sized> Observation<'o, M> {
     message_accessors!();
+
+    /// Where it comes from; `None` if its sender did not say, and for a dead letter that was sent again. The stream and the
+    /// position are a key that no other message has: to make effects outside of queues idempotent.
+    pub fn source(&self) -> Option<Source> {
+        self.cursor.origin().map(Source::from)
+    }
 
     /// How many messages were missed between the one read before and this one, without those that [`Observer::latest`]
     /// skipped.

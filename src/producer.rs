@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 mod batch;
+pub(crate) mod progress;
 mod room;
 
 use std::fmt;
@@ -27,6 +28,7 @@ use crate::sync::lease::{give_back, try_take};
 use crate::sys::holder;
 use crate::wait::{Check, Deadline};
 use crate::wait::{Interrupt, WaitState, WaitStrategy};
+use progress::Progress;
 
 /// The queue's producer: there is one at a time. `Send`, not `Sync`.
 ///
@@ -67,6 +69,8 @@ pub struct Producer<M: Content + ?Sized = [u8]> {
     /// was room.
     last_full: Option<(Option<(u8, u64)>, BlockingGroup)>,
     wait_state: WaitState,
+    /// Of the streams that it has sent for, by their indexes in the table.
+    pub(crate) progress: Vec<Option<Progress>>,
     marker: OneThread<M>,
 }
 
@@ -104,6 +108,7 @@ impl<M: Content + ?Sized> Producer<M> {
             tries: 0,
             last_full: None,
             wait_state,
+            progress: Vec::new(),
             marker: PhantomData,
         })
     }
@@ -269,7 +274,7 @@ impl<M: Content + ?Sized> Producer<M> {
 
     /// The queue's name, for an error.
     #[cold]
-    fn queue(&self) -> Arc<str> {
+    pub(crate) fn queue(&self) -> Arc<str> {
         self.attachment.queue().clone()
     }
 

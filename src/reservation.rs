@@ -9,6 +9,7 @@ use crate::layout::{Meta, View};
 use crate::message::{Content, Message};
 use crate::producer::Producer;
 use crate::ring::publish::stamp;
+use crate::ring::sources::{self, Number};
 use crate::wait::{Check, Deadline};
 
 /// Reserved slots, to be written in place and then published. Dropping it publishes nothing.
@@ -25,6 +26,8 @@ pub struct Reservation<'p, M: Content + ?Sized = [u8]> {
     slots: u64,
     /// Whether the slots' lengths and kinds are stored. If not, all have the initial ones.
     stored: bool,
+    /// The stream that its messages come from, and the first one's position.
+    source: Option<(Number, u64)>,
 }
 
 impl<M: Content + ?Sized> Producer<M> {
@@ -85,11 +88,16 @@ impl<M: Content + ?Sized> Producer<M> {
 impl<'p, M: Content + ?Sized> Reservation<'p, M> {
     /// Reserves `slots`, for which there is room.
     #[inline]
-    fn open(producer: &'p mut Producer<M>, slots: u64) -> Self {
+    pub(crate) fn open(producer: &'p mut Producer<M>, slots: u64) -> Self {
         let Producer { publisher, attachment, .. } = &mut *producer;
         publisher.reclaim_next(&attachment.view, slots);
         let (view, first) = (attachment.view, publisher.tail());
-        Reservation { producer, view, first, slots, stored: false }
+        Reservation { producer, view, first, slots, stored: false, source: None }
+    }
+
+    /// Of messages of a stream, with the positions from `first` on.
+    pub(crate) fn of_stream(self, number: Number, first: u64) -> Self {
+        Reservation { source: Some((number, first)), ..self }
     }
 
     /// The number of slots.
@@ -159,6 +167,9 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
     #[inline]
     pub fn publish_first(self, count: usize) -> u64 {
         let count = (count as u64).min(self.slots);
+        if let Some((number, position)) = self.source {
+            return self.publish_from(count, number, position);
+        }
         let first = self.first_meta();
         let Producer { publisher, attachment, .. } = &mut *self.producer;
         let view = self.view;
@@ -179,6 +190,28 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
             publisher.advance(&attachment.view, count);
         }
         self.producer.count_bytes(bytes);
+        self.first
+    }
+
+    /// The same for messages of a stream.
+    #[cold]
+    fn publish_from(self, count: u64, number: Number, position: u64) -> u64 {
+        if count == 0 {
+            return self.first;
+        }
+        let first = self.first_meta();
+        let Producer { publisher, attachment, .. } = &mut *self.producer;
+        let (view, mut bytes) = (&attachment.view, 0);
+        for offset in 0..count {
+            let seq = self.first + offset;
+            let slot = view.slot(seq);
+            let meta = if self.stored { slot.meta.load() } else { first };
+            bytes += meta.len as u64;
+            sources::mark(view, seq, &slot, meta, number, position + offset);
+        }
+        publisher.publish_from(view, count, number, position + count - 1);
+        self.producer.count_bytes(bytes);
+        self.producer.note_sent(number, position + count - 1);
         self.first
     }
 }

@@ -19,6 +19,7 @@ use crate::layout::{MetaWord, View};
 use crate::membership::{Membership, RetryView};
 use crate::message::Content;
 use crate::ring::claim::{Claim, Corrupt};
+use crate::source::Source;
 use crate::sync::mutant;
 pub use received::Received;
 pub use tasks::{Task, Tasks};
@@ -135,7 +136,7 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         let (slot, area) = unsafe { self.claim.payload(view, place) };
         let content = M::from_payload(area, || retry_view.len(slot.meta.load()));
         let info = self.info_of(retry_view, place, 0).with(0, retry_view.requeued());
-        Delivery { info, meta: slot.meta, content }
+        Delivery { info, meta: slot.meta, view, content }
     }
 
     /// Copies the first message word by word. Another process may write there at the same time; that makes the copy a
@@ -494,11 +495,22 @@ pub struct Delivery<'b, M: Content + ?Sized = [u8]> {
     info: MessageInfo,
     /// For the kind and the length, loaded only if a caller asks: the compiler does not remove a load that nobody uses.
     meta: &'b MetaWord,
+    view: &'b View,
     content: &'b M,
 }
 
 impl<'b, M: Content + ?Sized> Delivery<'b, M> {
     message_accessors!(view => view.meta.load().kind, view.info.requeued());
+
+    /// Where it comes from; `None` if its sender did not say, and for a dead letter that was sent again. The stream and the
+    /// position are a key that no other message has: to make effects outside of queues idempotent.
+    pub fn source(&self) -> Option<Source> {
+        if self.info.requeued() {
+            return None;
+        }
+        let sequence = self.info.sequence();
+        Source::of(self.view, sequence, &self.view.slot(sequence))
+    }
 
     /// The content, for as long as the batch is borrowed.
     pub fn content(&self) -> &'b M {

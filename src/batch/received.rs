@@ -12,6 +12,7 @@ use crate::info::{MessageInfo, message_accessors};
 use crate::membership::Membership;
 use crate::message::Content;
 use crate::ring::claim::Claim;
+use crate::source::Source;
 
 /// One received message. Dereferences to its content. Dropped without an ack, it is redelivered.
 #[must_use = "a message that is dropped without an ack is redelivered"]
@@ -57,7 +58,18 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
         view => view.info().sequence(), view.info().kind(), view.info().attempts(), view.batch.requeued()
     );
 
-    /// The content, as long as the message is borrowed.
+    /// Where it comes from; `None` if its sender did not say, and for a dead letter that was sent again. The stream and the
+    /// position are a key that no other message has: to make effects outside of queues idempotent.
+    pub fn source(&self) -> Option<Source> {
+        if self.batch.requeued() {
+            return None;
+        }
+        let view = &self.batch.membership.attachment.view;
+        let place = self.batch.claim.start;
+        Source::of(view, place, &view.slot(place))
+    }
+
+    /// The content, for as long as it is not acked.
     #[inline]
     pub fn content(&self) -> &M {
         self

@@ -12,6 +12,7 @@ use crate::info::{MessageInfo, message_accessors};
 use crate::layout::View;
 use crate::membership::RetryView;
 use crate::message::Content;
+use crate::source::Source;
 
 /// The messages of a [`Batch`], handed out one by one to any thread that asks.
 ///
@@ -105,7 +106,18 @@ pub struct Task<'t, 'b, 'c, M: Content + ?Sized = [u8]> {
 impl<M: Content + ?Sized> Task<'_, '_, '_, M> {
     message_accessors!(view => view.info.kind(), view.tasks.retry_view.requeued());
 
-    /// The content, as long as the task is borrowed.
+    /// Where it comes from; `None` if its sender did not say, and for a dead letter that was sent again. The stream and the
+    /// position are a key that no other message has: to make effects outside of queues idempotent.
+    pub fn source(&self) -> Option<Source> {
+        let Tasks { view, retry_view, .. } = self.tasks;
+        if retry_view.requeued() {
+            None
+        } else {
+            Source::of(view, self.place, &view.slot(self.place))
+        }
+    }
+
+    /// The content, for as long as it is not acked.
     pub fn content(&self) -> &M {
         self
     }

@@ -149,6 +149,19 @@ codes! {
     Exhausted = 505 "exhausted":
         "The queue has used up its sequence numbers.",
         "Create a new queue.";
+    // Sources of messages.
+    NoSources = 550 "no-sources":
+        "Messages of the queue do not say where they come from.",
+        "Create the queue with sources.";
+    TooManyStreams = 551 "too-many-streams":
+        "The queue's table of streams is full.",
+        "Forget a stream of which no message is in the ring, or create the queue with more.";
+    NotRising = 552 "not-rising":
+        "The position of a message is not above the one before it in its stream.",
+        "Give positions that rise strictly, from 1 on.";
+    StreamInRing = 553 "stream-in-ring":
+        "Messages of the stream are still in the ring.",
+        "Forget the stream once as many messages as the ring has slots have been sent after them.";
     // Joining a group.
     ConsumerTaken = 600 "consumer-taken":
         "The group has its one consumer already.",

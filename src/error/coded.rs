@@ -334,3 +334,44 @@ impl RequeueReason {
         }
     }
 }
+
+impl StreamError {
+    /// What kind of error it is, by a fixed number and name.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            StreamError::NoSources { .. } => ErrorCode::NoSources,
+            StreamError::TooMany { .. } => ErrorCode::TooManyStreams,
+            StreamError::Forked { .. } => ErrorCode::Forked,
+        }
+    }
+}
+
+impl StreamSendError {
+    /// What kind of error it is, by a fixed number and name.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            StreamSendError::NotRising { .. } => ErrorCode::NotRising,
+            StreamSendError::Send(fault) => fault.code(),
+        }
+    }
+}
+
+impl SendFromError {
+    /// What kind of error it is, by a fixed number and name.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            SendFromError::Stream(fault) => fault.code(),
+            SendFromError::Send(fault) => fault.code(),
+        }
+    }
+}
+
+impl ForgetStreamError {
+    /// What kind of error it is, by a fixed number and name.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            ForgetStreamError::InRing { .. } => ErrorCode::StreamInRing,
+            ForgetStreamError::Forked { .. } => ErrorCode::Forked,
+        }
+    }
+}

@@ -27,6 +27,7 @@ mod producer;
 mod recv;
 mod remove;
 mod send;
+mod stream;
 mod system;
 
 pub use crate::layout::GeometryError;
@@ -46,4 +47,5 @@ pub use recv::*;
 pub use remove::*;
 pub(crate) use send::BlockingGroup;
 pub use send::{Full, SendBatchError, SendError, Unconfirmed};
+pub use stream::*;
 pub use system::*;

@@ -48,6 +48,12 @@ named! {
         Control(fault) => fault.queue(), System(fault) => fault.queue();
     SendError: [Interrupted, TooLong, WrongLength, TooMany, Exhausted, Removed, Forked]
         Full(full) | Timeout(full) => Some(full.queue()), System(fault) => fault.queue();
+    StreamError: [NoSources, TooMany, Forked];
+    StreamSendError: [NotRising]
+        Send(fault) => fault.queue();
+    SendFromError: []
+        Stream(fault) => fault.queue(), Send(fault) => fault.queue();
+    ForgetStreamError: [InRing, Forked];
     RecvError: [Timeout, Interrupted, Closed, ProducerGone, Removed, Forked, Corrupt]
         Empty => None, DeadLetter(fault) => Some(fault.queue()), Ack(fault) => Some(fault.queue()),
         System(fault) => fault.queue();

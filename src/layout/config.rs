@@ -8,8 +8,10 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use super::{CONFIG_BYTES, Geometry, PAYLOAD_OFFSET, VERSION, WakeMode};
 
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"slipring");
-/// Feature bits that this version understands; none yet.
-const MUST_UNDERSTAND: u64 = 0;
+/// Feature bits that this version understands.
+const MUST_UNDERSTAND: u64 = SOURCES;
+/// Messages can say which stream they come from.
+const SOURCES: u64 = 1 << 1;
 /// What bits of a later version mean, from bit 0 on, for the error that refuses them.
 const LATER_FEATURES: [&str; 3] =
     ["messages in flight beside the ring", "sources of messages", "times of publication"];
@@ -60,7 +62,7 @@ pub(crate) struct Config {
     pub(crate) cells: u64,
     pub(crate) cell_stride: u64,
     pub(crate) cells_at: u64,
-    /// The table of sources.
+    /// The table of streams, in use with feature bit 1.
     pub(crate) streams: u64,
     pub(crate) streams_at: u64,
     /// Which boot of the machine the queue was created in.
@@ -137,7 +139,7 @@ impl Config {
             magic: MAGIC,
             version: VERSION,
             slot_format: SLOT_FORMAT,
-            must_understand: MUST_UNDERSTAND,
+            must_understand: if geo.streams > 0 { SOURCES } else { 0 },
             may_ignore: 0,
             capacity: geo.capacity,
             payload_size: geo.payload_size as u64,
@@ -165,8 +167,8 @@ impl Config {
             cells: 0,
             cell_stride: 0,
             cells_at: 0,
-            streams: 0,
-            streams_at: 0,
+            streams: geo.streams as u64,
+            streams_at: geo.streams_at as u64,
             boot_id: [0; 2],
             reserved: [0; 1032],
             checksum: 0,
@@ -235,11 +237,17 @@ impl Config {
             return Err(ConfigFault::WakeMode(self.wake_mode));
         }
         let payload = usize::try_from(self.payload_size).unwrap_or(usize::MAX);
+        let sources = self.must_understand & SOURCES != 0;
+        if sources != (self.streams > 0) {
+            return Err(ConfigFault::Field("number of streams"));
+        }
+        let streams = usize::try_from(self.streams).unwrap_or(usize::MAX);
         let geo = Geometry::new(
             self.capacity,
             payload,
             self.max_groups as usize,
             self.max_consumers as usize,
+            streams,
             self.base,
         )
         .map_err(|fault| ConfigFault::Field(field_of(fault)))?;
@@ -257,8 +265,7 @@ impl Config {
             ("number of cells", self.cells, 0),
             ("cell stride", self.cell_stride, 0),
             ("cells offset", self.cells_at, 0),
-            ("number of streams", self.streams, 0),
-            ("stream table offset", self.streams_at, 0),
+            ("stream table offset", self.streams_at, geo.streams_at as u64),
             ("fingerprint", self.fingerprint, self.shape_hash()),
         ];
         if let Some((field, ..)) = figures.iter().find(|(_, found, want)| found != want) {
@@ -287,6 +294,7 @@ fn field_of(fault: super::GeometryError) -> &'static str {
         E::Payload(_) => "payload size",
         E::Groups(_) => "group table size",
         E::Consumers(_) => "consumer table size",
+        E::Streams(_) => "number of streams",
         E::Base(_) => "base sequence",
         E::TooLarge => "total size",
     }

@@ -2,6 +2,7 @@ use super::consumer::ConsumerRecord;
 use super::control::Control;
 use super::group::GroupRecord;
 use super::slot::SlotHeader;
+use super::stream::{MAX_STREAMS, SourceWords, StreamRecord};
 use super::{CAPACITY_MAX, CONFIG_BYTES, MAX_CONSUMERS, MAX_GROUPS, PAYLOAD_ALIGN, PAYLOAD_MAX};
 use crate::packed::SEQ_NONE;
 use crate::sync::Payload;
@@ -28,6 +29,11 @@ pub(crate) struct Geometry {
     pub(crate) control: usize,
     pub(crate) groups: usize,
     pub(crate) consumers: usize,
+    /// Where a slot has the words of its message's source, after the payload; 0 in a queue without.
+    pub(crate) source_offset: usize,
+    /// Offset of the table of streams; 0 for a queue without them, as their number.
+    pub(crate) streams_at: usize,
+    pub(crate) streams: usize,
     pub(crate) slots: usize,
     /// Size of the segment in bytes.
     pub(crate) total: usize,
@@ -50,6 +56,9 @@ pub enum GeometryError {
     /// Consumer table out of range.
     #[error("a table of {0} consumers is out of range: choose 1 to {MAX_CONSUMERS}")]
     Consumers(usize),
+    /// Table of streams out of range.
+    #[error("a table of {0} streams is out of range: choose 1 to {MAX_STREAMS}, or none")]
+    Streams(usize),
     /// Base sequence out of range.
     #[error("a base sequence of {0} leaves no room for messages: choose one below 2^56 - 1")]
     Base(u64),
@@ -67,6 +76,7 @@ impl Geometry {
         payload_size: usize,
         max_groups: usize,
         max_consumers: usize,
+        streams: usize,
         base: u64,
     ) -> Result<Geometry, GeometryError> {
         if !(1..=CAPACITY_MAX).contains(&capacity) {
@@ -81,11 +91,14 @@ impl Geometry {
         if !(1..=MAX_CONSUMERS).contains(&max_consumers) {
             return Err(GeometryError::Consumers(max_consumers));
         }
+        if streams > MAX_STREAMS {
+            return Err(GeometryError::Streams(streams));
+        }
         if base >= SEQ_NONE {
             return Err(GeometryError::Base(base));
         }
         let capacity = capacity.next_power_of_two();
-        Self::place(capacity, payload_size, max_groups, max_consumers, base)
+        Self::place(capacity, payload_size, max_groups, max_consumers, streams, base)
             .ok_or(GeometryError::TooLarge)
     }
 
@@ -95,18 +108,23 @@ impl Geometry {
         payload_size: usize,
         max_groups: usize,
         max_consumers: usize,
+        streams: usize,
         base: u64,
     ) -> Option<Geometry> {
-        let stride = PAYLOAD_OFFSET
-            .checked_add(Payload::footprint(payload_size))?
-            .checked_next_multiple_of(SLOT_ALIGN)?;
+        let payload_end = PAYLOAD_OFFSET.checked_add(Payload::footprint(payload_size))?;
+        let payload_end = payload_end.checked_next_multiple_of(size_of::<u64>())?;
+        let source = if streams > 0 { size_of::<SourceWords>() } else { 0 };
+        let stride = payload_end.checked_add(source)?.checked_next_multiple_of(SLOT_ALIGN)?;
+        let source_offset = if streams > 0 { payload_end } else { 0 };
         let control = CONFIG_BYTES;
         let after = |at: usize, size: usize, n: usize| {
             at.checked_add(size.checked_mul(n)?)?.checked_next_multiple_of(128)
         };
         let groups = after(control, size_of::<Control>(), 1)?;
         let consumers = after(groups, size_of::<GroupRecord>(), max_groups)?;
-        let slots = after(consumers, size_of::<ConsumerRecord>(), max_consumers)?;
+        let tables = after(consumers, size_of::<ConsumerRecord>(), max_consumers)?;
+        let slots = after(tables, size_of::<StreamRecord>(), streams)?;
+        let streams_at = if streams > 0 { tables } else { 0 };
         let total = after(slots, stride, usize::try_from(capacity).ok()?)?;
         isize::try_from(total).ok()?;
         Some(Geometry {
@@ -119,6 +137,9 @@ impl Geometry {
             control,
             groups,
             consumers,
+            source_offset,
+            streams_at,
+            streams,
             slots,
             total,
         })
@@ -133,12 +154,15 @@ mod tests {
     proptest! {
         #[test]
         fn a_geometry_that_is_accepted_holds_its_parts(
-            capacity in 1..=CAPACITY_MAX, payload in 1..=PAYLOAD_MAX, groups in 1..=MAX_GROUPS, consumers in 1..=MAX_CONSUMERS,
+            capacity in 1..=CAPACITY_MAX, payload in 1..=PAYLOAD_MAX, groups in 1..=MAX_GROUPS, consumers in 1..=MAX_CONSUMERS, streams in 0..=MAX_STREAMS,
         ) {
-            let g = Geometry::new(capacity, payload, groups, consumers, 0).unwrap();
+            let g = Geometry::new(capacity, payload, groups, consumers, streams, 0).unwrap();
             prop_assert!(g.capacity.is_power_of_two() && g.capacity >= capacity && g.capacity < 2 * capacity);
             prop_assert!(g.stride >= PAYLOAD_OFFSET + payload && g.stride.is_multiple_of(SLOT_ALIGN));
             prop_assert!(g.slots + g.capacity as usize * g.stride <= g.total);
+            prop_assert!(streams == 0 || g.stride >= g.source_offset + 16);
+            prop_assert!(streams == 0 || g.source_offset >= PAYLOAD_OFFSET + payload);
+            prop_assert!(g.slots >= g.streams_at + streams * size_of::<StreamRecord>());
             prop_assert!(g.groups >= g.control + size_of::<Control>());
         }
     }
@@ -146,15 +170,19 @@ mod tests {
     #[test]
     fn each_value_out_of_range_has_its_own_error() {
         let new = Geometry::new;
-        assert_eq!(new(0, 8, 8, 8, 0), Err(GeometryError::Capacity(0)));
+        assert_eq!(new(0, 8, 8, 8, 0, 0), Err(GeometryError::Capacity(0)));
         assert_eq!(
-            new(CAPACITY_MAX + 1, 8, 8, 8, 0),
+            new(CAPACITY_MAX + 1, 8, 8, 8, 0, 0),
             Err(GeometryError::Capacity(CAPACITY_MAX + 1))
         );
-        assert_eq!(new(8, 0, 8, 8, 0), Err(GeometryError::Payload(0)));
-        assert_eq!(new(8, PAYLOAD_MAX + 1, 8, 8, 0), Err(GeometryError::Payload(PAYLOAD_MAX + 1)));
-        assert_eq!(new(8, 8, 64, 8, 0), Err(GeometryError::Groups(64)));
-        assert_eq!(new(8, 8, 8, 256, 0), Err(GeometryError::Consumers(256)));
-        assert_eq!(new(8, 8, 8, 8, SEQ_NONE), Err(GeometryError::Base(SEQ_NONE)));
+        assert_eq!(new(8, 0, 8, 8, 0, 0), Err(GeometryError::Payload(0)));
+        assert_eq!(
+            new(8, PAYLOAD_MAX + 1, 8, 8, 0, 0),
+            Err(GeometryError::Payload(PAYLOAD_MAX + 1))
+        );
+        assert_eq!(new(8, 8, 64, 8, 0, 0), Err(GeometryError::Groups(64)));
+        assert_eq!(new(8, 8, 8, 256, 0, 0), Err(GeometryError::Consumers(256)));
+        assert_eq!(new(8, 8, 8, 8, 128, 0), Err(GeometryError::Streams(128)));
+        assert_eq!(new(8, 8, 8, 8, 0, SEQ_NONE), Err(GeometryError::Base(SEQ_NONE)));
     }
 }

@@ -5,6 +5,7 @@
 //! Control   tail, limit, wake words, marks, control holder, producer record
 //! groups    GroupRecord  x max_groups
 //! consumers ConsumerRecord x max_consumers
+//! streams   StreamRecord x streams
 //! slots     stamp, meta, payload  x capacity
 //! ```
 //! docs/layout.md has the byte maps; tests/golden.rs pins them.
@@ -16,6 +17,7 @@ mod control;
 mod geometry;
 mod group;
 mod slot;
+mod stream;
 mod view;
 mod wake;
 
@@ -32,6 +34,7 @@ pub(crate) use group::{GROUP_NAME_MAX, Identity, Target};
 #[cfg(not(slipring_loom))]
 pub(crate) use slot::MetaWord;
 pub(crate) use slot::{Meta, Slot};
+pub(crate) use stream::StreamRecord;
 pub(crate) use view::{Offset, View};
 #[cfg_attr(slipring_loom, allow(unreachable_pub))]
 pub use wake::WakeMode;

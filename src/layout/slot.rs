@@ -1,4 +1,4 @@
-use crate::sync::{AtomicU64, Ordering, Payload};
+use crate::sync::{AtomicU64, Ordering, Payload, mutant};
 
 /// Front of every slot.
 #[repr(C)]
@@ -23,7 +23,8 @@ pub(crate) struct Slot<'a> {
     pub(crate) payload: Payload,
 }
 
-/// Length and kind of a message: length 25 bits, flags 7 bits (0 now), kind 32 bits.
+/// Length and kind of a message: length 25 bits, kind from bit 32 on. The 7 bits between name the stream that the message
+/// came from, 0 for none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Meta {
     pub(crate) len: usize,
@@ -32,6 +33,7 @@ pub(crate) struct Meta {
 
 impl Meta {
     const LEN: u64 = (1 << 25) - 1;
+    const STREAM: u32 = 25;
 
     #[inline]
     pub(crate) fn pack(self) -> u64 {
@@ -55,11 +57,27 @@ impl MetaWord {
         Meta::unpack(self.0.load(Ordering::Relaxed))
     }
 
-    /// The producer alone stores it.
+    /// The producer alone stores it. The message then comes from no stream.
     #[inline(always)]
     pub(crate) fn store(&self, meta: Meta) {
         // Relaxed: published by the stamp. pair payload.
-        self.0.store(meta.pack(), Ordering::Relaxed);
+        mutant!(
+            self.0.store(meta.pack(), Ordering::Relaxed),
+            "no-source-not-stored",
+            self.store_from(meta, self.stream())
+        );
+    }
+
+    /// Number of the stream that the message comes from; 0 for none.
+    pub(crate) fn stream(&self) -> u8 {
+        // Relaxed, as `load`. pair payload.
+        (self.0.load(Ordering::Relaxed) >> Meta::STREAM & 127) as u8
+    }
+
+    /// The same, of a message that comes from the stream with this number, at most 127.
+    pub(crate) fn store_from(&self, meta: Meta, stream: u8) {
+        // Relaxed: published by the stamp. pair payload.
+        self.0.store(meta.pack() | u64::from(stream) << Meta::STREAM, Ordering::Relaxed);
     }
 }
 
@@ -75,6 +93,10 @@ mod tests {
     fn a_meta_word_holds_the_longest_message_and_any_kind() {
         let meta = Meta { len: PAYLOAD_MAX, kind: u32::MAX };
         assert_eq!(Meta::unpack(meta.pack()), meta);
-        assert_eq!(meta.pack() >> 25 & 127, 0, "flag bits stay 0");
+        assert_eq!(
+            meta.pack() >> Meta::STREAM & 127,
+            0,
+            "a message comes from no stream by itself"
+        );
     }
 }

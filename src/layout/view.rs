@@ -8,9 +8,10 @@ use super::consumer::ConsumerRecord;
 use super::control::Control;
 use super::group::GroupRecord;
 use super::slot::{Slot, SlotHeader};
+use super::stream::{SourceWords, StreamRecord};
 use super::wake::WakeMode;
 use super::{CONFIG_BYTES, Geometry, PAYLOAD_OFFSET};
-use crate::sync::Payload;
+use crate::sync::{AtomicU64, Payload};
 
 /// Safe access to the records of a mapped segment.
 ///
@@ -93,10 +94,20 @@ impl View {
                 clear_padding(record.cast(), &ConsumerRecord::USED)
             };
         }
+        for i in 0..geo.streams {
+            let stream = at(geo.streams_at).cast::<StreamRecord>().wrapping_add(i);
+            // SAFETY: as above; i is below the table's size.
+            unsafe { stream.write(StreamRecord::new()) };
+        }
         for i in 0..geo.capacity as usize {
             let slot = at(geo.slots + i * geo.stride);
             // SAFETY: as above; a slot begins with its header.
             unsafe { slot.cast::<SlotHeader>().write(SlotHeader::new()) };
+            if geo.streams > 0 {
+                let words = slot.wrapping_add(geo.source_offset).cast::<SourceWords>();
+                // SAFETY: as above; with streams they lie after the payload area, inside the slot.
+                unsafe { words.write(SourceWords::new()) };
+            }
             // SAFETY: as above; the payload area lies after the header, inside the slot.
             unsafe { Payload::init(slot.wrapping_add(PAYLOAD_OFFSET)) };
         }
@@ -171,6 +182,25 @@ impl View {
     #[inline]
     pub(crate) fn record(&self, index: u8) -> &ConsumerRecord {
         &self.records()[usize::from(index)]
+    }
+
+    /// The table of streams; empty in a queue without sources.
+    pub(crate) fn streams(&self) -> &[StreamRecord] {
+        let at = self.at(self.geo.streams_at).cast();
+        // SAFETY: invariant V; the geometry places so many of them there, at an aligned offset.
+        unsafe { std::slice::from_raw_parts(at, self.geo.streams) }
+    }
+
+    /// Where the message `seq` has its position in its stream; `None` in a queue without sources.
+    pub(crate) fn position(&self, seq: u64) -> Option<&AtomicU64> {
+        if self.geo.streams == 0 {
+            return None;
+        }
+        let index = (seq & self.mask) as usize;
+        let slot = self.slots.wrapping_add(index * self.geo.stride);
+        // SAFETY: invariant V; the index is below the capacity, and with streams a slot has these words after its payload.
+        let words = unsafe { &*slot.wrapping_add(self.geo.source_offset).cast::<SourceWords>() };
+        Some(&words.position)
     }
 
     /// The slot of a sequence: any number is masked into the ring.

@@ -28,7 +28,7 @@ const TRIES: u32 = 64;
 impl<M: Content + ?Sized> Producer<M> {
     /// Whether the message `offset` after the tail may be published without any check.
     #[inline]
-    pub(super) fn has_room_at(&self, offset: u64) -> bool {
+    pub(crate) fn has_room_at(&self, offset: u64) -> bool {
         self.publisher.tail() + offset < self.bound
     }
 

@@ -25,8 +25,10 @@ use crate::layout::lease_byte;
 use crate::message::{Content, fields_text, first_difference};
 use crate::observer::Observer;
 use crate::producer::Producer;
+use crate::ring::sources;
 use crate::segment::{LeaseFile, Memory, QueueName, Trust, open_read_only, open_shared};
 use crate::snapshot::{MemberInfo, Snapshot, unacked};
+use crate::source::StreamInfo;
 use crate::sys::holder;
 use crate::wait::Deadline;
 use crate::wait::Interrupt;
@@ -410,6 +412,16 @@ impl<M: Content + ?Sized> Queue<M> {
     pub fn force_remove_group(&self, name: &str) -> Result<(), RemoveGroupError> {
         let attachment = Attachment::new(&self.mapped)?;
         group::remove(&attachment, name, self.timeout, || Ok(0))
+    }
+
+    /// The streams that messages of this queue may come from ([`Builder::sources`]), in the order in which they were first
+    /// used, as far as entries were not used again. Empty in a queue without sources.
+    ///
+    /// # Errors
+    /// [`AttachError::Removed`] if the queue has lost its name; else if the kernel refuses a call.
+    pub fn streams(&self) -> Result<Vec<StreamInfo>, AttachError> {
+        let view = Attachment::new(&self.mapped)?.view;
+        Ok(sources::in_use(&view).map(|number| StreamInfo::of(&view, number)).collect())
     }
 
     /// The queue's state at this moment.

@@ -10,6 +10,7 @@
 //! | [`groups`], [`records`] | how groups and consumer records are made, taken, freed |
 //! | [`notify`], [`park`] | waking, sleeping; [`reactor`]: one thread that sleeps for many futures |
 //! | [`close`] | the end of a queue |
+//! | [`sources`] | which stream a message comes from, and where in it |
 //! | [`observe`] | reading without a trace |
 //! | [`reader`], [`figures`] | for the handles: a consumer of either kind; numbers for people to read |
 //!
@@ -37,6 +38,8 @@
 //! | payload | the payload is whole | [`publish`]: stamp, Release | [`available`], [`observe`]: stamp, Acquire |
 //! | head | the payload was read | [`exclusive`]: head, Release | [`gate`]: head, Acquire |
 //! | tail | everything below the tail is published | [`publish`]: tail, Release | [`available`], [`observe`]: tail, Acquire |
+//! | last | the messages of a stream up to a position are published | [`sources`]: last, Release | [`sources`]: last, Acquire |
+//! | stream | an entry of the table has its id | [`sources`]: id, then state, Release | [`sources`]: state, Acquire |
 //! | overwrite | the slot is being written again | [`publish`]: stamp 0, fence | [`observe`]: fence, stamp |
 //! | join | the producer sees the group, or the group sees the limit | [`publish`]: limit, fence, scan | [`groups`]: head and state, fence, limit |
 //! | group-freed | the last reads of a freed group are done | [`groups`]: state FREE, Release | [`gate`]: state, Acquire |
@@ -81,3 +84,4 @@ pub(crate) mod reader;
 pub(crate) mod records;
 pub(crate) mod recovery;
 pub(crate) mod shared;
+pub(crate) mod sources;

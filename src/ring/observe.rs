@@ -1,6 +1,7 @@
 //! Observing: an observer stores nothing, holds nobody up, and counts what it missed.
 
 use super::publish::published_end;
+use super::sources::{self, Origin};
 use crate::layout::{Meta, View};
 use crate::packed::SEQ_NONE;
 use crate::sync::{Ordering, fence, mutant, order, step};
@@ -19,6 +20,8 @@ const LATEST_TRIES: u32 = 16;
 #[derive(Debug)]
 pub(crate) struct ObserverCursor {
     next: u64,
+    /// Of the message that was read last; always `None` in a queue without sources.
+    origin: Option<Origin>,
 }
 
 /// What one read found.
@@ -40,11 +43,16 @@ enum SlotRead {
 impl ObserverCursor {
     /// At `next`, or at the number that no message ever has: sums of sequences do not overflow.
     pub(crate) fn at(next: u64) -> ObserverCursor {
-        ObserverCursor { next: next.min(SEQ_NONE) }
+        ObserverCursor { next: next.min(SEQ_NONE), origin: None }
     }
 
     pub(crate) fn next(&self) -> u64 {
         self.next
+    }
+
+    /// Where the message that was read last comes from.
+    pub(crate) fn origin(&self) -> Option<Origin> {
+        self.origin
     }
 
     /// Copies the next whole message to the front of `out`, which is as long as the payload size.
@@ -52,7 +60,7 @@ impl ObserverCursor {
         let from = self.next;
         let mut race = Race::default();
         for _ in 0..TRIES {
-            match read_slot(view, self.next, out) {
+            match read_slot(view, self.next, out, &mut self.origin) {
                 SlotRead::Whole(meta) => {
                     let seq = self.next;
                     let missed = mutant!(
@@ -80,7 +88,7 @@ impl ObserverCursor {
             if end <= self.next {
                 break;
             }
-            match read_slot(view, end - 1, out) {
+            match read_slot(view, end - 1, out, &mut self.origin) {
                 SlotRead::Whole(meta) => {
                     self.next = end;
                     return Seen::Message { seq: end - 1, meta, missed: 0 };
@@ -129,7 +137,7 @@ pub(crate) fn tail(view: &View) -> u64 {
     view.control().tail.load(order!(Acquire, "observer-tail-relaxed")).min(SEQ_NONE)
 }
 
-fn read_slot(view: &View, seq: u64, out: &mut [u8]) -> SlotRead {
+fn read_slot(view: &View, seq: u64, out: &mut [u8], origin: &mut Option<Origin>) -> SlotRead {
     let slot = view.slot(seq);
     // Acquire. pair payload: the payload below is at least that of this stamp.
     let mut stamp = slot.stamp.load(order!(Acquire, "observer-stamp-relaxed"));
@@ -147,6 +155,10 @@ fn read_slot(view: &View, seq: u64, out: &mut [u8]) -> SlotRead {
     }
     // The last read of the stamp tells whether this and the payload's words belong together.
     let meta = slot.meta.load();
+    if view.geo().streams > 0 {
+        // Of the same message, if all is: no entry of the table changes hands while the ring has a message of its stream.
+        *origin = sources::origin(view, seq, &slot);
+    }
     let fit = meta.len.min(out.len());
     slot.payload.load(&mut out[..fit]);
     // Acquire fence. pair overwrite: if any word above was of a newer message, the load below reads its 0 or its stamp.

@@ -10,6 +10,7 @@
 use super::claim::Corrupt;
 use super::gate::{Gate, gate};
 use super::notify;
+use super::sources::{self, Number};
 use crate::layout::{Meta, Slot, View};
 use crate::packed::SEQ_NONE;
 use crate::sync::{Ordering, WordExt, fence, mutant, order, step};
@@ -78,8 +79,24 @@ impl Publisher {
     pub(crate) fn take_over(view: &View) -> Result<Publisher, Corrupt> {
         let words = view.control();
         let tail = published_end(view)?;
-        // Release. pair tail: carries the stamps that were just seen.
-        words.tail.store(tail, order!(Release, "takeover-tail-relaxed"));
+        // Acquire: only producers store it, and the lease has ordered them; no more than that is asked for.
+        let known = words.tail.load(Ordering::Acquire);
+        let move_tail = || {
+            // Release. pair tail: carries the stamps that were just seen.
+            words.tail.store(tail, order!(Release, "takeover-tail-relaxed"));
+        };
+        mutant!(
+            {
+                // Before the tail: what lies below it is in the table of streams.
+                sources::take_over(view, known, tail)?;
+                move_tail();
+            },
+            "takeover-tail-before-the-table",
+            {
+                move_tail();
+                sources::take_over(view, known, tail)?;
+            }
+        );
         // Relaxed: only producers store it, and the lease has ordered them. The word stays: a lower one would let a
         // group join at a slot that the dead producer had begun to overwrite.
         let limit =
@@ -282,6 +299,33 @@ impl Publisher {
     #[inline(always)]
     pub(crate) fn advance(&mut self, view: &View, n: u64) {
         self.advance_to(view, self.tail + n);
+    }
+
+    /// Makes `n` messages of a stream visible that are marked with their positions; `position` is the last one's.
+    pub(crate) fn publish_from(&mut self, view: &View, n: u64, number: Number, position: u64) {
+        let stamp_all = |this: &Self| this.each_behind(view, n, |seq, slot| stamp(&slot, seq));
+        let note = || sources::note(view, number, position);
+        mutant!(
+            {
+                stamp_all(self);
+                // After the stamps, or a death here would leave positions that no message has; before the tail, which
+                // covers it.
+                note();
+                self.advance(view, n);
+            },
+            "table-before-the-stamps",
+            {
+                note();
+                stamp_all(self);
+                self.advance(view, n);
+            },
+            "tail-before-the-table",
+            {
+                stamp_all(self);
+                self.advance(view, n);
+                note();
+            }
+        );
     }
 
     /// The same, up to, not including, message `tail`.

@@ -11,7 +11,8 @@ use crate::layout::{GROUP_NAME_MAX, Identity, Target};
 use crate::ring::close;
 use crate::ring::groups::{self, Position, RETENTION_RELEASE};
 
-const SHAPE: Shape = Shape { capacity: 1, groups: 1, records: 1, observed: false, sleepers: false };
+const SHAPE: Shape =
+    Shape { capacity: 1, groups: 1, records: 1, observed: false, sleepers: false, streams: 0 };
 
 /// A segment whose ring is full, and a consumer of its group.
 fn full(shape: Shape) -> (Rc<Segment>, Process, u8) {

@@ -27,6 +27,8 @@ pub(super) struct Shape {
     pub(super) observed: bool,
     /// Whether threads may sleep in it. The fences of that would hide other missing orders.
     pub(super) sleepers: bool,
+    /// How many streams its messages may come from.
+    pub(super) streams: usize,
 }
 
 /// What all processes of one execution share; they are coroutines of one system thread.
@@ -46,7 +48,9 @@ impl Segment {
         set_observed(shape.observed);
         set_barriers_over(false);
         set_tries(64);
-        let geo = Geometry::new(shape.capacity, PAYLOAD, shape.groups, shape.records, 0).unwrap();
+        let geo =
+            Geometry::new(shape.capacity, PAYLOAD, shape.groups, shape.records, shape.streams, 0)
+                .unwrap();
         let layout = Layout::from_size_align(geo.total, 128).unwrap();
         // SAFETY: a segment is never of size 0.
         let base = unsafe { alloc(layout) };

@@ -12,7 +12,8 @@ use crate::layout::{GROUP_NAME_MAX, Identity, Target};
 use crate::ring::groups::{self, Position};
 use crate::ring::publish::NoRoom;
 
-const SHAPE: Shape = Shape { capacity: 2, groups: 1, records: 1, observed: false, sleepers: false };
+const SHAPE: Shape =
+    Shape { capacity: 2, groups: 1, records: 1, observed: false, sleepers: false, streams: 0 };
 
 /// Publishes two messages, and leaves.
 fn filled(shape: Shape) -> Rc<Segment> {

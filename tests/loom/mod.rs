@@ -27,4 +27,5 @@ mod reactor;
 mod release;
 mod room;
 mod shared;
+mod sources;
 mod takeover;

@@ -11,6 +11,7 @@ use crate::ring::groups::{self, Position};
 use crate::ring::observe::{ObserverCursor, Seen};
 use crate::ring::publish::{NoRoom, Publisher, stamp};
 use crate::ring::records;
+use crate::ring::sources::{self, Number};
 use crate::sync::PAYLOAD;
 use crate::sync::lease::{give_back, try_take};
 
@@ -97,6 +98,28 @@ impl<'p> Producer<'p> {
             self.stamp(offset);
         }
         self.publisher.advance(self.process.view(), n);
+        Ok(())
+    }
+
+    /// Number of the stream with this id, which it opens if need be, and the position of its last message.
+    pub(super) fn stream(&self, id: u64) -> (Number, u64) {
+        let view = self.process.view();
+        let number =
+            sources::find(view, [id, 0]).or_else(|| sources::open(view, [id, 0], [0; 3])).unwrap();
+        (number, sources::last(view, number))
+    }
+
+    /// As `StreamProducer::send_batch`: `n` messages of a stream, with positions from `first` on.
+    pub(super) fn send_from(&mut self, number: Number, first: u64, n: u64) -> Result<(), NoRoom> {
+        self.room(n)?;
+        let view = self.process.view();
+        for offset in 0..n {
+            let seq = self.tail() + offset;
+            self.fill(offset);
+            sources::mark(view, seq, &view.slot(seq), meta(self.id), number, first + offset);
+            self.process.segment.ledger.published(seq, self.id);
+        }
+        self.publisher.publish_from(view, n, number, first + n - 1);
         Ok(())
     }
 

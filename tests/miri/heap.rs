@@ -37,7 +37,7 @@ unsafe impl Sync for Segment {}
 impl Segment {
     /// For `messages` in all.
     pub(super) fn new(capacity: u64, records: usize, messages: u64) -> Segment {
-        let geo = Geometry::new(capacity, PAYLOAD, 1, records, 0).unwrap();
+        let geo = Geometry::new(capacity, PAYLOAD, 1, records, 0, 0).unwrap();
         let layout = Layout::from_size_align(geo.total, 128).unwrap();
         // SAFETY: a segment is never of size 0.
         let base = unsafe { alloc_zeroed(layout) };

@@ -1,0 +1,211 @@
+//! Where messages come from: the table of streams.
+//!
+//! A message of a stream has a position in it. The producer stores both in the slot, before the stamp, so one store
+//! publishes them with the message; `last` of the stream follows, and then the tail:
+//!
+//! ```text
+//! position, meta with the stream's number, payload; stamp; last; tail
+//! ```
+//!
+//! So `last` covers every message below the tail. A producer that dies on the way leaves its messages at or above the tail.
+//! The next one walks them anyway ([`super::publish::published_end`]), stores the position of each to its stream's `last`,
+//! and moves the tail then. Taken twice, that changes nothing, and it depends on no older slot: a message without a source
+//! says so in the very meta word that would name one.
+
+use super::claim::Corrupt;
+use crate::layout::{Meta, Slot, StreamRecord, View};
+use crate::sync::{AtomicU64, Ordering, mutant, order, step};
+
+/// A stream's id: 128 bits, the low half first.
+pub(crate) type Id = [u64; 2];
+
+/// What a stream is called, for people: 24 bytes, as words.
+pub(crate) type Label = [u64; 3];
+
+const FREE: u64 = 0;
+const USED: u64 = 1;
+
+/// Number of a stream of this queue, from 1 on. Meta words have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Number(u8);
+
+/// Where a message comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) id: Id,
+    pub(crate) label: Label,
+    pub(crate) position: u64,
+}
+
+impl Number {
+    /// `None` if the table has no such stream: anybody may have garbled the word.
+    fn of(view: &View, number: u8) -> Option<Number> {
+        (number > 0 && usize::from(number) <= view.streams().len()).then_some(Number(number))
+    }
+
+    fn record(self, view: &View) -> &StreamRecord {
+        &view.streams()[usize::from(self.0) - 1]
+    }
+
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.0) - 1
+    }
+}
+
+fn id_of(record: &StreamRecord) -> Id {
+    // Relaxed: carried by the state, or by the stamp of a message that names the stream.
+    record.id.each_ref().map(|half| half.load(Ordering::Relaxed))
+}
+
+/// Numbers of the streams that are in use.
+pub(crate) fn in_use(view: &View) -> impl Iterator<Item = Number> {
+    let used = |record: &StreamRecord| {
+        // Acquire. pair stream: the id.
+        record.state.load(order!(Acquire, "stream-state-relaxed")) == USED
+    };
+    (1..).zip(view.streams()).filter(move |(_, record)| used(record)).map(|(n, _)| Number(n))
+}
+
+/// The stream with this id.
+pub(crate) fn find(view: &View, id: Id) -> Option<Number> {
+    in_use(view).find(|number| id_of(number.record(view)) == id)
+}
+
+pub(crate) fn id(view: &View, number: Number) -> Id {
+    id_of(number.record(view))
+}
+
+/// What it is called; for people.
+pub(crate) fn label(view: &View, number: Number) -> Label {
+    // Relaxed: carried by the state, or by the stamp of a message that names the stream.
+    number.record(view).label.each_ref().map(|word| word.load(Ordering::Relaxed))
+}
+
+/// Position of the stream's last message below the tail; 0 before its first.
+pub(crate) fn last(view: &View, number: Number) -> u64 {
+    // Acquire. pair last: the messages up to it. The producer's own, or those of one before it, came with the lease.
+    number.record(view).last.load(order!(Acquire, "last-read-relaxed"))
+}
+
+/// Position of the stream's first message.
+pub(crate) fn start(view: &View, number: Number) -> u64 {
+    // Relaxed: for people.
+    number.record(view).start.load(Ordering::Relaxed)
+}
+
+/// Takes a free entry of the table for the stream; `None` if all are in use. The producer's alone.
+pub(crate) fn open(view: &View, id: Id, label: Label) -> Option<Number> {
+    let free = (1..).zip(view.streams());
+    // Relaxed: only producers store it, and the lease has ordered them.
+    let mut free = free.filter(|(_, record)| record.state.load(Ordering::Relaxed) != USED);
+    let (number, record) = free.next()?;
+    // A producer that died here, or in `close`, has left anything but USED, and what it stored is stored again.
+    // Relaxed, all: carried by the state.
+    record.last.store(0, Ordering::Relaxed);
+    record.start.store(0, Ordering::Relaxed);
+    let publish = || {
+        // Release. pair stream: id and last.
+        record.state.store(USED, order!(Release, "stream-opened-relaxed"));
+    };
+    let name = || {
+        for (half, value) in record.id.iter().zip(id) {
+            half.store(value, Ordering::Relaxed);
+        }
+        for (word, value) in record.label.iter().zip(label) {
+            word.store(value, Ordering::Relaxed);
+        }
+    };
+    mutant!(
+        {
+            name();
+            publish();
+        },
+        "stream-opened-before-its-id",
+        {
+            publish();
+            name();
+        }
+    );
+    Some(Number(number))
+}
+
+/// Whether a slot of the ring still has a message of the stream.
+pub(crate) fn is_in_ring(view: &View, number: Number) -> bool {
+    let capacity = view.geo().capacity;
+    let mut found = false;
+    view.each_slot(0, capacity, |_, slot| found |= slot.meta.stream() == number.0);
+    found
+}
+
+/// Gives the entry of a stream up, of which no slot has a message. The producer's alone.
+pub(crate) fn close(view: &View, number: Number) {
+    let record = number.record(view);
+    let free = || {
+        // Release: nothing that was stored to the stream is stored after it.
+        record.state.store(FREE, Ordering::Release);
+    };
+    mutant!(free(), "stream-reset-before-it-is-free", {
+        record.last.store(0, Ordering::Relaxed);
+        free();
+    });
+}
+
+/// Stores where the message in `slot` comes from; before its stamp.
+pub(crate) fn mark(
+    view: &View,
+    seq: u64,
+    slot: &Slot<'_>,
+    meta: Meta,
+    number: Number,
+    position: u64,
+) {
+    slot.meta.store_from(meta, number.0);
+    if let Some(word) = view.position(seq) {
+        // Relaxed: published by the stamp. pair payload.
+        step!(word.store(position, Ordering::Relaxed), "position-not-stored");
+    }
+}
+
+/// Where the message `seq` comes from, whose stamp the caller has seen.
+pub(crate) fn origin(view: &View, seq: u64, slot: &Slot<'_>) -> Option<Origin> {
+    let number = Number::of(view, slot.meta.stream())?;
+    // Relaxed, as the meta word. pair payload.
+    let position = view.position(seq)?.load(Ordering::Relaxed);
+    Some(Origin { id: id(view, number), label: label(view, number), position })
+}
+
+/// Notes that the stream's messages are published up to `position`; after their stamps, before the tail.
+pub(crate) fn note(view: &View, number: Number, position: u64) {
+    let record = number.record(view);
+    if record.start.load(Ordering::Relaxed) == 0 {
+        // Relaxed, as the load: for people, and the producer alone stores it.
+        record.start.store(position, Ordering::Relaxed);
+    }
+    note_last(&record.last, position);
+}
+
+fn note_last(last: &AtomicU64, position: u64) {
+    // Release. pair last: the messages up to it.
+    step!(last.store(position, order!(Release, "last-stored-relaxed")), "last-not-stored");
+}
+
+/// A new producer's part, before it moves the tail to `end`: the messages of `tail..end` may not be in the table yet.
+pub(crate) fn take_over(view: &View, tail: u64, end: u64) -> Result<(), Corrupt> {
+    if view.streams().is_empty() {
+        return Ok(());
+    }
+    for seq in tail..end {
+        let slot = view.slot(seq);
+        let number = slot.meta.stream();
+        if number == 0 {
+            continue;
+        }
+        let Some(number) = Number::of(view, number) else {
+            return Err(Corrupt("a message comes from a stream that the queue does not have"));
+        };
+        // Relaxed: the walk has seen its stamp. pair payload.
+        let position = view.position(seq).map_or(0, |word| word.load(Ordering::Relaxed));
+        note(view, number, position);
+    }
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! Messages that say where they came from: each position of a stream is published once, whoever dies.
+
+use std::rc::Rc;
+
+use loom::thread::spawn;
+
+use super::explore::{Model, Run};
+use super::heap::{Process, Segment, Shape};
+use super::roles::Producer;
+use crate::layout::View;
+use crate::ring::observe::tail;
+use crate::ring::sources::{self, Origin};
+use crate::sync::Ordering;
+
+const STREAM: u64 = 7;
+const OTHER: u64 = 8;
+
+fn shape(capacity: u64) -> Shape {
+    Shape { capacity, groups: 1, records: 1, observed: false, sleepers: false, streams: 1 }
+}
+
+/// Sources of the messages that are in the ring.
+fn origins(view: &View) -> Vec<Option<Origin>> {
+    let from = tail(view).saturating_sub(view.geo().capacity);
+    (from..tail(view)).map(|seq| sources::origin(view, seq, &view.slot(seq))).collect()
+}
+
+fn positions(view: &View, id: u64) -> Vec<u64> {
+    let of = |origin: &Origin| origin.id == [id, 0];
+    origins(view).into_iter().flatten().filter(of).map(|origin| origin.position).collect()
+}
+
+/// Takes the role and publishes what is missing of the positions 1 to `end`, `run` at a time.
+fn resume(process: &Process, by: u32, id: u64, end: u64, run: u64) {
+    let mut producer = Producer::attach(process, by).unwrap();
+    let (number, last) = producer.stream(id);
+    let mut next = last + 1;
+    while next <= end {
+        let n = run.min(end + 1 - next);
+        producer.send_from(number, next, n).unwrap();
+        next += n;
+    }
+    producer.leave();
+}
+
+/// Two producers in a row, each of which may die at every store; in one thread, as the role passes from one to the next.
+fn two_die(run: &Run, segment: &Rc<Segment>, life: impl Fn(&Process, u32) + 'static) {
+    let (run, processes) = (run.clone(), [Process::new(segment), Process::new(segment)]);
+    spawn(move || {
+        for (who, process) in processes.iter().enumerate() {
+            run.mortal(who, process, || life(process, who as u32 + 1));
+        }
+    })
+    .join()
+    .unwrap();
+}
+
+#[test]
+fn each_position_is_published_once() {
+    let model = Model::named("each_position_is_published_once").mortals(2);
+    model.reaches(&["resumed in the middle"]).check(|run| {
+        let segment = Segment::new(shape(4));
+        two_die(run, &segment, |process, by| resume(process, by, STREAM, 3, 2));
+        let process = Process::new(&segment);
+        if (1..3).contains(&positions(segment.view(), STREAM).len()) {
+            run.reach("resumed in the middle");
+        }
+        resume(&process, 3, STREAM, 4, 2);
+        assert_eq!(positions(segment.view(), STREAM), [1, 2, 3, 4]);
+        assert_eq!(tail(segment.view()), 4, "the ring has no more, but more were sent");
+    });
+}
+
+#[test]
+fn messages_without_a_source_leave_the_table_alone() {
+    let model = Model::named("messages_without_a_source_leave_the_table_alone").mortals(2);
+    model.reaches(&["one of two"]).check(|run| {
+        let segment = Segment::new(shape(2));
+        resume(&Process::new(&segment), 1, STREAM, 2, 1);
+        // They take the slots of positions 1 and 2.
+        two_die(run, &segment, |process, by| {
+            let mut producer = Producer::attach(process, by + 1).unwrap();
+            producer.send_run(1).unwrap();
+            producer.leave();
+        });
+        if tail(segment.view()) == 3 {
+            run.reach("one of two");
+        }
+        let process = Process::new(&segment);
+        let producer = Producer::attach(&process, 4).unwrap();
+        assert_eq!(producer.stream(STREAM).1, 2, "the last lap's source was taken for a new one");
+        producer.leave();
+    });
+}
+
+#[test]
+fn slots_written_in_place_have_no_source() {
+    let model = Model::named("slots_written_in_place_have_no_source").mortals(1);
+    model.check(|run| {
+        let segment = Segment::new(shape(2));
+        resume(&Process::new(&segment), 1, STREAM, 2, 2);
+        let (notes, process) = (run.clone(), Process::new(&segment));
+        spawn(move || {
+            notes.mortal(0, &process, || {
+                let mut producer = Producer::attach(&process, 2).unwrap();
+                producer.reserve(2).unwrap();
+                producer.publish(2);
+                producer.leave();
+            });
+        })
+        .join()
+        .unwrap();
+        let process = Process::new(&segment);
+        let producer = Producer::attach(&process, 3).unwrap();
+        assert_eq!(producer.stream(STREAM).1, 2);
+        producer.leave();
+    });
+}
+
+#[test]
+fn the_table_covers_what_is_below_the_tail() {
+    Model::named("the_table_covers_what_is_below_the_tail").preemptions(3).reaches(&["two"]).check(
+        |run| {
+            let segment = Segment::new(shape(4));
+            let (notes, reader) = (run.clone(), Process::new(&segment));
+            // Opened before, so that the reader finds it.
+            let writer = Process::new(&segment);
+            let publisher = Producer::attach(&writer, 1).unwrap();
+            let (number, _) = publisher.stream(STREAM);
+            let publisher = publisher.publisher;
+            let writes = spawn(move || {
+                let mut producer = Producer::of(&writer, publisher, 1);
+                producer.send_from(number, 1, 1).unwrap();
+                producer.send_from(number, 2, 1).unwrap();
+                producer.leave();
+            });
+            let reads = spawn(move || {
+                let view = reader.view();
+                // Position p is message p - 1 here.
+                let below = tail(view);
+                let last = sources::last(view, number);
+                assert!(last >= below, "{below} messages, of which the table has {last}");
+                for seq in 0..last {
+                    // Relaxed: `last` must have brought it.
+                    let stamp = view.slot(seq).stamp.load(Ordering::Relaxed);
+                    assert_eq!(stamp, seq + 1, "the table has a message that is not published");
+                    let origin = sources::origin(view, seq, &view.slot(seq)).unwrap();
+                    assert_eq!((origin.id, origin.position), ([STREAM, 0], seq + 1));
+                }
+                if last == 2 {
+                    notes.reach("two");
+                }
+            });
+            writes.join().unwrap();
+            reads.join().unwrap();
+        },
+    );
+}
+
+#[test]
+fn a_stream_is_seen_with_its_id() {
+    let model = Model::named("a_stream_is_seen_with_its_id").preemptions(3);
+    model.reaches(&["seen"]).check(|run| {
+        let segment = Segment::new(shape(2));
+        let (notes, reader, writer) = (run.clone(), Process::new(&segment), Process::new(&segment));
+        let publisher = Producer::attach(&writer, 1).unwrap().publisher;
+        let opens = spawn(move || {
+            let producer = Producer::of(&writer, publisher, 1);
+            producer.stream(STREAM);
+            producer.leave();
+        });
+        let looks = spawn(move || {
+            for number in sources::in_use(reader.view()) {
+                notes.reach("seen");
+                assert_eq!(sources::id(reader.view(), number), [STREAM, 0]);
+            }
+        });
+        opens.join().unwrap();
+        looks.join().unwrap();
+    });
+}
+
+#[test]
+fn an_entry_changes_hands_whole() {
+    let model = Model::named("an_entry_changes_hands_whole").mortals(2);
+    model.reaches(&["the first is gone", "the second is there"]).check(|run| {
+        let segment = Segment::new(shape(2));
+        let process = Process::new(&segment);
+        resume(&process, 1, STREAM, 2, 2);
+        // No slot has a message of it any more.
+        let mut producer = Producer::attach(&process, 1).unwrap();
+        producer.send_run(2).unwrap();
+        producer.leave();
+        two_die(run, &segment, |process, by| {
+            let producer = Producer::attach(process, by + 1).unwrap();
+            let view = process.view();
+            if let Some(number) = sources::find(view, [STREAM, 0]) {
+                assert!(!sources::is_in_ring(view, number));
+                sources::close(view, number);
+            }
+            producer.leave();
+            resume(process, by + 1, OTHER, 1, 1);
+        });
+        let view = segment.view();
+        match sources::find(view, [STREAM, 0]) {
+            // Else it would be sent again.
+            Some(number) => assert_eq!(sources::last(view, number), 2),
+            None => run.reach("the first is gone"),
+        }
+        if let Some(number) = sources::find(view, [OTHER, 0]) {
+            run.reach("the second is there");
+            assert!(sources::last(view, number) <= 1, "the first one's position");
+            resume(&Process::new(&segment), 4, OTHER, 1, 1);
+            assert_eq!(positions(view, OTHER), [1]);
+        }
+    });
+}
