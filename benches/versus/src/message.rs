@@ -1,5 +1,9 @@
 //! What is sent, and how the other end knows that it is right.
 
+mod large;
+
+pub(crate) use large::{Bytes256, Bytes1024, Bytes4096, Large, LargeBatch, LargeInOrder};
+
 slipring::message! {
     /// 48 bytes: with slipring's header it fills one cache line.
     pub(crate) struct Msg {
@@ -37,20 +41,27 @@ impl Msg {
     }
 }
 
-/// The messages `from..from + n`, filled into a batch that is used again and again.
-pub(crate) struct Filled {
-    batch: [Msg; BATCH],
+/// The messages `from..from + n`, filled into a batch of `N` that is used again and again.
+pub(crate) struct Filled<const N: usize> {
+    batch: [Msg; N],
 }
 
-impl Filled {
-    pub(crate) fn new() -> Filled {
-        Filled { batch: [Msg::ZERO; BATCH] }
+impl Filled<BATCH> {
+    pub(crate) fn new() -> Self {
+        Filled::of_size()
+    }
+}
+
+impl<const N: usize> Filled<N> {
+    /// No larger than it has to be: one that sends a single message has to make it, too.
+    pub(crate) fn of_size() -> Self {
+        Filled { batch: [Msg::ZERO; N] }
     }
 
-    /// The next at most [`BATCH`] of `at..end`.
+    /// The next at most `N` of `at..end`.
     #[inline]
     pub(crate) fn next(&mut self, at: u64, end: u64) -> &[Msg] {
-        let size = BATCH.min((end - at) as usize);
+        let size = N.min((end - at) as usize);
         for (msg, i) in self.batch.iter_mut().zip(at..end) {
             *msg = Msg::new(i);
         }

@@ -7,7 +7,6 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::machine::Machine;
-use crate::message::{CAPACITY, Msg};
 use crate::placement::Placement;
 use crate::rotation::{Measured, Rounds, ratio, unit};
 use crate::rows::{Class, Work, absent};
@@ -17,16 +16,27 @@ use crate::targets::{Judged, Lost};
 #[derive(Serialize)]
 struct Report<'a> {
     machine: &'a Machine,
-    payload_bytes: usize,
-    capacity: usize,
     rounds: usize,
     /// Of the works of the rounds, those in which the processors moved, which are left out.
     moved: usize,
     lost: &'a [Lost],
     targets: &'a [Judged],
+    works: Vec<WorkReport>,
     rows: Vec<RowReport<'a>>,
     /// Peers that are not there, and why.
     absent: Vec<(&'static str, String)>,
+}
+
+#[derive(Serialize)]
+struct WorkReport {
+    work: Work,
+    title: &'static str,
+    /// What the figures are per.
+    step: &'static str,
+    payload_bytes: usize,
+    /// Messages that a ring holds.
+    capacity: usize,
+    note: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -34,7 +44,6 @@ struct RowReport<'a> {
     work: Work,
     name: &'a str,
     class: Class,
-    step: &'static str,
     /// For each placement that occurred.
     placements: Vec<Placed<'a>>,
     not_run: Option<&'a str>,
@@ -67,17 +76,30 @@ pub(crate) fn write(
 ) -> Result<(), Box<dyn Error>> {
     let report = Report {
         machine,
-        payload_bytes: size_of::<Msg>(),
-        capacity: CAPACITY,
         rounds: rounds.count,
         moved: rounds.moved,
         lost,
         targets,
+        works: works(rows),
         rows: rows.iter().map(|it| row_report(rows, it)).collect(),
         absent: absent(),
     };
     fs::write(path, serde_json::to_string_pretty(&report)?)?;
     Ok(())
+}
+
+/// Those that have rows.
+fn works(rows: &[Measured]) -> Vec<WorkReport> {
+    let there = |work: &Work| rows.iter().any(|it| it.row.work == *work);
+    let report = |work: Work| WorkReport {
+        work,
+        title: work.title(),
+        step: work.step(),
+        payload_bytes: work.payload(),
+        capacity: work.capacity(),
+        note: work.note(),
+    };
+    Work::ALL.into_iter().filter(there).map(report).collect()
 }
 
 fn row_report<'a>(rows: &[Measured], measured: &'a Measured) -> RowReport<'a> {
@@ -101,7 +123,6 @@ fn row_report<'a>(rows: &[Measured], measured: &'a Measured) -> RowReport<'a> {
         work: row.work,
         name: row.name,
         class: row.class,
-        step: row.work.step(),
         placements: Placement::ALL.iter().filter_map(placed).collect(),
         not_run: measured.not_run(),
     }

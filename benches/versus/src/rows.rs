@@ -7,8 +7,10 @@ use serde::Serialize;
 
 pub(crate) use list::{absent, all};
 
+use crate::message::{Bytes256, Bytes1024, Bytes4096, CAPACITY, Large, Msg};
 use crate::pair::Steps;
 use crate::transport::NotRun;
+use crate::works::attach;
 
 /// What is done, and in what it is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -25,6 +27,12 @@ pub(crate) enum Work {
     Latency200,
     Latency1000,
     FanOutStream,
+    Stream256,
+    Stream1024,
+    Stream4096,
+    Alone256,
+    Alone1024,
+    Alone4096,
     Warm,
     WarmSingles,
     FanOut,
@@ -33,7 +41,7 @@ pub(crate) enum Work {
 }
 
 impl Work {
-    pub(crate) const ALL: [Work; 15] = [
+    pub(crate) const ALL: [Work; 21] = [
         Work::RoundTrip,
         Work::Stream,
         Work::Singles,
@@ -43,6 +51,12 @@ impl Work {
         Work::Compete,
         Work::CompeteSingles,
         Work::FanOutStream,
+        Work::Stream256,
+        Work::Stream1024,
+        Work::Stream4096,
+        Work::Alone256,
+        Work::Alone1024,
+        Work::Alone4096,
         Work::Asleep,
         Work::Warm,
         Work::WarmSingles,
@@ -63,6 +77,12 @@ impl Work {
             Work::Latency200 => "latency, a message every 200 ns",
             Work::Latency1000 => "latency, a message every 1000 ns",
             Work::FanOutStream => "stream to exclusive groups that read, batches of 32",
+            Work::Stream256 => "sizes: stream, 256 bytes, batches of 32",
+            Work::Stream1024 => "sizes: stream, 1024 bytes, batches of 32",
+            Work::Stream4096 => "sizes: stream, 4096 bytes, batches of 32",
+            Work::Alone256 => "sizes: one thread, 256 bytes, batches of 32",
+            Work::Alone1024 => "sizes: one thread, 1024 bytes, batches of 32",
+            Work::Alone4096 => "sizes: one thread, 4096 bytes, batches of 32",
             Work::Warm => "one thread, warm lines, batches of 32",
             Work::WarmSingles => "one thread, warm lines, one by one",
             Work::FanOut => "publish, by number of exclusive groups",
@@ -93,8 +113,9 @@ impl Work {
 
     /// Whether one thread does it all.
     pub(crate) fn alone(self) -> bool {
-        use Work::{Attach, Dequeue, FanOut, Warm, WarmSingles};
-        matches!(self, Warm | WarmSingles | FanOut | Dequeue | Attach)
+        use Work::{Alone256, Alone1024, Alone4096, Attach, Dequeue, FanOut, Warm, WarmSingles};
+        let sizes = matches!(self, Alone256 | Alone1024 | Alone4096);
+        sizes || matches!(self, Warm | WarmSingles | FanOut | Dequeue | Attach)
     }
 
     /// Whether the rows are measured by the fastest limit; else it is the first row.
@@ -111,6 +132,8 @@ impl Work {
             Work::Compete => Some(names::BATCHES_SHARED),
             Work::CompeteSingles => Some(names::SINGLE_SHARED),
             Work::Latency50 | Work::Latency200 | Work::Latency1000 => Some(names::SINGLE),
+            Work::Stream256 | Work::Stream1024 | Work::Stream4096 => Some(names::LARGE_IN_PLACE),
+            Work::Alone256 | Work::Alone1024 | Work::Alone4096 => Some(names::LARGE_IN_PLACE),
             Work::Warm => Some(names::WARM_SLICES),
             Work::WarmSingles => Some(names::SINGLE),
             _ => None,
@@ -119,21 +142,51 @@ impl Work {
 }
 
 impl Work {
-    /// What is to be said about its table.
-    pub(crate) fn note(self) -> Option<&'static str> {
+    /// Bytes of a message.
+    pub(crate) fn payload(self) -> usize {
         match self {
-            Work::Stream => Some(
-                "Ours without \"waiting calls\" are `try_` calls in a loop; with it they are `send_slice`, `send_batch` or \
-                 `reserve`, and `recv_batch`, by which the targets are measured: a program that wants throughput calls \
-                 these, since they linger for a run of messages where messages come as fast as they are taken. Two rows \
-                 of peers also take none before 32 are there.",
-            ),
-            Work::Singles => Some(
-                "Ours without \"waiting calls\" are `try_send` and `try_recv` in a loop; with it they are `send` and `recv`, \
-                 which lingers for a run of messages where they come as fast as they are taken.",
-            ),
-            _ => None,
+            Work::Stream256 | Work::Alone256 => size_of::<Bytes256>(),
+            Work::Stream1024 | Work::Alone1024 => size_of::<Bytes1024>(),
+            Work::Stream4096 | Work::Alone4096 => size_of::<Bytes4096>(),
+            _ => size_of::<Msg>(),
         }
+    }
+
+    /// Messages that a ring holds, where its maker lets us choose.
+    pub(crate) fn capacity(self) -> usize {
+        match self {
+            Work::Stream256 | Work::Alone256 => Bytes256::CAPACITY,
+            Work::Stream1024 | Work::Alone1024 => Bytes1024::CAPACITY,
+            Work::Stream4096 | Work::Alone4096 => Bytes4096::CAPACITY,
+            Work::Attach => attach::CAPACITY as usize,
+            _ => CAPACITY,
+        }
+    }
+
+    /// What is to be said about its table.
+    pub(crate) fn note(self) -> Option<String> {
+        use Work::{Alone256, Alone1024, Alone4096, Stream256, Stream1024, Stream4096};
+        let note = match self {
+            Work::Stream => {
+                "Ours without \"waiting calls\" are `try_` calls in a loop; with it they are `send_slice`, `send_batch` or \
+                 `reserve`, and `recv_batch`. The targets are measured by these, since a program that wants throughput \
+                 calls them: they linger for a run of messages where messages come as fast as they are taken. Peers \
+                 that can refuse to take fewer than 32 have a row of that, too."
+            }
+            Work::Singles => {
+                "Ours without \"waiting calls\" are `try_send` and `try_recv` in a loop; with it they are `send` and `recv`, \
+                 which lingers for a run of messages where they come as fast as they are taken."
+            }
+            Stream256 | Stream1024 | Stream4096 | Alone256 | Alone1024 | Alone4096 => {
+                return Some(format!(
+                    "Rings of {} messages. Every word of every message is written and checked, in the same way in all \
+                     rows. iceoryx2 has no batches.",
+                    self.capacity()
+                ));
+            }
+            _ => return None,
+        };
+        Some(note.to_owned())
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn page(
         let mut tables = tables.peekable();
         if tables.peek().is_some() {
             page.push(Block::Heading(work.title().to_owned()));
-            page.extend(work.note().map(|note| Block::Text(note.to_owned())));
+            page.extend(work.note().map(Block::Text));
         }
         page.extend(tables.flatten());
     }

@@ -151,6 +151,9 @@ pub(crate) struct Judged {
     pub(crate) by: Option<&'static str>,
     pub(crate) measured: Option<Summary>,
     pub(crate) verdict: Verdict,
+    /// The verdict in words, and what to do where there is none.
+    pub(crate) text: &'static str,
+    pub(crate) advice: Option<&'static str>,
 }
 
 use Figure::{Microseconds, PerGroup, Ratio};
@@ -162,6 +165,7 @@ fn targets() -> Vec<Target> {
     two_ends(&mut targets);
     latencies(&mut targets);
     members_and_groups(&mut targets);
+    sizes(&mut targets);
     targets
 }
 
@@ -249,6 +253,8 @@ fn two_ends(targets: &mut Vec<Target>) {
     let two_lines = By::Fastest(Class::Limit, names::TWO_LINES);
     add(trip, RoundTrip, NEAR, names::OURS, two_lines, bounds(1.6, 1.3));
     add(trip, RoundTrip, FAR, names::OURS, two_lines, bounds(1.3, 1.1));
+    let trip = "round trip, over the fastest bare ring of the same slots";
+    add(trip, RoundTrip, BOTH, names::OURS, By::Fastest(Class::Limit, names::BARE_RING), NONE);
     let shared = "round trip, shared group, over the fastest bare one";
     add(shared, RoundTrip, BOTH, names::OURS_SHARED, limit, NONE);
     let ahead = "round trip, over the fastest other queue in shared memory";
@@ -310,6 +316,9 @@ fn members_and_groups(targets: &mut Vec<Target>) {
         let figure = Ratio(names::BATCHES_SHARED, By::Row(peer));
         add(name, Work::Compete, BOTH, figure, bounds(1.2, 1.0));
     }
+    let bare = Ratio(names::BATCHES_SHARED, By::Row(names::BARE_CLAIMS));
+    let safety = "crash safety: 2 members drain a full ring, batches of 32, over a bare ring";
+    add(safety, Work::Compete, BOTH, bare, NONE);
     let two = Ratio(names::TWO_GROUPS, By::Row(names::ONE_GROUP));
     add("stream to 2 exclusive groups that read, over 1", Work::FanOutStream, BOTH, two, NONE);
     let group = PerGroup(names::EIGHT_GROUPS, names::ONE_GROUP, 7.0);
@@ -320,6 +329,55 @@ fn members_and_groups(targets: &mut Vec<Target>) {
         ("attach to 64 MiB as producer", names::ATTACH_PRODUCER),
     ] {
         add(name, Work::Attach, ALONE, Microseconds(row), bounds(1000.0, 200.0));
+    }
+}
+
+/// Larger messages: against the copies alone, and against who lends memory for them.
+fn sizes(targets: &mut Vec<Target>) {
+    let mut add = |name, work, place, row, by| {
+        targets.push(target(name, work, place, Ratio(row, By::Row(by)), NONE));
+    };
+    use Work::{Alone256, Alone1024, Alone4096, Stream256, Stream1024, Stream4096};
+    use names::{LARGE_COPIED, LARGE_ICEORYX2, LARGE_IN_PLACE, LARGE_MEMCPY, LARGE_RTRB_COPIED};
+    let copied = [
+        ("one thread: 256 bytes, copied, over memcpy in and out", Alone256),
+        ("one thread: 1024 bytes, copied, over memcpy in and out", Alone1024),
+        ("one thread: 4096 bytes, copied, over memcpy in and out", Alone4096),
+    ];
+    for (name, work) in copied {
+        add(name, work, ALONE, LARGE_COPIED, LARGE_MEMCPY);
+    }
+    let in_place = [
+        ("one thread: 256 bytes, in place, over iceoryx2", Alone256),
+        ("one thread: 1024 bytes, in place, over iceoryx2", Alone1024),
+        ("one thread: 4096 bytes, in place, over iceoryx2", Alone4096),
+    ];
+    for (name, work) in in_place {
+        add(name, work, ALONE, LARGE_IN_PLACE, LARGE_ICEORYX2);
+    }
+    let copied = [
+        ("stream, 256 bytes, copied, over memcpy in and out in one thread", Stream256),
+        ("stream, 1024 bytes, copied, over memcpy in and out in one thread", Stream1024),
+        ("stream, 4096 bytes, copied, over memcpy in and out in one thread", Stream4096),
+    ];
+    for (name, work) in copied {
+        add(name, work, BOTH, LARGE_COPIED, LARGE_MEMCPY);
+    }
+    let copied = [
+        ("stream, 256 bytes, copied, over rtrb slices of 32", Stream256),
+        ("stream, 1024 bytes, copied, over rtrb slices of 32", Stream1024),
+        ("stream, 4096 bytes, copied, over rtrb slices of 32", Stream4096),
+    ];
+    for (name, work) in copied {
+        add(name, work, BOTH, LARGE_COPIED, LARGE_RTRB_COPIED);
+    }
+    let in_place = [
+        ("stream, 256 bytes, in place, over iceoryx2", Stream256),
+        ("stream, 1024 bytes, in place, over iceoryx2", Stream1024),
+        ("stream, 4096 bytes, in place, over iceoryx2", Stream4096),
+    ];
+    for (name, work) in in_place {
+        add(name, work, BOTH, LARGE_IN_PLACE, LARGE_ICEORYX2);
     }
 }
 
@@ -386,6 +444,8 @@ impl Target {
             by: measured.and_then(|(_, by)| by),
             measured: measured.map(|(measured, _)| measured),
             verdict,
+            text: verdict.text(),
+            advice: verdict.advice(),
         }
     }
 }

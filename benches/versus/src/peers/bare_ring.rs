@@ -9,6 +9,9 @@
 
 #![allow(unsafe_code)]
 
+mod claims;
+mod trip;
+
 use std::cell::UnsafeCell;
 use std::fs::File;
 use std::num::NonZeroUsize;
@@ -23,6 +26,9 @@ use crate::leftovers::TempFile;
 use crate::message::{BATCH, CAPACITY, Filled, InOrder, Msg};
 use crate::transport::{NotRun, Open, Put, Spin, Take, Transport};
 
+pub(crate) use claims::BareClaims;
+pub(crate) use trip::BareTrip;
+
 /// Batches of up to 32. The receiver pauses `PAUSES` times more between two looks that find fewer than `RUN` messages, but
 /// takes what is there after 64 such looks. The sender takes `AHEAD` slots back at a time.
 pub(crate) struct BareRing<const PAUSES: u32, const RUN: u64, const AHEAD: u64>;
@@ -31,7 +37,7 @@ pub(crate) struct BareRing<const PAUSES: u32, const RUN: u64, const AHEAD: u64>;
 #[repr(C, align(64))]
 struct Slot {
     stamp: AtomicU64,
-    meta: u64,
+    meta: AtomicU64,
     payload: UnsafeCell<Msg>,
 }
 
@@ -42,7 +48,8 @@ struct Words {
     slots: [Slot; CAPACITY],
 }
 
-/// A ring, for as long as it is mapped. Invariant R: one thread sends, and one receives.
+/// A ring, for as long as it is mapped. Invariant R: one thread sends; a slot between its publication and its being given
+/// back is read by one thread, and written by none.
 struct Ring {
     at: NonNull<Words>,
     _file: TempFile,
@@ -78,6 +85,17 @@ impl Ring {
     fn slot(&self, seq: u64) -> &Slot {
         &self.words().slots[seq as usize % CAPACITY]
     }
+
+    /// # Safety
+    /// The slot is published, the caller has seen that, and it is not given back before the reference ends.
+    #[inline]
+    unsafe fn read(&self, seq: u64) -> &Msg {
+        let slot = self.slot(seq);
+        // Relaxed: the caller has seen it published. It is read as slipring reads it.
+        assert!(slot.stamp.load(Ordering::Relaxed) == seq + 1, "a stamp is wrong");
+        // SAFETY: the caller's promise, and R.
+        unsafe { &*slot.payload.get() }
+    }
 }
 
 impl Drop for Ring {
@@ -87,7 +105,8 @@ impl Drop for Ring {
     }
 }
 
-struct Sender<const AHEAD: u64> {
+/// Sends batches of up to `N`.
+struct Sender<const N: usize, const AHEAD: u64> {
     ring: Arc<Ring>,
     tail: u64,
     /// Slots below are taken back.
@@ -108,12 +127,16 @@ impl<const PAUSES: u32, const RUN: u64, const AHEAD: u64> Transport
 {
     fn link(spin: Spin) -> Result<(impl Open<End: Put>, impl Open<End: Take>), NotRun> {
         let ring = Ring::new()?;
-        let sender = Sender::<AHEAD> { ring: ring.clone(), tail: 0, opened: 0, head: 0, spin };
+        let sender = Sender::<BATCH, AHEAD>::of(ring.clone(), spin);
         Ok((move || sender, move || Receiver::<PAUSES, RUN> { ring, head: 0, spin }))
     }
 }
 
-impl<const AHEAD: u64> Sender<AHEAD> {
+impl<const N: usize, const AHEAD: u64> Sender<N, AHEAD> {
+    fn of(ring: Arc<Ring>, spin: Spin) -> Self {
+        Sender { ring, tail: 0, opened: 0, head: 0, spin }
+    }
+
     /// Waits until there is room for so many.
     #[inline]
     fn room(&mut self, n: u64) {
@@ -135,16 +158,18 @@ impl<const AHEAD: u64> Sender<AHEAD> {
     }
 }
 
-impl<const AHEAD: u64> Put for Sender<AHEAD> {
+impl<const N: usize, const AHEAD: u64> Put for Sender<N, AHEAD> {
     #[inline]
     fn put(&mut self, from: u64, n: u64) {
         let (mut at, end) = (from, from + n);
-        let mut filled = Filled::new();
+        let mut filled = Filled::<N>::of_size();
         while at < end {
             let batch = filled.next(at, end);
             self.room(batch.len() as u64);
             for (msg, seq) in batch.iter().zip(self.tail..) {
                 let slot = self.ring.slot(seq);
+                // Relaxed: the stamp publishes it.
+                slot.meta.store(size_of::<Msg>() as u64, Ordering::Relaxed);
                 // SAFETY: there is room, so the receiver has given the slot back; nobody else writes (R).
                 unsafe { *slot.payload.get() = *msg };
                 // Release: whoever sees the stamp sees the payload.
@@ -183,11 +208,8 @@ impl<const PAUSES: u32, const RUN: u64> Take for Receiver<PAUSES, RUN> {
         while expected.left() > 0 {
             let got = self.look(expected.left());
             for seq in self.head..self.head + got {
-                let slot = self.ring.slot(seq);
-                // Relaxed: the tail has brought it. It is read as slipring reads it.
-                assert!(slot.stamp.load(Ordering::Relaxed) == seq + 1, "a stamp is wrong");
                 // SAFETY: below the tail, and not given back yet: the sender leaves it alone.
-                expected.see(unsafe { &*slot.payload.get() });
+                expected.see(unsafe { self.ring.read(seq) });
             }
             self.head += got;
             // Release: the slots were read before they are given back.

@@ -23,9 +23,9 @@ impl<const N: usize> Put for Bytes<N> {
     #[inline]
     fn put(&mut self, from: u64, n: u64) {
         let (mut at, end) = (from, from + n);
-        let mut filled = Filled::new();
+        let mut filled = Filled::<N>::of_size();
         while at < end {
-            let batch = filled.next(at, end.min(at + N as u64));
+            let batch = filled.next(at, end);
             self.0.write_all(batch.as_bytes()).expect("the other end is there");
             at += batch.len() as u64;
         }

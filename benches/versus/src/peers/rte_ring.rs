@@ -121,9 +121,9 @@ impl<const N: usize> Put for End<N> {
     #[inline]
     fn put(&mut self, from: u64, n: u64) {
         let (mut at, end) = (from, from + n);
-        let mut filled = Filled::new();
+        let mut filled = Filled::<N>::of_size();
         while at < end {
-            let mut rest = filled.next(at, end.min(at + N as u64));
+            let mut rest = filled.next(at, end);
             at += rest.len() as u64;
             while !rest.is_empty() {
                 let (ring, size) = (self.0.at.as_ptr(), rest.len() as c_uint);

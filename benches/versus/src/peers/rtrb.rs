@@ -1,10 +1,14 @@
 //! rtrb: one producer, one consumer, threads of one process.
 
+mod large;
+
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::message::{BATCH, CAPACITY, InOrder, Msg, Prepared};
 use crate::transport::{NotRun, Open, Put, Spin, Take, Transport};
 use crate::works::latency::{Poll, Polled};
+
+pub(crate) use large::{LargeChunks, LargeSlices};
 
 /// `push` and `pop`.
 pub(crate) struct Single;

@@ -1,6 +1,7 @@
 //! Ours, always with acks. Queues are typed unless the row says bytes.
 
 mod drain;
+mod large;
 mod polled;
 mod slices;
 mod waiting;
@@ -9,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use slipring::{
-    Consumer, Content, Group, OpenOptions, Producer, Queue, RecvError, WaitStrategy, WakeMode,
+    Consumer, Content, Group, Message, OpenOptions, Producer, Queue, RecvError, WaitStrategy,
+    WakeMode,
 };
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -17,6 +19,7 @@ use crate::leftovers::{self, TempQueue};
 use crate::message::{BATCH, CAPACITY, Filled, InOrder, Msg};
 use crate::transport::{NotRun, Open, Put, Spin, Take, Transport};
 
+pub(crate) use large::{LargeCopied, LargeInPlace};
 pub(crate) use slices::{PreparedBatches, PreparedSlices, Slices, streaming};
 pub(crate) use waiting::{
     WaitingBatches, WaitingInPlace, WaitingSlices, receiving_batches, sending_slices,
@@ -54,8 +57,12 @@ impl Temp {
     }
 
     pub(crate) fn waking(shared: bool, mode: WakeMode) -> Arc<Temp> {
+        Temp::of::<Msg>(CAPACITY, shared, mode)
+    }
+
+    fn of<M: Message>(capacity: usize, shared: bool, mode: WakeMode) -> Arc<Temp> {
         let queue = TempQueue(leftovers::name());
-        let builder = Queue::builder(queue.name()).capacity(CAPACITY as u64).message::<Msg>();
+        let builder = Queue::builder(queue.name()).capacity(capacity as u64).message::<M>();
         let builder = builder.prefault(true).wake_mode(mode).group(group(shared));
         builder.create().expect("a queue");
         Arc::new(Temp { queue, shared })

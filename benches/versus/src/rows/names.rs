@@ -6,6 +6,10 @@ pub(crate) const OURS_ASLEEP: &str = "slipring, membarrier, two processes";
 /// Those that use a line for each direction begin with this.
 pub(crate) const TWO_LINES: &str = "bare: two lines";
 
+/// Of those that are slipring's ring without crash safety.
+pub(crate) const BARE_RING: &str = "bare ring";
+pub(crate) const BARE_CLAIMS: &str = "bare ring, a claim is one exchange";
+
 pub(crate) const OURS: &str = "slipring";
 pub(crate) const OURS_SHARED: &str = "slipring, shared group";
 
@@ -29,6 +33,14 @@ pub(crate) const WAITING_BATCHES_SHARED: &str =
     "slipring, send_batch of 32, shared group, waiting calls";
 pub(crate) const WAITING_IN_PLACE_SHARED: &str =
     "slipring, 32 in place, shared group, waiting calls";
+
+/// Of larger messages.
+pub(crate) const LARGE_RTRB: &str = "rtrb, chunks of 32, written and read in place";
+pub(crate) const LARGE_RTRB_COPIED: &str = "rtrb, slices of 32, read in place";
+pub(crate) const LARGE_MEMCPY: &str = "memcpy in and out, 32, one thread";
+pub(crate) const LARGE_COPIED: &str = "slipring, send_slice of 32, read in place";
+pub(crate) const LARGE_IN_PLACE: &str = "slipring, reserve 32, written and read in place";
+pub(crate) const LARGE_ICEORYX2: &str = "iceoryx2, written and read in place, one by one";
 
 pub(crate) const WARM_BATCHES: &str = "slipring, send_batch of 32";
 pub(crate) const WARM_SLICES: &str = "slipring, send_slice of 32";

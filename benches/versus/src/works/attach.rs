@@ -12,7 +12,7 @@ use crate::transport::NotRun;
 
 const GROUP: &str = "versus";
 /// Slots of 64 bytes.
-const CAPACITY: u64 = 1 << 20;
+pub(crate) const CAPACITY: u64 = 1 << 20;
 
 /// The role that is taken.
 #[derive(Clone, Copy)]
@@ -23,9 +23,9 @@ pub(crate) enum Role {
 
 /// The queue, made with the first slice and kept for all: to make 64 MiB takes longer than a slice.
 #[derive(Default)]
-pub(crate) struct Large(Option<TempQueue>);
+pub(crate) struct LargeQueue(Option<TempQueue>);
 
-impl Large {
+impl LargeQueue {
     pub(crate) fn slice(&mut self, role: Role, steps: Steps) -> Result<f64, NotRun> {
         let queue = self.0.get_or_insert_with(|| {
             let queue = TempQueue(leftovers::name());

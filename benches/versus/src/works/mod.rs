@@ -8,5 +8,6 @@ pub(crate) mod fan_out;
 pub(crate) mod hand_off;
 pub(crate) mod latency;
 pub(crate) mod round_trip;
+pub(crate) mod sizes;
 pub(crate) mod stream;
 pub(crate) mod warm;
