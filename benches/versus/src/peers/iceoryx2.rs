@@ -1,13 +1,13 @@
 //! iceoryx2: publish and subscribe, in shared memory, one message at a time, written in place.
 //!
-//! On a busy machine it happens, in about one of some hundred slices with larger messages, that all are sent, each to one
-//! recipient, but do not all arrive. Why is not known. Such a slice is run again, and the report says how many were.
+//! On a busy machine it happens, in about one of some hundred slices with larger messages, that a message goes to no
+//! recipient, though the subscriber is there. Such a slice is run again, and the report says how many were.
 
 #![allow(unsafe_code)]
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use iceoryx2::port::SendError;
@@ -27,20 +27,15 @@ pub(crate) struct LargeLoans<L>(PhantomData<L>);
 
 type Small = [u64; 6];
 
-/// Slices in which messages did not arrive.
+/// Slices in which a message went to nobody.
 static LOST: AtomicUsize = AtomicUsize::new(0);
-
-/// Looks that find nothing, after which the receiver asks whether there is anything to wait for.
-const PATIENCE: u64 = 1 << 22;
 
 /// What both ends have in common.
 struct Place {
     file: TempFile,
     /// The ends open one after the other.
     opening: Mutex<()>,
-    /// All messages below were sent.
-    sent: AtomicU64,
-    /// The receiver has given up; neither end does anything more.
+    /// A message went to nobody; neither end does anything more.
     lost: AtomicBool,
 }
 
@@ -77,7 +72,6 @@ fn ends<P: Debug + ZeroCopySend + 'static>(
     let place = Arc::new(Place {
         file: TempFile::new(),
         opening: Mutex::new(()),
-        sent: AtomicU64::new(0),
         lost: AtomicBool::new(false),
     });
     let other = place.clone();
@@ -132,25 +126,19 @@ fn receiver<P: Debug + ZeroCopySend>(
     Receiver { subscriber, spin, _node: node, place }
 }
 
-/// Else the receiver would wait for it for ever.
-#[inline]
-fn to_one(recipients: Result<usize, SendError>) {
-    assert!(recipients.expect("the subscriber is there") == 1, "a message went to nobody");
-}
-
-/// Slices of these rows, run again where messages did not arrive.
+/// Slices of these rows, run again where a message went to nobody.
 pub(crate) fn complete(
     slice: impl Fn(Steps) -> Result<f64, NotRun>,
 ) -> impl Fn(Steps) -> Result<f64, NotRun> {
     move |steps| {
-        for _ in 0..5 {
+        for _ in 0..20 {
             let before = lost();
             let figure = slice(steps)?;
             if lost() == before {
                 return Ok(figure);
             }
         }
-        Err(NotRun::because("not all messages arrived, five times in a row"))
+        Err(NotRun::because("a message went to nobody, 20 times in a row"))
     }
 }
 
@@ -161,44 +149,33 @@ pub(crate) fn lost() -> usize {
 }
 
 impl Place {
-    /// Sends the messages `from..from + n`, unless the receiver has given up.
+    /// Sends the messages `from..from + n`; ends when one went to nobody. `send` returns the number of recipients.
     #[inline]
-    fn put(&self, from: u64, n: u64, send: impl FnMut(u64)) {
-        // Relaxed: it is set between two parts of a slice, which the ends begin together.
-        if self.lost.load(Ordering::Relaxed) {
-            return;
-        }
-        (from..from + n).for_each(send);
-        // Release: who sees this finds the messages.
-        self.sent.store(from + n, Ordering::Release);
-    }
-
-    /// Looks, and returns whether there was a message, until `n` were there from `from` on, or until it is known that
-    /// they do not come.
-    #[inline]
-    fn take(&self, from: u64, n: u64, spin: Spin, mut look: impl FnMut() -> bool) {
-        // Relaxed: this end alone sets it.
-        let (mut left, mut vain) = (if self.lost.load(Ordering::Relaxed) { 0 } else { n }, 0);
-        let mut all_sent = false;
-        while left > 0 {
-            if look() {
-                (left, vain) = (left - 1, 0);
-                continue;
-            }
-            spin.again();
-            vain += 1;
-            if vain < PATIENCE {
-                continue;
-            }
-            if all_sent {
-                // Relaxed: see above and `lost`.
-                self.lost.store(true, Ordering::Relaxed);
-                LOST.fetch_add(1, Ordering::Relaxed);
+    fn put(&self, from: u64, n: u64, mut send: impl FnMut(u64) -> Result<usize, SendError>) {
+        for i in from..from + n {
+            // Relaxed: this end alone sets it, and it brings nothing.
+            if self.lost.load(Ordering::Relaxed) {
                 return;
             }
-            // Acquire: what was sent is there from now on, see the sender's store.
-            all_sent = self.sent.load(Ordering::Acquire) >= from + n;
-            vain = 0;
+            if send(i).expect("the service is whole") == 0 {
+                // Relaxed: as above.
+                self.lost.store(true, Ordering::Relaxed);
+                LOST.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Looks until there were `n` messages, or one went to nobody. `look` returns whether there was one.
+    #[inline]
+    fn take(&self, n: u64, spin: Spin, mut look: impl FnMut() -> bool) {
+        let mut left = n;
+        // Relaxed: it brings nothing.
+        while left > 0 && !self.lost.load(Ordering::Relaxed) {
+            if look() {
+                left -= 1;
+            } else {
+                spin.again();
+            }
         }
     }
 }
@@ -208,7 +185,7 @@ impl Put for Sender<Small> {
     fn put(&mut self, from: u64, n: u64) {
         self.place.put(from, n, |i| {
             let sample = self.publisher.loan_uninit().expect("a free chunk");
-            to_one(sample.write_payload(Msg::new(i).word).send());
+            sample.write_payload(Msg::new(i).word).send()
         });
     }
 }
@@ -217,7 +194,7 @@ impl Take for Receiver<Small> {
     #[inline]
     fn take(&mut self, from: u64, n: u64) {
         let mut expected = InOrder::expect(from, n);
-        self.place.take(from, n, self.spin, || {
+        self.place.take(n, self.spin, || {
             let sample = self.subscriber.receive().expect("the service is whole");
             sample.inspect(|it| expected.see(&Msg { word: **it })).is_some()
         });
@@ -232,7 +209,7 @@ impl<L: Large> Put for Sender<L> {
             L::write(sample.payload_mut(), i);
             // SAFETY: it is written whole.
             let sample = unsafe { sample.assume_init() };
-            to_one(sample.send());
+            sample.send()
         });
     }
 }
@@ -241,7 +218,7 @@ impl<L: Large> Take for Receiver<L> {
     #[inline]
     fn take(&mut self, from: u64, n: u64) {
         let mut expected = LargeInOrder::expect(from, n);
-        self.place.take(from, n, self.spin, || {
+        self.place.take(n, self.spin, || {
             let sample = self.subscriber.receive().expect("the service is whole");
             sample.inspect(|it| expected.see(&**it)).is_some()
         });

@@ -60,7 +60,8 @@ pub(crate) fn absent() -> Vec<(&'static str, String)> {
 /// Slices that were run again.
 fn again() -> Option<(&'static str, String)> {
     let lost = iceoryx2::lost();
-    let what = "slices in which messages did not arrive, though they were sent, were run again";
+    let what =
+        "slices in which a message went to no recipient, though there was one, were run again";
     (lost > 0).then(|| ("iceoryx2", format!("{lost} {what}")))
 }
 
