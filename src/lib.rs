@@ -170,6 +170,9 @@ mod queue;
 mod dead_letter;
 
 #[cfg(not(slipring_loom))]
+mod stage;
+
+#[cfg(not(slipring_loom))]
 mod public {
     #[cfg(feature = "async")]
     pub use crate::asynchronous::{AsyncConsumer, AsyncMessages, AsyncProducer, Readiness};
@@ -192,6 +195,7 @@ mod public {
     pub use crate::select::{Select, Selected};
     pub use crate::snapshot::{GroupInfo, MemberInfo, ProducerInfo, Snapshot};
     pub use crate::source::{Source, StreamId, StreamInfo};
+    pub use crate::stage::{Outputs, Stage, Staged};
     pub use crate::streams::{BatchSent, Sent, StreamProducer};
     pub use crate::wait::WaitStrategy;
 }

@@ -272,6 +272,11 @@ impl<M: Content + ?Sized> Producer<M> {
         }
     }
 
+    /// Which queue it is: the random number that the queue got when it was created.
+    pub(crate) fn instance(&self) -> [u64; 2] {
+        self.attachment.mapped.config.instance
+    }
+
     /// The queue's name, for an error.
     #[cold]
     pub(crate) fn queue(&self) -> Arc<str> {

@@ -45,6 +45,15 @@ impl StreamId {
         StreamId::new(fnv1a(FNV_START, name.as_bytes())).labelled(name)
     }
 
+    /// The stream of what a [`Stage`](crate::Stage) makes of the messages of a group. `instance` is that of the queue which
+    /// the group belongs to. Its id is the FNV-1a hash (128 bits) of the instance's bytes and the group's name, its label
+    /// `QUEUE/GROUP`, or as much of that as fits.
+    pub(crate) fn of_group(instance: [u64; 2], queue: &str, group: &str) -> StreamId {
+        let bytes = instance.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+        let id = fnv1a(fnv1a(FNV_START, &bytes), group.as_bytes());
+        StreamId::new(id).labelled(&format!("{queue}/{group}"))
+    }
+
     fn labelled(self, label: &str) -> StreamId {
         let mut end = label.len().min(size_of::<Label>());
         while !label.is_char_boundary(end) {

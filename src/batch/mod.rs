@@ -8,6 +8,7 @@ mod tasks;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::dead_letter::letter::{DeadLetter, Reason};
@@ -86,6 +87,12 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     /// Whether a letter comes from this batch's group.
     pub(crate) fn is_for(&self, letter: &DeadLetter<'_>) -> bool {
         letter.queue == &*self.policy.queue && letter.group == self.policy.group
+    }
+
+    /// The queue and the group that it comes from, for an error.
+    #[cold]
+    pub(crate) fn of(&self) -> (Arc<str>, String) {
+        (self.policy.queue.clone(), self.policy.group.clone())
     }
 
     /// Whether this is a dead letter that was sent again. It comes alone, with its first sequence and kind, and its

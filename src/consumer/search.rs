@@ -230,6 +230,26 @@ impl<M: Content + ?Sized> Consumer<M> {
         self.main.attachment.leases.forked()
     }
 
+    /// Whether its group is shared.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(self.main.reader, Reader::Shared(_))
+    }
+
+    /// Deliveries after which a message of its group is a dead letter, if there is a limit.
+    pub(crate) fn max_attempts(&self) -> Option<u8> {
+        u8::try_from(self.policy.limit).ok()
+    }
+
+    /// Whether dead letters of its group were ever sent again. False in a forked child.
+    pub(crate) fn has_retries(&self) -> bool {
+        !self.is_forked() && self.main.has_retries()
+    }
+
+    /// Which queue it is: the random number that the queue got when it was created.
+    pub(crate) fn instance(&self) -> [u64; 2] {
+        self.main.attachment.mapped.config.instance
+    }
+
     /// The queue's name, for an error.
     #[cold]
     pub(crate) fn queue(&self) -> Arc<str> {

@@ -162,6 +162,15 @@ codes! {
     StreamInRing = 553 "stream-in-ring":
         "Messages of the stream are still in the ring.",
         "Forget the stream once as many messages as the ring has slots have been sent after them.";
+    NoStage = 554 "no-stage":
+        "A stage cannot read this group, or not send to this queue.",
+        "Use an exclusive group without a limit of attempts and without retries, and another queue to send to.";
+    MapFailed = 555 "map-failed":
+        "The map of a stage returned an error, or cannot read a dead letter that was sent again.",
+        "Remove the cause; the message is not acked, and is mapped again.";
+    BadOutputs = 556 "bad-outputs":
+        "A message has more than 256 outputs, or fewer than a stage has sent of it already.",
+        "Give at most 256 outputs, and for the same message the same ones again.";
     // Joining a group.
     ConsumerTaken = 600 "consumer-taken":
         "The group has its one consumer already.",

@@ -375,3 +375,32 @@ impl ForgetStreamError {
         }
     }
 }
+
+impl NewStageError {
+    /// What kind of error it is, by a fixed number and name.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            NewStageError::Shared { .. } => ErrorCode::NoStage,
+            NewStageError::MaxAttempts { .. } => ErrorCode::NoStage,
+            NewStageError::Retries { .. } => ErrorCode::NoStage,
+            NewStageError::SameQueue { .. } => ErrorCode::NoStage,
+            NewStageError::Stream(fault) => fault.code(),
+        }
+    }
+}
+
+impl StageError {
+    /// What kind of error it is, by a fixed number and name.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            StageError::Recv(fault) => fault.code(),
+            StageError::Map { .. } => ErrorCode::MapFailed,
+            StageError::FewerOutputs { .. } => ErrorCode::BadOutputs,
+            StageError::TooManyOutputs { .. } => ErrorCode::BadOutputs,
+            StageError::Requeued { .. } => ErrorCode::MapFailed,
+            StageError::Stream(fault) => fault.code(),
+            StageError::Send(fault) => fault.code(),
+            StageError::Ack(fault) => fault.code(),
+        }
+    }
+}

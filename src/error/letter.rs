@@ -44,7 +44,7 @@ pub enum DeadLetterSendError {
 }
 
 /// A foreign error and all its sources.
-struct Whole<'a>(&'a (dyn std::error::Error + 'static));
+pub(super) struct Whole<'a>(pub(super) &'a (dyn std::error::Error + 'static));
 
 impl fmt::Display for Whole<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

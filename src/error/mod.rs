@@ -27,6 +27,7 @@ mod producer;
 mod recv;
 mod remove;
 mod send;
+mod stage;
 mod stream;
 mod system;
 
@@ -47,5 +48,6 @@ pub use recv::*;
 pub use remove::*;
 pub(crate) use send::BlockingGroup;
 pub use send::{Full, SendBatchError, SendError, Unconfirmed};
+pub use stage::*;
 pub use stream::*;
 pub use system::*;

@@ -54,6 +54,11 @@ named! {
     SendFromError: []
         Stream(fault) => fault.queue(), Send(fault) => fault.queue();
     ForgetStreamError: [InRing, Forked];
+    NewStageError: [Shared, MaxAttempts, Retries, SameQueue]
+        Stream(fault) => fault.queue();
+    StageError: [Map, FewerOutputs, TooManyOutputs, Requeued]
+        Recv(fault) => fault.queue(), Stream(fault) => fault.queue(), Send(fault) => fault.queue(),
+        Ack(fault) => Some(fault.queue());
     RecvError: [Timeout, Interrupted, Closed, ProducerGone, Removed, Forked, Corrupt]
         Empty => None, DeadLetter(fault) => Some(fault.queue()), Ack(fault) => Some(fault.queue()),
         System(fault) => fault.queue();

@@ -1,0 +1,347 @@
+//! From queue to queue: each output is in the second queue once, whatever process is killed.
+//!
+//! `SLIPRING_KILLS` says how many kills the random test makes (200).
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::thread;
+use std::time::Duration;
+
+use common::child::{Child, role, tell};
+use common::{Rng, TempName};
+use slipring::{
+    ErrorCode, Group, NewStageError, Outputs, Queue, RecvError, Stage, StageError, Staged,
+};
+
+/// Two queues with room for so many messages, and their names.
+fn queues(what: &str, capacity: u64) -> (TempName, TempName, Queue, Queue) {
+    let (a, b) = (TempName::new(&format!("{what}-a")), TempName::new(&format!("{what}-b")));
+    let builder = |name| Queue::builder(name).capacity(capacity).payload_size(24).sources(2);
+    let (from, to) = (builder(&a).group("g").create(), builder(&b).group("out").create());
+    (a, b, from.unwrap(), to.unwrap())
+}
+
+fn stage(from: &Queue, to: &Queue) -> Stage {
+    Stage::new(from.consumer("g").unwrap(), to.producer().unwrap()).unwrap()
+}
+
+/// What waits in `queue`, as text.
+fn received(queue: &Queue) -> Vec<String> {
+    let mut consumer = queue.consumer("out").unwrap();
+    let batch = consumer.try_recv_batch(64).unwrap();
+    let all = batch.iter().map(|message| String::from_utf8(message.to_vec()).unwrap()).collect();
+    batch.ack().unwrap();
+    all
+}
+
+/// Each word of a message is an output.
+fn words(message: &[u8], outputs: &mut Outputs) -> Result<(), Infallible> {
+    let text = std::str::from_utf8(message).unwrap();
+    text.split_whitespace().for_each(|word| outputs.push(word));
+    Ok(())
+}
+
+#[test]
+fn each_message_becomes_none_one_or_several() {
+    let (_a, _b, from, to) = queues("several", 8);
+    from.producer().unwrap().send_batch(["one", "", "two three four"]).unwrap();
+    let mut stage = stage(&from, &to);
+    let staged = stage.process(|message, outputs| words(message, outputs)).unwrap();
+    assert_eq!((staged.mapped, staged.already_there, staged.published), (3, 0, 4));
+    assert_eq!(stage.stream(), from.group_stream("g"));
+    assert_ne!(stage.stream(), from.group_stream("h"));
+    assert_ne!(stage.stream(), to.group_stream("g"));
+    assert!(format!("{}/g", from.name()).starts_with(&stage.stream().label()));
+    assert!(!stage.stream().label().is_empty());
+    assert_eq!(stage.consumer().depth(), 0);
+    let mut consumer = to.consumer("out").unwrap();
+    let batch = consumer.try_recv_batch(8).unwrap();
+    let positions: Vec<_> = batch.iter().map(|m| m.source().unwrap().position()).collect();
+    assert_eq!(positions, [1 << 8 | 255, 3 << 8, 3 << 8 | 1, 3 << 8 | 255]);
+}
+
+#[test]
+fn a_map_that_fails_stops_at_its_message_and_goes_on_there() {
+    let (_a, _b, from, to) = queues("fails", 8);
+    from.producer().unwrap().send_batch(["one", "bad", "two"]).unwrap();
+    let mut stage = stage(&from, &to);
+    let fault = stage.process(|message, outputs| {
+        outputs.push(&**message);
+        if **message == *b"bad" { Err("not a word") } else { Ok(()) }
+    });
+    let fault = fault.unwrap_err();
+    assert!(matches!(fault, StageError::Map { sequence: 1, .. }), "{fault}");
+    assert!(fault.to_string().ends_with("not a word"), "{fault}");
+    assert_eq!((fault.code(), fault.queue()), (ErrorCode::MapFailed, Some(from.name())));
+    assert_eq!(received(&to), ["one"]);
+    let staged = stage.process(|message, outputs| words(message, outputs)).unwrap();
+    assert_eq!((staged.mapped, staged.already_there), (2, 0));
+    assert_eq!(received(&to), ["bad", "two"]);
+}
+
+/// As after a kill between publishing and the ack: the messages come again, and their outputs are there.
+#[test]
+fn what_is_there_is_not_mapped_again() {
+    let (_a, _b, from, to) = queues("again", 8);
+    from.producer().unwrap().send_batch(["one", "two"]).unwrap();
+    let mut first = stage(&from, &to);
+    // The map fails at the second, so that the first alone is done.
+    let mut maps = 0;
+    let _ = first.process(|message, outputs| {
+        maps += 1;
+        outputs.push(&**message);
+        if maps == 2 { Err("killed") } else { Ok(()) }
+    });
+    let stream = first.stream();
+    drop(first);
+    // The second's output, sent by a stage that died before its ack.
+    let _ = to.producer().unwrap().send_from(stream, 2 << 8 | 255, "two").unwrap();
+    let never = |_: &slipring::Delivery<'_>, _: &mut Outputs| Err("mapped again");
+    let staged = stage(&from, &to).process(never).unwrap();
+    assert_eq!((staged.mapped, staged.already_there, staged.published), (0, 1, 0));
+    assert_eq!(received(&to), ["one", "two"]);
+    assert_eq!(from.consumer("g").unwrap().depth(), 0);
+}
+
+#[test]
+fn a_message_whose_outputs_are_there_in_part_gets_the_others() {
+    let (_a, _b, from, to) = queues("part", 8);
+    from.producer().unwrap().send("one two three").unwrap();
+    let mut first = stage(&from, &to);
+    let stream = first.stream();
+    let _ = first.process_timeout(Duration::ZERO, |_, _| Err("killed"));
+    drop(first);
+    for (index, word) in [(0, "one"), (1, "two")] {
+        let _ = to.producer().unwrap().send_from(stream, 1 << 8 | index, word).unwrap();
+    }
+    let mut second = stage(&from, &to);
+    // A map that gives fewer than are there cannot be right.
+    for few in [&b"one"[..], b"one two"] {
+        let fault = second.process(|_, outputs| words(few, outputs)).unwrap_err();
+        assert!(matches!(fault, StageError::FewerOutputs { there: 2, .. }), "{fault}");
+        assert_eq!(fault.code(), ErrorCode::BadOutputs);
+    }
+    let staged = second.process(|message, outputs| words(message, outputs)).unwrap();
+    assert_eq!((staged.mapped, staged.published), (1, 1));
+    assert_eq!(received(&to), ["one", "two", "three"]);
+}
+
+#[test]
+fn a_message_may_have_256_outputs() {
+    let (_a, _b, from, to) = queues("most", 512);
+    from.producer().unwrap().send_batch(["256", "257"]).unwrap();
+    let mut stage = stage(&from, &to);
+    let fault = stage.process(|message, outputs| {
+        let count: u32 = std::str::from_utf8(message).unwrap().parse().unwrap();
+        (0..count).for_each(|_| outputs.push("x"));
+        Ok::<_, Infallible>(())
+    });
+    let fault = fault.unwrap_err();
+    assert!(matches!(fault, StageError::TooManyOutputs { count: 257, sequence: 1, .. }), "{fault}");
+    assert_eq!(to.streams().unwrap()[0].last, Some(1 << 8 | 255));
+    assert_eq!(to.snapshot().unwrap().tail, 256);
+}
+
+#[test]
+fn a_group_that_a_stage_cannot_read_is_refused() {
+    let (_a, _b, from, to) = queues("refused", 8);
+    let new = |group: Group| {
+        Stage::new(from.consumer(group).unwrap(), to.producer().unwrap()).unwrap_err()
+    };
+    let fault = new(Group::named("s").shared().unlimited_attempts());
+    assert!(matches!(fault, NewStageError::Shared { .. }), "{fault}");
+    assert!(fault.to_string().contains("exclusive"), "{fault}");
+    let fault = new(Group::named("m").max_attempts(3));
+    assert!(matches!(fault, NewStageError::MaxAttempts { max_attempts: 3, .. }), "{fault}");
+    assert_eq!(fault.code(), ErrorCode::NoStage);
+    let own = Stage::new(from.consumer("g").unwrap(), from.producer().unwrap()).unwrap_err();
+    assert!(matches!(own, NewStageError::SameQueue { .. }), "{own}");
+    let name = TempName::new("refused-plain");
+    let plain = Queue::builder(&name).create().unwrap();
+    let fault = Stage::new(from.consumer("g").unwrap(), plain.producer().unwrap()).unwrap_err();
+    assert_eq!(fault.code(), ErrorCode::NoSources);
+}
+
+#[test]
+fn a_removed_destination_costs_no_message() {
+    let (_a, b, from, to) = queues("removed", 8);
+    from.producer().unwrap().send("one").unwrap();
+    let mut stage = stage(&from, &to);
+    slipring::force_remove(&b).unwrap();
+    let fault = stage.process(|message, outputs| words(message, outputs)).unwrap_err();
+    assert_eq!(fault.code(), ErrorCode::Removed, "{fault}");
+    drop(stage);
+    assert_eq!(from.consumer("g").unwrap().depth(), 1);
+}
+
+slipring::message! { struct Price { cents: u64 } }
+
+#[test]
+fn typed_queues_have_stages() {
+    let (a, b) = (TempName::new("typed-a"), TempName::new("typed-b"));
+    let from = Queue::builder(&a).message::<Price>().group("g").create().unwrap();
+    let to = Queue::builder(&b).message::<Price>().sources(1).group("out").create().unwrap();
+    let mut producer = from.producer().unwrap();
+    producer.send(&Price { cents: 7 }).unwrap();
+    producer.close().unwrap();
+    let mut stage = Stage::new(from.consumer("g").unwrap(), to.producer().unwrap()).unwrap();
+    let staged = stage.run(|price, outputs| {
+        outputs.push((3, &Price { cents: price.cents * 2 }));
+        Ok::<_, Infallible>(())
+    });
+    assert!(matches!(staged.unwrap(), Staged { mapped: 1, published: 1, .. }));
+    let mut consumer = to.consumer("out").unwrap();
+    let price = consumer.recv().unwrap();
+    assert_eq!((price.cents, price.kind()), (14, 3));
+}
+
+/// Outputs of the number `n`: none, one or several.
+fn outputs_of(n: u64) -> impl Iterator<Item = String> {
+    let count = if n.is_multiple_of(7) { 0 } else { 1 + n % 3 };
+    (0..count).map(move |index| format!("{n}.{index}"))
+}
+
+#[test]
+fn roles() {
+    let Some(words) = role() else { return };
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["feed", a] => feed(a),
+        ["stage", a, b] => run_stage(a, b),
+        ["read", b] => read(b),
+        _ => panic!("{words:?}"),
+    }
+}
+
+/// Role: sends numbers, each once, in all ways there are, and noise without a source, until it is killed.
+fn feed(a: &str) {
+    let queue = Queue::open(a).unwrap();
+    let mut producer = queue.producer().unwrap();
+    let capacity = queue.capacity();
+    let mut next = producer.last_position("numbers").unwrap_or(0) + 1;
+    for way in next.. {
+        producer.send("noise").unwrap();
+        let mut stream = producer.stream("numbers").unwrap();
+        let count = (1 + way % 5).min(capacity);
+        let texts: Vec<_> = (next..next + count).map(|n| n.to_string()).collect();
+        match way % 3 {
+            0 => texts.iter().zip(next..).for_each(|(text, n)| {
+                let _ = stream.send(n, text).unwrap();
+            }),
+            1 => drop(stream.send_batch((next..).zip(&texts)).unwrap()),
+            _ => {
+                let mut slots = stream.reserve(next, texts.len()).unwrap();
+                for (i, text) in texts.iter().enumerate() {
+                    slots.bytes_mut(i).unwrap()[..text.len()].copy_from_slice(text.as_bytes());
+                    assert!(slots.set_len(i, text.len()));
+                }
+                slots.publish();
+            }
+        }
+        next += count;
+    }
+}
+
+/// Role: the stage; closes B when A is closed.
+fn run_stage(a: &str, b: &str) {
+    let mut stage = stage(&Queue::open(a).unwrap(), &Queue::open(b).unwrap());
+    let map = |message: &[u8], outputs: &mut Outputs| {
+        if let Ok(n) = std::str::from_utf8(message).unwrap().parse() {
+            outputs_of(n).for_each(|output| outputs.push(&output));
+        }
+        Ok::<_, Infallible>(())
+    };
+    stage.run(|message, outputs| map(message, outputs)).unwrap();
+    stage.into_parts().1.close().unwrap();
+}
+
+/// Role: tells what is in B, until that is closed.
+fn read(b: &str) {
+    let queue = Queue::open(b).unwrap();
+    let mut consumer = queue.consumer("out").unwrap();
+    loop {
+        let batch = match consumer.recv_batch(8) {
+            Ok(batch) => batch,
+            Err(RecvError::Closed { .. }) => return,
+            Err(fault) => panic!("{fault}"),
+        };
+        for message in &batch {
+            let text = std::str::from_utf8(&message).unwrap();
+            tell(format_args!("{} {text}", message.sequence()));
+        }
+        batch.ack().unwrap();
+    }
+}
+
+#[test]
+fn in_a_ring_of_1_no_kill_costs_or_repeats_a_message() {
+    kill_at_random("kills-1", 1);
+}
+
+#[test]
+fn in_a_ring_of_2_no_kill_costs_or_repeats_a_message() {
+    kill_at_random("kills-2", 2);
+}
+
+#[test]
+fn in_a_ring_of_64_no_kill_costs_or_repeats_a_message() {
+    kill_at_random("kills-64", 64);
+}
+
+fn kill_at_random(what: &str, capacity: u64) {
+    let kills = std::env::var("SLIPRING_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(200);
+    let (a, b, from, _to) = queues(what, capacity);
+    let mut rng = Rng::new();
+    let roles =
+        [format!("feed {}", &*a), format!("stage {} {}", &*a, &*b), format!("read {}", &*b)];
+    let mut listeners = Vec::new();
+    let mut start = |which: usize| {
+        let mut child = Child::start(&roles[which]);
+        if which == 2 {
+            let mut lines = child.lines();
+            let told = move || std::iter::from_fn(|| lines.line()).collect::<Vec<_>>();
+            listeners.push(thread::spawn(told));
+        }
+        child
+    };
+    let mut children: Vec<_> = (0..roles.len()).map(&mut start).collect();
+    for _ in 0..kills {
+        thread::sleep(Duration::from_micros(rng.next() % 25_000));
+        let which = (rng.next() % 3) as usize;
+        children[which].kill();
+        children[which] = start(which);
+    }
+    children[0].kill();
+    from.producer().unwrap().close().unwrap();
+    children.drain(..).skip(1).for_each(Child::finish);
+
+    // By sequence in B: a reader that was killed tells a message twice, and it must be the same.
+    let mut told = BTreeMap::new();
+    for line in listeners.into_iter().flat_map(|listener| listener.join().unwrap()) {
+        let (sequence, text) = line.split_once(' ').unwrap();
+        let sequence: u64 = sequence.parse().unwrap();
+        let before = told.insert(sequence, text.to_owned());
+        assert!(before.is_none_or(|before| before == text), "{line}");
+    }
+    let numbers = from.streams().unwrap().first().and_then(|stream| stream.last).unwrap_or(0);
+    let expected: Vec<_> = (1..=numbers).flat_map(outputs_of).collect();
+    assert!(told.keys().copied().eq(0..told.len() as u64));
+    let got: Vec<_> = told.into_values().collect();
+    let mut counts = BTreeMap::<&str, usize>::new();
+    got.iter().for_each(|text| *counts.entry(text).or_default() += 1);
+    let lost = expected.iter().filter(|text| !counts.contains_key(text.as_str())).count();
+    let twice: usize = counts.values().map(|count| count - 1).sum();
+    let key =
+        |text: &String| text.split('.').map(|n| n.parse::<u64>().unwrap()).collect::<Vec<_>>();
+    let reordered = got.windows(2).filter(|two| key(&two[0]) > key(&two[1])).count();
+    println!(
+        "ring of {capacity}, {kills} kills, {numbers} numbers, {} outputs: lost {lost}, duplicated {twice}, reordered {reordered}",
+        expected.len()
+    );
+    assert_eq!((lost, twice, reordered), (0, 0, 0));
+    assert_eq!(got, expected);
+    assert!(numbers > 0);
+}
