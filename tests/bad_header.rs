@@ -39,9 +39,11 @@ fn each_header_field_that_is_off_is_named() {
         (16, u64(1), "\"messages in flight beside the ring (feature bit 0)\""),
         (
             16,
-            u64(6),
-            "\"sources of messages (feature bit 1), times of publication (feature bit 2)\"",
+            u64(5),
+            "\"messages in flight beside the ring (feature bit 0), times of publication (feature bit 2)\"",
         ),
+        // Bit 1 is known, and asks for a table of streams.
+        (16, u64(2), "\"number of streams\""),
         (16, u64(1 << 63), "\"feature bit 63\""),
         (32, u64(0), "\"capacity\""),
         (32, u64(3), "\"capacity\""),
@@ -196,4 +198,24 @@ fn a_foreign_owner_is_refused_unless_allowed() {
     queue.producer().unwrap().try_send("x").unwrap();
     queue.consumer("g").unwrap().try_recv().unwrap().ack().unwrap();
     queue.observer(Start::Oldest).unwrap().try_recv().unwrap();
+}
+
+#[test]
+fn a_table_of_streams_that_cannot_be_is_refused() {
+    for (streams, says) in [
+        (0u64, "\"number of streams\""),
+        (128, "\"number of streams\""),
+        (u64::MAX, "\"number of streams\""),
+        (4, "\"slots offset\""),
+        (2, "\"fingerprint\""),
+    ] {
+        let name = TempName::new("streams");
+        drop(slipring::Queue::builder(&name).sources(1).create().unwrap());
+        let file = words::open(&name.path());
+        file.write_all_at(&streams.to_le_bytes(), 976).unwrap();
+        words::seal(&file);
+        let fault = format!("{:?}", refusal(&name));
+        assert!(fault.contains(says), "{streams}: {fault}");
+        slipring::force_remove(&name).unwrap();
+    }
 }
