@@ -30,7 +30,7 @@ impl Count {
     }
 }
 
-/// Polls `polls` times at most, again when it was woken, and drops the future then.
+/// Polls at most `polls` times, each time after a wake-up, and then drops the future.
 fn poll_up_to<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     let count = Arc::new(Count::default());
     let waker = Waker::from(Arc::clone(&count));
@@ -44,7 +44,7 @@ fn poll_up_to<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     None
 }
 
-/// Sends, reservations, receives, batches and streams, each dropped after 0 to 3 polls if it is not done by then.
+/// Sends, reservations, receives, batches and streams, each dropped after 0 to 3 polls unless it is ready by then.
 #[test]
 fn dropped_futures_lose_no_message_and_repeat_none() {
     let mut rng = Rng::new();
@@ -148,7 +148,7 @@ fn futures_dropped_while_messages_come_lose_none() {
     println!("dropped: {dropped} receives, {} sends", sends.join().unwrap());
 }
 
-/// A future that waits is polled by another task: the waker of its last poll counts.
+/// A waiting future moves to another task: the waker of its last poll is the one that is woken.
 #[test]
 fn the_last_waker_is_woken() {
     let name = TempName::new("last-waker");

@@ -16,7 +16,7 @@ const MODES: [WakeMode; 3] = [WakeMode::Membarrier, WakeMode::Fence, WakeMode::N
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Of no runtime.
+/// Not tied to a runtime.
 async fn yield_now() {
     let mut polled = false;
     poll_fn(|cx| {
@@ -44,7 +44,7 @@ async fn receive(mut consumer: AsyncConsumer, received: Arc<AtomicU64>) {
     loop {
         match consumer.recv_batch(3).await {
             Ok(batch) => {
-                // Held over an await: what does so must be `Send`, too.
+                // A message that is held across an await must be `Send`, too.
                 yield_now().await;
                 received.fetch_add(batch.len() as u64, Ordering::Relaxed);
                 batch.ack().unwrap();
@@ -128,14 +128,14 @@ fn a_removed_queue_is_an_error() {
     });
 }
 
-/// Though it has room, and never waits.
+/// Though there is room, and it never waits.
 #[test]
 fn a_producer_learns_within_256_messages() {
     let name = TempName::new("async-lost");
     let queue: Queue = Queue::builder(&name).capacity(4096).group("g").create().unwrap();
     let mut producer = queue.producer().unwrap().into_async();
     std::fs::remove_file(name.path()).unwrap();
-    // The last look at the name is old.
+    // The last check of the name is old.
     std::thread::sleep(std::time::Duration::from_millis(30));
     futures::executor::block_on(async {
         let mut sent = 0;

@@ -10,7 +10,7 @@ use slipring::{Queue, RecvError, SendError};
 use crate::common::TempName;
 use crate::common::fork::{first_failure, fork};
 
-/// What a child does with a queue of its own.
+/// A child's work on a queue of its own.
 fn waits_and_is_woken(name: &str) -> Option<bool> {
     let queue: Queue = Queue::builder(name).group("g").create().ok()?;
     let mut consumer = queue.consumer("g").ok()?.into_async();
@@ -32,7 +32,7 @@ fn a_child_waits_with_a_thread_of_its_own() {
     let mut consumer = queue.consumer("g").unwrap().into_async();
     let mut producer = queue.producer().unwrap().into_async();
     let mut waits = Box::pin(consumer.recv());
-    // The parent's thread sleeps for it while the child is made.
+    // The parent's thread sleeps for this future while the child is made.
     assert!(waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     let mut waits = Some(waits);
     let status = fork(|| {
@@ -46,7 +46,7 @@ fn a_child_waits_with_a_thread_of_its_own() {
         first_failure(&[forked, matches!(sent, Err(SendError::Forked { .. })), own == Some(true)])
     });
     assert_eq!(status, 0);
-    // The parent's goes on.
+    // The parent's future goes on.
     let sends = async { producer.send("x").await.unwrap() };
     let receives = async { waits.take().unwrap().await.unwrap().ack().unwrap() };
     block_on(futures::future::join(receives, sends));

@@ -1,4 +1,4 @@
-//! Futures, streams and readiness handles, on several executors; processes that are killed meanwhile.
+//! Futures, streams and readiness handles, on several executors, while processes are killed.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
 

@@ -1,4 +1,4 @@
-//! Other processes: one is killed, one has nothing to do, some may not do what they want.
+//! Several processes: one is killed, one sleeps, some may not make the system calls that they want.
 
 use std::path::PathBuf;
 use std::pin::pin;
@@ -91,7 +91,7 @@ fn a_process_that_awaits_uses_no_processor_and_is_woken() {
     child.finish();
 }
 
-/// Role: awaits where nobody may sleep at several words.
+/// Role: awaits where the kernel refuses to sleep at several words.
 pub(crate) fn without_waitv(name: &str) {
     if !filter(Filter::Without(libc::SYS_futex_waitv)) {
         return tell("no filter");
@@ -124,7 +124,7 @@ pub(crate) fn without_thread(name: &str) {
     let queue = Queue::open(name).unwrap();
     let mut consumer = queue.consumer("g").unwrap().into_async();
     let mut producer = queue.producer().unwrap();
-    // Both that the C library may use.
+    // Both calls that the C library may use.
     let calls = [libc::SYS_clone3, libc::SYS_clone];
     if !calls.into_iter().all(|call| filter(Filter::Without(call))) {
         return tell("no filter");
@@ -132,7 +132,7 @@ pub(crate) fn without_thread(name: &str) {
     let fault = block_on(consumer.recv()).map(drop).unwrap_err();
     assert!(matches!(fault, RecvError::System(_)), "{fault:?}");
     tell(fault);
-    // What is there is received all the same.
+    // A message that is there is received all the same.
     producer.send("x").unwrap();
     block_on(consumer.recv()).unwrap().ack().unwrap();
 }

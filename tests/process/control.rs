@@ -13,7 +13,7 @@ use crate::stream::LONG;
 /// Byte of the control lease.
 const CONTROL: u64 = 513;
 
-/// Role: holds the lease of `byte`, as whoever is in the middle of an operation does.
+/// Role: holds the lease of `byte`, as a process in the middle of an operation does.
 pub(crate) fn hold(name: &str, byte: u64) {
     let file = words::open(format!("/dev/shm/slipring.{name}").as_ref());
     words::take_lease(&file, byte);
@@ -22,7 +22,7 @@ pub(crate) fn hold(name: &str, byte: u64) {
     hear();
 }
 
-/// Role: reads for `group`, and tells what it is refused.
+/// Role: receives for `group`, and reports what it is refused.
 pub(crate) fn member(name: &str, group: &str) {
     let queue = Queue::open(name).unwrap();
     let mut consumer = queue.consumer(group).unwrap();
@@ -75,7 +75,7 @@ fn a_stopped_holder_of_the_control_lease_is_named_and_holds_up_no_message() {
     times_out(&fault);
     let Err(JoinError::Control(fault)) = queue.consumer("h") else { panic!("joined") };
     times_out(&fault);
-    // Those who have their roles go on, a full queue and a dropped handle included.
+    // Processes with roles go on, even with a full queue and a dropped handle.
     for round in 0..10u64 {
         for i in 0..4 {
             assert_eq!(producer.send("x").unwrap(), round * 4 + i);
@@ -89,11 +89,11 @@ fn a_stopped_holder_of_the_control_lease_is_named_and_holds_up_no_message() {
     assert_eq!(queue.snapshot().unwrap().tail, 40);
     drop(consumer);
     holder.kill();
-    // It could not say that it left, and is found gone all the same.
+    // It could not report that it left, and is found gone all the same.
     assert_eq!(queue.consumer("g").unwrap().position(), 40);
 }
 
-/// Also of one that was sent again, and lies in a queue of its own.
+/// Also of a message that was sent again, and lies in a queue of its own.
 #[test]
 fn leaving_and_releasing_wait_as_long_as_the_control_timeout() {
     let name = TempName::new("leave-control");
@@ -132,7 +132,7 @@ fn leaving_and_releasing_wait_as_long_as_the_control_timeout() {
     times_out(&name, refused(member.recv_batch(1).unwrap().release()));
     times_out(&name, member.leave().unwrap_err());
     drop(holder);
-    // What it held is there for the next.
+    // The next member gets what it held.
     assert!(queue.consumer(work()).unwrap().recv().unwrap().redelivered());
 }
 
@@ -143,7 +143,7 @@ fn a_group_that_its_maker_left_half_made_goes_away() {
     let queue = shape.create().unwrap();
     let file = words::open(&name.path());
     let half_made = || {
-        // Group mark, the group's state JOINING, its head 0; nobody holds the control lease.
+        // Group mark, the group's state JOINING, its head 0; the control lease is free.
         words::set(&file, words::GROUP_MARK, 1);
         words::set(&file, words::GROUPS, 1);
         words::set(&file, words::GROUPS + 384, 255);
@@ -151,12 +151,12 @@ fn a_group_that_its_maker_left_half_made_goes_away() {
     let mut producer = queue.producer().unwrap();
     half_made();
     for _ in 0..5 {
-        // A full producer frees it, since nobody else may come by.
+        // A producer of a full queue frees it, since no other process may come.
         producer.send_timeout("x", LONG).unwrap();
     }
     assert_eq!(words::get(&file, words::GROUPS), 0);
     half_made();
-    // So does whoever takes the control lease: the table has one place only.
+    // So does a process that takes the control lease: the table has room for one group only.
     queue.add_group("g").unwrap();
 }
 
@@ -173,7 +173,7 @@ fn a_process_in_another_pid_namespace_takes_part_and_is_kept_apart() {
     let mut producer = queue.producer().unwrap();
     let mut member = Child::start_under(&wrapper, &format!("member {} g", &*name));
     member.expect("joined true");
-    // Its pid is that of its own namespace, so it says nothing here; the lease does.
+    // It recorded the pid of its own namespace, which means nothing here; the lease does.
     assert!(matches!(queue.consumer("g"), Err(JoinError::Taken { own: false, .. })));
     assert!(matches!(queue.remove_group("g"), Err(RemoveGroupError::Busy { .. })));
     producer.send("across").unwrap();

@@ -9,7 +9,7 @@ use crate::stream::LONG;
 const MAX: usize = 40;
 const LAST: u32 = 99;
 
-/// Role: sends until it is killed, in every way there is, and tells each sequence that is out.
+/// Role: sends until it is killed, in every way there is, and reports each sequence that is published.
 pub(crate) fn send_told(name: &str, seed: u64) {
     let queue = Queue::open(name).unwrap();
     let mut producer = queue.producer().unwrap();
@@ -106,8 +106,8 @@ fn a_producer_that_died_between_stamp_and_tail_loses_nothing() {
             producer.send(&message(number, MAX)).unwrap();
         }
         drop(producer);
-        // As if it had died with that many messages stamped but not counted, the last of them not even
-        // stamped. Slots have 64 bytes behind the tables.
+        // As if it had died with that many messages stamped but not counted, the last of them not even stamped. Slots
+        // of 64 bytes follow the tables.
         let slots = file.metadata().unwrap().len() - 8 * 64;
         words::set(&file, words::TAIL, next + sent - lag);
         next += sent - half_written;
@@ -129,7 +129,7 @@ fn a_producer_that_died_between_stamp_and_tail_loses_nothing() {
     }
 }
 
-/// Role: receives in batches, tells each message before it acks it, until the number `last`.
+/// Role: receives in batches and reports each message before its ack, up to the number `last`.
 pub(crate) fn receive_told(name: &str, last: u64) {
     let queue = Queue::open(name).unwrap();
     let mut consumer = queue.consumer("g").unwrap();
@@ -159,7 +159,7 @@ pub(crate) fn receive_told(name: &str, last: u64) {
 }
 
 const BATCH: usize = 8;
-/// After so many messages it waits for the test's word, so that it cannot run far ahead.
+/// After so many messages it waits for the test, so that it cannot run far ahead.
 const ASK_EVERY: u32 = 20;
 
 #[test]
@@ -175,7 +175,7 @@ fn a_killed_consumer_leaves_everything_unacked_to_the_next_one() {
         producer
     });
     let mut rng = Rng::new();
-    // Messages below `told` were told by some consumer; `position` is the group's.
+    // Consumers have reported all messages below `told`; `position` is the group's.
     let (mut told, mut kills) = (0, 0);
     while told <= LAST {
         let head = queue.snapshot().unwrap().groups[0].head;
@@ -189,7 +189,7 @@ fn a_killed_consumer_leaves_everything_unacked_to_the_next_one() {
         while let Some(line) = reader.line() {
             let (seq, attempts) = line.split_once(' ').unwrap();
             let (seq, attempts): (u64, u8) = (seq.parse().unwrap(), attempts.parse().unwrap());
-            // A pair that is acked at once tells of its first only.
+            // A pair that is acked at once reports its first message only.
             assert!(
                 seq == next || (seq == next + 1 && (next - 1).is_multiple_of(5)),
                 "{seq} after {next}"
@@ -218,7 +218,7 @@ fn a_killed_consumer_leaves_everything_unacked_to_the_next_one() {
     assert!(kills > 5);
     let mut producer = sender.join().unwrap();
     let mut consumer = queue.consumer("g").unwrap();
-    // The last one may have been killed between its last word and its ack.
+    // The last one may have been killed between its last report and its ack.
     while let Some(received) = there(consumer.try_recv()) {
         assert!(received.redelivered());
         received.ack().unwrap();

@@ -8,7 +8,7 @@ use slipring::Queue;
 use crate::common::child::{Child, tell};
 use crate::common::{Rng, TempName, words};
 
-/// Where a creation begins; goes away with this.
+/// Where a creation begins; removed with this.
 struct Temporary(PathBuf);
 
 impl Temporary {
@@ -64,7 +64,7 @@ fn a_creator_that_is_killed_leaves_a_whole_queue_or_none() {
         let name = TempName::new("kill-creator");
         let mut creator = Child::start(&format!("create {}", &*name));
         creator.expect("created");
-        // Not a handshake: the point at which it dies is meant to be anywhere.
+        // Not a handshake: it is meant to die at any point.
         thread::sleep(Duration::from_micros(rng.below(20_000)));
         creator.kill();
         let left = temporaries();

@@ -1,4 +1,4 @@
-//! A consumer that asked for it is told when the producer is gone, by its lease.
+//! A consumer that asked for it is told that the producer is gone, which its lease shows.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::stream::LONG;
 
 const SHORT: Duration = Duration::from_millis(30);
 
-/// Role: sends a message, and then one for each line it hears.
+/// Role: sends a message, and then one for each line of input.
 pub(crate) fn produce(name: &str) {
     let queue = Queue::open(name).unwrap();
     let mut producer = queue.producer().unwrap();
@@ -50,7 +50,7 @@ fn a_killed_producer_is_noticed_and_a_stopped_one_is_not_gone() {
         waiting.recv().unwrap();
         waiting.recv().unwrap();
         producer.stop();
-        // Long enough for many looks: a stopped producer is still one.
+        // Long enough for many checks: a stopped producer is still attached.
         thread::sleep(SHORT);
         let killed = Instant::now();
         producer.kill();
@@ -74,7 +74,7 @@ fn a_killed_producer_is_noticed_and_a_stopped_one_is_not_gone() {
     next.say("more");
     next.expect("sent");
     next.kill();
-    // What it sent comes before the word that it is gone.
+    // The messages that it sent come before the error.
     for consumer in &mut consumers {
         consumer.recv_timeout(LONG).unwrap().ack().unwrap();
         assert!(matches!(consumer.recv_timeout(LONG), Err(RecvError::ProducerGone { .. })));

@@ -6,7 +6,7 @@ use crate::common::child::{Child, tell};
 use crate::common::{Rng, TempName, message};
 
 const MAX: usize = 100;
-/// Far beyond what any wait takes; a test that hangs ends with an error instead.
+/// A safety net, far beyond any wait.
 pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 /// Role: sends messages up to `count`, one by one and in batches.

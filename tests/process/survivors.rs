@@ -1,4 +1,4 @@
-//! What a killed member held goes to one that sleeps, or that lives in another pid namespace.
+//! A sleeping member, or one in another pid namespace, gets what a killed member held.
 
 use std::process::Command;
 use std::thread;
@@ -93,7 +93,7 @@ fn members_in_two_pid_namespaces_compete_and_recover_each_others_messages() {
         keeper.expect("joined");
         keeper
     };
-    // Both have the pid 1 or 2 of their own namespaces, as far as they can tell.
+    // Each has the pid 1 or 2 in its own namespace.
     let (mut first, mut second) = (start(), start());
     producer.send_batch(["a", "b"]).unwrap();
     let mut kept: Vec<_> = [&mut first, &mut second].map(|keeper| keeper.line().unwrap()).into();

@@ -1,5 +1,5 @@
-//! A shared group under a killer: one producer, four members, one process that joins and leaves, one that
-//! makes and removes groups; whoever the dice name is killed with SIGKILL and started again.
+//! A shared group under a killer: one producer, four members, a process that joins and leaves, and one that makes and
+//! removes groups. A random one is killed with SIGKILL and started again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Sender, channel};
@@ -17,11 +17,11 @@ const GROUP: &str = "work";
 const MEMBERS: usize = 4;
 
 fn shared() -> Group {
-    // Some come and go with messages in hand, over and over: that is no reason to give a message up.
+    // Some join and leave again and again with messages; that must not make dead letters.
     Group::named(GROUP).shared().unlimited_attempts()
 }
 
-/// Takes the role as soon as the dead predecessor's lease is free, which takes a moment after its end.
+/// Takes the role as soon as the dead predecessor's lease is free, which takes a moment after its death.
 fn produce(queue: &Queue) -> Producer {
     let since = Instant::now();
     loop {
@@ -44,8 +44,8 @@ pub(crate) fn send_for_ever(name: &str) {
     }
 }
 
-/// Role: takes up to `max` messages at a time until the queue is removed; tells each before its ack, with
-/// its attempts.
+/// Role: receives up to `max` messages at a time until the queue is removed; reports each with its attempts before its
+/// ack.
 pub(crate) fn compete(name: &str, max: usize) {
     let queue = Queue::open(name).unwrap();
     let mut member = queue.consumer(shared()).unwrap();
@@ -63,13 +63,13 @@ pub(crate) fn compete(name: &str, max: usize) {
     }
 }
 
-/// Role: joins the group and leaves it, for ever; what it takes meanwhile it gives back.
+/// Role: joins the group and leaves it, for ever; gives back what it received.
 pub(crate) fn come_and_go(name: &str) {
     let queue = Queue::open(name).unwrap();
     loop {
         let mut member = queue.consumer(shared()).unwrap();
         if let Some(mut batch) = there(member.try_recv_batch(2)) {
-            // Nobody has tried it: the same one may come here hundreds of times.
+            // No attempt was made: the same message may come here hundreds of times.
             batch.uncount();
         }
     }
@@ -86,7 +86,7 @@ pub(crate) fn make_and_remove(name: &str) {
     }
 }
 
-/// A member told this: who, which message, which attempt, when it was heard.
+/// A member's report: who, which message, which attempt, when it was heard.
 struct Told {
     by: usize,
     seq: u64,
@@ -109,7 +109,7 @@ fn start_member(name: &str, by: usize, told: &Sender<Told>) -> (Child, thread::J
     (child, listener)
 }
 
-/// Where attempts have no limit, messages come again in batches, and all but the first of each say 2.
+/// Where attempts have no limit, redelivery is in batches, and all messages but the first of each say 2.
 #[test]
 fn killed_members_messages_go_to_others_and_to_nobody_twice() {
     torture("torture", shared(), |seq, attempts| {
@@ -118,7 +118,7 @@ fn killed_members_messages_go_to_others_and_to_nobody_twice() {
     });
 }
 
-/// Where they have one, each delivery is counted.
+/// Where attempts have a limit, each delivery is counted.
 #[test]
 fn killed_members_messages_are_counted_where_attempts_have_a_limit() {
     torture("torture-count", shared().max_attempts(254), |seq, attempts| {
@@ -127,7 +127,7 @@ fn killed_members_messages_are_counted_where_attempts_have_a_limit() {
     });
 }
 
-/// `SLIPRING_KILLS` says how many (200). `check` is told each message's attempts, in rising order.
+/// `SLIPRING_KILLS` says how many (200). `check` gets each message's attempts, in rising order.
 fn torture(name: &str, group: Group, check: impl Fn(u64, &[u64])) {
     let kills = std::env::var("SLIPRING_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(200);
     let name = TempName::new(name);
@@ -164,14 +164,14 @@ fn torture(name: &str, group: Group, check: impl Fn(u64, &[u64])) {
             members[victim] = start(&mut listeners);
         }
     }
-    // No more messages. The members end when the queue is removed, and that is when they had the rest.
+    // No more messages. The members end when the queue is removed, after they have had the rest.
     drop(others_running);
     drop(queue.producer().unwrap());
     let since = Instant::now();
     let look = loop {
         let look = queue.snapshot().unwrap();
         let group = look.groups.iter().find(|group| group.name == GROUP).unwrap();
-        // One that was just started cannot join any more once the queue is removed.
+        // A member that was just started cannot join once the queue is removed.
         let joined = group.members.iter().filter(|member| member.live).count() == MEMBERS;
         if joined && (group.head, group.depth) == (look.tail, 0) {
             break look;
@@ -201,7 +201,7 @@ fn torture(name: &str, group: Group, check: impl Fn(u64, &[u64])) {
         attempts.sort();
         check(*seq, &attempts);
         twice += deliveries.len() - 1;
-        // Who lives has acked it. Lines are heard in no order, so which delivery was the last is not known.
+        // A live member has acked it. Lines are heard in no order, so which delivery was the last is not known.
         let living = deliveries.iter().filter(|one| !killed_at.contains_key(&one.by)).count();
         assert!(living <= 1, "{seq}: delivered to {living} members that live");
         for first in deliveries {

@@ -1,4 +1,4 @@
-//! Sleepers and those who wake them, in processes of their own.
+//! Sleepers and wakers, in processes of their own.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -12,16 +12,16 @@ use crate::stream::LONG;
 
 /// Bit 0: some consumer sleeps.
 const DATA: u64 = words::DATA;
-/// Where the words lie that the consumers of the first group, and the producer, sleep at. Bit 0: somebody does; from bit
-/// 2 on they count wake-ups, but those by consumers.
+/// Offsets of the words at which the consumers of the first group, and the producer, sleep. Bit 0: there is a sleeper;
+/// from bit 2 on they count wake-ups, except those by consumers.
 const WAIT: u64 = words::GROUPS + 664;
 const ROOM: u64 = words::ROOM;
-/// Bit 1: the producer itself has set bit 0, for those who sleep on.
+/// Bit 1: the producer has set bit 0 again, for sleepers that it left asleep.
 const LEFT_ASLEEP: u32 = 3;
-/// The gate that is worth waking the producer for, stored before it sleeps.
+/// The threshold: the gate at which the producer is to be woken, stored before it sleeps.
 const THRESHOLD: u64 = words::THRESHOLD;
 
-/// Both modes in which anybody sleeps.
+/// Both wake modes with sleeps.
 const MODES: [WakeMode; 2] = [WakeMode::Membarrier, WakeMode::Fence];
 
 /// Role: opens the queue `name` and makes another one, without membarrier.
@@ -32,7 +32,7 @@ pub(crate) fn without_membarrier(name: &str) {
     let fault = Queue::open(name).map(drop).unwrap_err();
     assert!(matches!(fault, OpenError::System(_)), "{fault:?}");
     tell(fault);
-    // Who only looks wakes nobody.
+    // A process that only reads wakes nobody.
     slipring::OpenOptions::new().snapshot(name).unwrap();
     let other = TempName::new("fallback");
     let queue = Queue::builder(&other).create().unwrap();
@@ -98,8 +98,8 @@ pub(crate) fn take_slowly(name: &str, count: u64) {
     tell("taken");
 }
 
-/// Role: sends one message, and then `count` more without a system call: the first one kills it. Fewer than lie
-/// between two looks at the queue's name, 256.
+/// Role: sends one message, and then `count` more during which any system call kills it. They are fewer than 256, the
+/// messages between two checks of the queue's name.
 pub(crate) fn give_silently(name: &str, count: u64) {
     let queue = Queue::open(name).unwrap();
     let mut producer = queue.producer().unwrap();
@@ -111,14 +111,14 @@ pub(crate) fn give_silently(name: &str, count: u64) {
         producer.send("x").unwrap();
     }
     tell("given");
-    // It cannot even end, other than by a signal.
+    // It cannot even end, except by a signal.
     loop {
         std::hint::spin_loop();
     }
 }
 
-/// Waits until all threads of the process sleep. They do so when they have said what they have to say, and
-/// looked for their message for a while.
+/// Waits until all threads of the process sleep. They do when they have reported, and have polled for their message for
+/// a while.
 fn wait_until_asleep(child: &Child) {
     let since = Instant::now();
     let tasks = format!("/proc/{}/task", child.pid());
@@ -126,7 +126,7 @@ fn wait_until_asleep(child: &Child) {
         let stat = fs::read_to_string(path.join("stat")).unwrap();
         stat.rsplit_once(") ").unwrap().1.starts_with('S')
     };
-    // Twice: it may have waited for something else at the first look.
+    // Twice: the first time it may have slept for another reason.
     for _ in 0..2 {
         while !fs::read_dir(&tasks).unwrap().all(|task| asleep(task.unwrap().path())) {
             assert!(since.elapsed() < LONG, "it never sleeps");
@@ -185,7 +185,7 @@ fn sleepers_that_are_killed_cost_one_wake_up_and_then_nothing() {
     }
 }
 
-/// A message is for one of them; several that come at once are for several.
+/// Each message is for one of them; several that come at once are for several.
 #[test]
 fn a_message_wakes_one_sleeper() {
     const MEMBERS: usize = 8;
@@ -211,7 +211,7 @@ fn a_message_wakes_one_sleeper() {
     }
 }
 
-/// An iterator may be slow with its next message: the last one is not to wait for that.
+/// An iterator may be slow with its next message: the last one must not wait for that.
 #[test]
 fn a_batch_wakes_a_sleeper_before_it_goes_on() {
     for mode in MODES {
@@ -225,7 +225,7 @@ fn a_batch_wakes_a_sleeper_before_it_goes_on() {
         let slept = words::get32(&file, WAIT);
         let messages = ["first", "second"].into_iter().inspect(|message| {
             if *message == "second" {
-                // Has it the first one by now? Nothing else wakes it here.
+                // Does the first one have it by now? Nothing else wakes it here.
                 consumer.expect("taken");
                 assert!(words::get32(&file, WAIT) > slept, "it was woken");
             }
@@ -291,9 +291,9 @@ fn a_slow_consumer_wakes_the_producer_once_in_a_quarter_of_the_ring() {
         consumer.expect("taken");
         let wakes = u64::from(words::get32(&file, ROOM) / 4);
         println!("{mode}: {wakes} wake-ups, {COUNT} acks");
-        // The producer sleeps when the ring is full, so its wishes are a quarter of the ring apart. Each is
-        // worth a wake-up, and another one if it sets its bit again just when that comes. None at all would be
-        // right on a machine so slow that all sleeps end by their bound.
+        // The producer sleeps when the ring is full, so its thresholds are a quarter of the ring apart. Each allows a
+        // wake-up, and another one if the producer sets its bit again just then. On a machine so slow that every sleep
+        // ends by its bound, no wake-up at all would be right.
         assert!(wakes <= 2 * COUNT / (CAPACITY / 4), "{wakes} wake-ups, {COUNT} acks");
         producer.finish();
         consumer.finish();

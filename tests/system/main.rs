@@ -1,4 +1,4 @@
-//! What surrounds a process: limits, users, namespaces.
+//! The surroundings of a process: limits, users, namespaces.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
 

@@ -1,4 +1,4 @@
-//! Owners that a user namespace does not know.
+//! Owners that a user namespace does not map.
 
 #![allow(unsafe_code)]
 
@@ -10,11 +10,11 @@ use slipring::{OpenError, OpenOptions, Queue, Start};
 use crate::common::TempName;
 use crate::common::fork::{first_failure, fork};
 
-/// What a child returns that could not have a namespace.
+/// The exit status of a child that could not get a namespace.
 const REFUSED: i32 = 99;
 
-/// Runs `child` in a user namespace of its own, which knows no user, as user `uid` of the outside. Says so
-/// where the system has none.
+/// Runs `child` in a user namespace of its own, which maps no user, as user `uid` of the outside. Reports it if the
+/// kernel has no namespaces.
 fn in_user_namespace(uid: u32, child: impl FnOnce() -> i32) -> Option<i32> {
     let status = fork(|| {
         let user = nix::unistd::Uid::from_raw(uid);
@@ -45,11 +45,11 @@ fn is_unknown<T>(opened: Result<T, OpenError>) -> bool {
 fn who_is_unknown_is_not_taken_for_this_user() {
     let name = make("unmapped");
     let outcome = in_user_namespace(12345, || {
-        // Both this process and the queue's owner are shown as the overflow uid.
+        // Both this process and the queue's owner appear as the overflow uid.
         let me = nix::unistd::geteuid().as_raw();
         first_failure(&[
             is_unknown(Queue::open(&name)),
-            // Allowing that uid would allow everybody.
+            // Allowing that uid would allow every user.
             is_unknown(OpenOptions::new().allow_owner(me).open(&name)),
             is_unknown(OpenOptions::new().snapshot(&name)),
             is_unknown(OpenOptions::new().observe(&name, Start::Oldest)),
