@@ -16,6 +16,7 @@ mod dead;
 mod demo;
 mod exec;
 mod failures;
+mod forward;
 mod groups;
 mod json;
 mod kill;

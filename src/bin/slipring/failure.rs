@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use std::sync::LazyLock;
 
 use slipring::{
-    AckError, AddGroupError, AttachError, ControlError, CreateError, ErrorCode, JoinError, Mode,
-    OpenError, OpenOrCreateError, ProducerError, RecvError, RejectError, RemoveError,
-    RemoveGroupError, SendError, SystemError,
+    AckError, AddGroupError, AttachError, ControlError, CreateError, ErrorCode, ForgetStreamError,
+    JoinError, Mode, NewStageError, OpenError, OpenOrCreateError, ProducerError, RecvError,
+    RejectError, RemoveError, RemoveGroupError, SendError, StageError, SystemError,
 };
 
 use crate::file_size;
@@ -202,6 +202,7 @@ from_coded!(
     ProducerError,
     RecvError
 );
+from_coded!(ForgetStreamError, NewStageError, StageError);
 from_coded!(RejectError, RemoveError, RemoveGroupError, SendError, SystemError);
 
 impl From<OpenError> for Failure {

@@ -2,6 +2,7 @@
 
 mod dead;
 mod exec;
+mod forward;
 mod group;
 mod queue;
 mod read;
@@ -12,6 +13,7 @@ mod waiting;
 use clap::Subcommand;
 
 pub(crate) use dead::{DeadCommand, DeadListArgs, DeadShowArgs, DeadSomeArgs, LettersArgs};
+pub(crate) use forward::ForwardArgs;
 pub(crate) use group::{GroupAddArgs, GroupCommand, GroupListArgs, GroupRemoveArgs, PolicyArgs};
 pub(crate) use queue::{CreateArgs, InspectArgs, ListArgs, OpenArgs, RemoveArgs, Shape};
 pub(crate) use read::{FormArgs, PeekArgs, RecvArgs, TailArgs};
@@ -39,6 +41,9 @@ pub(crate) enum Command {
     /// Receive messages for a group, and ack each once it is written out
     #[command(after_help = exec::help())]
     Recv(RecvArgs),
+    /// Send what a group receives on to another queue, each message once, whatever process is killed
+    #[command(after_help = forward::help())]
+    Forward(ForwardArgs),
     /// Print what waits for a group, and take nothing
     #[command(after_help = EXIT_CODES)]
     Peek(PeekArgs),

@@ -3,6 +3,7 @@
 mod create;
 mod dead;
 mod exec;
+mod forward;
 mod group;
 mod inspect;
 mod ls;
@@ -22,6 +23,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Create(args) => create::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Recv(args) => recv::run(&args),
+        Command::Forward(args) => forward::run(&args),
         Command::Peek(args) => peek::run(&args),
         Command::Tail(args) => tail::run(&args),
         Command::Ls(args) => ls::run(&args),
@@ -37,7 +39,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
 fn check_streams(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Group(GroupCommand::Ls(_)) => Stream::Output.check(),
-        Command::Create(_) | Command::Group(_) | Command::Rm(_) => Ok(()),
+        Command::Create(_) | Command::Forward(_) | Command::Group(_) | Command::Rm(_) => Ok(()),
         Command::Send(args) if args.file.is_some() => Ok(()),
         Command::Send(_) => Stream::Input.check(),
         _ => Stream::Output.check(),

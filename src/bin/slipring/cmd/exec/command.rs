@@ -12,10 +12,8 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::statvfs::fstatvfs;
 use signal_hook::low_level::signal_name;
-use slipring::Received;
 
 use super::stdin;
-use crate::args::RecvArgs;
 use crate::failure::{Failure, io_failed};
 
 const SHELL: &str = "sh";
@@ -24,7 +22,7 @@ const NAP_MAX: Duration = Duration::from_millis(20);
 const NAP_MIN: Duration = Duration::from_micros(100);
 
 /// Finds out, before any message is taken, whether there is a shell and it can read the command.
-pub(super) fn check(command: &str) -> Result<(), Failure> {
+pub(crate) fn check(command: &str) -> Result<(), Failure> {
     let read = Command::new(SHELL).args(["-n", "-c", command]).stdin(Stdio::null()).status();
     match read.map_err(|fault| not_started(&fault))? {
         status if status.success() => Ok(()),
@@ -38,10 +36,10 @@ fn not_started(fault: &io::Error) -> Failure {
 
 /// A command that could not even be started.
 #[derive(Debug)]
-pub(super) struct Refused {
-    pub(super) failure: Failure,
+pub(crate) struct Refused {
+    pub(crate) failure: Failure,
     /// The system is short of a resource that other processes may release.
-    pub(super) passes: bool,
+    pub(crate) passes: bool,
 }
 
 impl Refused {
@@ -52,21 +50,33 @@ impl Refused {
     }
 }
 
-pub(super) fn start(
-    args: &RecvArgs,
+/// What a command is told of its message.
+#[derive(Debug)]
+pub(crate) struct About<'a> {
+    pub(crate) queue: &'a str,
+    pub(crate) group: &'a str,
+    pub(crate) sequence: u64,
+    pub(crate) attempts: u8,
+    pub(crate) kind: u32,
+}
+
+pub(crate) fn start(
     command: &str,
-    message: &Received<'_>,
+    about: &About<'_>,
+    message: &[u8],
+    output: Stdio,
 ) -> Result<Child, Refused> {
     let input = stdin::holding(message)
         .map_err(|fault| Refused::new(&fault, io_failed("pass a message on", &fault)))?;
     let child = Command::new(SHELL)
         .args(["-c", command])
-        .env("SLIPRING_QUEUE", &args.name)
-        .env("SLIPRING_GROUP", &args.group)
-        .env("SLIPRING_SEQUENCE", message.sequence().to_string())
-        .env("SLIPRING_ATTEMPTS", message.attempts().to_string())
-        .env("SLIPRING_KIND", message.kind().to_string())
+        .env("SLIPRING_QUEUE", about.queue)
+        .env("SLIPRING_GROUP", about.group)
+        .env("SLIPRING_SEQUENCE", about.sequence.to_string())
+        .env("SLIPRING_ATTEMPTS", about.attempts.to_string())
+        .env("SLIPRING_KIND", about.kind.to_string())
         .stdin(input)
+        .stdout(output)
         // Ctrl-C at a terminal is for the worker: running commands end by themselves.
         .process_group(0)
         .spawn();
@@ -74,7 +84,7 @@ pub(super) fn start(
 }
 
 /// Waits for a command's end; calls `told` once, as soon as `stopped` says so.
-pub(super) fn wait(
+pub(crate) fn wait(
     child: &mut Child,
     stopped: impl Fn() -> bool,
     told: impl FnOnce(),
@@ -95,7 +105,7 @@ pub(super) fn wait(
 
 /// What is wrong with the streams that commands write to, if anything: then their failures say nothing about their
 /// messages.
-pub(super) fn broken_stream() -> Option<Failure> {
+pub(crate) fn broken_stream() -> Option<Failure> {
     let (stdout, stderr) = (io::stdout(), io::stderr());
     if reader_gone(&stdout) {
         return Some(Failure::Closed);
@@ -115,7 +125,7 @@ pub(super) fn broken_stream() -> Option<Failure> {
 }
 
 /// Whether a pipe or a socket has lost its other end. Files and terminals have none.
-pub(super) fn reader_gone(stream: &impl AsFd) -> bool {
+pub(crate) fn reader_gone(stream: &impl AsFd) -> bool {
     let mut fds = [PollFd::new(stream.as_fd(), PollFlags::empty())];
     poll(&mut fds, PollTimeout::ZERO).is_ok_and(|found| found > 0)
 }
@@ -131,7 +141,7 @@ fn is_full(stream: &impl AsFd) -> bool {
     })
 }
 
-pub(super) fn describe(status: ExitStatus) -> String {
+pub(crate) fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit code {code}"),
         (None, Some(signal)) => match signal_name(signal) {
@@ -143,6 +153,6 @@ pub(super) fn describe(status: ExitStatus) -> String {
 }
 
 /// Whether a signal has ended the shell, or the shell reports that of its command.
-pub(super) fn by_signal(status: ExitStatus) -> bool {
+pub(crate) fn by_signal(status: ExitStatus) -> bool {
     status.code().is_none_or(|code| code > 128)
 }

@@ -6,10 +6,10 @@
 //! not be started, the worker was told to stop, or what the command writes to is gone.
 
 mod board;
-mod command;
+pub(super) mod command;
 mod stdin;
 
-use std::process::ExitStatus;
+use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ use crate::reading::{
 };
 use crate::stop::Stop;
 use board::Board;
-use command::{Refused, broken_stream, by_signal, describe, reader_gone};
+use command::{About, Refused, broken_stream, by_signal, describe, reader_gone};
 
 /// Exit code that says that the message is bad: EX_DATAERR of sysexits.h.
 const BAD_MESSAGE: i32 = 65;
@@ -336,8 +336,19 @@ impl<'a> Worker<'a> {
         }
     }
 
+    fn about(&self, message: &Received<'_>) -> About<'_> {
+        About {
+            queue: &self.args.name,
+            group: &self.args.group,
+            sequence: message.sequence(),
+            attempts: message.attempts(),
+            kind: message.kind(),
+        }
+    }
+
     fn run(&self, message: &mut Received<'_>) -> Result<ExitStatus, Refused> {
-        let mut child = command::start(self.args, self.command, message)?;
+        let mut child =
+            command::start(self.command, &self.about(message), message, Stdio::inherit())?;
         self.board().runs(true);
         let stopped = || self.stop.check().is_err();
         let told = || {
