@@ -156,8 +156,7 @@ fn read_slot(view: &View, seq: u64, out: &mut [u8], origin: &mut Option<Origin>)
     // The last read of the stamp tells whether this and the payload's words belong together.
     let meta = slot.meta.load();
     if view.geo().streams > 0 {
-        // Of the same message, if all is: no entry of the table changes hands while the ring has a message of its stream.
-        *origin = sources::origin(view, seq, &slot);
+        note_origin(view, seq, origin);
     }
     let fit = meta.len.min(out.len());
     slot.payload.load(&mut out[..fit]);
@@ -167,4 +166,12 @@ fn read_slot(view: &View, seq: u64, out: &mut [u8], origin: &mut Option<Origin>)
         return SlotRead::Lapped;
     }
     SlotRead::Whole(meta)
+}
+
+// Out of the way of queues without sources.
+#[cold]
+#[inline(never)]
+fn note_origin(view: &View, seq: u64, origin: &mut Option<Origin>) {
+    // Of the same message, if all is: no entry of the table changes hands while the ring has a message of its stream.
+    *origin = sources::origin(view, seq, &view.slot(seq));
 }
