@@ -383,3 +383,32 @@ fn a_stored_segment_of_this_layout_version_is_still_understood() {
     assert_eq!(queue.consumer("unread").unwrap().recv_batch(9).unwrap().len(), 3);
     assert_eq!(queue.producer().unwrap().send("x").unwrap(), 3);
 }
+
+#[test]
+fn every_byte_of_sources_is_where_it_was() {
+    let name = TempName::new("golden-sources");
+    let shape = Queue::builder(&name).capacity(4).payload_size(45).max_groups(1).max_consumers(1);
+    let queue = shape.sources(3).create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let feed = slipring::StreamId::new(0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10);
+    let _ = producer.send_from("a", 5, "x").unwrap();
+    let _ = producer.send_from(feed, 7, "y").unwrap();
+    producer.send("z").unwrap();
+    let _ = producer.send_from(feed, 9, (3, "w")).unwrap();
+    let file = std::fs::read(name.path()).unwrap();
+    let word = |at: usize| u64::from_le_bytes(file[at..at + 8].try_into().unwrap());
+    // Config: must understand, stride, slots, streams and where they are.
+    let (table, slots) = (3200 + 768 + 256, 4480);
+    let config = [16, 56, 104, 976, 984].map(word);
+    assert_eq!(config, [2, 128, slots as u64, 3, table as u64]);
+    // The second entry: id, last, start, state, label.
+    let entry: Vec<_> = (0..8).map(|i| word(table + 64 + 8 * i)).collect();
+    assert_eq!(entry, [0x090a_0b0c_0d0e_0f10, 0x0102_0304_0506_0708, 9, 7, 1, 0, 0, 0]);
+    assert_eq!(&file[table + 40..table + 64], b"a\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+    // The number of the stream in the meta word, and the position after the payload's 45 bytes, which end in a word.
+    let slot = |n: usize| [word(slots + 128 * n + 8), word(slots + 128 * n + 64)];
+    assert_eq!(slot(0), [1 | 1 << 25, 5]);
+    assert_eq!(slot(1), [1 | 2 << 25, 7]);
+    assert_eq!(slot(2)[0], 1, "no stream");
+    assert_eq!(slot(3), [1 | 2 << 25 | 3 << 32, 9]);
+}

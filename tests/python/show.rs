@@ -107,7 +107,8 @@ fn python_refuses_what_it_does_not_know() {
         (8, u32(2), "layout version 2"),
         (12, u32(1), "slot format 1"),
         (16, u64(1), "bit 0 (messages in flight beside the ring)"),
-        (16, u64(1 << 63 | 2), "bit 1 (sources of messages), bit 63 (unknown)"),
+        (16, u64(1 << 63 | 6), "bit 2 (times of publication), bit 63 (unknown)"),
+        (16, u64(2), "number of streams"),
         (32, u64(3), "capacity"),
         (32, u64(8), "total size"),
         (40, u64(0), "payload size"),
@@ -157,5 +158,40 @@ fn python_refuses_what_it_does_not_know() {
     std::os::unix::fs::symlink("/dev/zero", name.path()).unwrap();
     Python::start(&["show", &name]).fail("symbolic link");
     Python::start(&["show", "a/b"]).fail("no queue's name");
+    nothing_is_left(name);
+}
+
+#[test]
+fn python_shows_where_messages_come_from() {
+    if !has_python() {
+        return;
+    }
+    let name = TempName::new("python-sources");
+    let shape = Queue::builder(&name).capacity(4).payload_size(LONGEST).sources(3);
+    let queue = shape.create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let _ = producer.send_from("feed", 7, "a").unwrap();
+    producer.send("b").unwrap();
+    let _ = producer.send_from("other", 1 << 60, "c").unwrap();
+    let shown = show(&name);
+    let known = queue.streams().unwrap();
+    let streams = known.iter().map(|info| {
+        let (last, start) = (info.last.unwrap_or(0), info.start.unwrap_or(0));
+        json!({
+            "id": info.stream.to_string(), "label": info.stream.label(), "last": last, "start": start
+        })
+    });
+    assert_eq!(shown["streams"], streams.collect::<Value>());
+    assert_eq!(known.len(), 2);
+    let mut python = Python::start(&["observe", &name]);
+    python.line().unwrap();
+    let mut source = || python.line().unwrap()["source"].clone();
+    assert_eq!(source(), json!([known[0].stream.to_string(), 7]));
+    assert_eq!(source(), Value::Null);
+    assert_eq!(source(), json!([known[1].stream.to_string(), 1u64 << 60]));
+    producer.close().unwrap();
+    python.line().unwrap();
+    python.finish();
+    drop(queue);
     nothing_is_left(name);
 }

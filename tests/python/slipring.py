@@ -28,11 +28,14 @@ G_STATE, G_GENERATION, G_TRAITS, G_BEGAN, G_NAME, G_DEAD, G_HEAD, G_TOTALS = 0, 
 R_START, R_END, R_PID, R_COUNTERS = 0, 8, 24, 128
 COUNTERS = 0, 8, 16  # acked, redelivered, dead-lettered: of a consumer, and the totals of a group
 ACTIVE, IDLE = 2, 0
-FEATURES = {0: "messages in flight beside the ring", 1: "sources of messages", 2: "times of publication"}
+FEATURES = {0: "messages in flight beside the ring", 2: "times of publication"}
+# The feature bit that this module knows, and the bytes of an entry of the table of streams.
+SOURCES, STREAM = 1 << 1, 64
 MODES, RETENTIONS, WAKE_MODES = ("exclusive", "shared"), ("hold", "release"), ("none", "membarrier", "fence")
 NAME = re.compile(rb"[A-Za-z0-9._-]{1,200}")
 
-Message = namedtuple("Message", "sequence kind attempts payload")
+# The source is an id, as 32 hexadecimal digits, and a position; `None` where the sender did not say.
+Message = namedtuple("Message", "sequence kind attempts payload source")
 
 
 class Error(Exception):
@@ -102,8 +105,8 @@ class Queue:
         if version != 1:
             self.refuse(f"has layout version {version}, and this module knows version 1")
         check(struct.unpack_from("<Q", config, 2040)[0] == fnv1a(config[:2040]), "checksum")
-        if must:
-            unknown = [f"{bit} ({FEATURES.get(bit, 'unknown')})" for bit in range(64) if must >> bit & 1]
+        unknown = [f"{bit} ({FEATURES.get(bit, 'unknown')})" for bit in range(64) if must & ~SOURCES & 1 << bit]
+        if unknown:
             self.refuse(f"needs features that this module does not know: bit {', bit '.join(unknown)}")
         if slot_format != 0:
             self.refuse(f"has slot format {slot_format}, and this module knows format 0")
@@ -114,13 +117,18 @@ class Queue:
             self.refuse(f"has wake mode {self.wake_mode}, which this module does not know")
         check(1 <= self.capacity <= 2**24 and self.capacity & (self.capacity - 1) == 0, "capacity")
         check(1 <= self.payload_size <= 2**24 + 512, "payload size")
-        check(payload_offset == 16 and self.stride == round_up(16 + self.payload_size, 64), "payload offset or stride")
+        self.streams, self.streams_at = struct.unpack_from("<2Q", config, 976)
+        check(self.streams <= 127 and (self.streams > 0) == bool(must & SOURCES), "number of streams")
+        slot = round_up(16 + self.payload_size, 8) + (16 if self.streams else 0)
+        check(payload_offset == 16 and self.stride == round_up(slot, 64), "payload offset or stride")
         check(1 <= self.max_groups <= 63 and 1 <= self.max_records <= 255, "number of group or consumer records")
         check(self.base <= 2**56 - 2, "base")
         check(control == TAIL and groups == GROUPS and self.records == GROUPS + GROUP * self.max_groups, "tables' offsets")
-        check(self.slots == round_up(self.records + RECORD * self.max_records, 128), "slots' offset")
+        tables = round_up(self.records + RECORD * self.max_records, 128)
+        check(self.streams_at == (tables if self.streams else 0), "stream table's offset")
+        check(self.slots == round_up(tables + STREAM * self.streams, 128), "slots' offset")
         check(self.total == round_up(self.slots + self.stride * self.capacity, 128), "total size")
-        check(not any(config[952:992]), "reserved words")
+        check(not any(config[952:976]), "reserved words")
         check(fingerprint == fnv1a(config[8:24] + config[32:124] + config[136:144] + config[952:992]), "fingerprint")
         check(name_length <= 200 and NAME.fullmatch(config[176:176 + name_length]), "name")
         check(schema_length <= 128 and fields_length <= 448, "schema")
@@ -205,7 +213,22 @@ class Queue:
         length = meta & 0x1FFFFFF
         if length > self.payload_size:
             return None
-        return Message(sequence, meta >> 32, attempts, self.bytes[at + 16:at + 16 + length])
+        return Message(sequence, meta >> 32, attempts, self.bytes[at + 16:at + 16 + length], self.source(at, meta >> 25 & 127))
+
+    def stream(self, number):
+        """What the table says of a stream in use; `None` of a free entry."""
+        at = self.streams_at + STREAM * (number - 1)
+        if self.get(at + 32) != 1:
+            return None
+        return {
+            "id": self.bytes[at:at + 16][::-1].hex(), "label": self.bytes[at + 40:at + 64].rstrip(b"\0").decode(errors="replace"),
+            "last": self.get(at + 16), "start": self.get(at + 24),
+        }
+
+    def source(self, at, number):
+        """Where the message in the slot at `at` comes from, whose meta word has the number of a stream."""
+        stream = self.stream(number) if 1 <= number <= self.streams else None
+        return stream and (stream["id"], self.get(at + round_up(16 + self.payload_size, 8)))
 
     def look(self, sequence):
         """What an observer finds: a message, "gone" or "to come". Only this knows how an overwritten slot shows."""

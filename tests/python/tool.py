@@ -19,6 +19,8 @@ from consumer import Consumer, WritableQueue
 def tell(what):
     if isinstance(what, slipring.Message):
         what = {**what._asdict(), "payload": what.payload.hex()}
+        if what["source"] is None:
+            del what["source"]
     print(json.dumps(what), flush=True)
 
 
@@ -29,6 +31,7 @@ def show(args):
         "tail": queue.get(slipring.TAIL), "closed_at": queue.closed_at(), "wake_mode": slipring.WAKE_MODES[queue.wake_mode],
         "schema_name": queue.schema_name, "schema_fields": queue.schema_fields, "schema_hash": queue.schema_hash,
         "groups": queue.groups(),
+        "streams": [stream for n in range(queue.streams) if (stream := queue.stream(n + 1))],
     })
 
 
