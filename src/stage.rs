@@ -294,7 +294,7 @@ impl<B: Content + ?Sized> Work<'_, B> {
             let (queue, group) = batch.of();
             return Err(StageError::Requeued { queue, group });
         }
-        let last = self.last_position();
+        let last = self.producer.stream(self.stream)?.last_position().unwrap_or(0);
         let (mut failed, mut through) = (None, None);
         for message in &batch {
             let base = base(message.sequence());
@@ -352,10 +352,6 @@ impl<B: Content + ?Sized> Work<'_, B> {
         }
         outputs.settle(base, last);
         Ok(())
-    }
-
-    fn last_position(&mut self) -> u64 {
-        self.producer.last_position(self.stream).unwrap_or(0)
     }
 
     /// Publishes what is settled.

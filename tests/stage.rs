@@ -178,6 +178,54 @@ fn a_removed_destination_costs_no_message() {
     assert_eq!(from.consumer("g").unwrap().depth(), 1);
 }
 
+#[test]
+fn letters_that_are_sent_again_are_not_taken_for_known_messages() {
+    let (a, _b, from, to) = queues("retries", 8);
+    let related = [".dead", ".g.retry"].map(|end| TempName::exactly(format!("{}{end}", &*a)));
+    from.producer().unwrap().send_batch(["bad", "good"]).unwrap();
+    from.consumer("g").unwrap().recv().unwrap().reject().unwrap();
+    let mut stage = stage(&from, &to);
+    let letters = slipring::DeadLetters::of(&a, &slipring::OpenOptions::new()).unwrap();
+    assert_eq!(letters.requeue(1).unwrap(), 1);
+    let mut requeued = 0;
+    // The queue's own message, and the letter, in either order.
+    for _ in 0..2 {
+        match stage.process(|message, outputs| words(message, outputs)) {
+            Ok(staged) => assert_eq!(staged.mapped, 1),
+            Err(StageError::Requeued { .. }) => requeued += 1,
+            Err(fault) => panic!("{fault}"),
+        }
+    }
+    assert!(requeued > 0);
+    drop(stage);
+    let fault = Stage::new(from.consumer("g").unwrap(), to.producer().unwrap()).unwrap_err();
+    assert!(matches!(fault, NewStageError::Retries { .. }), "{fault}");
+    // It is still there for another consumer.
+    let retry = Queue::open(&related[1]).unwrap();
+    assert_eq!(retry.snapshot().unwrap().groups[0].depth, 1);
+}
+
+#[test]
+fn a_wait_for_room_that_is_interrupted_goes_on_where_it_was() {
+    let (_a, b, from, _) = queues("room", 8);
+    slipring::force_remove(&b).unwrap();
+    let to = Queue::builder(&b).capacity(2).payload_size(24).sources(1).group("out");
+    let to = to.create().unwrap();
+    from.producer().unwrap().send_batch(["1 2 3", "4", "5"]).unwrap();
+    let mut stage = stage(&from, &to);
+    stage.producer().set_interrupt(|| true);
+    let mut all = Vec::new();
+    for round in 0..2 {
+        let fault = stage.process(|message, outputs| words(message, outputs)).unwrap_err();
+        assert_eq!(fault.code(), ErrorCode::Interrupted, "round {round}");
+        all.extend(received(&to));
+    }
+    let staged = stage.process(|message, outputs| words(message, outputs)).unwrap();
+    assert_eq!((staged.already_there, staged.mapped, staged.published), (2, 1, 1));
+    all.extend(received(&to));
+    assert_eq!(all, ["1", "2", "3", "4", "5"]);
+}
+
 slipring::message! { struct Price { cents: u64 } }
 
 #[test]
