@@ -313,6 +313,7 @@ impl<B: Content + ?Sized> Work<'_, B> {
                 staged.published += self.publish(outputs)?;
             }
         }
+        // If that fails, nothing is acked: what is published is known by its position.
         staged.published += self.publish(outputs)?;
         if let Some(through) = through {
             // Outputs in a queue without a name are lost: the next queue of that name gets them.
