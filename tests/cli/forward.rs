@@ -111,6 +111,34 @@ fn what_cannot_be_forwarded_is_refused() {
 }
 
 #[test]
+fn without_room_it_waits_and_runs_no_command() {
+    let (a, b) = queues("fwd-full", 1);
+    feed(&["send", &b], b"first\n").quietly();
+    let dir = TempDir::new(&a);
+    let ran = dir.join("ran");
+    let exec = format!("touch {}; cat", ran.display());
+    let args = forward(&a, &b, &["--timeout", "100ms", "--exec", &exec]);
+    run(&args).says(3, &["no message came within 0.1 s"]);
+    feed(&["send", &a], b"second\n").quietly();
+    run(&args).says(3, &["is full", "\"out\""]);
+    assert!(!ran.exists());
+    assert_eq!(received(&b), "first\n");
+    run(&[&args[..], &["--count", "1"]].concat()).quietly();
+    assert_eq!(received(&b), "second\n");
+}
+
+#[test]
+fn it_follows_a_queue_that_is_closed_and_opened_again() {
+    let (a, b) = queues("fwd-follow", 8);
+    feed(&["send", &a, "--close"], b"one\n").quietly();
+    let running = Running::start(&forward(&a, &b, &["--follow", "--count", "2"]));
+    let one = run(&["recv", &b, "--group", "out", "--count", "1"]).quietly();
+    feed(&["send", &a, "--close"], b"two\n").quietly();
+    running.finish().quietly();
+    assert_eq!((one, received(&b)), ("one\n".to_owned(), "two\n".to_owned()));
+}
+
+#[test]
 fn a_signal_ends_it_with_the_commands_output_sent() {
     let (a, b) = queues("fwd-drain", 8);
     feed(&["send", &a], b"one\ntwo\n").quietly();
