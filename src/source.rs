@@ -123,8 +123,8 @@ impl fmt::Debug for StreamId {
     }
 }
 
-/// Where a message comes from. Together the two are a key: of all messages of a queue with sources, and of those that go
-/// from queue to queue, no two have the same.
+/// Where a message comes from. Together the two are a key: no two messages of a queue have the same, unless a stream was
+/// [forgotten](crate::Producer::forget_stream) and began anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Source {
     pub(crate) stream: StreamId,
@@ -149,9 +149,9 @@ impl Source {
 pub struct StreamInfo {
     /// The stream.
     pub stream: StreamId,
-    /// Position of its first message in this queue; `None` before that.
+    /// Position of its first message in this queue, or the first that was passed; `None` before that.
     pub start: Option<u64>,
-    /// Position of its last message in this queue; `None` before the first.
+    /// Position of its last message in this queue, or the last that was passed; `None` before the first.
     pub last: Option<u64>,
 }
 
@@ -170,13 +170,11 @@ impl From<sources::Origin> for Source {
 }
 
 impl StreamInfo {
-    pub(crate) fn of(view: &View, number: Number) -> StreamInfo {
-        let words = (sources::id(view, number), sources::label(view, number));
+    /// `None` if it is given up meanwhile.
+    pub(crate) fn of(view: &View, number: Number) -> Option<StreamInfo> {
+        let (id, label, start, last) = sources::look_up(view, number)?;
         let some = |position: u64| (position > 0).then_some(position);
-        StreamInfo {
-            stream: StreamId::from_words(words),
-            start: some(sources::start(view, number)),
-            last: some(sources::last(view, number)),
-        }
+        let stream = StreamId::from_words((id, label));
+        Some(StreamInfo { stream, start: some(start), last: some(last) })
     }
 }

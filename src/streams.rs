@@ -9,6 +9,8 @@ use crate::message::{Content, Outgoing};
 use crate::producer::Producer;
 use crate::producer::progress::Progress;
 use crate::reservation::Reservation;
+use crate::ring::notify;
+use crate::ring::publish::stamp;
 use crate::ring::sources::{self, Number};
 use crate::source::{StreamId, StreamInfo};
 use crate::wait::{Check, Deadline};
@@ -28,6 +30,7 @@ pub enum Sent {
 
 /// What became of messages of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use = "messages that are there already were not sent again"]
 pub struct BatchSent {
     /// Messages that are published now.
     pub published: usize,
@@ -47,6 +50,9 @@ impl<M: Content + ?Sized> Producer<M> {
     /// step, and remembers the last position of each stream. So a program that is killed at any moment asks, once started
     /// again, for the [last position](StreamProducer::last_position), and goes on after it: nothing is lost, and nothing is
     /// sent twice. Needs a queue with [sources](crate::Builder::sources). Never blocks.
+    ///
+    /// Positions go on over all starts of the program: one that begins at 1 again each time sends nothing, since all of it is
+    /// [there already](Sent::AlreadyThere).
     ///
     /// A stream that the queue does not know yet takes an entry of its table. It keeps the entry until
     /// [`Producer::forget_stream`].
@@ -158,7 +164,7 @@ impl<M: Content + ?Sized> Producer<M> {
         let forked = self.attachment.leases.forked();
         let view = &self.attachment.view;
         (!forked)
-            .then(|| sources::in_use(view).map(|number| StreamInfo::of(view, number)))
+            .then(|| sources::in_use(view).filter_map(|number| StreamInfo::of(view, number)))
             .into_iter()
             .flatten()
     }
@@ -172,6 +178,10 @@ impl<M: Content + ?Sized> StreamProducer<'_, M> {
 
     /// Position of the stream's last message in this queue, from whatever producer; `None` before the first.
     pub fn last_position(&self) -> Option<u64> {
+        // In a forked child the segment is out of reach.
+        if self.producer.attachment.leases.forked() {
+            return None;
+        }
         let last = sources::last(&self.producer.attachment.view, self.number);
         (last > 0).then_some(last)
     }
@@ -187,13 +197,16 @@ impl<M: Content + ?Sized> StreamProducer<'_, M> {
         }
     }
 
+    #[cold]
+    fn not_rising(&self, position: u64, last: u64) -> StreamSendError {
+        let (queue, stream) = (self.producer.queue(), self.stream);
+        StreamSendError::NotRising { queue, stream, position, last }
+    }
+
     /// Whether the message at `position` is to be sent.
     fn is_new(&self, position: u64) -> Result<bool, StreamSendError> {
         let progress = self.progress();
-        progress.is_new(position).ok_or_else(|| {
-            let (queue, stream) = (self.producer.queue(), self.stream);
-            StreamSendError::NotRising { queue, stream, position, last: progress.last() }
-        })
+        progress.is_new(position).ok_or_else(|| self.not_rising(position, progress.last()))
     }
 
     /// Sends one message if there is room. Never blocks.
@@ -282,11 +295,13 @@ impl<M: Content + ?Sized> StreamProducer<'_, M> {
         Ok(Sent::Published(sequence))
     }
 
-    /// Sends messages with their positions, waiting for room as often as it takes; skips those that are there already.
+    /// Sends messages with their positions, waiting for room as often as it takes; skips those that are there already, for
+    /// which it does not wait. Each message is visible as soon as it is sent, as in [`Producer::send_batch`].
     ///
     /// # Errors
     /// As for [`StreamProducer::send`]. What was sent before stays; [`StreamProducer::last_position`] says how far it came.
-    /// A few messages more may have been taken from the iterator.
+    /// The message that could not be sent, or one more, has been taken from the iterator: go on from the last position, and
+    /// not with the same iterator.
     pub fn send_batch<'m, I, T>(&mut self, messages: I) -> Result<BatchSent, StreamSendError>
     where
         I: IntoIterator<Item = (u64, T)>,
@@ -295,9 +310,14 @@ impl<M: Content + ?Sized> StreamProducer<'_, M> {
     {
         let mut messages = messages.into_iter().fuse().peekable();
         let mut total = BatchSent::default();
-        while messages.peek().is_some() {
-            self.producer.wait_for_room(1, || Deadline::NEVER)?;
-            self.send_run(&mut messages, &mut total)?;
+        while let Some((position, _)) = messages.peek() {
+            if self.is_new(*position)? {
+                self.producer.wait_for_room(1, || Deadline::NEVER)?;
+                self.send_run(&mut messages, &mut total)?;
+            } else {
+                total.already_there += 1;
+                messages.next();
+            }
         }
         Ok(total)
     }
@@ -307,7 +327,8 @@ impl<M: Content + ?Sized> StreamProducer<'_, M> {
     /// that cannot be sent. Never blocks.
     ///
     /// # Errors
-    /// As for [`StreamProducer::try_send`]; [`SendError::Full`] if there was no room for even one.
+    /// As for [`StreamProducer::try_send`]; [`SendError::Full`] if there was no room for even one, unless the iterator's
+    /// `size_hint` says that it is at its end. What was sent before an error stays, as with [`StreamProducer::send_batch`].
     pub fn try_send_batch<'m, T>(
         &mut self,
         messages: &mut impl Iterator<Item = (u64, T)>,
@@ -317,6 +338,9 @@ impl<M: Content + ?Sized> StreamProducer<'_, M> {
         M: 'm,
     {
         let mut total = BatchSent::default();
+        if messages.size_hint().1 == Some(0) {
+            return Ok(total);
+        }
         self.producer.room(1, Check::Fast)?;
         while self.send_run(messages, &mut total)? > 0 {
             match self.producer.room(1, Check::Fast) {
@@ -328,7 +352,8 @@ impl<M: Content + ?Sized> StreamProducer<'_, M> {
         Ok(total)
     }
 
-    /// Sends what is known to fit, at most a run; returns how many messages it took from the iterator.
+    /// Sends what is known to fit, at most a run, and up to the first message that a consumer sleeps for; returns how many
+    /// messages it took from the iterator.
     fn send_run<'m, T>(
         &mut self,
         messages: &mut impl Iterator<Item = (u64, T)>,
@@ -338,36 +363,28 @@ impl<M: Content + ?Sized> StreamProducer<'_, M> {
         T: Into<Outgoing<'m, M>>,
         M: 'm,
     {
-        let (mut n, mut taken, mut len, mut last) = (0, 0, 0, 0);
-        let mut failed = None;
-        while taken < RUN && self.producer.has_room_at(n) {
+        let mut run = Run { stream: self, n: 0, bytes: 0, last: 0 };
+        let mut taken = 0;
+        while taken < RUN && run.stream.producer.has_room_at(run.n) {
             let Some((position, message)) = messages.next() else { break };
             let Outgoing { kind, content } = message.into();
             taken += 1;
-            match self.producer.fitting(content).map_err(StreamSendError::from) {
-                Ok(_) if position <= last && last > 0 => {
-                    let (queue, stream) = (self.producer.queue(), self.stream);
-                    failed = Some(StreamSendError::NotRising { queue, stream, position, last });
-                }
-                Ok(bytes) => match self.is_new(position) {
-                    Ok(true) => {
-                        self.put(n, kind, bytes, position);
-                        (n, len, last) = (n + 1, len + bytes.len() as u64, position);
-                    }
-                    Ok(false) => total.already_there += 1,
-                    Err(fault) => failed = Some(fault),
-                },
-                Err(fault) => failed = Some(fault),
+            let bytes = run.stream.producer.fitting(content)?;
+            if run.n > 0 && position <= run.last {
+                return Err(run.stream.not_rising(position, run.last));
             }
-            if failed.is_some() {
+            if !run.stream.is_new(position)? {
+                total.already_there += 1;
+                continue;
+            }
+            run.push(kind, bytes, position);
+            total.published += 1;
+            if notify::consumer_waits(&run.stream.producer.attachment.view) {
+                // The end of the run wakes it, and the next message may be long in coming.
                 break;
             }
         }
-        if n > 0 {
-            self.publish(n, last, len);
-            total.published += n as usize;
-        }
-        failed.map_or(Ok(taken), Err)
+        Ok(taken)
     }
 
     /// Takes `n` slots to write in place, for messages with the positions from `first` on, waiting for room as long as it
@@ -400,9 +417,8 @@ impl<M: Content + ?Sized> StreamProducer<'_, M> {
         room: impl FnOnce(&mut Producer<M>, u64) -> Result<(), SendError>,
     ) -> Result<Reservation<'_, M>, StreamSendError> {
         let last = self.progress().last();
-        if first <= last || first.checked_add(n as u64).is_none() {
-            let (queue, stream) = (self.producer.queue(), self.stream);
-            return Err(StreamSendError::NotRising { queue, stream, position: first, last });
+        if first <= last || first.checked_add((n as u64).saturating_sub(1)).is_none() {
+            return Err(self.not_rising(first, last));
         }
         let slots = self.producer.slots(n)?;
         room(self.producer, slots)?;
@@ -419,9 +435,7 @@ impl<M: Content + ?Sized> StreamProducer<'_, M> {
             return Err(SendError::Forked { queue: self.producer.queue() }.into());
         }
         if !self.is_new(position)? {
-            let (queue, stream) = (self.producer.queue(), self.stream);
-            let last = self.progress().found;
-            return Err(StreamSendError::NotRising { queue, stream, position, last });
+            return Err(self.not_rising(position, self.progress().last()));
         }
         sources::note(&self.producer.attachment.view, self.number, position);
         self.set_sent(position);
@@ -452,6 +466,38 @@ impl<M: Content + ?Sized> Producer<M> {
     pub(crate) fn note_sent(&mut self, number: Number, position: u64) {
         if let Some(Some(progress)) = self.progress.get_mut(number.index()) {
             progress.sent = position;
+        }
+    }
+}
+
+/// Messages of a batch that are stamped, so visible already. Dropping it moves the tail past them, also when the caller's
+/// iterator panics: their slots must not be written again.
+struct Run<'r, 'p, M: Content + ?Sized> {
+    stream: &'r mut StreamProducer<'p, M>,
+    n: u64,
+    bytes: u64,
+    last: u64,
+}
+
+impl<M: Content + ?Sized> Run<'_, '_, M> {
+    fn push(&mut self, kind: u32, bytes: &[u8], position: u64) {
+        self.stream.put(self.n, kind, bytes, position);
+        let Producer { publisher, attachment, .. } = &*self.stream.producer;
+        let seq = publisher.tail() + self.n;
+        stamp(&attachment.view.slot(seq), seq);
+        (self.n, self.last) = (self.n + 1, position);
+        self.bytes += bytes.len() as u64;
+    }
+}
+
+impl<M: Content + ?Sized> Drop for Run<'_, '_, M> {
+    fn drop(&mut self) {
+        let Run { stream, n, bytes, last } = self;
+        if *n > 0 {
+            let Producer { publisher, attachment, .. } = &mut *stream.producer;
+            publisher.advance_from(&attachment.view, *n, stream.number, *last);
+            stream.set_sent(*last);
+            stream.producer.count_bytes(*bytes);
         }
     }
 }

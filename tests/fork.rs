@@ -249,3 +249,25 @@ fn roles() {
         parent_that_dies(&role[1]);
     }
 }
+
+#[test]
+fn a_stream_refuses_in_a_child() {
+    let name = TempName::new("fork-stream");
+    let queue = Queue::builder(&name).capacity(4).sources(1).group("g").create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let mut stream = producer.stream("s").unwrap();
+    let _ = stream.send(1, "before").unwrap();
+    let status = fork(|| {
+        let forked = |code| code == ErrorCode::Forked;
+        let checks = [
+            stream.last_position().is_none() && format!("{stream:?}").contains("None"),
+            stream.send(2, "x").is_err_and(|e| forked(e.code())),
+            stream.send_batch([(2, "x")]).is_err_and(|e| forked(e.code())),
+            stream.reserve(2, 1).is_err_and(|e| forked(e.code())),
+            stream.pass(2).is_err_and(|e| forked(e.code())),
+        ];
+        first_failure(&checks)
+    });
+    assert_eq!(status, 0);
+    assert_eq!(stream.last_position(), Some(1));
+}

@@ -220,3 +220,59 @@ fn a_shape_that_cannot_be_is_refused() {
     let fault = Queue::builder(&name).sources(128).create().unwrap_err();
     assert!(fault.to_string().contains("1 to 127"), "{fault}");
 }
+
+#[test]
+fn each_message_of_a_batch_is_there_while_its_iterator_waits() {
+    let name = TempName::new("waits");
+    let queue = queue(&name, 1);
+    let mut producer = queue.producer().unwrap();
+    let (queue, mut stream) = (&queue, producer.stream("s").unwrap());
+    let sent = stream.send_batch((1..=3).map(|position| {
+        assert_eq!(queue.observer(Start::Oldest).unwrap().count_there(), position - 1);
+        (position, "x")
+    }));
+    assert_eq!(sent.unwrap().published, 3);
+}
+
+trait CountThere {
+    fn count_there(self) -> u64;
+}
+
+impl CountThere for slipring::Observer {
+    fn count_there(mut self) -> u64 {
+        (0..).take_while(|_| self.try_recv().is_ok()).count() as u64
+    }
+}
+
+#[test]
+fn a_panic_in_the_iterator_leaves_what_was_sent_before() {
+    let name = TempName::new("panics");
+    let queue = queue(&name, 1);
+    let mut producer = queue.producer().unwrap();
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let messages =
+            (1..).map(|position| if position < 4 { (position, "x") } else { panic!("meant") });
+        let _ = producer.stream("s").unwrap().send_batch(messages);
+    }));
+    assert!(result.is_err());
+    let mut stream = producer.stream("s").unwrap();
+    assert_eq!(stream.last_position(), Some(3));
+    let _ = stream.send(4, "x").unwrap();
+    let positions = received(&queue).into_iter().map(|source| source.unwrap().1);
+    assert_eq!(positions.collect::<Vec<_>>(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn what_is_there_already_waits_for_no_room() {
+    let name = TempName::new("no-wait");
+    let queue = queue(&name, 1);
+    let all = || (1..=8).map(|position| (position, "x"));
+    let _ = queue.producer().unwrap().stream("s").unwrap().send_batch(all()).unwrap();
+    let mut producer = queue.producer().unwrap();
+    let mut stream = producer.stream("s").unwrap();
+    // The queue is full.
+    let sent = stream.send_batch(all()).unwrap();
+    assert_eq!(sent, BatchSent { published: 0, already_there: 8 });
+    let mut none = all().take(0);
+    assert_eq!(stream.try_send_batch(&mut none).unwrap(), BatchSent::default());
+}

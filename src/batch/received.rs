@@ -59,7 +59,7 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
     );
 
     /// Where it comes from; `None` if its sender did not say, and for a dead letter that was sent again. The stream and the
-    /// position are a key that no other message has: to make effects outside of queues idempotent.
+    /// position are a key, by which effects outside of queues can be made idempotent: see [`Source`].
     pub fn source(&self) -> Option<Source> {
         if self.batch.requeued() {
             return None;

@@ -107,7 +107,7 @@ impl<M: Content + ?Sized> Task<'_, '_, '_, M> {
     message_accessors!(view => view.info.kind(), view.tasks.retry_view.requeued());
 
     /// Where it comes from; `None` if its sender did not say, and for a dead letter that was sent again. The stream and the
-    /// position are a key that no other message has: to make effects outside of queues idempotent.
+    /// position are a key, by which effects outside of queues can be made idempotent: see [`Source`].
     pub fn source(&self) -> Option<Source> {
         let Tasks { view, retry_view, .. } = self.tasks;
         if retry_view.requeued() {

@@ -45,7 +45,7 @@ pub enum StreamError {
 pub enum StreamSendError {
     /// The position is not above the one before it. That is a mistake of the program.
     #[error(
-        "position {position} of stream {} does not rise: this producer has sent position {last} of it to queue {queue:?}; positions begin at 1 and rise strictly",
+        "position {position} of stream {} does not rise: position {last} of it is in queue {queue:?}, or was passed; positions begin at 1 and rise strictly",
         show(*stream)
     )]
     NotRising {
@@ -58,7 +58,7 @@ pub enum StreamSendError {
         /// The position before it.
         last: u64,
     },
-    /// Nothing was sent, for a reason that any send may have.
+    /// A message was not sent, for a reason that any send may have. Those before it in a batch were.
     #[error(transparent)]
     Send(#[from] SendError),
 }

@@ -421,7 +421,7 @@ impl<M: Content + ?Sized> Queue<M> {
     /// [`AttachError::Removed`] if the queue has lost its name; else if the kernel refuses a call.
     pub fn streams(&self) -> Result<Vec<StreamInfo>, AttachError> {
         let view = Attachment::new(&self.mapped)?.view;
-        Ok(sources::in_use(&view).map(|number| StreamInfo::of(&view, number)).collect())
+        Ok(sources::in_use(&view).filter_map(|number| StreamInfo::of(&view, number)).collect())
     }
 
     /// The queue's state at this moment.

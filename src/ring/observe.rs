@@ -51,6 +51,7 @@ impl ObserverCursor {
     }
 
     /// Where the message that was read last comes from.
+    #[cfg(not(slipring_loom))]
     pub(crate) fn origin(&self) -> Option<Origin> {
         self.origin
     }

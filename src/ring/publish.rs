@@ -304,24 +304,32 @@ impl Publisher {
     /// Makes `n` messages of a stream visible that are marked with their positions; `position` is the last one's.
     pub(crate) fn publish_from(&mut self, view: &View, n: u64, number: Number, position: u64) {
         let stamp_all = |this: &Self| this.each_behind(view, n, |seq, slot| stamp(&slot, seq));
-        let note = || sources::note(view, number, position);
         mutant!(
             {
+                // Before the table, or a death here would leave positions there that no message has.
                 stamp_all(self);
-                // After the stamps, or a death here would leave positions that no message has; before the tail, which
-                // covers it.
-                note();
-                self.advance(view, n);
+                self.advance_from(view, n, number, position);
             },
             "table-before-the-stamps",
             {
-                note();
+                sources::note(view, number, position);
                 stamp_all(self);
+                self.advance(view, n);
+            }
+        );
+    }
+
+    /// Moves the tail past `n` stamped messages of a stream; `position` is the last one's.
+    pub(crate) fn advance_from(&mut self, view: &View, n: u64, number: Number, position: u64) {
+        let note = || sources::note(view, number, position);
+        mutant!(
+            {
+                // Before the tail, which covers it.
+                note();
                 self.advance(view, n);
             },
             "tail-before-the-table",
             {
-                stamp_all(self);
                 self.advance(view, n);
                 note();
             }

@@ -14,7 +14,7 @@
 
 use super::claim::Corrupt;
 use crate::layout::{Meta, Slot, StreamRecord, View};
-use crate::sync::{AtomicU64, Ordering, mutant, order, step};
+use crate::sync::{AtomicU64, Ordering, fence, mutant, order, step};
 
 /// A stream's id: 128 bits, the low half first.
 pub(crate) type Id = [u64; 2];
@@ -47,6 +47,7 @@ impl Number {
         &view.streams()[usize::from(self.0) - 1]
     }
 
+    #[cfg(not(slipring_loom))]
     pub(crate) fn index(self) -> usize {
         usize::from(self.0) - 1
     }
@@ -87,6 +88,26 @@ pub(crate) fn last(view: &View, number: Number) -> u64 {
     number.record(view).last.load(order!(Acquire, "last-read-relaxed"))
 }
 
+/// Id, label, start and last of a stream, all of one stream unless the entry changes hands twice meanwhile; `None` if it
+/// is given up.
+pub(crate) fn look_up(view: &View, number: Number) -> Option<(Id, Label, u64, u64)> {
+    let record = number.record(view);
+    loop {
+        let found =
+            (id(view, number), label(view, number), start(view, number), last(view, number));
+        // Acquire fence: the words above come before those below. pair stream.
+        fence(Ordering::Acquire);
+        // Relaxed: by that fence.
+        let state = record.state.load(Ordering::Relaxed);
+        if state != USED {
+            return None;
+        }
+        if found.0 == id_of(record) {
+            return Some(found);
+        }
+    }
+}
+
 /// Position of the stream's first message.
 pub(crate) fn start(view: &View, number: Number) -> u64 {
     // Relaxed: for people.
@@ -98,8 +119,9 @@ pub(crate) fn open(view: &View, id: Id, label: Label) -> Option<Number> {
     let free = (1..).zip(view.streams());
     // Relaxed: only producers store it, and the lease has ordered them.
     let mut free = free.filter(|(_, record)| record.state.load(Ordering::Relaxed) != USED);
-    let (number, record) = free.next()?;
-    // A producer that died here, or in `close`, has left anything but USED, and what it stored is stored again.
+    // Garbage may have freed an entry of which there are messages: they would get another stream's id.
+    let (number, record) = free.find(|(number, _)| !is_in_ring(view, Number(*number)))?;
+    // A producer that died here, or in `close`, has left FREE, and what it stored is stored again.
     // Relaxed, all: carried by the state.
     record.last.store(0, Ordering::Relaxed);
     record.start.store(0, Ordering::Relaxed);
@@ -109,7 +131,9 @@ pub(crate) fn open(view: &View, id: Id, label: Label) -> Option<Number> {
     };
     let name = || {
         for (half, value) in record.id.iter().zip(id) {
-            half.store(value, Ordering::Relaxed);
+            // Release: an observer that reads it for a message of the stream that had the entry before, whose slot was
+            // written again since, finds that at its second read of the stamp. pair overwrite.
+            half.store(value, Ordering::Release);
         }
         for (word, value) in record.label.iter().zip(label) {
             word.store(value, Ordering::Relaxed);
@@ -194,9 +218,10 @@ pub(crate) fn take_over(view: &View, tail: u64, end: u64) -> Result<(), Corrupt>
     if view.streams().is_empty() {
         return Ok(());
     }
+    // Of each run of a stream the last one, so that the word does not fall meanwhile.
+    let mut pending: Option<(Number, u64)> = None;
     for seq in tail..end {
-        let slot = view.slot(seq);
-        let number = slot.meta.stream();
+        let number = view.slot(seq).meta.stream();
         if number == 0 {
             continue;
         }
@@ -205,6 +230,12 @@ pub(crate) fn take_over(view: &View, tail: u64, end: u64) -> Result<(), Corrupt>
         };
         // Relaxed: the walk has seen its stamp. pair payload.
         let position = view.position(seq).map_or(0, |word| word.load(Ordering::Relaxed));
+        match pending.replace((number, position)) {
+            Some((other, position)) if other != number => note(view, other, position),
+            _ => {}
+        }
+    }
+    if let Some((number, position)) = pending {
         note(view, number, position);
     }
     Ok(())

@@ -117,7 +117,24 @@ impl<'p> Producer<'p> {
             let seq = self.tail() + offset;
             self.fill(offset);
             sources::mark(view, seq, &view.slot(seq), meta(self.id), number, first + offset);
-            self.process.segment.ledger.published(seq, self.id);
+            self.stamp(offset);
+        }
+        self.publisher.advance_from(view, n, number, first + n - 1);
+        Ok(())
+    }
+
+    /// As `StreamProducer::reserve`, and `Reservation::publish`: all are written, then stamped.
+    pub(super) fn reserve_from(
+        &mut self,
+        number: Number,
+        first: u64,
+        n: u64,
+    ) -> Result<(), NoRoom> {
+        self.reserve(n)?;
+        let view = self.process.view();
+        for offset in 0..n {
+            let seq = self.tail() + offset;
+            sources::mark(view, seq, &view.slot(seq), meta(self.id), number, first + offset);
         }
         self.publisher.publish_from(view, n, number, first + n - 1);
         Ok(())

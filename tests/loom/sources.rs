@@ -37,7 +37,12 @@ fn resume(process: &Process, by: u32, id: u64, end: u64, run: u64) {
     let mut next = last + 1;
     while next <= end {
         let n = run.min(end + 1 - next);
-        producer.send_from(number, next, n).unwrap();
+        // Both ways: stamped one by one, and all at once.
+        if by.is_multiple_of(2) {
+            producer.send_from(number, next, n).unwrap();
+        } else {
+            producer.reserve_from(number, next, n).unwrap();
+        }
         next += n;
     }
     producer.leave();
@@ -173,6 +178,8 @@ fn a_stream_is_seen_with_its_id() {
             for number in sources::in_use(reader.view()) {
                 notes.reach("seen");
                 assert_eq!(sources::id(reader.view(), number), [STREAM, 0]);
+                let (id, _, _, last) = sources::look_up(reader.view(), number).unwrap();
+                assert_eq!((id, last), ([STREAM, 0], 0));
             }
         });
         opens.join().unwrap();
