@@ -23,7 +23,7 @@ use crate::ring::claim::Corrupt;
 use crate::ring::close;
 use crate::ring::figures::{self, ProducerCounts};
 use crate::ring::notify;
-use crate::ring::publish::{Publisher, stamp};
+use crate::ring::publish::{Publisher, fill, stamp};
 use crate::sync::lease::{give_back, try_take};
 use crate::sys::holder;
 use crate::wait::{Check, Deadline};
@@ -56,8 +56,12 @@ pub struct Producer<M: Content + ?Sized = [u8]> {
     /// the segment's figures, so they wrap.
     bytes: u64,
     full: u64,
+    /// Below this sequence `bytes` counts the messages of a typed producer: all have one length.
+    counted: u64,
     /// Below it there is room, and no check of the name is due.
     bound: u64,
+    /// At most `bound`, and at most where the reclaimed slots end: below it a message is written at once.
+    ready: u64,
     /// The tail and the time at the last check that found the name.
     name_seen_tail: u64,
     name_seen_at: u64,
@@ -101,7 +105,9 @@ impl<M: Content + ?Sized> Producer<M> {
             lengths,
             bytes,
             full,
+            counted: bound,
             bound,
+            ready: 0,
             name_seen_tail,
             name_seen_at: coarse_ns(),
             check_name_at: bound,
@@ -151,10 +157,7 @@ impl<M: Content + ?Sized> Producer<M> {
     where
         M: 'm,
     {
-        let message = message.into();
-        let bytes = self.fitting(message.content)?;
-        self.room(1, Check::Fast)?;
-        Ok(self.publish_one(message.kind, bytes))
+        self.send_after(message.into(), |this| this.room(1, Check::Fast))
     }
 
     /// Sends one message, waiting for room as long as it takes; returns its sequence.
@@ -206,9 +209,31 @@ impl<M: Content + ?Sized> Producer<M> {
         message: Outgoing<'_, M>,
         deadline: impl Fn() -> Deadline,
     ) -> Result<u64, SendError> {
+        self.send_after(message, |this| this.wait_for_room(1, deadline))
+    }
+
+    /// Sends one message, after `find_room` where that is not known to be there.
+    #[inline(always)]
+    fn send_after(
+        &mut self,
+        message: Outgoing<'_, M>,
+        find_room: impl FnOnce(&mut Self) -> Result<(), SendError>,
+    ) -> Result<u64, SendError> {
         let bytes = self.fitting(message.content)?;
-        self.wait_for_room(1, deadline)?;
-        Ok(self.publish_one(message.kind, bytes))
+        if !self.is_ready() {
+            find_room(self)?;
+            self.make_ready();
+        }
+        let Producer { publisher, attachment, .. } = &mut *self;
+        // A copy: the compiler must assume that a store to the slot changes the fields of a handle.
+        let (seq, view) = (publisher.tail(), attachment.view);
+        let slot = view.slot(seq);
+        // SAFETY: `fitting` was called; there is room, and slots below `ready` are reclaimed, as by `make_ready`.
+        unsafe { fill(&slot, Meta::of(bytes, message.kind), bytes, M::SCHEMA.is_some()) };
+        stamp(&slot, seq);
+        publisher.advance_to(&attachment.view, seq + 1);
+        self.count_bytes(bytes.len() as u64);
+        Ok(seq)
     }
 
     /// Closes the queue: declares that there will be no more messages, and gives up the role. Consumers receive what is
@@ -283,24 +308,21 @@ impl<M: Content + ?Sized> Producer<M> {
         self.attachment.queue().clone()
     }
 
+    /// Counts published bytes. Those of typed messages follow from the tail, in [`Producer::write_counters`].
     #[inline(always)]
-    fn publish_one(&mut self, kind: u32, bytes: &[u8]) -> u64 {
-        let seq = self.publisher.tail();
-        let view = &self.attachment.view;
-        // SAFETY: the caller has called `fitting`.
-        let slot = unsafe { self.publisher.fill(view, 0, Meta { len: bytes.len(), kind }, bytes) };
-        stamp(&slot, seq);
-        self.publisher.advance_to(view, seq + 1);
-        self.count_bytes(bytes.len() as u64);
-        seq
-    }
-
     pub(crate) fn count_bytes(&mut self, bytes: u64) {
-        // Wrapping: it continues from a word that any process may have garbled.
-        self.bytes = self.bytes.wrapping_add(bytes);
+        if M::SCHEMA.is_none() {
+            // Wrapping: it continues from a word that any process may have garbled.
+            self.bytes = self.bytes.wrapping_add(bytes);
+        }
     }
 
-    fn write_counters(&self) {
+    fn write_counters(&mut self) {
+        if let Some(schema) = M::SCHEMA {
+            let messages = self.publisher.tail() - self.counted;
+            self.bytes = self.bytes.wrapping_add(messages.wrapping_mul(schema.size as u64));
+            self.counted += messages;
+        }
         let counts = ProducerCounts { bytes: self.bytes, full: self.full };
         figures::set_producer_counts(&self.attachment.view, counts);
     }
@@ -319,20 +341,21 @@ impl<M: Content + ?Sized> fmt::Debug for Producer<M> {
 #[derive(Clone, Copy, Debug)]
 struct Lengths {
     least: usize,
-    most: usize,
+    /// How much longer the longest is.
+    span: usize,
 }
 
 impl Lengths {
     fn of(config: &Config) -> Lengths {
         let most = config.payload_size as usize;
         let least = if config.schema_hash == 0 { 0 } else { most };
-        Lengths { least, most }
+        Lengths { least, span: most - least }
     }
 
     #[inline(always)]
     fn take<M: Content + ?Sized>(self, len: usize) -> bool {
         // A typed handle was made for a queue of its type.
-        M::SCHEMA.is_some() || len.wrapping_sub(self.least) <= self.most - self.least
+        M::SCHEMA.is_some() || len.wrapping_sub(self.least) <= self.span
     }
 }
 

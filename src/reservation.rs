@@ -2,10 +2,11 @@
 
 #![allow(unsafe_code)]
 
+use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use crate::error::SendError;
-use crate::layout::{Meta, View};
+use crate::layout::{Meta, Slots, View};
 use crate::message::{Content, Message};
 use crate::producer::Producer;
 use crate::ring::publish::stamp;
@@ -117,8 +118,11 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
 
     /// Length and kind that a slot starts with. A queue of typed messages has messages of one length only.
     fn first_meta(&self) -> Meta {
+        if let Some(schema) = M::SCHEMA {
+            return Meta { len: schema.size, kind: 0 };
+        }
         let Producer { attachment, .. } = &*self.producer;
-        let typed = M::SCHEMA.is_some() || attachment.mapped.config.schema_hash != 0;
+        let typed = attachment.mapped.config.schema_hash != 0;
         Meta { len: if typed { attachment.view.geo().payload_size } else { 0 }, kind: 0 }
     }
 
@@ -245,4 +249,53 @@ impl<M: Message> Reservation<'_, M> {
         // and any bytes are an M; the area is borrowed exclusively.
         Some(unsafe { &mut *area.as_mut_ptr().cast::<M>() })
     }
+
+    /// The messages in all slots, in their order: faster than [`Reservation::message_mut`] for each. They start as
+    /// whatever the slots held before.
+    ///
+    /// ```
+    /// # slipring::message! { struct Sample { value: u64 } }
+    /// # let name = format!("doc-slots-{}", std::process::id());
+    /// # let queue = slipring::Queue::builder(&name).capacity(8).message::<Sample>().group("work").create()?;
+    /// # let mut producer = slipring::Queue::open_typed::<Sample>(&name)?.producer()?;
+    /// let mut slots = producer.reserve(3)?;
+    /// for (message, value) in slots.iter_mut().zip([1, 2, 3]) {
+    ///     *message = Sample { value };
+    /// }
+    /// slots.publish();
+    /// # drop(producer);
+    /// # slipring::force_remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn iter_mut(&mut self) -> impl ExactSizeIterator<Item = &mut M> {
+        let slots = self.view.slots(self.first, self.first + self.slots);
+        Messages { slots, marker: PhantomData }
+    }
 }
+
+/// The messages in the slots of a reservation, which is borrowed exclusively for as long.
+struct Messages<'r, M> {
+    slots: Slots<'r>,
+    marker: PhantomData<&'r mut M>,
+}
+
+impl<'r, M: Message + 'r> Iterator for Messages<'r, M> {
+    type Item = &'r mut M;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'r mut M> {
+        let slot = self.slots.next()?;
+        // SAFETY: as in `area`, and each slot is lent once.
+        let area = unsafe { slot.payload.bytes_mut() };
+        // SAFETY: as in `message_mut`.
+        Some(unsafe { &mut *area.as_mut_ptr().cast::<M>() })
+    }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.slots.size_hint()
+    }
+}
+
+impl<M: Message> ExactSizeIterator for Messages<'_, M> {}

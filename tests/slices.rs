@@ -183,3 +183,112 @@ fn nothing_can_be_sent_into_a_full_queue() {
     assert!(matches!(fault.reason(), SendError::Full(_)), "{fault}");
     assert_eq!(one.next(), Some("c"));
 }
+
+/// Copies are made in different ways by length.
+#[test]
+fn messages_of_every_length_arrive_whole_however_they_are_sent() {
+    let name = TempName::new("every-length");
+    let (mut producer, mut consumer) = bytes(&name, 4, 200);
+    let content: Vec<u8> = (0..200).map(|i| i as u8 ^ 0x5a).collect();
+    for len in 0..=content.len() {
+        let message = &content[content.len() - len..];
+        producer.try_send(message).unwrap();
+        producer.try_send_batch(&mut [message].into_iter()).unwrap();
+        producer.try_send_slice(&[message]).unwrap();
+        // What lay in the slots before was one longer, or one shorter.
+        let rest = &content[..len.min(7)];
+        producer.try_send(rest).unwrap();
+        for expected in [message, message, message, rest] {
+            let received = consumer.try_recv().unwrap();
+            assert_eq!(&*received, expected, "{len}");
+            received.ack().unwrap();
+        }
+    }
+}
+
+/// In turn, so that each begins everywhere in the ring, with slots that another has reclaimed.
+#[test]
+fn all_ways_of_sending_take_turns() {
+    let name = TempName::new("turns-of-sending");
+    for capacity in [1, 2, 16, 128] {
+        let (mut producer, mut consumer) = typed(&name, capacity);
+        let queue = Queue::open(&name).unwrap();
+        let room = capacity as usize;
+        let (mut next, mut received) = (0, 0);
+        for round in 0..400_usize {
+            let n = (round % 37).min(room);
+            let ticks: Vec<Tick> = (next..next + n as u64).map(tick).collect();
+            match round % 5 {
+                0 => {
+                    for tick in &ticks {
+                        producer.try_send(tick).unwrap();
+                    }
+                }
+                1 => assert_eq!(producer.try_send_batch(&mut ticks.iter()).unwrap(), n),
+                // One that does not know how many it has.
+                2 => assert_eq!(
+                    producer.try_send_batch(&mut ticks.iter().filter(|_| true)).unwrap(),
+                    n
+                ),
+                3 => assert_eq!(producer.try_send_slice(&ticks).unwrap(), n),
+                _ => {
+                    // The last slot is given back.
+                    let more = (n + 1).min(room);
+                    let mut slots = producer.try_reserve(more).unwrap();
+                    let all = slots.iter_mut();
+                    assert_eq!(all.len(), more);
+                    all.zip(&ticks).for_each(|(message, tick)| *message = *tick);
+                    assert_eq!(slots.iter_mut().count(), more);
+                    slots.publish_first(n);
+                }
+            }
+            next += n as u64;
+            assert_eq!(producer.sequence(), next);
+            while let Ok(message) = consumer.try_recv() {
+                assert_eq!((message.id, message.rest), (received, [!received; 5]));
+                message.ack().unwrap();
+                received += 1;
+            }
+            assert_eq!(received, next, "round {round}");
+        }
+        drop((producer, consumer));
+        let counted = queue.snapshot().unwrap().producer.payload_bytes;
+        assert_eq!(counted, next * size_of::<Tick>() as u64);
+        slipring::remove(&name).unwrap();
+    }
+}
+
+/// Slots are reclaimed by what an iterator says of itself. What it says may be wrong.
+#[test]
+fn an_iterator_that_says_too_much_or_too_little_loses_nothing() {
+    struct Says<I>(I, usize);
+    impl<I: Iterator> Iterator for Says<I> {
+        type Item = I::Item;
+        fn next(&mut self) -> Option<I::Item> {
+            self.0.next()
+        }
+        fn size_hint(&self) -> (usize, Option<usize>) {
+            (self.1, None)
+        }
+    }
+    let name = TempName::new("says");
+    let (mut producer, mut consumer) = typed(&name, 64);
+    let mut received = 0;
+    for hint in [0, 1, 5, 40, usize::MAX] {
+        for n in [0, 1, 3, 33, 64] {
+            let ticks: Vec<Tick> = (received..received + n).map(tick).collect();
+            let sent = producer.try_send_batch(&mut Says(ticks.iter(), hint)).unwrap();
+            assert_eq!(sent, ticks.len());
+            // Where a reclaimed slot was left, the next message lies.
+            producer.try_send(&tick(received + n)).unwrap_or_else(|fault| {
+                assert!(n == 64 && matches!(fault, SendError::Full(_)), "{fault}");
+                0
+            });
+            while let Ok(message) = consumer.try_recv() {
+                assert_eq!((message.id, message.rest), (received, [!received; 5]));
+                message.ack().unwrap();
+                received += 1;
+            }
+        }
+    }
+}

@@ -35,6 +35,8 @@ pub(crate) use group::{GROUP_NAME_MAX, Identity, Target};
 pub(crate) use slot::MetaWord;
 pub(crate) use slot::{Meta, Slot};
 pub(crate) use stream::StreamRecord;
+#[cfg(not(slipring_loom))]
+pub(crate) use view::Slots;
 pub(crate) use view::{Offset, View};
 #[cfg_attr(slipring_loom, allow(unreachable_pub))]
 pub use wake::WakeMode;

@@ -33,11 +33,20 @@ pub(crate) struct Meta {
 
 impl Meta {
     const LEN: u64 = (1 << 25) - 1;
+
+    /// Of a message of these bytes.
+    #[cfg(not(slipring_loom))]
+    #[inline(always)]
+    pub(crate) fn of(bytes: &[u8], kind: u32) -> Meta {
+        Meta { len: bytes.len(), kind }
+    }
     const STREAM: u32 = 25;
 
+    /// No message is longer than [`PAYLOAD_MAX`](super::PAYLOAD_MAX), which fits.
     #[inline]
     pub(crate) fn pack(self) -> u64 {
-        (self.len as u64 & Meta::LEN) | u64::from(self.kind) << 32
+        debug_assert!(self.len as u64 <= Meta::LEN);
+        self.len as u64 | u64::from(self.kind) << 32
     }
 
     #[inline]

@@ -208,41 +208,135 @@ impl View {
     pub(crate) fn slot(&self, seq: u64) -> Slot<'_> {
         let index = (seq & self.mask) as usize;
         // SAFETY: the index is below the capacity.
-        unsafe { self.slot_at(self.slots.wrapping_add(index * self.geo.stride)) }
+        unsafe {
+            Self::slot_at(self.slots.wrapping_add(index * self.geo.stride), self.geo.payload_size)
+        }
     }
 
-    /// Calls `each` with the slots of `from..to` in their order, at most one lap.
+    /// Calls `each` with the slots of `from..to` in their order.
     // Without a multiplication for each slot.
     #[inline(always)]
     pub(crate) fn each_slot(&self, from: u64, to: u64, mut each: impl FnMut(u64, Slot<'_>)) {
-        let capacity = self.geo.capacity;
-        let mut left = to.saturating_sub(from).min(capacity);
-        let mut seq = from;
-        while left > 0 {
-            let index = seq & self.mask;
-            let row = left.min(capacity - index);
-            let mut at = self.slots.wrapping_add(index as usize * self.geo.stride);
-            for seq in seq..seq + row {
-                // SAFETY: index + row is at most the capacity.
-                each(seq, unsafe { self.slot_at(at) });
+        let mut from = from;
+        while from < to {
+            let Row { mut at, end, .. } = self.row(from, to);
+            for seq in from..end {
+                // SAFETY: by the row's invariant.
+                each(seq, unsafe { Self::slot_at(at, self.geo.payload_size) });
                 at = at.wrapping_add(self.geo.stride);
             }
-            (seq, left) = (seq + row, left - row);
+            from = end;
         }
+    }
+
+    /// The slots of `from..to`.
+    #[cfg(not(slipring_loom))]
+    #[inline(always)]
+    pub(crate) fn slots(&self, from: u64, to: u64) -> Slots<'_> {
+        let (at, stride) = (std::ptr::null_mut(), self.geo.stride);
+        Slots { view: self, at, stride, seq: from, row_end: from, end: to }
+    }
+
+    /// The slot of `from`, and those of `from..to` that follow it, up to the end of the ring.
+    #[inline(always)]
+    pub(crate) fn row(&self, from: u64, to: u64) -> Row<'_> {
+        debug_assert!(from < to);
+        let index = from & self.mask;
+        let end = to.min(from + (self.geo.capacity - index));
+        let at = self.slots.wrapping_add(index as usize * self.geo.stride);
+        let (stride, size) = (self.geo.stride, self.geo.payload_size);
+        Row { at, stride, size, seq: from, end, view: PhantomData }
     }
 
     /// # Safety
     /// `at` is where one of the slots begins.
     #[inline(always)]
-    unsafe fn slot_at(&self, at: *mut u8) -> Slot<'_> {
+    unsafe fn slot_at<'v>(at: *mut u8, size: usize) -> Slot<'v> {
         // SAFETY: invariant V; a slot begins with its header.
         let header = unsafe { &*at.cast::<SlotHeader>() };
         // SAFETY: the payload area lies after the header, inside the slot.
         let area = unsafe { at.add(PAYLOAD_OFFSET) };
         // SAFETY: the geometry keeps payload_size bytes, rounded up to words, after the header, at an offset that is a
         // multiple of 16 from a multiple of 64.
-        let payload = unsafe { Payload::new(area, self.geo.payload_size) };
+        let payload = unsafe { Payload::new(area, size) };
         Slot { stamp: &header.stamp, meta: &header.meta, payload }
+    }
+}
+
+/// Slots of consecutive sequences.
+///
+/// Invariant: from `at` on, the slots of `seq..row_end` lie in the view's segment.
+#[cfg(not(slipring_loom))]
+pub(crate) struct Slots<'v> {
+    view: &'v View,
+    at: *mut u8,
+    stride: usize,
+    seq: u64,
+    row_end: u64,
+    end: u64,
+}
+
+#[cfg(not(slipring_loom))]
+impl<'v> Iterator for Slots<'v> {
+    type Item = Slot<'v>;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Slot<'v>> {
+        if self.seq == self.row_end {
+            if self.seq >= self.end {
+                return None;
+            }
+            let row = self.view.row(self.seq, self.end);
+            (self.at, self.row_end) = (row.at, row.end);
+        }
+        // SAFETY: a slot does not lie at address 0; without this, each message has a check of that.
+        unsafe { std::hint::assert_unchecked(!self.at.is_null()) };
+        // SAFETY: by the type's invariant.
+        let slot = unsafe { View::slot_at(self.at, self.view.geo.payload_size) };
+        self.seq += 1;
+        self.at = self.at.wrapping_add(self.stride);
+        Some(slot)
+    }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.end.saturating_sub(self.seq) as usize;
+        (left, Some(left))
+    }
+}
+
+/// Slots that lie one after the other, from one that it is at. It has copies of what it needs of the view: the compiler
+/// must assume that a store to a slot changes what is borrowed.
+///
+/// Invariant: from `at` on, the slot of `seq` and those up to `end` lie in the view's segment, and do not wrap.
+#[cfg_attr(slipring_loom, expect(dead_code, reason = "the models have no loops of a handle"))]
+pub(crate) struct Row<'v> {
+    at: *mut u8,
+    stride: usize,
+    size: usize,
+    seq: u64,
+    end: u64,
+    view: PhantomData<&'v View>,
+}
+
+#[cfg(not(slipring_loom))]
+impl<'v> Row<'v> {
+    /// The slot that it is at.
+    #[inline(always)]
+    pub(crate) fn slot(&self) -> Slot<'v> {
+        // SAFETY: by the type's invariant.
+        unsafe { View::slot_at(self.at, self.size) }
+    }
+
+    /// Goes to the next slot. Returns `false`, and stays, at the last one.
+    #[inline(always)]
+    pub(crate) fn advance(&mut self) -> bool {
+        if self.seq + 1 >= self.end {
+            return false;
+        }
+        self.seq += 1;
+        self.at = self.at.wrapping_add(self.stride);
+        true
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Producer;
 use crate::error::{SendBatchError, SendError};
-use crate::layout::{Meta, View};
+use crate::layout::{Meta, Slot};
 use crate::message::{Content, Outgoing};
 use crate::ring::notify;
 use crate::ring::publish::{fill, stamp};
@@ -48,12 +48,14 @@ impl<M: Content + ?Sized> Producer<M> {
         if let Err(reason) = self.room(1, Check::Fast) {
             return none_sent(messages.size_hint(), reason);
         }
-        let mut sent = 0;
+        let first = self.publisher.tail();
         loop {
-            match self.publish_run(messages) {
-                Ok(0) => return Ok(sent),
-                Ok(n) => sent += n,
-                Err(fault) => return Err(fault.after(sent)),
+            let ended = self.publish_run(messages);
+            let sent = (self.publisher.tail() - first) as usize;
+            match ended {
+                Ended::Iterator => return Ok(sent),
+                Ended::Misfit(len) => return Err(misfit(self, sent, len)),
+                Ended::Room => {}
             }
             match self.room(1, Check::Fast) {
                 Ok(()) => {}
@@ -223,52 +225,55 @@ impl<M: Content + ?Sized> Producer<M> {
         M: 'm,
     {
         let mut messages = messages.into_iter().fuse().peekable();
-        let mut sent = 0;
+        let (first, mut sent) = (self.publisher.tail(), 0);
         // Peeks before it waits: the last message may have taken the last slot.
         while messages.peek().is_some() {
             self.wait_for_room(1, || deadline).map_err(|reason| SendBatchError { sent, reason })?;
-            match self.publish_run(&mut messages) {
-                Ok(n) => sent += n,
-                Err(fault) => return Err(fault.after(sent)),
+            let ended = self.publish_run(&mut messages);
+            sent = (self.publisher.tail() - first) as usize;
+            if let Ended::Misfit(len) = ended {
+                return Err(misfit(self, sent, len));
             }
         }
         Ok(sent)
     }
 
-    /// Sends messages for which there is room, up to the first that a consumer sleeps for, and moves the tail once.
+    /// Sends messages for which there is room, in runs.
     fn publish_run<'m>(
         &mut self,
         messages: &mut impl Iterator<Item: Into<Outgoing<'m, M>>>,
-    ) -> Result<usize, SendBatchError>
+    ) -> Ended
     where
         M: 'm,
     {
-        let mut run = Run::new(self);
         // Copies: the compiler must assume that a store to the ring changes the fields of a handle.
-        let (view, lengths) = (run.producer.attachment.view, run.producer.lengths);
-        let (bound, mut reclaimed) = (run.producer.bound, run.producer.publisher.reclaimed());
-        loop {
-            // Without room, take no message from the iterator, and reclaim no slot.
-            if run.next >= bound {
-                break;
-            }
-            let Some(message) = messages.next() else { break };
-            if run.next >= reclaimed {
-                reclaimed = Run::open(run.producer, run.next);
-            }
-            let Outgoing { kind, content } = message.into();
-            let bytes = content.to_payload();
-            if !lengths.take::<M>(bytes.len()) {
-                let sent = run.sent();
-                return Err(misfit(run.producer, sent, bytes.len()));
-            }
-            run.push(&view, kind, bytes);
-            if notify::consumer_waits(&view) {
-                // The end of the run wakes, and the next message may be long in coming.
-                break;
+        let (view, lengths, bound) = (self.attachment.view, self.lengths, self.bound);
+        while self.publisher.tail() < bound {
+            // Not before there is room, and before slots are reclaimed for it.
+            let Some(mut message) = messages.next() else { return Ended::Iterator };
+            // As many as the iterator says, up to a run.
+            let n = 1 + messages.size_hint().0.min(RUN - 1) as u64;
+            let end = self.publisher.reclaim_ahead(&self.attachment.view, n).min(bound);
+            let mut row = view.row(self.publisher.tail(), end);
+            let mut run = Run::new(self);
+            loop {
+                let Outgoing { kind, content } = message.into();
+                let bytes = content.to_payload();
+                if !lengths.take::<M>(bytes.len()) {
+                    return Ended::Misfit(bytes.len());
+                }
+                run.push(&row.slot(), kind, bytes);
+                // The end of the run wakes a consumer that waits: the next message may be long in coming.
+                if notify::consumer_waits(&view) || !row.advance() {
+                    break;
+                }
+                match messages.next() {
+                    Some(next) => message = next,
+                    None => return Ended::Iterator,
+                }
             }
         }
-        Ok(run.sent())
+        Ended::Room
     }
 
     /// Sends the first of `messages`, as many as make a run. There is room for at least one.
@@ -285,6 +290,8 @@ impl<M: Content + ?Sized> Producer<M> {
         // Copies, as above.
         let (view, lengths) = (self.attachment.view, self.lengths);
         let mut run = Run::new(self);
+        let end = run.next + n as u64;
+        let mut row = view.row(run.next, end);
         for message in &messages[..n] {
             let Outgoing { kind, content } = message.into();
             let bytes = content.to_payload();
@@ -293,7 +300,10 @@ impl<M: Content + ?Sized> Producer<M> {
                 let sent = run.sent();
                 return Err(misfit(run.producer, sent, bytes.len()));
             }
-            run.push(&view, kind, bytes);
+            run.push(&row.slot(), kind, bytes);
+            if !row.advance() && run.next < end {
+                row = view.row(run.next, end);
+            }
         }
         Ok(run.sent())
     }
@@ -325,6 +335,16 @@ impl<M: Content + ?Sized> Producer<M> {
     }
 }
 
+/// Why no more messages are sent.
+enum Ended {
+    /// The iterator has no more messages.
+    Iterator,
+    /// There is no more room.
+    Room,
+    /// A message of this length does not fit.
+    Misfit(usize),
+}
+
 /// Messages of a batch that are stamped, and so visible. Dropping it moves the tail past them, even if the caller's
 /// iterator panics: their slots must not be written again.
 struct Run<'p, M: Content + ?Sized> {
@@ -340,22 +360,16 @@ impl<'p, M: Content + ?Sized> Run<'p, M> {
         Run { producer, next, bytes: 0 }
     }
 
-    /// Reclaims slots from `next` on, for which there is room; returns where they end.
-    #[inline(never)]
-    fn open(producer: &mut Producer<M>, next: u64) -> u64 {
-        let Producer { publisher, attachment, .. } = &mut *producer;
-        publisher.reclaim_ahead(&attachment.view, next);
-        publisher.reclaimed()
-    }
-
+    /// Stamps the next message, in `slot`.
     #[inline(always)]
-    fn push(&mut self, view: &View, kind: u32, bytes: &[u8]) {
-        let slot = view.slot(self.next);
+    fn push(&mut self, slot: &Slot<'_>, kind: u32, bytes: &[u8]) {
         // SAFETY: the slot was reclaimed, and the message's length was checked.
-        unsafe { fill(&slot, Meta { len: bytes.len(), kind }, bytes) };
-        stamp(&slot, self.next);
+        unsafe { fill(slot, Meta::of(bytes, kind), bytes, M::SCHEMA.is_some()) };
+        stamp(slot, self.next);
         self.next += 1;
-        self.bytes += bytes.len() as u64;
+        if M::SCHEMA.is_none() {
+            self.bytes += bytes.len() as u64;
+        }
     }
 
     #[inline(always)]

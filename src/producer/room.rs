@@ -32,6 +32,18 @@ impl<M: Content + ?Sized> Producer<M> {
         self.publisher.tail() + offset < self.bound
     }
 
+    /// Whether the next message may be written and published at once.
+    #[inline(always)]
+    pub(super) fn is_ready(&self) -> bool {
+        self.publisher.tail() < self.ready && !self.attachment.leases.forked()
+    }
+
+    /// Reclaims the slot of the next message, for which there is room, and some that follow.
+    #[inline(never)]
+    pub(super) fn make_ready(&mut self) {
+        self.ready = self.publisher.reclaim_ahead(&self.attachment.view, 1).min(self.bound);
+    }
+
     #[inline]
     fn fits(&self, n: u64) -> bool {
         self.has_room_at(n.saturating_sub(1))
@@ -141,7 +153,7 @@ impl<M: Content + ?Sized> Producer<M> {
             .map_err(self.attachment.system("check the queue's file"))?
         {
             // Later calls check, too.
-            (self.bound, self.check_name_at, self.tries) = (0, 0, TRIES);
+            (self.bound, self.ready, self.check_name_at, self.tries) = (0, 0, 0, TRIES);
             let unconfirmed = Unconfirmed { first: self.name_seen_tail, end: tail };
             return Err(SendError::Removed { queue: self.queue(), unconfirmed });
         }

@@ -240,6 +240,6 @@ impl ExclusiveConsumer {
         // Release. pair head: carries all reads of the acked payloads.
         let head = Head { seq: to, claimer: NOBODY }.pack();
         self.words(&here).head.store(head, order!(Release, "ack-relaxed"));
-        step!(notify::acked(view, head), "ack-wakes-nobody");
+        step!(notify::acked(view, here.control(), head), "ack-wakes-nobody");
     }
 }

@@ -37,10 +37,11 @@ pub(crate) const PRODUCER_REARMED: u32 = 2;
 /// One wake-up.
 pub(crate) const GENERATION: u32 = 4;
 
-/// Wakes one waiter of each group. The producer alone calls it, after every publication.
+/// Wakes one waiter of each group. The producer alone calls it, after every publication. `words` are the view's: where
+/// the caller has them in a register, they are not looked up again.
 #[inline(always)]
-pub(crate) fn one_per_group(view: &View) {
-    if has_waiter(view, |words| &words.data) {
+pub(crate) fn one_per_group(view: &View, words: &Control) {
+    if has_waiter(view, words, |words| &words.data) {
         wake_one_per_group(view);
     }
 }
@@ -94,20 +95,20 @@ pub(crate) fn group(view: &View, group: u8) {
 /// Wakes the producer if it sleeps and its threshold is reached. Called after everything that raises the gate.
 #[inline(always)]
 pub(crate) fn room(view: &View) {
-    acked(view, u64::MAX);
+    acked(view, view.control(), u64::MAX);
 }
 
 /// The same after an ack. The gate is at most the sequence in `highest`, the packed head or start that was stored. It
 /// takes the packed word, which is in a register already.
 #[inline(always)]
-pub(crate) fn acked(view: &View, highest: u64) {
-    if has_waiter(view, |words| &words.room.word) {
+pub(crate) fn acked(view: &View, words: &Control, highest: u64) {
+    if has_waiter(view, words, |words| &words.room.word) {
         wake_for_room(view, highest);
     }
 }
 
 #[inline(always)]
-fn has_waiter<'v>(view: &'v View, word: impl FnOnce(&'v Control) -> &'v WaitWord) -> bool {
+fn has_waiter(view: &View, words: &Control, word: impl FnOnce(&Control) -> &WaitWord) -> bool {
     if view.wake() != WakeMode::Membarrier {
         return has_waiter_without_membarrier(view, word);
     }
@@ -115,15 +116,12 @@ fn has_waiter<'v>(view: &'v View, word: impl FnOnce(&'v Control) -> &'v WaitWord
     // its barrier and its check below.
     step!(light_barrier(), "waker-without-fence");
     // Relaxed: the barrier orders it. While nobody sleeps, this cache line is not written.
-    word(view.control()).load(Ordering::Relaxed) & WAITING != 0
+    word(words).load(Ordering::Relaxed) & WAITING != 0
 }
 
 #[cold]
 #[inline(never)]
-fn has_waiter_without_membarrier<'v>(
-    view: &'v View,
-    word: impl FnOnce(&'v Control) -> &'v WaitWord,
-) -> bool {
+fn has_waiter_without_membarrier(view: &View, word: impl FnOnce(&Control) -> &WaitWord) -> bool {
     if view.wake() == WakeMode::None {
         return false;
     }
@@ -236,13 +234,16 @@ pub(crate) fn consumer_waits(view: &View) -> bool {
     // In mode `fence` this is no fence: one at every message costs more than the delay of a waiter that is overlooked
     // until the run ends.
     light_barrier();
-    // Relaxed. pair park: ordered by that barrier, in mode `membarrier`.
-    view.wake() != WakeMode::None && view.control().data.load(Ordering::Relaxed) & WAITING != 0
+    // Relaxed. pair park: ordered by that barrier, in mode `membarrier`. In mode `none` nobody sets the bit.
+    view.control().data.load(Ordering::Relaxed) & WAITING != 0
 }
 
 /// Called by a new producer: the last one may have died between a publication and its wake-up, or within the wake-up,
 /// after it had cleared bits.
 pub(crate) fn rearm_after_takeover(view: &View) {
+    if view.wake() == WakeMode::None {
+        return;
+    }
     all_groups(view);
     let words = view.control();
     // Relaxed: this producer is the one that has to see it. From here on the bits in the groups' words count again;

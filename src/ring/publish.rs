@@ -39,6 +39,8 @@ pub(crate) struct Publisher {
     limit: u64,
     /// Slots below are reclaimed from their old messages: `reclaimed <= verified`.
     reclaimed: u64,
+    /// How many slots are reclaimed at a time, as far as there is room.
+    ahead: u64,
 }
 
 /// The end of the published messages. Usually that is the tail. A producer that died after a stamp and before its tail
@@ -109,12 +111,13 @@ impl Publisher {
             "takeover-wakes-nobody",
             (),
             "takeover-asks-first",
-            notify::one_per_group(view)
+            notify::one_per_group(view, words)
         );
         // Nothing is verified: the dead producer may have announced a limit without scanning again.
         let verified = mutant!(tail, "takeover-trusts-the-limit", limit);
         let reclaimed = mutant!(tail, "takeover-trusts-the-zeros", limit);
-        Ok(Publisher { tail, verified, limit, reclaimed })
+        let ahead = (view.geo().capacity / RECLAIM_PART).clamp(1, RECLAIM_AHEAD);
+        Ok(Publisher { tail, verified, limit, reclaimed, ahead })
     }
 
     #[inline]
@@ -209,13 +212,6 @@ impl Publisher {
         lowest
     }
 
-    /// The slots below are reclaimed: they may be written.
-    #[cfg(not(slipring_loom))]
-    #[inline]
-    pub(crate) fn reclaimed(&self) -> u64 {
-        self.reclaimed
-    }
-
     /// Writes message `offset` above the tail, for which room was found. It is not visible yet.
     ///
     /// # Safety The message fits a slot.
@@ -230,7 +226,7 @@ impl Publisher {
         let slot = self.reclaim(view, offset);
         // SAFETY: this is the producer (invariant one-producer), and the slot is reclaimed; by the caller's promise the
         // message fits.
-        unsafe { fill(&slot, meta, bytes) };
+        unsafe { fill(&slot, meta, bytes, false) };
         slot
     }
 
@@ -240,7 +236,7 @@ impl Publisher {
         let seq = self.tail + offset;
         debug_assert!(seq < self.verified, "invariant room-first");
         if seq >= self.reclaimed {
-            self.reclaim_ahead(view, seq);
+            self.reclaim_ahead(view, offset + 1);
         }
         view.slot(seq)
     }
@@ -255,20 +251,23 @@ impl Publisher {
         }
     }
 
-    /// Reclaims several slots at a time: each slot's cache line is in the reader's cache, and the processor fetches
-    /// several at once only if few stores lie between.
+    /// Reclaims slots for the next `n` messages, as far as there is room, and some more; returns where the reclaimed
+    /// slots end. Several at a time: each slot's cache line is in the reader's cache, and the processor fetches several
+    /// at once only if few stores lie between.
     #[inline(never)]
-    pub(crate) fn reclaim_ahead(&mut self, view: &View, from: u64) {
-        let ahead = (view.geo().capacity / RECLAIM_PART).clamp(1, RECLAIM_AHEAD);
-        let to = mutant!(self.verified.min(from + ahead), "reclaims-beyond-the-room", from + ahead);
-        self.reclaim_through(view, from, to);
+    pub(crate) fn reclaim_ahead(&mut self, view: &View, n: u64) -> u64 {
+        let (from, end) = (self.reclaimed.max(self.tail), self.tail + n);
+        if from < end {
+            let to = end.max(from + self.ahead);
+            let to = mutant!(self.verified.min(to), "reclaims-beyond-the-room", to);
+            self.reclaim_through(view, from, to);
+        }
+        self.reclaimed
     }
 
     /// Reclaims the slots of `from..to`, for which room was found.
     pub(crate) fn reclaim_through(&mut self, view: &View, from: u64, to: u64) {
-        // A copy: to the compiler, a store to a slot may change what is borrowed.
-        let ring = *view;
-        ring.each_slot(from, to, |_, slot| {
+        view.each_slot(from, to, |_, slot| {
             // Release: a reader that finds 0 here also sees the heads that allowed the write. Members of a shared group
             // need that to tell an empty queue from an old view of a full one. docs/ordering.md, note 2.
             step!(slot.stamp.store(0, order!(Release, "zero-relaxed")), "stamp-not-zeroed");
@@ -341,19 +340,20 @@ impl Publisher {
     pub(crate) fn advance_to(&mut self, view: &View, tail: u64) {
         self.tail = tail;
         // Release. pair tail: a reader of the tail may read all payloads below it.
-        view.control().tail.store(tail, order!(Release, "tail-store-relaxed"));
-        step!(notify::one_per_group(view), "publication-wakes-nobody");
+        let words = view.control();
+        words.tail.store(tail, order!(Release, "tail-store-relaxed"));
+        step!(notify::one_per_group(view, words), "publication-wakes-nobody");
     }
 }
 
-/// Writes a message into a slot.
+/// Writes a message into a slot. `fixed`: the compiler knows its length.
 ///
 /// # Safety The caller is the producer and has reclaimed the slot (`reclaim`, `reclaim_through`); the message fits.
 #[inline(always)]
-pub(crate) unsafe fn fill(slot: &Slot<'_>, meta: Meta, bytes: &[u8]) {
+pub(crate) unsafe fn fill(slot: &Slot<'_>, meta: Meta, bytes: &[u8], fixed: bool) {
     slot.meta.store(meta);
     // SAFETY: by the caller's promise.
-    unsafe { slot.payload.store(bytes) };
+    unsafe { slot.payload.store(bytes, fixed) };
 }
 
 /// Makes the message in `slot` visible.

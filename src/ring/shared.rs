@@ -328,7 +328,7 @@ impl SharedMember {
             held.claim.start.store(start, order!(Release, "shared-ack-relaxed"));
             // A record that is idle does not count for the gate.
             let highest = mutant!(u64::MAX, "last-ack-judged-by-its-end", start);
-            step!(notify::acked(view, highest), "shared-ack-wakes-nobody");
+            step!(notify::acked(view, here.control(), highest), "shared-ack-wakes-nobody");
             if record == self.record {
                 self.holds = false;
             } else {
@@ -338,7 +338,7 @@ impl SharedMember {
             let start = self.tag.start(to, State::Held);
             // Release. pair start: as above.
             held.claim.start.store(start, order!(Release, "shared-ack-relaxed"));
-            step!(notify::acked(view, start), "shared-ack-wakes-nobody");
+            step!(notify::acked(view, here.control(), start), "shared-ack-wakes-nobody");
         }
     }
 

@@ -342,7 +342,7 @@ impl Payload {
 
     /// # Safety
     /// As in `native`; here, loom checks it.
-    pub(crate) unsafe fn store(self, bytes: &[u8]) {
+    pub(crate) unsafe fn store(self, bytes: &[u8], _fixed: bool) {
         let mut value = [0; PAYLOAD];
         value.copy_from_slice(bytes);
         match self.backing() {

@@ -102,6 +102,39 @@ impl WordExt for AtomicU64 {
 
 const WORD: usize = size_of::<u64>();
 
+/// Copies `bytes` to `to`. Without a call where the length is none that the compiler knows (`fixed`), but one that many
+/// messages have: in two halves, which overlap.
+///
+/// # Safety
+/// `to` is valid for as many bytes, and does not overlap them.
+#[inline(always)]
+unsafe fn copy(bytes: &[u8], to: *mut u8, fixed: bool) {
+    match bytes.len() {
+        // SAFETY: by the caller's promise.
+        33..=64 if !fixed => unsafe { copy_halves::<32>(bytes, to) },
+        // SAFETY: by the caller's promise.
+        17..=32 if !fixed => unsafe { copy_halves::<16>(bytes, to) },
+        // SAFETY: by the caller's promise.
+        8..=16 if !fixed => unsafe { copy_halves::<8>(bytes, to) },
+        // SAFETY: by the caller's promise.
+        len => unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, len) },
+    }
+}
+
+/// Copies the first and the last `N` bytes, of which there are at least so many.
+///
+/// # Safety
+/// As for [`copy`].
+#[inline(always)]
+unsafe fn copy_halves<const N: usize>(bytes: &[u8], to: *mut u8) {
+    let last = bytes.len() - N;
+    // SAFETY: there are N bytes at least, by the caller's promise.
+    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, N) };
+    let (from, to) = (bytes.as_ptr().wrapping_add(last), to.wrapping_add(last));
+    // SAFETY: as above; N bytes before their ends.
+    unsafe { std::ptr::copy_nonoverlapping(from, to, N) };
+}
+
 /// The payload area of one slot.
 ///
 /// Invariant: the pointer is aligned to 16, and `area` bytes from it (`area` rounded up to whole words) lie inside the
@@ -144,7 +177,7 @@ impl Payload {
     /// They are no longer than the area. The caller is the producer, and the slot's stamp is 0, as for
     /// [`Payload::bytes_mut`].
     #[inline(always)]
-    pub(crate) unsafe fn store(self, bytes: &[u8]) {
+    pub(crate) unsafe fn store(self, bytes: &[u8], fixed: bool) {
         debug_assert!(bytes.len() <= self.area);
         // Miri's threads stand for processes, but share one mapping.
         if cfg!(miri) {
@@ -152,7 +185,7 @@ impl Payload {
         }
         // SAFETY: by the type's invariant the area is mapped, by the caller's promise `bytes` fit, and nothing is
         // borrowed from the slot. Plain stores, of any width: docs/design.md, Writing in place beside observers.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.ptr, bytes.len()) };
+        unsafe { copy(bytes, self.ptr, fixed) };
     }
 
     /// The same in relaxed words; bytes after the end, up to a whole word, become 0.

@@ -148,7 +148,7 @@ impl<'p> Producer<'p> {
         for offset in 0..n {
             let seq = self.tail() + offset;
             // SAFETY: this is the producer, and the slot was taken back.
-            unsafe { view.slot(seq).payload.store(&content(seq, self.id)) };
+            unsafe { view.slot(seq).payload.store(&content(seq, self.id), false) };
         }
         Ok(())
     }

@@ -135,8 +135,8 @@ fn send_batch<M: Content + ?Sized>(mut ends: Ends<M>) -> Ends<M> {
 fn reserve_publish(mut ends: Ends<Msg>) -> Ends<Msg> {
     for _ in 0..MESSAGES / BATCH {
         let mut slots = ends.producer.try_reserve(BATCH).unwrap();
-        for i in 0..BATCH {
-            *slots.message_mut(i).unwrap() = *black_box(ends.message);
+        for message in slots.iter_mut() {
+            *message = *black_box(ends.message);
         }
         slots.publish();
     }
