@@ -172,7 +172,10 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
     pub fn publish_first(self, count: usize) -> u64 {
         let count = (count as u64).min(self.slots);
         if let Some((number, position)) = self.source {
-            return self.publish_from(count, number, position);
+            // By its parts: a reservation that is handed on whole would have to be in memory.
+            let first = (!self.stored).then(|| self.first_meta());
+            publish_from(self.producer, count, number, position, first);
+            return self.first;
         }
         let first = self.first_meta();
         let Producer { publisher, attachment, .. } = &mut *self.producer;
@@ -194,28 +197,6 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
             publisher.advance(&attachment.view, count);
         }
         self.producer.count_bytes(bytes);
-        self.first
-    }
-
-    /// The same for messages of a stream.
-    #[cold]
-    fn publish_from(self, count: u64, number: Number, position: u64) -> u64 {
-        if count == 0 {
-            return self.first;
-        }
-        let first = self.first_meta();
-        let Producer { publisher, attachment, .. } = &mut *self.producer;
-        let (view, mut bytes) = (&attachment.view, 0);
-        for offset in 0..count {
-            let seq = self.first + offset;
-            let slot = view.slot(seq);
-            let meta = if self.stored { slot.meta.load() } else { first };
-            bytes += meta.len as u64;
-            sources::mark(view, seq, &slot, meta, number, position + offset);
-        }
-        publisher.publish_from(view, count, number, position + count - 1);
-        self.producer.count_bytes(bytes);
-        self.producer.note_sent(number, position + count - 1);
         self.first
     }
 }
@@ -299,3 +280,32 @@ impl<'r, M: Message + 'r> Iterator for Messages<'r, M> {
 }
 
 impl<M: Message> ExactSizeIterator for Messages<'_, M> {}
+
+/// Publishes `count` reserved slots as messages of a stream, with positions from `position` on. All have the `first` meta, or
+/// the ones that are stored.
+#[cold]
+#[inline(never)]
+fn publish_from<M: Content + ?Sized>(
+    producer: &mut Producer<M>,
+    count: u64,
+    number: Number,
+    position: u64,
+    first: Option<Meta>,
+) {
+    if count == 0 {
+        return;
+    }
+    let Producer { publisher, attachment, .. } = &mut *producer;
+    let (view, mut bytes) = (&attachment.view, 0);
+    for offset in 0..count {
+        let seq = publisher.tail() + offset;
+        let slot = view.slot(seq);
+        let meta = first.unwrap_or_else(|| slot.meta.load());
+        bytes += meta.len as u64;
+        sources::mark(view, seq, &slot, meta, number, position + offset);
+    }
+    let last = position + (count - 1);
+    publisher.publish_from(view, count, number, last);
+    producer.count_bytes(bytes);
+    producer.note_sent(number, last);
+}

@@ -217,15 +217,19 @@ impl View {
     // Without a multiplication for each slot.
     #[inline(always)]
     pub(crate) fn each_slot(&self, from: u64, to: u64, mut each: impl FnMut(u64, Slot<'_>)) {
-        let mut from = from;
-        while from < to {
-            let Row { mut at, end, .. } = self.row(from, to);
-            for seq in from..end {
-                // SAFETY: by the row's invariant.
+        let capacity = self.geo.capacity;
+        let mut left = to.saturating_sub(from).min(capacity);
+        let mut seq = from;
+        while left > 0 {
+            let index = seq & self.mask;
+            let row = left.min(capacity - index);
+            let mut at = self.slots.wrapping_add(index as usize * self.geo.stride);
+            for seq in seq..seq + row {
+                // SAFETY: index + row is at most the capacity.
                 each(seq, unsafe { Self::slot_at(at, self.geo.payload_size) });
                 at = at.wrapping_add(self.geo.stride);
             }
-            from = end;
+            (seq, left) = (seq + row, left - row);
         }
     }
 
