@@ -10,7 +10,7 @@ use slipring::{DeadLetter, DeadLetters, Group, OpenOptions, Queue, Reason};
 use super::common::TempName;
 use super::tool::{Ran, Running, TempDir, command, feed, groups, run};
 
-/// A queue with the shared group `w` that holds these lines, and the queues that come to be beside it.
+/// A queue with the shared group `w` that holds these lines, and its queues of dead letters and retries.
 struct Work {
     name: TempName,
     _others: [TempName; 2],
@@ -250,7 +250,7 @@ fn a_signal_ends_the_wait_for_another_try() {
     let mut worker = work.start("exit 1", &["--retry-delay", "86400"]);
     worker.wait_for("again in 3600 s");
     worker.signal(Signal::SIGTERM);
-    worker.finish().says(143, &["done 0, retried 1, rejected 0, given up 0, left 1, in"]);
+    worker.finish().says(143, &["done 0, retried 1, rejected 0, given up 0, unfinished 1, in"]);
     assert_eq!(work.run("echo $SLIPRING_ATTEMPTS", &["--count", "1"]).with_totals_only(), "2\n");
 }
 

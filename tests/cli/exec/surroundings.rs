@@ -63,7 +63,7 @@ fn commands_that_cannot_complain_are_not_to_blame() {
     let line = "\"$@\" 2>&1 >/dev/null | :; echo ${PIPESTATUS[0]}";
     let mut shell = Command::new("bash");
     shell.args(["-c", line, "bash", env!("CARGO_BIN_EXE_slipring")]);
-    // It waits until nobody reads any more.
+    // It waits until the reader has gone.
     let command =
         "while (echo . >&3) 3>&2 2>/dev/null; do sleep 0.01; done; echo complaint >&2; exit 1";
     let args = work.args(command, &["--retry-delay", "0"]);
@@ -135,7 +135,7 @@ fn a_signal_to_the_process_group_of_a_worker_leaves_its_command() {
     kill(Pid::from_raw(-(worker.pid() as i32)), Signal::SIGINT).unwrap();
     worker.wait_for("waiting for 1 command; again to end at once");
     touch(&dir.join("go"));
-    worker.finish().says(130, &["done 1,", "left 0,"]);
+    worker.finish().says(130, &["done 1,", "unfinished 0,"]);
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn whatever_a_command_says_when_it_is_told_to_stop_is_no_attempt() {
         worker.signal(Signal::SIGTERM);
         worker.wait_for("waiting for 1 command; again to end at once");
         touch(&dir.join("go"));
-        worker.finish().says(143, &["not counted", "done 0, retried 0", "left 1,"]);
+        worker.finish().says(143, &["not counted", "done 0, retried 0", "unfinished 1,"]);
         std::fs::remove_file(dir.join("go")).unwrap();
     }
     // What it says of the message counts, as ever.
@@ -259,7 +259,7 @@ fn a_group_is_made_only_if_that_is_asked_for() {
 fn totals_are_told_however_it_ends() {
     let work = Work::of("exec-totals", "a\nb\n");
     let removes = format!("{} rm --force {}", env!("CARGO_BIN_EXE_slipring"), &*work.name);
-    work.run("true", &["--timeout", "0.1"]).says(3, &["done 2,", "left 0,"]);
+    work.run("true", &["--timeout", "0.1"]).says(3, &["done 2,", "unfinished 0,"]);
     feed(&["send", &work.name, "--close"], b"c\n").quietly();
     work.run("true", &[]).says(0, &["done 1,"]);
     feed(&["send", &work.name], b"d\n").quietly();
@@ -271,7 +271,7 @@ fn kills_its_workers(what: &str, limit: u8) {
     let limited = ["--max-attempts", &limit.to_string()];
     let work = Work::with(what, "good\nbad\ngood\n", &limited);
     let dir = TempDir::new(&work.name);
-    // Those beside it need longer than it does, and end with their worker.
+    // The others need longer than it does, and end with their worker.
     let good = format!(
         "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.1; kill -0 $PPID || exit; done; touch {}/$SLIPRING_SEQUENCE",
         dir.display()

@@ -137,10 +137,10 @@ impl Board {
 
     pub(super) fn say_totals(&self, took: Duration) {
         // All jobs have ended: the messages that they still had are in the group again, for other workers.
-        let [done, retried, rejected, given_up, left] =
+        let [done, retried, rejected, given_up, unfinished] =
             [self.done, self.retried, self.rejected, self.given_up, self.busy].map(grouped);
         note(&format!(
-            "done {done}, retried {retried}, rejected {rejected}, given up {given_up}, left {left}, in {:.1} s",
+            "done {done}, retried {retried}, rejected {rejected}, given up {given_up}, unfinished {unfinished}, in {:.1} s",
             took.as_secs_f64()
         ));
     }
