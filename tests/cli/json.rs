@@ -1,6 +1,9 @@
 //! What `--json` prints has one form, whatever the command, its errors and notes included.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
+use slipring::Queue;
 
 use super::common::TempName;
 use super::tool::{Ran, feed, parsed, run};
@@ -34,6 +37,52 @@ fn every_line_is_an_object_with_the_version_of_its_form() {
         assert_eq!(out.lines().map(parsed).count(), lines, "{args:?} {out}");
     }
     drop(dead);
+}
+
+/// All names of members, at any depth.
+fn names(value: &Value, into: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => members.iter().for_each(|(name, value)| {
+            into.insert(name.clone());
+            names(value, into);
+        }),
+        Value::Array(values) => values.iter().for_each(|value| names(value, into)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_member_is_described() {
+    let reference = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cli.md"));
+    let reference = reference.unwrap();
+    let (_, chapter) = reference.split_once("\n## JSON\n").unwrap();
+    let name = TempName::new("json-members");
+    let dead = TempName::exactly(format!("{}.dead", &*name));
+    let bad = TempName::new("json-bad");
+    run(&["create", &name, "--group", "g", "--shared-group", "work"]).quietly();
+    feed(&["send", &name], b"bad\n\xff\n").quietly();
+    let reject = ["recv", &name, "--group", "work", "--shared", "--count", "1", "--exec"];
+    run(&[&reject[..], &["exit 65"]].concat()).says(0, &["rejected"]);
+    std::fs::write(bad.path(), vec![7; 8192]).unwrap();
+    let queue = Queue::open(&name).unwrap();
+    let consumer = queue.consumer("g").unwrap();
+    let mut found = BTreeSet::new();
+    for args in [
+        &["ls"][..],
+        &["inspect", &name],
+        &["group", "ls", &name, "--watch", "--count", "1"],
+        &["dead", "ls", &name],
+        &["tail", &name, "--from", "oldest", "--count", "2"],
+        &["recv", &name, "--group", "work", "--shared", "--count", "1"],
+        &["inspect", "there-is-none"],
+    ] {
+        let ran = run(&[args, &["--json"]].concat());
+        ran.out.lines().chain(ran.err.lines()).for_each(|line| names(&parsed(line), &mut found));
+    }
+    drop((consumer, dead));
+    let missing: Vec<_> =
+        found.iter().filter(|name| !chapter.contains(&format!("`{name}`"))).collect();
+    assert!(found.len() > 50 && missing.is_empty(), "{missing:?} of {}", found.len());
 }
 
 #[test]
