@@ -1,4 +1,4 @@
-//! What a blocked sender says about those who hold its queue.
+//! What a blocked sender says about the consumers that hold its queue.
 
 use std::process::{Command, Stdio};
 

@@ -1,4 +1,4 @@
-//! A stream that has an end: everybody ends with it.
+//! A stream that has an end: all its readers end with it.
 
 use super::common::TempName;
 use super::tool::{Running, feed, groups, json, numbers, run};
@@ -56,7 +56,7 @@ fn a_closed_queue_says_so_until_it_is_opened_again() {
     let text = run(&["inspect", &name]).quietly();
     assert!(text.contains("closed at message 2"), "{text}");
     assert_eq!(run(&["recv", &name, "--group", "g"]).says(0, &["is closed"]).out, "0\n1\n");
-    // Who follows stays for the next sender.
+    // With --follow they stay for the next sender.
     let follow = ["recv", &name, "--group", "h", "--create", "--count", "3", "--follow"];
     let mut follower = Running::start(&follow);
     let mut watcher = Running::start(&["tail", &name, "--from", "oldest", "--follow"]);

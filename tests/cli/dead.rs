@@ -6,7 +6,7 @@ use slipring::{Consumer, DeadLetter, Group, Queue};
 use super::common::{TempName, there};
 use super::tool::{Running, feed, groups, json, parsed, run};
 
-/// A queue with a shared group `work`, and the queues that come to be beside it.
+/// A queue with a shared group `work`, and its queues of dead letters and retries.
 struct Bench {
     name: TempName,
     dead: TempName,
@@ -322,7 +322,7 @@ fn what_a_receiver_did_not_write_is_no_attempt_even_if_it_has_one_only() {
     reader.lines(1);
     reader.close_output();
     reader.finish().quietly();
-    // Nobody reads when it is stopped.
+    // Its output has no reader when it is stopped.
     let mut reader = Running::start(&recv);
     reader.lines(1);
     std::thread::sleep(std::time::Duration::from_millis(200));

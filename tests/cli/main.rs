@@ -1,4 +1,4 @@
-//! The `slipring` program, as somebody at a shell meets it: its failures first.
+//! The `slipring` program, as a user at a shell meets it: its failures first.
 //!
 //! The process that is killed on purpose is in kill.rs; `tests/kill_resume.sh` does the same by hand,
 //! longer.

@@ -168,7 +168,7 @@ fn a_reader_that_goes_ends_it_quietly_and_without_an_ack() {
 fn only_what_was_written_is_acked() {
     let name = TempName::new("unread");
     run(&["create", &name, "--capacity", "65536", "--group", "g"]).quietly();
-    // More than a pipe holds, and nobody reads it.
+    // More than a pipe holds, without a reader.
     feed(&["send", &name], numbers(0..50_000).as_bytes()).quietly();
     let reader = Running::start(&["recv", &name, "--group", "g", "--batch", "100"]);
     let mut seen = 0;

@@ -263,7 +263,7 @@ impl Drop for TempDir {
     }
 }
 
-/// A line, read byte by byte so that nothing behind it is lost; empty at the end.
+/// A line, read byte by byte so that nothing after it is lost; empty at the end.
 fn line(from: &mut impl Read) -> String {
     let mut line = Vec::new();
     BufReader::with_capacity(1, from).read_until(b'\n', &mut line).unwrap();
@@ -288,7 +288,7 @@ pub(crate) fn children_of(pid: u32) -> Vec<u32> {
 }
 
 pub(crate) fn lives(pid: u32) -> bool {
-    // One that is not yet waited for, by whoever inherits it, is gone as well.
+    // A zombie is gone as well: its new parent has not waited for it yet.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
 }

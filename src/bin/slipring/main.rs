@@ -1,31 +1,40 @@
 //! The `slipring` program: queues in shared memory, from the command line.
 
+// What can be asked for, and what does it.
 mod args;
 mod bench;
-mod children;
 mod cmd;
-mod dead_letters;
 mod demo;
-mod failure;
-mod file_size;
-mod format;
+
+// Queues: how they are opened, joined and read, and what is said of them.
+mod dead_letters;
 mod group_table;
-mod histogram;
-mod inherited;
-mod input;
-mod json;
-mod output;
-mod pace;
-mod partial_write;
 mod producer_role;
 mod queue;
 mod reading;
 mod room;
-mod stop;
-mod streams;
-mod table;
 mod temporary;
+
+// What is printed, and in which form.
+mod failure;
+mod format;
+mod json;
+mod table;
 mod totals;
+
+// Standard streams and files.
+mod file_size;
+mod inherited;
+mod input;
+mod output;
+mod partial_write;
+mod streams;
+
+// Processes, signals and time.
+mod children;
+mod histogram;
+mod pace;
+mod stop;
 mod unchanged;
 
 use std::process::ExitCode;
