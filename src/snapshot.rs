@@ -46,6 +46,8 @@ pub struct Snapshot {
     pub max_groups: usize,
     /// Most consumers at a time.
     pub max_consumers: usize,
+    /// Most streams at a time that messages may come from; 0 if messages do not say where they come from.
+    pub max_streams: usize,
     /// How waiters are woken.
     pub wake_mode: WakeMode,
     /// The queue's first sequence.
@@ -232,6 +234,7 @@ impl Snapshot {
             created_at: SystemTime::UNIX_EPOCH + Duration::from_nanos(config.created_at),
             max_groups: geo.max_groups,
             max_consumers: geo.max_consumers,
+            max_streams: geo.streams,
             wake_mode: view.wake(),
             base: geo.base,
             tail,

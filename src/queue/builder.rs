@@ -289,7 +289,7 @@ impl<M: Content + ?Sized> Builder<M> {
             Difference::of("group table size", snapshot.max_groups, wish.max_groups),
             Difference::of("consumer table size", snapshot.max_consumers, wish.max_consumers),
             Difference::of("wake mode", snapshot.wake_mode, wish.wake.map(|_| self.wake())),
-            Difference::of("stream table size", queue.mapped.view().geo().streams, wish.streams),
+            Difference::of("stream table size", snapshot.max_streams, wish.streams),
             Difference::of("mode", permissions, wish.mode.map(octal)),
         ];
         let groups = wish.groups.iter().map(|group| {

@@ -29,6 +29,7 @@ mod receive;
 mod removal;
 mod send;
 mod show;
+mod sources;
 mod streams;
 mod tool;
 mod turns;

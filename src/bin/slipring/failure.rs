@@ -67,6 +67,8 @@ impl Failure {
             ErrorCode::TooManyConsumers => Failure::Failed(fault).hint(
                 "slipring create QUEUE --max-consumers N makes one with room for N, 255 at most",
             ),
+            ErrorCode::NoSources => Failure::Failed(fault)
+                .hint("slipring create QUEUE --sources N makes one for N streams, 127 at most"),
             _ => Failure::Failed(fault),
         }
     }

@@ -36,6 +36,9 @@ pub(crate) fn builder(name: &str, shape: Shape) -> Builder {
     if let Some(consumers) = shape.max_consumers {
         builder = builder.max_consumers(consumers as usize);
     }
+    if let Some(streams) = shape.sources {
+        builder = builder.sources(streams as usize);
+    }
     if let Some(groups) = shape.max_groups {
         builder = builder.max_groups(groups as usize);
     }
@@ -65,8 +68,8 @@ pub(crate) fn open(name: &str, args: &OpenArgs) -> Result<Queue, Failure> {
     }
     let opened = options().open(name);
     if args.shape.is_given() {
-        let text = "--capacity, --payload, --max-groups, --max-consumers, --mode and --wake are for a new queue: add --create, \
-                    or leave them out";
+        let text = "--capacity, --payload, --max-groups, --max-consumers, --sources, --mode and --wake are for a new queue: add \
+                    --create, or leave them out";
         return Err(Failure::usage(text));
     }
     let missing = matches!(opened, Err(OpenError::NotFound { .. }));

@@ -45,6 +45,10 @@ pub(crate) struct Shape {
     /// Most consumers at a time, 1 to 255 [default: 64]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=255))]
     pub(crate) max_consumers: Option<u64>,
+    /// Let messages say where they come from: from N streams at most at a time, 1 to 127. Each message takes 16 bytes
+    /// more [default: none]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=127))]
+    pub(crate) sources: Option<u64>,
     /// Permissions, at least 600, whatever the umask. Producers and consumers need to read and write, observers
     /// to read [default: 600]
     #[arg(long, value_name = "OCTAL", value_parser = octal)]
@@ -56,8 +60,8 @@ pub(crate) struct Shape {
 
 impl Shape {
     pub(crate) fn is_given(&self) -> bool {
-        let Shape { capacity, payload, max_groups, max_consumers, mode, wake } = self;
-        capacity.or(*payload).or(*max_groups).or(*max_consumers).is_some()
+        let Shape { capacity, payload, max_groups, max_consumers, sources, mode, wake } = self;
+        capacity.or(*payload).or(*max_groups).or(*max_consumers).or(*sources).is_some()
             || mode.is_some()
             || wake.is_some()
     }
@@ -66,8 +70,8 @@ impl Shape {
 /// How `send` and `recv` open a queue.
 #[derive(Debug, Args)]
 pub(crate) struct OpenArgs {
-    /// Make what is missing: the queue, with the --capacity, --payload, --max-groups, --max-consumers, --mode and
-    /// --wake given, and for recv the group
+    /// Make what is missing: the queue, with the --capacity, --payload, --max-groups, --max-consumers, --sources,
+    /// --mode and --wake given, and for recv the group
     #[arg(long)]
     pub(crate) create: bool,
     #[command(flatten)]

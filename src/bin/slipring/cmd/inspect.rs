@@ -34,6 +34,7 @@ fn to_json(snapshot: &Snapshot) -> Queue<'_> {
         created_at: Time(snapshot.created_at),
         max_groups: snapshot.max_groups,
         max_consumers: snapshot.max_consumers,
+        max_streams: snapshot.max_streams,
         wake_mode: snapshot.wake_mode.to_string(),
         base: snapshot.base,
         tail: snapshot.tail,
@@ -60,6 +61,8 @@ fn to_text(snapshot: &Snapshot) -> String {
         (false, None, Some(pid)) => format!("none; process {pid} died, the next one goes on"),
     };
     let purpose = purpose(snapshot).map(|purpose| ("purpose", purpose));
+    let sources = (snapshot.max_streams > 0)
+        .then(|| ("sources", format!("of {} streams at most", snapshot.max_streams)));
     let lines = [("queue", snapshot.name.clone())].into_iter().chain(purpose).chain([
         ("carries", carries),
         (
@@ -92,6 +95,7 @@ fn to_text(snapshot: &Snapshot) -> String {
         ("wake", snapshot.wake_mode.to_string()),
         ("groups", format!("{} of {} at most", snapshot.groups.len(), snapshot.max_groups)),
     ]);
+    let lines = lines.chain(sources);
     let mut text: String = lines.map(|(what, value)| format!("{what:<10}{value}\n")).collect();
     if !snapshot.groups.is_empty() {
         text.push('\n');

@@ -55,6 +55,8 @@ pub(crate) struct Queue<'a> {
     pub(crate) created_at: Time,
     pub(crate) max_groups: usize,
     pub(crate) max_consumers: usize,
+    /// 0 without sources.
+    pub(crate) max_streams: usize,
     pub(crate) wake_mode: String,
     pub(crate) base: u64,
     pub(crate) tail: u64,
