@@ -231,7 +231,7 @@ impl<M: Message> Reservation<'_, M> {
         Some(unsafe { &mut *area.as_mut_ptr().cast::<M>() })
     }
 
-    /// The messages in all slots, in their order: faster than [`Reservation::message_mut`] for each. They start as
+    /// The messages in all slots, in their order: without an index, and its check, for each. They start as
     /// whatever the slots held before.
     ///
     /// ```
