@@ -156,7 +156,7 @@ impl<M: Content + ?Sized> Messages<'_, M> {
     /// Acks the message that was given out last, without asking for another. Does nothing if it is acked already.
     ///
     /// # Errors
-    /// [`AckReason::Forked`](crate::AckReason::Forked) in a child process made by fork(2): the message belongs to the
+    /// [`AckReason::Forked`] in a child process made by fork(2): the message belongs to the
     /// parent's consumer.
     pub fn ack(&mut self) -> Result<(), AckError> {
         self.0.ack()

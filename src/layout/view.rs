@@ -242,6 +242,7 @@ impl View {
     }
 
     /// The slot of `from`, and those of `from..to` that follow it, up to the end of the ring.
+    #[cfg(not(slipring_loom))]
     #[inline(always)]
     pub(crate) fn row(&self, from: u64, to: u64) -> Row<'_> {
         debug_assert!(from < to);
@@ -313,7 +314,7 @@ impl<'v> Iterator for Slots<'v> {
 /// must assume that a store to a slot changes what is borrowed.
 ///
 /// Invariant: from `at` on, the slot of `seq` and those up to `end` lie in the view's segment, and do not wrap.
-#[cfg_attr(slipring_loom, expect(dead_code, reason = "the models have no loops of a handle"))]
+#[cfg(not(slipring_loom))]
 pub(crate) struct Row<'v> {
     at: *mut u8,
     stride: usize,
