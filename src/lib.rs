@@ -1,9 +1,9 @@
 //! A lock-free message queue in shared memory.
 //!
 //! Processes on one host pass messages through a fixed-size ring in a named segment: one producer, many
-//! consumers. The data path takes no lock. While nobody sleeps it makes no system call either, except for two checks every
-//! few milliseconds: the producer checks that the queue was not removed, and a member of a shared group checks that
-//! members with unacked messages are alive.
+//! consumers. The data path takes no lock. While nobody sleeps it makes no system call either, except for checks of the
+//! surroundings: that the queue was not removed (every few milliseconds), and, in a shared group, that members with unacked
+//! messages are alive (every few milliseconds, and when the queue is found empty).
 //!
 //! ```
 //! use slipring::Queue;
