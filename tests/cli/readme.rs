@@ -15,7 +15,9 @@ fn blocks(file: &str, chapter: &str, jobs: &str, photos: &str) -> Vec<String> {
     let (_, rest) = text.split_once(&format!("\n{chapter}\n")).unwrap();
     let blocks = rest.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let named = |block: &str| {
-        block.replace(" jobs", &format!(" {jobs}")).replace(" photos", &format!(" {photos}"))
+        let numbers = format!(" {jobs}.numbers");
+        let block = block.replace(" jobs", &format!(" {jobs}")).replace(" numbers", &numbers);
+        block.replace(" photos", &format!(" {photos}"))
     };
     blocks.map(named).collect()
 }
@@ -79,7 +81,8 @@ fn the_block_of_the_readme_works() {
 #[test]
 fn the_blocks_of_the_reference_work_one_after_the_other() {
     let (jobs, photos) = (TempName::new("cli-jobs"), TempName::new("cli-photos"));
-    let left = ["dead", "work.retry"].map(|of| TempName::exactly(format!("{}.{of}", &*jobs)));
+    let left =
+        ["dead", "work.retry", "numbers"].map(|of| TempName::exactly(format!("{}.{of}", &*jobs)));
     let folder = Folder::new("cli");
     fs::create_dir(folder.0.join("bin")).unwrap();
     let magick = folder.0.join("bin/magick");
@@ -96,6 +99,8 @@ fn the_blocks_of_the_reference_work_one_after_the_other() {
     };
 
     assert_eq!((folder.lines("store.txt"), folder.lines("audit.jsonl")), (1001, 1001));
+    let resumed = &of("--source").err;
+    assert!(resumed.contains("sent 400 messages") && resumed.contains("600 lines"), "{resumed}");
     assert_eq!(of("slipring tail").out, "1\n2\n3\n");
     assert!(of("slipring inspect").out.contains("1001"), "{ran:?}");
     let groups = &of("slipring group add").out;

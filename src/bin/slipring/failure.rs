@@ -8,7 +8,8 @@ use std::sync::LazyLock;
 use slipring::{
     AckError, AddGroupError, AttachError, ControlError, CreateError, ErrorCode, ForgetStreamError,
     JoinError, Mode, NewStageError, OpenError, OpenOrCreateError, ProducerError, RecvError,
-    RejectError, RemoveError, RemoveGroupError, SendError, StageError, SystemError,
+    RejectError, RemoveError, RemoveGroupError, SendError, StageError, StreamError,
+    StreamSendError, SystemError,
 };
 
 use crate::file_size;
@@ -204,7 +205,7 @@ from_coded!(
     ProducerError,
     RecvError
 );
-from_coded!(ForgetStreamError, NewStageError, StageError);
+from_coded!(ForgetStreamError, NewStageError, StageError, StreamError, StreamSendError);
 from_coded!(RejectError, RemoveError, RemoveGroupError, SendError, SystemError);
 
 impl From<OpenError> for Failure {

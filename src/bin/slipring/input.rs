@@ -46,6 +46,8 @@ pub(crate) struct Input {
     searched: usize,
     /// The rest of a line that was cut is still to be skipped.
     skipping: bool,
+    /// A line without a newline at the end of the input is a message, too.
+    takes_half_line: bool,
     ended: bool,
     /// Messages found so far, those that were taken included.
     found: u64,
@@ -88,10 +90,16 @@ impl Input {
             next: 0,
             searched: 0,
             skipping: false,
+            takes_half_line: true,
             ended: false,
             found: 0,
             fault: None,
         })
+    }
+
+    /// Refuses a line without a newline at the end of the input.
+    pub(crate) fn refuse_half_line(&mut self) {
+        self.takes_half_line = false;
     }
 
     /// Finds up to `limit` messages, and no more than the buffer holds. Waits for the first, but not for
@@ -230,7 +238,15 @@ impl Input {
             return;
         }
         match self.cut {
-            Cut::Lines { .. } => self.push(left, left),
+            Cut::Lines { .. } if self.takes_half_line => self.push(left, left),
+            Cut::Lines { .. } => {
+                let line = self.found + 1;
+                self.fault = Some(
+                    Failure::failed(format!("line {line}, the last one, has no newline"))
+                        .hint("--source sends whole lines only: the writer of the input may have been killed inside this one")
+                        .hint("start again once the line is complete, or add its newline"),
+                );
+            }
             Cut::Records { size } => {
                 let offset = self.found as u128 * size as u128;
                 self.fault = Some(Failure::failed(format!(

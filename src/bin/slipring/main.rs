@@ -13,6 +13,7 @@ mod producer_role;
 mod queue;
 mod reading;
 mod room;
+mod sent_before;
 mod temporary;
 
 // What is printed, and in which form.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::values::payload;
+use super::values::{payload, source};
 use super::{OpenArgs, WaitArg, rate, time};
 
 #[derive(Debug, Args)]
@@ -30,9 +30,14 @@ pub(crate) struct SendArgs {
     /// Messages per second, evenly paced, above 0 [default: no limit]
     #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
     pub(crate) rate: Option<f64>,
-    /// End after N messages [default: at the end of the input]
+    /// End after N messages, with --source counted from the first line on [default: at the end of the input]
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
+    /// Send each line once, however often this command is killed and started again with the same input. NAME is the
+    /// input's name in the queue, which needs sources (create --sources); a line's number is its position. Lines up to
+    /// the last one in the queue are passed over
+    #[arg(long, value_name = "NAME:seq", value_parser = source)]
+    pub(crate) source: Option<String>,
     /// Close the queue at the end of the input, if all was sent: receivers end once they have acked everything. The
     /// next sender opens the queue again
     #[arg(long)]
@@ -49,6 +54,9 @@ pub(crate) struct SendArgs {
     pub(crate) wait: Option<WaitArg>,
     #[command(flatten)]
     pub(crate) open: OpenArgs,
+    /// Print notes and errors as JSON objects, one a line
+    #[arg(long)]
+    pub(crate) json: bool,
     /// Print the totals at the end
     #[arg(short, long)]
     pub(crate) verbose: bool,

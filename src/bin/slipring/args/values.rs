@@ -50,6 +50,14 @@ pub(crate) fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
+/// The name of a stream whose positions are numbers of lines: NAME:seq.
+pub(super) fn source(text: &str) -> Result<String, String> {
+    match text.strip_suffix(":seq") {
+        Some(name) if !name.is_empty() => Ok(name.to_owned()),
+        _ => Err("expected a name for the input and \":seq\", such as numbers:seq".to_owned()),
+    }
+}
+
 pub(super) fn octal(text: &str) -> Result<u32, String> {
     match u32::from_str_radix(text, 8) {
         Ok(mode) if mode & !0o777 == 0 && mode & 0o600 == 0o600 => Ok(mode),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use slipring::{Producer, Queue, SendError};
+use slipring::{Producer, Queue, SendError, StreamId, StreamSendError};
 
 use crate::args::SendArgs;
 use crate::failure::{Failure, note};
@@ -10,13 +10,19 @@ use crate::input::{Cut, Input};
 use crate::producer_role;
 use crate::queue::open;
 use crate::room::Room;
+use crate::sent_before::SentBefore;
 use crate::stop::Stop;
+use crate::table::grouped;
 use crate::totals::Totals;
 
 pub(crate) fn run(args: &SendArgs) -> Result<(), Failure> {
     let mut queue = open(&args.name, &args.open)?;
     let cut = cut(args, &queue)?;
-    let input = Input::open(args.file.as_deref(), cut)?;
+    let mut input = Input::open(args.file.as_deref(), cut)?;
+    let stream = args.source.as_deref().map(StreamId::named);
+    if stream.is_some() {
+        input.refuse_half_line();
+    }
     let stop = Stop::on_signals()?;
     queue.set_interrupt(stop.asked());
     let mut producer = producer_role::take(&queue, args.timeout, &stop)?;
@@ -36,15 +42,17 @@ pub(crate) fn run(args: &SendArgs) -> Result<(), Failure> {
     let mut sender = Sender {
         args,
         producer,
+        stream,
         room,
         capacity,
         stop,
         input,
         totals: &mut totals,
         name: Name::new(),
+        passed_over: 0,
     };
-    let mut outcome = sender.send_all();
-    let Sender { mut producer, stop, .. } = sender;
+    let mut outcome = sender.pass_over(&queue).and_then(|()| sender.send_all());
+    let Sender { mut producer, stop, passed_over, .. } = sender;
     if args.close && outcome.is_ok() {
         // An input that ended because of the same Ctrl-C is not at its end.
         outcome = stop.check().and_then(|()| producer.close().map_err(Failure::from));
@@ -52,7 +60,17 @@ pub(crate) fn run(args: &SendArgs) -> Result<(), Failure> {
         // Whatever ended it: if the queue was removed, messages may be lost.
         outcome = producer.check_removed().map_err(Failure::from).and(outcome);
     }
-    totals.close(outcome, args.verbose)
+    let outcome = totals.close(outcome, args.verbose);
+    if passed_over > 0 && (args.verbose || matches!(outcome, Err(Failure::Stopped(_)))) {
+        let (passed_over, what) = (grouped(passed_over), unit(args));
+        note(&format!("{passed_over} {what}s before them were there already"));
+    }
+    outcome
+}
+
+/// What a message is in the input.
+fn unit(args: &SendArgs) -> &'static str {
+    if args.raw { "record" } else { "line" }
 }
 
 fn cut(args: &SendArgs, queue: &Queue) -> Result<Cut, Failure> {
@@ -72,17 +90,34 @@ fn cut(args: &SendArgs, queue: &Queue) -> Result<Cut, Failure> {
 struct Sender<'a> {
     args: &'a SendArgs,
     producer: Producer,
+    /// What its messages say that they come from.
+    stream: Option<StreamId>,
     room: Room<'a, [u8]>,
     capacity: u64,
     stop: Stop,
     input: Input,
     totals: &'a mut Totals,
     name: Name,
+    /// Messages of the input that were in the queue already.
+    passed_over: u64,
 }
 
 impl Sender<'_> {
+    /// Passes over what was sent before, if the messages say where they come from.
+    fn pass_over(&mut self, queue: &Queue) -> Result<(), Failure> {
+        let Sender { args, producer, stream: Some(stream), stop, input, name, .. } = &mut *self
+        else {
+            return Ok(());
+        };
+        let before = SentBefore::look_up(queue, producer, *stream)?;
+        let most = args.count.unwrap_or(u64::MAX);
+        let mut idle = || name.check(producer);
+        self.passed_over = before.pass_over(input, most, unit(args), stop, &mut idle)?;
+        Ok(())
+    }
+
     fn send_all(&mut self) -> Result<(), Failure> {
-        let mut left = self.args.count.unwrap_or(u64::MAX);
+        let mut left = self.args.count.unwrap_or(u64::MAX) - self.passed_over;
         let mut pace = self.args.rate.map(Pace::new);
         while left > 0 {
             let Sender { args, producer, capacity, stop, input, name, .. } = &mut *self;
@@ -120,6 +155,9 @@ impl Sender<'_> {
     }
 
     fn publish_counting(&mut self, sent: &mut usize) -> Result<(), Failure> {
+        if let Some(stream) = self.stream {
+            return self.publish_of(stream, sent);
+        }
         let kind = self.args.kind;
         let mut messages = self.input.messages().map(|bytes| (kind, bytes));
         while messages.len() > 0 {
@@ -130,18 +168,45 @@ impl Sender<'_> {
                 }
                 Err(fault) => {
                     *sent += fault.sent();
-                    let number = self.input.first_number() + *sent as u64;
-                    let what = if self.args.raw { "record" } else { "line" };
-                    return Err(match fault.into_reason() {
-                        fault @ (SendError::WrongLength { .. } | SendError::TooLong { .. }) => {
-                            Failure::from(fault).at(format!("{what} {number}"))
-                        }
-                        fault => fault.into(),
-                    });
+                    return Err(self.not_sent(fault.into_reason(), *sent));
                 }
             }
         }
         Ok(())
+    }
+
+    fn publish_of(&mut self, stream: StreamId, sent: &mut usize) -> Result<(), Failure> {
+        let (kind, first) = (self.args.kind, self.input.first_number());
+        let messages = self.input.messages().map(|bytes| (kind, bytes));
+        let gathered = messages.len();
+        let mut messages = (first..).zip(messages);
+        while *sent < gathered {
+            let mut to = self.producer.stream(stream)?;
+            let outcome = to.try_send_batch(&mut messages);
+            // Also what was sent before an error.
+            let last = to.last_position().unwrap_or(0);
+            *sent = (last + 1).saturating_sub(first) as usize;
+            match outcome {
+                Ok(_) => {}
+                Err(StreamSendError::Send(SendError::Full(_))) => {
+                    self.room.wait(&mut self.producer, &self.stop)?;
+                }
+                Err(StreamSendError::Send(fault)) => return Err(self.not_sent(fault, *sent)),
+                Err(fault) => return Err(fault.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Why the gathered message after so many others was not sent.
+    fn not_sent(&self, fault: SendError, sent: usize) -> Failure {
+        match fault {
+            fault @ (SendError::WrongLength { .. } | SendError::TooLong { .. }) => {
+                let number = self.input.first_number() + sent as u64;
+                Failure::from(fault).at(format!("{} {number}", unit(self.args)))
+            }
+            fault => fault.into(),
+        }
     }
 }
 
