@@ -2,10 +2,10 @@
 # A sender and two stages between three queues are killed with SIGKILL over and over, and started again by a plain loop.
 # What comes out of the last queue must be the input, by cmp. Run by hand:
 #
-#   cargo build --release --features cli --bin slipring --example feed && tests/exactly_once.sh [KILLS [LINES [EXEC_LINES]]]
+#   cargo build --release --features cli --bin slipring && tests/exactly_once.sh [KILLS [LINES [EXEC_LINES]]]
 #
 # Each of the three processes is killed KILLS (200) times while LINES (2000000) pass. Then the same with EXEC_LINES (20000)
-# and a command for each message in the last stage. SLIPRING and FEED name other builds of the programs.
+# and a command for each message in the last stage. SLIPRING names another build of the program.
 set -euo pipefail
 
 kills=${1:-200}
@@ -13,7 +13,6 @@ lines=${2:-2000000}
 exec_lines=${3:-20000}
 target=$(dirname "$0")/../target/release
 slipring=${SLIPRING:-$target/slipring}
-feed=${FEED:-$target/examples/feed}
 dir=$(mktemp -d)
 a=once-a-$$ b=once-b-$$ c=once-c-$$
 loops=()
@@ -47,17 +46,15 @@ again() {
         echo "$killed" >"$dir/$name.killed"
     done
 }
-send() { exec "$feed" $a <"$dir/in"; }
 
 # LINES, then what the last stage has besides.
 check() {
     local count=$1 process
     shift
     seq 1 "$count" >"$dir/in"
-    # Makes the queues, with sources.
-    for queue in $a $b $c; do "$feed" $queue </dev/null; done
+    for queue in $a $b $c; do "$slipring" create $queue --payload 48 --sources 4 --group work; done
     loops=()
-    again sender send & loops+=($!)
+    again sender "$slipring" send $a "$dir/in" --source numbers:seq --rate 20000 --close & loops+=($!)
     again first "$slipring" forward $a --group work --to $b --follow & loops+=($!)
     again second "$slipring" forward $b --group work --to $c --follow "$@" & loops+=($!)
     # It ends once nothing has come for a while: a repeat of the last message would be noticed.
