@@ -1,6 +1,6 @@
 //! Kills a process at each state of an operation that others can tell from the one before, and judges what is left.
 //!
-//! docs/reliability.md tells what is done, and what it shows. `--help` tells what can be asked for.
+//! docs/reliability.md says what the program does and what that shows. `--help` lists the options.
 
 #[cfg(target_arch = "x86_64")]
 mod steps;

@@ -1,5 +1,5 @@
-//! The judge finds what a broken queue would leave: states are spoilt by hand, and each act has to be found, for what
-//! it is.
+//! The judge finds what a broken queue would leave. Each act of sabotage spoils a state, and must be found and named
+//! correctly.
 
 #![cfg(target_arch = "x86_64")]
 
@@ -13,7 +13,7 @@ fn steps(args: &[&str]) -> (Output, String) {
 
 /// A member of `work` has died in its claim, and the consumer of `store` holds a message and lives.
 const CLAIM: [&str; 4] = ["--operation", "claim, shared", "--change", "4"];
-/// The consumer of `store` has died with what it had claimed, and nobody lives but an observer.
+/// The consumer of `store` has died with a claim, and only an observer lives.
 const ALONE: [&str; 4] = ["--operation", "ack, exclusive", "--change", "0"];
 
 /// A member of `work` has died before it left, and has counted what it acked.

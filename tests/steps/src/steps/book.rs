@@ -1,5 +1,5 @@
-//! What all processes of a run know, in memory that they share and that no queue is in: who has begun what, and
-//! what has returned. A call that has returned must have happened; one that has not begun must not have.
+//! The book: what the processes of a run note in memory that they share, outside any queue: which calls have begun, and
+//! which have returned. A call that has returned must have taken effect; a call that has not begun must not have.
 
 #![allow(unsafe_code)]
 
@@ -16,29 +16,29 @@ pub(crate) const SEQUENCES: u64 = 64;
 
 #[derive(Debug)]
 pub(crate) struct Book {
-    /// The sequence behind the last message that a send has returned for, and has begun for.
+    /// The sequence after the last message whose send has returned (`sent`), and has begun (`sending`).
     pub(crate) sent: AtomicU64,
     pub(crate) sending: AtomicU64,
-    /// Of the operation that the victim is killed in.
+    /// Whether the victim has begun, and has done, its operation.
     pub(crate) begun: AtomicU64,
     pub(crate) done: AtomicU64,
-    /// Notes that two closures of an operation agree on.
+    /// A number whose meaning the closures of an operation agree on.
     pub(crate) note: AtomicU64,
     groups: [Account; GROUPS.len()],
 }
 
-/// Bits of sequences.
+/// What a group has done: sets of sequences, a bit each.
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) received: AtomicU64,
     pub(crate) acking: AtomicU64,
     pub(crate) acked: AtomicU64,
-    /// Rejected: a letter may be there, or must be.
+    /// Being rejected, so that a letter may be there; rejected, so that one must be.
     pub(crate) rejecting: AtomicU64,
     pub(crate) rejected: AtomicU64,
-    /// The count of a delivery is being taken back, or is.
+    /// The count of a delivery is being taken back, or has been.
     pub(crate) uncounting: AtomicU64,
-    /// The messages that the next survivor has to get: attempts at the next delivery, 0 = none.
+    /// The messages that the next survivor must receive, by sequence: attempts of that delivery, 0 = no message.
     expected: [AtomicU64; SEQUENCES as usize],
 }
 
@@ -68,7 +68,7 @@ pub(crate) trait Zeroed {}
 
 impl Zeroed for Book {}
 
-/// Zeros, shared with all processes that are forked from now on. They stay.
+/// Zeros, shared with all processes that are forked from now on. The mapping is never removed.
 pub(crate) fn shared<T: Zeroed>() -> nix::Result<&'static T> {
     let size = NonZeroUsize::new(size_of::<T>()).ok_or(nix::Error::EINVAL)?;
     let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
@@ -112,7 +112,7 @@ pub(crate) fn message(seq: u64) -> (u32, Vec<u8>) {
     (seq as u32 * 7 + 1, bytes)
 }
 
-/// Whether what came under `seq` is that message, whole.
+/// Checks that a message with sequence `seq` is the one that `message` makes.
 pub(crate) fn check(seq: u64, kind: u32, bytes: &[u8]) -> Result<(), String> {
     if (kind, bytes) == (message(seq).0, &message(seq).1[..]) {
         return Ok(());

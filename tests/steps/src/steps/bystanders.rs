@@ -1,4 +1,4 @@
-//! Processes that live while the victim is stepped and killed, and go on after that.
+//! Processes that live while the victim is stepped and killed, and go on after its death.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
@@ -16,7 +16,7 @@ pub(crate) enum Bystander {
     Member,
     /// The consumer of `store`, with one message in hand.
     Reader,
-    /// Has read some, and reads on.
+    /// An observer that has read some messages.
     Observer,
     /// The consumer of `store`, asleep for want of messages. It takes what comes while the victim is stepped.
     Sleeper,
@@ -50,7 +50,7 @@ impl Bystander {
     }
 }
 
-/// Waits until it sleeps at a futex.
+/// Waits until `party` sleeps at a futex.
 fn asleep(party: &Party) -> Outcome {
     let since = Instant::now();
     let file = format!("/proc/{}/syscall", party.pid());
@@ -74,13 +74,13 @@ fn reader(stage: Stage, cue: &mut Cue) -> Outcome {
     hold(stage, cue, "store", 1)
 }
 
-/// Holds messages, acks them, and works off what the book says.
+/// Holds messages, acks them when told, and receives what the book expects.
 fn hold(stage: Stage, cue: &mut Cue, name: &str, count: usize) -> Outcome {
     let mut consumer = stage.open()?.consumer(group(name)).map_err(text)?;
     let batch = stage.take(&mut consumer, name, count)?;
     cue.ready()?;
     for message in &batch {
-        // They lie where they lay.
+        // The payloads are unchanged, read in place.
         check(message.sequence(), message.kind(), &message)?;
     }
     let seqs: Vec<u64> = batch.iter().map(|message| message.sequence()).collect();

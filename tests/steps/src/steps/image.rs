@@ -1,5 +1,5 @@
-//! What a segment says, read from its bytes by docs/layout.md alone: none of the library's code is used here, so
-//! that a fault of it is none of its judge's.
+//! The state of a segment, read from its bytes by docs/layout.md alone. It uses none of the library's code, so that a
+//! fault of the library cannot hide itself from the judge.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -28,9 +28,9 @@ pub(crate) struct Image {
     consumers: usize,
     slots: usize,
     stride: usize,
-    /// The sequence behind the last published message, counted or not.
+    /// The sequence after the last published message, whether or not the tail counts it yet.
     pub(crate) end: u64,
-    /// Where it is closed, if it is.
+    /// The closing sequence, if the queue is closed.
     pub(crate) closed_at: Option<u64>,
 }
 
@@ -40,12 +40,12 @@ pub(crate) struct GroupImage {
     pub(crate) index: usize,
     pub(crate) name: String,
     pub(crate) shared: bool,
-    /// It goes with its last member, and has had one.
+    /// The group goes with its last member, and has had a member.
     pub(crate) goes: bool,
-    /// Most deliveries of a message.
+    /// The limit of deliveries of a message.
     pub(crate) limit: Option<u8>,
     pub(crate) head: u64,
-    /// The last claimer's record.
+    /// The record of the last claimer.
     claimer: u8,
     delivered: u64,
     attempts: u64,
@@ -57,12 +57,12 @@ pub(crate) struct Owed {
     pub(crate) seq: u64,
     /// The record that holds it, in a shared group.
     pub(crate) record: Option<u8>,
-    /// Attempts that its next delivery has to show.
+    /// The attempts that its next delivery must report.
     pub(crate) attempts: u8,
 }
 
 impl Image {
-    /// Reads all of `file`. A segment that is not a finished one is an error.
+    /// Reads all of `file`. An unfinished segment is an error.
     pub(crate) fn of(file: &File) -> Result<Image, String> {
         let len = file.metadata().map_err(|e| e.to_string())?.len();
         let mut bytes = vec![0; len as usize];
@@ -135,7 +135,7 @@ impl Image {
         check(seq, kind, payload.get(..len).unwrap_or(payload))
     }
 
-    /// All active groups. Those that are being made count as none: whoever comes next frees them.
+    /// All active groups. A group that is only half made does not count: the next control operation frees it.
     pub(crate) fn groups(&self) -> Vec<GroupImage> {
         let active = (0..self.max_groups).filter(|index| self.word(self.group_at(*index)) == 2);
         active
@@ -167,14 +167,14 @@ impl Image {
         })
     }
 
-    /// Records that are tagged with a group.
+    /// The records that belong to a group.
     pub(crate) fn records_of(&self, group: &GroupImage) -> Vec<u8> {
         self.records(group.index).map(|(record, ..)| record).collect()
     }
 
-    /// What a group still has to get, in order of the sequences.
+    /// The messages that a group has yet to receive, in order of their sequences.
     pub(crate) fn owed(&self, group: &GroupImage) -> Vec<Owed> {
-        // Before its next delivery. Without a count of its own, what was delivered was so once.
+        // Without a count of its own, a message that was delivered was delivered once.
         let next = |attempts: u64, seq: u64| match attempts >> 8 == seq {
             true => (attempts as u8).saturating_add(1),
             false => 2,
@@ -203,7 +203,7 @@ impl Image {
         owed
     }
 
-    /// Messages acked, and delivered again, as the group and its records have counted them.
+    /// The group's counts of messages acked and of messages delivered again, those of its records included.
     pub(crate) fn counted(&self, group: &GroupImage) -> [u64; 2] {
         let at = self.group_at(group.index);
         self.records_of(group).into_iter().fold(
@@ -215,7 +215,7 @@ impl Image {
         )
     }
 
-    /// Whether a record of the group says that its member was about to claim, and did not.
+    /// Whether a record of the group has a PENDING whose claim did not succeed.
     pub(crate) fn is_pending(&self, group: &GroupImage) -> bool {
         let owed = self.owed(group);
         self.records(group.index).any(|(record, _, state)| {
@@ -223,7 +223,7 @@ impl Image {
         })
     }
 
-    /// Messages that fit before the first that somebody still needs.
+    /// How many messages fit before the first that a group still needs; `counts` chooses the groups.
     pub(crate) fn room(&self, counts: impl Fn(&GroupImage) -> bool) -> u64 {
         let groups = self.groups();
         let groups = groups.iter().filter(|group| counts(group));

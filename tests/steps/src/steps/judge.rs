@@ -1,4 +1,4 @@
-//! What must hold after a kill: survivors go on, and the accounts are right.
+//! What must hold after a kill: the survivors can go on, and each message is accounted for.
 
 use std::fs::File;
 use std::sync::atomic::Ordering::SeqCst;
@@ -14,7 +14,7 @@ use super::party::{Outcome, Party, alone};
 use super::shm;
 use super::stage::{CAPACITY, PATIENCE, Stage, text};
 
-/// Who goes on first.
+/// Which survivors go on first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     Consumers,
@@ -32,7 +32,7 @@ impl Order {
     }
 }
 
-/// What is left after a kill.
+/// The queue and the surviving processes after a kill.
 #[derive(Debug)]
 pub(crate) struct Scene {
     pub(crate) stage: Stage,
@@ -49,12 +49,12 @@ impl Scene {
         Image::of(&self.file()?)
     }
 
-    /// Whether the operation had come to its end.
+    /// Whether the operation had returned.
     pub(crate) fn is_done(&self) -> bool {
         self.stage.book.done.load(SeqCst) == 1
     }
 
-    /// Messages that a group has acked, and that came to it again, as counted.
+    /// A group's counts of messages acked and of messages delivered again.
     pub(crate) fn counted(&self, name: &str) -> Result<[u64; 2], String> {
         let image = self.image()?;
         let groups = image.groups();
@@ -75,8 +75,8 @@ impl Scene {
         at.map_or(Ok(()), |at| self.bystanders.remove(at).1.finish())
     }
 
-    /// Whoever comes next goes on, to the end: each message is accounted for, roles are free, tables whole. The
-    /// queue lives still.
+    /// Lets survivors and newcomers work the queue off, while it still exists: each message must be accounted for, each
+    /// role must be free, and no entry of a table may be lost.
     pub(crate) fn settle(&mut self) -> Outcome {
         self.check_accounts()?;
         self.observe(true)?;
@@ -111,7 +111,7 @@ impl Scene {
         self.check_tables()
     }
 
-    /// What stands in the segment is what has happened.
+    /// The segment must agree with the book.
     fn check_accounts(&self) -> Outcome {
         let book = self.stage.book;
         let sent = book.sent.load(SeqCst);
@@ -121,7 +121,7 @@ impl Scene {
             let end = image.end;
             return Err(format!("{end} messages are published; {sent} were sent, {sending} begun"));
         }
-        // A reader that runs has acked more by now than the image says.
+        // A reader that runs may have acked more since the image was read.
         let running = |group: &GroupImage| group.name == "store" && self.has(Bystander::Sleeper);
         for group in image.groups().iter().filter(|group| !running(group)) {
             let owed = image.owed(group);
@@ -157,7 +157,7 @@ impl Scene {
         Ok(())
     }
 
-    /// Observers: one that has been there, and one that comes.
+    /// Lets an observer that was there before read on, and a new one read everything.
     fn observe(&mut self, first: bool) -> Outcome {
         if let Some(party) = self.party(Bystander::Observer) {
             party.go()?;
@@ -171,10 +171,10 @@ impl Scene {
         alone("a new observer", || stage.observe(Start::Oldest, end))
     }
 
-    /// All groups get what they are owed, and nothing else.
+    /// Lets each group receive what it is owed, and nothing else.
     fn consume(&mut self) -> Outcome {
         let (stage, file, image) = (self.stage, self.file()?, self.image()?);
-        // A producer that has waited may send at any time from now on.
+        // The producer that has waited may send at any time from now on.
         let flows = self.has(Bystander::Sender).then_some(image.end);
         for group in image.groups() {
             let sleeps = group.name == "store" && self.has(Bystander::Sleeper);
@@ -201,7 +201,7 @@ impl Scene {
             let account = stage.account(&group.name);
             let worn_out = |owed: &Owed| group.limit.is_some_and(|limit| owed.attempts > limit);
             for owed in owed.iter().filter(|owed| worn_out(owed)) {
-                // Whoever finds it gives it up.
+                // The next consumer makes it a dead letter.
                 note(&account.rejecting, owed.seq);
                 note(&account.acking, owed.seq);
             }
@@ -209,7 +209,7 @@ impl Scene {
             let due: Vec<(u64, u8)> = due.map(|owed| (owed.seq, owed.attempts)).collect();
             let alone_there = other == Some(Bystander::Reader) || self.order == Order::Producer;
             if let Some(other) = other.filter(|_| alone_there) {
-                // The bystander works it off.
+                // The bystander receives it.
                 account.expect(&due);
                 self.go_to_end(other)?;
                 account.expect(&[]);
@@ -234,7 +234,7 @@ impl Scene {
         self.dismiss(bystander)
     }
 
-    /// Waits until a reader that runs has acked all.
+    /// Waits until the reader that runs has acked everything.
     fn await_reader(&self, name: &str) -> Outcome {
         let since = Instant::now();
         while since.elapsed() < PATIENCE {
@@ -249,12 +249,12 @@ impl Scene {
         Err(format!("{name}'s reader is blocked"))
     }
 
-    /// A producer sends as many as fit.
+    /// Lets a producer send as many messages as fit.
     fn produce(&mut self, last: bool) -> Outcome {
         let stage = self.stage;
         if let Some(party) = self.party(Bystander::Sender) {
             party.ready()?;
-            // What it has sent meanwhile takes room.
+            // What it has sent meanwhile takes up room.
             let room = self.image()?.room(|_| true);
             stage.book.note.store(room, SeqCst);
             self.go_to_end(Bystander::Sender)?;
@@ -279,7 +279,7 @@ impl Scene {
                 }
                 let most = if groups { room + u64::from(!runs) } else { room };
                 let sent = stage.fill(&mut producer, most)?;
-                // One that was about to claim holds the room until somebody looks at its record.
+                // A PENDING of a dead member holds the gate until another member judges its record.
                 if sent == room || pending && sent < room {
                     return Ok(());
                 }
@@ -289,7 +289,7 @@ impl Scene {
         Ok(())
     }
 
-    /// No record and no group is lost to its table.
+    /// Checks that each entry of the tables can be used: groups, then consumer records.
     fn check_tables(&self) -> Outcome {
         let (stage, image) = (self.stage, self.image()?);
         let (consumers, groups) = (image.max_consumers, image.max_groups);
@@ -320,7 +320,7 @@ impl Scene {
     }
 }
 
-/// Joins a group, gets what the book says, and nothing else.
+/// Joins a group and receives what the book expects, and nothing else.
 fn newcomer(stage: Stage, name: &str, flows: Option<u64>, closed: bool) -> Outcome {
     let mut consumer = stage.open()?.consumer(group_of(stage, name)?).map_err(text)?;
     let end = stage.drain(&mut consumer, name, flows)?;
@@ -333,7 +333,7 @@ fn newcomer(stage: Stage, name: &str, flows: Option<u64>, closed: bool) -> Outco
     consumer.leave().map_err(text)
 }
 
-/// As it was made.
+/// The group in the mode that it was made with.
 fn group_of(stage: Stage, name: &str) -> Result<slipring::Group, String> {
     let queue: Queue = stage.open()?;
     let look = queue.snapshot().map_err(text)?;
@@ -345,7 +345,7 @@ fn group_of(stage: Stage, name: &str) -> Result<slipring::Group, String> {
     Ok(if shared { named.shared() } else { named })
 }
 
-/// Removes all queues. Then nothing may be left.
+/// Removes all queues. No file may be left.
 pub(crate) fn remove_all() -> Outcome {
     alone("whoever removes the queues", || {
         for queue in slipring::list().map_err(text)? {
@@ -354,7 +354,7 @@ pub(crate) fn remove_all() -> Outcome {
         if shm::names()?.is_empty() {
             return Ok(());
         }
-        // Whoever creates one sweeps what a dead creator has left.
+        // Creating a queue removes the files that a dead creator has left.
         Queue::builder("sweep").capacity(1).create().map_err(text)?;
         slipring::force_remove("sweep").map_err(text)
     })?;

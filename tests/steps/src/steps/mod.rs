@@ -1,4 +1,4 @@
-//! What is asked for, who does it, and the table of what came of it.
+//! The options, the jobs that work them off, and the table of results.
 
 mod book;
 mod bystanders;
@@ -43,7 +43,7 @@ Kills a process at each state of its operations that others can tell from the on
 
 Needs root, or user namespaces, for a /dev/shm of its own. Exit codes: 0 no violation, 1 some, 2 not done.";
 
-/// What is asked for.
+/// The options of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Wish {
     operation: Option<String>,
@@ -55,22 +55,22 @@ pub(crate) struct Wish {
     pub(crate) sabotage: Option<Sabotage>,
 }
 
-/// What came of one operation.
+/// The figures of one operation.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) steps: AtomicU64,
     pub(crate) states: AtomicU64,
     pub(crate) kills: AtomicU64,
-    /// Kills at a state that was not the one that was meant.
+    /// Kills at another state than the intended one.
     pub(crate) strays: AtomicU64,
     pub(crate) violations: AtomicU64,
-    /// It could not be done.
+    /// Operations that could not be run.
     pub(crate) failures: AtomicU64,
 }
 
 const OPERATIONS_MAX: usize = 128;
 
-/// In memory that all jobs share.
+/// What all jobs share, in shared memory.
 #[derive(Debug)]
 struct Ledger {
     next: AtomicU64,
@@ -139,7 +139,7 @@ fn wish(all: &[Operation]) -> Result<Option<Wish>, String> {
     Ok(Some(wish))
 }
 
-/// Does what is asked for. Returns whether all went well.
+/// Runs the chosen operations. Returns whether there was neither a violation nor a failure.
 fn run(wish: &Wish, all: &[Operation]) -> Result<bool, String> {
     let asked =
         |operation: &&Operation| wish.operation.as_ref().is_none_or(|name| name == operation.name);
@@ -196,7 +196,7 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Takes one operation after the other, as long as there are some.
+/// Takes one operation after the other until none is left.
 fn work(wish: &Wish, chosen: &[&Operation], ledger: &Ledger, job: usize) -> party::Outcome {
     shm::of_our_own()?;
     trial::stay_on_processor(job)?;

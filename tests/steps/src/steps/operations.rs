@@ -1,4 +1,4 @@
-//! What the victim is killed in.
+//! The operations in which the victim is killed.
 
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering::SeqCst;
@@ -18,18 +18,18 @@ use super::stage::{CAPACITY, Stage, group, read_on, text};
 use super::trace::mark;
 use super::{records, roles, shm};
 
-/// An operation, and what is around it.
+/// An operation, its surroundings, and how to judge the result.
 #[derive(Clone, Copy)]
 pub(crate) struct Operation {
     pub(crate) name: &'static str,
-    /// Makes the queue and what is in it, in a process that ends: roles that it keeps are those of a dead one.
+    /// Makes the queue and its contents, in a process that then ends. Roles that it keeps are those of a dead process.
     pub(crate) prepare: fn(Stage) -> Outcome,
     pub(crate) with: &'static [Bystander],
-    /// Comes to its mark, does the operation, and comes to its second mark.
+    /// Reaches its first mark, does the operation, and reaches its second mark.
     pub(crate) victim: fn(Stage) -> Outcome,
     pub(crate) judge: fn(&mut Scene) -> Outcome,
     pub(crate) orders: &'static [Order],
-    /// Whether others can tell that it was done.
+    /// Whether other processes can tell that the operation was done.
     pub(crate) shows: bool,
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn all() -> Vec<Operation> {
     parts.into_iter().flatten().chain(roles::all()).chain(records::all()).collect()
 }
 
-/// Marks where the operation begins and ends, and writes down in the book that it did.
+/// Marks where the operation begins and ends, and notes both in the book.
 pub(crate) fn operation(stage: Stage, act: impl FnOnce() -> Outcome) -> Outcome {
     stage.book.begun.store(1, SeqCst);
     mark();
@@ -102,7 +102,7 @@ pub(crate) fn as_holder(
     operation(stage, || act(batch))
 }
 
-/// Sleeps without staying awake before.
+/// A strategy that sleeps at once.
 fn at_once() -> WaitStrategy {
     WaitStrategy::default().spins(0).yields(Duration::ZERO)
 }
@@ -165,7 +165,7 @@ fn sending() -> Vec<Operation> {
             prepare: much,
             with: &[Observer],
             victim: |stage| {
-                // The last slot is taken before.
+                // The last slot is taken already.
                 as_producer(stage, |producer| match producer.send_timeout("", AWHILE) {
                     Err(SendError::Timeout(_)) => Ok(()),
                     other => Err(format!("the queue is not full: {other:?}")),
@@ -217,7 +217,7 @@ fn sending() -> Vec<Operation> {
     ]
 }
 
-/// In order.
+/// Acks the messages in order.
 pub(crate) fn ack_all(stage: Stage, name: &str, mut batch: Batch<'_>) -> Outcome {
     let first = batch.first().ok_or("an empty batch")?.sequence();
     stage.acking(name, &[first], || batch.ack_first())?;
@@ -229,10 +229,10 @@ pub(crate) fn ack_all(stage: Stage, name: &str, mut batch: Batch<'_>) -> Outcome
     stage.acking(name, &rest, || batch.ack())
 }
 
-/// The third, the first, the second: then all three are done.
+/// Acks the third, the first and the second message. Only then are all three acked.
 fn ack_mixed(stage: Stage, name: &str, mut batch: Batch<'_>) -> Outcome {
     let first = batch.first().ok_or("an empty batch")?.sequence();
-    // Behind a gap it comes again.
+    // As long as the gap is there, a death makes it come again.
     note(&stage.account(name).acking, first + 2);
     batch.ack_one(first + 2).map_err(text)?;
     for (seq, done) in [(first, &[first][..]), (first + 1, &[first + 1, first + 2])] {
@@ -368,7 +368,7 @@ fn receiving() -> Vec<Operation> {
     ]
 }
 
-/// What is there for those who only want to know.
+/// Everything that only reads a queue's state.
 fn look_around(stage: Stage) -> Outcome {
     let mut producer = stage.open()?.producer().map_err(text)?;
     let consumer = stage.open()?.consumer(group("work")).map_err(text)?;
@@ -396,7 +396,7 @@ fn sleep_in_vain(consumer: &mut Consumer) -> Outcome {
     }
 }
 
-/// What comes of a batch that was dropped: two messages, one by one, the first of them twice.
+/// Claims two messages of a dropped batch again, one by one, the first of them twice.
 fn claim_again(stage: Stage, name: &str) -> Outcome {
     let mut consumer = stage.open()?.consumer(group(name)).map_err(text)?;
     drop(stage.take(&mut consumer, name, 3)?);
@@ -425,7 +425,7 @@ pub(crate) fn orphaned_in(stage: Stage, work: Group, left: usize) -> Outcome {
     Ok(())
 }
 
-/// The words of the first record as a member left them that died in a claim of `[start, end)`.
+/// Writes the first record's words as a member leaves them that dies in a claim of `[start, end)`.
 pub(crate) fn died_claiming(stage: Stage, start: u64, end: u64) -> Outcome {
     let file = shm::file_of(stage.queue).ok_or("no queue")?;
     let image = Image::of(&file)?;
@@ -540,7 +540,7 @@ fn recovering() -> Vec<Operation> {
     ]
 }
 
-/// Receives and acks what there is, one by one.
+/// Receives and acks all messages that are there, one by one.
 fn work_off(stage: Stage, consumer: &mut Consumer) -> Outcome {
     loop {
         let batch = match consumer.try_recv_batch(1) {

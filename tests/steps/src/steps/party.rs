@@ -12,10 +12,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 
-/// What is wrong, for people to read.
+/// An error is text for people to read.
 pub(crate) type Outcome = Result<(), String>;
 
-/// A process of this program's. Killed when dropped.
+/// A forked process of this program, seen from its parent. Dropping it kills the process.
 #[derive(Debug)]
 pub(crate) struct Party {
     what: &'static str,
@@ -24,12 +24,12 @@ pub(crate) struct Party {
     gone: bool,
 }
 
-/// The other end, inside it.
+/// The parent, seen from the forked process.
 #[derive(Debug)]
 pub(crate) struct Cue(UnixStream);
 
 thread_local! {
-    /// What a panic said.
+    /// The text of the last panic.
     static SAID: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
@@ -38,21 +38,21 @@ const DONE: u8 = 2;
 const FAILED: u8 = 3;
 
 impl Cue {
-    /// Says that it has done its first part, and waits for its word to go on.
+    /// Reports that the first part is done, and waits until the parent says to go on.
     pub(crate) fn ready(&mut self) -> Outcome {
         let mut go = [0];
         self.say_ready()?;
         self.0.read_exact(&mut go).map_err(|e| format!("the program is gone: {e}"))
     }
 
-    /// The same without waiting.
+    /// Reports that the first part is done, without waiting.
     pub(crate) fn say_ready(&mut self) -> Outcome {
         self.0.write_all(&[READY]).map_err(|e| format!("the program is gone: {e}"))
     }
 }
 
 impl Party {
-    /// Forks a process that does `part`, and ends without leaving `part`'s caller.
+    /// Forks a process that runs `part` and then exits, without returning from `start`.
     pub(crate) fn start(
         what: &'static str,
         part: impl FnOnce(&mut Cue) -> Outcome,
@@ -73,7 +73,7 @@ impl Party {
                     Err(fault) => [&[FAILED], fault.as_bytes()].concat(),
                 };
                 let _ = cue.0.write_all(&answer);
-                // SAFETY: ends the process, whose part is done; nothing of its parent's is flushed or dropped.
+                // SAFETY: ends the process after its part; nothing that its parent owns is flushed or dropped.
                 unsafe { libc::_exit(0) }
             }
         }
@@ -83,7 +83,7 @@ impl Party {
         self.pid
     }
 
-    /// Waits until it is ready.
+    /// Waits until the process has done its first part.
     pub(crate) fn ready(&mut self) -> Outcome {
         match self.hear()? {
             READY => Ok(()),
@@ -91,12 +91,12 @@ impl Party {
         }
     }
 
-    /// Tells it to go on.
+    /// Tells the process to go on.
     pub(crate) fn go(&mut self) -> Outcome {
         self.ear.write_all(&[0]).map_err(|e| format!("{}: is gone: {e}", self.what))
     }
 
-    /// Waits for its end, and returns what it said.
+    /// Waits for the end of the process, and returns its error if it reports one.
     pub(crate) fn finish(mut self) -> Outcome {
         match self.hear()? {
             DONE => Ok(()),
@@ -118,7 +118,7 @@ impl Party {
         }
     }
 
-    /// SIGKILL; returns once it is dead, and all its leases are gone.
+    /// Sends SIGKILL, and returns once the process is dead and its leases are free.
     pub(crate) fn kill(&mut self) -> Outcome {
         if !std::mem::replace(&mut self.gone, true) {
             let dead = kill(self.pid, Signal::SIGKILL).and_then(|()| {
@@ -141,7 +141,7 @@ impl Drop for Party {
     }
 }
 
-/// Does `part` in a process of its own, and waits for its end.
+/// Runs `part` in a process of its own, and waits for its end.
 pub(crate) fn alone(what: &'static str, part: impl FnOnce() -> Outcome) -> Outcome {
     Party::start(what, |_| part())?.finish()
 }

@@ -1,5 +1,5 @@
-//! Operations on the records of a shared group's members: joins that find none free, counts of deliveries, and what a
-//! record has counted when it goes from hand to hand.
+//! Operations on the records of a shared group's members: joins that find no free record, counts of deliveries, and a
+//! record's counters when it gets another owner.
 
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -19,7 +19,7 @@ pub(crate) fn all() -> impl Iterator<Item = Operation> {
     [joining(), leaving(), uncounting()].into_iter().flatten()
 }
 
-/// Of the first record, acked and redelivered, in a queue without a free one.
+/// The first record's counters, acked and redelivered, in a queue without a free record.
 const COUNTED: [u64; 2] = [4, 2];
 
 fn joining() -> Vec<Operation> {
@@ -95,9 +95,9 @@ fn joining() -> Vec<Operation> {
     ]
 }
 
-/// A queue of two records and one group, `work`. The owner of the first record has acked four messages, one of them when
-/// it came again. Then it claimed the first number of `claims`, of which one came again, too, the owner of the second
-/// record the second number, and that of the first the third. Both died.
+/// A queue of two records and one group, `work`. The owner of the first record acks four messages, one of them when it
+/// comes again. Then it claims `claims[0]` messages, one of which comes again, too. The owner of the second record
+/// claims `claims[1]`, and the owner of the first `claims[2]` more. Both die.
 fn no_record_left(stage: Stage, claims: [usize; 3]) -> Outcome {
     let queue = Queue::builder(stage.queue).capacity(CAPACITY).payload_size(PAYLOAD);
     let queue = queue.max_groups(2).max_consumers(2).group(group("work")).create();
@@ -131,7 +131,7 @@ fn leaving() -> Vec<Operation> {
         with: &[Member],
         victim: |stage| {
             let mut consumer = stage.open()?.consumer(group("work")).map_err(text)?;
-            // A dead member's: it comes again.
+            // A dead member held this message: it comes again.
             ack_all(stage, "work", stage.take(&mut consumer, "work", 1)?)?;
             operation(stage, || consumer.leave().map_err(text))
         },
@@ -140,8 +140,8 @@ fn leaving() -> Vec<Operation> {
     }]
 }
 
-/// What `work` has acked, and what came to it again, is counted once, wherever the record goes that has counted it. Who
-/// dies while it moves takes with it what that record had counted, `moving`, and no more.
+/// Each ack and each redelivery of `work` is counted once, whatever becomes of the record that counted it. A death
+/// while a record's counters move loses at most those counters, `moving`.
 fn counts_stay(scene: &mut Scene, moving: [u64; 2]) -> Outcome {
     let account = scene.stage.account("work");
     let acked = || u64::from(account.acked.load(SeqCst).count_ones());
@@ -200,7 +200,7 @@ fn uncounting() -> Vec<Operation> {
     ]
 }
 
-/// Of three messages, and of the first of them when it comes again.
+/// Takes back the count of a delivery of three messages, and again when the first of them is redelivered.
 fn take_back(stage: Stage, consumer: &mut Consumer, name: &str) -> Outcome {
     for _ in 0..2 {
         let mut batch = stage.take(consumer, name, 3)?;

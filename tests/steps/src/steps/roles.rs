@@ -1,4 +1,4 @@
-//! Operations that go beyond a queue's messages: dead letters, roles, groups, and queues.
+//! Operations beyond sending and receiving: dead letters, roles, groups, and queues.
 
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -44,7 +44,7 @@ fn giving_up() -> Vec<Operation> {
             name: "dead letter, delivered too often",
             prepare: |stage| {
                 orphaned_in(stage, once(), 0)?;
-                // Makes the queue for letters.
+                // The queue of dead letters exists already.
                 let mut letters = Queue::builder("steps.dead").capacity(CAPACITY);
                 letters = letters.payload_size(PAYLOAD + DeadLetter::ENVELOPE).group("dead");
                 letters.create().map(drop).map_err(text)
@@ -85,7 +85,7 @@ fn giving_up() -> Vec<Operation> {
     ]
 }
 
-/// A group that delivers once.
+/// A group that delivers each message once.
 fn once() -> Group {
     Group::named("work").shared().max_attempts(1)
 }
@@ -101,17 +101,17 @@ fn reject_first(stage: Stage, mut batch: slipring::Batch<'_>) -> Outcome {
     Ok(())
 }
 
-/// Each message that was given up has a letter, or two if a process died between its letter and its ack.
+/// Each dead-lettered message must have a letter, or two if a process died between its letter and its ack.
 fn dead_lettered(scene: &mut Scene) -> Outcome {
     let stage = scene.stage;
     let account = stage.account("work");
-    // Those have one, whatever comes.
+    // These have a letter, whatever happens next.
     let sure = account.rejected.load(SeqCst);
     scene.settle()?;
     let given_up = account.rejecting.load(SeqCst);
     alone("who reads letters", || {
         let dead = match letters(stage) {
-            // It is made for the first.
+            // The queue of dead letters is made for the first one.
             Err(_) if given_up == 0 => return Ok(()),
             dead => dead?,
         };
@@ -160,7 +160,7 @@ fn again() -> Vec<Operation> {
             prepare: |stage| {
                 one_letter(stage)?;
                 letters(stage)?.requeue(1).map_err(text)?;
-                // Which comes back, is given up once more, and is sent again.
+                // The message comes back, becomes a dead letter once more, and is sent again.
                 let mut consumer = stage.open()?.consumer(group("work")).map_err(text)?;
                 consumer.recv_timeout(PATIENCE).map_err(text)?.reject().map_err(text)
             },
@@ -222,7 +222,7 @@ fn letters(stage: Stage) -> Result<DeadLetters, String> {
     DeadLetters::of(stage.queue, &OpenOptions::new()).map_err(text)
 }
 
-/// All is acked, and one message given up.
+/// A queue in which everything is acked and one message is a dead letter.
 fn one_letter(stage: Stage) -> Outcome {
     stage.make_used_by(group("work"), 11, [11, 10])?;
     let mut consumer = stage.open()?.consumer(group("work")).map_err(text)?;
@@ -237,7 +237,7 @@ fn send_again(stage: Stage, _group: &str) -> Outcome {
     })
 }
 
-/// The message comes again once, or twice if the process died in between.
+/// The message must come again once, or twice if the process died in between.
 fn sent_again(scene: &mut Scene) -> Outcome {
     let (stage, done) = (scene.stage, scene.is_done());
     alone("who sends letters again", || {
@@ -257,7 +257,7 @@ fn sent_again(scene: &mut Scene) -> Outcome {
     scene.settle()
 }
 
-/// Receives and acks what was sent again; returns how many there were.
+/// Receives and acks letters that were sent again. Returns how many there were.
 fn come_again(stage: Stage) -> Result<u64, String> {
     let mut consumer = stage.open()?.consumer(group("work")).map_err(text)?;
     let mut count = 0;
@@ -282,7 +282,7 @@ fn coming() -> Vec<Operation> {
             name: "take over from a producer",
             prepare: |stage| {
                 little(stage)?;
-                // As if it had died behind its last two stamps.
+                // As if the producer had died after its last two stamps.
                 tail(stage, 9)
             },
             with: &[Reader, Observer],
@@ -346,7 +346,7 @@ pub(crate) fn join(stage: Stage, name: &str) -> Outcome {
     operation(stage, || queue.consumer(group(name)).map(std::mem::forget).map_err(text))
 }
 
-/// Sets the tail back.
+/// Sets the tail back to `to`.
 fn tail(stage: Stage, to: u64) -> Outcome {
     use std::os::unix::fs::FileExt;
     let file = shm::file_of(stage.queue).ok_or("no queue")?;
@@ -491,7 +491,7 @@ fn made(scene: &mut Scene) -> Outcome {
     }
 }
 
-/// The name is free.
+/// The name must be free.
 fn made_anew(stage: Stage) -> Outcome {
     alone("who makes it anew", || {
         stage.make_used(3, 2)?;

@@ -1,5 +1,5 @@
-//! Spoils what a kill has left, as a broken queue would have: whatever the judge does not find then, it would not find
-//! in earnest.
+//! Spoils the state after a kill as a broken queue would. What the judge overlooks here, it would overlook in a real
+//! run, too.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -11,33 +11,33 @@ use super::stage::Stage;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sabotage {
-    /// The last message that `store` is owed loses its stamp.
+    /// Removes the stamp of the last message that `store` is owed.
     Unpublish,
-    /// A byte of a message that `store` is owed is another.
+    /// Changes a byte of a message that `store` is owed.
     Garble,
-    /// A byte of a message is another that all have acked, and that observers see.
+    /// Changes a byte of a message that all groups have acked, and that observers still see.
     GarbleAcked,
-    /// `store`'s head goes up by one.
+    /// Raises `store`'s head by one.
     Skip,
-    /// `store`'s head goes back by one.
+    /// Lowers `store`'s head by one.
     Repeat,
-    /// What `store` was given comes again unmarked.
+    /// Makes what `store` has received come again as if for the first time.
     Unmark,
-    /// What a dead member of `work` held is nobody's.
+    /// Drops the range that a dead member of `work` held.
     Forget,
-    /// What a dead member of `work` held is held once more, in another record.
+    /// Copies the range that a dead member of `work` held to another record.
     Double,
-    /// A stuck claim below all heads holds the room.
+    /// Leaves a PENDING claim below all heads, which holds the gate.
     Hold,
-    /// Somebody keeps the producer's lease.
+    /// Keeps the producer's lease taken.
     KeepProducer,
-    /// Somebody keeps the control lease.
+    /// Keeps the control lease taken.
     KeepControl,
-    /// `work` has counted one ack more than there were.
+    /// Adds one to the acks that `work` has counted.
     Miscount,
-    /// A group is made and forgotten.
+    /// Makes a group that nobody reads.
     LoseGroup,
-    /// A file is left.
+    /// Leaves a file in /dev/shm.
     Litter,
 }
 

@@ -1,5 +1,5 @@
-//! What others can see of a queue: the files in /dev/shm, their bytes, and the locks on them. And a /dev/shm of
-//! this process's own, so that nothing of it meets other queues, or is left behind.
+//! What other processes can see of a queue: the files in /dev/shm, their bytes, and the locks on them. And a private
+//! /dev/shm, so that a run does not meet other queues and leaves nothing there.
 
 #![allow(unsafe_code)]
 
@@ -19,10 +19,10 @@ use nix::unistd::{getegid, geteuid};
 use super::image::{CONTROL_LEASE, PRODUCER_LEASE};
 
 pub(crate) const SHM: &str = "/dev/shm";
-/// Bytes of records that are looked at: queues here have fewer.
+/// How many records' leases are watched. The queues here have fewer.
 const RECORDS: u64 = 8;
 
-/// Mounts a /dev/shm that only this process and those that it forks see.
+/// Mounts a /dev/shm that only this process and its children see.
 pub(crate) fn of_our_own() -> Result<(), String> {
     let alone = CloneFlags::CLONE_NEWNS;
     if unshare(alone).is_err() {
@@ -75,7 +75,7 @@ fn lock_of(byte: u64) -> libc::flock {
     }
 }
 
-/// Whether somebody has the lock on `byte`.
+/// Whether another process has locked `byte`.
 pub(crate) fn is_held(file: &File, byte: u64) -> bool {
     let mut lock = lock_of(byte);
     let asked = fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock));
@@ -88,20 +88,20 @@ pub(crate) fn lock(file: &File, byte: u64) -> Result<(), String> {
     locked.map(drop).map_err(|e| format!("cannot lock byte {byte}: {e}"))
 }
 
-/// What has changed.
+/// A change that other processes can see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum What {
-    /// A byte of a file: (file, offset). Temporary names are random, and cut.
+    /// A byte of a file: (file, offset). The random part of a temporary name is left out.
     Memory(String, usize),
     /// Names, sizes or permissions of files.
     Files,
     Locks,
-    /// Nothing that stays: sleepers were woken.
+    /// A wake-up of sleepers, which leaves no trace.
     Wake,
 }
 
 impl What {
-    /// The same of the same file. Which byte is the first that differs may depend on what was there by chance.
+    /// Whether both are the same change of the same file. Which byte differs first may depend on its old contents.
     pub(crate) fn is_like(&self, other: &What) -> bool {
         match (self, other) {
             (What::Memory(file, _), What::Memory(of, _)) => file == of,
@@ -110,7 +110,7 @@ impl What {
     }
 }
 
-/// What was seen last.
+/// Compares what is visible with what was seen last.
 #[derive(Debug)]
 pub(crate) struct Watch {
     files: BTreeMap<u64, Segment>,
@@ -140,16 +140,16 @@ impl Map {
         Some(Map { at: at.ok()?, len })
     }
 
-    /// As it is now. Whoever changes it stands still.
+    /// The bytes as they are now. The process that changes them is stopped.
     fn bytes(&self) -> &[u8] {
-        // SAFETY: mapped for reading, and as long as that; nobody shortens files of queues.
+        // SAFETY: mapped for reading, with that length; nothing shortens the file of a queue.
         unsafe { std::slice::from_raw_parts(self.at.cast::<u8>().as_ptr(), self.len) }
     }
 }
 
 impl Drop for Map {
     fn drop(&mut self) {
-        // SAFETY: what was mapped; nothing points into it any more.
+        // SAFETY: unmaps what was mapped; nothing points into it any more.
         let _ = unsafe { munmap(self.at, self.len) };
     }
 }
@@ -191,7 +191,7 @@ impl Segment {
         std::mem::replace(&mut self.locks, locks) != locks
     }
 
-    /// The first byte that has changed.
+    /// The offset of the first byte that has changed.
     fn look(&mut self) -> Option<usize> {
         let now = self.map.as_ref()?.bytes();
         if now == self.seen {
@@ -210,7 +210,7 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Whether memory has changed since the last look.
+    /// What has changed in memory since the last call.
     pub(crate) fn look_at_memory(&mut self) -> Option<What> {
         let mut changed = None;
         for segment in self.files.values_mut() {
@@ -225,7 +225,7 @@ impl Watch {
         changed
     }
 
-    /// The same of what only system calls change.
+    /// What only system calls change: files and locks.
     pub(crate) fn look_at_system(&mut self) -> Result<Option<What>, String> {
         if self.look_at_files()? {
             return Ok(Some(What::Files));
@@ -251,7 +251,7 @@ impl Watch {
                 }
             }
         }
-        // What is left has lost its name.
+        // The files that are left in the map have lost their names.
         changed |= !self.files.is_empty();
         self.files = there;
         Ok(changed)

@@ -1,4 +1,4 @@
-//! What the processes of a run do with a queue, and write down in the book.
+//! What the processes of a run do with a queue, and the notes that they make of it in the book.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use slipring::{
 use super::book::{Account, Book, check, message, note, noted};
 use super::party::Outcome;
 
-/// What takes longer is blocked.
+/// A call that takes longer counts as blocked.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const CAPACITY: u64 = 8;
 pub(crate) const PAYLOAD: usize = 40;
@@ -51,7 +51,7 @@ impl Stage {
         self.make_used_by(group("work"), sent, [acked, acked])
     }
 
-    /// The same with another group `work`, of which `acked` counts the second.
+    /// The same with `work` as the group of that name; `acked`: of `store`, and of `work`.
     pub(crate) fn make_used_by(&self, work: Group, sent: u64, acked: [u64; 2]) -> Outcome {
         let queue = self.make(Some(work.clone()))?;
         let mut producer = queue.producer().map_err(text)?;
@@ -77,7 +77,7 @@ impl Stage {
         self.book.of(group)
     }
 
-    /// Writes down that messages up to `to` are being sent, sends, and writes down that they are.
+    /// Notes in the book that messages up to `to` are being sent, sends them, and notes that they are sent.
     pub(crate) fn sending<T>(&self, to: u64, send: impl FnOnce() -> T) -> T {
         self.book.sending.store(to, SeqCst);
         let sent = send();
@@ -85,7 +85,7 @@ impl Stage {
         sent
     }
 
-    /// Sends so many messages, for which there is room.
+    /// Sends `count` messages. There must be room for them.
     pub(crate) fn send(&self, producer: &mut Producer, count: u64) -> Outcome {
         for _ in 0..count {
             let (kind, bytes) = message(producer.sequence());
@@ -110,7 +110,7 @@ impl Stage {
         Ok(most)
     }
 
-    /// Checks what was received, and writes it down.
+    /// Checks received messages, and notes them in the book.
     pub(crate) fn got(&self, group: &str, batch: &Batch<'_>) -> Outcome {
         for message in batch {
             check(message.sequence(), message.kind(), &message)?;
@@ -119,7 +119,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Receives up to `max` messages that are there.
+    /// Receives up to `max` messages that are there already.
     pub(crate) fn take<'c>(
         &self,
         consumer: &'c mut Consumer,
@@ -131,7 +131,7 @@ impl Stage {
         Ok(batch)
     }
 
-    /// Writes down that `seqs` are being acked, acks, and writes down that they are.
+    /// Notes in the book that `seqs` are being acked, acks them, and notes that they are acked.
     pub(crate) fn acking(
         &self,
         group: &str,
@@ -151,8 +151,8 @@ impl Stage {
         self.acking(group, &seqs, || batch.ack())
     }
 
-    /// Receives and acks just what the book expects for `group`, in an exclusive group in order; messages from
-    /// `end` on, if there is one, may come besides. What was to be rejected is rejected again.
+    /// Receives and acks exactly what the book expects for group `name`, in an exclusive group in order. If there is an
+    /// `end`, new messages from there on may come as well. Rejects again what was being rejected.
     pub(crate) fn drain(
         &self,
         consumer: &mut Consumer,
@@ -202,7 +202,7 @@ impl Stage {
         }
     }
 
-    /// Reads all there is from `start` on as an observer, and looks at the queue's state. `end` is where it ends.
+    /// Reads everything from `start` on as an observer, and takes a snapshot. Both must end at `end`.
     pub(crate) fn observe(&self, start: Start, end: u64) -> Outcome {
         let mut observer = OpenOptions::new().observe(self.queue, start).map_err(text)?;
         let look = OpenOptions::new().snapshot(self.queue).map_err(text)?;
@@ -217,7 +217,7 @@ impl Stage {
     }
 }
 
-/// Reads all there is: whole messages, in order.
+/// Reads to the end, and checks that messages are whole and in order.
 pub(crate) fn read_on(observer: &mut slipring::Observer) -> Outcome {
     let mut next = 0;
     loop {

@@ -1,5 +1,5 @@
-//! Steps a process from one mark to the next, an instruction at a time, and counts the states that others can tell
-//! apart.
+//! Steps a process from one mark to the next, one instruction at a time, and counts the states that other processes can
+//! tell apart.
 
 #![allow(unsafe_code)]
 
@@ -15,13 +15,13 @@ use nix::unistd::Pid;
 use super::party::Party;
 use super::shm::{Watch, What};
 
-/// Where a process stops for who steps it: the operation begins there, or ends.
+/// A mark: the traced process stops here for its tracer, before and after the operation.
 pub(crate) fn mark() {
     // SAFETY: a breakpoint touches nothing. Without a tracer it would end the process.
     unsafe { std::arch::asm!("int3") };
 }
 
-/// For the process that is to be stepped.
+/// Called by the process that is to be stepped.
 pub(crate) fn let_be_traced() -> Result<(), String> {
     ptrace::traceme().map_err(|e| format!("may not be traced: {e}"))
 }
@@ -29,21 +29,21 @@ pub(crate) fn let_be_traced() -> Result<(), String> {
 const INT3: i64 = 0xcc;
 const SYSCALL: i64 = 0x050f;
 
-/// A step after which others saw something else than before.
+/// A step after which other processes see something else than before.
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
     /// Instructions since the first mark, this one included.
     pub(crate) step: u64,
-    /// Its address.
+    /// The address of the instruction.
     pub(crate) at: u64,
-    /// How often the process had come to it since the change before, this time included.
+    /// How often the process has come to this instruction since the previous change, this time included.
     arrivals: u64,
-    /// Steps since it came, or since the change before: one, but of an instruction that repeats itself.
+    /// Steps since it came to it, or since the previous change: one, except for an instruction that repeats itself.
     repeats: u64,
     pub(crate) what: What,
 }
 
-/// All of an operation.
+/// One whole operation, stepped through.
 #[derive(Debug, Default)]
 pub(crate) struct Walk {
     pub(crate) steps: u64,
@@ -102,7 +102,7 @@ pub(crate) fn arrive(victim: &Party, changes: &[Change]) -> Result<bool, String>
     Ok(true)
 }
 
-/// Runs it to its second mark, at which it may be already.
+/// Runs `victim` to its second mark. It may be there already.
 pub(crate) fn to_end(victim: &Party) -> Result<(), String> {
     if next(victim.pid())?.is_some() {
         ptrace::cont(victim.pid(), None).map_err(|e| format!("cannot continue the victim: {e}"))?;
@@ -111,7 +111,7 @@ pub(crate) fn to_end(victim: &Party) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs it to the instruction that makes `change`. Returns whether it came there.
+/// Runs `pid` to the instruction that makes `change`. Returns whether it came there.
 fn run_to(pid: Pid, change: &Change) -> Result<bool, String> {
     let fault = |e: Errno| format!("cannot continue the victim: {e}");
     let mut arrivals = u64::from(ptrace::getregs(pid).map_err(fault)?.rip == change.at);
@@ -134,11 +134,11 @@ fn run_to(pid: Pid, change: &Change) -> Result<bool, String> {
 #[derive(Clone, Copy, Debug)]
 struct Next {
     at: u64,
-    /// Of the system call that it makes.
+    /// The number of the system call that it makes, if it makes one.
     call: Option<u64>,
 }
 
-/// `None` at a mark.
+/// The next instruction; `None` at a mark.
 fn next(pid: Pid) -> Result<Option<Next>, String> {
     let fault = |e: Errno| format!("cannot step the victim: {e}");
     let registers = ptrace::getregs(pid).map_err(fault)?;
@@ -147,20 +147,20 @@ fn next(pid: Pid) -> Result<Option<Next>, String> {
     Ok((code & 0xff != INT3).then_some(Next { at: registers.rip, call }))
 }
 
-/// Executes it. Returns what others see of that.
+/// Executes the next instruction. Returns what other processes see of it.
 fn step(pid: Pid, watch: &mut Watch, next: Next) -> Result<Option<What>, String> {
     ptrace::step(pid, None).map_err(|e| format!("cannot step the victim: {e}"))?;
     trapped(pid)?;
     let what = watch.look_at_memory();
     let Some(call) = next.call else { return Ok(what) };
-    // Sleepers are woken by a call that changes nothing.
+    // A wake-up changes nothing that could be seen here, so the call itself counts.
     let woke = call == libc::SYS_futex as u64;
     let system = watch.look_at_system()?;
     Ok(system.or(what).or(woke.then_some(What::Wake)))
 }
 
 const DEBUG: usize = offset_of!(libc::user, u_debugreg);
-/// Register 0 is on, for instructions.
+/// Debug register 0 enabled, for instructions.
 const ON: libc::c_long = 1;
 
 /// Has the processor stop `pid` whenever it comes to the instruction at `at`.
@@ -187,7 +187,7 @@ fn trapped(pid: Pid) -> Result<(), String> {
     }
 }
 
-/// The signal that it stopped with; `None` if it is gone.
+/// The signal that the process stopped with; `None` if the process is gone.
 fn stopped(pid: Pid) -> Result<Option<Signal>, String> {
     match waitpid(pid, None) {
         Ok(WaitStatus::Stopped(_, signal)) => Ok(Some(signal)),
@@ -197,7 +197,7 @@ fn stopped(pid: Pid) -> Result<Option<Signal>, String> {
     }
 }
 
-/// The function and line of an instruction. Processes here are forks of this one, so it is at the same address.
+/// The function and line of an instruction. The stepped processes are forks of this one, so addresses are the same.
 pub(crate) fn name_of(at: u64) -> String {
     let mut names = Vec::new();
     backtrace::resolve(at as *mut std::ffi::c_void, |symbol| {

@@ -1,4 +1,4 @@
-//! One operation: stepped through once, then done again for each state, and killed there.
+//! One operation: stepped through once, then run again for each state and killed there.
 
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -16,12 +16,12 @@ use super::stage::Stage;
 use super::trace::{self, Change, Walk};
 use super::{Tally, Wish, shm};
 
-/// What takes so many seconds is blocked.
+/// A run that takes this many seconds counts as blocked.
 const SAFETY: u32 = 120;
-/// More violations of one operation are not worth the time.
+/// After this many violations, an operation is not tried further.
 const ENOUGH: u64 = 10;
 
-/// Of operations with no more states, `--every` leaves none out: a fault may lie between two stores.
+/// Of operations with no more states than this, `--every` leaves none out: a fault may lie between two stores.
 const FEW: usize = 64;
 
 #[derive(Clone, Copy)]
@@ -43,7 +43,7 @@ impl<'a> Trial<'a> {
         Ok(Trial { wish, operation, tally, stage: Stage { queue: "steps", book } })
     }
 
-    /// Counts into the tally, and prints what is wrong.
+    /// Runs all kills that were asked for, counts them in the tally, and prints each violation.
     pub(crate) fn run(self) -> Outcome {
         let walk = self.survey();
         clean()?;
@@ -54,7 +54,7 @@ impl<'a> Trial<'a> {
         }
         self.tally.steps.store(walk.steps, SeqCst);
         self.tally.states.store(walk.changes.len() as u64 + 1, SeqCst);
-        // And once more, in the last state, when the operation has returned: more is promised then.
+        // Once more in the last state, after the operation has returned: then more is promised.
         for state in 0..=walk.changes.len() + 1 {
             for (at, order) in self.operation.orders.iter().enumerate() {
                 if !self.is_asked(state, walk.changes.len() + 2, at, *order) {
@@ -87,13 +87,13 @@ impl<'a> Trial<'a> {
             && self.wish.order.is_none_or(|only| only == order)
     }
 
-    /// Steps through all of it.
+    /// Steps through the whole operation.
     fn survey(&self) -> Result<Walk, String> {
         let (victim, _bystanders) = self.set_up()?;
         trace::walk(&victim, usize::MAX)
     }
 
-    /// All is made anew: the queue, who lives beside the victim, and the victim, at its mark.
+    /// Makes everything anew: the queue, the bystanders, and the victim at its first mark.
     fn set_up(&self) -> Result<(Party, Vec<(Bystander, Party)>), String> {
         watch_the_clock()?;
         self.stage.book.clear();
@@ -111,11 +111,11 @@ impl<'a> Trial<'a> {
         Ok((victim, bystanders))
     }
 
-    /// Kills it behind the last of `changes`, or at its return if `state` says so, and has the judge look.
+    /// Kills the victim after the last of `changes`, or after its return if `state` is beyond them. Judges the result.
     fn kill(&self, changes: &[Change], state: usize, order: Order) -> Outcome {
         let (mut victim, mut bystanders) = self.set_up()?;
         if !trace::arrive(&victim, changes)? {
-            // It went another way, since time or others did: stepped, it comes to a state of that number.
+            // It took another path, because of the clock or other processes. Stepping reaches a state of that number.
             self.tally.strays.fetch_add(1, SeqCst);
             drop((victim, bystanders));
             clean()?;
@@ -150,7 +150,7 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// Takes away whatever is left of the last run.
+/// Removes what the last run has left.
 fn clean() -> Outcome {
     for name in shm::names()? {
         std::fs::remove_file(format!("{}/{name}", shm::SHM)).map_err(|e| e.to_string())?;
@@ -158,19 +158,19 @@ fn clean() -> Outcome {
     Ok(())
 }
 
-/// Ends every wait of this process after a while.
+/// Interrupts a blocked system call of this process after `SAFETY` seconds.
 fn watch_the_clock() -> Outcome {
     extern "C" fn nothing(_: libc::c_int) {}
     let action = SigAction::new(SigHandler::Handler(nothing), SaFlags::empty(), SigSet::empty());
     #[allow(unsafe_code)]
-    // SAFETY: the handler does nothing, which may be done at any time.
+    // SAFETY: the handler does nothing, so it may run at any time.
     let set = unsafe { sigaction(Signal::SIGALRM, &action) };
     set.map_err(|e| format!("cannot set a handler: {e}"))?;
     alarm::set(SAFETY);
     Ok(())
 }
 
-/// All processes of a job take turns: none has to be woken on another processor at each step.
+/// Keeps the processes of a job on one processor: they take turns, and no step needs a wake-up on another processor.
 pub(crate) fn stay_on_processor(job: usize) -> Outcome {
     let pin = || -> Result<(), Errno> {
         let this = Pid::from_raw(0);
