@@ -75,6 +75,7 @@ pub struct Producer<M: Content + ?Sized = [u8]> {
     wait_state: WaitState,
     /// Of the streams that it has sent for, by their indexes in the table.
     pub(crate) progress: Vec<Option<Progress>>,
+    reopened: bool,
     marker: OneThread<M>,
 }
 
@@ -94,6 +95,7 @@ impl<M: Content + ?Sized> Producer<M> {
         let publisher = Publisher::take_over(&attachment.view).map_err(|Corrupt(what)| {
             ProducerError::Corrupt { queue: attachment.queue().clone(), what }
         })?;
+        let reopened = close::closed_at(&attachment.view).is_some();
         close::reopen(&attachment.view);
         drop(control);
         let wait_state = WaitState::here(interrupt);
@@ -115,8 +117,15 @@ impl<M: Content + ?Sized> Producer<M> {
             last_full: None,
             wait_state,
             progress: Vec::new(),
+            reopened,
             marker: PhantomData,
         })
+    }
+
+    /// Whether the queue was closed when this producer took the role, which opened it again. A program that sends nothing
+    /// [closes](Producer::close) it then.
+    pub fn reopened(&self) -> bool {
+        self.reopened
     }
 
     /// Sets how to wait for room.

@@ -147,12 +147,17 @@ impl Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StreamInfo {
+    /// Number of its entry in the table, from 1 on.
+    pub number: u8,
     /// The stream.
     pub stream: StreamId,
     /// Position of its first message in this queue, or the first that was passed; `None` before that.
     pub start: Option<u64>,
     /// Position of its last message in this queue, or the last that was passed; `None` before the first.
     pub last: Option<u64>,
+    /// Messages of it that are in the ring, acked or not. It can be [forgotten](crate::Producer::forget_stream) once
+    /// there are none.
+    pub in_ring: u64,
 }
 
 impl Source {
@@ -170,11 +175,24 @@ impl From<sources::Origin> for Source {
 }
 
 impl StreamInfo {
-    /// `None` if it is given up meanwhile.
-    pub(crate) fn of(view: &View, number: Number) -> Option<StreamInfo> {
-        let (id, label, start, last) = sources::look_up(view, number)?;
+    /// Those of all streams in the table.
+    pub(crate) fn all(view: &View) -> Vec<StreamInfo> {
+        if view.geo().streams == 0 {
+            return Vec::new();
+        }
+        let counts = sources::count_in_ring(view);
         let some = |position: u64| (position > 0).then_some(position);
-        let stream = StreamId::from_words((id, label));
-        Some(StreamInfo { stream, start: some(start), last: some(last) })
+        let info = |number: Number| {
+            // `None` if it is given up meanwhile.
+            let (id, label, start, last) = sources::look_up(view, number)?;
+            Some(StreamInfo {
+                number: number.get(),
+                stream: StreamId::from_words((id, label)),
+                start: some(start),
+                last: some(last),
+                in_ring: counts.get(number.index() + 1).copied().unwrap_or(0),
+            })
+        };
+        sources::in_use(view).filter_map(info).collect()
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::error::{ForgetStreamError, SendError, StreamError, StreamSendError};
-use crate::layout::Meta;
+use crate::layout::{Meta, View};
 use crate::message::{Content, Outgoing};
 use crate::producer::Producer;
 use crate::producer::progress::Progress;
@@ -12,7 +12,7 @@ use crate::reservation::Reservation;
 use crate::ring::notify;
 use crate::ring::publish::stamp;
 use crate::ring::sources::{self, Number};
-use crate::source::{StreamId, StreamInfo};
+use crate::source::StreamId;
 use crate::wait::{Check, Deadline};
 
 /// Most messages of a run that is published at once.
@@ -97,7 +97,7 @@ impl<M: Content + ?Sized> Producer<M> {
         let (id, label) = stream.words();
         let Some(number) = sources::find(view, id).or_else(|| sources::open(view, id, label))
         else {
-            let streams = self.streams().map(|info| info.stream).collect();
+            let streams = sources::in_use(view).map(|number| id_of(view, number)).collect();
             return Err(StreamError::TooMany { queue: self.queue(), streams });
         };
         let index = number.index();
@@ -129,8 +129,12 @@ impl<M: Content + ?Sized> Producer<M> {
     /// Position of the stream's last message in this queue, from whatever producer; `None` before the first, and for a
     /// stream that the queue does not know.
     pub fn last_position(&self, stream: impl Into<StreamId>) -> Option<u64> {
-        let stream = stream.into();
-        self.streams().find(|info| info.stream == stream)?.last
+        if self.attachment.leases.forked() {
+            return None;
+        }
+        let view = &self.attachment.view;
+        let number = sources::find(view, stream.into().words().0)?;
+        Some(sources::last(view, number)).filter(|last| *last > 0)
     }
 
     /// Gives up the entry of a stream, so that another stream may have it. The queue then no longer knows what is there of
@@ -158,16 +162,11 @@ impl<M: Content + ?Sized> Producer<M> {
         }
         Ok(true)
     }
+}
 
-    /// The streams that the queue knows.
-    fn streams(&self) -> impl Iterator<Item = StreamInfo> {
-        let forked = self.attachment.leases.forked();
-        let view = &self.attachment.view;
-        (!forked)
-            .then(|| sources::in_use(view).filter_map(|number| StreamInfo::of(view, number)))
-            .into_iter()
-            .flatten()
-    }
+/// The stream with this number. Only the producer may ask: no entry changes hands meanwhile.
+fn id_of(view: &View, number: Number) -> StreamId {
+    StreamId::from_words((sources::id(view, number), sources::label(view, number)))
 }
 
 impl<M: Content + ?Sized> StreamProducer<'_, M> {
@@ -429,11 +428,13 @@ impl<M: Content + ?Sized> StreamProducer<'_, M> {
     /// position. For what the stream leaves out.
     ///
     /// # Errors
-    /// [`StreamSendError::NotRising`] if the position is not above the last one; [`SendError::Forked`].
+    /// [`StreamSendError::NotRising`] if the position is not above the last one; [`SendError::Forked`];
+    /// [`SendError::Removed`] as for [`Producer::try_send`].
     pub fn pass(&mut self, position: u64) -> Result<(), StreamSendError> {
         if self.producer.attachment.leases.forked() {
             return Err(SendError::Forked { queue: self.producer.queue() }.into());
         }
+        self.producer.check_name_if_due()?;
         if !self.is_new(position)? {
             return Err(self.not_rising(position, self.progress().last()));
         }

@@ -167,6 +167,9 @@ fn the_table_of_streams_is_full_at_its_size() {
     let known = queue.streams().unwrap();
     assert_eq!(known.len(), 2);
     assert_eq!((known[1].stream, known[1].start, known[1].last), ("b".into(), Some(1), Some(1)));
+    assert_eq!((known[1].number, known[1].in_ring), (2, 1));
+    assert!(fault.to_string().contains(&format!("slipring streams forget {} STREAM", &*name)));
+    assert_eq!(slipring::OpenOptions::new().streams(&name).unwrap(), known);
 }
 
 #[test]
@@ -181,7 +184,9 @@ fn a_stream_is_forgotten_only_once_the_ring_has_none_of_it() {
     assert!(matches!(fault, ForgetStreamError::InRing { capacity: 8, .. }), "{fault}");
     producer.send_batch(["x"; 7]).unwrap();
     received(&queue);
+    assert_eq!(queue.streams().unwrap()[0].in_ring, 1);
     producer.send("x").unwrap();
+    assert_eq!(queue.streams().unwrap()[0].in_ring, 0);
     assert!(producer.forget_stream("a").unwrap());
     assert_eq!(producer.send_from("b", 1, "x").unwrap(), Sent::Published(9));
     assert_eq!(producer.last_position("a"), None);
@@ -201,6 +206,23 @@ fn a_passed_position_counts_as_done() {
     let mut stream = producer.stream("s").unwrap();
     assert_eq!(stream.send(5, "x").unwrap(), Sent::AlreadyThere);
     assert_eq!(stream.send(6, "x").unwrap(), Sent::Published(1));
+}
+
+#[test]
+fn a_position_is_not_passed_for_long_in_a_removed_queue() {
+    let name = TempName::new("pass-removed");
+    let queue = queue(&name, 1);
+    let mut producer = queue.producer().unwrap();
+    slipring::force_remove(&name).unwrap();
+    let mut stream = producer.stream("s").unwrap();
+    let begun = std::time::Instant::now();
+    let removed = (1..).find_map(|position| {
+        assert!(begun.elapsed().as_secs() < 60, "{position} passed");
+        stream.pass(position).err()
+    });
+    let fault = removed.unwrap();
+    assert!(matches!(fault, StreamSendError::Send(SendError::Removed { .. })), "{fault}");
+    assert!(matches!(stream.pass(u64::MAX), Err(StreamSendError::Send(SendError::Removed { .. }))));
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub enum StreamError {
     },
     /// The queue's table of streams is full.
     #[error(
-        "queue {queue:?} has room for {} streams, and all are in use ({}): forget one of which no message is in the ring (slipring streams forget), or create the queue with more",
+        "queue {queue:?} has room for {} streams, and all are in use ({}): forget one of which no message is in the ring (slipring streams forget {queue} STREAM), or create the queue with more",
         streams.len(),
         list(streams)
     )]

@@ -163,6 +163,12 @@ impl<M: Content + ?Sized> Producer<M> {
         Ok(())
     }
 
+    /// Checks the name if that is due, for a call that needs no room.
+    #[cold]
+    pub(crate) fn check_name_if_due(&mut self) -> Result<(), SendError> {
+        if self.name_check_is_due() { self.check_name() } else { Ok(()) }
+    }
+
     fn name_check_is_due(&self) -> bool {
         coarse_ns().wrapping_sub(self.name_seen_at) >= NAME_CHECK_PERIOD.as_nanos() as u64
     }

@@ -25,7 +25,6 @@ use crate::layout::lease_byte;
 use crate::message::{Content, fields_text, first_difference};
 use crate::observer::Observer;
 use crate::producer::Producer;
-use crate::ring::sources;
 use crate::segment::{LeaseFile, Memory, QueueName, Trust, open_read_only, open_shared};
 use crate::snapshot::{MemberInfo, Snapshot, unacked};
 use crate::source::StreamInfo;
@@ -140,6 +139,16 @@ impl OpenOptions {
     pub fn snapshot(&self, name: &str) -> Result<Snapshot, OpenError> {
         let (mapped, file) = self.map_read_only(name)?;
         Ok(Snapshot::take(&mapped, &file)?)
+    }
+
+    /// The streams of the queue called `name`, as [`Queue::streams`] gives them, from a read-only mapping. Root may read
+    /// those of every user's queues.
+    ///
+    /// # Errors
+    /// As for [`OpenOptions::open`].
+    pub fn streams(&self, name: &str) -> Result<Vec<StreamInfo>, OpenError> {
+        let (mapped, _) = self.map_read_only(name)?;
+        Ok(StreamInfo::all(mapped.view()))
     }
 
     pub(crate) fn map_read_only(&self, name: &str) -> Result<(Mapped, LeaseFile), OpenError> {
@@ -415,13 +424,14 @@ impl<M: Content + ?Sized> Queue<M> {
     }
 
     /// The streams that messages of this queue may come from ([`Builder::sources`]), in the order in which they were first
-    /// used, as far as entries were not used again. Empty in a queue without sources.
+    /// used, as far as entries were not used again. Empty in a queue without sources. It looks at each slot once, to count
+    /// the messages of each stream.
     ///
     /// # Errors
     /// [`AttachError::Removed`] if the queue has lost its name; else if the kernel refuses a call.
     pub fn streams(&self) -> Result<Vec<StreamInfo>, AttachError> {
         let view = Attachment::new(&self.mapped)?.view;
-        Ok(sources::in_use(&view).filter_map(|number| StreamInfo::of(&view, number)).collect())
+        Ok(StreamInfo::all(&view))
     }
 
     /// The queue's state at this moment.

@@ -51,6 +51,11 @@ impl Number {
     pub(crate) fn index(self) -> usize {
         usize::from(self.0) - 1
     }
+
+    #[cfg(not(slipring_loom))]
+    pub(crate) fn get(self) -> u8 {
+        self.0
+    }
 }
 
 fn id_of(record: &StreamRecord) -> Id {
@@ -159,6 +164,18 @@ pub(crate) fn is_in_ring(view: &View, number: Number) -> bool {
     let mut found = false;
     view.each_slot(0, capacity, |_, slot| found |= slot.meta.stream() == number.0);
     found
+}
+
+/// How many slots of the ring have a message of each stream, by number; for people.
+#[cfg(not(slipring_loom))]
+pub(crate) fn count_in_ring(view: &View) -> Vec<u64> {
+    let mut counts = vec![0; view.geo().streams + 1];
+    view.each_slot(0, view.geo().capacity, |_, slot| {
+        if let Some(count) = counts.get_mut(usize::from(slot.meta.stream())) {
+            *count += 1;
+        }
+    });
+    counts
 }
 
 /// Gives the entry of a stream up, of which no slot has a message. The producer's alone.

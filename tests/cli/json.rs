@@ -30,6 +30,7 @@ fn every_line_is_an_object_with_the_version_of_its_form() {
         (&["group", "ls", &name, "--json", "--watch", "0.01", "--count", "3"], 3),
         (&["dead", "ls", &name, "--json"], 1),
         (&["dead", "show", &name, "--json"], 1),
+        (&["streams", "ls", &name, "--json"], 1),
         (&["tail", &name, "--from", "oldest", "--count", "2", "--json"], 2),
         (&["recv", &name, "--group", "g", "--count", "2", "--json"], 2),
     ] {
@@ -59,8 +60,9 @@ fn every_member_is_described() {
     let name = TempName::new("json-members");
     let dead = TempName::exactly(format!("{}.dead", &*name));
     let bad = TempName::new("json-bad");
-    run(&["create", &name, "--group", "g", "--shared-group", "work"]).quietly();
-    feed(&["send", &name], b"bad\n\xff\n").quietly();
+    let create = ["create", &name, "--group", "g", "--shared-group", "work", "--sources", "1"];
+    run(&create).quietly();
+    feed(&["send", &name, "--source", "input:seq"], b"bad\n\xff\n").quietly();
     let reject = ["recv", &name, "--group", "work", "--shared", "--count", "1", "--exec"];
     run(&[&reject[..], &["exit 65"]].concat()).says(0, &["rejected"]);
     std::fs::write(bad.path(), vec![7; 8192]).unwrap();
@@ -72,6 +74,7 @@ fn every_member_is_described() {
         &["inspect", &name],
         &["group", "ls", &name, "--watch", "--count", "1"],
         &["dead", "ls", &name],
+        &["streams", "ls", &name],
         &["tail", &name, "--from", "oldest", "--count", "2"],
         &["recv", &name, "--group", "work", "--shared", "--count", "1"],
         &["inspect", "there-is-none"],

@@ -6,6 +6,8 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::common::{Rng, TempName};
 use super::tool::{Running, TempDir, feed, json, numbers, parsed, run};
 
@@ -119,6 +121,139 @@ fn a_full_queue_ends_it_after_the_timeout_and_it_goes_on() {
     assert_eq!(received(&name), numbers(4..8));
     feed(&timed, lines.as_bytes()).says(0, &["sent 2 messages"]);
     assert_eq!(received(&name), numbers(8..10));
+}
+
+/// Overwrites what is in the ring of a queue of 4.
+fn overwrite(name: &str) {
+    received(name);
+    feed(&["send", name, "--timeout", "10"], b"x\nx\nx\nx\n").quietly();
+    received(name);
+}
+
+#[test]
+fn the_streams_of_a_queue_are_listed() {
+    let name = queue("listed", "4");
+    let none = run(&["streams", "ls", &name]).says(0, &["has no streams yet, and room for 2"]);
+    assert_eq!(none.out, "");
+    feed(&send(&name), b"1\n2\n3\n").quietly();
+    overwrite(&name);
+    feed(&["send", &name, "--source", "a name of more than 24 bytes:seq"], b"1\n2\n").quietly();
+    let shown = run(&["streams", "ls", &name]).quietly();
+    assert_eq!(shown, run(&["streams", &name]).quietly());
+    let rows: Vec<Vec<&str>> =
+        shown.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["NUMBER", "NAME", "ID", "START", "LAST", "IN-RING"]);
+    let id = slipring::StreamId::named("numbers").to_string();
+    assert_eq!(rows[1], ["1", "numbers", &id, "1", "3", "0"]);
+    assert!(rows.len() == 3 && rows[2].ends_with(&["1", "2", "2"]), "{shown}");
+    let shown = json(&["streams", "ls", &name, "--json"]);
+    assert_eq!((&shown["queue"], &shown["max_streams"]), (&Value::from(&*name), &2.into()));
+    let first =
+        json!({"number": 1, "id": id, "label": "numbers", "start": 1, "last": 3, "in_ring": 0});
+    assert_eq!((&shown["streams"][0], shown["streams"].as_array().unwrap().len()), (&first, 2));
+    assert_eq!(shown["streams"][1]["label"], "a name of more than 24 b");
+
+    let plain = TempName::new("plain");
+    run(&["create", &plain]).quietly();
+    run(&["streams", &plain]).says(0, &["have no sources", "--sources N"]);
+    run(&["streams", "ls", "there-is-none"]).says(4, &["slipring create"]);
+    run(&["streams"]).says(2, &["Usage"]);
+}
+
+#[test]
+fn a_stream_is_forgotten_and_its_sender_begins_anew() {
+    let name = queue("forgotten", "4");
+    feed(&send(&name), b"1\n2\n").quietly();
+    feed(&["send", &name, "--source", "other:seq"], b"1\n").quietly();
+    received(&name);
+    let forget = |stream: &str| run(&["streams", "forget", &name, stream]);
+    forget("numbers").says(1, &["\"numbers\" are still in the ring", "4 messages"]);
+    overwrite(&name);
+    // All are looked up before one is forgotten.
+    run(&["streams", "forget", &name, "numbers", "nubmers"])
+        .says(1, &["no stream \"nubmers\"", "slipring streams ls"]);
+    let id = slipring::StreamId::named("other").to_string();
+    let said = run(&["streams", "forget", &name, "numbers", &id, "other"]).quietly();
+    let [first, second] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
+    assert!(first.starts_with("forgot stream \"numbers\" ("), "{said}");
+    let end = "its last position was 2; a sender that still uses it begins anew";
+    assert!(first.ends_with(end) && second.contains(&id), "{said}");
+    assert_eq!(json(&["streams", &name, "--json"])["streams"], json!([]));
+    feed(&send(&name), b"1\n2\n").quietly();
+    assert_eq!(received(&name), "1\n2\n");
+}
+
+#[test]
+fn of_two_streams_with_one_name_the_id_says_which() {
+    let name = queue("two-of-a-name", "4");
+    let from = TempName::exactly(format!("t{}", std::process::id()));
+    let label = format!("{}/g", &*from);
+    for _ in 0..2 {
+        run(&["create", &from, "--group", "g"]).quietly();
+        feed(&["send", &from, "--close"], b"1\n").quietly();
+        run(&["forward", &from, "--group", "g", "--to", &name]).says(0, &["is closed"]);
+        run(&["rm", &from]).quietly();
+    }
+    overwrite(&name);
+    let ids = json(&["streams", &name, "--json"])["streams"].clone();
+    let id = ids[1]["id"].as_str().unwrap();
+    run(&["streams", "forget", &name, &label]).says(1, &["2 streams", "by its id", id]);
+    run(&["streams", "forget", &name, id]).quietly();
+    run(&["streams", "forget", &name, &label]).quietly();
+}
+
+#[test]
+fn a_passed_position_is_where_the_sender_goes_on() {
+    let name = queue("passed", "4");
+    feed(&send(&name), b"1\n2\n").quietly();
+    let pass = |position: &str| run(&["streams", "pass", &name, "numbers", position]);
+    let said = pass("4").quietly();
+    assert!(said.starts_with("passed positions 3 to 4 of stream \"numbers\" ("), "{said}");
+    for lower in ["4", "1"] {
+        pass(lower).says(1, &["does not rise", "position 4"]);
+    }
+    pass("0").says(2, &["POSITION"]);
+    run(&["streams", "pass", &name, "nubmers", "9"]).says(1, &["no stream \"nubmers\""]);
+    feed(&send(&name), b"1\n2\n3\n4\n5\n").quietly();
+    assert_eq!(received(&name), "1\n2\n5\n");
+}
+
+#[test]
+fn a_look_at_the_streams_takes_no_role_and_a_change_leaves_a_closed_queue_closed() {
+    let name = queue("roles", "4");
+    feed(&[&send(&name)[..], &["--close"]].concat(), b"1\n").quietly();
+    run(&["streams", "pass", &name, "numbers", "2"]).quietly();
+    run(&["streams", "forget", &name, "numbers"]).says(1, &["in the ring"]);
+    assert_eq!(json(&["inspect", &name, "--json"])["closed"], true);
+    let queue = slipring::Queue::open(&name).unwrap();
+    let producer = queue.producer().unwrap();
+    run(&["streams", &name]).quietly();
+    for change in [&["forget", &name, "numbers"][..], &["pass", &name, "numbers", "9"]] {
+        let args = [&["streams"], change, &["--timeout", "10ms"]].concat();
+        run(&args).says(3, &["another sender", "one at a time"]);
+    }
+    drop(producer);
+    // It was opened again by that sender.
+    run(&["streams", "pass", &name, "numbers", "9"]).quietly();
+    assert_eq!(json(&["inspect", &name, "--json"])["closed"], false);
+}
+
+#[test]
+fn json_says_where_a_message_comes_from() {
+    let name = queue("said", "4");
+    feed(&send(&name), b"one\n").quietly();
+    feed(&["send", &name], b"plain\n").quietly();
+    let id = slipring::StreamId::named("numbers").to_string();
+    let source = json!({"stream": id, "label": "numbers", "position": 1});
+    for args in [
+        &["tail", &name, "--from", "oldest", "--count", "2"][..],
+        &["peek", &name, "--group", "g"],
+        &["recv", &name, "--group", "g", "--count", "2"],
+    ] {
+        let out = run(&[args, &["--json"]].concat()).quietly();
+        let lines: Vec<_> = out.lines().map(parsed).collect();
+        assert_eq!((&lines[0]["source"], lines[1].get("source")), (&source, None), "{out}");
+    }
 }
 
 /// How often the sender is killed; `SLIPRING_KILLS` says another number.

@@ -7,6 +7,7 @@ mod group;
 mod queue;
 mod read;
 mod send;
+mod streams;
 mod values;
 mod waiting;
 
@@ -18,6 +19,9 @@ pub(crate) use group::{GroupAddArgs, GroupCommand, GroupListArgs, GroupRemoveArg
 pub(crate) use queue::{CreateArgs, InspectArgs, ListArgs, OpenArgs, RemoveArgs, Shape};
 pub(crate) use read::{FormArgs, PeekArgs, RecvArgs, TailArgs};
 pub(crate) use send::SendArgs;
+pub(crate) use streams::{
+    StreamForgetArgs, StreamListArgs, StreamPassArgs, StreamsArgs, StreamsCommand,
+};
 pub(crate) use values::{interval, rate, time, time_within};
 pub(crate) use waiting::{WaitArg, WakeArg};
 
@@ -65,6 +69,8 @@ pub(crate) enum Command {
     /// List, show, purge or requeue dead letters: messages that a group has given up
     #[command(subcommand)]
     Dead(DeadCommand),
+    /// List, forget or pass streams: where the messages of a queue with sources come from
+    Streams(StreamsArgs),
     /// Remove a queue that no process uses, and whose groups have acked all messages
     Rm(RemoveArgs),
 }

@@ -11,6 +11,7 @@ mod peek;
 mod recv;
 mod rm;
 mod send;
+mod streams;
 mod tail;
 
 use crate::args::{Command, GroupCommand};
@@ -31,6 +32,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Groups(args) => group::list(&args),
         Command::Group(command) => group::run(&command),
         Command::Dead(command) => dead::run(&command),
+        Command::Streams(args) => streams::run(args),
         Command::Rm(args) => rm::run(&args),
     }
 }
@@ -39,6 +41,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
 fn check_streams(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Group(GroupCommand::Ls(_)) => Stream::Output.check(),
+        Command::Streams(args) if args.changes() => Ok(()),
         Command::Create(_) | Command::Forward(_) | Command::Group(_) | Command::Rm(_) => Ok(()),
         Command::Send(args) if args.file.is_some() => Ok(()),
         Command::Send(_) => Stream::Input.check(),

@@ -9,7 +9,7 @@ use crate::args::PeekArgs;
 use crate::dead_letters;
 use crate::failure::{Failure, note, open_failed};
 use crate::format::Form;
-use crate::json::{Message, Payload};
+use crate::json::{Message, Payload, Source};
 use crate::output::Output;
 use crate::queue::{options, snapshot};
 use crate::reading::{no_such_group, none_came, report_missed};
@@ -123,6 +123,7 @@ impl Reading<'_> {
                 sequence: message.sequence(),
                 kind: message.kind(),
                 attempts: None,
+                source: message.source().map(Source),
                 payload: Payload(&message),
             };
             self.output.put(|buffer| form.append(buffer, &printed));

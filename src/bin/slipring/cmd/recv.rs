@@ -7,7 +7,7 @@ use crate::args::RecvArgs;
 use crate::dead_letters;
 use crate::failure::{Failure, note};
 use crate::format::Form;
-use crate::json::{Message, Payload};
+use crate::json::{Message, Payload, Source};
 use crate::output::Output;
 use crate::queue::open;
 use crate::reading::{
@@ -101,6 +101,7 @@ fn write_out(
             sequence: message.sequence(),
             kind: message.kind(),
             attempts: Some(message.attempts()),
+            source: message.source().map(Source),
             payload: Payload(&message),
         };
         output.put(|buffer| form.append(buffer, &printed));

@@ -7,7 +7,7 @@ use slipring::{Observer, RecvError};
 use crate::args::TailArgs;
 use crate::failure::{Failure, note, open_failed};
 use crate::format::Form;
-use crate::json::{Message, Payload};
+use crate::json::{Message, Payload, Source};
 use crate::output::Output;
 use crate::queue::{options, snapshot};
 use crate::reading::{at_the_end, explain_closed, none_came, report_missed};
@@ -79,6 +79,7 @@ fn watch(
             sequence: message.sequence(),
             kind: message.kind(),
             attempts: None,
+            source: message.source().map(Source),
             payload: Payload(&message),
         };
         output.put(|buffer| form.append(buffer, &printed));

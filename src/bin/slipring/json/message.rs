@@ -3,6 +3,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use super::Source;
+
 /// A message of `recv`, `peek` and `tail`.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Message<'a> {
@@ -11,6 +13,9 @@ pub(crate) struct Message<'a> {
     /// Deliveries to the group; `None` for a mere look.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) attempts: Option<u8>,
+    /// Where it comes from, if its sender said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) source: Option<Source>,
     #[serde(flatten)]
     pub(crate) payload: Payload<'a>,
 }
@@ -36,7 +41,7 @@ mod tests {
 
     fn json(payload: &[u8]) -> serde_json::Value {
         let payload = Payload(payload);
-        let message = Message { sequence: 7, kind: 9, attempts: Some(2), payload };
+        let message = Message { sequence: 7, kind: 9, attempts: Some(2), source: None, payload };
         serde_json::from_str(&crate::json::line(&message)).unwrap()
     }
 

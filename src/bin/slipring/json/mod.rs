@@ -8,6 +8,7 @@ mod group;
 mod letter;
 mod message;
 mod queue;
+mod stream;
 
 use std::time::SystemTime;
 
@@ -19,6 +20,7 @@ pub(crate) use group::{Group, Groups, Member};
 pub(crate) use letter::{Letter, NoLetter};
 pub(crate) use message::{Message, Payload};
 pub(crate) use queue::{Listed, Queue, Queues, Refused, Summary};
+pub(crate) use stream::{Source, Stream, Streams};
 
 const VERSION: u8 = 1;
 
