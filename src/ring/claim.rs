@@ -1,4 +1,4 @@
-//! A claim: a run of messages that a consumer took and has not acked yet.
+//! What a claim is. Claims are made in `exclusive` and `shared`, for the two kinds of groups.
 
 #![allow(unsafe_code)]
 

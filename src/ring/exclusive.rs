@@ -234,7 +234,7 @@ impl ExclusiveConsumer {
         let acked = to - claim.start;
         claim.start = to;
         self.head = to;
-        // A copy: as far as the compiler knows, a store to the segment changes what is borrowed.
+        // A copy, which stays in registers: the compiler must assume that a store to the segment changes `*view`.
         let here = *view;
         add_to(&self.own(&here).counters.acked, acked);
         // Release. pair head: carries all reads of the acked payloads.

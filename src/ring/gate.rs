@@ -35,7 +35,8 @@ pub(crate) fn gate(view: &View, tail: u64) -> Gate {
         ) {
             continue;
         }
-        // Acquire. pair head: reads that the group did below its head are done before the producer overwrites.
+        // Acquire. pairs head and claim: the group's reads below this head are done before the producer overwrites; in
+        // a shared group, the start of each claim below it is seen when the records are read.
         let head = Head::unpack(group.head.load(order!(Acquire, "gate-head-relaxed")));
         // Relaxed: carried by the state.
         if Mode::of(group.identity.traits.load(Ordering::Relaxed)) != Some(Mode::Exclusive) {

@@ -116,8 +116,8 @@ pub(crate) fn free_half_made(view: &View) -> bool {
 fn free(view: &View, group: u8) {
     for record in records_of(view, group) {
         let none = Start::idle(start_of(view, record).seq, NO_GROUP);
-        // Release: as in `leave`. Before the group is free: the next group of this index must not find records of the
-        // old one.
+        // Release. pair start: as in `leave`. Before the group is free: the next group of this index must not find
+        // records of the old one.
         let word = &view.record(record).claim.start;
         let release = order!(Release, "removed-record-relaxed");
         step!(word.store(none.pack(), release), "removed-groups-records-stay");

@@ -35,8 +35,8 @@
 //!
 //! | pair | fact made visible | store side | load side |
 //! | --- | --- | --- | --- |
-//! | payload | the payload is whole | [`publish`]: stamp, Release | [`available`], [`observe`]: stamp, Acquire |
-//! | head | the payload was read | [`exclusive`]: head, Release | [`gate`]: head, Acquire |
+//! | payload | the payload is whole | [`publish`]: stamp, Release | [`available`], [`observe`], at a takeover [`publish`]: stamp, Acquire |
+//! | head | the payload was read | [`exclusive`], [`groups`]: head, Release | [`gate`]: head, Acquire |
 //! | tail | everything below the tail is published | [`publish`]: tail, Release | [`available`], [`observe`]: tail, Acquire |
 //! | last | the messages of a stream up to a position are published | [`sources`]: last, Release | [`sources`]: last, Acquire |
 //! | stream | an entry of the table has its id | [`sources`]: id, then state, Release | [`sources`]: state, Acquire |
@@ -49,14 +49,14 @@
 //! | closing | where the queue was closed | [`close`]: sequence, then state, Release | [`close`]: state, Acquire, then sequence |
 //! | reopening | which producer opened it again | [`close`]: epoch, then state, Release | [`close`]: state, Acquire, then epoch |
 //! | retries | there is a queue of letters that were sent again | [`close`]: retries, Release | [`close`]: retries, Acquire |
-//! | claim | a member claimed a range, as the head says that it moved | [`shared`]: start, then head, Release | [`shared`], [`recovery`], [`close`]: head, Acquire, then start |
-//! | start | a member's reads below its start are done | [`shared`], [`recovery`]: start, Release | [`gate`]: head, then start, Acquire |
-//! | park | a waker published, or a waiter set its bit | [`notify`]: publication, fence, word | [`park`]: word, fence, check |
+//! | claim | the start and end of the claim that moved the head | [`shared`]: end and start, then head, Release | [`shared`], [`recovery`], [`gate`], [`close`]: head, Acquire, then start |
+//! | start | a member's reads below its start are done | [`shared`], [`recovery`], [`records`], [`groups`]: start, Release | [`gate`]: start, Acquire |
+//! | park | the waiter sees what a waker did, or the waker sees the waiter's bit | [`notify`]: publication or ack, light barrier, word | [`park`]: word, heavy barrier, check |
 //! | wake-up | what was published before a wake-up | [`notify`]: word, Release | [`park`], [`reactor`]: word, Acquire |
-//! | threshold | the gate that the sleeping producer waits for | [`park`]: threshold, then word, fence | [`notify`]: fence, word, then threshold |
+//! | threshold | the gate that the sleeping producer waits for | [`park`]: threshold, word, heavy barrier, check | [`notify`]: ack, light barrier, word, threshold |
 //! | room | what others acked that makes the room | [`notify`]: ack, fence | [`notify`]: fence, scan |
 //! | data-bit | the groups' bits that the data word's bit stands for | [`park`]: group's word, data word, Release | [`notify`]: data word, Acquire, groups' words |
-//! | rearmed | the bits of waiters that the producer left asleep | [`notify`]: data word, then group's word | [`park`]: group's word; [`notify`], the same producer: data word |
+//! | rearmed | the bits of waiters that the producer left asleep | [`notify`]: data word, group's word; at a takeover, data word | [`park`]: group's word; [`notify`], the same producer: data word, groups' words |
 //! | identity | a group's name, traits and dead-letter queue belong together | [`group`]: generation, fence, words, generation, Release | [`group`]: generation, Acquire, words, fence, generation |
 //!
 //! docs/ordering.md adds the weakest order, the models and the mutants of each.

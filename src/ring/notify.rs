@@ -161,8 +161,9 @@ fn wake_one_per_group(view: &View) {
             false
         });
         if others {
-            // Relaxed, both. pair rearmed: for this producer, which sees its own stores; the next producer sets the
-            // data word first. A waiter that finds the bits has seen, by the count above, all earlier publications.
+            // Relaxed, both. pair rearmed: this producer sees its own stores, and the next one sets the data word when
+            // it takes over. A waiter that finds the bits, with Acquire, reads from the release sequence that the
+            // addition above begins: it has seen all earlier publications.
             step!(data.fetch_or(WAITING, Ordering::Relaxed), "rearmed-without-the-data-word");
             word.fetch_or(WAITING | PRODUCER_REARMED, Ordering::Relaxed);
         }
@@ -204,7 +205,7 @@ pub(crate) fn any_room(view: &View) {
     if words.room.word.load(Ordering::Relaxed) & WAITING == 0 {
         return;
     }
-    // Acquire. pair tail: an old one would only wake the producer without need.
+    // Acquire. pair tail. It may be old, since Acquire makes nothing fresher: then the producer is woken in vain.
     let tail = words.tail.load(Ordering::Acquire);
     let end = gate(view, u64::MAX).seq.saturating_add(view.geo().capacity);
     if mutant!(end > tail, "any-room-asks-for-two", end > tail + 1) {
@@ -246,8 +247,8 @@ pub(crate) fn rearm_after_takeover(view: &View) {
     }
     all_groups(view);
     let words = view.control();
-    // Relaxed: this producer is the one that has to see it. From here on the bits in the groups' words count again;
-    // without this the first publication would find no waiter.
+    // Relaxed. pair rearmed: this producer is the one that has to see it. From here on the bits in the groups' words
+    // count again; without this the first publication would find no waiter.
     step!(words.data.fetch_or(WAITING, Ordering::Relaxed), "takeover-without-the-data-word");
     // Relaxed: the producer that slept here is gone. Its bit would cost the next consumer a wake-up.
     words.room.word.fetch_and(!WAITING, Ordering::Relaxed);
@@ -259,7 +260,7 @@ pub(crate) fn rearm_after_takeover(view: &View) {
 #[cold]
 pub(crate) fn next_member(view: &View, group: u8) {
     let words = view.group(group);
-    // Acquire. pair claim: an old head costs a futile wake-up.
+    // Acquire. pair claim. It may be old, since Acquire makes nothing fresher: that costs a futile wake-up.
     let head = Head::unpack(words.head.load(Ordering::Acquire)).seq;
     // Acquire. pair tail: it was stored before the wake-up that the caller had. Later publications have their own.
     let tail = view.control().tail.load(Ordering::Acquire);

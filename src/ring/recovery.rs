@@ -10,8 +10,8 @@
 //! | PENDING | names the record, at the end of its range | it died after the exchange | HELD, adopted |
 //! | PENDING | any other | it died before the exchange, or the exchange failed | IDLE; the producer is notified |
 //!
-//! The head is read before the start (pair claim). If the head does not name the record, a PENDING that is read
-//! later never succeeded: a member that moves the head on makes it HELD first (`shared`, step 1).
+//! A PENDING read after a head that does not name the record never succeeded: before a member moves the head on, it
+//! makes the PENDING of the claim that the head names HELD (`shared`, step 1). So the head is read first (pair claim).
 
 use std::io;
 
@@ -82,8 +82,8 @@ impl SharedMember {
     /// range of this group.
     fn resolve_orphan(&self, view: &View, record: u8) -> Result<bool, Corrupt> {
         let words = &view.record(record).claim;
-        // Acquire. pair claim. Before the start: a head that does not name the record proves that a PENDING read
-        // after it never succeeded, or that a helper has noted it.
+        // Acquire. pair claim. Before the start: a PENDING read after a head that does not name the record never
+        // succeeded, because the HELD of a helper would have come with that head.
         let head =
             Head::unpack(self.words(view).head.load(order!(Acquire, "recovery-head-relaxed")));
         let (word, start) = Self::start(view, record);

@@ -8,13 +8,13 @@
 //! ack:   5 store start = the first message left    after the last message: start = IDLE
 //! ```
 //!
-//! A member may die after any step. A record that says PENDING does not tell whether step 3 happened; the head
-//! does, as long as it names the member. Step 1 keeps that true: no member moves the head before the last claim is
-//! noted. So the record of a dead member is exact, and `recovery` can resolve it.
+//! A member may die after any step. PENDING alone does not tell whether step 3 happened. The head does, as long as it
+//! names the member, and step 1 lets no member move it on before that claim is HELD. So the record of a dead member is
+//! exact, and `recovery` can resolve it.
 //!
-//! The start word includes the group, because a record may move to another group while an old head still names
-//! it: the exchange of a slow helper must fail then. A live member keeps its group's index in use, and within one
-//! group a record's start never returns to a value with which its owner succeeded.
+//! The start word includes the group, because a record may move to another group while an old head still names it (so a
+//! stale helper's compare fails). Within one group a start never returns to a PENDING that succeeded: sequences grow,
+//! and the index of a group with a live member is not used again.
 
 #![allow(unsafe_code)]
 
@@ -99,7 +99,7 @@ impl SharedMember {
     }
 
     pub(super) fn start(view: &View, record: u8) -> (u64, Start) {
-        // Acquire: everything that was stored before it; in recovery, by a dead member.
+        // Acquire. pair start: what its owner stored before it (end, attempts). In recovery the lease brings that, too.
         let word = view.record(record).claim.start.load(Ordering::Acquire);
         (word, Start::unpack(word))
     }
@@ -119,8 +119,8 @@ impl SharedMember {
                     Some(claim) => return Ok(Claimed::Range(claim)),
                     None => continue,
                 },
-                // Acquire: after the stamp or the tail. If the head has moved meanwhile, these may belong to the next
-                // lap, and say nothing about the message at the head.
+                // The stamp/tail Acquire above orders this reload: a stamp of the next lap brings the head that allowed
+                // it. If the head has moved, what was found says nothing about the message at the old head.
                 _ if mutant!(
                     self.words(view).head.load(Ordering::Acquire) != word,
                     "empty-after-one-read",
@@ -206,17 +206,17 @@ impl SharedMember {
         // Step 2. Relaxed: the start word, stored after it, carries it.
         me.end.store(end, Ordering::Relaxed);
         let pending = self.tag.start(start, State::Pending);
-        // Release. pair start: carries the earlier acks of this member to the producer's scan.
+        // Release. pair start: a scan that reads this and none of the earlier acks must know those reads are done.
         me.start.store(pending, order!(Release, "pending-relaxed"));
         let retried = tried.replace(start).is_some();
         let next = Head { seq: end, claimer: self.record };
-        // Step 3. Release. pair claim: carries the PENDING above. Relaxed on failure: the head is loaded again.
+        // Step 3. Release. pair claim: carries end and PENDING. Relaxed on failure: the head is loaded again.
         let (release, relaxed) = (order!(Release, "head-exchange-relaxed"), Ordering::Relaxed);
         self.words(view).head.compare_exchange(word, next.pack(), release, relaxed).ok()?;
         let held = self.tag.start(start, State::Held);
-        // Step 4. Release. pair start: a plain store ends the release sequence of the PENDING, so it must carry as much.
-        // No other store can meet a helper's exchange: all others come after this one, or after recovery, and a helper
-        // finds no PENDING then.
+        // Step 4. Release. pair start: a plain store ends the release sequence of the PENDING, so it must carry as
+        // much. This is the only store that can race with a helper's exchange: after it, or after a recovery, helpers
+        // find no PENDING.
         me.start.store_beside_exchange(held, Ordering::Release);
         step!(self.holds = true, "claim-not-noted");
         if retried {
@@ -230,15 +230,16 @@ impl SharedMember {
     /// Step 1: notes for the last claimer that its claim succeeded, as the head proves.
     fn help(&self, view: &View, head: Head) {
         let Some(record) = view.records().get(usize::from(head.claimer)) else { return };
-        // Acquire. pair claim: the head has brought its PENDING already, so no model needs this order.
+        // Acquire. pair claim. Relaxed would do: the head that names the record has brought this PENDING or a later
+        // value (note 4 in docs/ordering.md).
         let word = record.claim.start.load(Ordering::Acquire);
         let start = Start::unpack(word);
         let same_group = mutant!(start.group == self.group, "help-any-group", true);
         let theirs = same_group && start.state == State::Pending;
         if theirs && mutant!(start.seq < head.seq, "help-at-the-head", start.seq <= head.seq) {
             let held = Start { state: State::Held, ..start };
-            // The exchange fails if the owner, or another helper, was faster. AcqRel: stronger than needed, because
-            // any exchange continues the release sequence of the PENDING (pair start).
+            // It fails if the owner or another helper was faster. AcqRel, though Relaxed would do: any exchange
+            // continues the release sequence of the PENDING (pair start).
             let (acq_rel, relaxed) = (Ordering::AcqRel, Ordering::Relaxed);
             mutant!(
                 _ = record.claim.start.compare_exchange(word, held.pack(), acq_rel, relaxed),
@@ -294,7 +295,8 @@ impl SharedMember {
     }
 
     pub(super) fn check_range(&self, view: &View, start: Start, end: u64) -> Result<(), Corrupt> {
-        // Acquire. pair claim: a head that covers the range.
+        // Acquire. pair claim. The start that the caller read has brought the head that claimed the range (as HELD), or
+        // was read after that head (as PENDING). So only a garbled range ends above this head.
         let head = Head::unpack(self.words(view).head.load(Ordering::Acquire)).seq;
         if start.seq < end && end - start.seq <= view.geo().capacity && end <= head {
             Ok(())
@@ -317,7 +319,7 @@ impl SharedMember {
         claim.start = to;
         let last = mutant!(claim.last, "claim-ends-its-record", claim.end);
         let (record, done) = (claim.record as u8, to == last);
-        // A copy: as far as the compiler knows, a store to the segment changes what is borrowed.
+        // A copy, which stays in registers: the compiler must assume that a store to the segment changes `*view`.
         let here = *view;
         let own = self.own(&here);
         add_to(&own.counters.acked, acked);
