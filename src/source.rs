@@ -42,7 +42,7 @@ impl StreamId {
     /// The stream with this name: its id is the FNV-1a hash (128 bits) of the name's bytes, its label the name, or as much
     /// of it as fits.
     pub fn named(name: &str) -> StreamId {
-        StreamId::new(fnv1a(FNV_START, name.as_bytes())).labelled(name)
+        StreamId::new(fnv1a(FNV_START, name.as_bytes())).with_label(name)
     }
 
     /// The stream of what a [`Stage`](crate::Stage) makes of the messages of a group. `instance` is that of the queue which
@@ -51,10 +51,13 @@ impl StreamId {
     pub(crate) fn of_group(instance: [u64; 2], queue: &str, group: &str) -> StreamId {
         let bytes = instance.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
         let id = fnv1a(fnv1a(FNV_START, &bytes), group.as_bytes());
-        StreamId::new(id).labelled(&format!("{queue}/{group}"))
+        StreamId::new(id).with_label(&format!("{queue}/{group}"))
     }
 
-    fn labelled(self, label: &str) -> StreamId {
+    /// The same stream with another label, or as much of that as fits: for a program that gets the id and the label from
+    /// another host.
+    #[must_use]
+    pub fn with_label(self, label: &str) -> StreamId {
         let mut end = label.len().min(size_of::<Label>());
         while !label.is_char_boundary(end) {
             end -= 1;

@@ -11,6 +11,7 @@ mod common;
 
 mod bench;
 mod blocked;
+mod bridge;
 mod close;
 mod dead;
 mod demo;

@@ -3,6 +3,7 @@
 // What can be asked for, and what does it.
 mod args;
 mod bench;
+mod bridge;
 mod cmd;
 mod demo;
 
@@ -38,6 +39,7 @@ mod pace;
 mod stop;
 mod unchanged;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -66,6 +68,13 @@ struct Cli {
 enum Command {
     #[command(flatten)]
     Queue(args::Command),
+    /// Carry messages to and from RabbitMQ; needs the program slipring-bridge
+    #[command(disable_help_flag = true)]
+    Bridge {
+        /// Its arguments: `slipring bridge --help` lists them
+        #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
     /// Demonstrate a queue: a producer, consumers of two groups and an observer, each a process of its own
     Demo(DemoArgs),
     /// Benchmark this machine: queues between processes, every message checked
@@ -89,6 +98,7 @@ impl Command {
     fn run(self) -> Result<(), Failure> {
         match self {
             Command::Queue(command) => cmd::run(command),
+            Command::Bridge { args } => bridge::run(&args),
             Command::Demo(args) => demo::run(&args),
             Command::DemoRole { role } => demo::run_role(&role),
             Command::Bench(command) => bench::run(&command),

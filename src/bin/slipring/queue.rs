@@ -15,7 +15,8 @@ pub(crate) fn allow(uids: Vec<u32>) {
     ALLOWED.get_or_init(|| uids);
 }
 
-fn allowed() -> impl Iterator<Item = u32> {
+/// These users.
+pub(crate) fn allowed() -> impl Iterator<Item = u32> {
     ALLOWED.get().into_iter().flatten().copied()
 }
 

@@ -1,0 +1,120 @@
+//! The `slipring-bridge` program: messages between queues of this machine and message brokers.
+
+// What can be asked for.
+mod bridge;
+mod options;
+mod run;
+mod secret;
+mod values;
+
+// The engine, which knows no broker.
+mod engine;
+mod envelope;
+mod fault;
+mod identity;
+mod mutants;
+mod sink;
+mod source;
+
+// Brokers.
+mod file;
+#[cfg(feature = "rabbitmq")]
+mod rabbitmq;
+
+// What is told.
+mod failure;
+mod listener;
+mod metrics;
+mod reporter;
+mod stop;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use failure::Failure;
+use options::{InOptions, OutOptions};
+use run::{Bridge, Plan};
+use stop::Stop;
+
+const EXIT_CODES: &str = "Exit codes: 0 done: the queue is closed and all is confirmed, or --count is reached; 1 failed, 2 wrong \
+usage, 3 timed out (--timeout), 4 no such queue or group, 5 refused by the broker (credentials, permissions), 6 a message can \
+never be taken; after Ctrl-C or SIGTERM 130 or 143, as in a shell.";
+
+/// Bridges between queues of this machine and message brokers.
+#[derive(Debug, Parser)]
+#[command(name = "slipring-bridge", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Open queues of the user with this number as well; a process that can write a queue can garble its messages.
+    /// May be given repeatedly
+    #[arg(long, value_name = "UID", global = true)]
+    allow_uid: Vec<u32>,
+    /// Print notes and errors as JSON objects, one a line
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Send what a group of a queue receives to a broker
+    #[command(after_help = EXIT_CODES)]
+    Out {
+        #[command(flatten)]
+        options: Box<OutOptions>,
+        #[command(flatten)]
+        listen: ListenArg,
+    },
+    /// Receive from a broker, and send to a queue
+    #[command(after_help = EXIT_CODES)]
+    In {
+        #[command(flatten)]
+        options: Box<InOptions>,
+        #[command(flatten)]
+        listen: ListenArg,
+    },
+    /// Run the bridges that a file describes, all at once; the first that fails ends all
+    #[command(after_help = EXIT_CODES)]
+    Run {
+        /// The file: TOML, with an [[out]] or [[in]] for each bridge, whose keys are the options with underscores
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+#[derive(Args, Debug)]
+struct ListenArg {
+    /// Tell figures over HTTP here, under /metrics, in Prometheus' text format
+    #[arg(long, value_name = "ADDR:PORT", env = "SLIPRING_BRIDGE_LISTEN")]
+    listen: Option<SocketAddr>,
+}
+
+fn run(cli: &Cli) -> Result<(), Failure> {
+    let (stop, allowed) = (Stop::on_signals()?, &cli.allow_uid);
+    match &cli.command {
+        Command::Out { options, listen } => {
+            run::run([Bridge::Out(options)].into_iter(), listen.listen, allowed, &stop)
+        }
+        Command::In { options, listen } => {
+            run::run([Bridge::In(options)].into_iter(), listen.listen, allowed, &stop)
+        }
+        Command::Run { file } => {
+            let plan = Plan::read(file)?;
+            run::run(plan.bridges(), plan.metrics.listen, allowed, &stop)
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if cli.json {
+        failure::use_json();
+    }
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

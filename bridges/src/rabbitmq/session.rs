@@ -1,0 +1,172 @@
+//! What the thread of a connection and the rest of the program tell each other.
+
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::CONNECT;
+use crate::fault::Fault;
+use crate::stop::Stop;
+
+/// How often a wait looks whether a stop was asked for.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How long the end of a connection in order may take.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// What the thread tells. `T` is what it has of messages.
+#[derive(Debug)]
+pub(super) struct State<T> {
+    open: bool,
+    ended: bool,
+    fault: Option<Fault>,
+    pub(super) blocked: Option<String>,
+    pub(super) news: Vec<T>,
+}
+
+/// The side of the thread.
+#[derive(Debug)]
+pub(super) struct Shared<T> {
+    state: Mutex<State<T>>,
+    changed: Condvar,
+}
+
+impl<T> Shared<T> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state, and tells.
+    pub(super) fn update(&self, change: impl FnOnce(&mut State<T>)) {
+        change(&mut self.lock());
+        self.changed.notify_all();
+    }
+
+    pub(super) fn opened(&self) {
+        self.update(|state| state.open = true);
+    }
+}
+
+/// A connection with its thread. It ends when this is dropped.
+pub(super) struct Session<C, T> {
+    commands: Option<UnboundedSender<C>>,
+    shared: Arc<Shared<T>>,
+}
+
+impl<C, T> fmt::Debug for Session<C, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
+impl<C: Send + 'static, T: Send + 'static> Session<C, T> {
+    /// Starts the thread, and waits until `work` says that it is open. `work` ends when there will be no more commands.
+    pub(super) fn open<F, W>(stop: &Stop, work: W) -> Result<Session<C, T>, Fault>
+    where
+        W: FnOnce(UnboundedReceiver<C>, Arc<Shared<T>>) -> F + Send + 'static,
+        F: Future<Output = Result<(), Fault>>,
+    {
+        let state =
+            State { open: false, ended: false, fault: None, blocked: None, news: Vec::new() };
+        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
+        let (commands, receiver) = unbounded_channel();
+        let of_thread = Arc::clone(&shared);
+        let run = move || {
+            let fault = drive(work(receiver, Arc::clone(&of_thread)));
+            of_thread.update(|state| {
+                state.ended = true;
+                state.fault = fault.err();
+            });
+        };
+        let started = thread::Builder::new().name("rabbitmq".to_owned()).spawn(run);
+        started.map_err(|fault| Fault::rebuild(format!("cannot start a thread: {fault}")))?;
+        let session = Session { commands: Some(commands), shared };
+        session.wait_open(stop)?;
+        Ok(session)
+    }
+
+    fn wait_open(&self, stop: &Stop) -> Result<(), Fault> {
+        let until = Instant::now() + CONNECT;
+        let mut state = self.shared.lock();
+        loop {
+            if state.ended {
+                let gone = || Fault::rebuild("the connection ended");
+                return Err(state.fault.take().unwrap_or_else(gone));
+            }
+            if state.open {
+                return Ok(());
+            }
+            if stop.is_asked() {
+                return Err(Fault::rebuild("told to stop"));
+            }
+            if Instant::now() >= until {
+                let seconds = CONNECT.as_secs();
+                return Err(Fault::rebuild(format!("the broker did not answer for {seconds} s")));
+            }
+            let waited = self.shared.changed.wait_timeout(state, LOOK_EVERY);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Gives the thread something to do.
+    pub(super) fn send(&self, command: C) -> Result<(), Fault> {
+        let sent = self.commands.as_ref().map(|commands| commands.send(command));
+        match sent {
+            Some(Ok(())) => Ok(()),
+            _ => Err(self.fault()),
+        }
+    }
+
+    fn fault(&self) -> Fault {
+        let gone = || Fault::rebuild("the connection ended");
+        self.shared.lock().fault.clone().unwrap_or_else(gone)
+    }
+
+    /// Waits until there are news, the connection has ended, or it is `until`; `take` takes the news. What a broken connection
+    /// has told before is taken with its fault.
+    pub(super) fn wait<R>(
+        &self,
+        until: Instant,
+        take: impl FnOnce(&mut State<T>) -> R,
+    ) -> (R, Result<(), Fault>) {
+        let mut state = self.shared.lock();
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if state.ended || !state.news.is_empty() || left.is_zero() {
+                let taken = take(&mut state);
+                let gone = || Fault::rebuild("the connection ended");
+                let outcome = match state.ended {
+                    true => Err(state.fault.clone().unwrap_or_else(gone)),
+                    false => Ok(()),
+                };
+                return (taken, outcome);
+            }
+            let waited = self.shared.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Ends the connection after what it was told to do; does not wait for long.
+    pub(super) fn close(mut self) {
+        self.commands = None;
+        let until = Instant::now() + GOODBYE;
+        let mut state = self.shared.lock();
+        while !state.ended && Instant::now() < until {
+            let waited = self.shared.changed.wait_timeout(state, LOOK_EVERY);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// Runs a connection in this thread.
+fn drive(work: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|fault| Fault::rebuild(format!("cannot make a runtime: {fault}")))?;
+    let outcome = runtime.block_on(work);
+    // Does not wait for a name server that does not answer.
+    runtime.shutdown_background();
+    outcome
+}
