@@ -171,6 +171,8 @@ mod dead_letter;
 
 #[cfg(not(slipring_loom))]
 mod stage;
+#[cfg(not(slipring_loom))]
+mod stats;
 
 #[cfg(not(slipring_loom))]
 mod public {
@@ -196,6 +198,9 @@ mod public {
     pub use crate::snapshot::{GroupInfo, MemberInfo, ProducerInfo, Snapshot};
     pub use crate::source::{Source, StreamId, StreamInfo};
     pub use crate::stage::{Outputs, Stage, Staged};
+    pub use crate::stats::{
+        ConsumerStats, Figure, GroupStats, Monitor, ProcessInfo, ProcessState, Stats, Unknown,
+    };
     pub use crate::streams::{BatchSent, Sent, StreamProducer};
     pub use crate::wait::WaitStrategy;
 }

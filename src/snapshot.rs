@@ -10,7 +10,7 @@ use crate::group::{Mode, Retention, limit_of, pid_of, target_name};
 use crate::layout::{GroupState, Identity, WakeMode, lease_byte};
 use crate::packed::SEQ_NONE;
 use crate::ring::close::closed_at;
-use crate::ring::figures::{self, Holding};
+use crate::ring::figures::{self, Holding, Standing};
 use crate::ring::groups;
 use crate::ring::groups::RETENTION_RELEASE;
 use crate::ring::publish::published_end;
@@ -42,6 +42,8 @@ pub struct Snapshot {
     pub fingerprint: u64,
     /// When it was created.
     pub created_at: SystemTime,
+    /// A random number: tells queues apart that had the same name one after the other.
+    pub instance: u128,
     /// Most groups at a time.
     pub max_groups: usize,
     /// Most consumers at a time.
@@ -76,6 +78,9 @@ pub struct ProducerInfo {
     pub payload_bytes: u64,
     /// How often it found the queue full; may lag a little.
     pub full: u64,
+    /// Whether it sleeps until there is room. A producer that only polls for room is not seen, and none is in
+    /// [`WakeMode::None`].
+    pub sleeps: bool,
 }
 
 /// A group's state.
@@ -84,6 +89,8 @@ pub struct ProducerInfo {
 pub struct GroupInfo {
     /// Its name; empty while it is being made or removed.
     pub name: String,
+    /// Tells groups of this queue apart that had the same name one after the other.
+    pub instance: u64,
     /// Whether it is exclusive or shared; `None` if this version does not know the mode.
     pub mode: Option<Mode>,
     /// What happens to it without members.
@@ -100,6 +107,13 @@ pub struct GroupInfo {
     pub span: u64,
     /// How many messages of `depth` were delivered; in a shared group, what members hold.
     pub unacked: u64,
+    /// Messages from `began` on that it has acked, or given up as dead letters, by its head and what its members hold.
+    /// Unlike `acked`, it does not lag, and the death of a consumer takes nothing from it. Messages that were acked
+    /// before an older one of the same consumer count once that is acked.
+    pub done: u64,
+    /// Whether head and members belong together. `false`: members have claimed so fast that `unacked`, `depth`, `span`
+    /// and `done` may be off by what they have claimed since.
+    pub whole: bool,
     /// Messages that its consumers, past ones included, have acked since it was made; may lag a little.
     pub acked: u64,
     /// Redeliveries.
@@ -120,6 +134,8 @@ pub struct GroupInfo {
 pub struct MemberInfo {
     /// Index of its record.
     pub record: u8,
+    /// How often the record was taken: tells its consumers apart.
+    pub epoch: u64,
     /// Its pid, for people to read, if that is known.
     pub pid: Option<u32>,
     /// Whether it lives: its lease is held.
@@ -155,6 +171,7 @@ impl Snapshot {
             epoch: figures::producer_epoch(view),
             payload_bytes: counts.bytes,
             full: counts.full,
+            sleeps: figures::producer_sleeps(view),
         };
         let mut groups = Vec::new();
         for index in groups::in_use(view) {
@@ -167,12 +184,14 @@ impl Snapshot {
             });
             let releases = known.is_some_and(|i| u64::from(i.retention) == RETENTION_RELEASE);
             let mode = known.and_then(|identity| Mode::of(identity.mode.into()));
-            let (head, holdings) = figures::holdings(view, index);
+            let standing = figures::standing(view, index, mode, tail);
+            let Standing { head, depth, span, unacked, .. } = standing;
             let mut members = Vec::new();
-            for Holding { record, held, attempts, .. } in &holdings {
+            for Holding { record, held, attempts, .. } in &standing.holdings {
                 let counts = figures::consumer_counts(view, *record);
                 members.push(MemberInfo {
                     record: *record,
+                    epoch: figures::consumer_epoch(view, *record),
                     claimed: held.map(|(start, end)| start..end),
                     attempts: *attempts,
                     pid: pid_of(view, *record),
@@ -182,21 +201,13 @@ impl Snapshot {
                     dead_lettered: counts.dead_lettered,
                 });
             }
-            let waiting = tail.saturating_sub(head);
-            let (depth, span, unacked) = if mode == Some(Mode::Exclusive) {
-                let (unacked, attempts) = figures::delivered(view, index, head);
+            if mode == Some(Mode::Exclusive) {
                 let lives = members.iter().any(|member| member.live);
                 for member in members.iter_mut().filter(|member| member.live || !lives) {
-                    member.attempts = attempts;
+                    member.attempts = standing.attempts;
                 }
-                (waiting, waiting, unacked)
-            } else {
-                let held = holdings.iter().filter_map(|holding| holding.held);
-                let held: u64 = held.map(|(start, end)| end - start).sum();
-                let oldest =
-                    holdings.iter().filter_map(|holding| holding.gates).fold(head, u64::min);
-                (waiting + held, tail.saturating_sub(oldest), held)
-            };
+            }
+            let began = known.map_or(head, |_| groups::began(view, index));
             let former = figures::former_counts(group);
             // Wrapping: another process may have garbled them.
             let sum = |former: u64, of: fn(&MemberInfo) -> u64| {
@@ -213,11 +224,18 @@ impl Snapshot {
                 name,
                 mode,
                 retention: if releases { Retention::Release } else { Retention::Hold },
-                began: known.map_or(head, |_| groups::began(view, index)),
+                began,
                 head,
                 depth,
                 span,
                 unacked,
+                done: match mode {
+                    Some(Mode::Exclusive) => head.saturating_sub(began),
+                    _ => head.saturating_sub(began).saturating_sub(unacked),
+                },
+                whole: standing.whole,
+                // A generation is below 2^56 for longer than any machine runs.
+                instance: Identity::generation(group) << 8 | u64::from(index),
                 members,
             });
         }
@@ -232,6 +250,7 @@ impl Snapshot {
             schema_hash: config.schema_hash,
             fingerprint: config.fingerprint,
             created_at: SystemTime::UNIX_EPOCH + Duration::from_nanos(config.created_at),
+            instance: u128::from(config.instance[0]) | u128::from(config.instance[1]) << 64,
             max_groups: geo.max_groups,
             max_consumers: geo.max_consumers,
             max_streams: geo.streams,

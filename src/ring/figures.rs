@@ -1,8 +1,9 @@
 //! What people read about a queue: pids, counters, and what consumers hold. The protocol decides nothing by them, so
 //! most of these words are Relaxed: each figure stands for itself.
 
+use super::notify::WAITING;
 use super::records::records_of;
-use crate::layout::{GroupRecord, View};
+use crate::layout::{GroupRecord, Mode, View};
 use crate::packed::{Attempts, Head, Start, State};
 use crate::sync::{Ordering, Quiet};
 
@@ -148,9 +149,9 @@ pub(crate) struct Holding {
 /// Times that a group is read again because its head has moved meanwhile.
 const TRIES: u32 = 16;
 
-/// A group's head, and what its records say while it is that. Of members that move the head between all `TRIES` reads,
-/// the records may be newer than the head.
-pub(crate) fn holdings(view: &View, group: u8) -> (u64, Vec<Holding>) {
+/// A group's head, what its records say while it is that, and whether they do: if members move the head between all
+/// `TRIES` reads, the records may be newer than the head.
+fn holdings(view: &View, group: u8) -> (u64, Vec<Holding>, bool) {
     let word = &view.group(group).head;
     let read = |head: u64| {
         let records = records_of(view, group);
@@ -163,11 +164,56 @@ pub(crate) fn holdings(view: &View, group: u8) -> (u64, Vec<Holding>) {
         // Acquire: after the starts, all of which belong to the head if it still stands.
         let now = word.load(Ordering::Acquire);
         if now == head {
-            return (Head::unpack(head).seq, found);
+            return (Head::unpack(head).seq, found, true);
         }
         head = now;
     }
-    (Head::unpack(head).seq, read(head))
+    (Head::unpack(head).seq, read(head), false)
+}
+
+/// Where a group stands, and what its records hold.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    pub(crate) head: u64,
+    /// Published and not acked.
+    pub(crate) depth: u64,
+    /// Slots that it keeps.
+    pub(crate) span: u64,
+    /// Delivered and not acked.
+    pub(crate) unacked: u64,
+    /// Deliveries of the message at the head of an exclusive group.
+    pub(crate) attempts: u8,
+    pub(crate) holdings: Vec<Holding>,
+    /// Whether head and records belong together.
+    pub(crate) whole: bool,
+}
+
+/// Where `group` stands while `tail` is the end of what is published. `mode` is the group's; without one, as if shared.
+pub(crate) fn standing(view: &View, group: u8, mode: Option<Mode>, tail: u64) -> Standing {
+    let (head, holdings, whole) = holdings(view, group);
+    let waiting = tail.saturating_sub(head);
+    if mode == Some(Mode::Exclusive) {
+        let (unacked, attempts) = delivered(view, group, head);
+        let (depth, span) = (waiting, waiting);
+        return Standing { head, depth, span, unacked, attempts, holdings, whole };
+    }
+    let held = holdings.iter().filter_map(|holding| holding.held);
+    // Wrapping: another process may have garbled them.
+    let unacked = held.fold(0u64, |sum, (start, end)| sum.wrapping_add(end - start));
+    let oldest = holdings.iter().filter_map(|holding| holding.gates).fold(head, u64::min);
+    let (depth, span) = (waiting.wrapping_add(unacked), tail.saturating_sub(oldest));
+    Standing { head, depth, span, unacked, attempts: 0, holdings, whole }
+}
+
+/// Whether the producer sleeps until there is room. Stays set when a producer dies in its sleep.
+pub(crate) fn producer_sleeps(view: &View) -> bool {
+    // Relaxed: for people to read.
+    view.control().room.word.load(Ordering::Relaxed) & WAITING != 0
+}
+
+/// How often a consumer record was taken.
+pub(crate) fn consumer_epoch(view: &View, record: u8) -> u64 {
+    get(&view.record(record).claim.epoch)
 }
 
 /// The words may belong to two claims: what cannot be is not shown.
@@ -192,7 +238,7 @@ fn holding(view: &View, group: u8, record: u8, head: Head) -> Holding {
 }
 
 /// How many messages of an exclusive group were delivered and not acked, and how often the first of them was.
-pub(crate) fn delivered(view: &View, group: u8, head: u64) -> (u64, u8) {
+fn delivered(view: &View, group: u8, head: u64) -> (u64, u8) {
     let delivery = &view.group(group).delivery;
     // Relaxed, both: each figure stands for itself.
     let unacked = delivery.up_to.load(Ordering::Relaxed).saturating_sub(head);

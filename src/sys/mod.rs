@@ -6,6 +6,7 @@ pub(crate) mod futex;
 pub(crate) mod holder;
 pub(crate) mod membarrier;
 pub(crate) mod memory;
+pub(crate) mod process;
 #[cfg(feature = "async")]
 pub(crate) mod signals;
 pub(crate) mod users;

@@ -1,0 +1,17 @@
+//! What a queue does, in figures: how much waits, comes and goes, how long it takes, what holds the ring.
+//!
+//! [`Monitor`] looks at a queue from a read-only mapping, and [`Stats`] is what its looks say. Each file has a part:
+//! `samples` what is counted between looks, `ages` since when messages are there, `processes` whether processes run,
+//! `rates` the arithmetic.
+
+mod ages;
+mod figure;
+mod monitor;
+mod processes;
+mod rates;
+mod samples;
+
+pub use figure::{Figure, Unknown};
+pub use monitor::Monitor;
+pub use processes::{ProcessInfo, ProcessState};
+pub use rates::{ConsumerStats, GroupStats, Stats};
