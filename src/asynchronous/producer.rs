@@ -115,12 +115,12 @@ pub(super) struct Room<'p, M: Content + ?Sized> {
     producer: &'p mut Producer<M>,
     slots: u64,
     /// Why the last poll found no room.
-    pub(super) full: Option<Full>,
+    pub(super) last_full: Option<Full>,
 }
 
 impl<'p, M: Content + ?Sized> Room<'p, M> {
     pub(super) fn of(producer: &'p mut Producer<M>, slots: u64) -> Self {
-        Room { producer, slots, full: None }
+        Room { producer, slots, last_full: None }
     }
 }
 
@@ -132,7 +132,7 @@ impl<M: Content + ?Sized> Awaited for Room<'_, M> {
         match self.producer.room(self.slots, check) {
             Ok(()) => Ok(Some(())),
             Err(SendError::Full(full)) => {
-                self.full = Some(full);
+                self.last_full = Some(full);
                 Ok(None)
             }
             Err(fault) => Err(fault),

@@ -166,7 +166,7 @@ impl<M: Content + ?Sized> Readiness<Producer<M>> {
     fn room(&mut self, slots: u64) -> Result<(), SendError> {
         let mut room = Room::of(&mut self.handle, slots);
         let found = self.waiting.poll(&mut room, || self.signal.clear())?;
-        match room.full {
+        match room.last_full {
             Some(full) if found.is_none() => Err(SendError::Full(full)),
             _ => Ok(()),
         }

@@ -15,8 +15,8 @@ use slipring::{
 use crate::file_size;
 use crate::json;
 
-/// Whether all that this program prints is JSON. Arguments that cannot be are told in JSON as well, so this is found out
-/// before they are read.
+/// Whether everything that this program prints is JSON. Errors in the arguments are JSON, too, so this is found before
+/// they are parsed.
 static JSON: LazyLock<bool> = LazyLock::new(|| {
     std::env::args_os().skip(1).take_while(|arg| arg != "--").any(|arg| arg == "--json")
 });

@@ -9,8 +9,8 @@ use signal_hook::flag;
 
 use crate::inherited::is_ignored;
 
-/// Makes a write beyond the limit an error instead of the end of this program. It installs a handler, which an exec resets:
-/// commands that this program runs start as it did. A signal that is ignored stays ignored.
+/// Makes a write beyond the limit an error instead of the end of this program. It installs a handler, which an exec
+/// resets: commands that this program runs start as it did. A signal that is ignored stays ignored.
 pub(crate) fn survive_limit() {
     if !is_ignored(SIGXFSZ) {
         // Without the handler such a write ends the program, as it does by default.

@@ -1,8 +1,8 @@
 //! What this process was started with: descriptors that are closed, signals that are ignored.
 //!
-//! The Rust runtime opens /dev/null for reading and writing in place of closed standard descriptors, before `main`. After
-//! that they cannot be told from a /dev/null that a parent gave on purpose. So this records them before the runtime does, in
-//! a constructor of the program.
+//! The Rust runtime opens /dev/null in place of closed standard descriptors, before `main`. After that they cannot be
+//! told from a /dev/null that a parent gave on purpose. So a constructor of the program records them before the
+//! runtime.
 
 #![allow(unsafe_code)]
 

@@ -243,7 +243,10 @@ impl Input {
                 let line = self.found + 1;
                 self.fault = Some(
                     Failure::failed(format!("line {line}, the last one, has no newline"))
-                        .hint("--source sends whole lines only: the writer of the input may have been killed inside this one")
+                        .hint(
+                            "--source sends whole lines only: the writer of the input may have been killed \
+                             inside this one",
+                        )
                         .hint("start again once the line is complete, or add its newline"),
                 );
             }

@@ -1,5 +1,5 @@
-//! Half a message at the end of a file, because a write was cut short by a full disk or a limit. A message that is appended
-//! later must not be taken for its rest.
+//! Half a message at the end of a file, because a write was cut short by a full disk or a limit. A message that is
+//! appended later must not be taken for its rest.
 
 #![allow(unsafe_code)]
 

@@ -69,8 +69,8 @@ pub(crate) fn open(name: &str, args: &OpenArgs) -> Result<Queue, Failure> {
     }
     let opened = options().open(name);
     if args.shape.is_given() {
-        let text = "--capacity, --payload, --max-groups, --max-consumers, --sources, --mode and --wake are for a new queue: add \
-                    --create, or leave them out";
+        let text = "--capacity, --payload, --max-groups, --max-consumers, --sources, --mode and --wake are for a new \
+                    queue: add --create, or leave them out";
         return Err(Failure::usage(text));
     }
     let missing = matches!(opened, Err(OpenError::NotFound { .. }));

@@ -25,7 +25,7 @@ static WATCHED: OnceLock<Stop> = OnceLock::new();
 pub(crate) struct Stop(Arc<AtomicUsize>);
 
 impl Stop {
-    /// From here on the first signal only asks to stop. The second ends the process at once, which no queue is harmed by. A
+    /// From here on the first signal only asks to stop. The second ends the process at once, which harms no queue. A
     /// signal that was ignored when the process was started stays ignored.
     pub(crate) fn on_signals() -> Result<Stop, Failure> {
         if let Some(stop) = WATCHED.get() {

@@ -1,5 +1,5 @@
-//! Checks of standard input and output before anything is done. Messages for a closed output would be taken and lost, and a
-//! closed input would look like an input that has ended.
+//! Checks of standard input and output before anything is done. Messages for a closed output would be taken and lost,
+//! and a closed input would look like an input that has ended.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};

@@ -52,8 +52,8 @@ pub(crate) struct ForwardArgs {
     /// End after N messages [default: when the queue is closed]
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
-    /// End with exit code 3 after this time without a message, without room in the other queue, or while another process
-    /// sends to it: seconds, or e.g. 500ms [default: never]
+    /// End with exit code 3 after this time without a message, without room in the other queue, or while another
+    /// process sends to it: seconds, or e.g. 500ms [default: never]
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) timeout: Option<Duration>,
     /// Stay when the queue is closed, and wait for the next sender

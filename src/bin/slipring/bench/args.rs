@@ -28,19 +28,19 @@ publishes. C is the service rate, the messages per second that a consumer, or al
 receive and ack. D is the delay of a message from one process to another. Q, the depth of a group (messages published \
 and not acked), is not measured here; `slipring group ls` shows it.
 
-Runs: each measurement is repeated in --runs runs, with one run of each measurement in turn. A rate is the median of its \
-runs, shown with the minimum and the maximum. If these are far apart, something other than the queue was measured.
+Runs: each measurement is repeated in --runs runs, with one run of each measurement in turn. A rate is the median of \
+its runs, shown with the minimum and the maximum. If these are far apart, something other than the queue was measured.
 
 Placement: the producer and the first consumer (the two ends) run on a processor each, unless --pin says otherwise. \
-Before each round of runs, the program measures how long one cache line takes from one of these processors to the other \
-and back. Near is less than 90 ns, far 90 to 250 ns, remote more. Do not compare figures of different placements.
+Before each round of runs, the program measures how long one cache line takes from one of these processors to the \
+other and back. Near is less than 90 ns, far 90 to 250 ns, remote more. Do not compare figures of different placements.
 
-Warnings name what makes figures unreliable: a load average above the number of processors, a nice level, time that the \
-host took from a virtual machine (steal), ends that other programs preempted, ends on one processor, more processes than \
-processors, a debug build.
+Warnings name what makes figures unreliable: a load average above the number of processors, a nice level, time that \
+the host took from a virtual machine (steal), ends that other programs preempted, ends on one processor, more \
+processes than processors, a debug build.
 
-Percentiles are of the messages of all runs together. A percentile is left out (-) if fewer than 10 messages lie beyond \
-it: p99 takes 1,000 messages, p99.9 takes 10,000, p99.99 takes 100,000.";
+Percentiles are of the messages of all runs together. A percentile is left out (-) if fewer than 10 messages lie \
+beyond it: p99 takes 1,000 messages, p99.9 takes 10,000, p99.99 takes 100,000.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchCommand {

@@ -140,7 +140,8 @@ impl Board {
         let [done, retried, rejected, given_up, unfinished] =
             [self.done, self.retried, self.rejected, self.given_up, self.busy].map(grouped);
         note(&format!(
-            "done {done}, retried {retried}, rejected {rejected}, given up {given_up}, unfinished {unfinished}, in {:.1} s",
+            "done {done}, retried {retried}, rejected {rejected}, given up {given_up}, \
+             unfinished {unfinished}, in {:.1} s",
             took.as_secs_f64()
         ));
     }

@@ -1,9 +1,9 @@
 //! `slipring recv --exec`: a worker that runs a command for each message.
 //!
-//! Each job is a member of the group, with one message at a time. One job at a time receives, the one that has the turn:
-//! a wait costs system calls, and there may be many jobs. A message whose command failed stays with its job: the queue
-//! delivers it to the same member again, and counts an attempt. It counts none if the command was not at fault: it could
-//! not be started, the worker was told to stop, or what the command writes to is gone.
+//! Each job is a member of the group, with one message at a time. One job at a time receives, the one that has the
+//! turn: a wait costs system calls, and there may be many jobs. A message whose command failed stays with its job: the
+//! queue delivers it to the same member again, and counts an attempt. It counts none if the command was not at fault:
+//! it could not be started, the worker was told to stop, or what the command writes to is gone.
 
 mod board;
 pub(super) mod command;
@@ -39,8 +39,8 @@ const REFUSED_FOR: Duration = Duration::from_secs(60);
 const GRACE: Duration = Duration::from_millis(100);
 /// How often a job that sleeps checks whether the worker ends.
 const CHECK_EVERY: Duration = Duration::from_millis(25);
-/// A message that is delivered for this attempt, and not because its command failed, is suspected of ending its worker. If
-/// the group allows fewer attempts, its last one.
+/// A message that is delivered for this attempt, and not because its command failed, is suspected of ending its worker.
+/// If the group allows fewer attempts, its last one.
 const SUSPECT: u8 = 3;
 
 pub(super) fn run(args: &RecvArgs, command: &str) -> Result<(), Failure> {
@@ -222,7 +222,7 @@ impl<'a> Worker<'a> {
                     }
                 }
             };
-            // The worker was stopped, or other jobs took the last of --count: the message stays in the group, uncounted.
+            // The worker was stopped, or other jobs took the last of --count: the message goes back, uncounted.
             if self.is_over() || !again && !self.board().take() {
                 message.uncount();
                 return Ok(());
@@ -369,7 +369,7 @@ impl<'a> Worker<'a> {
         self.sleep(delay, || self.is_over());
     }
 
-    /// Whether this worker is stopped within `grace`: a signal to all processes of a service may reach the command first.
+    /// Whether this worker is stopped within `grace`: a signal to a whole service may reach the command first.
     fn stops_within(&self, grace: Duration) -> bool {
         self.sleep(grace, || self.is_stopped());
         self.is_stopped()

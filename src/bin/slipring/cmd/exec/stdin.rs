@@ -9,8 +9,8 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use crate::file_size;
 
-/// The message as a command's standard input: a file, because a pipe would have to be fed until the command has read it. A
-/// message that is larger than a file may be goes through a pipe.
+/// The message as a command's standard input: a file, because a pipe would have to be fed until the command has read
+/// it. A message that is larger than a file may be goes through a pipe.
 pub(super) fn holding(message: &[u8]) -> io::Result<Stdio> {
     match file(message) {
         Err(fault) if file_size::is_beyond(&fault) => through_pipe(message),
@@ -25,8 +25,8 @@ fn file(message: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// The thread ends when the message is read, or when the last reader has gone: a process that the command has started may
-/// outlive it, and the job does not wait for that.
+/// The thread ends when the message is read, or when the last reader has gone: a process that the command has started
+/// may outlive it, and the job does not wait for that.
 fn through_pipe(message: &[u8]) -> io::Result<Stdio> {
     let (reader, mut writer) = pipe()?;
     let message = message.to_vec();
