@@ -199,7 +199,8 @@ mod public {
     pub use crate::source::{Source, StreamId, StreamInfo};
     pub use crate::stage::{Outputs, Stage, Staged};
     pub use crate::stats::{
-        ConsumerStats, Figure, GroupStats, Monitor, ProcessInfo, ProcessState, Stats, Unknown,
+        ConsumerStats, Figure, Finding, FindingKind, GroupStats, Monitor, ProcessInfo,
+        ProcessState, Remedy, Severity, Stats, Unknown,
     };
     pub use crate::streams::{BatchSent, Sent, StreamProducer};
     pub use crate::wait::WaitStrategy;

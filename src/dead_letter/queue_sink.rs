@@ -17,7 +17,7 @@ use crate::segment::Trust;
 /// The group of a dead-letter queue. It makes the queue fill up; without a group, old letters would be overwritten.
 pub(crate) const DEAD_GROUP: &str = "dead";
 /// Schema name of queues that are made for letters.
-const SCHEMA: &str = "dead letters";
+pub(crate) const SCHEMA: &str = "dead letters";
 /// Most letters that a queue made for them holds; fewer if the queue that they come from has a lower capacity.
 const CAPACITY_MAX: u64 = 1024;
 /// Longest wait for the producer's role of a dead-letter queue, which several processes take in turn.

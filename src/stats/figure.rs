@@ -100,6 +100,16 @@ impl<T> Figure<T> {
         }
     }
 
+    /// How it was found, as a word for programs: `measured`, `estimated`, `at-least` or `unknown`. They never change.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Figure::Measured(_) => "measured",
+            Figure::Estimated(_) => "estimated",
+            Figure::AtLeast(_) => "at-least",
+            Figure::Unknown(_) => "unknown",
+        }
+    }
+
     /// Why it is not known, if it is not.
     pub fn unknown(&self) -> Option<Unknown> {
         match self {

@@ -246,7 +246,7 @@ impl Monitor {
             used: snapshot.span().min(snapshot.capacity),
             full_in: first_full(&groups),
             blocked: blocked(snapshot, &samples),
-            producer: self.processes.producer().cloned().unwrap_or_else(gone),
+            producer: self.processes.producer().cloned().unwrap_or_else(absent),
             groups,
             snapshot: snapshot.clone(),
         }
@@ -343,7 +343,7 @@ impl Monitor {
             Some(now.acked.get(&consumer)?.saturating_sub(before) as f64 / seconds)
         });
         ConsumerStats {
-            process: self.processes.consumer(info.record).cloned().unwrap_or_else(gone),
+            process: self.processes.consumer(info.record).cloned().unwrap_or_else(absent),
             holds: held.map(|held| held.seq),
             held_for: held.map(|held| at.saturating_duration_since(held.since)),
             ack_rate: ack_rate.map_or(Figure::Unknown(Unknown::OneLook), Figure::Measured),
@@ -380,8 +380,8 @@ fn holds(group: &GroupInfo, member: &MemberInfo) -> Option<u64> {
     member.claimed.as_ref().map(|claimed| claimed.start).or_else(head)
 }
 
-fn gone() -> ProcessInfo {
-    ProcessInfo { state: ProcessState::Dead, pid_here: None, command: None }
+fn absent() -> ProcessInfo {
+    ProcessInfo::unproved(ProcessState::Absent)
 }
 
 fn of<T>(between: &Option<Between>, figure: fn(&Between) -> Figure<T>) -> Figure<T> {

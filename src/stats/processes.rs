@@ -19,8 +19,10 @@ pub enum ProcessState {
     /// It has its role. Whether it is stopped is not known: /proc does not show here which process it is, because it is
     /// of another pid namespace or of another user.
     Unseen,
-    /// It is gone.
+    /// It died: its role is free, but was not given back.
     Dead,
+    /// Nobody has the role, or had it: whoever had it last has given it back.
+    Absent,
 }
 
 impl ProcessState {
@@ -31,6 +33,7 @@ impl ProcessState {
             ProcessState::Stopped => "stopped",
             ProcessState::Unseen => "unseen",
             ProcessState::Dead => "dead",
+            ProcessState::Absent => "absent",
         }
     }
 }
@@ -45,6 +48,13 @@ pub struct ProcessInfo {
     pub pid_here: Option<u32>,
     /// The name of its program, 15 bytes at most, where /proc proves which process it is.
     pub command: Option<String>,
+}
+
+impl ProcessInfo {
+    /// One that /proc does not show.
+    pub(super) fn unproved(state: ProcessState) -> ProcessInfo {
+        ProcessInfo { state, pid_here: None, command: None }
+    }
 }
 
 /// For so long, a process that was found to hold a lease is not asked about again while that lease stays taken.
@@ -77,12 +87,11 @@ impl Processes {
         let mut before = std::mem::take(&mut self.proofs);
         self.infos.clear();
         for (byte, lives, pid, epoch) in members.chain([producer]) {
-            let dead = || ProcessInfo { state: ProcessState::Dead, pid_here: None, command: None };
             if !lives {
-                self.infos.insert(byte, dead());
+                let state = pid.map_or(ProcessState::Absent, |_| ProcessState::Dead);
+                self.infos.insert(byte, ProcessInfo::unproved(state));
                 continue;
             }
-            let unseen = ProcessInfo { state: ProcessState::Unseen, ..dead() };
             let info = pid.and_then(|pid| {
                 let role = (byte, pid, epoch);
                 let known = before.remove(&role);
@@ -96,7 +105,7 @@ impl Processes {
                 let state = if seen.stopped { stopped } else { ProcessState::Alive };
                 Some(ProcessInfo { state, pid_here: Some(pid), command: Some(seen.command) })
             });
-            self.infos.insert(byte, info.unwrap_or(unseen));
+            self.infos.insert(byte, info.unwrap_or(ProcessInfo::unproved(ProcessState::Unseen)));
         }
     }
 

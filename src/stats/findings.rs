@@ -1,0 +1,417 @@
+//! What is wrong with a queue, and the command that mends it: one judgement for everything that shows or reports it.
+
+use std::time::Duration;
+
+use super::processes::ProcessState;
+use super::rates::{ConsumerStats, GroupStats, Stats};
+use crate::dead_letter::queue_sink::SCHEMA;
+use crate::group::Mode;
+
+/// Something that keeps a queue from working as it should, or soon will.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finding {
+    /// What it is.
+    pub kind: FindingKind,
+    /// How bad it is now.
+    pub severity: Severity,
+    /// The group that it is about; `None`: the queue as a whole.
+    pub group: Option<String>,
+    /// One line for people: what is wrong, with the names and figures that show it.
+    pub text: String,
+    /// Commands that mend it, the gentlest first. Empty where no command that is safe to print does.
+    pub remedies: Vec<Remedy>,
+}
+
+/// A command for a shell, and what it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Remedy {
+    /// The command.
+    pub command: String,
+    /// What it does.
+    pub effect: String,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Severity {
+    /// Something stands still because of it.
+    Error,
+    /// It will stand still, or somebody should know.
+    Warning,
+}
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FindingKind {
+    /// Messages wait for a group that no live process reads for.
+    NoConsumer,
+    /// A consumer is stopped, and messages wait for it.
+    ConsumerStopped,
+    /// A consumer keeps one message for long, and with it most of the ring.
+    ConsumerHangs,
+    /// A message is delivered again and again.
+    MessageInLoop,
+    /// The ring is full, or soon will be, because a group is slower than the producer.
+    GroupSlow,
+    /// The producer is stopped.
+    ProducerStopped,
+    /// The producer died without closing the queue.
+    ProducerDied,
+    /// Dead letters come, or wait to be looked at.
+    DeadLetters,
+}
+
+impl FindingKind {
+    /// A word for programs. It never changes.
+    pub fn name(self) -> &'static str {
+        match self {
+            FindingKind::NoConsumer => "no-consumer",
+            FindingKind::ConsumerStopped => "consumer-stopped",
+            FindingKind::ConsumerHangs => "consumer-hangs",
+            FindingKind::MessageInLoop => "message-in-loop",
+            FindingKind::GroupSlow => "group-slow",
+            FindingKind::ProducerStopped => "producer-stopped",
+            FindingKind::ProducerDied => "producer-died",
+            FindingKind::DeadLetters => "dead-letters",
+        }
+    }
+}
+
+impl Severity {
+    /// A word for programs. It never changes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        }
+    }
+}
+
+/// A consumer that has held a message for less is not said to hang.
+const HANGS_AFTER: Duration = Duration::from_secs(5);
+/// A ring that is full later than this is no news.
+const SOON: Duration = Duration::from_secs(60);
+/// Deliveries of a message from which on it counts as in a loop.
+const LOOP: u8 = 3;
+
+impl Stats {
+    /// What is wrong with the queue, the worst first; nothing if all is well.
+    pub fn findings(&self) -> Vec<Finding> {
+        let mut found: Vec<Finding> = self.groups.iter().flat_map(|g| self.of_group(g)).collect();
+        found.extend(self.of_producer());
+        found.sort_by_key(|finding| finding.severity);
+        found
+    }
+
+    fn queue(&self) -> &str {
+        &self.snapshot.name
+    }
+
+    /// Whether this group keeps the ring full.
+    fn fills(&self, group: &GroupStats) -> bool {
+        group.info.span >= self.snapshot.capacity
+    }
+
+    fn slots(&self, group: &GroupStats) -> String {
+        let (span, capacity) = (group.info.span, self.snapshot.capacity);
+        let waits = if self.fills(group) { ": the ring is full" } else { "" };
+        format!("{span} of {capacity} slots{waits}")
+    }
+
+    /// A queue that the library makes for dead letters. Nobody reads it all the time.
+    fn holds_letters(&self) -> bool {
+        self.snapshot.schema_name == SCHEMA
+    }
+
+    fn of_group(&self, group: &GroupStats) -> Vec<Finding> {
+        if self.holds_letters() && !self.fills(group) {
+            return self.letters(group).into_iter().collect();
+        }
+        let looped = group.members.iter().filter_map(|member| self.looped(group, member));
+        let mut found: Vec<Finding> = looped.collect();
+        let stopped = group.members.iter().filter_map(|member| self.stopped(group, member));
+        let before = found.len();
+        found.extend(stopped);
+        if group.consumers == 0 {
+            found.extend(self.no_consumer(group));
+        } else if found.len() == before {
+            // What is stopped or loops is slow for that reason.
+            let hangs = self.hangs(group);
+            found.extend(hangs.or_else(|| self.slow(group)));
+        }
+        found.extend(self.new_letters(group));
+        found
+    }
+
+    fn finding(
+        &self,
+        kind: FindingKind,
+        severity: Severity,
+        group: Option<&GroupStats>,
+        text: String,
+        remedies: Vec<Remedy>,
+    ) -> Finding {
+        Finding {
+            kind,
+            severity,
+            group: group.map(|group| group.info.name.clone()),
+            text,
+            remedies,
+        }
+    }
+
+    /// `slipring recv` for a group.
+    fn receive(&self, group: &GroupStats) -> String {
+        let shared = if is_shared(group) { " --shared" } else { "" };
+        format!("slipring recv {} --group {}{shared}", self.queue(), group.info.name)
+    }
+
+    fn no_consumer(&self, group: &GroupStats) -> Option<Finding> {
+        if group.info.depth == 0 || group.info.name.is_empty() {
+            return None;
+        }
+        let (queue, name) = (self.queue(), &group.info.name);
+        let text = format!(
+            "group {name:?} has no consumer; {} for it and keep {}",
+            messages(group.info.depth, "waits", "wait"),
+            self.slots(group)
+        );
+        let remedies = vec![
+            remedy(self.receive(group), "reads on for it"),
+            remedy(
+                format!("slipring group rm {queue} {name} --force"),
+                "drops the group and what waits for it",
+            ),
+        ];
+        let severity = if self.fills(group) { Severity::Error } else { Severity::Warning };
+        Some(self.finding(FindingKind::NoConsumer, severity, Some(group), text, remedies))
+    }
+
+    fn stopped(&self, group: &GroupStats, member: &ConsumerStats) -> Option<Finding> {
+        if member.process.state != ProcessState::Stopped || group.info.depth == 0 {
+            return None;
+        }
+        let pid = member.process.pid_here?;
+        // A stopped member of a shared group that holds nothing is in nobody's way.
+        let held = match member.holds {
+            Some(seq) => format!("holds message {seq}"),
+            None if is_shared(group) => return None,
+            None => "has received none of them".to_owned(),
+        };
+        let text = format!(
+            "consumer {pid} of group {:?} is stopped and {held}; the group keeps {}",
+            group.info.name,
+            self.slots(group)
+        );
+        let then = if is_shared(group) {
+            "ends it: another consumer of the group gets what it holds"
+        } else {
+            "ends it: the group's next consumer goes on"
+        };
+        let remedies = vec![
+            remedy(format!("kill -CONT {pid}"), "continues it"),
+            remedy(format!("kill -KILL {pid}"), then),
+        ];
+        let severity = if self.fills(group) { Severity::Error } else { Severity::Warning };
+        Some(self.finding(FindingKind::ConsumerStopped, severity, Some(group), text, remedies))
+    }
+
+    fn looped(&self, group: &GroupStats, member: &ConsumerStats) -> Option<Finding> {
+        let attempts = member.info.attempts;
+        let seq = member.holds.or((!is_shared(group)).then_some(group.info.head))?;
+        if attempts < LOOP || group.info.depth == 0 {
+            return None;
+        }
+        let (queue, name) = (self.queue(), &group.info.name);
+        let often = if attempts == u8::MAX {
+            "255 times or more".to_owned()
+        } else {
+            format!("{attempts} times")
+        };
+        let limit = group.info.max_attempts.map_or_else(
+            || "the group has no limit of attempts, so this goes on".to_owned(),
+            |limit| format!("after {limit} times it becomes a dead letter"),
+        );
+        let text = format!(
+            "message {seq} of group {name:?} was delivered {often} and never acked; {limit}"
+        );
+        let look = remedy(
+            format!("slipring peek {queue} --group {name} --count 1"),
+            "shows the group's oldest message",
+        );
+        let mut remedies = vec![look];
+        if group.info.max_attempts.is_none() {
+            let live = group.members.iter().filter(|member| member.info.live);
+            let pids: Option<Vec<String>> =
+                live.map(|member| Some(member.process.pid_here?.to_string())).collect();
+            let receive = self.receive(group);
+            let reject = format!("{receive} --count 1 --exec 'exit 65'");
+            let effect = "makes it a dead letter, with the group's consumers ended, and what starts them anew";
+            match pids.as_deref() {
+                Some([]) => remedies.push(remedy(reject, effect)),
+                Some(pids) => remedies
+                    .push(remedy(format!("kill {}; sleep 1; {reject}", pids.join(" ")), effect)),
+                // Who they are is not known here.
+                None => {}
+            }
+        }
+        Some(self.finding(
+            FindingKind::MessageInLoop,
+            Severity::Warning,
+            Some(group),
+            text,
+            remedies,
+        ))
+    }
+
+    fn hangs(&self, group: &GroupStats) -> Option<Finding> {
+        // The one with the oldest message keeps what comes after it.
+        let member = group.members.iter().filter(|m| m.holds.is_some()).min_by_key(|m| m.holds)?;
+        let (seq, time) = (member.holds?, member.held_for?);
+        let silent = group.no_ack_for.is_some_and(|time| time >= HANGS_AFTER);
+        let keeps = group.info.span >= self.snapshot.capacity / 2;
+        let first = self.snapshot.tail.saturating_sub(group.info.span) == seq;
+        if time < HANGS_AFTER || !keeps || !(first || silent) {
+            return None;
+        }
+        let name = &group.info.name;
+        let who = match (member.process.pid_here, member.info.pid) {
+            (Some(pid), _) => format!("consumer {pid}"),
+            (None, Some(pid)) => {
+                format!("a consumer recorded as process {pid}, perhaps of another pid namespace,")
+            }
+            (None, None) => "a consumer".to_owned(),
+        };
+        let text = format!(
+            "{who} of group {name:?} has held message {seq} for at least {} s, which keeps {}; the depth is {}",
+            time.as_secs(),
+            self.slots(group),
+            group.info.depth
+        );
+        let next = match (is_shared(group), group.info.max_attempts) {
+            (true, Some(limit)) => format!(
+                "ends it: another consumer gets message {seq}, as attempt {} of {limit}",
+                u16::from(member.info.attempts) + 1
+            ),
+            (true, None) => format!("ends it: another consumer gets message {seq}"),
+            (false, _) => "ends it: the group's next consumer goes on there".to_owned(),
+        };
+        let remedies = member.process.pid_here.map_or(Vec::new(), |pid| {
+            vec![
+                remedy(format!("kill {pid}"), &next),
+                remedy(format!("kill -KILL {pid}"), "the same, if it does not end"),
+            ]
+        });
+        let severity = if self.fills(group) { Severity::Error } else { Severity::Warning };
+        Some(self.finding(FindingKind::ConsumerHangs, severity, Some(group), text, remedies))
+    }
+
+    fn slow(&self, group: &GroupStats) -> Option<Finding> {
+        let (full, blocked) = (self.fills(group), self.blocked.value().unwrap_or(0.0));
+        let soon = group.full_in.value().is_some_and(|time| time <= SOON)
+            && group.info.span >= self.snapshot.capacity / 2;
+        if !full && !soon {
+            return None;
+        }
+        let name = &group.info.name;
+        let rate = group
+            .throughput
+            .value()
+            .map_or(String::new(), |rate| format!(", and acks {rate:.1} messages a second"));
+        let mut text = format!(
+            "group {name:?} is slower than the producer: it keeps {}{rate}",
+            self.slots(group)
+        );
+        if blocked > 0.0 {
+            text += &format!("; the producer waited {:.0} % of the time", blocked * 100.0);
+        } else if let (false, Some(time)) = (full, group.full_in.value()) {
+            text += &format!("; the ring is full in {:.1} s", time.as_secs_f64());
+        }
+        let remedies = if is_shared(group) {
+            vec![remedy(self.receive(group), "adds a consumer; with --exec CMD one that works")]
+        } else {
+            Vec::new()
+        };
+        let severity = if full { Severity::Error } else { Severity::Warning };
+        Some(self.finding(FindingKind::GroupSlow, severity, Some(group), text, remedies))
+    }
+
+    fn new_letters(&self, group: &GroupStats) -> Option<Finding> {
+        let rate = group.dead_letter_rate.value().filter(|rate| *rate > 0.0)?;
+        let text = format!(
+            "group {:?} gives messages up: {rate:.1} a second become dead letters, {} in all",
+            group.info.name, group.dead_lettered
+        );
+        let target = group.info.dead_letters.as_ref();
+        let target = target.map_or(String::new(), |queue| format!(" --dead-letters {queue}"));
+        let command = format!("slipring dead ls {}{target}", self.queue());
+        let remedies = vec![remedy(command, "lists them")];
+        Some(self.finding(FindingKind::DeadLetters, Severity::Warning, Some(group), text, remedies))
+    }
+
+    /// What waits in a queue of dead letters.
+    fn letters(&self, group: &GroupStats) -> Option<Finding> {
+        // A queue of retries is not looked through.
+        let of = self.queue().strip_suffix(".dead")?;
+        if group.info.depth == 0 {
+            return None;
+        }
+        let text = format!(
+            "{} of queue {of:?} to be looked at",
+            count(group.info.depth, "dead letter waits", "dead letters wait")
+        );
+        let remedies = vec![
+            remedy(format!("slipring dead ls {of}"), "lists them"),
+            remedy(format!("slipring dead requeue {of}"), "sends them to their groups again"),
+            remedy(format!("slipring dead purge {of}"), "throws them away"),
+        ];
+        Some(self.finding(FindingKind::DeadLetters, Severity::Warning, Some(group), text, remedies))
+    }
+
+    fn of_producer(&self) -> Option<Finding> {
+        let (queue, producer) = (self.queue(), &self.snapshot.producer);
+        if let (ProcessState::Stopped, Some(pid)) = (self.producer.state, self.producer.pid_here) {
+            let text = format!("the producer, process {pid}, is stopped");
+            let remedies = vec![
+                remedy(format!("kill -CONT {pid}"), "continues it"),
+                remedy(format!("kill -KILL {pid}"), "ends it: the next producer goes on"),
+            ];
+            let kind = FindingKind::ProducerStopped;
+            return Some(self.finding(kind, Severity::Warning, None, text, remedies));
+        }
+        let pid = producer.pid.filter(|_| !producer.live && self.snapshot.closed_at.is_none())?;
+        let text = format!(
+            "the producer, recorded as process {pid}, died after message {} and has not closed the queue; consumers wait for more",
+            self.snapshot.tail.saturating_sub(1)
+        );
+        let remedies = vec![
+            remedy(format!("slipring send {queue} FILE"), "sends on"),
+            remedy(
+                format!("slipring send {queue} --close /dev/null"),
+                "closes the queue: consumers end when all is acked",
+            ),
+        ];
+        let kind = FindingKind::ProducerDied;
+        Some(self.finding(kind, Severity::Warning, None, text, remedies))
+    }
+}
+
+fn is_shared(group: &GroupStats) -> bool {
+    group.info.mode == Some(Mode::Shared)
+}
+
+fn remedy(command: String, effect: &str) -> Remedy {
+    Remedy { command, effect: effect.to_owned() }
+}
+
+fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+fn messages(number: u64, one: &str, many: &str) -> String {
+    count(number, &format!("message {one}"), &format!("messages {many}"))
+}
