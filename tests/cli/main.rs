@@ -31,6 +31,7 @@ mod removal;
 mod send;
 mod show;
 mod sources;
+mod stats;
 mod streams;
 mod tool;
 mod turns;

@@ -102,7 +102,7 @@ fn the_blocks_of_the_reference_work_one_after_the_other() {
     let resumed = &of("--source").err;
     assert!(resumed.contains("sent 400 messages") && resumed.contains("600 lines"), "{resumed}");
     assert_eq!(of("slipring tail").out, "1\n2\n3\n");
-    assert!(of("slipring inspect").out.contains("1001"), "{ran:?}");
+    assert!(of("slipring info").out.contains("1001"), "{ran:?}");
     let groups = &of("slipring group add").out;
     assert!(groups.contains("101 messages wait") && groups.contains("\n901\n902\n"), "{groups}");
     for photo in ["sea.jpg", "two words.jpg"] {

@@ -105,7 +105,7 @@ pub(crate) fn work_failed(of: &LettersArgs, fault: &RequeueReason) -> Failure {
                     ),
                 ]
             }
-            _ => vec![format!("slipring inspect {queue}")],
+            _ => vec![format!("slipring info {queue}")],
         },
         RequeueReason::NotALetter { .. } => vec![purge_one()],
         _ => Vec::new(),
@@ -130,7 +130,7 @@ pub(crate) fn receive_failed(queue: &str, fault: RecvError) -> Failure {
             DeadLetterSendError::Open(OpenOrCreateError::Open(
                 fault @ OpenError::ForeignOwner { .. },
             )) => open_hint(fault).into_iter().collect(),
-            _ => vec![format!("slipring inspect {}", letter.target())],
+            _ => vec![format!("slipring info {}", letter.target())],
         },
         _ => Vec::new(),
     };

@@ -16,9 +16,11 @@ mod reading;
 mod room;
 mod sent_before;
 mod temporary;
+mod watched;
 
 // What is printed, and in which form.
 mod failure;
+mod figures;
 mod format;
 mod json;
 mod table;
@@ -37,7 +39,6 @@ mod children;
 mod histogram;
 mod pace;
 mod stop;
-mod unchanged;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

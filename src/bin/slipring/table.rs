@@ -5,7 +5,8 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement};
 use indicatif::HumanCount;
 
-/// Rows of cells under a heading. Cells that begin with a digit are numbers, and aligned right.
+/// Rows of cells under a heading. Cells that begin with a digit, or with a bound's mark before it, are numbers,
+/// and aligned right.
 #[derive(Debug)]
 pub(crate) struct Table {
     rows: Vec<Row>,
@@ -45,7 +46,8 @@ impl Table {
     /// Which columns hold numbers.
     fn numbers(&self) -> Vec<bool> {
         let columns = self.rows.iter().map(|row| row.cells.len()).max().unwrap_or(0);
-        let is_number = |cell: &str| cell.starts_with(|c: char| c.is_ascii_digit() || c == '-');
+        let is_number =
+            |cell: &str| cell.starts_with(|c: char| c.is_ascii_digit() || "-≥<>".contains(c));
         let all = |i| self.rows.iter().skip(1).all(|row| is_number(row.cell(i)));
         (0..columns).map(all).collect()
     }

@@ -7,6 +7,7 @@ mod group;
 mod queue;
 mod read;
 mod send;
+mod stats;
 mod streams;
 mod values;
 mod waiting;
@@ -16,9 +17,10 @@ use clap::Subcommand;
 pub(crate) use dead::{DeadCommand, DeadListArgs, DeadShowArgs, DeadSomeArgs, LettersArgs};
 pub(crate) use forward::ForwardArgs;
 pub(crate) use group::{GroupAddArgs, GroupCommand, GroupListArgs, GroupRemoveArgs, PolicyArgs};
-pub(crate) use queue::{CreateArgs, InspectArgs, ListArgs, OpenArgs, RemoveArgs, Shape};
+pub(crate) use queue::{CreateArgs, InfoArgs, ListArgs, OpenArgs, RemoveArgs, Shape};
 pub(crate) use read::{FormArgs, PeekArgs, RecvArgs, TailArgs};
 pub(crate) use send::SendArgs;
+pub(crate) use stats::StatsArgs;
 pub(crate) use streams::{
     StreamForgetArgs, StreamListArgs, StreamPassArgs, StreamsArgs, StreamsCommand,
 };
@@ -58,8 +60,11 @@ pub(crate) enum Command {
     #[command(after_help = FIGURES)]
     Ls(ListArgs),
     /// Show a queue's state
-    #[command(after_help = FIGURES)]
-    Inspect(InspectArgs),
+    #[command(alias = "inspect", after_help = FIGURES)]
+    Info(InfoArgs),
+    /// Show what queues and groups do: rates, delays, what holds them and what to do about it
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", stats::MEANING))]
+    Stats(StatsArgs),
     /// List, add or remove groups
     #[command(subcommand)]
     Group(GroupCommand),

@@ -86,7 +86,7 @@ pub(crate) struct ListArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct InspectArgs {
+pub(crate) struct InfoArgs {
     /// Name of the queue
     #[arg(value_name = "QUEUE")]
     pub(crate) name: String,

@@ -24,7 +24,7 @@ pub(crate) fn run(args: &CreateArgs) -> Result<(), Failure> {
         Err(fault @ CreateError::Exists { .. }) => {
             let failure = Failure::from(fault);
             Err(failure
-                .hint(format!("slipring inspect {}", args.name))
+                .hint(format!("slipring info {}", args.name))
                 .hint(format!("slipring rm {}", args.name)))
         }
         Err(fault) => Err(fault.into()),

@@ -1,24 +1,25 @@
-//! `slipring inspect`
+//! `slipring info`
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use slipring::Snapshot;
+use slipring::Stats;
 
-use crate::args::InspectArgs;
+use crate::args::InfoArgs;
 use crate::dead_letters::purpose;
 use crate::failure::Failure;
 use crate::group_table;
 use crate::json::{self, Queue, Time};
 use crate::output::print;
-use crate::queue::snapshot;
 use crate::table::{bytes, duration, pid};
+use crate::watched::monitor;
 
-pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
-    let snapshot = snapshot(&args.name)?;
-    print(&if args.json { json::line(&to_json(&snapshot)) } else { to_text(&snapshot) })
+pub(crate) fn run(args: &InfoArgs) -> Result<(), Failure> {
+    let stats = monitor(&args.name)?.stats(Duration::ZERO);
+    print(&if args.json { json::line(&to_json(&stats)) } else { to_text(&stats) })
 }
 
-fn to_json(snapshot: &Snapshot) -> Queue<'_> {
+fn to_json(stats: &Stats) -> Queue<'_> {
+    let snapshot = &stats.snapshot;
     Queue {
         time: Time::now(),
         name: &snapshot.name,
@@ -43,11 +44,12 @@ fn to_json(snapshot: &Snapshot) -> Queue<'_> {
         closed: snapshot.closed_at.is_some(),
         end: snapshot.closed_at,
         producer: (&snapshot.producer).into(),
-        groups: group_table::to_json(snapshot, None),
+        groups: group_table::to_json(stats, false),
     }
 }
 
-fn to_text(snapshot: &Snapshot) -> String {
+fn to_text(stats: &Stats) -> String {
+    let snapshot = &stats.snapshot;
     let age = SystemTime::now().duration_since(snapshot.created_at).unwrap_or_default().as_secs();
     let carries = match (snapshot.schema_hash, snapshot.schema_name.as_str()) {
         (0, "") => "bytes".to_owned(),
@@ -99,7 +101,7 @@ fn to_text(snapshot: &Snapshot) -> String {
     let mut text: String = lines.map(|(what, value)| format!("{what:<10}{value}\n")).collect();
     if !snapshot.groups.is_empty() {
         text.push('\n');
-        text.push_str(&group_table::to_text(snapshot, None));
+        text.push_str(&group_table::to_text(stats, false));
     }
     text
 }

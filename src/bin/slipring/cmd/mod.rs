@@ -5,12 +5,13 @@ mod dead;
 mod exec;
 mod forward;
 mod group;
-mod inspect;
+mod info;
 mod ls;
 mod peek;
 mod recv;
 mod rm;
 mod send;
+mod stats;
 mod streams;
 mod tail;
 
@@ -28,7 +29,8 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Peek(args) => peek::run(&args),
         Command::Tail(args) => tail::run(&args),
         Command::Ls(args) => ls::run(&args),
-        Command::Inspect(args) => inspect::run(&args),
+        Command::Info(args) => info::run(&args),
+        Command::Stats(args) => stats::run(&args),
         Command::Groups(args) => group::list(&args),
         Command::Group(command) => group::run(&command),
         Command::Dead(command) => dead::run(&command),

@@ -1,6 +1,7 @@
 use serde::Serialize;
 
 use super::Time;
+use super::stats::GroupRates;
 
 /// What `group ls` prints.
 #[derive(Debug, Serialize)]
@@ -20,6 +21,7 @@ pub(crate) struct Group<'a> {
     pub(crate) head: u64,
     pub(crate) depth: u64,
     pub(crate) span: u64,
+    pub(crate) ready: u64,
     pub(crate) unacked: u64,
     pub(crate) retries: Option<u64>,
     pub(crate) acked: u64,
@@ -27,6 +29,10 @@ pub(crate) struct Group<'a> {
     pub(crate) dead_lettered: u64,
     pub(crate) max_attempts: Option<u8>,
     pub(crate) dead_letters: String,
+    pub(crate) consumers: usize,
+    /// With `--watch`.
+    #[serde(flatten)]
+    pub(crate) rates: Option<GroupRates>,
     pub(crate) members: Vec<Member>,
 }
 
@@ -36,6 +42,8 @@ pub(crate) struct Member {
     pub(crate) record: u8,
     pub(crate) pid: Option<u32>,
     pub(crate) live: bool,
+    pub(crate) state: &'static str,
+    pub(crate) command: Option<String>,
     /// From the first message that it holds to the one after the last.
     pub(crate) claimed: Option<[u64; 2]>,
     pub(crate) attempts: u8,

@@ -8,18 +8,21 @@ mod group;
 mod letter;
 mod message;
 mod queue;
+mod stats;
 mod stream;
 
 use std::time::SystemTime;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
+use slipring::Mode;
 
 pub(crate) use error::{Error, Failed, Note};
 pub(crate) use group::{Group, Groups, Member};
 pub(crate) use letter::{Letter, NoLetter};
 pub(crate) use message::{Message, Payload};
 pub(crate) use queue::{Listed, Queue, Queues, Refused, Summary};
+pub(crate) use stats::{QueueStats, Stats};
 pub(crate) use stream::{Source, Stream, Streams};
 
 const VERSION: u8 = 1;
@@ -47,6 +50,11 @@ pub(crate) fn line(value: &impl Serialize) -> String {
     let mut out = Vec::new();
     append(&mut out, value);
     String::from_utf8(out).unwrap_or_default()
+}
+
+/// How a group's messages are given out.
+pub(crate) fn mode(mode: Option<Mode>) -> String {
+    mode.map_or_else(|| "unknown".to_owned(), |mode| mode.to_string())
 }
 
 /// A point in time: RFC 3339, in UTC, to the millisecond.

@@ -1,35 +1,35 @@
 //! `slipring group ls`
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use slipring::Snapshot;
+use slipring::Stats;
 
 use crate::args::GroupListArgs;
 use crate::failure::{Failure, note};
-use crate::group_table::{Holds, held, to_json, to_text};
+use crate::group_table::{to_json, to_text};
 use crate::json::{self, Groups, Time};
 use crate::output::print;
-use crate::queue::snapshot;
 use crate::stop::Stop;
+use crate::watched::{Watched, monitor};
 
 pub(crate) fn run(args: &GroupListArgs) -> Result<(), Failure> {
     if let Some(every) = args.watch {
         return watch(args, every);
     }
-    let snapshot = snapshot(&args.name)?;
+    let stats = monitor(&args.name)?.stats(Duration::ZERO);
     if args.json {
-        return print(&as_line(&snapshot, None));
+        return print(&as_line(&stats, false));
     }
-    if snapshot.groups.is_empty() {
+    if stats.groups.is_empty() {
         explain_none(&args.name);
         return Ok(());
     }
-    print(&to_text(&snapshot, None))
+    print(&to_text(&stats, false))
 }
 
-fn as_line(snapshot: &Snapshot, holds: Option<&Holds>) -> String {
-    let groups = to_json(snapshot, holds);
-    json::line(&Groups { time: Time::now(), queue: &snapshot.name, groups })
+fn as_line(stats: &Stats, watched: bool) -> String {
+    let groups = to_json(stats, watched);
+    json::line(&Groups { time: Time::now(), queue: &stats.snapshot.name, groups })
 }
 
 fn explain_none(name: &str) {
@@ -38,22 +38,22 @@ fn explain_none(name: &str) {
 
 fn watch(args: &GroupListArgs, every: Duration) -> Result<(), Failure> {
     let stop = Stop::on_signals()?;
-    let mut holds = Holds::new();
+    let mut watched = Watched::open(std::slice::from_ref(&args.name))?;
     for turn in 0..args.count.unwrap_or(u64::MAX) {
         if turn > 0 {
-            stop.sleep(every)?;
+            watched.wait(every, &stop)?;
         }
-        let snapshot = snapshot(&args.name)?;
-        holds.update(Instant::now(), snapshot.groups.iter().flat_map(held));
-        if args.json {
-            print(&as_line(&snapshot, Some(&holds)))?;
-            continue;
+        for stats in watched.stats(Duration::ZERO) {
+            if args.json {
+                print(&as_line(&stats, true))?;
+                continue;
+            }
+            if turn == 0 && stats.groups.is_empty() {
+                explain_none(&args.name);
+            }
+            let gap = if turn == 0 { "" } else { "\n" };
+            print(&format!("{gap}{}", to_text(&stats, true)))?;
         }
-        if turn == 0 && snapshot.groups.is_empty() {
-            explain_none(&args.name);
-        }
-        let gap = if turn == 0 { "" } else { "\n" };
-        print(&format!("{gap}{}", to_text(&snapshot, Some(&holds))))?;
     }
     Ok(())
 }
