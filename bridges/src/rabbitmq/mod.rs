@@ -24,14 +24,26 @@ use crate::secret;
 use crate::values::Declare;
 
 pub(crate) use in_::{Intake, RabbitSource};
-pub(crate) use out::{RabbitSink, Route};
+pub(crate) use out::RabbitSink;
 
 /// How long connecting may take, with the handshake and all declarations.
 const CONNECT: Duration = Duration::from_secs(15);
 /// Heartbeats, unless the URL says otherwise: a link that is half-open is noticed after twice this time.
 const HEARTBEAT_SECONDS: u16 = 10;
 
-/// Where a broker is, and who wants to connect.
+/// Where messages go at a broker, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Route {
+    /// Empty for the default exchange.
+    pub(crate) exchange: String,
+    pub(crate) routing_key: String,
+    /// An envelope's own routing key goes before it.
+    pub(crate) keep_routing_key: bool,
+    pub(crate) declare: Option<Declare>,
+    pub(crate) content_type: String,
+}
+
+/// Where a broker is, and the credentials for it.
 #[derive(Clone)]
 pub(crate) struct Server {
     uri: AMQPUri,

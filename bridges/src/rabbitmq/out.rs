@@ -17,24 +17,11 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::properties;
 use super::session::{Session, Shared};
-use super::{Server, find_queue, short, sorted, too_large};
+use super::{Route, Server, find_queue, short, sorted, too_large};
 use crate::fault::{Fault, Kind};
 use crate::mutants::mutant;
 use crate::sink::{Health, Outcome, Record, Sink};
 use crate::stop::Stop;
-use crate::values::Declare;
-
-/// Where messages go at a broker, and how.
-#[derive(Clone, Debug)]
-pub(crate) struct Route {
-    /// Empty for the default exchange.
-    pub(crate) exchange: String,
-    pub(crate) routing_key: String,
-    /// An envelope's own routing key goes before it.
-    pub(crate) keep_routing_key: bool,
-    pub(crate) declare: Option<Declare>,
-    pub(crate) content_type: String,
-}
 
 /// A queue or exchange of a RabbitMQ.
 #[derive(Debug)]

@@ -9,8 +9,7 @@ use lapin::message::Delivery;
 use lapin::types::{AMQPValue, DecimalValue, FieldArray, FieldTable, ShortString};
 use serde_json::{Map, Value, json};
 
-use super::out::Route;
-use super::short;
+use super::{Route, short};
 use crate::envelope::Envelope;
 use crate::fault::{Fault, Kind};
 use crate::identity::{Identity, Previous, header};
