@@ -19,6 +19,9 @@ const ALONE: [&str; 4] = ["--operation", "ack, exclusive", "--change", "0"];
 /// A member of `work` has died before it left, and has counted what it acked.
 const LEAVER: [&str; 4] = ["--operation", "leave, shared, and what it counted", "--change", "0"];
 
+/// A producer of a stream has died after its second message.
+const STREAM: [&str; 4] = ["--operation", "send from a stream", "--change", "20"];
+
 #[track_caller]
 fn is_found(act: &str, state: [&str; 4], finds: &str) {
     for order in ["consumers", "producer"] {
@@ -32,7 +35,7 @@ fn is_found(act: &str, state: [&str; 4], finds: &str) {
 
 #[test]
 fn what_nobody_has_spoilt_is_right() {
-    for state in [CLAIM, ALONE, LEAVER] {
+    for state in [CLAIM, ALONE, LEAVER, STREAM] {
         let (out, text) = steps(&state);
         assert!(out.status.success(), "{text}{out:?}");
         assert!(text.contains("| 2 | 0 |"), "two kills, no violation:\n{text}");
@@ -70,6 +73,13 @@ fn whoever_is_blocked_is_found() {
 #[test]
 fn a_wrong_count_is_found() {
     is_found("miscount", LEAVER, "were acked or came again, and");
+}
+
+#[test]
+fn a_wrong_source_is_found() {
+    is_found("unsource", STREAM, "is from None, and was sent from Some");
+    is_found("lower-last", STREAM, "lines has 1 as its last position");
+    is_found("raise-last", STREAM, "lines has 4294967296 as its last position");
 }
 
 #[test]

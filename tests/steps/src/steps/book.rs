@@ -11,6 +11,9 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 /// Groups of the queues that are stepped through, by their names.
 pub(crate) const GROUPS: [&str; 4] = ["store", "work", "temp", "new"];
 
+/// Streams of the queues that are stepped through, by their names.
+pub(crate) const STREAMS: [&str; 3] = ["lines", "old", "new"];
+
 /// Sequences that a run may use.
 pub(crate) const SEQUENCES: u64 = 64;
 
@@ -25,6 +28,24 @@ pub(crate) struct Book {
     /// A number whose meaning the closures of an operation agree on.
     pub(crate) note: AtomicU64,
     groups: [Account; GROUPS.len()],
+    /// Where each message comes from, noted before it is sent: index of the stream in the low byte, and the position; 0 for
+    /// a message without a source.
+    sources: [AtomicU64; SEQUENCES as usize],
+    streams: [StreamAccount; STREAMS.len()],
+    /// Of the queue behind a stage: messages that its group has acked, and those whose ack has begun.
+    pub(crate) out_acked: AtomicU64,
+    pub(crate) out_acking: AtomicU64,
+}
+
+/// What a producer has said of a stream besides its messages.
+#[derive(Debug)]
+pub(crate) struct StreamAccount {
+    /// The position that a call passes, and that one has passed.
+    pub(crate) passing: AtomicU64,
+    pub(crate) passed: AtomicU64,
+    /// Whether a call that gives the stream up has begun, and has returned.
+    pub(crate) forgetting: AtomicU64,
+    pub(crate) forgotten: AtomicU64,
 }
 
 /// What a group has done: sets of sequences, a bit each.
@@ -44,8 +65,12 @@ pub(crate) struct Account {
 
 impl Book {
     pub(crate) fn clear(&self) {
-        for word in [&self.sent, &self.sending, &self.begun, &self.done, &self.note] {
-            word.store(0, SeqCst);
+        let counts = [&self.sent, &self.sending, &self.begun, &self.done, &self.note];
+        let outs = [&self.out_acked, &self.out_acking];
+        counts.into_iter().chain(outs).chain(&self.sources).for_each(|word| word.store(0, SeqCst));
+        for StreamAccount { passing, passed, forgetting, forgotten } in &self.streams {
+            let words = [passing, passed, forgetting, forgotten];
+            words.into_iter().for_each(|word| word.store(0, SeqCst));
         }
         for account in &self.groups {
             let Account { received, acking, acked, rejecting, rejected, uncounting, expected } =
@@ -60,6 +85,26 @@ impl Book {
     pub(crate) fn of(&self, group: &str) -> &Account {
         let at = GROUPS.iter().position(|name| *name == group);
         &self.groups[at.unwrap_or_else(|| panic!("no group {group:?} in the book"))]
+    }
+
+    pub(crate) fn stream(&self, name: &str) -> &StreamAccount {
+        let at = STREAMS.iter().position(|stream| *stream == name);
+        &self.streams[at.unwrap_or_else(|| panic!("no stream {name:?} in the book"))]
+    }
+
+    /// Notes where the message comes from that is about to be sent.
+    pub(crate) fn note_source(&self, seq: u64, source: Option<(&str, u64)>) {
+        let word = source.map_or(0, |(name, position)| {
+            let at = STREAMS.iter().position(|stream| *stream == name);
+            position << 8 | at.unwrap_or_else(|| panic!("no stream {name:?} in the book")) as u64
+        });
+        self.sources[seq as usize].store(word, SeqCst);
+    }
+
+    /// Where a message comes from.
+    pub(crate) fn source(&self, seq: u64) -> Option<(&'static str, u64)> {
+        let word = self.sources[seq as usize].load(SeqCst);
+        (word > 0).then(|| (STREAMS[word as usize & 0xff], word >> 8))
     }
 }
 

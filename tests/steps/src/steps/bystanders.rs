@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use slipring::{OpenOptions, RecvError, SendError, Start, WaitStrategy};
 
+use super::between;
 use super::book::{check, message, note};
 use super::party::{Cue, Outcome, Party};
 use super::stage::{PATIENCE, Stage, group, read_on, text};
@@ -22,6 +23,8 @@ pub(crate) enum Bystander {
     Sleeper,
     /// The producer, asleep for want of room.
     Sender,
+    /// A stage from `store` to the second queue, asleep for want of messages, or of room.
+    Between,
 }
 
 impl Bystander {
@@ -32,9 +35,10 @@ impl Bystander {
             Bystander::Observer => Party::start("the observer", |cue| observer(stage, cue)),
             Bystander::Sleeper => Party::start("the sleeping reader", |cue| sleeper(stage, cue)),
             Bystander::Sender => Party::start("the waiting producer", |cue| sender(stage, cue)),
+            Bystander::Between => Party::start("the stage", |cue| between::run(stage, cue)),
         }?;
         party.ready()?;
-        if matches!(self, Bystander::Sleeper | Bystander::Sender) {
+        if matches!(self, Bystander::Sleeper | Bystander::Sender | Bystander::Between) {
             asleep(&party)?;
         }
         Ok(party)
@@ -44,7 +48,7 @@ impl Bystander {
     pub(crate) fn group(self) -> Option<&'static str> {
         match self {
             Bystander::Member => Some("work"),
-            Bystander::Reader | Bystander::Sleeper => Some("store"),
+            Bystander::Reader | Bystander::Sleeper | Bystander::Between => Some("store"),
             Bystander::Observer | Bystander::Sender => None,
         }
     }
@@ -93,9 +97,9 @@ fn observer(stage: Stage, cue: &mut Cue) -> Outcome {
     let seen = observer.try_recv().map_err(text)?;
     check(seen.sequence(), seen.kind(), &seen)?;
     cue.ready()?;
-    read_on(&mut observer)?;
+    read_on(stage, &mut observer)?;
     cue.ready()?;
-    read_on(&mut observer)
+    read_on(stage, &mut observer)
 }
 
 fn sleeper(stage: Stage, cue: &mut Cue) -> Outcome {
@@ -108,6 +112,7 @@ fn sleeper(stage: Stage, cue: &mut Cue) -> Outcome {
         match consumer.recv_timeout(PATIENCE) {
             Ok(message) => {
                 check(next, message.kind(), &message)?;
+                stage.check_source(next, message.source())?;
                 if (message.sequence(), message.attempts()) != (next, 1) {
                     let (seq, attempts) = (message.sequence(), message.attempts());
                     return Err(format!("got {seq}, attempt {attempts}, and {next} was due"));

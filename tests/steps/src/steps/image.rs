@@ -15,6 +15,10 @@ const CLOSED_AT: usize = 2840;
 const GROUP: usize = 768;
 const RECORD: usize = 256;
 
+const STREAM: usize = 64;
+/// The feature bit of sources.
+const SOURCES: u64 = 2;
+
 pub(crate) const PRODUCER_LEASE: u64 = 512;
 pub(crate) const CONTROL_LEASE: u64 = 513;
 
@@ -28,6 +32,12 @@ pub(crate) struct Image {
     consumers: usize,
     slots: usize,
     stride: usize,
+    streams_at: usize,
+    streams: usize,
+    /// Where a slot has the position of its message.
+    position_in_slot: usize,
+    /// The tail, which may lag behind the stamps.
+    pub(crate) tail: u64,
     /// The sequence after the last published message, whether or not the tail counts it yet.
     pub(crate) end: u64,
     /// The closing sequence, if the queue is closed.
@@ -49,6 +59,16 @@ pub(crate) struct GroupImage {
     claimer: u8,
     delivered: u64,
     attempts: u64,
+}
+
+/// A stream of the table that is in use.
+#[derive(Clone, Debug)]
+pub(crate) struct StreamImage {
+    pub(crate) number: u8,
+    pub(crate) id: u128,
+    pub(crate) last: u64,
+    pub(crate) start: u64,
+    pub(crate) label: String,
 }
 
 /// A message that a group has not acked.
@@ -79,6 +99,10 @@ impl Image {
             consumers: 0,
             slots: 0,
             stride: 0,
+            streams_at: 0,
+            streams: 0,
+            position_in_slot: 0,
+            tail: 0,
             end: 0,
             closed_at: None,
         };
@@ -88,7 +112,12 @@ impl Image {
         image.max_consumers = (image.word(64) >> 32) as usize;
         [image.groups, image.consumers, image.slots] =
             [88, 96, 104].map(|at| image.word(at) as usize);
-        image.end = image.word(TAIL);
+        if image.word(16) & SOURCES != 0 {
+            [image.streams, image.streams_at] = [976, 984].map(|at| image.word(at) as usize);
+            image.position_in_slot = (16 + image.word(40) as usize).next_multiple_of(8);
+        }
+        image.tail = image.word(TAIL);
+        image.end = image.tail;
         while image.stamp(image.end) == image.end + 1 {
             image.end += 1;
         }
@@ -128,11 +157,48 @@ impl Image {
         if !self.holds(seq) {
             return Err(format!("message {seq} is not in its slot: stamp {}", self.stamp(seq)));
         }
+        check(seq, (self.meta(seq) >> 32) as u32, self.payload(seq))
+    }
+
+    fn meta(&self, seq: u64) -> u64 {
+        self.word(self.slot_at(seq) + 8)
+    }
+
+    pub(crate) fn payload(&self, seq: u64) -> &[u8] {
         let at = self.slot_at(seq);
-        let meta = self.word(at + 8);
-        let (len, kind) = (meta as usize & 0x1ff_ffff, (meta >> 32) as u32);
-        let payload = &self.bytes[at + 16..at + self.stride];
-        check(seq, kind, payload.get(..len).unwrap_or(payload))
+        let (len, area) =
+            (self.meta(seq) as usize & 0x1ff_ffff, &self.bytes[at + 16..at + self.stride]);
+        area.get(..len).unwrap_or(area)
+    }
+
+    /// Number of the stream that the message in the slot of `seq` comes from, and its position.
+    pub(crate) fn source(&self, seq: u64) -> Option<(u8, u64)> {
+        let number = (self.meta(seq) >> 25) as u8 & 0x7f;
+        (number > 0).then(|| (number, self.word(self.slot_at(seq) + self.position_in_slot)))
+    }
+
+    pub(crate) fn has_sources(&self) -> bool {
+        self.streams > 0
+    }
+
+    /// Where the entry of a stream is.
+    pub(crate) fn stream_at(&self, number: u8) -> usize {
+        self.streams_at + (usize::from(number) - 1) * STREAM
+    }
+
+    /// The streams that are in use.
+    pub(crate) fn streams(&self) -> Vec<StreamImage> {
+        let numbers = 1..=self.streams as u8;
+        let used = numbers.filter(|number| self.word(self.stream_at(*number) + 32) == 1);
+        used.map(|number| {
+            let at = self.stream_at(number);
+            let label = &self.bytes[at + 40..at + STREAM];
+            let label = String::from_utf8_lossy(label).trim_end_matches('\0').to_owned();
+            let id = u128::from(self.word(at)) | u128::from(self.word(at + 8)) << 64;
+            let [last, start] = [16, 24].map(|field| self.word(at + field));
+            StreamImage { number, id, last, start, label }
+        })
+        .collect()
     }
 
     /// All active groups. A group that is only half made does not count: the next control operation frees it.

@@ -11,8 +11,8 @@ use super::book::{GROUPS, note, noted};
 use super::bystanders::Bystander;
 use super::image::{GroupImage, Image, Owed};
 use super::party::{Outcome, Party, alone};
-use super::shm;
 use super::stage::{CAPACITY, PATIENCE, Stage, text};
+use super::{shm, sources};
 
 /// Which survivors go on first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Scene {
         self.bystanders.iter_mut().find(|(bystander, _)| *bystander == kind).map(|(_, party)| party)
     }
 
-    fn dismiss(&mut self, kind: Bystander) -> Outcome {
+    pub(crate) fn dismiss(&mut self, kind: Bystander) -> Outcome {
         let at = self.bystanders.iter().position(|(bystander, _)| *bystander == kind);
         at.map_or(Ok(()), |at| self.bystanders.remove(at).1.finish())
     }
@@ -112,7 +112,7 @@ impl Scene {
     }
 
     /// The segment must agree with the book.
-    fn check_accounts(&self) -> Outcome {
+    pub(crate) fn check_accounts(&self) -> Outcome {
         let book = self.stage.book;
         let sent = book.sent.load(SeqCst);
         let image = self.image()?;
@@ -121,8 +121,11 @@ impl Scene {
             let end = image.end;
             return Err(format!("{end} messages are published; {sent} were sent, {sending} begun"));
         }
+        sources::check(self.stage, &image)?;
         // A reader that runs may have acked more since the image was read.
-        let running = |group: &GroupImage| group.name == "store" && self.has(Bystander::Sleeper);
+        let readers = [Bystander::Sleeper, Bystander::Between];
+        let runs = readers.into_iter().any(|reader| self.has(reader));
+        let running = |group: &GroupImage| group.name == "store" && runs;
         for group in image.groups().iter().filter(|group| !running(group)) {
             let owed = image.owed(group);
             for Owed { seq, .. } in &owed {
@@ -277,8 +280,9 @@ impl Scene {
                 if producer.sequence() != end {
                     return Err(format!("it goes on at {}, not {end}", producer.sequence()));
                 }
+                sources::resume(stage, &image, &mut producer)?;
                 let most = if groups { room + u64::from(!runs) } else { room };
-                let sent = stage.fill(&mut producer, most)?;
+                let sent = stage.fill_from(&mut producer, most, image.has_sources())?;
                 // A PENDING of a dead member holds the gate until another member judges its record.
                 if sent == room || pending && sent < room {
                     return Ok(());

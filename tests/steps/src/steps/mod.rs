@@ -1,5 +1,6 @@
 //! The options, the jobs that work them off, and the table of results.
 
+mod between;
 mod book;
 mod bystanders;
 mod image;
@@ -10,6 +11,7 @@ mod records;
 mod roles;
 mod sabotage;
 mod shm;
+mod sources;
 mod stage;
 mod trace;
 mod trial;

@@ -16,7 +16,7 @@ use super::judge::{Order, Scene};
 use super::party::Outcome;
 use super::stage::{CAPACITY, Stage, group, read_on, text};
 use super::trace::mark;
-use super::{records, roles, shm};
+use super::{between, records, roles, shm, sources};
 
 /// An operation, its surroundings, and how to judge the result.
 #[derive(Clone, Copy)]
@@ -45,7 +45,14 @@ pub(crate) const PLAIN: Operation = Operation {
 
 pub(crate) fn all() -> Vec<Operation> {
     let parts = [sending(), receiving(), recovering()];
-    parts.into_iter().flatten().chain(roles::all()).chain(records::all()).collect()
+    parts
+        .into_iter()
+        .flatten()
+        .chain(roles::all())
+        .chain(records::all())
+        .chain(sources::all())
+        .chain(between::all())
+        .collect()
 }
 
 /// Marks where the operation begins and ends, and notes both in the book.
@@ -69,7 +76,7 @@ pub(crate) fn much(stage: Stage) -> Outcome {
 }
 
 /// A producer that has sent one message before.
-fn as_producer(stage: Stage, act: impl FnOnce(&mut Producer) -> Outcome) -> Outcome {
+pub(crate) fn as_producer(stage: Stage, act: impl FnOnce(&mut Producer) -> Outcome) -> Outcome {
     let mut producer = stage.open()?.producer().map_err(text)?;
     producer.set_wait_strategy(at_once());
     stage.send(&mut producer, 1)?;
@@ -103,7 +110,7 @@ pub(crate) fn as_holder(
 }
 
 /// A strategy that sleeps at once.
-fn at_once() -> WaitStrategy {
+pub(crate) fn at_once() -> WaitStrategy {
     WaitStrategy::default().spins(0).yields(Duration::ZERO)
 }
 
@@ -379,7 +386,7 @@ fn look_around(stage: Stage) -> Outcome {
         queue.snapshot().map_err(text)?;
         slipring::list().map_err(text)?;
         let mut observer = queue.observer(Start::Oldest).map_err(text)?;
-        read_on(&mut observer)?;
+        read_on(stage, &mut observer)?;
         observer.seek(5);
         observer.try_latest().map_err(text)?;
         producer.check_removed().map_err(text)?;

@@ -347,7 +347,7 @@ pub(crate) fn join(stage: Stage, name: &str) -> Outcome {
 }
 
 /// Sets the tail back to `to`.
-fn tail(stage: Stage, to: u64) -> Outcome {
+pub(crate) fn tail(stage: Stage, to: u64) -> Outcome {
     use std::os::unix::fs::FileExt;
     let file = shm::file_of(stage.queue).ok_or("no queue")?;
     file.write_all_at(&to.to_le_bytes(), TAIL as u64).map_err(text)

@@ -37,12 +37,18 @@ pub(crate) enum Sabotage {
     Miscount,
     /// Makes a group that nobody reads.
     LoseGroup,
+    /// Takes the source of the last message of a stream away.
+    Unsource,
+    /// Lowers the last position of the first stream.
+    LowerLast,
+    /// Raises it.
+    RaiseLast,
     /// Leaves a file in /dev/shm.
     Litter,
 }
 
 impl Sabotage {
-    pub(crate) const ALL: [Sabotage; 14] = [
+    pub(crate) const ALL: [Sabotage; 17] = [
         Sabotage::Unpublish,
         Sabotage::Garble,
         Sabotage::GarbleAcked,
@@ -56,6 +62,9 @@ impl Sabotage {
         Sabotage::KeepControl,
         Sabotage::Miscount,
         Sabotage::LoseGroup,
+        Sabotage::Unsource,
+        Sabotage::LowerLast,
+        Sabotage::RaiseLast,
         Sabotage::Litter,
     ];
 
@@ -121,6 +130,14 @@ impl Sabotage {
                 set(&file, at, 7)?;
                 set(&file, GROUP_MARK, image.max_groups as u64)
             }
+            Sabotage::Unsource => {
+                let seq = (0..image.end).rev().find(|seq| image.source(*seq).is_some());
+                let at = image.slot_at(seq.ok_or("no message has a source")?) + 8;
+                let meta = read(&file, at as u64)?;
+                set(&file, at as u64, meta & !(0x7f << 25))
+            }
+            Sabotage::LowerLast => set(&file, last_at(&image)?, 1),
+            Sabotage::RaiseLast => set(&file, last_at(&image)?, 1 << 32),
             Sabotage::Litter => {
                 let path = format!("{}/slipring-left", shm::SHM);
                 File::create(path).map(drop).map_err(|e| e.to_string())
@@ -133,6 +150,19 @@ fn held_by(image: &Image, work: &GroupImage) -> Result<u8, String> {
     let owed = image.owed(work);
     let held = owed.iter().find_map(|owed| owed.record);
     held.ok_or("no member of work holds anything".to_owned())
+}
+
+/// Where the first stream has its last position.
+fn last_at(image: &Image) -> Result<u64, String> {
+    let streams = image.streams();
+    let stream = streams.first().ok_or("there is no stream to spoil")?;
+    Ok(image.stream_at(stream.number) as u64 + 16)
+}
+
+fn read(file: &File, at: u64) -> Result<u64, String> {
+    let mut word = [0; 8];
+    file.read_exact_at(&mut word, at).map_err(|e| e.to_string())?;
+    Ok(u64::from_le_bytes(word))
 }
 
 fn set(file: &File, at: u64, word: u64) -> Outcome {

@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use slipring::{
-    AckError, Batch, Consumer, Group, OpenOptions, Producer, Queue, RecvError, SendError, Start,
+    AckError, Batch, Builder, Consumer, Group, OpenOptions, Producer, Queue, RecvError, SendError,
+    Sent, Source, Start, StreamId, StreamSendError,
 };
 
 use super::book::{Account, Book, check, message, note, noted};
@@ -26,6 +27,11 @@ pub(crate) struct Stage {
     pub(crate) book: &'static Book,
 }
 
+/// The position of message `seq` in its stream.
+pub(crate) fn position_of(seq: u64) -> u64 {
+    10 * (seq + 1)
+}
+
 /// The groups as operations join them.
 pub(crate) fn group(name: &str) -> Group {
     match name {
@@ -38,12 +44,13 @@ pub(crate) fn group(name: &str) -> Group {
 impl Stage {
     /// Makes the queue, with groups `store` and, if `work` is given, that.
     pub(crate) fn make(&self, work: Option<Group>) -> Result<Queue, String> {
+        let builder = self.builder();
+        work.into_iter().fold(builder, |builder, work| builder.group(work)).create().map_err(text)
+    }
+
+    pub(crate) fn builder(&self) -> Builder<[u8]> {
         let builder = Queue::builder(self.queue).capacity(CAPACITY).payload_size(PAYLOAD);
-        let mut builder = builder.max_groups(3).max_consumers(6).group("store");
-        if let Some(work) = work {
-            builder = builder.group(work);
-        }
-        builder.create().map_err(text)
+        builder.max_groups(3).max_consumers(6).group("store")
     }
 
     /// The queue with both groups, after `sent` messages of which each group has acked the first `acked`.
@@ -54,11 +61,26 @@ impl Stage {
     /// The same with `work` as the group of that name; `acked`: of `store`, and of `work`.
     pub(crate) fn make_used_by(&self, work: Group, sent: u64, acked: [u64; 2]) -> Outcome {
         let queue = self.make(Some(work.clone()))?;
+        self.use_queue(&queue, work, sent, acked, |_| None)
+    }
+
+    /// Sends `sent` messages of the streams that `of` says, and acks as many as `acked`: of `store`, and of `work`.
+    pub(crate) fn use_queue(
+        &self,
+        queue: &Queue,
+        work: Group,
+        sent: u64,
+        acked: [u64; 2],
+        of: fn(u64) -> Option<&'static str>,
+    ) -> Outcome {
         let mut producer = queue.producer().map_err(text)?;
         let mut store = queue.consumer("store").map_err(text)?;
         let mut work = queue.consumer(work).map_err(text)?;
         for seq in 0..sent {
-            self.send(&mut producer, 1)?;
+            match of(seq) {
+                Some(stream) => self.send_from(&mut producer, stream, 1)?,
+                None => self.send(&mut producer, 1)?,
+            }
             if seq < acked[0] {
                 self.ack_one(&mut store, "store")?;
             }
@@ -89,10 +111,69 @@ impl Stage {
     pub(crate) fn send(&self, producer: &mut Producer, count: u64) -> Outcome {
         for _ in 0..count {
             let (kind, bytes) = message(producer.sequence());
+            self.book.note_source(producer.sequence(), None);
             self.sending(producer.sequence() + 1, || producer.try_send((kind, &bytes[..])))
                 .map_err(text)?;
         }
         Ok(())
+    }
+
+    /// Sends `count` messages of a stream. There must be room for them.
+    pub(crate) fn send_from(&self, producer: &mut Producer, name: &str, count: u64) -> Outcome {
+        for _ in 0..count {
+            let seq = producer.sequence();
+            let ((kind, bytes), position) = (message(seq), position_of(seq));
+            self.book.note_source(seq, Some((name, position)));
+            let mut stream = producer.stream(name).map_err(text)?;
+            let sent = self.sending(seq + 1, || stream.try_send(position, (kind, &bytes[..])));
+            if sent.map_err(text)? != Sent::Published(seq) {
+                return Err(format!("position {position} of {name} was not sent"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks where message `seq` comes from.
+    pub(crate) fn check_source(&self, seq: u64, source: Option<Source>) -> Outcome {
+        let known = self.book.source(seq);
+        let is_known = |source: Source| {
+            known.is_some_and(|(name, position)| {
+                source.stream() == StreamId::named(name) && source.position() == position
+            })
+        };
+        if source.map_or(known.is_none(), is_known) {
+            return Ok(());
+        }
+        Err(format!("message {seq} says to come from {source:?}, and it was sent from {known:?}"))
+    }
+
+    /// Sends until the queue is full, or `most` messages, every other one from a stream if `sources` says that the queue
+    /// has them. Returns how many.
+    pub(crate) fn fill_from(
+        &self,
+        producer: &mut Producer,
+        most: u64,
+        sources: bool,
+    ) -> Result<u64, String> {
+        for count in 0..most {
+            let seq = producer.sequence();
+            if !sources || seq.is_multiple_of(2) {
+                if self.fill(producer, 1)? == 0 {
+                    return Ok(count);
+                }
+                continue;
+            }
+            let ((kind, bytes), position) = (message(seq), position_of(seq));
+            self.book.note_source(seq, Some(("lines", position)));
+            self.book.sending.store(seq + 1, SeqCst);
+            match producer.stream("lines").map_err(text)?.try_send(position, (kind, &bytes[..])) {
+                Ok(Sent::Published(_)) => self.book.sent.store(seq + 1, SeqCst),
+                Ok(Sent::AlreadyThere) => return Err(format!("it knows position {position}")),
+                Err(StreamSendError::Send(SendError::Full(_))) => return Ok(count),
+                Err(fault) => return Err(text(fault)),
+            }
+        }
+        Ok(most)
     }
 
     /// Sends until the queue is full, or `most` messages. Returns how many.
@@ -100,6 +181,7 @@ impl Stage {
         for count in 0..most {
             let seq = producer.sequence();
             let (kind, bytes) = message(seq);
+            self.book.note_source(seq, None);
             self.book.sending.store(seq + 1, SeqCst);
             match producer.try_send((kind, &bytes[..])) {
                 Ok(_) => self.book.sent.store(seq + 1, SeqCst),
@@ -114,6 +196,7 @@ impl Stage {
     pub(crate) fn got(&self, group: &str, batch: &Batch<'_>) -> Outcome {
         for message in batch {
             check(message.sequence(), message.kind(), &message)?;
+            self.check_source(message.sequence(), message.source())?;
             note(&self.account(group).received, message.sequence());
         }
         Ok(())
@@ -175,6 +258,7 @@ impl Stage {
             let Some(message) = batch.first() else { return Err("an empty batch".to_owned()) };
             let (seq, attempts) = (message.sequence(), message.attempts());
             check(seq, message.kind(), &message)?;
+            self.check_source(seq, message.source())?;
             let place = expected.iter().position(|(expected, _)| *expected == seq);
             match place.map(|place| (place, expected.remove(place).1)) {
                 Some((_, due)) if due != attempts => {
@@ -209,7 +293,7 @@ impl Stage {
         if look.tail != end {
             return Err(format!("a snapshot says that {} is next, and it is {end}", look.tail));
         }
-        read_on(&mut observer)?;
+        read_on(*self, &mut observer)?;
         if observer.position() != end {
             return Err(format!("it came to {}, and the end is {end}", observer.position()));
         }
@@ -218,7 +302,7 @@ impl Stage {
 }
 
 /// Reads to the end, and checks that messages are whole and in order.
-pub(crate) fn read_on(observer: &mut slipring::Observer) -> Outcome {
+pub(crate) fn read_on(stage: Stage, observer: &mut slipring::Observer) -> Outcome {
     let mut next = 0;
     loop {
         let seen = match observer.try_recv() {
@@ -227,6 +311,7 @@ pub(crate) fn read_on(observer: &mut slipring::Observer) -> Outcome {
             Err(fault) => return Err(text(fault)),
         };
         check(seen.sequence(), seen.kind(), &seen)?;
+        stage.check_source(seen.sequence(), seen.source())?;
         if seen.sequence() < next {
             return Err(format!("{} after {next}", seen.sequence()));
         }
