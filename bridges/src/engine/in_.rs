@@ -175,11 +175,11 @@ impl<'a> In<'a> {
         if self.stop.is_asked() {
             return Ok(());
         }
-        self.link.failed(fault, &self.metrics, &mut self.reporter);
-        match fault.kind {
-            Kind::Refused => Err(Failure::refused(fault.text.as_str())),
-            _ => Ok(()),
+        if fault.kind == Kind::Refused {
+            return Err(Failure::refused(fault.text.as_str()));
         }
+        self.link.failed(fault, &self.metrics, &mut self.reporter);
+        Ok(())
     }
 
     /// Publishes what has come, and acks it.
@@ -423,10 +423,12 @@ impl<'a> In<'a> {
         let (missing, seconds) = (gap.missing, most.as_secs_f64());
         Err(match gap.last {
             Some(last) => Failure::failed(format!(
-                "stream {stream} ({label}) lacks position {missing}: queue {name:?} has it up to {last}, and {held} later \
-                 messages have waited for {seconds} s; it expired, the broker's queue was full, or another consumer took it"
+                "stream {stream} ({label}) lacks positions {} to {missing}, or some of them: queue {name:?} has it up to {last}, \
+                 and {held} later messages have waited for {seconds} s; what is missing expired, was taken by another consumer, \
+                 or was in a queue that the broker has deleted",
+                last.saturating_add(1)
             ))
-            .hint(format!("slipring streams {name} pass {stream} {missing}"))
+            .hint(format!("slipring streams pass {name} {stream} {missing}"))
             .hint("goes on without it; the messages that wait stay at the broker until then"),
             None => Failure::failed(format!(
                 "queue {name:?} does not know stream {stream} ({label}), and its first message here follows position {missing}"

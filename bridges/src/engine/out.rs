@@ -30,6 +30,8 @@ const QUICK: Duration = Duration::from_millis(20);
 const FULL: Duration = Duration::from_millis(100);
 /// Without a confirm for so long the connection is given up.
 const SILENCE: Duration = Duration::from_secs(30);
+/// How often the lag is measured.
+const MEASURE_EVERY: Duration = Duration::from_millis(500);
 /// Messages that are handed to the sink at once.
 const RUN: usize = 64;
 
@@ -45,11 +47,13 @@ pub(crate) struct Out<'a> {
     stream: StreamId,
     began: u64,
     window: Window,
-    /// Ids of messages that can never be taken, with the reason: a tombstone goes in their place.
+    /// Ids of messages that can never be taken, in order, with the reason: a tombstone goes in their place.
     poison: VecDeque<(u64, String)>,
     /// After a message was not taken: when the next try is due.
     hold_until: Option<Instant>,
     backoff: Backoff,
+    /// The destination is gone: once nothing is in flight, connect anew, which looks for it or makes it.
+    missing: Option<Fault>,
     /// When the broker last confirmed something, or had nothing to confirm.
     progress: Instant,
     blocked_since: Option<Instant>,
@@ -58,6 +62,7 @@ pub(crate) struct Out<'a> {
     taken: u64,
     last_message: Instant,
     stopping_since: Option<Instant>,
+    measured: Instant,
 }
 
 impl<'a> Out<'a> {
@@ -82,12 +87,14 @@ impl<'a> Out<'a> {
             poison: VecDeque::new(),
             hold_until: None,
             backoff: Backoff::of_message(),
+            missing: None,
             progress: Instant::now(),
             blocked_since: None,
             sent_at: VecDeque::new(),
             taken: 0,
             last_message: Instant::now(),
             stopping_since: None,
+            measured: Instant::now(),
         }
     }
 
@@ -97,7 +104,7 @@ impl<'a> Out<'a> {
         let mut consumer = self.join(&queue)?;
         consumer.set_follow(self.options.follow);
         self.last_message = Instant::now();
-        let ended = self.receive(&mut consumer);
+        let ended = self.receive(&mut consumer, &queue);
         self.sink.close();
         self.metrics.up.set(0);
         ended
@@ -123,24 +130,37 @@ impl<'a> Out<'a> {
         Ok(consumer)
     }
 
-    fn receive(&mut self, consumer: &mut Consumer) -> Result<(), Failure> {
+    fn receive(&mut self, consumer: &mut Consumer, queue: &Queue) -> Result<(), Failure> {
         loop {
+            self.stop.check()?;
             // Also without messages: the operator sees at once whether the broker can be reached.
             self.tend()?;
             let left = self.left();
             if left == 0 {
                 return Ok(());
             }
-            self.metrics.lag.set(consumer.depth());
+            self.measure(queue)?;
             let most = left.min(self.options.window() as u64) as usize;
             match consumer.recv_batch_timeout(most, self.patience()) {
-                Ok(batch) => self.work(batch)?,
+                Ok(batch) => self.work(batch, queue)?,
                 Err(RecvError::Timeout { .. }) => self.check_timeout()?,
                 Err(RecvError::Closed { .. }) => return Ok(()),
                 Err(RecvError::Interrupted { .. }) => self.stop.check()?,
                 Err(fault) => return Err(fault.into()),
             }
         }
+    }
+
+    /// Now and then, how far the group is behind.
+    fn measure(&mut self, queue: &Queue) -> Result<(), Failure> {
+        if self.measured.elapsed() < MEASURE_EVERY {
+            return Ok(());
+        }
+        self.measured = Instant::now();
+        let snapshot = queue.snapshot()?;
+        let group = snapshot.groups.iter().find(|info| info.name == self.options.group);
+        self.metrics.lag.set(group.map_or(0, |info| info.depth));
+        Ok(())
     }
 
     /// Messages that may still be taken.
@@ -168,7 +188,7 @@ impl<'a> Out<'a> {
     }
 
     /// Sends the messages of a batch, which grows, until all are confirmed.
-    fn work(&mut self, mut batch: Batch<'_>) -> Result<(), Failure> {
+    fn work(&mut self, mut batch: Batch<'_>, queue: &Queue) -> Result<(), Failure> {
         let requeued = batch.requeued();
         self.window.clear();
         self.poison.clear();
@@ -186,6 +206,7 @@ impl<'a> Out<'a> {
                 }
             }
             self.tend()?;
+            self.measure(queue)?;
             self.send(&batch, requeued);
             self.await_outcomes()?;
             self.ack(&mut batch)?;
@@ -237,30 +258,33 @@ impl<'a> Out<'a> {
         }
         let again = self.window.fail_all();
         self.sent_at.clear();
+        self.missing = None;
         self.metrics.counters.retried.add(again);
         self.unblocked();
-        if self.stop.is_asked() && fault.text.is_empty() {
+        if self.stop.is_asked() {
             return Ok(());
         }
-        self.link.failed(fault, &self.metrics, &mut self.reporter);
-        match fault.kind {
-            Kind::Refused => Err(Failure::refused(fault.text.as_str())),
-            _ => Ok(()),
+        if fault.kind == Kind::Refused {
+            return Err(Failure::refused(fault.text.as_str()));
         }
+        self.link.failed(fault, &self.metrics, &mut self.reporter);
+        Ok(())
     }
 
     /// Publishes what may be published now.
     fn send(&mut self, batch: &Batch<'_>, requeued: bool) {
         let held = self.hold_until.is_some_and(|until| Instant::now() < until);
-        let halted = self.options.poison == Poison::Stop && !self.poison.is_empty();
-        if !self.link.is_open() || self.stop.is_asked() || held || halted {
+        if !self.link.is_open() || self.stop.is_asked() || held {
             return;
         }
+        // What comes before a message that stops the bridge is sent, and acked, before it stops.
+        let stops = self.options.poison == Poison::Stop;
+        let end = self.poison.front().filter(|_| stops).map(|(id, _)| *id);
         loop {
             let mut records = Vec::new();
             let mut misfit = None;
             while records.len() < RUN {
-                let Some(index) = self.window.send_next() else { break };
+                let Some(index) = self.window.send_next(end) else { break };
                 let Some(message) = batch.get(index) else { break };
                 match self.record(&message, requeued) {
                     Ok(record) => records.push(record),
@@ -325,7 +349,8 @@ impl<'a> Out<'a> {
     fn found_poison(&mut self, id: u64, reason: String) {
         if !self.poison.iter().any(|(known, _)| *known == id) {
             self.metrics.counters.poison.add(1);
-            self.poison.push_back((id, reason));
+            let at = self.poison.partition_point(|(known, _)| *known < id);
+            self.poison.insert(at, (id, reason));
         }
     }
 
@@ -351,7 +376,10 @@ impl<'a> Out<'a> {
             Ok(health) => {
                 self.settle(outcomes);
                 self.note_health(health);
-                self.check_silence()
+                match self.missing.take_if(|_| self.window.in_flight() == 0) {
+                    Some(fault) => self.lost(&fault),
+                    None => self.check_silence(),
+                }
             }
             Err(fault) => {
                 self.settle(outcomes);
@@ -397,7 +425,10 @@ impl<'a> Out<'a> {
         if self.hold_until.is_none_or(|until| until <= Instant::now()) {
             self.hold_until = Some(Instant::now() + self.backoff.next());
         }
-        self.reporter.say(&format!("waiting until the broker takes message {id}: {fault}"));
+        self.reporter.say(&format!("waiting until the broker takes messages: {fault}"));
+        if fault.kind == Kind::DestinationMissing {
+            self.missing = Some(fault);
+        }
     }
 
     fn note_health(&mut self, health: Health) {

@@ -73,8 +73,8 @@ impl Window {
         self.entries.push_back(Entry { id, bytes, state: State::Waiting });
     }
 
-    /// The index of the message that is to be sent now, if there is one. It counts as sent from here on.
-    pub(crate) fn send_next(&mut self) -> Option<usize> {
+    /// The index of the message that is to be sent now, if there is one before `end`. It counts as sent from here on.
+    pub(crate) fn send_next(&mut self, end: Option<u64>) -> Option<usize> {
         if self.settling && self.sent > 0 {
             return None;
         }
@@ -82,7 +82,10 @@ impl Window {
         while self.entries.get(self.next).is_some_and(|entry| entry.state != State::Waiting) {
             self.next += 1;
         }
-        let (index, bytes) = (self.next, self.entries.get(self.next)?.bytes);
+        let (index, Entry { id, bytes, .. }) = (self.next, *self.entries.get(self.next)?);
+        if end.is_some_and(|end| id >= end) {
+            return None;
+        }
         let fits = self.sent_bytes.saturating_add(bytes) <= self.limits.bytes || self.sent == 0;
         if self.sent >= self.allowed || !fits {
             return None;
@@ -193,7 +196,7 @@ mod tests {
     }
 
     fn send(window: &mut Window) -> Vec<usize> {
-        std::iter::from_fn(|| window.send_next()).collect()
+        std::iter::from_fn(|| window.send_next(None)).collect()
     }
 
     #[test]
@@ -207,6 +210,14 @@ mod tests {
             (window.take_confirmed(None), window.first(), window.room()),
             ((2, 200), Some(12), 2)
         );
+    }
+
+    #[test]
+    fn what_comes_before_an_end_is_sent() {
+        let mut window = window(4, 10..14);
+        let sent: Vec<usize> = std::iter::from_fn(|| window.send_next(Some(12))).collect();
+        assert_eq!(sent, [0, 1]);
+        assert_eq!(send(&mut window), [2, 3]);
     }
 
     #[test]

@@ -277,8 +277,10 @@ fn outcome(id: u64, confirmation: Confirmation, route: &Route) -> Outcome {
                 returned.reply_code,
                 returned.reply_text.as_str()
             );
+            // An exchange is there, as was checked: only its bindings are missing.
+            let kind = if exchange.is_empty() { Kind::DestinationMissing } else { Kind::Retry };
             mutant!(
-                Outcome::Failed(id, Fault::new(Kind::DestinationMissing, text)),
+                Outcome::Failed(id, Fault::new(kind, text)),
                 "returned-is-success",
                 Outcome::Confirmed(id)
             )

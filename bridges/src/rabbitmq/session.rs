@@ -92,7 +92,6 @@ impl<C: Send + 'static, T: Send + 'static> Session<C, T> {
         let mut state = self.shared.lock();
         loop {
             if state.ended {
-                let gone = || Fault::rebuild("the connection ended");
                 return Err(state.fault.take().unwrap_or_else(gone));
             }
             if state.open {
@@ -119,9 +118,10 @@ impl<C: Send + 'static, T: Send + 'static> Session<C, T> {
         }
     }
 
+    /// Why it ended. Its thread is about to say so.
     fn fault(&self) -> Fault {
-        let gone = || Fault::rebuild("the connection ended");
-        self.shared.lock().fault.clone().unwrap_or_else(gone)
+        let ((), ended) = self.wait_for(Instant::now() + LOOK_EVERY, |_| false, |_| ());
+        ended.err().unwrap_or_else(gone)
     }
 
     /// Waits until there are news, the connection has ended, or it is `until`; `take` takes the news. What a broken connection
@@ -131,12 +131,20 @@ impl<C: Send + 'static, T: Send + 'static> Session<C, T> {
         until: Instant,
         take: impl FnOnce(&mut State<T>) -> R,
     ) -> (R, Result<(), Fault>) {
+        self.wait_for(until, |state| !state.news.is_empty(), take)
+    }
+
+    fn wait_for<R>(
+        &self,
+        until: Instant,
+        is_ready: impl Fn(&State<T>) -> bool,
+        take: impl FnOnce(&mut State<T>) -> R,
+    ) -> (R, Result<(), Fault>) {
         let mut state = self.shared.lock();
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            if state.ended || !state.news.is_empty() || left.is_zero() {
+            if state.ended || is_ready(&state) || left.is_zero() {
                 let taken = take(&mut state);
-                let gone = || Fault::rebuild("the connection ended");
                 let outcome = match state.ended {
                     true => Err(state.fault.clone().unwrap_or_else(gone)),
                     false => Ok(()),
@@ -158,6 +166,10 @@ impl<C: Send + 'static, T: Send + 'static> Session<C, T> {
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
+}
+
+fn gone() -> Fault {
+    Fault::rebuild("the connection ended")
 }
 
 /// Runs a connection in this thread.
