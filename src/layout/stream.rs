@@ -15,7 +15,7 @@ pub(crate) struct StreamRecord {
     pub(crate) last: AtomicU64,
     /// Position of its first message here; for people.
     pub(crate) start: Quiet,
-    /// 0 free, 1 in use.
+    /// Even: free, odd: in use. Each change adds 1.
     pub(crate) state: AtomicU64,
     /// What it is called, for people: up to 24 bytes of UTF-8, the rest 0.
     pub(crate) label: [Quiet; 3],

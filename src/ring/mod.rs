@@ -40,6 +40,7 @@
 //! | tail | everything below the tail is published | [`publish`]: tail, Release | [`available`], [`observe`]: tail, Acquire |
 //! | last | the messages of a stream up to a position are published | [`sources`]: last, Release | [`sources`]: last, Acquire |
 //! | stream | an entry of the table has its id | [`sources`]: id, then state, Release | [`sources`]: state, Acquire |
+//! | stream-reused | an entry of the table was given up | [`sources`]: state, fence, id, last | [`sources`]: id, last, fence, state |
 //! | overwrite | the slot is being written again | [`publish`]: stamp 0, fence | [`observe`]: fence, stamp |
 //! | join | the producer sees the group, or the group sees the limit | [`publish`]: limit, fence, scan | [`groups`]: head and state, fence, limit |
 //! | group-freed | the last reads of a freed group are done | [`groups`]: state FREE, Release | [`gate`]: state, Acquire |

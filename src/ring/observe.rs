@@ -51,7 +51,6 @@ impl ObserverCursor {
     }
 
     /// Where the message that was read last comes from.
-    #[cfg(not(slipring_loom))]
     pub(crate) fn origin(&self) -> Option<Origin> {
         self.origin
     }
@@ -173,6 +172,7 @@ fn read_slot(view: &View, seq: u64, out: &mut [u8], origin: &mut Option<Origin>)
 #[cold]
 #[inline(never)]
 fn note_origin(view: &View, seq: u64, origin: &mut Option<Origin>) {
-    // Of the same message, if all is: no entry of the table changes hands while the ring has a message of its stream.
+    // No entry of the table changes hands while the ring has a message of its stream, and a stamp never comes again. So if
+    // the entry has, the last read of the stamp tells (pair overwrite, in `sources::open`).
     *origin = sources::origin(view, seq, &view.slot(seq));
 }

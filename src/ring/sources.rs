@@ -22,8 +22,13 @@ pub(crate) type Id = [u64; 2];
 /// What a stream is called, for people: 24 bytes, as words.
 pub(crate) type Label = [u64; 3];
 
-const FREE: u64 = 0;
-const USED: u64 = 1;
+/// How often a reader looks at an entry that changes hands meanwhile.
+const TRIES: u32 = 64;
+
+/// Whether an entry with this state is in use. Each change adds 1, so no state comes again.
+fn is_used(state: u64) -> bool {
+    state & 1 == 1
+}
 
 /// Number of a stream of this queue, from 1 on. Meta words have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +72,7 @@ fn id_of(record: &StreamRecord) -> Id {
 pub(crate) fn in_use(view: &View) -> impl Iterator<Item = Number> {
     let used = |record: &StreamRecord| {
         // Acquire. pair stream: the id.
-        record.state.load(order!(Acquire, "stream-state-relaxed")) == USED
+        is_used(record.state.load(order!(Acquire, "stream-state-relaxed")))
     };
     (1..).zip(view.streams()).filter(move |(_, record)| used(record)).map(|(n, _)| Number(n))
 }
@@ -93,24 +98,26 @@ pub(crate) fn last(view: &View, number: Number) -> u64 {
     number.record(view).last.load(order!(Acquire, "last-read-relaxed"))
 }
 
-/// Id, label, start and last of a stream, all of one stream unless the entry changes hands twice meanwhile; `None` if it
-/// is given up.
+/// Id, label, start and last of a stream, all of one; `None` if it is given up, or always changes hands.
 pub(crate) fn look_up(view: &View, number: Number) -> Option<(Id, Label, u64, u64)> {
     let record = number.record(view);
-    loop {
-        let found =
-            (id(view, number), label(view, number), start(view, number), last(view, number));
-        // Acquire fence: the words above come before those below. pair stream.
-        fence(Ordering::Acquire);
-        // Relaxed: by that fence.
-        let state = record.state.load(Ordering::Relaxed);
-        if state != USED {
+    for _ in 0..TRIES {
+        // Acquire. pair stream: the words below are at least those of this state.
+        let state = record.state.load(order!(Acquire, "looked-up-state-relaxed"));
+        if !is_used(state) {
             return None;
         }
-        if found.0 == id_of(record) {
+        let found =
+            (id(view, number), label(view, number), start(view, number), last(view, number));
+        // Acquire fence. pair stream-reused: if any word above is of another stream, the load below finds another state.
+        step!(fence(Ordering::Acquire), "looked-up-without-fence");
+        // Relaxed: by that fence.
+        let after = record.state.load(Ordering::Relaxed);
+        if mutant!(after == state, "looked-up-once", true) {
             return Some(found);
         }
     }
+    None
 }
 
 /// Position of the stream's first message.
@@ -123,22 +130,25 @@ pub(crate) fn start(view: &View, number: Number) -> u64 {
 pub(crate) fn open(view: &View, id: Id, label: Label) -> Option<Number> {
     let free = (1..).zip(view.streams());
     // Relaxed: only producers store it, and the lease has ordered them.
-    let mut free = free.filter(|(_, record)| record.state.load(Ordering::Relaxed) != USED);
+    let mut free = free.filter(|(_, record)| !is_used(record.state.load(Ordering::Relaxed)));
     // Garbage may have freed an entry of which there are messages: they would get another stream's id.
     let (number, record) = free.find(|(number, _)| !is_in_ring(view, Number(*number)))?;
-    // A producer that died here, or in `close`, has left FREE, and what it stored is stored again.
+    // Relaxed: as above.
+    let state = record.state.load(Ordering::Relaxed);
+    // Release fence. pair stream-reused: what sees a word below sees that the entry was free. pair overwrite: an observer
+    // that sees one for a message of the stream before it finds that message's slot written again.
+    step!(fence(Ordering::Release), "stream-reused-without-fence");
+    // A producer that died here, or in `close`, has left a free entry, and what it stored is stored again.
     // Relaxed, all: carried by the state.
     record.last.store(0, Ordering::Relaxed);
     record.start.store(0, Ordering::Relaxed);
     let publish = || {
         // Release. pair stream: id and last.
-        record.state.store(USED, order!(Release, "stream-opened-relaxed"));
+        record.state.store(state.wrapping_add(1), order!(Release, "stream-opened-relaxed"));
     };
     let name = || {
         for (half, value) in record.id.iter().zip(id) {
-            // Release: an observer that reads it for a message of the stream that had the entry before, whose slot was
-            // written again since, finds that at its second read of the stamp. pair overwrite.
-            half.store(value, Ordering::Release);
+            half.store(value, Ordering::Relaxed);
         }
         for (word, value) in record.label.iter().zip(label) {
             word.store(value, Ordering::Relaxed);
@@ -181,9 +191,11 @@ pub(crate) fn count_in_ring(view: &View) -> Vec<u64> {
 /// Gives the entry of a stream up, of which no slot has a message. The producer's alone.
 pub(crate) fn close(view: &View, number: Number) {
     let record = number.record(view);
+    // Relaxed: only producers store it, and the lease has ordered them.
+    let state = record.state.load(Ordering::Relaxed);
     let free = || {
         // Release: nothing that was stored to the stream is stored after it.
-        record.state.store(FREE, Ordering::Release);
+        record.state.store(state.wrapping_add(1), Ordering::Release);
     };
     mutant!(free(), "stream-reset-before-it-is-free", {
         record.last.store(0, Ordering::Relaxed);

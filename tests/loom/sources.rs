@@ -8,9 +8,9 @@ use super::explore::{Model, Run};
 use super::heap::{Process, Segment, Shape};
 use super::roles::Producer;
 use crate::layout::View;
-use crate::ring::observe::tail;
+use crate::ring::observe::{ObserverCursor, Seen, tail};
 use crate::ring::sources::{self, Origin};
-use crate::sync::Ordering;
+use crate::sync::{Ordering, PAYLOAD};
 
 const STREAM: u64 = 7;
 const OTHER: u64 = 8;
@@ -220,5 +220,73 @@ fn an_entry_changes_hands_whole() {
             resume(&Process::new(&segment), 4, OTHER, 1, 1);
             assert_eq!(positions(view, OTHER), [1]);
         }
+    });
+}
+
+#[test]
+fn what_is_looked_up_is_of_one_stream() {
+    let model = Model::named("what_is_looked_up_is_of_one_stream");
+    model.reaches(&["before", "between", "after"]).check(|run| {
+        let segment = Segment::new(shape(2));
+        let writer = Process::new(&segment);
+        resume(&writer, 1, STREAM, 2, 2);
+        let mut producer = Producer::attach(&writer, 2).unwrap();
+        producer.send_run(2).unwrap();
+        let (number, _) = producer.stream(STREAM);
+        let (notes, reader) = (run.clone(), Process::new(&segment));
+        let changes = spawn(move || {
+            // The entry goes to another stream, and comes back.
+            for (id, position) in [(OTHER, 5), (STREAM, 9)] {
+                sources::close(writer.view(), number);
+                sources::open(writer.view(), [id, 0], [0; 3]).unwrap();
+                sources::note(writer.view(), number, position);
+            }
+        });
+        let looks = spawn(move || {
+            let Some((id, _, _, last)) = sources::look_up(reader.view(), number) else { return };
+            match (id[0], last) {
+                (STREAM, 2) => notes.reach("before"),
+                (OTHER, 0 | 5) => notes.reach("between"),
+                (STREAM, 0 | 9) => notes.reach("after"),
+                mixed => panic!("the id of one stream and the position of another: {mixed:?}"),
+            }
+        });
+        changes.join().unwrap();
+        looks.join().unwrap();
+    });
+}
+
+#[test]
+fn an_observer_sees_the_stream_that_a_message_comes_from() {
+    let model = Model::named("an_observer_sees_the_stream_that_a_message_comes_from");
+    model.reaches(&["before", "after"]).check(|run| {
+        let segment = Segment::new(Shape { observed: true, ..shape(1) });
+        let writer = Process::new(&segment);
+        resume(&writer, 1, STREAM, 1, 1);
+        let mut producer = Producer::attach(&writer, 2).unwrap();
+        producer.room(1).unwrap();
+        let publisher = producer.publisher;
+        let (notes, reader) = (run.clone(), Process::new(&segment));
+        let writes = spawn(move || {
+            let mut producer = Producer::of(&writer, publisher, 2);
+            let (number, _) = producer.stream(STREAM);
+            producer.send().unwrap();
+            // The ring has no message of it any more.
+            sources::close(writer.view(), number);
+            producer.stream(OTHER);
+        });
+        let reads = spawn(move || {
+            let (mut cursor, mut bytes) = (ObserverCursor::at(0), [0; PAYLOAD]);
+            match cursor.read(reader.view(), &mut bytes) {
+                Seen::Message { seq: 0, .. } => {
+                    let origin = cursor.origin().map(|origin| (origin.id[0], origin.position));
+                    assert_eq!(origin, Some((STREAM, 1)));
+                    notes.reach("before");
+                }
+                _ => notes.reach("after"),
+            }
+        });
+        writes.join().unwrap();
+        reads.join().unwrap();
     });
 }

@@ -218,12 +218,18 @@ class Queue:
     def stream(self, number):
         """What the table says of a stream in use; `None` of a free entry."""
         at = self.streams_at + STREAM * (number - 1)
-        if self.get(at + 32) != 1:
-            return None
-        return {
-            "id": self.bytes[at:at + 16][::-1].hex(), "label": self.bytes[at + 40:at + 64].rstrip(b"\0").decode(errors="replace"),
-            "last": self.get(at + 16), "start": self.get(at + 24),
-        }
+        for _ in range(64):
+            state = self.get(at + 32)
+            if state % 2 == 0:
+                return None
+            found = {
+                "id": self.bytes[at:at + 16][::-1].hex(),
+                "label": self.bytes[at + 40:at + 64].rstrip(b"\0").decode(errors="replace"),
+                "last": self.get(at + 16), "start": self.get(at + 24),
+            }
+            if self.get(at + 32) == state:
+                return found
+        return None
 
     def source(self, at, number):
         """Where the message in the slot at `at` comes from, whose meta word has the number of a stream."""
