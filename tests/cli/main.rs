@@ -34,4 +34,5 @@ mod sources;
 mod stats;
 mod streams;
 mod tool;
+mod top;
 mod turns;

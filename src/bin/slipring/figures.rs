@@ -50,9 +50,9 @@ pub(crate) fn time(time: Duration) -> String {
         ..999.5e-6 => of(seconds * 1e6, "us"),
         ..0.9995 => of(seconds * 1e3, "ms"),
         ..99.5 => of(seconds, "s"),
-        ..5970.0 => of(seconds / 60.0, "min"),
-        ..172_800.0 => of(seconds / 3600.0, "h"),
-        ..8_640_000.0 => of(seconds / 86_400.0, "d"),
+        ..5970.0 => format!("{:.0}min", seconds / 60.0),
+        ..172_800.0 => format!("{:.0}h", seconds / 3600.0),
+        ..8_640_000.0 => format!("{:.0}d", seconds / 86_400.0),
         _ => ">99d".to_owned(),
     }
 }
@@ -90,8 +90,7 @@ mod tests {
     fn times_have_their_unit() {
         let seconds = [0.0, 5e-7, 6.7e-6, 0.0115, 0.9994, 4.6, 42.0, 300.0, 7200.0, 259_200.0];
         let shown = seconds.map(|value| time(Duration::from_secs_f64(value)));
-        let expected =
-            ["0s", "<1us", "6.7us", "12ms", "999ms", "4.6s", "42s", "5.0min", "2.0h", "3.0d"];
+        let expected = ["0s", "<1us", "6.7us", "12ms", "999ms", "4.6s", "42s", "5min", "2h", "3d"];
         assert_eq!(shown, expected);
         assert_eq!(time(Duration::MAX), ">99d");
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use slipring::{AttachError, Monitor, Stats};
+use slipring::{Monitor, OpenError, Stats};
 
 use crate::failure::{Failure, open_failed};
 use crate::queue::options;
@@ -42,16 +42,19 @@ impl From<&str> for Target {
 pub(crate) struct Watched {
     targets: Vec<Target>,
     monitors: BTreeMap<String, Monitor>,
+    /// Those that could not be opened at the last look.
+    closed: Vec<(String, OpenError)>,
     random: Random,
 }
 
 impl Watched {
-    /// Takes the first look at each. Fails if one that was named is not there; without names, queues that cannot be
-    /// opened are left out.
+    /// Takes the first look at each. Fails if one that was named is not there.
     pub(crate) fn open(names: &[String]) -> Result<Watched, Failure> {
         let targets = names.iter().map(|name| Target::from(name.as_str())).collect();
-        let mut watched = Watched { targets, monitors: BTreeMap::new(), random: Random::new() };
+        let (monitors, closed, random) = (BTreeMap::new(), Vec::new(), Random::new());
+        let mut watched = Watched { targets, monitors, closed, random };
         watched.open_missing()?;
+        watched.check()?;
         for Target { queue, group } in &watched.targets {
             let Some(group) = group else { continue };
             let known = watched.monitors.get(queue).map(|monitor| &monitor.snapshot().groups);
@@ -64,53 +67,74 @@ impl Watched {
     }
 
     fn open_missing(&mut self) -> Result<(), Failure> {
-        let all = self.targets.is_empty();
-        let names = match all {
+        let names = match self.targets.is_empty() {
             true => slipring::list()?,
             false => self.targets.iter().map(|target| target.queue.clone()).collect(),
         };
+        self.closed.clear();
         for name in names {
             if self.monitors.contains_key(&name) {
                 continue;
             }
             match Monitor::open(&name, &options()) {
                 Ok(monitor) => drop(self.monitors.insert(name, monitor)),
-                Err(_) if all => {}
-                Err(fault) => return Err(open_failed(&name, fault)),
+                // Gone since the list was made.
+                Err(OpenError::NotFound { .. }) if self.targets.is_empty() => {}
+                Err(fault) => self.closed.push((name, fault)),
             }
         }
         Ok(())
     }
 
-    /// Looks at each queue. One that was made anew under its name is another one, and starts over. Fails if one that was
-    /// named is gone.
+    /// Fails if a queue that was named could not be opened.
+    fn check(&mut self) -> Result<(), Failure> {
+        match self.closed.pop() {
+            Some((name, fault)) if !self.targets.is_empty() => Err(open_failed(&name, fault)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Looks at each queue. One that was made anew under its name is another one, and starts over.
     pub(crate) fn look(&mut self) -> Result<(), Failure> {
         let mut gone = Vec::new();
         for (name, monitor) in &mut self.monitors {
             match monitor.look() {
                 Ok(_) => {}
-                Err(AttachError::Removed { .. }) => gone.push(name.clone()),
-                Err(_) if self.targets.is_empty() => gone.push(name.clone()),
-                Err(fault) => return Err(fault.into()),
+                // What else is wrong, the next attempt to open it says.
+                Err(_) => gone.push(name.clone()),
             }
         }
         gone.iter().for_each(|name| drop(self.monitors.remove(name)));
         self.open_missing()
     }
 
-    /// Waits for `time`, glancing at all queues at random moments, and looks at them then.
+    /// Takes a sample of each queue.
+    pub(crate) fn glance(&mut self) {
+        self.monitors.values_mut().for_each(Monitor::glance);
+    }
+
+    /// Moments for glances within `time`: random, with one in each part of it.
+    pub(crate) fn moments(&mut self, time: Duration) -> Vec<Duration> {
+        let count = ((time.as_secs_f64() * GLANCES) as u32).min(MOST_GLANCES);
+        let part = time / count.max(1);
+        (0..count).map(|n| part * n + part.mul_f64(self.random.share())).collect()
+    }
+
+    /// Waits for `time`, glancing at all queues, and looks at them then. Fails if one that was named is gone.
     pub(crate) fn wait(&mut self, time: Duration, stop: &Stop) -> Result<(), Failure> {
         let start = Instant::now();
-        let count = ((time.as_secs_f64() * GLANCES) as u32).min(MOST_GLANCES);
-        // One in each part of the time, so that they are spread.
-        let part = time / count.max(1);
-        for n in 0..count {
-            let moment = part * n + part.mul_f64(self.random.share());
+        for moment in self.moments(time) {
             stop.sleep(moment.saturating_sub(start.elapsed()))?;
-            self.monitors.values_mut().for_each(Monitor::glance);
+            self.glance();
         }
         stop.sleep(time.saturating_sub(start.elapsed()))?;
-        self.look()
+        self.look()?;
+        self.check()
+    }
+
+    /// Queues that were named, or are there, and could not be opened at the last look.
+    pub(crate) fn closed(&self) -> &[(String, OpenError)] {
+        &self.closed
     }
 
     /// What is known of each queue, over the last `window` at least one interval long. Of a queue whose groups were

@@ -9,6 +9,7 @@ mod read;
 mod send;
 mod stats;
 mod streams;
+mod top;
 mod values;
 mod waiting;
 
@@ -24,6 +25,7 @@ pub(crate) use stats::StatsArgs;
 pub(crate) use streams::{
     StreamForgetArgs, StreamListArgs, StreamPassArgs, StreamsArgs, StreamsCommand,
 };
+pub(crate) use top::{Sort, TopArgs};
 pub(crate) use values::{interval, rate, time, time_within};
 pub(crate) use waiting::{WaitArg, WakeArg};
 
@@ -65,6 +67,9 @@ pub(crate) enum Command {
     /// Show what queues and groups do: rates, delays, what holds them and what to do about it
     #[command(after_help = format!("{}\n\n{EXIT_CODES}", stats::MEANING))]
     Stats(StatsArgs),
+    /// Show what queues and groups do on a screen, with keys: `?` lists them
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", stats::MEANING))]
+    Top(TopArgs),
     /// List, add or remove groups
     #[command(subcommand)]
     Group(GroupCommand),

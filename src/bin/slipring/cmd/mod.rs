@@ -18,6 +18,7 @@ mod tail;
 use crate::args::{Command, GroupCommand};
 use crate::failure::Failure;
 use crate::streams::Stream;
+use crate::top;
 
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     check_streams(&command)?;
@@ -31,6 +32,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Ls(args) => ls::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Stats(args) => stats::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Groups(args) => group::list(&args),
         Command::Group(command) => group::run(&command),
         Command::Dead(command) => dead::run(&command),

@@ -1,0 +1,173 @@
+//! A group's figures in words, its consumers, and what is wrong.
+
+use slipring::{ConsumerStats, Figure, Finding, GroupStats, ProcessState, Stats};
+
+use super::state::State;
+use super::text::{clip, harmless, sparkline, wrap};
+use crate::figures::{consumers, rate, share, show, time};
+use crate::table::Table;
+
+/// A figure, or in brackets why it is not known.
+fn told<T>(figure: Figure<T>, form: impl FnOnce(T) -> String) -> String {
+    match figure {
+        Figure::Unknown(why) => format!("- ({why})"),
+        known => show(known, form),
+    }
+}
+
+/// What is known of the selected group, in lines of at most `width`.
+pub(super) fn group(state: &State, queue: &Stats, group: &GroupStats, width: usize) -> Vec<String> {
+    let info = &group.info;
+    let mode = info.mode.map_or("unknown mode".to_owned(), |mode| mode.to_string());
+    let limit = info
+        .max_attempts
+        .map_or("no limit of attempts".to_owned(), |n| format!("at most {n} attempts"));
+    let (ready, unacked) = (group.ready, group.unacked);
+    let rates = format!(
+        "P {}/s   X {}/s   C {}   busy {}   P/C {}",
+        show(queue.publish_rate, rate),
+        show(group.throughput, rate),
+        match group.service_rate {
+            Figure::Measured(value) => format!("{}/s (measured: never idle)", rate(value)),
+            figure => told(figure, |value| format!("{}/s (estimated)", rate(value))),
+        },
+        show(group.busy, share),
+        told(group.utilisation, share),
+    );
+    let waits = format!(
+        "Q {} = {ready} ready + {unacked} unacked   span {} of {}   oldest {}{}",
+        info.depth,
+        info.span,
+        queue.snapshot.capacity,
+        show(group.oldest_age, time),
+        match group.no_ack_for {
+            Some(silent) if silent.as_secs() > 0 => {
+                format!("   nothing acked for {} s", silent.as_secs())
+            }
+            _ => String::new(),
+        },
+    );
+    let delay = match group.delay {
+        Figure::Unknown(why) => format!("delay - ({why})"),
+        delay => format!(
+            "delay {} = wait {} + work {}",
+            show(delay, time),
+            show(group.wait, time),
+            show(group.work, time)
+        ),
+    };
+    let times = format!(
+        "{delay}   Q/C {}   full in {}   empty in {}",
+        show(group.backlog, time),
+        told(group.full_in, time),
+        told(group.empty_in, time),
+    );
+    let totals = format!(
+        "done {}   redelivered {} ({}/s)   dead letters {} ({}/s)",
+        group.done,
+        group.redelivered,
+        show(group.redelivery_rate, rate),
+        group.dead_lettered,
+        show(group.dead_letter_rate, rate),
+    );
+    let heading = format!(
+        "{}/{}   {mode}   {} consumers   {limit}   head {}   tail {}",
+        queue.snapshot.name,
+        info.name,
+        consumers(group),
+        info.head,
+        queue.snapshot.tail
+    );
+    let mut lines = parts(&heading, "", width);
+    for line in [rates, waits, times, totals] {
+        lines.extend(parts(&line, "  ", width));
+    }
+    if let Some(past) = state.past(queue, group) {
+        let each = width.saturating_sub(20) / 2;
+        let [acks, depths] = [&past.acks, &past.depths].map(|p| sparkline(p.iter().copied(), each));
+        lines.push(clip(&format!("  ack/s {acks}   depth {depths}"), width));
+    }
+    lines
+}
+
+/// Wraps at the gaps of three between figures, so that none is torn.
+fn parts(text: &str, indent: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for part in text.split("   ") {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 3 + part.chars().count() <= width => {
+                *line += "   ";
+                *line += part;
+            }
+            _ => lines.push(clip(&format!("{indent}{part}"), width)),
+        }
+    }
+    lines
+}
+
+/// The group's consumers as a table.
+pub(super) fn members(group: &GroupStats, width: usize) -> Vec<String> {
+    let mut table = Table::new(&[
+        "RECORD", "PID", "COMMAND", "STATE", "HOLDS", "ATTEMPT", "FOR", "ACK/s", "ACKED",
+        "REDELIV", "DEAD",
+    ]);
+    let mut members: Vec<&ConsumerStats> = group.members.iter().collect();
+    members.sort_by_key(|member| member.holds.unwrap_or(u64::MAX));
+    for member in members {
+        let info = &member.info;
+        let holds = match &info.claimed {
+            Some(held) if held.end - held.start > 1 => format!("{}..{}", held.start, held.end - 1),
+            _ => member.holds.map_or("-".to_owned(), |seq| seq.to_string()),
+        };
+        let state = match member.process.state {
+            ProcessState::Alive if member.holds.is_none() => "idle",
+            ProcessState::Stopped => "STOPPED",
+            ProcessState::Dead => "DEAD",
+            state => state.name(),
+        };
+        table.row(vec![
+            info.record.to_string(),
+            info.pid.map_or("?".to_owned(), |pid| pid.to_string()),
+            member.process.command.as_deref().map_or("-".to_owned(), harmless),
+            state.to_owned(),
+            holds,
+            if member.holds.is_some() { info.attempts.to_string() } else { "-".to_owned() },
+            member.held_for.map_or("-".to_owned(), |held| format!("≥{}", time(held))),
+            show(member.ack_rate, rate),
+            info.acked.to_string(),
+            info.redelivered.to_string(),
+            info.dead_lettered.to_string(),
+        ]);
+    }
+    let text = table.text();
+    let lines = text.lines().map(|line| clip(&format!("  {line}"), width));
+    if group.members.is_empty() { vec!["  no consumer".to_owned()] } else { lines.collect() }
+}
+
+/// What is wrong with a queue, in lines of at most `width`: the text, and the commands that mend it.
+pub(super) fn finding(queue: &str, finding: &Finding, width: usize) -> Vec<String> {
+    let place = match &finding.group {
+        Some(group) => format!("{queue}/{group}"),
+        None => queue.to_owned(),
+    };
+    let severity = finding.severity.name().to_uppercase();
+    let mut lines = wrap(&format!("{severity} {place}: {}", finding.text), width);
+    for remedy in &finding.remedies {
+        // A command is never cut: half of it would do something else.
+        let whole = format!("  do: {}   {}", remedy.command, remedy.effect);
+        if whole.chars().count() <= width {
+            lines.push(whole);
+        } else {
+            let [command, effect] = [&remedy.command, &remedy.effect];
+            lines.extend(wrap(command, width.saturating_sub(6)).into_iter().enumerate().map(
+                |(n, line)| if n == 0 { format!("  do: {line}") } else { format!("      {line}") },
+            ));
+            lines.extend(
+                wrap(effect, width.saturating_sub(8))
+                    .into_iter()
+                    .map(|line| format!("        {line}")),
+            );
+        }
+    }
+    lines
+}
