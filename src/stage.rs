@@ -25,7 +25,8 @@ const BYTES_MAX: usize = 1 << 20;
 /// [sources](crate::Builder::sources).
 ///
 /// The group of A must be exclusive, and have no limit of attempts; then the order of A is kept, and no message becomes a
-/// dead letter behind the stage's back. The map itself may run again for a message after a kill: what it does outside of B
+/// dead letter behind the stage's back. Dead letters of the group that were sent again are messages of a queue of their own:
+/// their outputs are another stream of B, and come in the order in which the letters were sent again. The map itself may run again for a message after a kill: what it does outside of B
 /// happens at least once. If a message has several outputs, the map must give the same again.
 ///
 /// The outputs' stream is [`Queue::group_stream`]: a group that is removed and made again is the same stream, another group
@@ -55,6 +56,8 @@ const BYTES_MAX: usize = 1 << 20;
 pub struct Stage<A: Content + ?Sized = [u8], B: Content + ?Sized = [u8]> {
     consumer: Consumer<A>,
     producer: Producer<B>,
+    /// Of A.
+    instance: [u64; 2],
     stream: StreamId,
     batch: usize,
     outputs: Outputs<B>,
@@ -143,7 +146,7 @@ impl<B: Content + ?Sized> fmt::Debug for Outputs<B> {
     }
 }
 
-/// Positions of the outputs of message `sequence`, less their indexes.
+/// Positions of the outputs of message `sequence` of a ring, less their indexes.
 fn base(sequence: u64) -> u64 {
     // Wrapping: any process may have garbled the group's position.
     sequence.wrapping_add(1) << 8
@@ -174,19 +177,17 @@ impl<A: Content + ?Sized, B: Content + ?Sized> Stage<A, B> {
         if let Some(max_attempts) = consumer.max_attempts() {
             return Err(NewStageError::MaxAttempts { queue, group, max_attempts });
         }
-        if consumer.has_retries() {
-            return Err(NewStageError::Retries { queue, group });
-        }
         if consumer.instance() == producer.instance() {
             return Err(NewStageError::SameQueue { queue });
         }
-        let stream = StreamId::of_group(consumer.instance(), &queue, &group);
+        let instance = consumer.instance();
+        let stream = StreamId::of_group(instance, &queue, &group);
         producer.stream(stream)?;
         let outputs = Outputs { list: Vec::new(), first: 0, bytes: 0 };
-        Ok(Stage { consumer, producer, stream, batch: RUN, outputs })
+        Ok(Stage { consumer, producer, instance, stream, batch: RUN, outputs })
     }
 
-    /// The stream of its outputs.
+    /// The stream of its outputs, without those of letters that were sent again.
     pub fn stream(&self) -> StreamId {
         self.stream
     }
@@ -228,8 +229,8 @@ impl<A: Content + ?Sized, B: Content + ?Sized> Stage<A, B> {
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let batch = self.consumer.recv_batch(self.batch)?;
-        let work = Work { producer: &mut self.producer, stream: self.stream };
-        work.process(batch, &mut self.outputs, map)
+        let stream = stream_of(&batch, self.instance, self.stream)?;
+        Work { producer: &mut self.producer, stream }.process(batch, &mut self.outputs, map)
     }
 
     /// The same, waiting for the first message at most `timeout`, but for room as long as it takes.
@@ -245,8 +246,8 @@ impl<A: Content + ?Sized, B: Content + ?Sized> Stage<A, B> {
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let batch = self.consumer.recv_batch_timeout(self.batch, timeout)?;
-        let work = Work { producer: &mut self.producer, stream: self.stream };
-        work.process(batch, &mut self.outputs, map)
+        let stream = stream_of(&batch, self.instance, self.stream)?;
+        Work { producer: &mut self.producer, stream }.process(batch, &mut self.outputs, map)
     }
 
     /// Processes until A is closed and all its messages are acked. B stays open.
@@ -271,6 +272,22 @@ impl<A: Content + ?Sized, B: Content + ?Sized> Stage<A, B> {
     }
 }
 
+/// The stream of a batch's outputs: `stream` for messages of the queue `instance`. Letters that were sent again are in a queue
+/// of their own, with its sequences; under their first ones they would be taken for known, and lost.
+fn stream_of<A: Content + ?Sized>(
+    batch: &Batch<'_, A>,
+    instance: [u64; 2],
+    stream: StreamId,
+) -> Result<StreamId, StageError> {
+    if batch.instance() == instance {
+        return Ok(stream);
+    }
+    batch.group_stream().ok_or_else(|| {
+        let (queue, group) = batch.of();
+        StageError::Requeued { queue, group }
+    })
+}
+
 /// The side of B.
 struct Work<'s, B: Content + ?Sized> {
     producer: &'s mut Producer<B>,
@@ -290,14 +307,10 @@ impl<B: Content + ?Sized> Work<'_, B> {
         // A call before may have failed, or its map panicked.
         outputs.clear();
         let mut staged = Staged::default();
-        if batch.requeued() {
-            let (queue, group) = batch.of();
-            return Err(StageError::Requeued { queue, group });
-        }
         let last = self.producer.stream(self.stream)?.last_position().unwrap_or(0);
         let (mut failed, mut through) = (None, None);
-        for message in &batch {
-            let base = base(message.sequence());
+        for (place, message) in batch.placed() {
+            let base = base(place);
             if last >= base | LAST {
                 staged.already_there += 1;
             } else {

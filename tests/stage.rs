@@ -14,7 +14,7 @@ use std::time::Duration;
 use common::child::{Child, role, tell};
 use common::{Rng, TempName};
 use slipring::{
-    ErrorCode, Group, NewStageError, Outputs, Queue, RecvError, Stage, StageError, Staged,
+    ErrorCode, Group, NewStageError, Outputs, Queue, RecvError, Stage, StageError, Staged, Start,
 };
 
 /// Two queues with room for so many messages, and their names.
@@ -178,31 +178,97 @@ fn a_removed_destination_costs_no_message() {
     assert_eq!(from.consumer("g").unwrap().depth(), 1);
 }
 
-#[test]
-fn letters_that_are_sent_again_are_not_taken_for_known_messages() {
-    let (a, _b, from, to) = queues("retries", 8);
-    let related = [".dead", ".g.retry"].map(|end| TempName::exactly(format!("{}{end}", &*a)));
-    from.producer().unwrap().send_batch(["bad", "good"]).unwrap();
-    from.consumer("g").unwrap().recv().unwrap().reject().unwrap();
-    let mut stage = stage(&from, &to);
-    let letters = slipring::DeadLetters::of(&a, &slipring::OpenOptions::new()).unwrap();
-    assert_eq!(letters.requeue(1).unwrap(), 1);
-    let mut requeued = 0;
-    // The queue's own message, and the letter, in either order.
-    for _ in 0..2 {
-        match stage.process(|message, outputs| words(message, outputs)) {
-            Ok(staged) => assert_eq!(staged.mapped, 1),
-            Err(StageError::Requeued { .. }) => requeued += 1,
+/// A queue with a stage's group that has given `count` messages up, and its dead letters. Later messages go through.
+fn rejected(a: &TempName, from: &Queue, count: usize) -> ([TempName; 2], slipring::DeadLetters) {
+    let related = [".dead", ".g.retry"].map(|end| TempName::exactly(format!("{}{end}", &**a)));
+    let mut producer = from.producer().unwrap();
+    for n in 0..count {
+        producer.send(&format!("bad {n}")).unwrap();
+    }
+    let mut consumer = from.consumer("g").unwrap();
+    (0..count).for_each(|_| consumer.recv().unwrap().reject().unwrap());
+    (related, from.dead_letters().unwrap())
+}
+
+/// Processes what there is.
+fn stage_all(from: &Queue, to: &Queue) -> Staged {
+    let mut total = Staged::default();
+    let mut stage = stage(from, to);
+    loop {
+        match stage.process_timeout(Duration::from_millis(200), |m, o| {
+            o.push(&**m);
+            Ok::<_, Infallible>(())
+        }) {
+            Ok(staged) => {
+                total.mapped += staged.mapped;
+                total.already_there += staged.already_there;
+            }
+            Err(StageError::Recv(RecvError::Timeout { .. })) => return total,
             Err(fault) => panic!("{fault}"),
         }
     }
-    assert!(requeued > 0);
-    drop(stage);
-    let fault = Stage::new(from.consumer("g").unwrap(), to.producer().unwrap()).unwrap_err();
-    assert!(matches!(fault, NewStageError::Retries { .. }), "{fault}");
-    // It is still there for another consumer.
-    let retry = Queue::open(&related[1]).unwrap();
-    assert_eq!(retry.snapshot().unwrap().groups[0].depth, 1);
+}
+
+#[test]
+fn letters_that_are_sent_again_are_a_stream_of_their_own() {
+    let (a, b, from, _) = queues("retries", 8);
+    slipring::force_remove(&b).unwrap();
+    let to = Queue::builder(&b).capacity(16).payload_size(48).sources(2).group("out");
+    let to = to.create().unwrap();
+    let (related, letters) = rejected(&a, &from, 3);
+    from.producer().unwrap().send("good").unwrap();
+    // The message after them is in B: under their first sequences they would be taken for known.
+    assert_eq!(stage_all(&from, &to).mapped, 1);
+    assert_eq!(letters.requeue(2).unwrap(), 2);
+    assert_eq!(stage_all(&from, &to).mapped, 2);
+    assert_eq!(received(&to), ["good", "bad 0", "bad 1"]);
+    let stream = Queue::open(&related[1]).unwrap().group_stream("g");
+    let known = to.streams().unwrap();
+    assert_eq!((known[1].stream, known[1].last), (stream, Some(2 << 8 | 255)));
+    assert_eq!(known[0].last, Some(4 << 8 | 255));
+
+    // As after a kill between publishing and the ack: it comes again, and its output is there.
+    assert_eq!(letters.requeue(1).unwrap(), 1);
+    let _ = to.producer().unwrap().send_from(stream, 3 << 8 | 255, "bad 2").unwrap();
+    let staged = stage_all(&from, &to);
+    assert_eq!((staged.mapped, staged.already_there), (0, 1));
+    assert_eq!(received(&to), ["bad 2"]);
+    assert_eq!(Queue::open(&related[1]).unwrap().snapshot().unwrap().groups[0].depth, 0);
+}
+
+#[test]
+fn a_letter_that_is_sent_again_waits_for_a_place_in_the_table() {
+    let (a, b, from, _) = queues("retries-full", 8);
+    slipring::force_remove(&b).unwrap();
+    let to = Queue::builder(&b).capacity(2).payload_size(48).sources(1).group("out");
+    let to = to.create().unwrap();
+    let (related, letters) = rejected(&a, &from, 1);
+    letters.requeue(1).unwrap();
+    let fault = stage(&from, &to).process(|m, o| words(m, o)).unwrap_err();
+    assert_eq!(fault.code(), ErrorCode::TooManyStreams, "{fault}");
+    // It is still there.
+    assert_eq!(Queue::open(&related[1]).unwrap().snapshot().unwrap().groups[0].depth, 1);
+}
+
+#[test]
+fn letters_that_were_sent_again_to_a_shared_group_are_refused() {
+    let (a, _b, from, to) = queues("retries-shared", 8);
+    from.remove_group("g").unwrap();
+    from.add_group(Group::named("g").shared()).unwrap();
+    let related = [".dead", ".g.retry"].map(|end| TempName::exactly(format!("{}{end}", &*a)));
+    from.producer().unwrap().send("bad").unwrap();
+    from.consumer(Group::named("g").shared()).unwrap().recv().unwrap().reject().unwrap();
+    from.dead_letters().unwrap().requeue(1).unwrap();
+    from.remove_group("g").unwrap();
+    from.add_group(Group::named("g").start(Start::Newest)).unwrap();
+    // Another letter says that there are some.
+    from.producer().unwrap().send("worse").unwrap();
+    from.consumer("g").unwrap().recv().unwrap().reject().unwrap();
+    from.dead_letters().unwrap().requeue(1).unwrap();
+    let fault = stage(&from, &to).process(|m, o| words(m, o)).unwrap_err();
+    assert!(matches!(fault, StageError::Requeued { .. }), "{fault}");
+    assert!(fault.to_string().contains("when that was shared"), "{fault}");
+    assert_eq!(Queue::open(&related[1]).unwrap().snapshot().unwrap().groups[0].depth, 2);
 }
 
 #[test]

@@ -20,7 +20,8 @@ use crate::layout::{MetaWord, View};
 use crate::membership::{Membership, RetryView};
 use crate::message::Content;
 use crate::ring::claim::{Claim, Corrupt};
-use crate::source::Source;
+use crate::ring::reader::Reader;
+use crate::source::{Source, StreamId};
 use crate::sync::mutant;
 pub use received::Received;
 pub use tasks::{Task, Tasks};
@@ -93,6 +94,25 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     #[cold]
     pub(crate) fn of(&self) -> (Arc<str>, String) {
         (self.policy.queue.clone(), self.policy.group.clone())
+    }
+
+    /// Which queue its messages are in: that of the consumer, or that of the letters that were sent again to its group.
+    pub(crate) fn instance(&self) -> [u64; 2] {
+        self.membership.attachment.mapped.config.instance
+    }
+
+    /// The group's stream in that queue; `None` if it is shared there, and has no order.
+    #[cold]
+    pub(crate) fn group_stream(&self) -> Option<StreamId> {
+        let Membership { reader, attachment, .. } = &*self.membership;
+        let ordered = matches!(reader, Reader::Exclusive(_));
+        let (queue, group) = (attachment.queue(), &self.policy.group);
+        ordered.then(|| StreamId::of_group(self.instance(), queue, group))
+    }
+
+    /// The messages with their sequences in the ring that they are in.
+    pub(crate) fn placed(&self) -> impl Iterator<Item = (u64, Delivery<'_, M>)> {
+        (self.claim.start..).zip(self)
     }
 
     /// Whether this is a dead letter that was sent again. It comes alone, with its first sequence and kind, and its

@@ -240,11 +240,6 @@ impl<M: Content + ?Sized> Consumer<M> {
         u8::try_from(self.policy.limit).ok()
     }
 
-    /// Whether dead letters of its group were ever sent again. False in a forked child.
-    pub(crate) fn has_retries(&self) -> bool {
-        !self.is_forked() && self.main.has_retries()
-    }
-
     /// Which queue it is: the random number that the queue got when it was created.
     pub(crate) fn instance(&self) -> [u64; 2] {
         self.main.attachment.mapped.config.instance

@@ -164,9 +164,9 @@ codes! {
         "Forget the stream once as many messages as the ring has slots have been sent after them.";
     NoStage = 554 "no-stage":
         "A stage cannot read this group, or not send to this queue.",
-        "Use an exclusive group without a limit of attempts and without retries, and another queue to send to.";
+        "Use an exclusive group without a limit of attempts, and another queue to send to.";
     MapFailed = 555 "map-failed":
-        "The map of a stage returned an error, or cannot read a dead letter that was sent again.",
+        "The map of a stage returned an error, or dead letters were sent again to its group when that was shared.",
         "Remove the cause; the message is not acked, and is mapped again.";
     BadOutputs = 556 "bad-outputs":
         "A message has more than 256 outputs, or fewer than a stage has sent of it already.",

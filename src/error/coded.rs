@@ -382,7 +382,6 @@ impl NewStageError {
         match self {
             NewStageError::Shared { .. } => ErrorCode::NoStage,
             NewStageError::MaxAttempts { .. } => ErrorCode::NoStage,
-            NewStageError::Retries { .. } => ErrorCode::NoStage,
             NewStageError::SameQueue { .. } => ErrorCode::NoStage,
             NewStageError::Stream(fault) => fault.code(),
         }

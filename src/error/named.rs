@@ -54,7 +54,7 @@ named! {
     SendFromError: []
         Stream(fault) => fault.queue(), Send(fault) => fault.queue();
     ForgetStreamError: [InRing, Forked];
-    NewStageError: [Shared, MaxAttempts, Retries, SameQueue]
+    NewStageError: [Shared, MaxAttempts, SameQueue]
         Stream(fault) => fault.queue();
     StageError: [Map, FewerOutputs, TooManyOutputs, Requeued]
         Recv(fault) => fault.queue(), Stream(fault) => fault.queue(), Send(fault) => fault.queue(),

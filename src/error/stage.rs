@@ -31,16 +31,6 @@ pub enum NewStageError {
         /// Its limit.
         max_attempts: u8,
     },
-    /// Dead letters of the group were sent again.
-    #[error(
-        "group {group:?} of queue {queue:?} has dead letters that were sent again, and those have no place in the order of its messages: add another group for the stage"
-    )]
-    Retries {
-        /// The queue.
-        queue: Arc<str>,
-        /// The group.
-        group: String,
-    },
     /// It would send to the queue that it reads from.
     #[error("a stage cannot send to the queue that it reads from, {queue:?}: name another queue")]
     SameQueue {
@@ -101,9 +91,9 @@ pub enum StageError {
         /// Its outputs.
         count: usize,
     },
-    /// A dead letter of the group was sent again.
+    /// A dead letter was sent again to the group when it was shared.
     #[error(
-        "a dead letter of group {group:?} of queue {queue:?} was sent again, and has no place in the order of its messages: read it with another consumer (slipring recv), or add another group for the stage"
+        "a dead letter was sent again to group {group:?} of queue {queue:?} when that was shared, and a stage cannot keep its order: read it with another consumer (slipring recv), or add another group for the stage"
     )]
     Requeued {
         /// The queue that it reads from.
