@@ -1,0 +1,74 @@
+//! A private RabbitMQ, by rabbitmq.sh.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Exit code of rabbitmq.sh where RabbitMQ is not installed.
+const MISSING: i32 = 77;
+
+/// A broker of this process alone. It ends with this value, or with the process.
+#[derive(Debug)]
+pub(crate) struct Broker {
+    folder: PathBuf,
+    /// As `127.0.0.1:PORT`.
+    pub(crate) address: String,
+}
+
+impl Broker {
+    /// `None` where RabbitMQ is not installed, after saying so; a failure if `SLIPRING_NEEDS_RABBITMQ` is set.
+    pub(crate) fn start() -> Option<Broker> {
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        // Relaxed: only the number matters.
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let name = format!("slipring-rabbitmq-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        let started = script("start", &folder, &[]);
+        if started.status.code() == Some(MISSING) {
+            assert!(std::env::var_os("SLIPRING_NEEDS_RABBITMQ").is_none(), "RabbitMQ is missing");
+            println!("RabbitMQ is not installed: skipped");
+            return None;
+        }
+        let url = done(started);
+        let address = url.trim().strip_prefix("amqp://").unwrap().to_owned();
+        Some(Broker { folder, address })
+    }
+
+    /// For the test's own connections.
+    pub(crate) fn url(&self) -> String {
+        format!("amqp://{}", self.address)
+    }
+
+    /// SIGKILL. The data stay.
+    pub(crate) fn kill(&self) {
+        done(script("kill", &self.folder, &[]));
+    }
+
+    /// Starts it again; stops it in order before, if it runs.
+    pub(crate) fn restart(&self) {
+        done(script("restart", &self.folder, &[]));
+    }
+
+    /// What rabbitmqctl prints.
+    pub(crate) fn ctl(&self, args: &[&str]) -> String {
+        done(script("ctl", &self.folder, args))
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        script("stop", &self.folder, &[]);
+    }
+}
+
+fn script(command: &str, folder: &Path, args: &[&str]) -> Output {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rabbitmq.sh");
+    let mut run = Command::new(script);
+    run.env("SLIPRING_BROKER_OWNER", std::process::id().to_string());
+    run.arg(command).arg(folder).args(args).output().unwrap()
+}
+
+fn done(output: Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
