@@ -8,19 +8,15 @@ use slipring::{OpenError, OpenOptions, OpenOrCreateError, Queue};
 use crate::engine::in_::In;
 use crate::engine::out::Out;
 use crate::failure::Failure;
+use crate::fault::{Fault, Kind};
 use crate::file::{FileSink, FileSource};
-use crate::identity::header;
 use crate::metrics::Metrics;
-use crate::options::{InOptions, OutOptions};
-#[cfg(feature = "rabbitmq")]
-use crate::rabbitmq::{Intake, RabbitSink, RabbitSource, Route, Server};
+use crate::options::{Access, Destination, InOptions, OutOptions};
+use crate::rabbitmq;
 use crate::sink::Sink;
 use crate::source::Source;
 use crate::stop::Stop;
 use crate::values::{Format, Size};
-
-/// Content type of messages that say nothing of themselves.
-const CONTENT_TYPE: &str = "application/octet-stream";
 
 /// What a URL names.
 #[derive(Debug)]
@@ -57,34 +53,8 @@ pub(crate) fn sink(options: &OutOptions) -> Result<(Box<dyn Sink>, String), Fail
             let what = format!("file:{}", path.display());
             Ok((Box::new(FileSink::new(path)), what))
         }
-        Place::RabbitMq(url) => rabbit_sink(options, url),
+        Place::RabbitMq(url) => rabbitmq::sink(options, url),
     }
-}
-
-#[cfg(feature = "rabbitmq")]
-fn rabbit_sink(options: &OutOptions, url: &str) -> Result<(Box<dyn Sink>, String), Failure> {
-    let name = format!("{}/{}", options.queue, options.group);
-    let server = Server::new(url, options.access(), &name)?;
-    let exchange = options.exchange.clone().unwrap_or_default();
-    if !exchange.is_empty() && options.declare.is_some() {
-        return Err(Failure::usage(
-            "--declare makes a queue, which --exchange does not send to by itself: leave one of them out",
-        ));
-    }
-    let routing_key = options.routing_key().to_owned();
-    let what = match exchange.is_empty() {
-        true => format!("{}, queue {routing_key:?}", server.place()),
-        false => format!("{}, exchange {exchange:?}", server.place()),
-    };
-    let route = Route {
-        // With the default exchange a routing key is a queue.
-        keep_routing_key: !exchange.is_empty() && options.routing_key.is_none(),
-        exchange,
-        routing_key,
-        declare: options.declare,
-        content_type: options.content_type.clone().unwrap_or_else(|| CONTENT_TYPE.to_owned()),
-    };
-    Ok((Box::new(RabbitSink::new(server, route)), what))
 }
 
 /// A source, and what people are told of it.
@@ -95,41 +65,36 @@ pub(crate) fn source(options: &InOptions) -> Result<(Box<dyn Source>, String), F
             let source = FileSource::new(path, options.format == Format::Envelope);
             Ok((Box::new(source), what))
         }
-        Place::RabbitMq(url) => rabbit_source(options, url),
+        Place::RabbitMq(url) => rabbitmq::source(options, url),
     }
 }
 
-#[cfg(feature = "rabbitmq")]
-fn rabbit_source(options: &InOptions, url: &str) -> Result<(Box<dyn Source>, String), Failure> {
-    let Some(queue) = options.from.clone() else {
-        return Err(Failure::usage("--from names the broker's queue, and is missing"));
-    };
-    let server = Server::new(url, options.access(), &options.to)?;
-    let what = format!("{}, queue {queue:?}", server.place());
-    let intake = Intake {
-        queue,
-        declare: options.declare,
-        prefetch: options.prefetch(),
-        kind_header: options.kind_header.clone().unwrap_or_else(|| header::KIND.to_owned()),
-        make_envelopes: options.format == Format::Envelope,
-    };
-    Ok((Box::new(RabbitSource::new(server, intake)), what))
+/// Connects as an `out` would, and looks for the destination; makes and sends nothing.
+pub(crate) fn probe_out(options: &OutOptions, stop: &Stop) -> Result<(), Fault> {
+    let name = format!("{}/{} check", options.queue, options.group);
+    probe(&options.to, options.access(), &name, options.destination(), stop)
 }
 
-#[cfg(not(feature = "rabbitmq"))]
-fn rabbit_sink(_: &OutOptions, _: &str) -> Result<(Box<dyn Sink>, String), Failure> {
-    Err(without_rabbitmq())
+/// Connects as an `in` would, and looks for the queue; consumes nothing.
+pub(crate) fn probe_in(options: &InOptions, stop: &Stop) -> Result<(), Fault> {
+    let destination = options.destination();
+    let name = format!("{} check", options.to);
+    probe(&options.url, options.access(), &name, destination, stop)
 }
 
-#[cfg(not(feature = "rabbitmq"))]
-fn rabbit_source(_: &InOptions, _: &str) -> Result<(Box<dyn Source>, String), Failure> {
-    Err(without_rabbitmq())
-}
-
-#[cfg(not(feature = "rabbitmq"))]
-fn without_rabbitmq() -> Failure {
-    Failure::usage("this program was built without RabbitMQ")
-        .hint("cargo install --path bridges --features rabbitmq")
+fn probe(
+    url: &str,
+    access: Access<'_>,
+    name: &str,
+    destination: Destination,
+    stop: &Stop,
+) -> Result<(), Fault> {
+    let refused = |failure: Failure| Fault::new(Kind::Refused, failure.text);
+    match Place::of(url).map_err(refused)? {
+        // An `out` makes it; an `in` opens it.
+        Place::File(_) => Ok(()),
+        Place::RabbitMq(url) => rabbitmq::probe(url, access, name, destination, stop),
+    }
 }
 
 /// Opens a queue that must be there.

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 use slipring::ErrorCode;
 
+use crate::status;
+
 /// Whether notes and errors are printed as JSON.
 static JSON: AtomicBool = AtomicBool::new(false);
 
@@ -38,7 +40,7 @@ pub(crate) enum Cause {
 pub(crate) struct Failure {
     pub(crate) cause: Cause,
     pub(crate) text: String,
-    hints: Vec<String>,
+    pub(crate) hints: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -198,5 +200,7 @@ pub(crate) fn note(line: &str) {
 
 /// Writes to standard error, in one write. A failure of that is no reason to stop.
 fn say(lines: &str) {
-    let _ = io::stderr().write_all(lines.as_bytes());
+    status::aside(|| {
+        let _ = io::stderr().write_all(lines.as_bytes());
+    });
 }

@@ -1,7 +1,11 @@
 //! The `slipring-bridge` program: messages between queues of this machine and message brokers.
 
+#![cfg_attr(not(feature = "rabbitmq"), allow(dead_code, reason = "a broker needs it"))]
+
 // What can be asked for.
 mod bridge;
+mod check;
+mod dry_run;
 mod options;
 mod run;
 mod secret;
@@ -20,12 +24,16 @@ mod source;
 mod file;
 #[cfg(feature = "rabbitmq")]
 mod rabbitmq;
+#[cfg(not(feature = "rabbitmq"))]
+#[path = "without_rabbitmq.rs"]
+mod rabbitmq;
 
 // What is told.
 mod failure;
 mod listener;
 mod metrics;
 mod reporter;
+mod status;
 mod stop;
 
 use std::net::SocketAddr;
@@ -34,6 +42,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use check::How;
 use failure::Failure;
 use options::{InOptions, OutOptions};
 use run::{Bridge, Plan};
@@ -83,6 +92,16 @@ enum Command {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Check whether the bridges that a file describes could work; takes no message, and makes nothing
+    #[command(after_help = EXIT_CODES)]
+    Check {
+        /// The file, as for `run`
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Connect to no broker
+        #[arg(long)]
+        offline: bool,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -93,6 +112,11 @@ struct ListenArg {
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {
+    if let Command::Out { options, .. } = &cli.command
+        && options.dry_run
+    {
+        return dry_run::run(options, &cli.allow_uid);
+    }
     let (stop, allowed) = (Stop::on_signals()?, &cli.allow_uid);
     match &cli.command {
         Command::Out { options, listen } => {
@@ -104,6 +128,10 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Run { file } => {
             let plan = Plan::read(file)?;
             run::run(plan.bridges(), plan.metrics.listen, allowed, &stop)
+        }
+        Command::Check { file, offline } => {
+            let how = How { offline: *offline, json: cli.json, allowed };
+            check::run(file, how, &stop)
         }
     }
 }

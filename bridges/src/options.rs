@@ -85,6 +85,13 @@ pub(crate) struct Access<'a> {
     pub(crate) key: Option<&'a PathBuf>,
 }
 
+/// What has to be at a broker.
+#[derive(Debug)]
+pub(crate) enum Destination {
+    Queue(String),
+    Exchange(String),
+}
+
 options! {
     /// From a local queue to a broker.
     OutOptions {
@@ -172,6 +179,13 @@ options! {
 }
 
 impl OutOptions {
+    pub(crate) fn destination(&self) -> Destination {
+        match self.exchange.as_deref() {
+            None | Some("") => Destination::Queue(self.routing_key().to_owned()),
+            Some(exchange) => Destination::Exchange(exchange.to_owned()),
+        }
+    }
+
     pub(crate) fn window(&self) -> usize {
         self.window.unwrap_or(WINDOW).max(1)
     }
@@ -190,6 +204,10 @@ impl OutOptions {
 }
 
 impl InOptions {
+    pub(crate) fn destination(&self) -> Destination {
+        Destination::Queue(self.from.clone().unwrap_or_default())
+    }
+
     pub(crate) fn prefetch(&self) -> u16 {
         self.prefetch.unwrap_or(2000).max(1)
     }

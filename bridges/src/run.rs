@@ -12,6 +12,7 @@ use crate::failure::{Cause, Failure};
 use crate::listener;
 use crate::metrics::Metrics;
 use crate::options::{InOptions, OutOptions};
+use crate::status::Status;
 use crate::stop::Stop;
 
 /// What a file says.
@@ -45,6 +46,14 @@ impl Bridge<'_> {
         match self {
             Bridge::Out(options) => options.name(),
             Bridge::In(options) => options.name(),
+        }
+    }
+
+    /// Messages after which it ends.
+    fn count(self) -> Option<u64> {
+        match self {
+            Bridge::Out(options) => options.count,
+            Bridge::In(options) => options.count,
         }
     }
 
@@ -96,6 +105,10 @@ pub(crate) fn run<'p>(
     if let Some(address) = listen {
         listener::serve(address, bridges.iter().map(|(_, metrics)| Arc::clone(metrics)).collect())?;
     }
+    let all = bridges.iter().map(|(_, metrics)| Arc::clone(metrics)).collect();
+    // A bar needs to know where all of them end.
+    let count = bridges.iter().map(|(bridge, _)| bridge.count()).sum();
+    let _status = Status::show(all, count);
     let only = bridges.len() == 1;
     let failures = thread::scope(|scope| {
         let start = |(bridge, metrics): &(Bridge<'p>, Arc<Metrics>)| {

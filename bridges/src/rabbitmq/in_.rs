@@ -15,9 +15,9 @@ use lapin::{Channel, Connection, Consumer};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::properties;
+use super::server::{Server, find_queue, short, sorted};
 use super::session::{Session, Shared};
 use super::tags::{Reply, Tags};
-use super::{Server, find_queue, short, sorted};
 use crate::fault::Fault;
 use crate::source::{Arrival, Next, Settled, Source};
 use crate::stop::Stop;

@@ -10,14 +10,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use futures_core::Stream;
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions};
-use lapin::types::FieldTable;
-use lapin::{Channel, Confirmation, Event, ExchangeKind, PublisherConfirm};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{Channel, Confirmation, Event, PublisherConfirm};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::properties;
+use super::server::{Route, Server, find_exchange, find_queue, sorted, too_large};
 use super::session::{Session, Shared};
-use super::{Route, Server, find_queue, short, sorted, too_large};
 use crate::fault::{Fault, Kind};
 use crate::mutants::mutant;
 use crate::sink::{Health, Outcome, Record, Sink};
@@ -144,12 +143,7 @@ async fn find_destination(channel: &Channel, route: &Route) -> Result<(), Fault>
     if route.exchange.is_empty() {
         return find_queue(channel, &route.routing_key, route.declare).await;
     }
-    let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
-    let exchange = short(&route.exchange)?;
-    let declared = channel
-        .exchange_declare(exchange, ExchangeKind::Direct, options, FieldTable::default())
-        .await;
-    declared.map_err(|fault| sorted(&fault))
+    find_exchange(channel, &route.exchange).await
 }
 
 fn note(event: Event, shared: &Shared<Outcome>) -> Result<(), Fault> {

@@ -9,7 +9,7 @@ use lapin::message::Delivery;
 use lapin::types::{AMQPValue, DecimalValue, FieldArray, FieldTable, ShortString};
 use serde_json::{Map, Value, json};
 
-use super::{Route, short};
+use super::server::{Route, short};
 use crate::envelope::Envelope;
 use crate::fault::{Fault, Kind};
 use crate::identity::{Identity, Previous, header};

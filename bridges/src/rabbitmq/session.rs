@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::CONNECT;
 use crate::fault::Fault;
 use crate::stop::Stop;
 
+/// How long connecting may take, with the handshake and all declarations.
+const OPEN: Duration = Duration::from_secs(15);
 /// How often a wait looks whether a stop was asked for.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long the end of a connection in order may take.
@@ -88,7 +89,7 @@ impl<C: Send + 'static, T: Send + 'static> Session<C, T> {
     }
 
     fn wait_open(&self, stop: &Stop) -> Result<(), Fault> {
-        let until = Instant::now() + CONNECT;
+        let until = Instant::now() + OPEN;
         let mut state = self.shared.lock();
         loop {
             if state.ended {
@@ -101,7 +102,7 @@ impl<C: Send + 'static, T: Send + 'static> Session<C, T> {
                 return Err(Fault::rebuild("told to stop"));
             }
             if Instant::now() >= until {
-                let seconds = CONNECT.as_secs();
+                let seconds = OPEN.as_secs();
                 return Err(Fault::rebuild(format!("the broker did not answer for {seconds} s")));
             }
             let waited = self.shared.changed.wait_timeout(state, LOOK_EVERY);
