@@ -237,6 +237,21 @@ fn letters_that_are_sent_again_are_a_stream_of_their_own() {
 }
 
 #[test]
+fn what_was_put_among_the_letters_by_hand_is_no_message_of_the_queue() {
+    let (a, _b, from, to) = queues("retries-by-hand", 8);
+    let (related, letters) = rejected(&a, &from, 1);
+    letters.requeue(1).unwrap();
+    assert_eq!(stage_all(&from, &to).mapped, 1);
+    let retry = Queue::open(&related[1]).unwrap();
+    (0..4).for_each(|n| assert_eq!(retry.producer().unwrap().send("by hand").unwrap(), n + 1));
+    assert_eq!(stage_all(&from, &to).mapped, 4);
+    // Its sequences there say nothing of those here.
+    from.producer().unwrap().send("good").unwrap();
+    assert_eq!(stage_all(&from, &to).mapped, 1);
+    assert_eq!(received(&to), ["bad 0", "by hand", "by hand", "by hand", "by hand", "good"]);
+}
+
+#[test]
 fn a_letter_that_is_sent_again_waits_for_a_place_in_the_table() {
     let (a, b, from, _) = queues("retries-full", 8);
     slipring::force_remove(&b).unwrap();

@@ -167,6 +167,22 @@ fn streams_of_earlier_queues_are_given_up_once_the_ring_has_none_of_them() {
     assert_eq!(Queue::open(&b).unwrap().streams().unwrap().len(), 2);
 }
 
+#[test]
+fn dead_letters_that_are_sent_again_go_on_as_well() {
+    let (a, b) = queues("fwd-dead", 8);
+    let related = [".dead", ".g.retry"].map(|end| TempName::exactly(format!("{}{end}", &*a)));
+    feed(&["send", &a], b"bad\ngood\n").quietly();
+    let reject = ["recv", &a, "--group", "g", "--count", "1", "--exec", "exit 65"];
+    run(&reject).says(0, &["rejected 1"]);
+    run(&forward(&a, &b, &["--count", "1"])).quietly();
+    run(&["dead", "requeue", &a]).quietly();
+    run(&forward(&a, &b, &["--timeout", "300ms"])).says(3, &["no message came"]);
+    assert_eq!(received(&b), "good\nbad\n");
+    run(&forward(&a, &b, &["--timeout", "300ms"])).says(3, &["no message came"]);
+    assert_eq!(received(&b), "");
+    drop(related);
+}
+
 /// Kills of each process; `SLIPRING_KILLS` says another number.
 fn kills() -> u64 {
     std::env::var("SLIPRING_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(20)

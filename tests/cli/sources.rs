@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::common::{Rng, TempName};
-use super::tool::{Running, TempDir, feed, json, numbers, parsed, run};
+use super::tool::{Ran, Running, TempDir, command, feed, json, numbers, parsed, run};
 
 #[test]
 fn a_queue_is_made_with_sources_and_shows_them() {
@@ -254,6 +254,21 @@ fn json_says_where_a_message_comes_from() {
         let lines: Vec<_> = out.lines().map(parsed).collect();
         assert_eq!((&lines[0]["source"], lines[1].get("source")), (&source, None), "{out}");
     }
+}
+
+#[test]
+fn a_command_is_told_where_its_message_comes_from() {
+    let name = queue("told", "4");
+    feed(&send(&name), b"one\n").quietly();
+    feed(&["send", &name], b"plain\n").quietly();
+    // A worker that was started by another one's command.
+    let tell = "echo \"$(cat) ${SLIPRING_STREAM-none} ${SLIPRING_POSITION-none}\"";
+    let worker = ["recv", &name, "--group", "g", "--count", "2", "--exec", tell];
+    let mut worker = command(&worker);
+    worker.env("SLIPRING_STREAM", "another").env("SLIPRING_POSITION", "7");
+    let out = Ran::from(worker.output().unwrap()).with_totals_only();
+    let id = slipring::StreamId::named("numbers");
+    assert_eq!(out, format!("one {id} 1\nplain none none\n"));
 }
 
 /// How often the sender is killed; `SLIPRING_KILLS` says another number.

@@ -14,8 +14,8 @@ pub(super) fn help() -> String {
 
 const COMMAND: &str = "\
 The command of --exec has the message, without a newline, on its standard input, and SLIPRING_QUEUE,
-SLIPRING_GROUP, SLIPRING_SEQUENCE, SLIPRING_ATTEMPTS and SLIPRING_KIND in its environment. Its end
-decides what becomes of the message:
+SLIPRING_GROUP, SLIPRING_SEQUENCE, SLIPRING_ATTEMPTS and SLIPRING_KIND in its environment; of a message that
+says where it comes from SLIPRING_STREAM and SLIPRING_POSITION, too. Its end decides what becomes of it:
   exit code 0          it is acked
   exit code 65         it is rejected (EX_DATAERR): it becomes a dead letter at once
   any other, a signal  the same job tries it again after --retry-delay, and takes no other meanwhile; when

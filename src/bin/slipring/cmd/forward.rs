@@ -257,6 +257,7 @@ fn output_of(
         sequence,
         attempts: message.attempts(),
         kind: message.kind(),
+        source: message.source(),
     };
     let place = format!("message {sequence}");
     let started = command::start(command, &about, message, Stdio::piped());

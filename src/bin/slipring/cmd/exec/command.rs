@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::statvfs::fstatvfs;
 use signal_hook::low_level::signal_name;
+use slipring::Source;
 
 use super::stdin;
 use crate::failure::{Failure, io_failed};
@@ -58,6 +59,7 @@ pub(crate) struct About<'a> {
     pub(crate) sequence: u64,
     pub(crate) attempts: u8,
     pub(crate) kind: u32,
+    pub(crate) source: Option<Source>,
 }
 
 pub(crate) fn start(
@@ -68,7 +70,14 @@ pub(crate) fn start(
 ) -> Result<Child, Refused> {
     let input = stdin::holding(message)
         .map_err(|fault| Refused::new(&fault, io_failed("pass a message on", &fault)))?;
-    let child = Command::new(SHELL)
+    let mut shell = Command::new(SHELL);
+    // Another worker may have started this one.
+    shell.env_remove("SLIPRING_STREAM").env_remove("SLIPRING_POSITION");
+    if let Some(source) = about.source {
+        shell.env("SLIPRING_STREAM", source.stream().to_string());
+        shell.env("SLIPRING_POSITION", source.position().to_string());
+    }
+    let child = shell
         .args(["-c", command])
         .env("SLIPRING_QUEUE", about.queue)
         .env("SLIPRING_GROUP", about.group)

@@ -343,6 +343,7 @@ impl<'a> Worker<'a> {
             sequence: message.sequence(),
             attempts: message.attempts(),
             kind: message.kind(),
+            source: message.source(),
         }
     }
 
