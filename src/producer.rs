@@ -235,8 +235,8 @@ impl<M: Content + ?Sized> Producer<M> {
         }
         let Producer { publisher, attachment, .. } = &mut *self;
         // A copy: the compiler must assume that a store to the slot changes the fields of a handle.
-        let (seq, view) = (publisher.tail(), attachment.view);
-        let slot = view.slot(seq);
+        let (seq, ring) = (publisher.tail(), *attachment.view.ring());
+        let slot = ring.slot(seq);
         // SAFETY: `fitting` was called; there is room, and slots below `ready` are reclaimed, as by `make_ready`.
         unsafe { fill(&slot, Meta::of(bytes, message.kind), bytes, M::SCHEMA.is_some()) };
         stamp(&slot, seq);

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use crate::error::SendError;
-use crate::layout::{Meta, Slots, View};
+use crate::layout::{Meta, Ring, Slots};
 use crate::message::{Content, Message};
 use crate::producer::Producer;
 use crate::ring::publish::stamp;
@@ -22,7 +22,7 @@ use crate::wait::{Check, Deadline};
 pub struct Reservation<'p, M: Content + ?Sized = [u8]> {
     producer: &'p mut Producer<M>,
     /// A copy: the compiler must assume that a store to a slot changes the fields of a handle.
-    view: View,
+    ring: Ring,
     first: u64,
     slots: u64,
     /// Whether the slots' lengths and kinds are stored. If not, all have the initial ones.
@@ -92,8 +92,8 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
     pub(crate) fn open(producer: &'p mut Producer<M>, slots: u64) -> Self {
         let Producer { publisher, attachment, .. } = &mut *producer;
         publisher.reclaim_next(&attachment.view, slots);
-        let (view, first) = (attachment.view, publisher.tail());
-        Reservation { producer, view, first, slots, stored: false, source: None }
+        let (ring, first) = (*attachment.view.ring(), publisher.tail());
+        Reservation { producer, ring, first, slots, stored: false, source: None }
     }
 
     /// Of messages of a stream, with the positions from `first` on.
@@ -131,7 +131,7 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
         if index as u64 >= self.slots {
             return None;
         }
-        let slot = self.view.slot(self.first + index as u64);
+        let slot = self.ring.slot(self.first + index as u64);
         // SAFETY: this is the producer, borrowed exclusively; room was found for the slot (invariant room-first), and `open` has set
         // its stamp to 0. Observers have mappings of their own (docs/design.md, Writing in place beside observers).
         Some(unsafe { slot.payload.bytes_mut() })
@@ -142,12 +142,12 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
             return false;
         }
         let first = self.first_meta();
-        let Producer { publisher, attachment, .. } = &*self.producer;
+        let Producer { publisher, .. } = &*self.producer;
         if !self.stored {
-            publisher.each_behind(&attachment.view, self.slots, |_, slot| slot.meta.store(first));
+            publisher.each_behind(&self.ring, self.slots, |_, slot| slot.meta.store(first));
             self.stored = true;
         }
-        let slot = attachment.view.slot(publisher.tail() + index as u64);
+        let slot = self.ring.slot(self.first + index as u64);
         let mut meta = slot.meta.load();
         change(&mut meta);
         slot.meta.store(meta);
@@ -160,7 +160,7 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
     }
 
     /// Publishes all slots; returns the sequence of the first.
-    #[inline]
+    #[inline(always)]
     pub fn publish(self) -> u64 {
         let slots = self.len();
         self.publish_first(slots)
@@ -168,36 +168,37 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
 
     /// Publishes the first `count` slots (all, if there are not so many) and gives the others back; returns the
     /// sequence of the first.
-    #[inline]
+    // Inlined, and with its parts handed on: a reservation of which a function gets the address is in memory all along.
+    #[inline(always)]
     pub fn publish_first(self, count: usize) -> u64 {
-        let count = (count as u64).min(self.slots);
-        if let Some((number, position)) = self.source {
-            // By its parts: a reservation that is handed on whole would have to be in memory.
-            let first = (!self.stored).then(|| self.first_meta());
-            publish_from(self.producer, count, number, position, first);
-            return self.first;
-        }
         let first = self.first_meta();
-        let Producer { publisher, attachment, .. } = &mut *self.producer;
-        let view = self.view;
-        let mut bytes = count * first.len as u64;
-        if self.stored {
-            bytes = 0;
-            publisher.each_behind(&view, count, |seq, slot| {
-                bytes += slot.meta.load().len as u64;
-                stamp(&slot, seq);
-            });
-        } else {
-            publisher.each_behind(&view, count, |seq, slot| {
-                slot.meta.store(first);
-                stamp(&slot, seq);
-            });
+        let Reservation { producer, ring, first: sequence, slots, stored, source } = self;
+        let count = (count as u64).min(slots);
+        if let Some((number, position)) = source {
+            publish_from(producer, count, number, position, first, stored);
+            return sequence;
         }
+        if stored {
+            publish_stored(producer, count);
+            return sequence;
+        }
+        producer.publisher.each_behind(&ring, count, |seq, slot| {
+            slot.meta.store(first);
+            stamp(&slot, seq);
+        });
+        producer.end_reservation(count, count * first.len as u64);
+        sequence
+    }
+}
+
+impl<M: Content + ?Sized> Producer<M> {
+    /// Makes `count` stamped messages of so many bytes known.
+    #[inline(always)]
+    fn end_reservation(&mut self, count: u64, bytes: u64) {
         if count > 0 {
-            publisher.advance(&attachment.view, count);
+            self.publisher.advance(&self.attachment.view, count);
         }
-        self.producer.count_bytes(bytes);
-        self.first
+        self.count_bytes(bytes);
     }
 }
 
@@ -250,7 +251,7 @@ impl<M: Message> Reservation<'_, M> {
     /// ```
     #[inline]
     pub fn iter_mut(&mut self) -> impl ExactSizeIterator<Item = &mut M> {
-        let slots = self.view.slots(self.first, self.first + self.slots);
+        let slots = self.ring.slots(self.first, self.first + self.slots);
         Messages { slots, marker: PhantomData }
     }
 }
@@ -281,8 +282,21 @@ impl<'r, M: Message + 'r> Iterator for Messages<'r, M> {
 
 impl<M: Message> ExactSizeIterator for Messages<'_, M> {}
 
-/// Publishes `count` reserved slots as messages of a stream, with positions from `position` on. All have the `first` meta, or
-/// the ones that are stored.
+/// Publishes `count` reserved slots, whose lengths and kinds are stored.
+#[cold]
+#[inline(never)]
+fn publish_stored<M: Content + ?Sized>(producer: &mut Producer<M>, count: u64) {
+    let Producer { publisher, attachment, .. } = &mut *producer;
+    let mut bytes = 0;
+    publisher.each_behind(attachment.view.ring(), count, |seq, slot| {
+        bytes += slot.meta.load().len as u64;
+        stamp(&slot, seq);
+    });
+    producer.end_reservation(count, bytes);
+}
+
+/// Publishes `count` reserved slots as messages of a stream, with positions from `position` on. All have the `first` meta,
+/// unless lengths and kinds are `stored`.
 #[cold]
 #[inline(never)]
 fn publish_from<M: Content + ?Sized>(
@@ -290,7 +304,8 @@ fn publish_from<M: Content + ?Sized>(
     count: u64,
     number: Number,
     position: u64,
-    first: Option<Meta>,
+    first: Meta,
+    stored: bool,
 ) {
     if count == 0 {
         return;
@@ -300,7 +315,7 @@ fn publish_from<M: Content + ?Sized>(
     for offset in 0..count {
         let seq = publisher.tail() + offset;
         let slot = view.slot(seq);
-        let meta = first.unwrap_or_else(|| slot.meta.load());
+        let meta = if stored { slot.meta.load() } else { first };
         bytes += meta.len as u64;
         sources::mark(view, seq, &slot, meta, number, position + offset);
     }

@@ -16,6 +16,7 @@ mod consumer;
 mod control;
 mod geometry;
 mod group;
+mod ring;
 mod slot;
 mod stream;
 mod view;
@@ -31,12 +32,13 @@ pub(crate) use group::GroupRecord;
 pub use group::Mode;
 pub(crate) use group::{FLAG_JOINED, GroupState, Totals};
 pub(crate) use group::{GROUP_NAME_MAX, Identity, Target};
+pub(crate) use ring::Ring;
+#[cfg(not(slipring_loom))]
+pub(crate) use ring::Slots;
 #[cfg(not(slipring_loom))]
 pub(crate) use slot::MetaWord;
 pub(crate) use slot::{Meta, Slot};
 pub(crate) use stream::StreamRecord;
-#[cfg(not(slipring_loom))]
-pub(crate) use view::Slots;
 pub(crate) use view::{Offset, View};
 #[cfg_attr(slipring_loom, allow(unreachable_pub))]
 pub use wake::WakeMode;

@@ -7,6 +7,7 @@ use std::ptr::NonNull;
 use super::consumer::ConsumerRecord;
 use super::control::Control;
 use super::group::GroupRecord;
+use super::ring::Ring;
 use super::slot::{Slot, SlotHeader};
 use super::stream::{SourceWords, StreamRecord};
 use super::wake::WakeMode;
@@ -21,9 +22,7 @@ use crate::sync::{AtomicU64, Payload};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View {
     base: NonNull<u8>,
-    /// Where the slots begin, and their number less one.
-    slots: *mut u8,
-    mask: u64,
+    ring: Ring,
     geo: Geometry,
     wake: WakeMode,
 }
@@ -58,8 +57,7 @@ impl View {
     /// # Safety The caller guarantees invariant V.
     #[cfg(not(slipring_loom))]
     pub(crate) unsafe fn new(base: NonNull<u8>, geo: Geometry, wake: WakeMode) -> View {
-        let slots = base.as_ptr().wrapping_add(geo.slots);
-        View { base, slots, mask: geo.capacity - 1, geo, wake }
+        View { base, ring: Ring::of(base, &geo), geo, wake }
     }
 
     /// Makes every record in place. The creator calls it, before the segment has its name.
@@ -111,7 +109,7 @@ impl View {
             // SAFETY: as above; the payload area lies after the header, inside the slot.
             unsafe { Payload::init(slot.wrapping_add(PAYLOAD_OFFSET)) };
         }
-        View { base, slots: at(geo.slots), mask: geo.capacity - 1, geo, wake }
+        View { base, ring: Ring::of(base, &geo), geo, wake }
     }
 
     #[inline]
@@ -196,152 +194,22 @@ impl View {
         if self.geo.streams == 0 {
             return None;
         }
-        let index = (seq & self.mask) as usize;
-        let slot = self.slots.wrapping_add(index * self.geo.stride);
-        // SAFETY: invariant V; the index is below the capacity, and with streams a slot has these words after its payload.
-        let words = unsafe { &*slot.wrapping_add(self.geo.source_offset).cast::<SourceWords>() };
+        let words = self.ring.at(seq).wrapping_add(self.geo.source_offset).cast::<SourceWords>();
+        // SAFETY: invariant V; a slot begins there, and with streams it has these words after its payload.
+        let words = unsafe { &*words };
         Some(&words.position)
+    }
+
+    /// The slots.
+    #[inline(always)]
+    pub(crate) fn ring(&self) -> &Ring {
+        &self.ring
     }
 
     /// The slot of a sequence: any number is masked into the ring.
     #[inline(always)]
     pub(crate) fn slot(&self, seq: u64) -> Slot<'_> {
-        let index = (seq & self.mask) as usize;
-        // SAFETY: the index is below the capacity.
-        unsafe {
-            Self::slot_at(self.slots.wrapping_add(index * self.geo.stride), self.geo.payload_size)
-        }
-    }
-
-    /// Calls `each` with the slots of `from..to` in their order.
-    // Without a multiplication for each slot.
-    #[inline(always)]
-    pub(crate) fn each_slot(&self, from: u64, to: u64, mut each: impl FnMut(u64, Slot<'_>)) {
-        let capacity = self.geo.capacity;
-        let mut left = to.saturating_sub(from).min(capacity);
-        let mut seq = from;
-        while left > 0 {
-            let index = seq & self.mask;
-            let row = left.min(capacity - index);
-            let mut at = self.slots.wrapping_add(index as usize * self.geo.stride);
-            for seq in seq..seq + row {
-                // SAFETY: index + row is at most the capacity.
-                each(seq, unsafe { Self::slot_at(at, self.geo.payload_size) });
-                at = at.wrapping_add(self.geo.stride);
-            }
-            (seq, left) = (seq + row, left - row);
-        }
-    }
-
-    /// The slots of `from..to`.
-    #[cfg(not(slipring_loom))]
-    #[inline(always)]
-    pub(crate) fn slots(&self, from: u64, to: u64) -> Slots<'_> {
-        let (at, stride) = (std::ptr::null_mut(), self.geo.stride);
-        Slots { view: self, at, stride, seq: from, row_end: from, end: to }
-    }
-
-    /// The slot of `from`, and those of `from..to` that follow it, up to the end of the ring.
-    #[cfg(not(slipring_loom))]
-    #[inline(always)]
-    pub(crate) fn row(&self, from: u64, to: u64) -> Row<'_> {
-        debug_assert!(from < to);
-        let index = from & self.mask;
-        let end = to.min(from + (self.geo.capacity - index));
-        let at = self.slots.wrapping_add(index as usize * self.geo.stride);
-        let (stride, size) = (self.geo.stride, self.geo.payload_size);
-        Row { at, stride, size, seq: from, end, view: PhantomData }
-    }
-
-    /// # Safety
-    /// `at` is where one of the slots begins.
-    #[inline(always)]
-    unsafe fn slot_at<'v>(at: *mut u8, size: usize) -> Slot<'v> {
-        // SAFETY: invariant V; a slot begins with its header.
-        let header = unsafe { &*at.cast::<SlotHeader>() };
-        // SAFETY: the payload area lies after the header, inside the slot.
-        let area = unsafe { at.add(PAYLOAD_OFFSET) };
-        // SAFETY: the geometry keeps payload_size bytes, rounded up to words, after the header, at an offset that is a
-        // multiple of 16 from a multiple of 64.
-        let payload = unsafe { Payload::new(area, size) };
-        Slot { stamp: &header.stamp, meta: &header.meta, payload }
-    }
-}
-
-/// Slots of consecutive sequences.
-///
-/// Invariant: from `at` on, the slots of `seq..row_end` lie in the view's segment.
-#[cfg(not(slipring_loom))]
-pub(crate) struct Slots<'v> {
-    view: &'v View,
-    at: *mut u8,
-    stride: usize,
-    seq: u64,
-    row_end: u64,
-    end: u64,
-}
-
-#[cfg(not(slipring_loom))]
-impl<'v> Iterator for Slots<'v> {
-    type Item = Slot<'v>;
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<Slot<'v>> {
-        if self.seq == self.row_end {
-            if self.seq >= self.end {
-                return None;
-            }
-            let row = self.view.row(self.seq, self.end);
-            (self.at, self.row_end) = (row.at, row.end);
-        }
-        // SAFETY: a slot does not lie at address 0; without this, each message has a check of that.
-        unsafe { std::hint::assert_unchecked(!self.at.is_null()) };
-        // SAFETY: by the type's invariant.
-        let slot = unsafe { View::slot_at(self.at, self.view.geo.payload_size) };
-        self.seq += 1;
-        self.at = self.at.wrapping_add(self.stride);
-        Some(slot)
-    }
-
-    #[inline]
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.end.saturating_sub(self.seq) as usize;
-        (left, Some(left))
-    }
-}
-
-/// Slots that lie one after the other, from one that it is at. It has copies of what it needs of the view: the compiler
-/// must assume that a store to a slot changes what is borrowed.
-///
-/// Invariant: from `at` on, the slot of `seq` and those up to `end` lie in the view's segment, and do not wrap.
-#[cfg(not(slipring_loom))]
-pub(crate) struct Row<'v> {
-    at: *mut u8,
-    stride: usize,
-    size: usize,
-    seq: u64,
-    end: u64,
-    view: PhantomData<&'v View>,
-}
-
-#[cfg(not(slipring_loom))]
-impl<'v> Row<'v> {
-    /// The slot that it is at.
-    #[inline(always)]
-    pub(crate) fn slot(&self) -> Slot<'v> {
-        // SAFETY: by the type's invariant.
-        unsafe { View::slot_at(self.at, self.size) }
-    }
-
-    /// Goes to the next slot. Returns `false`, and stays, at the last one.
-    #[inline(always)]
-    pub(crate) fn advance(&mut self) -> bool {
-        if self.seq + 1 >= self.end {
-            return false;
-        }
-        self.seq += 1;
-        self.at = self.at.wrapping_add(self.stride);
-        true
+        self.ring.slot(seq)
     }
 }
 

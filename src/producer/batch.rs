@@ -248,13 +248,14 @@ impl<M: Content + ?Sized> Producer<M> {
     {
         // Copies: the compiler must assume that a store to the ring changes the fields of a handle.
         let (view, lengths, bound) = (self.attachment.view, self.lengths, self.bound);
+        let ring = *view.ring();
         while self.publisher.tail() < bound {
             // Not before there is room, and before slots are reclaimed for it.
             let Some(mut message) = messages.next() else { return Ended::Iterator };
             // As many as the iterator says, up to a run.
             let n = 1 + messages.size_hint().0.min(RUN - 1) as u64;
             let end = self.publisher.reclaim_ahead(&self.attachment.view, n).min(bound);
-            let mut row = view.row(self.publisher.tail(), end);
+            let mut row = ring.row(self.publisher.tail(), end);
             let mut run = Run::new(self);
             loop {
                 let Outgoing { kind, content } = message.into();
@@ -288,10 +289,10 @@ impl<M: Content + ?Sized> Producer<M> {
         // Reclaims only slots that are written.
         self.publisher.reclaim_next(&self.attachment.view, n as u64);
         // Copies, as above.
-        let (view, lengths) = (self.attachment.view, self.lengths);
+        let (ring, lengths) = (*self.attachment.view.ring(), self.lengths);
         let mut run = Run::new(self);
         let end = run.next + n as u64;
-        let mut row = view.row(run.next, end);
+        let mut row = ring.row(run.next, end);
         for message in &messages[..n] {
             let Outgoing { kind, content } = message.into();
             let bytes = content.to_payload();
@@ -302,7 +303,7 @@ impl<M: Content + ?Sized> Producer<M> {
             }
             run.push(&row.slot(), kind, bytes);
             if !row.advance() && run.next < end {
-                row = view.row(run.next, end);
+                row = ring.row(run.next, end);
             }
         }
         Ok(run.sent())

@@ -11,7 +11,7 @@ use super::claim::Corrupt;
 use super::gate::{Gate, gate};
 use super::notify;
 use super::sources::{self, Number};
-use crate::layout::{Meta, Slot, View};
+use crate::layout::{Meta, Ring, Slot, View};
 use crate::packed::SEQ_NONE;
 use crate::sync::{Ordering, WordExt, fence, mutant, order, step};
 
@@ -267,7 +267,7 @@ impl Publisher {
 
     /// Reclaims the slots of `from..to`, for which room was found.
     pub(crate) fn reclaim_through(&mut self, view: &View, from: u64, to: u64) {
-        view.each_slot(from, to, |_, slot| {
+        view.ring().each_slot(from, to, |_, slot| {
             // Release: a reader that finds 0 here also sees the heads that allowed the write. Members of a shared group
             // need that to tell an empty queue from an old view of a full one. docs/ordering.md, note 2.
             step!(slot.stamp.store(0, order!(Release, "zero-relaxed")), "stamp-not-zeroed");
@@ -286,11 +286,11 @@ impl Publisher {
     /// Calls `each` with the first `n` slots above the tail, in the order in which they must be stamped: a takeover
     /// walks them until the first missing stamp.
     #[inline(always)]
-    pub(crate) fn each_behind(&self, view: &View, n: u64, each: impl FnMut(u64, Slot<'_>)) {
+    pub(crate) fn each_behind(&self, ring: &Ring, n: u64, each: impl FnMut(u64, Slot<'_>)) {
         let (from, to) = (self.tail, self.tail + n);
-        mutant!(view.each_slot(from, to, each), "stamps-in-reverse", {
+        mutant!(ring.each_slot(from, to, each), "stamps-in-reverse", {
             let mut each = each;
-            (from..to).rev().for_each(|seq| each(seq, view.slot(seq)));
+            (from..to).rev().for_each(|seq| each(seq, ring.slot(seq)));
         });
     }
 
@@ -302,7 +302,8 @@ impl Publisher {
 
     /// Makes `n` messages of a stream visible that are marked with their positions; `position` is the last one's.
     pub(crate) fn publish_from(&mut self, view: &View, n: u64, number: Number, position: u64) {
-        let stamp_all = |this: &Self| this.each_behind(view, n, |seq, slot| stamp(&slot, seq));
+        let stamp_all =
+            |this: &Self| this.each_behind(view.ring(), n, |seq, slot| stamp(&slot, seq));
         mutant!(
             {
                 // Before the table, or a death here would leave positions there that no message has.

@@ -172,7 +172,7 @@ pub(crate) fn open(view: &View, id: Id, label: Label) -> Option<Number> {
 pub(crate) fn is_in_ring(view: &View, number: Number) -> bool {
     let capacity = view.geo().capacity;
     let mut found = false;
-    view.each_slot(0, capacity, |_, slot| found |= slot.meta.stream() == number.0);
+    view.ring().each_slot(0, capacity, |_, slot| found |= slot.meta.stream() == number.0);
     found
 }
 
@@ -180,7 +180,7 @@ pub(crate) fn is_in_ring(view: &View, number: Number) -> bool {
 #[cfg(not(slipring_loom))]
 pub(crate) fn count_in_ring(view: &View) -> Vec<u64> {
     let mut counts = vec![0; view.geo().streams + 1];
-    view.each_slot(0, view.geo().capacity, |_, slot| {
+    view.ring().each_slot(0, view.geo().capacity, |_, slot| {
         if let Some(count) = counts.get_mut(usize::from(slot.meta.stream())) {
             *count += 1;
         }
