@@ -5,12 +5,13 @@ use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
 use crate::attach::Mapped;
+use crate::clock::monotonic_ns;
 use crate::error::{SystemError, Unacked, known_pid};
 use crate::group::{Mode, Retention, limit_of, pid_of, target_name};
 use crate::layout::{GroupState, Identity, WakeMode, lease_byte};
 use crate::packed::SEQ_NONE;
 use crate::ring::close::closed_at;
-use crate::ring::figures::{self, Holding, Standing};
+use crate::ring::figures::{self, Blocked, Holding, Standing};
 use crate::ring::groups;
 use crate::ring::groups::RETENTION_RELEASE;
 use crate::ring::publish::published_end;
@@ -78,9 +79,12 @@ pub struct ProducerInfo {
     pub payload_bytes: u64,
     /// How often it found the queue full; may lag a little.
     pub full: u64,
-    /// Whether it sleeps until there is room. A producer that only polls for room is not seen, and none is in
-    /// [`WakeMode::None`].
-    pub sleeps: bool,
+    /// How long producers have waited for room, the present wait included. Waits that end before the waiter would
+    /// sleep, or within about a millisecond without sleeps, are not counted; nor is the last wait of a producer that was
+    /// killed in it.
+    pub blocked: Duration,
+    /// How long the producer has waited for room that does so now.
+    pub blocked_for: Option<Duration>,
 }
 
 /// A group's state.
@@ -165,14 +169,16 @@ impl Snapshot {
         // The tail word alone may be too low: a producer that died may have published more.
         let tail = published_end(view).unwrap_or(SEQ_NONE).max(geo.base);
         let counts = figures::producer_counts(view);
-        let producer = ProducerInfo {
+        let mut producer = ProducerInfo {
             live: file.is_held(lease_byte::PRODUCER).map_err(look)?,
             pid: known_pid(figures::producer_pid(view)),
             epoch: figures::producer_epoch(view),
             payload_bytes: counts.bytes,
             full: counts.full,
-            sleeps: figures::producer_sleeps(view),
+            blocked: Duration::ZERO,
+            blocked_for: None,
         };
+        producer.note_blocked(figures::blocked(view));
         let mut groups = Vec::new();
         for index in groups::in_use(view) {
             let group = view.group(index);
@@ -261,6 +267,15 @@ impl Snapshot {
             producer,
             groups,
         })
+    }
+}
+
+impl ProducerInfo {
+    fn note_blocked(&mut self, Blocked { total, since }: Blocked) {
+        // A time namespace may have shifted the clock for either process.
+        let lasts = monotonic_ns().checked_sub(since).filter(|_| self.live && since > 0);
+        self.blocked_for = lasts.map(Duration::from_nanos);
+        self.blocked = Duration::from_nanos(total.saturating_add(lasts.unwrap_or(0)));
     }
 }
 

@@ -172,7 +172,6 @@ fn what_cannot_be_known_says_why() {
     assert_eq!(g.service_rate, Figure::Unknown(Unknown::NoConsumer));
     assert_eq!(g.utilisation, Figure::Unknown(Unknown::NoConsumer));
     assert_eq!(g.delay, Figure::Unknown(Unknown::FewSamples));
-    assert_eq!(stats.blocked, Figure::Unknown(Unknown::NoProducer));
     assert_eq!(stats.full_in, Figure::Unknown(Unknown::NotGrowing));
     let _consumer = queue.consumer("g").unwrap();
     looked(&mut monitor);
@@ -217,7 +216,7 @@ fn a_ring_that_fills_says_when_it_is_full() {
 }
 
 #[test]
-fn a_blocked_producer_is_seen_asleep() {
+fn the_time_that_a_producer_waits_for_room_is_measured() {
     for mode in [WakeMode::Fence, WakeMode::None] {
         let name = TempName::new("blocked");
         let builder = Queue::builder(&name).capacity(8).wake_mode(mode).group("g");
@@ -225,24 +224,54 @@ fn a_blocked_producer_is_seen_asleep() {
         let mut producer = queue.producer().unwrap();
         producer.send_batch(["0"; 8]).unwrap();
         let mut monitor = monitor(&name);
+        assert_eq!(looked(&mut monitor).blocked, Figure::Measured(0.0));
         thread::scope(|scope| {
-            let sends = scope.spawn(move || producer.send("9").unwrap());
-            if mode == WakeMode::None {
-                // Nobody sleeps at a word in this mode.
-                let stats = looked(&mut monitor);
-                assert_eq!(stats.blocked, Figure::Unknown(Unknown::NotRecorded));
-            } else {
-                glance_until(&mut monitor, |m| m.look().unwrap().producer.sleeps);
-                (0..9).for_each(|_| monitor.glance());
-                monitor.look().unwrap();
-                let share = monitor.stats(Duration::ZERO).blocked.value().unwrap();
-                // Its sleep ends now and then for a look around.
-                assert!(share > 0.5, "{share}");
-            }
+            let sends = scope.spawn(move || {
+                producer.send("9").unwrap();
+                producer
+            });
+            glance_until(&mut monitor, |m| m.look().unwrap().producer.blocked_for.is_some());
+            // It waits all the time between two looks, but for what lies between a look and the reading of its clock.
+            glance_until(&mut monitor, |m| {
+                thread::sleep(Duration::from_millis(20));
+                m.look().unwrap();
+                m.stats(Duration::ZERO).blocked.value().is_some_and(|share| share > 0.9)
+            });
+            let stats = monitor.stats(Duration::ZERO);
+            let lasts = stats.snapshot.producer.blocked_for.unwrap();
+            assert!(lasts >= Duration::from_millis(20) && stats.blocked_total >= lasts);
             queue.consumer("g").unwrap().recv().unwrap().ack().unwrap();
-            sends.join().unwrap();
+            let producer = sends.join().unwrap();
+            let after = looked(&mut monitor);
+            assert_eq!(after.snapshot.producer.blocked_for, None);
+            assert!(after.blocked_total >= lasts);
+            // A wait that fails counts as well.
+            let mut producer = producer;
+            let waited = producer.send_timeout("10", Duration::from_millis(50));
+            assert!(matches!(waited, Err(slipring::SendError::Timeout(_))));
+            let later = looked(&mut monitor).blocked_total;
+            assert!(later >= after.blocked_total + Duration::from_millis(20), "{later:?}");
+            monitor.look().unwrap();
+            assert_eq!(monitor.stats(Duration::ZERO).blocked, Figure::Measured(0.0));
         });
     }
+}
+
+/// It was killed in a wait: that wait ends with it.
+#[test]
+fn a_dead_producer_is_not_blocked() {
+    let name = TempName::new("blocked-dead");
+    let queue = Queue::builder(&name).capacity(1).group("g").create().unwrap();
+    let mut producer = Child::start(&format!("producer {}", &*name));
+    producer.expect("sent");
+    producer.say("");
+    let mut monitor = monitor(&name);
+    glance_until(&mut monitor, |m| m.look().unwrap().producer.blocked_for.is_some());
+    producer.kill();
+    let dead = looked(&mut monitor);
+    assert_eq!(dead.snapshot.producer.blocked_for, None);
+    let _next = queue.producer().unwrap();
+    assert_eq!(looked(&mut monitor).snapshot.producer.blocked_for, None);
 }
 
 #[test]
@@ -389,6 +418,8 @@ fn roles() {
             producer.send("0").unwrap();
             tell("sent");
             hear();
+            // Without a consumer it waits for ever in a ring of one.
+            let _ = producer.send("1");
         }
     }
 }

@@ -61,9 +61,9 @@ pub(crate) struct ProducerCounters {
     pub(crate) bytes: Quiet,
     /// Times the queue was found full.
     pub(crate) full: Quiet,
-    /// Reserved: nanoseconds for which it waited for room, up to its last wait.
+    /// Nanoseconds for which producers waited for room, up to the end of the last wait.
     pub(crate) blocked: Quiet,
-    /// Reserved: when it began to wait; 0: it does not wait.
+    /// When the wait that it is in began, in nanoseconds of CLOCK_MONOTONIC; 0: it does not wait.
     pub(crate) blocked_since: Quiet,
 }
 

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use super::Producer;
 use crate::attach::Attachment;
-use crate::clock::coarse_ns;
+use crate::clock::{coarse_ns, monotonic_ns};
 use crate::error::{BlockingGroup, Full, SendError, Unconfirmed};
 use crate::group::{identity_of, pid_of};
 use crate::layout::{Identity, Mode, lease_byte};
 use crate::message::Content;
 use crate::packed::{SEQ_NONE, State};
+use crate::ring::figures;
 use crate::ring::gate::gate;
 use crate::ring::groups;
 use crate::ring::park::Waiter;
@@ -73,15 +74,25 @@ impl<M: Content + ?Sized> Producer<M> {
         let room = Waiter::room(&view, self.publisher.threshold(&view, n));
         let park = FutexPark::new([room], || MAX_SLEEP);
         let mut wait_state = self.wait_state.clone();
+        let mut blocked = false;
         let found =
             wait::until(deadline, &mut wait_state, park, |check| match self.room(n, check) {
                 Ok(()) => Ok(Some(())),
                 Err(SendError::Full(full)) => {
                     last = Some(full);
+                    // Only waits that come to this are counted: in shorter ones the clock would take a part of the time.
+                    if check == Check::Full && !blocked {
+                        blocked = true;
+                        figures::begin_blocked(&view, monotonic_ns());
+                    }
                     Ok(None)
                 }
                 Err(fault) => Err(fault),
-            })?;
+            });
+        if blocked && !self.attachment.leases.forked() {
+            figures::end_blocked(&view, monotonic_ns());
+        }
+        let found = found?;
         self.wait_state = wait_state;
         match (found, last) {
             (Waited::TimedOut, Some(full)) => Err(SendError::Timeout(full)),

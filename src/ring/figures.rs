@@ -1,7 +1,6 @@
 //! What people read about a queue: pids, counters, and what consumers hold. The protocol decides nothing by them, so
 //! most of these words are Relaxed: each figure stands for itself.
 
-use super::notify::WAITING;
 use super::records::records_of;
 use crate::layout::{GroupRecord, Mode, View};
 use crate::packed::{Attempts, Head, Start, State};
@@ -51,6 +50,8 @@ pub(crate) fn producer_pid(view: &View) -> u64 {
 #[inline]
 pub(crate) fn set_producer_pid(view: &View) {
     set(&view.control().producer.identity.pid, own_pid());
+    // The one before may have died in a wait.
+    set(&view.control().producer.counters.blocked_since, 0);
 }
 
 #[inline]
@@ -70,6 +71,36 @@ pub(crate) fn producer_epoch(view: &View) -> u64 {
 pub(crate) struct ProducerCounts {
     pub(crate) bytes: u64,
     pub(crate) full: u64,
+}
+
+/// How long producers have waited for room, in nanoseconds: up to the end of the last wait, and when the present one
+/// began on CLOCK_MONOTONIC, 0 if there is none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Blocked {
+    pub(crate) total: u64,
+    pub(crate) since: u64,
+}
+
+pub(crate) fn blocked(view: &View) -> Blocked {
+    let counters = &view.control().producer.counters;
+    Blocked { total: get(&counters.blocked), since: get(&counters.blocked_since) }
+}
+
+/// Notes that the producer, the caller, waits for room from `now` on.
+#[cold]
+pub(crate) fn begin_blocked(view: &View, now: u64) {
+    set(&view.control().producer.counters.blocked_since, now);
+}
+
+/// Notes that the producer, the caller, waits no more.
+#[cold]
+pub(crate) fn end_blocked(view: &View, now: u64) {
+    let counters = &view.control().producer.counters;
+    let Blocked { total, since } = blocked(view);
+    // A reader between the two stores misses this wait for a moment, rather than counting it twice.
+    set(&counters.blocked_since, 0);
+    // Wrapping: another process may have garbled them.
+    set(&counters.blocked, total.wrapping_add(now.saturating_sub(since)));
 }
 
 #[inline]
@@ -203,12 +234,6 @@ pub(crate) fn standing(view: &View, group: u8, mode: Option<Mode>, tail: u64) ->
     let oldest = holdings.iter().filter_map(|holding| holding.gates).fold(head, u64::min);
     let (depth, span) = (waiting.wrapping_add(unacked), tail.saturating_sub(oldest));
     Standing { head, depth, span, unacked, attempts: 0, holdings, whole }
-}
-
-/// Whether the producer sleeps until there is room. Stays set when a producer dies in its sleep.
-pub(crate) fn producer_sleeps(view: &View) -> bool {
-    // Relaxed: for people to read.
-    view.control().room.word.load(Ordering::Relaxed) & WAITING != 0
 }
 
 /// How often a consumer record was taken.

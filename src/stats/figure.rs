@@ -38,10 +38,6 @@ pub enum Unknown {
     NoConsumer,
     /// No message waits.
     NothingWaits,
-    /// The queue has no producer.
-    NoProducer,
-    /// The queue does not record it.
-    NotRecorded,
     /// The counts that it comes from lag behind, and have not moved.
     Lags,
     /// The group was made or removed, or members claimed, while it was read.
@@ -61,8 +57,6 @@ impl Unknown {
             Unknown::NotShrinking => "not-shrinking",
             Unknown::NoConsumer => "no-consumer",
             Unknown::NothingWaits => "nothing-waits",
-            Unknown::NoProducer => "no-producer",
-            Unknown::NotRecorded => "not-recorded",
             Unknown::Lags => "lags",
             Unknown::Unsettled => "unsettled",
         }
@@ -81,8 +75,6 @@ impl fmt::Display for Unknown {
             Unknown::NotShrinking => "not shrinking",
             Unknown::NoConsumer => "no consumer",
             Unknown::NothingWaits => "nothing waits",
-            Unknown::NoProducer => "no producer",
-            Unknown::NotRecorded => "not recorded",
             Unknown::Lags => "the counts lag",
             Unknown::Unsettled => "read while it changed",
         })

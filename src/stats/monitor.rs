@@ -11,7 +11,6 @@ use super::samples::{Known, Samples};
 use crate::attach::Mapped;
 use crate::error::{AttachError, OpenError, SystemError};
 use crate::group::Mode;
-use crate::layout::WakeMode;
 use crate::queue::OpenOptions;
 use crate::segment::LeaseFile;
 use crate::snapshot::{GroupInfo, MemberInfo, Snapshot};
@@ -55,6 +54,7 @@ pub struct Monitor {
     known: Vec<Known>,
     ages: Ages,
     published: u64,
+    blocked: Duration,
     totals: HashMap<u64, Totals>,
     holds: HashMap<Consumer, Seen>,
     processes: Processes,
@@ -66,6 +66,7 @@ struct Look {
     at: Instant,
     published: u64,
     payload_bytes: u64,
+    blocked: Duration,
     groups: HashMap<u64, Point>,
     acked: HashMap<Consumer, u64>,
     /// Between the look before and this one, which is the last of them.
@@ -120,6 +121,7 @@ impl Monitor {
             known: Vec::new(),
             ages: Ages::default(),
             published: 0,
+            blocked: Duration::ZERO,
             totals: HashMap::new(),
             holds: HashMap::new(),
             processes: Processes::default(),
@@ -160,7 +162,7 @@ impl Monitor {
     /// Takes a sample for the figures that are shares of time. It reads some words, and makes no system call. It sees the
     /// groups that the last look has seen.
     pub fn glance(&mut self) {
-        self.samples.glance(self.mapped.view(), &self.known, self.last.producer.live);
+        self.samples.glance(self.mapped.view(), &self.known);
     }
 
     /// The queue's state at the last look.
@@ -172,6 +174,7 @@ impl Monitor {
         let last = &self.last;
         self.processes.look(at, self.mapped.id(), last);
         self.published = self.published.max(last.tail.saturating_sub(last.base));
+        self.blocked = self.blocked.max(last.producer.blocked);
         let oldest = last.groups.iter().map(|group| last.tail.saturating_sub(group.span)).min();
         self.ages.note(at, last.tail, oldest.unwrap_or(last.tail));
         let mut samples = std::mem::take(&mut self.samples);
@@ -203,6 +206,7 @@ impl Monitor {
             at,
             published: self.published,
             payload_bytes: last.producer.payload_bytes,
+            blocked: self.blocked,
             groups: last.groups.iter().filter_map(point).collect(),
             acked: acked.collect(),
             samples,
@@ -245,7 +249,8 @@ impl Monitor {
             byte_rate: byte_rate(snapshot, publish_rate, rate(|look| look.payload_bytes)),
             used: snapshot.span().min(snapshot.capacity),
             full_in: first_full(&groups),
-            blocked: blocked(snapshot, &samples),
+            blocked_total: self.blocked,
+            blocked: blocked(pair),
             producer: self.processes.producer().cloned().unwrap_or_else(absent),
             groups,
             snapshot: snapshot.clone(),
@@ -273,7 +278,7 @@ impl Monitor {
             depth_growth: now.depth as f64 - then.depth as f64,
             span_growth: now.span as f64 - then.span as f64,
             whole: then.whole && now.whole,
-            blocked: samples.blocked > 0,
+            blocked: blocked(pair).value().is_some_and(|share| share > 0.0),
             samples: samples.group(info.instance),
             consumers: live,
             shared: info.mode != Some(Mode::Exclusive),
@@ -410,12 +415,9 @@ fn first_full(groups: &[GroupStats]) -> Figure<Duration> {
         .unwrap_or(Figure::Unknown(Unknown::NotGrowing))
 }
 
-fn blocked(snapshot: &Snapshot, samples: &Samples) -> Figure {
-    let share = f64::from(samples.blocked) / f64::from(samples.count.max(1));
-    match snapshot.wake_mode {
-        _ if !snapshot.producer.live => Figure::Unknown(Unknown::NoProducer),
-        WakeMode::None if samples.full > 0 => Figure::Unknown(Unknown::NotRecorded),
-        _ if samples.full > 0 => Figure::AtLeast(share),
-        _ => Figure::Estimated(share),
-    }
+/// The share of the time between two looks in which producers waited for room.
+fn blocked(looks: Option<((&Look, &Look), f64)>) -> Figure {
+    let Some(((then, now), seconds)) = looks else { return Figure::Unknown(Unknown::OneLook) };
+    let time = now.blocked.saturating_sub(then.blocked).as_secs_f64();
+    Figure::Measured((time / seconds).min(1.0))
 }

@@ -21,7 +21,7 @@ const STEADY: f64 = 0.1;
 /// which they could go (`service_rate`), D how long each takes (`delay`). Some texts call P/C the throughput; here it is
 /// the `utilisation`, and throughput is X.
 ///
-/// Totals (`published`, and a group's `done`, `redelivered`, `dead_lettered`) never step back in the looks of one
+/// Totals (`published`, `blocked_total`, and a group's `done`, `redelivered`, `dead_lettered`) never step back in the looks of one
 /// [`Monitor`], as long as [`Snapshot::instance`] and [`GroupInfo::instance`] stay: a queue or group that was removed
 /// and made again has another one, and counts from 0.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,9 +47,10 @@ pub struct Stats {
     pub used: u64,
     /// Time until the ring is full, if the span of each group goes on growing as it did: that of the first one.
     pub full_in: Figure<Duration>,
-    /// Share of time in which the producer slept until there is room, 0 to 1, estimated from samples. At least this
-    /// where the ring was also full while the producer did not sleep: it polled, or did not send. A producer that never
-    /// sleeps (wake mode none) is not recorded.
+    /// How long producers have waited for room since the queue was made, as far as waits are counted:
+    /// [`ProducerInfo::blocked`](crate::ProducerInfo::blocked).
+    pub blocked_total: Duration,
+    /// Share of the time in which the producer waited for room, 0 to 1. Measured, as far as waits are counted.
     pub blocked: Figure,
     /// The producer's process.
     pub producer: ProcessInfo,

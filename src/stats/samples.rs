@@ -35,10 +35,6 @@ fn live(group: &GroupInfo) -> impl Iterator<Item = u8> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Samples {
     pub(super) count: u32,
-    /// The producer slept until there is room.
-    pub(super) blocked: u32,
-    /// The ring was full, and the producer did not sleep: it polled, or did not send.
-    pub(super) full: u32,
     groups: HashMap<u64, GroupSamples>,
 }
 
@@ -66,9 +62,9 @@ struct Moment {
 
 impl Samples {
     /// Takes a sample of the words alone, without a system call.
-    pub(super) fn glance(&mut self, view: &View, groups: &[Known], producer: bool) {
+    pub(super) fn glance(&mut self, view: &View, groups: &[Known]) {
         let Ok(tail) = published_end(view) else { return };
-        let mut span = 0;
+        self.count += 1;
         for known in groups {
             let index = known.instance as u8;
             let Some(record) = view.groups().get(usize::from(index)) else { continue };
@@ -77,7 +73,6 @@ impl Samples {
                 continue;
             }
             let standing = figures::standing(view, index, known.mode, tail);
-            span = span.max(standing.span);
             if !standing.whole {
                 continue;
             }
@@ -91,11 +86,11 @@ impl Samples {
             let ready = standing.depth.saturating_sub(standing.unacked);
             self.add(known.instance, Moment { ready, unacked: standing.unacked, holders });
         }
-        self.add_producer(figures::producer_sleeps(view), producer, span >= view.geo().capacity);
     }
 
     /// Counts a look as a sample.
     pub(super) fn look(&mut self, snapshot: &Snapshot) {
+        self.count += 1;
         for group in snapshot.groups.iter().filter(|group| group.whole) {
             let live = group.members.iter().filter(|member| member.live);
             let holders = match group.mode {
@@ -105,8 +100,6 @@ impl Samples {
             let ready = group.depth.saturating_sub(group.unacked);
             self.add(group.instance, Moment { ready, unacked: group.unacked, holders });
         }
-        let full = snapshot.span() >= snapshot.capacity;
-        self.add_producer(snapshot.producer.sleeps, snapshot.producer.live, full);
     }
 
     fn add(&mut self, group: u64, moment: Moment) {
@@ -119,16 +112,8 @@ impl Samples {
         sums.sum_holders += f64::from(moment.holders);
     }
 
-    fn add_producer(&mut self, sleeps: bool, lives: bool, full: bool) {
-        self.count += 1;
-        self.blocked += u32::from(sleeps && lives);
-        self.full += u32::from(full && lives && !sleeps);
-    }
-
     pub(super) fn merge(&mut self, other: &Samples) {
         self.count += other.count;
-        self.blocked += other.blocked;
-        self.full += other.full;
         for (group, more) in &other.groups {
             let sums = self.groups.entry(*group).or_default();
             sums.count += more.count;

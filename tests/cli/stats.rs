@@ -79,8 +79,9 @@ fn figures_are_shown_for_people_and_for_programs() {
         (&4.into(), &4.into(), &64.into())
     );
     assert_eq!(look["publish_rate"], serde_json::json!({"value": 0.0, "kind": "measured"}));
-    let unknown = serde_json::json!({"value": null, "kind": "unknown", "why": "no-producer"});
-    assert_eq!(look["blocked"], unknown);
+    assert_eq!(look["blocked"], serde_json::json!({"value": 0.0, "kind": "measured"}));
+    let unknown = serde_json::json!({"value": null, "kind": "unknown", "why": "not-growing"});
+    assert_eq!(look["full_in_us"], unknown);
     let [audit, work] = &look["groups"].as_array().unwrap()[..] else { panic!("{look}") };
     assert_eq!(
         (&audit["ready"], &audit["unacked"], &audit["done"]),
@@ -100,7 +101,7 @@ fn figures_are_shown_for_people_and_for_programs() {
     let line = table.lines().find(|line| line.contains("/work")).unwrap();
     let cells: Vec<_> = line.split_whitespace().collect();
     // No service rate and no delay can be told of what stands still.
-    let expected = ["0.0", "0.0", "2", "2", "6%", "-", "1"];
+    let expected = ["0.0", "0.0", "2", "2", "6%", "0%", "1"];
     assert_eq!(&cells[1..8], expected, "{table}");
     // A group by its name, alone.
     let target = format!("{}/audit", &*name);

@@ -53,6 +53,7 @@ pub(crate) struct QueueStats<'a> {
     byte_rate: Known<f64>,
     used: u64,
     full_in_us: Known<u64>,
+    blocked_total_us: u64,
     blocked: Known<f64>,
     producer: ProducerStats<'a>,
     groups: Vec<GroupFigures<'a>>,
@@ -67,6 +68,7 @@ struct ProducerStats<'a> {
     epoch: u64,
     payload_bytes: u64,
     full: u64,
+    blocked_us: Option<u64>,
 }
 
 /// A process with a role.
@@ -188,12 +190,14 @@ impl<'a> From<&'a Looked> for QueueStats<'a> {
             byte_rate: stats.byte_rate.into(),
             used: stats.used,
             full_in_us: time(stats.full_in),
+            blocked_total_us: microseconds(stats.blocked_total),
             blocked: stats.blocked.into(),
             producer: ProducerStats {
                 process: Process::new(producer.pid, &stats.producer),
                 epoch: producer.epoch,
                 payload_bytes: producer.payload_bytes,
                 full: producer.full,
+                blocked_us: producer.blocked_for.map(microseconds),
             },
             groups: stats.groups.iter().map(GroupFigures::from).collect(),
             findings: stats.findings().into_iter().map(Found::from).collect(),
