@@ -43,11 +43,6 @@ impl FileSink {
     fn write(&mut self, records: &[Record]) -> io::Result<()> {
         let mut lines = Vec::new();
         for record in records {
-            if record.body.contains(&b'\n') {
-                let fault = Fault::new(Kind::Poison, "it has a newline, and would be two lines");
-                self.outcomes.push(Outcome::Failed(record.id, fault));
-                continue;
-            }
             if !record.tombstone {
                 lines.extend_from_slice(&record.body);
                 lines.push(b'\n');
@@ -103,6 +98,11 @@ impl Sink for FileSink {
         Ok(())
     }
 
+    fn misfit(&self, body: &[u8]) -> Option<String> {
+        let two = || "it has a newline, and would be two lines".to_owned();
+        body.contains(&b'\n').then(two)
+    }
+
     fn publish(&mut self, records: Vec<Record>) -> Result<(), Fault> {
         let before = self.outcomes.len();
         self.write(&records).map_err(|fault| {
@@ -141,12 +141,22 @@ pub(crate) struct FileSource {
     number: u64,
     /// Lines that came and are not settled.
     pending: usize,
+    /// Why there are no lines after those that came.
+    failed: Option<Fault>,
 }
 
 impl FileSource {
     pub(crate) fn new(path: PathBuf, make_envelopes: bool) -> FileSource {
         let stream = StreamId::named(&path.to_string_lossy());
-        FileSource { path, stream, make_envelopes, lines: None, number: 0, pending: 0 }
+        FileSource {
+            path,
+            stream,
+            make_envelopes,
+            lines: None,
+            number: 0,
+            pending: 0,
+            failed: None,
+        }
     }
 
     /// The next line, without its newline.
@@ -168,20 +178,21 @@ impl FileSource {
 impl Source for FileSource {
     fn open(&mut self, _: &Stop) -> Result<(), Fault> {
         let file = File::open(&self.path).map_err(|fault| rebuild("read", &self.path, &fault))?;
-        (self.lines, self.number) = (Some(BufReader::new(file)), 0);
+        (self.lines, self.number, self.failed) = (Some(BufReader::new(file)), 0, None);
         self.pending = 0;
         Ok(())
     }
 
     fn next(&mut self, max: usize, _: Instant) -> Result<Next, Fault> {
         let mut arrivals = Vec::new();
-        while arrivals.len() < max {
+        while arrivals.len() < max && self.failed.is_none() {
             let line = match self.line() {
                 Ok(Some(body)) => body,
                 Ok(None) => break,
-                // What came before it first.
-                Err(_) if !arrivals.is_empty() => break,
-                Err(fault) => return Err(rebuild("read", &self.path, &fault)),
+                Err(fault) => {
+                    self.failed = Some(rebuild("read", &self.path, &fault));
+                    break;
+                }
             };
             self.number += 1;
             let position = self.number;
@@ -204,9 +215,11 @@ impl Source for FileSource {
                 }),
             });
         }
-        match arrivals.is_empty() {
-            true if self.pending == 0 => Ok(Next::Ended),
-            _ => Ok(Next::Arrivals(arrivals)),
+        // What came before it first.
+        match self.failed.take_if(|_| arrivals.is_empty()) {
+            Some(fault) => Err(fault),
+            None if arrivals.is_empty() && self.pending == 0 => Ok(Next::Ended),
+            None => Ok(Next::Arrivals(arrivals)),
         }
     }
 

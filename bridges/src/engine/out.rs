@@ -335,6 +335,9 @@ impl<'a> Out<'a> {
                 (Some(envelope), body.to_vec())
             }
         };
+        if let Some(reason) = self.sink.misfit(&body) {
+            return Err(reason);
+        }
         Ok(Record {
             id: sequence,
             body,

@@ -51,6 +51,11 @@ impl Sink for RabbitSink {
         Ok(())
     }
 
+    fn misfit(&self, body: &[u8]) -> Option<String> {
+        let longest = self.longest.load(Ordering::Relaxed);
+        (body.len() > longest).then(|| too_long(body.len(), longest))
+    }
+
     fn publish(&mut self, records: Vec<Record>) -> Result<(), Fault> {
         let closed = || Fault::rebuild("there is no connection");
         self.session.as_ref().ok_or_else(closed)?.send(records)
@@ -161,12 +166,7 @@ impl Flight {
         let mut context = Context::from_waker(Waker::noop());
         for record in records {
             let (id, length) = (record.id, record.body.len());
-            let longest = self.longest.load(Ordering::Relaxed);
-            let prepared = match length > longest {
-                true => Err(Fault::new(Kind::Poison, too_long(length, longest))),
-                false => properties::of_record(&record, &self.route),
-            };
-            let sent = match prepared {
+            let sent = match properties::of_record(&record, &self.route) {
                 Ok(sent) => sent,
                 Err(fault) => {
                     shared.update(|state| state.news.push(Outcome::Failed(id, fault)));
