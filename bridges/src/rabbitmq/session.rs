@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 
 use crate::fault::Fault;
 use crate::stop::Stop;
@@ -54,6 +55,8 @@ impl<T> Shared<T> {
 pub(super) struct Session<C, T> {
     commands: Option<UnboundedSender<C>>,
     shared: Arc<Shared<T>>,
+    /// Once this is gone the thread ends, whatever it waits for.
+    _alive: oneshot::Sender<()>,
 }
 
 impl<C, T> fmt::Debug for Session<C, T> {
@@ -73,9 +76,10 @@ impl<C: Send + 'static, T: Send + 'static> Session<C, T> {
             State { open: false, ended: false, fault: None, blocked: None, news: Vec::new() };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         let (commands, receiver) = unbounded_channel();
+        let (alive, abandoned) = oneshot::channel();
         let of_thread = Arc::clone(&shared);
         let run = move || {
-            let fault = drive(work(receiver, Arc::clone(&of_thread)));
+            let fault = drive(work(receiver, Arc::clone(&of_thread)), abandoned);
             of_thread.update(|state| {
                 state.ended = true;
                 state.fault = fault.err();
@@ -83,7 +87,7 @@ impl<C: Send + 'static, T: Send + 'static> Session<C, T> {
         };
         let started = thread::Builder::new().name("rabbitmq".to_owned()).spawn(run);
         started.map_err(|fault| Fault::rebuild(format!("cannot start a thread: {fault}")))?;
-        let session = Session { commands: Some(commands), shared };
+        let session = Session { commands: Some(commands), shared, _alive: alive };
         session.wait_open(stop)?;
         Ok(session)
     }
@@ -157,7 +161,7 @@ impl<C: Send + 'static, T: Send + 'static> Session<C, T> {
         }
     }
 
-    /// Ends the connection after what it was told to do; does not wait for long.
+    /// Ends the connection after what it was told to do, or abandons it after some seconds.
     pub(super) fn close(mut self) {
         self.commands = None;
         let until = Instant::now() + GOODBYE;
@@ -173,12 +177,20 @@ fn gone() -> Fault {
     Fault::rebuild("the connection ended")
 }
 
-/// Runs a connection in this thread.
-fn drive(work: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
+/// Runs a connection in this thread, until it ends or is abandoned: a broker that does not answer keeps no thread.
+fn drive(
+    work: impl Future<Output = Result<(), Fault>>,
+    abandoned: oneshot::Receiver<()>,
+) -> Result<(), Fault> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime =
         runtime.map_err(|fault| Fault::rebuild(format!("cannot make a runtime: {fault}")))?;
-    let outcome = runtime.block_on(work);
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            outcome = work => outcome,
+            _ = abandoned => Err(gone()),
+        }
+    });
     // Does not wait for a name server that does not answer.
     runtime.shutdown_background();
     outcome
