@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use common::{Rng, TempName, there, words};
 use slipring::{
-    Consumer, DeadLetter, Group, Observer, Producer, Queue, RecvError, Retention, Start,
+    Consumer, DeadLetter, Group, Monitor, Observer, OpenOptions, Producer, Queue, RecvError,
+    Retention, Start,
 };
 
 #[test]
@@ -107,6 +108,7 @@ struct Handles {
     producer: Option<Producer>,
     consumers: Vec<Consumer>,
     observer: Option<Observer>,
+    monitor: Monitor,
 }
 
 const GROUPS: [&str; 4] = ["a", "b", "c", "d"];
@@ -147,6 +149,13 @@ impl Handles {
         let group = GROUPS[rng.below(4) as usize];
         match rng.below(16) {
             0 => drop(self.queue.snapshot()),
+            6 if rng.below(2) == 0 => {
+                self.monitor.glance();
+                self.monitor.look().unwrap();
+                let stats = self.monitor.stats(Duration::from_secs(60));
+                assert!(stats.used <= 8 && stats.publish_rate.value().is_none_or(f64::is_finite));
+                std::hint::black_box(stats.findings());
+            }
             1 => drop(self.queue.add_group(group)),
             2 if rng.below(2) == 0 => drop(self.queue.force_remove_group(group)),
             2 => drop(self.queue.remove_group(group)),
@@ -242,7 +251,8 @@ fn hostile_words_in_shared_memory_are_survived() {
         let consumers = [Group::named("a"), shared(), shared()];
         let consumers =
             consumers.map(|group| without_letters(queue.consumer(group).unwrap())).into();
-        let mut handles = Handles { queue, producer, consumers, observer };
+        let monitor = Monitor::open(&name, &OpenOptions::new()).unwrap();
+        let mut handles = Handles { queue, producer, consumers, observer, monitor };
         for _ in 0..300 {
             if rng.below(3) == 0 {
                 // Words that decide more are hit more often: those of the control block, and the heads.

@@ -162,6 +162,28 @@ fn utilisation_is_the_busy_share_of_a_group_that_keeps_up() {
     assert_eq!(g.oldest_age, Figure::Unknown(Unknown::NothingWaits));
 }
 
+/// Nothing was found waiting: that is no delay of 0.
+#[test]
+fn a_delay_too_short_for_the_samples_is_not_known() {
+    let name = TempName::new("short");
+    let queue = Queue::builder(&name).capacity(64).group("g").create().unwrap();
+    let (mut producer, mut consumer) = (queue.producer().unwrap(), queue.consumer("g").unwrap());
+    let mut monitor = monitor(&name);
+    for _ in 0..60 {
+        producer.send("next").unwrap();
+        consumer.recv().unwrap().ack().unwrap();
+        monitor.glance();
+    }
+    let stats = looked(&mut monitor);
+    let g = group(&stats, "g");
+    assert_eq!(counted(&stats, g.throughput), 60);
+    assert_eq!(g.delay, Figure::Unknown(Unknown::FewSamples));
+    assert_eq!(
+        (g.busy, g.service_rate.unknown()),
+        (Figure::Estimated(0.0), Some(Unknown::FewSamples))
+    );
+}
+
 #[test]
 fn what_cannot_be_known_says_why() {
     let name = TempName::new("unknown");

@@ -9,6 +9,8 @@ use crate::snapshot::{GroupInfo, MemberInfo, Snapshot};
 
 /// Samples from which on a share of them says something.
 const FEW: u32 = 8;
+/// Samples that found a message from which on a mean of what they found says something.
+const FEW_FOUND: u32 = 4;
 /// Samples of a busy group from which on its speed can be told from the share of them.
 const FEW_BUSY: f64 = 30.0;
 /// What waits may move by this part of what was acked, if the group is to count as steady.
@@ -96,7 +98,8 @@ pub struct GroupStats {
     /// Else it holds if the group was steady.
     pub utilisation: Figure,
     /// D: mean time from a message's publication to its ack, by Little's law: mean Q / X. Holds if the group was steady:
-    /// if Q moved by less than a tenth of what was acked. It says nothing of single messages.
+    /// if Q moved by less than a tenth of what was acked, and 4 samples at least found a message. It says nothing of
+    /// single messages.
     pub delay: Figure<Duration>,
     /// The part of `delay` before a consumer receives the message: mean W / X. Holds when that does.
     pub wait: Figure<Duration>,
@@ -238,6 +241,10 @@ impl Between {
         }
         if !self.is_steady() {
             return Figure::Unknown(Unknown::NotSteady);
+        }
+        // Messages went through between the samples: they took some time, but not 0.
+        if self.samples.waiting < FEW_FOUND || sum == 0.0 {
+            return Figure::Unknown(Unknown::FewSamples);
         }
         estimated(sum / f64::from(count) / (self.done / self.seconds))
     }

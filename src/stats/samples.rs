@@ -44,6 +44,8 @@ pub(super) struct GroupSamples {
     pub(super) count: u32,
     /// Some message was ready.
     pub(super) ready: u32,
+    /// Some message was ready or unacked.
+    pub(super) waiting: u32,
     /// A live consumer held a message.
     pub(super) busy: u32,
     pub(super) sum_ready: f64,
@@ -106,6 +108,7 @@ impl Samples {
         let sums = self.groups.entry(group).or_default();
         sums.count += 1;
         sums.ready += u32::from(moment.ready > 0);
+        sums.waiting += u32::from(moment.ready > 0 || moment.unacked > 0);
         sums.busy += u32::from(moment.holders > 0);
         sums.sum_ready += moment.ready as f64;
         sums.sum_unacked += moment.unacked as f64;
@@ -118,6 +121,7 @@ impl Samples {
             let sums = self.groups.entry(*group).or_default();
             sums.count += more.count;
             sums.ready += more.ready;
+            sums.waiting += more.waiting;
             sums.busy += more.busy;
             sums.sum_ready += more.sum_ready;
             sums.sum_unacked += more.sum_unacked;
