@@ -95,6 +95,8 @@ impl Severity {
 const HANGS_AFTER: Duration = Duration::from_secs(5);
 /// A ring that is full later than this is no news.
 const SOON: Duration = Duration::from_secs(60);
+/// A producer that waits for this part of the time is held up.
+const BLOCKED: f64 = 0.2;
 /// Deliveries of a message from which on it counts as in a loop.
 const LOOP: u8 = 3;
 
@@ -312,6 +314,9 @@ impl Stats {
 
     fn slow(&self, group: &GroupStats) -> Option<Finding> {
         let (full, blocked) = (self.fills(group), self.blocked.value().unwrap_or(0.0));
+        let keeps_most = group.info.span == self.snapshot.span() && group.info.span > 0;
+        // A ring that a blocked producer fills has room for moments.
+        let full = full || keeps_most && blocked >= BLOCKED;
         let soon = group.full_in.value().is_some_and(|time| time <= SOON)
             && group.info.span >= self.snapshot.capacity / 2;
         if !full && !soon {

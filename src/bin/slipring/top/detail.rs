@@ -144,15 +144,15 @@ pub(super) fn members(group: &GroupStats, width: usize) -> Vec<String> {
     if group.members.is_empty() { vec!["  no consumer".to_owned()] } else { lines.collect() }
 }
 
-/// What is wrong with a queue, in lines of at most `width`: the text, and the commands that mend it.
-pub(super) fn finding(queue: &str, finding: &Finding, width: usize) -> Vec<String> {
+/// What is wrong with a queue, in lines of at most `width`: the text, and the first `most` commands that mend it.
+pub(super) fn finding(queue: &str, finding: &Finding, width: usize, most: usize) -> Vec<String> {
     let place = match &finding.group {
         Some(group) => format!("{queue}/{group}"),
         None => queue.to_owned(),
     };
     let severity = finding.severity.name().to_uppercase();
     let mut lines = wrap(&format!("{severity} {place}: {}", finding.text), width);
-    for remedy in &finding.remedies {
+    for remedy in finding.remedies.iter().take(most) {
         // A command is never cut: half of it would do something else.
         let whole = format!("  do: {}   {}", remedy.command, remedy.effect);
         if whole.chars().count() <= width {

@@ -116,8 +116,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     match state.view {
         View::Overview => {
             // At most half, as there may be something to say below.
-            let below =
-                if what_is_wrong(state, lines.width()).is_empty() { 3 } else { lines.height() / 2 };
+            let below = if what_is_wrong(state, lines.width(), 1).is_empty() {
+                3
+            } else {
+                lines.height() / 2
+            };
             table(&mut lines, state, below);
             lines.rule();
             overview(&mut lines, state);
@@ -232,36 +235,43 @@ fn hidden_trouble(state: &State, start: usize, fits: usize) -> &'static str {
     if wrong { ", something is wrong there" } else { "" }
 }
 
-/// What is wrong with all queues that are shown, the worst first.
-fn what_is_wrong(state: &State, width: usize) -> Vec<(String, Style)> {
+/// What is wrong with all queues that are shown: with what was selected first, then the worst. Of each, `most`
+/// commands that mend it.
+fn what_is_wrong(state: &State, width: usize, most: usize) -> Vec<(String, Style)> {
     let of_queue = |stats: &slipring::Stats| {
         let name = stats.snapshot.name.clone();
         stats.findings().into_iter().map(move |finding| (name.clone(), finding))
     };
     let mut found: Vec<_> = state.stats.iter().flat_map(of_queue).collect();
-    found.sort_by_key(|(_, finding)| finding.severity);
+    let picked = state.picked();
+    found.sort_by_key(|(queue, finding)| {
+        let is_picked = picked.is_some_and(|(of, group)| {
+            of == queue && (finding.group.is_none() || finding.group.as_deref() == group)
+        });
+        (!is_picked, finding.severity)
+    });
     let mut lines = Vec::new();
     for (queue, finding) in &found {
-        let style = of(Some(finding.severity));
-        let all = detail::finding(queue, finding, width).into_iter();
+        let wrong = of(Some(finding.severity));
+        let all = detail::finding(queue, finding, width, most).into_iter();
         // What to do stands out from what is wrong.
         lines.extend(all.map(|line| {
-            let style = if line.starts_with("  do:") {
-                heading()
-            } else if line.starts_with(' ') {
-                Style::new()
-            } else {
-                style
-            };
-            (line, style)
+            let command = line.starts_with("  do:");
+            let effect = line.starts_with(' ');
+            let style = if command { heading() } else { Style::new() };
+            (line, if effect { style } else { wrong })
         }));
     }
     lines
 }
 
 fn overview(lines: &mut Lines<'_, '_>, state: &State) {
-    let wrong = what_is_wrong(state, lines.width());
-    let left = lines.height();
+    let (width, left) = (lines.width(), lines.height());
+    let mut wrong = what_is_wrong(state, width, usize::MAX);
+    if wrong.len() > left {
+        // The gentlest command of each; `enter` shows the others.
+        wrong = what_is_wrong(state, width, 1);
+    }
     if wrong.is_empty() {
         lines.put("nothing is wrong", faint());
     } else {
@@ -326,7 +336,9 @@ fn selected(lines: &mut Lines<'_, '_>, state: &State, most: usize) {
                 let style = of(Some(finding.severity));
                 all.push((String::new(), Style::new()));
                 all.extend(
-                    detail::finding(name, &finding, width).into_iter().map(|line| (line, style)),
+                    detail::finding(name, &finding, width, usize::MAX)
+                        .into_iter()
+                        .map(|line| (line, style)),
                 );
             }
         }

@@ -137,6 +137,11 @@ impl State {
         self.at(*self.rows.get(self.selected)?)
     }
 
+    /// The queue and group that were selected by a key.
+    pub(super) fn picked(&self) -> Option<(&str, Option<&str>)> {
+        self.follows.as_ref().map(|(queue, group)| (queue.as_str(), group.as_deref()))
+    }
+
     /// Orders and filters the rows anew. Groups of a queue stay together.
     fn arrange(&mut self) {
         let mut queues: Vec<Vec<Row>> = Vec::new();

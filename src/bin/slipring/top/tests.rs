@@ -207,3 +207,27 @@ fn rows_that_do_not_fit_are_counted() {
     has(&screen, &["group-39", "more rows"]);
     assert!(!screen.iter().any(|line| line.contains("group-00")), "{screen:#?}");
 }
+
+#[test]
+fn of_many_things_that_are_wrong_the_selected_one_comes_first() {
+    let names: Vec<_> = (0..5).map(|n| Temporary::new(&format!("wrong-{n}"))).collect();
+    let mut monitors: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let queue = Queue::builder(&name.0).capacity(8).group("g").create().unwrap();
+            queue.producer().unwrap().send_batch(["0"; 8]).unwrap();
+            monitor(name)
+        })
+        .collect();
+    let mut state = state(Sort::Name);
+    look(&mut state, &mut monitors.iter_mut().collect::<Vec<_>>());
+    // Each is told with its gentlest command where there is no room for all.
+    let screen = drawn(&state, 100, 24);
+    for name in &names {
+        has(&screen, &[&format!("do: slipring recv {} --group g", name.0)]);
+    }
+    press(&mut state, KeyCode::End);
+    let screen = drawn(&state, 100, 24);
+    let first = screen.iter().find(|line| line.contains("ERROR")).unwrap();
+    assert!(first.contains(&names[4].0), "{screen:#?}");
+}
