@@ -1,9 +1,9 @@
 //! A lock-free message queue in shared memory.
 //!
-//! Processes on one host pass messages through a fixed-size ring in a named segment: one producer, many
-//! consumers. The data path takes no lock. While nobody sleeps it makes no system call either, except for checks of the
-//! surroundings: that the queue was not removed (every few milliseconds), and, in a shared group, that members with unacked
-//! messages are alive (every few milliseconds, and when the queue is found empty).
+//! Processes on one host pass messages through a fixed-size ring in a named segment: one producer, many consumers. The
+//! data path takes no lock. While nobody sleeps it makes no system call either, except for checks of the surroundings:
+//! that the queue was not removed (every few milliseconds), and, in a shared group, that members with unacked messages
+//! are alive (every few milliseconds, and when the queue is found empty).
 //!
 //! ```
 //! use slipring::Queue;
@@ -38,39 +38,42 @@
 //!
 //! In the order in which a program meets them:
 //!
-//! 1. **Queue** ([`Queue`], [`Builder`], [`OpenOptions`]): a named ring of slots in shared memory, and the tables of its
-//!    groups and consumers. It outlives every process, and dies with the machine. A message is bytes, or a type that
-//!    [`message!`] declares ([`Message`]); each has a *sequence*, its number in the queue, and a *kind*, a number that
-//!    its sender may give it.
-//! 2. **Producer** ([`Producer`]): the one handle that sends. When its holder drops it or dies, the role is free, and the
-//!    next producer continues with the next sequence. It copies messages in, or writes them in place ([`Reservation`]). If the
-//!    queue is full, it waits, and an error names the group that keeps it full.
-//! 3. **Consumer** ([`Consumer`], [`Select`] for several queues): receives for a group. A received message ([`Received`])
-//!    stays in its slot until the consumer *acks* it. Dropped without an ack, it is redelivered, with a count of *attempts*.
-//!    After the last attempt that its group allows, or rejected, it becomes a [`DeadLetter`].
-//! 4. **Batch** ([`Batch`], [`Delivery`]): up to n messages in one atomic step, acked together, one by one or in any order;
-//!    several threads may share one ([`Tasks`]).
-//! 5. **Group** ([`Group`], [`Start`], [`Retention`]): a named position in the queue. Every group gets every message, and no
-//!    message is overwritten before every group has acked it; so the slowest group holds the producer up. An *exclusive* group
-//!    has one consumer at a time. In a *shared* group each message goes to one of several members, and another member at once
-//!    gets what a dead one held.
-//! 6. **Observer** ([`Observer`], [`Observation`]): reads from a read-only mapping, delays nobody, and counts what it missed.
-//!    [`Snapshot`] tells what the groups and their consumers hold.
-//! 7. **Waiting** ([`WaitStrategy`]): sending, reserving and receiving have four forms: `try_` (fails with `Empty` or `Full`
-//!    instead of waiting), the plain one (waits as long as it takes), `_timeout` and `_deadline`. Taking a role that is taken
-//!    fails at once, except for [`Queue::producer_timeout`] and [`Queue::producer_deadline`]. The feature `async` adds
-//!    futures, a stream and a readiness handle, for any runtime: see `Consumer::into_async`.
+//! 1. **Queue** ([`Queue`], [`Builder`], [`OpenOptions`]): a named ring of slots in shared memory, and the tables of
+//!    its groups and consumers. It outlives every process, and dies with the machine. A message is bytes, or a type
+//!    that [`message!`] declares ([`Message`]); each has a *sequence*, its number in the queue, and a *kind*, a number
+//!    that its sender may give it.
+//! 2. **Producer** ([`Producer`]): the one handle that sends. When its holder drops it or dies, the role is free, and
+//!    the next producer continues with the next sequence. It copies messages in, or writes them in place
+//!    ([`Reservation`]). If the queue is full, it waits, and an error names the group that keeps it full.
+//! 3. **Consumer** ([`Consumer`], [`Select`] for several queues): receives for a group. A received message
+//!    ([`Received`]) stays in its slot until the consumer *acks* it. Dropped without an ack, it is redelivered, with a
+//!    count of *attempts*. After the last attempt that its group allows, or rejected, it becomes a [`DeadLetter`].
+//! 4. **Batch** ([`Batch`], [`Delivery`]): up to n messages in one atomic step, acked together, one by one or in any
+//!    order; several threads may share one ([`Tasks`]).
+//! 5. **Group** ([`Group`], [`Start`], [`Retention`]): a named position in the queue. Every group gets every message,
+//!    and no message is overwritten before every group has acked it; so the slowest group holds the producer up. An
+//!    *exclusive* group has one consumer at a time. In a *shared* group each message goes to one of several members,
+//!    and another member gets what a dead one held.
+//! 6. **Observer** ([`Observer`], [`Observation`]): reads from a read-only mapping, delays nobody, and counts what it
+//!    missed. [`Snapshot`] tells what the groups and their consumers hold.
+//! 7. **Waiting** ([`WaitStrategy`]): sending, reserving and receiving have four forms: `try_` (fails with `Empty` or
+//!    `Full` instead of waiting), the plain one (waits as long as it takes), `_timeout` and `_deadline`. Taking a role
+//!    that is taken fails at once, except for [`Queue::producer_timeout`] and [`Queue::producer_deadline`]. The feature
+//!    `async` adds futures, a stream and a readiness handle, for any runtime: see `Consumer::into_async`.
 //!
 //! # Guarantees
 //!
-//! - **At least once.** If a consumer dies before its ack, the group's next consumer, or another member, gets the message.
-//! - **Order.** A group gets messages in the order in which they were sent. In a shared group, redelivered messages come late.
-//! - **Crash, not reboot.** SIGKILL of any process at any moment loses no published message, and blocks no other process.
-//! - **Trust.** Whatever another process stores in the segment, it cannot make yours read or write outside it, hang or panic,
-//!   as long as yours uses the messages as bytes. It can garble, lose and repeat messages, and change one *while you borrow
-//!   it*: after a check of borrowed bytes they may be others, and unsafe code that relies on such a check (the standard
-//!   library's `str` is such code) is not safe. Where the producer is not trusted, check a copy: [`Consumer::recv_into`]; an
-//!   [`Observation`] is a copy already. `SECURITY.md` has the whole list.
+//! - **At least once.** If a consumer dies before its ack, the group's next consumer, or another member, gets the
+//!   message.
+//! - **Order.** A group gets messages in the order in which they were sent. In a shared group, redelivered messages
+//!   come late.
+//! - **Crash, not reboot.** SIGKILL of any process at any moment loses no published message, and blocks no other
+//!   process.
+//! - **Trust.** Whatever another process stores in the segment, it cannot make yours read or write outside it, hang or
+//!   panic, as long as yours uses the messages as bytes. It can garble, lose and repeat messages, and change one *while
+//!   you borrow it*: after a check of borrowed bytes they may be others, and unsafe code that relies on such a check
+//!   (the standard library's `str` is such code) is not safe. Where the producer is not trusted, check a copy:
+//!   [`Consumer::recv_into`]; an [`Observation`] is a copy already. `SECURITY.md` has the whole list.
 //! - **Linux, 64 bits, little-endian.**
 //!
 //! # Features
@@ -224,7 +227,7 @@ pub mod __private {
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// By-value setters return what must not be dropped: it has the setting.
+/// By-value setters return a value that must be used: it has the setting.
 ///
 /// ```compile_fail
 /// #![deny(unused_must_use)]

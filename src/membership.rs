@@ -28,17 +28,17 @@ const CONTENDED_MAX: u32 = 1 << 16;
 /// after a death.
 const LEAVE_WITHIN: Duration = Duration::from_millis(100);
 
-/// What a consumer receives through. Leaves the group when dropped.
+/// A consumer's place in its group: everything that it receives through. Dropping it leaves the group.
 #[derive(Debug)]
 pub(crate) struct Membership {
     pub(crate) reader: Reader,
     pub(crate) attachment: Attachment,
     pub(crate) acked: AckSet,
-    /// How the ring's messages are shown.
+    /// How messages of this ring are shown.
     pub(crate) retry_view: RetryView,
     /// How long leaving and releasing wait for other control operations.
     pub(crate) control_timeout: Duration,
-    /// Lends its messages one at a time.
+    /// Whether it lends one message at a time.
     pub(crate) one_at_a_time: bool,
     pub(crate) left: bool,
 }

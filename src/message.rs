@@ -282,7 +282,7 @@ macro_rules! bytes {
     };
 }
 
-/// Such types that may also be owned in a pair with a kind.
+/// Types of bytes that may also be owned in a pair with a kind.
 macro_rules! owned_bytes {
     ($([$($generic:tt)*] $bytes:ty;)*) => {
         bytes!($([$($generic)*] $bytes;)*);
@@ -328,7 +328,7 @@ impl Complaint {
     }
 }
 
-/// Types that are often tried, by the start of their text, and what to use instead.
+/// Types that programmers often try, by the start of their text, and what to use instead.
 const NOT_ALLOWED: &[(&str, &str)] = &[
     ("bool", "`u8`"),
     ("char", "`u32`"),

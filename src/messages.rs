@@ -31,8 +31,8 @@ impl<M: Content + ?Sized> OwnedMessage<M> {
 
     message_accessors!();
 
-    /// Where it comes from; `None` if its sender did not say, and for a dead letter that was sent again. The stream and the
-    /// position are a key, by which effects outside of queues can be made idempotent: see [`Source`].
+    /// Where it comes from; `None` if its sender did not say, and for a dead letter that was sent again. The stream and
+    /// the position are a key, by which effects outside of queues can be made idempotent: see [`Source`].
     pub fn source(&self) -> Option<Source> {
         self.source
     }
@@ -102,7 +102,7 @@ impl<'c, M: Content + ?Sized> AutoAck<'c, M> {
         Ok(message)
     }
 
-    /// What to give out for a result. An error is the last item, and the end of the queue is none.
+    /// The item for a result. An error is the last item; the end of the queue is no item.
     pub(crate) fn give<T>(&mut self, came: Result<T, RecvError>) -> Option<Result<T, RecvError>> {
         self.ended = came.is_err();
         match came {

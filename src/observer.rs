@@ -21,11 +21,11 @@ use crate::source::Source;
 use crate::wait::{self, Check, Deadline, TimedPark, Waited};
 use crate::wait::{Interrupt, WaitState, WaitStrategy};
 
-/// One in so many fast checks of an idle queue also asks the kernel whether it still has its name.
+/// One fast check in this many, of an idle queue, also asks the kernel whether the queue still has its name.
 const FULL_CHECK_EVERY: u32 = 4096;
 
 /// Observes a queue from a read-only mapping. It belongs to no group, delays nobody and leaves no trace; messages that
-/// are overwritten before it reads them count as missed. It polls, because nobody knows of it and could wake it.
+/// are overwritten before it reads them count as missed. It polls, because no process knows of it, to wake it.
 /// `Send`, not `Sync`.
 ///
 /// ```compile_fail,E0277
@@ -320,7 +320,7 @@ struct Copied {
 pub struct Observation<'o, M: Content + ?Sized = [u8]> {
     info: MessageInfo,
     gap: u64,
-    /// Knows where the message comes from; read by those who ask.
+    /// Knows where the message comes from; read only if the caller asks.
     cursor: &'o ObserverCursor,
     content: &'o M,
 }
@@ -328,8 +328,8 @@ pub struct Observation<'o, M: Content + ?Sized = [u8]> {
 impl<'o, M: Content + ?Sized> Observation<'o, M> {
     message_accessors!();
 
-    /// Where it comes from; `None` if its sender did not say, and for a dead letter that was sent again. The stream and the
-    /// position are a key, by which effects outside of queues can be made idempotent: see [`Source`].
+    /// Where it comes from; `None` if its sender did not say, and for a dead letter that was sent again. The stream and
+    /// the position are a key, by which effects outside of queues can be made idempotent: see [`Source`].
     pub fn source(&self) -> Option<Source> {
         self.cursor.origin().map(Source::from)
     }

@@ -76,7 +76,7 @@ impl Start {
     }
 }
 
-/// A group's tag as it lies in the start words of its records, for those who store one at each message.
+/// A group's tag, shifted to its place in a start word: a member that stores one at each message need not shift it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tag(u64);
 

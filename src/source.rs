@@ -5,8 +5,8 @@ use std::fmt;
 use crate::layout::{Slot, View};
 use crate::ring::sources::{self, Id, Label, Number};
 
-/// A stream of messages, by its id: what a producer reads from, such as a feed, a file, or another queue. Ids are 128 bits;
-/// usually they are made from a name ([`StreamId::named`], or `"name".into()`).
+/// A stream of messages, by its id: what a producer reads from, such as a feed, a file, or another queue. Ids are 128
+/// bits; usually they are made from a name ([`StreamId::named`], or `"name".into()`).
 ///
 /// A stream has a label of up to 24 bytes, too, for people to read. Streams are the same if their ids are.
 ///
@@ -39,23 +39,23 @@ impl StreamId {
         StreamId { id, label: [0; 3] }
     }
 
-    /// The stream with this name: its id is the FNV-1a hash (128 bits) of the name's bytes, its label the name, or as much
-    /// of it as fits.
+    /// The stream with this name: its id is the FNV-1a hash (128 bits) of the name's bytes, its label the name, or as
+    /// much of it as fits.
     pub fn named(name: &str) -> StreamId {
         StreamId::new(fnv1a(FNV_START, name.as_bytes())).with_label(name)
     }
 
-    /// The stream of what a [`Stage`](crate::Stage) makes of the messages of a group. `instance` is that of the queue which
-    /// the group belongs to. Its id is the FNV-1a hash (128 bits) of the instance's bytes and the group's name, its label
-    /// `QUEUE/GROUP`, or as much of that as fits.
+    /// The stream of what a [`Stage`](crate::Stage) makes of the messages of a group. `instance` is that of the queue
+    /// which the group belongs to. Its id is the FNV-1a hash (128 bits) of the instance's bytes and the group's name,
+    /// its label `QUEUE/GROUP`, or as much of that as fits.
     pub(crate) fn of_group(instance: [u64; 2], queue: &str, group: &str) -> StreamId {
         let bytes = instance.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
         let id = fnv1a(fnv1a(FNV_START, &bytes), group.as_bytes());
         StreamId::new(id).with_label(&format!("{queue}/{group}"))
     }
 
-    /// The same stream with another label, or as much of that as fits: for a program that gets the id and the label from
-    /// another host.
+    /// The same stream with another label, or as much of that as fits: for a program that gets the id and the label
+    /// from another host.
     #[must_use]
     pub fn with_label(self, label: &str) -> StreamId {
         let mut end = label.len().min(size_of::<Label>());
@@ -126,8 +126,8 @@ impl fmt::Debug for StreamId {
     }
 }
 
-/// Where a message comes from. Together the two are a key: no two messages of a queue have the same, unless a stream was
-/// [forgotten](crate::Producer::forget_stream) and began anew.
+/// Where a message comes from. Together the two are a key: no two messages of a queue have the same, unless a stream
+/// was [forgotten](crate::Producer::forget_stream) and began anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Source {
     pub(crate) stream: StreamId,
@@ -164,7 +164,7 @@ pub struct StreamInfo {
 }
 
 impl Source {
-    /// That of message `seq`, whose slot is `slot`, and which stays there meanwhile.
+    /// The source of message `seq` in `slot`, which the caller keeps from being overwritten.
     pub(crate) fn of(view: &View, seq: u64, slot: &Slot<'_>) -> Option<Source> {
         sources::origin(view, seq, slot).map(Source::from)
     }

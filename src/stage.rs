@@ -16,21 +16,22 @@ const RUN: usize = 32;
 const OUTPUTS_MAX: usize = 256;
 /// Index of the last output of a message: its position says that the message is complete.
 const LAST: u64 = 255;
-/// Outputs of so many bytes are published before more messages are mapped.
+/// Once the outputs have this many bytes, they are published before more messages are mapped.
 const BYTES_MAX: usize = 1 << 20;
 
-/// Reads the messages of a group of one queue (A), maps each to messages of another queue (B), and sends those: each once,
-/// whatever process is killed at whatever moment, and however often. It acks a message of A after its outputs are in B, and
-/// each output says which message it comes from, so a stage that is started again skips what is there already. B needs
-/// [sources](crate::Builder::sources).
+/// Reads the messages of a group of one queue (A), maps each to messages of another queue (B), and sends those: each
+/// once, whatever process is killed at whatever moment, and however often. It acks a message of A after its outputs are
+/// in B, and each output says which message it comes from, so a stage that is started again skips what is there
+/// already. B needs [sources](crate::Builder::sources).
 ///
-/// The group of A must be exclusive, and have no limit of attempts; then the order of A is kept, and no message becomes a
-/// dead letter behind the stage's back. Dead letters of the group that were sent again are messages of a queue of their own:
-/// their outputs are another stream of B, and come in the order in which the letters were sent again. The map itself may run again for a message after a kill: what it does outside of B
-/// happens at least once. If a message has several outputs, the map must give the same again.
+/// The group of A must be exclusive, and have no limit of attempts; then the order of A is kept, and no message becomes
+/// a dead letter unseen by the stage. Dead letters of the group that were sent again are messages of a queue of their
+/// own: their outputs are another stream of B, and come in the order in which the letters were sent again. The map
+/// itself may run again for a message after a kill: what it does outside of B happens at least once. If a message has
+/// several outputs, the map must give the same again.
 ///
-/// The outputs' stream is [`Queue::group_stream`]: a group that is removed and made again is the same stream, another group
-/// is another one, and so is the group of a queue that was removed and created again.
+/// The outputs' stream is [`Queue::group_stream`]: a group that is removed and made again is the same stream, another
+/// group is another one, and so is the group of a queue that was removed and created again.
 ///
 /// ```
 /// # let (a, b) = (format!("doc-stage-a-{}", std::process::id()), format!("doc-stage-b-{}", std::process::id()));
@@ -153,16 +154,16 @@ fn base(sequence: u64) -> u64 {
 }
 
 impl<M: Content + ?Sized> Queue<M> {
-    /// The stream of what a [`Stage`] makes of the messages of a group: a hash of this queue, as it was created, and the
-    /// group's name. Its label is `QUEUE/GROUP`, or as much of that as fits.
+    /// The stream of what a [`Stage`] makes of the messages of a group: a hash of this queue, as it was created, and
+    /// the group's name. Its label is `QUEUE/GROUP`, or as much of that as fits.
     pub fn group_stream(&self, group: &str) -> StreamId {
         StreamId::of_group(self.mapped.config.instance, self.name(), group)
     }
 }
 
 impl<A: Content + ?Sized, B: Content + ?Sized> Stage<A, B> {
-    /// Makes a stage of the consumer of a group of A and the producer of B. How they wait, and what interrupts their waits,
-    /// stays as it was set.
+    /// Makes a stage of the consumer of a group of A and the producer of B. How they wait, and what interrupts their
+    /// waits, stays as it was set.
     ///
     /// # Errors
     /// [`NewStageError`] says what the group must not be, and whether B can take a stream.
@@ -197,7 +198,8 @@ impl<A: Content + ?Sized, B: Content + ?Sized> Stage<A, B> {
         &mut self.producer
     }
 
-    /// The consumer of A: to set how it waits, or to ask for its depth. What it receives and acks by itself never gets to B.
+    /// The consumer of A: to set how it waits, or to ask for its depth. What it receives and acks by itself never gets
+    /// to B.
     pub fn consumer(&mut self) -> &mut Consumer<A> {
         &mut self.consumer
     }
@@ -207,20 +209,21 @@ impl<A: Content + ?Sized, B: Content + ?Sized> Stage<A, B> {
         (self.consumer, self.producer)
     }
 
-    /// Sets how many messages it takes at once, 1 to 32 (the default); numbers outside of that mean the next one inside. The
-    /// outputs of all of them are published after the last one is mapped, so a slow map wants a low number.
+    /// Sets how many messages it takes at once, 1 to 32 (the default); numbers outside of that mean the next one
+    /// inside. The outputs of all of them are published after the last one is mapped, so a slow map wants a low number.
     pub fn set_batch(&mut self, messages: usize) {
         self.batch = messages.clamp(1, RUN);
     }
 
-    /// Takes the next messages of A, waiting for the first as long as it takes; maps each, publishes the outputs, waiting for
-    /// room as long as it takes, and acks the messages. It does not map a message whose outputs are all in B.
+    /// Takes the next messages of A, waiting for the first as long as it takes; maps each, publishes the outputs,
+    /// waiting for room as long as it takes, and acks the messages. It does not map a message whose outputs are all in
+    /// B.
     ///
     /// The map is given the message, and the outputs to [push](Outputs::push) to: none, or up to 256.
     ///
     /// # Errors
-    /// [`StageError`]. If the map fails, the messages before are published and acked; its message and those after stay, and
-    /// the next call maps them again.
+    /// [`StageError`]. If the map fails, the messages before are published and acked; its message and those after stay,
+    /// and the next call maps them again.
     pub fn process<E>(
         &mut self,
         map: impl FnMut(&Delivery<'_, A>, &mut Outputs<B>) -> Result<(), E>,
@@ -272,8 +275,8 @@ impl<A: Content + ?Sized, B: Content + ?Sized> Stage<A, B> {
     }
 }
 
-/// The stream of a batch's outputs: `stream` for messages of the queue `instance`. Letters that were sent again are in a queue
-/// of their own, with its sequences; under their first ones they would be taken for known, and lost.
+/// The stream of a batch's outputs: `stream` for messages of the queue `instance`. Letters that were sent again are in
+/// a queue of their own, with its sequences; under their first ones they would be taken for known, and lost.
 fn stream_of<A: Content + ?Sized>(
     batch: &Batch<'_, A>,
     instance: [u64; 2],
@@ -368,7 +371,7 @@ impl<B: Content + ?Sized> Work<'_, B> {
         Ok(())
     }
 
-    /// Publishes what is settled.
+    /// Publishes the outputs that are complete.
     fn publish(&mut self, outputs: &mut Outputs<B>) -> Result<u64, StageError> {
         if outputs.list.is_empty() {
             return Ok(0);

@@ -18,7 +18,7 @@ use crate::wait::{Check, Deadline};
 /// Most messages of a run that is published at once.
 const RUN: usize = 32;
 
-/// What became of a message of a stream.
+/// The outcome of sending one message of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a message that is there already was not sent again"]
 pub enum Sent {
@@ -28,7 +28,7 @@ pub enum Sent {
     AlreadyThere,
 }
 
-/// What became of messages of a stream.
+/// The outcome of sending messages of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use = "messages that are there already were not sent again"]
 pub struct BatchSent {
@@ -46,13 +46,13 @@ pub struct StreamProducer<'p, M: Content + ?Sized = [u8]> {
 }
 
 impl<M: Content + ?Sized> Producer<M> {
-    /// Sends messages that come from `stream`: each with its position there. The queue stores both with the message, in one
-    /// step, and remembers the last position of each stream. So a program that is killed at any moment asks, once started
-    /// again, for the [last position](StreamProducer::last_position), and goes on after it: nothing is lost, and nothing is
-    /// sent twice. Needs a queue with [sources](crate::Builder::sources). Never blocks.
+    /// Sends messages that come from `stream`: each with its position there. The queue stores both with the message, in
+    /// one step, and remembers the last position of each stream. So a program that is killed at any moment asks, once
+    /// started again, for the [last position](StreamProducer::last_position), and goes on after it: nothing is lost,
+    /// and nothing is sent twice. Needs a queue with [sources](crate::Builder::sources). Never blocks.
     ///
-    /// Positions go on over all starts of the program: one that begins at 1 again each time sends nothing, since all of it is
-    /// [there already](Sent::AlreadyThere).
+    /// Positions go on over all starts of the program: one that begins at 1 again each time sends nothing, since all of
+    /// it is [there already](Sent::AlreadyThere).
     ///
     /// A stream that the queue does not know yet takes an entry of its table. It keeps the entry until
     /// [`Producer::forget_stream`].
@@ -113,7 +113,8 @@ impl<M: Content + ?Sized> Producer<M> {
     /// Sends one message of a stream, waiting for room as long as it takes: `stream(stream)?.send(position, message)`.
     ///
     /// # Errors
-    /// As for [`Producer::stream`] and [`StreamProducer::send`]. The first becomes a [`SendFromError`](crate::SendFromError), too.
+    /// As for [`Producer::stream`] and [`StreamProducer::send`]. The first becomes a
+    /// [`SendFromError`](crate::SendFromError), too.
     pub fn send_from<'m>(
         &mut self,
         stream: impl Into<StreamId>,
@@ -137,8 +138,8 @@ impl<M: Content + ?Sized> Producer<M> {
         Some(sources::last(view, number)).filter(|last| *last > 0)
     }
 
-    /// Gives up the entry of a stream, so that another stream may have it. The queue then no longer knows what is there of
-    /// it. Returns whether there was one.
+    /// Gives up the entry of a stream, so that another stream may have it. The queue then no longer knows what is there
+    /// of it. Returns whether there was one.
     ///
     /// # Errors
     /// [`ForgetStreamError::InRing`] as long as a slot of the ring has a message of it, acked or not.
@@ -294,13 +295,13 @@ impl<M: Content + ?Sized> StreamProducer<'_, M> {
         Ok(Sent::Published(sequence))
     }
 
-    /// Sends messages with their positions, waiting for room as often as it takes; skips those that are there already, for
-    /// which it does not wait. Each message is visible as soon as it is sent, as in [`Producer::send_batch`].
+    /// Sends messages with their positions, waiting for room as often as it takes; skips those that are there already,
+    /// for which it does not wait. Each message is visible as soon as it is sent, as in [`Producer::send_batch`].
     ///
     /// # Errors
-    /// As for [`StreamProducer::send`]. What was sent before stays; [`StreamProducer::last_position`] says how far it came.
-    /// The message that could not be sent, or one more, has been taken from the iterator: go on from the last position, and
-    /// not with the same iterator.
+    /// As for [`StreamProducer::send`]. What was sent before stays; [`StreamProducer::last_position`] says how far it
+    /// came. The message that could not be sent, or one more, has been taken from the iterator: go on from the last
+    /// position, and not with the same iterator.
     pub fn send_batch<'m, I, T>(&mut self, messages: I) -> Result<BatchSent, StreamSendError>
     where
         I: IntoIterator<Item = (u64, T)>,
@@ -326,8 +327,9 @@ impl<M: Content + ?Sized> StreamProducer<'_, M> {
     /// that cannot be sent. Never blocks.
     ///
     /// # Errors
-    /// As for [`StreamProducer::try_send`]; [`SendError::Full`] if there was no room for even one, unless the iterator's
-    /// `size_hint` says that it is at its end. What was sent before an error stays, as with [`StreamProducer::send_batch`].
+    /// As for [`StreamProducer::try_send`]; [`SendError::Full`] if there was no room for even one, unless the
+    /// iterator's `size_hint` says that it is at its end. What was sent before an error stays, as with
+    /// [`StreamProducer::send_batch`].
     pub fn try_send_batch<'m, T>(
         &mut self,
         messages: &mut impl Iterator<Item = (u64, T)>,
@@ -351,8 +353,8 @@ impl<M: Content + ?Sized> StreamProducer<'_, M> {
         Ok(total)
     }
 
-    /// Sends what is known to fit, at most a run, and up to the first message that a consumer sleeps for; returns how many
-    /// messages it took from the iterator.
+    /// Sends the messages that are known to fit, at most a run, and stops after one that a consumer sleeps for. Returns
+    /// how many messages it took from the iterator.
     fn send_run<'m, T>(
         &mut self,
         messages: &mut impl Iterator<Item = (u64, T)>,
@@ -386,8 +388,8 @@ impl<M: Content + ?Sized> StreamProducer<'_, M> {
         Ok(taken)
     }
 
-    /// Takes `n` slots to write in place, for messages with the positions from `first` on, waiting for room as long as it
-    /// takes.
+    /// Takes `n` slots to write in place, for messages with the positions from `first` on, waiting for room as long as
+    /// it takes.
     ///
     /// # Errors
     /// [`StreamSendError::NotRising`] also if `first` is there already; otherwise as for [`Producer::reserve`].
@@ -425,7 +427,7 @@ impl<M: Content + ?Sized> StreamProducer<'_, M> {
     }
 
     /// Says that everything of the stream up to `position` is done, without a message: the next one has a higher
-    /// position. For what the stream leaves out.
+    /// position. For positions that the stream leaves out.
     ///
     /// # Errors
     /// [`StreamSendError::NotRising`] if the position is not above the last one; [`SendError::Forked`];
@@ -471,8 +473,8 @@ impl<M: Content + ?Sized> Producer<M> {
     }
 }
 
-/// Messages of a batch that are stamped, so visible already. Dropping it moves the tail past them, also when the caller's
-/// iterator panics: their slots must not be written again.
+/// Messages of a batch that are stamped, so visible already. Dropping it moves the tail past them, also when the
+/// caller's iterator panics: their slots must not be written again.
 struct Run<'r, 'p, M: Content + ?Sized> {
     stream: &'r mut StreamProducer<'p, M>,
     n: u64,

@@ -26,7 +26,7 @@ use crate::sync::mutant;
 pub use received::Received;
 pub use tasks::{Task, Tasks};
 
-/// Attempts of a redelivered message that is not the first of its batch: at least so many.
+/// Attempts of a redelivered message that is not the first of its batch: this many or more.
 const AGAIN: u8 = 2;
 
 /// A run of messages, borrowed from their slots. A batch that is dropped leaves the messages that were not acked to the
@@ -520,7 +520,7 @@ impl<M: Content + ?Sized> std::iter::FusedIterator for Iter<'_, '_, M> {}
 pub struct Delivery<'b, M: Content + ?Sized = [u8]> {
     /// Without the kind.
     info: MessageInfo,
-    /// For the kind and the length, loaded only if a caller asks: the compiler does not remove a load that nobody uses.
+    /// For the kind and the length, loaded only if a caller asks: the compiler does not remove an unused atomic load.
     meta: &'b MetaWord,
     view: &'b View,
     content: &'b M,
@@ -529,8 +529,8 @@ pub struct Delivery<'b, M: Content + ?Sized = [u8]> {
 impl<'b, M: Content + ?Sized> Delivery<'b, M> {
     message_accessors!(view => view.meta.load().kind, view.info.requeued());
 
-    /// Where it comes from; `None` if its sender did not say, and for a dead letter that was sent again. The stream and the
-    /// position are a key, by which effects outside of queues can be made idempotent: see [`Source`].
+    /// Where it comes from; `None` if its sender did not say, and for a dead letter that was sent again. The stream and
+    /// the position are a key, by which effects outside of queues can be made idempotent: see [`Source`].
     pub fn source(&self) -> Option<Source> {
         if self.info.requeued() {
             return None;

@@ -58,8 +58,8 @@ impl<'c, M: Content + ?Sized> Received<'c, M> {
         view => view.info().sequence(), view.info().kind(), view.info().attempts(), view.batch.requeued()
     );
 
-    /// Where it comes from; `None` if its sender did not say, and for a dead letter that was sent again. The stream and the
-    /// position are a key, by which effects outside of queues can be made idempotent: see [`Source`].
+    /// Where it comes from; `None` if its sender did not say, and for a dead letter that was sent again. The stream and
+    /// the position are a key, by which effects outside of queues can be made idempotent: see [`Source`].
     pub fn source(&self) -> Option<Source> {
         if self.batch.requeued() {
             return None;

@@ -106,8 +106,8 @@ pub struct Task<'t, 'b, 'c, M: Content + ?Sized = [u8]> {
 impl<M: Content + ?Sized> Task<'_, '_, '_, M> {
     message_accessors!(view => view.info.kind(), view.tasks.retry_view.requeued());
 
-    /// Where it comes from; `None` if its sender did not say, and for a dead letter that was sent again. The stream and the
-    /// position are a key, by which effects outside of queues can be made idempotent: see [`Source`].
+    /// Where it comes from; `None` if its sender did not say, and for a dead letter that was sent again. The stream and
+    /// the position are a key, by which effects outside of queues can be made idempotent: see [`Source`].
     pub fn source(&self) -> Option<Source> {
         let Tasks { view, retry_view, .. } = self.tasks;
         if retry_view.requeued() {

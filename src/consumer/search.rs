@@ -16,8 +16,8 @@ use crate::ring::park::{Waiter, WaiterKind};
 use crate::ring::reader::Reader;
 use crate::wait::{self, Check, Deadline, FutexPark, MAX_SLEEP, MAX_SLEEP_WHILE_HELD, Waited};
 
-/// One in so many fast checks of an empty queue also asks the kernel: for dead members, and whether the queue still has
-/// its name.
+/// One fast check in this many, of an empty queue, also asks the kernel: for dead members, and whether the queue still
+/// has its name.
 const FULL_CHECK_EVERY: u32 = 4096;
 
 /// Fast checks of a waiting consumer that only try to claim, between two that search everywhere.
@@ -167,7 +167,8 @@ impl<M: Content + ?Sized> Consumer<M> {
         check == Check::Full || self.empty_checks.is_multiple_of(FULL_CHECK_EVERY)
     }
 
-    /// What a consumer that always finds messages does now and then: adopts what dead members held, and takes retries.
+    /// The regular maintenance of a consumer that always finds messages: adopts what dead members held, and takes
+    /// retries.
     fn maintain(&mut self) -> Result<Option<Found>, RecvError> {
         if self.main.adopt()? {
             // The next claim delivers it. There may be more dead members.
@@ -206,7 +207,7 @@ impl<M: Content + ?Sized> Consumer<M> {
         self.main.attachment.view
     }
 
-    /// Where it sleeps. Reads nothing of the segment, which is not mapped in a forked child.
+    /// The word that it sleeps at. Reads nothing of the segment, which is not mapped in a forked child.
     pub(crate) fn waiter_kind(&self) -> WaiterKind {
         let reader = &self.main.reader;
         WaiterKind::Consumer { group: reader.group(), shared: matches!(reader, Reader::Shared(_)) }

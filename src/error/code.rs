@@ -4,11 +4,11 @@ use std::fmt;
 
 macro_rules! codes {
     ($($code:ident = $number:literal $name:literal: $meaning:literal, $remedy:literal;)*) => {
-        /// The kind of an error, as a number and a name that never change: for programs in other languages, for logs, and
-        /// for code that handles several error types alike. Each error of this crate has one: `code()`.
+        /// The kind of an error, as a number and a name that never change: for programs in other languages, for logs,
+        /// and for code that handles several error types alike. Each error of this crate has one: `code()`.
         ///
-        /// A code that a later version adds has a new number. No code has the number 0, which stays free for "no error". The
-        /// numbers are grouped by acts: 1 to 99 for errors of several acts, then a hundred for each act.
+        /// A code that a later version adds has a new number. No code has the number 0, which stays free for "no
+        /// error". The numbers are grouped by acts: 1 to 99 for errors of several acts, then a hundred for each act.
         ///
         /// ```
         /// use slipring::{ErrorCode, Queue};

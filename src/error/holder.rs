@@ -15,8 +15,8 @@ impl Pids {
         &self.pids
     }
 
-    /// Whether this process is among them, by a handle of its own, as far as /proc tells. The pid alone could be that of
-    /// another process in another pid namespace.
+    /// Whether this process is among them, by a handle of its own, as far as /proc tells. The pid alone could be that
+    /// of another process in another pid namespace.
     pub fn has_own(&self) -> bool {
         self.own
     }

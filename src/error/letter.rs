@@ -12,8 +12,8 @@ use super::{
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DeadLetterSendError {
-    /// The dead-letter queue could neither be opened nor created. If its default name is too long, the group needs to name
-    /// another queue (`Group::dead_letters_to`).
+    /// The dead-letter queue could neither be opened nor created. If its default name is too long, the group needs to
+    /// name another queue (`Group::dead_letters_to`).
     #[error(transparent)]
     Open(#[from] OpenOrCreateError),
     /// The group that keeps the letters there could not be made.

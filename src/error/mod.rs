@@ -4,10 +4,10 @@
 //!
 //! - `Display` says in one line what is wrong, with which queue, why, and what to do about it. To print an
 //!   error is to print `{error}`.
-//! - `source()` does not repeat what `Display` says: a cause is part of the text, so it is a field or an accessor `reason`
-//!   and no source. A program that prints the whole chain prints nothing twice.
-//! - Each has a `code()`, whose number is fixed: see [`ErrorCode`]. code.rs has the table, coded.rs gives each error its
-//!   code.
+//! - `source()` does not repeat what `Display` says: a cause is part of the text, so it is a field or an accessor
+//!   `reason` and no source. A program that prints the whole chain prints nothing twice.
+//! - Each has a `code()`, whose number is fixed: see [`ErrorCode`]. code.rs has the table, coded.rs gives each error
+//!   its code.
 //! - A variant about a queue has its name in a field `queue`, shared with the mapping, so that naming it allocates
 //!   nothing. `#[cold]` code makes such errors. `queue()` of any error returns the name: see named.rs.
 

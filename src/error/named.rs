@@ -1,5 +1,5 @@
-//! The queue of each error, so that a program can log it without a match. Each match is exhaustive, so a new variant needs
-//! its place here.
+//! The queue of each error, so that a program can log it without a match. Each match is exhaustive, so a new variant
+//! needs its place here.
 
 use super::*;
 

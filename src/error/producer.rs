@@ -28,7 +28,8 @@ pub enum ProducerError {
         /// Whether the holder is this process, by another handle, as far as /proc tells.
         own: bool,
     },
-    /// The program's interrupt function ended the wait for the role; see [`Queue::set_interrupt`](crate::Queue::set_interrupt).
+    /// The program's interrupt function ended the wait for the role; see
+    /// [`Queue::set_interrupt`](crate::Queue::set_interrupt).
     #[error(
         "the wait for the producer's role of queue {queue:?} was interrupted: the role is still taken; call again to go on"
     )]

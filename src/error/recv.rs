@@ -120,8 +120,8 @@ pub enum SelectError {
 
 /// Messages could not be acked, or rejected. Nothing has changed then.
 ///
-/// Every ack returns this, in every kind of group, so that a program need not ask which kind it works for. Today two acks
-/// can fail: one by sequence ([`AckReason::NotInBatch`]), and that of an iterator or a stream in a forked process
+/// Every ack returns this, in every kind of group, so that a program need not ask which kind it works for. Today two
+/// acks can fail: one by sequence ([`AckReason::NotInBatch`]), and that of an iterator or a stream in a forked process
 /// ([`AckReason::Forked`]).
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
@@ -162,8 +162,8 @@ pub enum AckReason {
         queue: Arc<str>,
         /// The sequence that was asked for.
         sequence: u64,
-        /// The batch's messages, from the first that is not acked on; empty if all are acked. Some of them may have been
-        /// acked out of order.
+        /// The batch's messages, from the first that is not acked on; empty if all are acked. Some of them may have
+        /// been acked out of order.
         batch: Range<u64>,
     },
     /// The handle was made before a fork.

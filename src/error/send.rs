@@ -89,9 +89,9 @@ pub enum SendError {
     System(#[from] SystemError),
 }
 
-/// Messages that a producer sent after its last check that found the queue's name, and before the check that did not. Only
-/// consumers that were attached at the removal can receive those that were sent after it, and older ones that no consumer
-/// had received; which messages these are is not known.
+/// Messages that a producer sent after its last check that found the queue's name, and before the check that did not.
+/// Only consumers that were attached at the removal can receive those that were sent after it, and older ones that no
+/// consumer had received; which messages these are is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unconfirmed {
     pub(crate) first: u64,
@@ -166,15 +166,15 @@ impl Full {
 
     /// Pids of the group's live consumers that hold messages, at most three, that with the oldest message first; `None`
     /// where one is not known. Each is the consumer's pid in its own pid namespace: here it may be another process's
-    /// ([`Queue::pid_here`](crate::Queue::pid_here) tells). Found out at the first try that finds the queue full, not at
-    /// each further one.
+    /// ([`Queue::pid_here`](crate::Queue::pid_here) tells). Found out at the first try that finds the queue full, not
+    /// at each further one.
     pub fn pids(&self) -> impl ExactSizeIterator<Item = Option<u32>> {
         let BlockingGroup { pids, holders, .. } = self.blocking;
         pids.into_iter().take(holders.into()).map(|pid| known_pid(pid.into()))
     }
 
-    /// How many live consumers the group had then, including those that hold nothing. A member that has adopted the range
-    /// of a dead one counts twice.
+    /// How many live consumers the group had then, including those that hold nothing. A member that has adopted the
+    /// range of a dead one counts twice.
     pub fn consumers(&self) -> usize {
         self.blocking.live.into()
     }
@@ -255,8 +255,8 @@ impl SendBatchError {
     }
 }
 
-/// The reason alone, so that `?` works in functions that return a [`SendError`]. It drops the number of messages that were
-/// sent: a caller that wants to send the rest asks [`SendBatchError::sent`] first.
+/// The reason alone, so that `?` works in functions that return a [`SendError`]. It drops the number of messages that
+/// were sent: a caller that wants to send the rest asks [`SendBatchError::sent`] first.
 impl From<SendBatchError> for SendError {
     fn from(fault: SendBatchError) -> SendError {
         fault.into_reason()

@@ -12,7 +12,7 @@ pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"slipring");
 const MUST_UNDERSTAND: u64 = SOURCES;
 /// Messages can say which stream they come from.
 const SOURCES: u64 = 1 << 1;
-/// What bits of a later version mean, from bit 0 on, for the error that refuses them.
+/// The meaning of feature bits, from bit 0 on, for the error that refuses a queue of a later version.
 const LATER_FEATURES: [&str; 3] =
     ["messages in flight beside the ring", "sources of messages", "times of publication"];
 /// The only slot format: stamp, meta, payload.

@@ -1,5 +1,5 @@
 use crate::packed::{Attempts, NO_GROUP, Start};
-use crate::sync::{AtomicU64, Line, Ordering, Quiet};
+use crate::sync::{AtomicU64, Line, Ordering, Unmodelled};
 
 /// One consumer, and the range it holds.
 #[repr(C)]
@@ -17,26 +17,26 @@ pub(crate) struct ClaimWords {
     /// See [`Attempts`].
     pub(crate) attempts: AtomicU64,
     /// For people to read; the lease says whether the consumer lives.
-    pub(crate) pid: Quiet,
+    pub(crate) pid: Unmodelled,
     /// Raised by 1 whenever the record is taken.
-    pub(crate) epoch: Quiet,
+    pub(crate) epoch: Unmodelled,
     /// Reserved: when its owner began the claim that it is copying.
-    pub(crate) claimed_at: Quiet,
+    pub(crate) claimed_at: Unmodelled,
 }
 
 /// What the record's owner has done since it took the record. Relaxed, written at every ack.
 #[repr(C)]
 pub(crate) struct ConsumerCounters {
-    pub(crate) acked: Quiet,
-    pub(crate) redelivered: Quiet,
-    pub(crate) dead_lettered: Quiet,
+    pub(crate) acked: Unmodelled,
+    pub(crate) redelivered: Unmodelled,
+    pub(crate) dead_lettered: Unmodelled,
     /// Reserved: 1 while its owner may have cells.
     pub(crate) holds: AtomicU64,
 }
 
 /// Adds to a counter of a record, for its owner: nobody else stores it.
 #[inline(always)]
-pub(crate) fn add_to(counter: &Quiet, messages: u64) {
+pub(crate) fn add_to(counter: &Unmodelled, messages: u64) {
     // Relaxed, both: a figure for inspectors. It wraps, since any process may have garbled it.
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(messages), Ordering::Relaxed);
 }
@@ -47,7 +47,7 @@ impl ConsumerRecord {
     pub(crate) const USED: [usize; 2] = [size_of::<ClaimWords>(), size_of::<ConsumerCounters>()];
 
     pub(crate) fn new() -> ConsumerRecord {
-        let zero = || Quiet::new(0);
+        let zero = || Unmodelled::new(0);
         ConsumerRecord {
             claim: Line(ClaimWords {
                 start: AtomicU64::new(Start::idle(0, NO_GROUP).pack()),

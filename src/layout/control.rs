@@ -1,4 +1,4 @@
-use crate::sync::{AtomicU64, Line, Quiet, QuietHalf, WaitWord};
+use crate::sync::{AtomicU64, Line, Unmodelled, UnmodelledHalf, WaitWord};
 
 /// The words of the queue as a whole. Each word that is polled has a cache line of its own.
 #[repr(C)]
@@ -11,18 +11,18 @@ pub(crate) struct Control {
     pub(crate) data: Line<WaitWord>,
     pub(crate) room: Line<RoomWait>,
     pub(crate) marks: Line<Marks>,
-    /// Pid of the holder of the control lease, for errors: the lock call cannot tell.
-    pub(crate) holder: Line<Quiet>,
+    /// Pid of the holder of the control lease, for errors: a failed lock call does not tell it.
+    pub(crate) holder: Line<Unmodelled>,
     pub(crate) producer: ProducerRecord,
 }
 
-/// Where the producer sleeps, and for what. Consumers read the first word only.
+/// Where the producer sleeps, and what room it waits for. A consumer that finds no sleeper reads only the first word.
 #[repr(C)]
 pub(crate) struct RoomWait {
     /// Bit 0: the producer sleeps. From bit 2 on: the generation, a count of wake-ups.
     pub(crate) word: WaitWord,
     /// Reserved. A field, so that no byte of the record is padding.
-    gap: QuietHalf,
+    gap: UnmodelledHalf,
     /// The gate that is worth a wake-up. The producer stores it before each sleep.
     pub(crate) threshold: AtomicU64,
 }
@@ -39,26 +39,26 @@ pub(crate) struct Marks {
 pub(crate) struct ProducerRecord {
     pub(crate) identity: Line<ProducerIdentity>,
     pub(crate) counters: Line<ProducerCounters>,
-    /// Reserved: eight pairs, a tail and the time at which it was that.
-    pub(crate) pace: Line<[Quiet; 16]>,
+    /// Reserved: eight pairs of a tail and its time.
+    pub(crate) pace: Line<[Unmodelled; 16]>,
 }
 
 #[repr(C)]
 pub(crate) struct ProducerIdentity {
-    pub(crate) pid: Quiet,
+    pub(crate) pid: Unmodelled,
     /// Raised by 1 at every takeover.
     pub(crate) epoch: AtomicU64,
     /// 0 open, 1 closed.
     pub(crate) state: AtomicU64,
-    /// The sequence at which the queue was last closed. It means nothing unless the state says closed.
+    /// The sequence at which the queue was last closed. It means nothing while the state is open.
     pub(crate) closed_at: AtomicU64,
 }
 
-/// Written on the producer's slow path only, so they lag by up to a quarter of the ring.
+/// The producer's counts. Its slow path alone stores them, so they lag by up to a quarter of the ring.
 #[repr(C)]
 pub(crate) struct ProducerCounters {
     /// Payload bytes published.
-    pub(crate) bytes: Quiet,
+    pub(crate) bytes: Unmodelled,
     /// Times the queue was found full.
     pub(crate) full: Quiet,
     /// Nanoseconds for which producers waited for room, up to the end of the last wait.
@@ -67,8 +67,8 @@ pub(crate) struct ProducerCounters {
     pub(crate) blocked_since: Quiet,
 }
 
-fn zero() -> Quiet {
-    Quiet::new(0)
+fn zero() -> Unmodelled {
+    Unmodelled::new(0)
 }
 
 impl Control {
@@ -86,7 +86,7 @@ impl Control {
         128,
     ];
 
-    /// Everything 0 but the tail and the limit, which start at the queue's base sequence.
+    /// All words 0, except the tail and the limit, which start at the queue's base sequence.
     pub(crate) fn new(base: u64) -> Control {
         Control {
             tail: Line(AtomicU64::new(base)),
@@ -94,7 +94,7 @@ impl Control {
             data: Line(WaitWord::new()),
             room: Line(RoomWait {
                 word: WaitWord::new(),
-                gap: QuietHalf::new(0),
+                gap: UnmodelledHalf::new(0),
                 threshold: AtomicU64::new(0),
             }),
             marks: Line(Marks { groups: AtomicU64::new(0), records: AtomicU64::new(0) }),

@@ -1,6 +1,7 @@
 use crate::packed::{Attempts, Head, NOBODY};
 use crate::sync::{
-    AtomicU64, Line, Ordering, Quiet, QuietHalf, WaitWord, WordExt, fence, mutant, order, step,
+    AtomicU64, Line, Ordering, Unmodelled, UnmodelledHalf, WaitWord, WordExt, fence, mutant, order,
+    step,
 };
 
 /// A group: a named position in the queue.
@@ -15,7 +16,7 @@ pub(crate) struct GroupRecord {
     pub(crate) cold: Line<ColdWords>,
 }
 
-/// What is written when the group is made. It means nothing unless `state` says so.
+/// The words that are written when the group is made. They mean nothing while `state` is free.
 #[repr(C)]
 pub(crate) struct IdentityWords {
     /// See [`GroupState`].
@@ -26,7 +27,7 @@ pub(crate) struct IdentityWords {
     pub(crate) traits: AtomicU64,
     /// Bit 0: a consumer has joined the group since it was made.
     pub(crate) flags: AtomicU64,
-    /// 1 once there is a queue of letters that were sent again: members read it as well, and end only after it.
+    /// 1 once there is a queue of letters that were sent again: members receive from it, too, and end only after it.
     pub(crate) retries: AtomicU64,
     /// Reserved: nanoseconds; 0 = none.
     pub(crate) ack_timeout: AtomicU64,
@@ -54,7 +55,7 @@ const NAME_WORDS: usize = if cfg!(slipring_loom) { 2 } else { 8 };
 /// Longest group name, in bytes.
 pub(crate) const GROUP_NAME_MAX: usize = NAME_WORDS * 8;
 
-/// What the next consumer of an exclusive group must know.
+/// What the next consumer of an exclusive group needs to know.
 #[repr(C)]
 pub(crate) struct Delivery {
     /// Everything below this was handed to a consumer at least once.
@@ -64,7 +65,7 @@ pub(crate) struct Delivery {
     /// Reserved: when cells are to be checked.
     pub(crate) next_due: AtomicU64,
     /// Reserved: where an orphaned range may be found.
-    pub(crate) orphan: Quiet,
+    pub(crate) orphan: Unmodelled,
 }
 
 /// Words that no busy consumer writes: a producer that wakes reads the wait word of every group.
@@ -74,12 +75,12 @@ pub(crate) struct ColdWords {
     pub(crate) wait: GroupWait,
 }
 
-/// What former consumers counted. A reader adds the counters of the records in use.
+/// The counts of former consumers. A reader adds the counters of the records in use.
 #[repr(C)]
 pub(crate) struct Totals {
-    pub(crate) acked: Quiet,
-    pub(crate) redelivered: Quiet,
-    pub(crate) dead_lettered: Quiet,
+    pub(crate) acked: Unmodelled,
+    pub(crate) redelivered: Unmodelled,
+    pub(crate) dead_lettered: Unmodelled,
 }
 
 /// Where the group's consumers sleep.
@@ -89,7 +90,7 @@ pub(crate) struct GroupWait {
     /// wake-ups.
     pub(crate) word: WaitWord,
     /// Reserved: where members sleep until a cell is empty.
-    room: QuietHalf,
+    room: UnmodelledHalf,
 }
 
 /// Bit of a group's flags: a consumer has joined it since it was made.
@@ -99,7 +100,7 @@ pub(crate) const FLAG_JOINED: u64 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GroupState {
     Free,
-    /// Being made, or removed, by the holder of the control lease, or by one that died. Gates like an active group.
+    /// The holder of the control lease makes or removes it, or died while it did. Gates like an active group.
     Joining,
     Active,
     /// Reserved for eviction.
@@ -118,7 +119,7 @@ impl GroupState {
     }
 }
 
-/// Who gets a group's messages.
+/// How a group's messages are shared out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 #[cfg_attr(slipring_loom, allow(unreachable_pub))]
@@ -150,8 +151,8 @@ impl std::fmt::Display for Mode {
     }
 }
 
-fn zero() -> Quiet {
-    Quiet::new(0)
+fn zero() -> Unmodelled {
+    Unmodelled::new(0)
 }
 
 fn word() -> AtomicU64 {
@@ -187,7 +188,7 @@ impl GroupRecord {
             }),
             cold: Line(ColdWords {
                 totals: Totals { acked: zero(), redelivered: zero(), dead_lettered: zero() },
-                wait: GroupWait { word: WaitWord::new(), room: QuietHalf::new(0) },
+                wait: GroupWait { word: WaitWord::new(), room: UnmodelledHalf::new(0) },
             }),
         }
     }

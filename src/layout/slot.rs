@@ -23,8 +23,8 @@ pub(crate) struct Slot<'a> {
     pub(crate) payload: Payload,
 }
 
-/// Length and kind of a message: length 25 bits, kind from bit 32 on. The 7 bits between name the stream that the message
-/// came from, 0 for none.
+/// Length and kind of a message: length 25 bits, kind from bit 32 on. The 7 bits between name the stream that the
+/// message came from, 0 for none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Meta {
     pub(crate) len: usize,

@@ -1,6 +1,6 @@
 //! The table of streams, in a queue whose messages can say where they came from.
 
-use crate::sync::{AtomicU64, Quiet};
+use crate::sync::{AtomicU64, Unmodelled};
 
 /// Most streams of a queue: a meta word has 7 bits for the number of one, and 0 is no stream.
 pub(crate) const MAX_STREAMS: usize = 127;
@@ -14,11 +14,11 @@ pub(crate) struct StreamRecord {
     /// Position of the stream's last message below the tail; 0 before its first.
     pub(crate) last: AtomicU64,
     /// Position of its first message here; for people.
-    pub(crate) start: Quiet,
+    pub(crate) start: Unmodelled,
     /// Even: free, odd: in use. Each change adds 1.
     pub(crate) state: AtomicU64,
     /// What it is called, for people: up to 24 bytes of UTF-8, the rest 0.
-    pub(crate) label: [Quiet; 3],
+    pub(crate) label: [Unmodelled; 3],
 }
 
 /// What a slot has after its payload area, in a queue with streams.
@@ -27,7 +27,7 @@ pub(crate) struct SourceWords {
     /// Position of the message in its stream. Means something while the meta word names a stream.
     pub(crate) position: AtomicU64,
     /// Reserved: the time of publication.
-    time: Quiet,
+    time: Unmodelled,
 }
 
 impl StreamRecord {
@@ -36,16 +36,16 @@ impl StreamRecord {
         StreamRecord {
             id: [zero(), zero()],
             last: zero(),
-            start: Quiet::new(0),
+            start: Unmodelled::new(0),
             state: zero(),
-            label: std::array::from_fn(|_| Quiet::new(0)),
+            label: std::array::from_fn(|_| Unmodelled::new(0)),
         }
     }
 }
 
 impl SourceWords {
     pub(crate) fn new() -> SourceWords {
-        SourceWords { position: AtomicU64::new(0), time: Quiet::new(0) }
+        SourceWords { position: AtomicU64::new(0), time: Unmodelled::new(0) }
     }
 }
 

@@ -27,12 +27,12 @@ use crate::sys::membarrier;
 #[derive(Debug)]
 #[must_use = "a builder does nothing until the queue is created"]
 pub struct Builder<M: Content + ?Sized = [u8]> {
-    wish: Wish,
+    settings: Settings,
     marker: PhantomData<fn(&M)>,
 }
 
 #[derive(Clone, Debug)]
-struct Wish {
+struct Settings {
     name: String,
     // `None`: not asked for, so an existing queue may have any value.
     capacity: Option<u64>,
@@ -52,7 +52,7 @@ struct Wish {
 
 impl<M: Content + ?Sized> Clone for Builder<M> {
     fn clone(&self) -> Self {
-        Builder { wish: self.wish.clone(), marker: PhantomData }
+        Builder { settings: self.settings.clone(), marker: PhantomData }
     }
 }
 
@@ -65,7 +65,7 @@ impl Queue<[u8]> {
 
 impl Builder<[u8]> {
     fn new(name: &str) -> Builder<[u8]> {
-        let wish = Wish {
+        let settings = Settings {
             name: name.to_owned(),
             capacity: None,
             payload_size: None,
@@ -81,112 +81,112 @@ impl Builder<[u8]> {
             trust: Trust::default(),
             timeout: CONTROL_TIMEOUT,
         };
-        Builder { wish, marker: PhantomData }
+        Builder { settings, marker: PhantomData }
     }
 
     /// Bytes of the longest message, 1 to 16 MiB (and 512 more, for envelopes of dead letters); 112 by default. A slot
     /// has 16 bytes more, rounded up to a multiple of 64: 48 and 112 waste nothing.
     pub fn payload_size(mut self, bytes: usize) -> Builder<[u8]> {
-        self.wish.payload_size = Some(bytes);
+        self.settings.payload_size = Some(bytes);
         self
     }
 
     /// Makes it a queue of messages of type `M` instead of bytes. The payload size is that of `M`, and the queue takes
     /// no other messages.
     pub fn message<M: Message>(self) -> Builder<M> {
-        let wish = Wish { payload_size: Some(size_of::<M>()), ..self.wish };
-        Builder { wish, marker: PhantomData }
+        let settings = Settings { payload_size: Some(size_of::<M>()), ..self.settings };
+        Builder { settings, marker: PhantomData }
     }
 }
 
 impl<M: Content + ?Sized> Builder<M> {
     /// Messages that fit, 1 to 2^24, rounded up to a power of two; 4096 by default.
     pub fn capacity(mut self, messages: u64) -> Self {
-        self.wish.capacity = Some(messages);
+        self.settings.capacity = Some(messages);
         self
     }
 
     /// A name for what the queue carries, for people to read, at most 128 bytes. By default a typed queue has the name
     /// of its message type.
     pub fn schema_name(mut self, name: &str) -> Self {
-        self.wish.schema_name = Some(name.to_owned());
+        self.settings.schema_name = Some(name.to_owned());
         self
     }
 
     /// Permission bits, set exactly, whatever the umask; 0600 by default. Producers and consumers need read and write,
     /// observers need read.
     pub fn permissions(mut self, mode: u32) -> Self {
-        self.wish.mode = Some(mode);
+        self.settings.mode = Some(mode);
         self
     }
 
     /// Most groups at a time, 1 to 63; 16 by default. Once in a quarter of the ring, the producer reads the heads of as
     /// many groups as ever existed at the same time.
     pub fn max_groups(mut self, groups: usize) -> Self {
-        self.wish.max_groups = Some(groups);
+        self.settings.max_groups = Some(groups);
         self
     }
 
     /// Most consumers at a time, 1 to 255; 64 by default.
     pub fn max_consumers(mut self, consumers: usize) -> Self {
-        self.wish.max_consumers = Some(consumers);
+        self.settings.max_consumers = Some(consumers);
         self
     }
 
-    /// Lets messages say which stream they come from, and at which position in it, for up to `streams` streams at a time, 1
-    /// to 127; none by default. Each slot then has 16 bytes more: a message of 48 bytes takes two cache lines, one of 32 a
-    /// single one. See [`Producer::stream`](crate::Producer::stream) for what this is good for.
+    /// Lets messages say which stream they come from, and at which position in it, for up to `streams` streams at a
+    /// time, 1 to 127; none by default. Each slot then has 16 bytes more: a message of 48 bytes takes two cache lines,
+    /// one of 32 a single one. See [`Producer::stream`](crate::Producer::stream) for what this is good for.
     pub fn sources(mut self, streams: usize) -> Self {
-        self.wish.streams = Some(streams);
+        self.settings.streams = Some(streams);
         self
     }
 
     /// The first message's sequence; 0 by default. A new queue can so continue another one's numbers.
     pub fn base_sequence(mut self, sequence: u64) -> Self {
-        self.wish.base = sequence;
+        self.settings.base = sequence;
         self
     }
 
     /// How waiters are woken. Where the kernel refuses what [`WakeMode::Membarrier`] needs, the queue gets
     /// [`WakeMode::Fence`] instead.
     pub fn wake_mode(mut self, mode: WakeMode) -> Self {
-        self.wish.wake = Some(mode);
+        self.settings.wake = Some(mode);
         self
     }
 
     /// Maps all pages into this process at once, so that no first access is slow later.
     pub fn prefault(mut self, on: bool) -> Self {
-        self.wish.memory.prefault = on;
+        self.settings.memory.prefault = on;
         self
     }
 
     /// Keeps all pages in memory while this process lives (mlock(2)).
     pub fn mlock(mut self, on: bool) -> Self {
-        self.wish.memory.lock = on;
+        self.settings.memory.lock = on;
         self
     }
 
     /// Declares a group, so that it gets the queue's first message already. May be called repeatedly.
     pub fn group(mut self, group: impl Into<Group>) -> Self {
-        self.wish.groups.push(group.into());
+        self.settings.groups.push(group.into());
         self
     }
 
     /// How long control operations on the returned queue wait for one another; 5 s by default.
     pub fn control_timeout(mut self, timeout: Duration) -> Self {
-        self.wish.timeout = timeout;
+        self.settings.timeout = timeout;
         self
     }
 
     /// Also opens an existing queue of user `uid` ([`Builder::open_or_create`]), and queues of that user for the dead
     /// letters and retries of this one. May be called repeatedly.
     pub fn allow_owner(mut self, uid: u32) -> Self {
-        self.wish.trust.uids.push(uid);
+        self.settings.trust.uids.push(uid);
         self
     }
 
     pub(crate) fn trust(mut self, trust: &Trust) -> Self {
-        self.wish.trust = trust.clone();
+        self.settings.trust = trust.clone();
         self
     }
 
@@ -196,20 +196,20 @@ impl<M: Content + ?Sized> Builder<M> {
     /// [`CreateError::Exists`] if the name is taken; [`CreateError::NoRoom`], with the figures, if memory is short. A
     /// failure leaves nothing in /dev/shm.
     pub fn create(&self) -> Result<Queue<M>, CreateError> {
-        let name = QueueName::new(&self.wish.name)?;
+        let name = QueueName::new(&self.settings.name)?;
         let geo = Geometry::new(
-            self.wish.capacity.unwrap_or(4096),
-            self.wish.payload_size.unwrap_or(112),
-            self.wish.max_groups.unwrap_or(16),
-            self.wish.max_consumers.unwrap_or(64),
-            self.wish.streams.unwrap_or(0),
-            self.wish.base,
+            self.settings.capacity.unwrap_or(4096),
+            self.settings.payload_size.unwrap_or(112),
+            self.settings.max_groups.unwrap_or(16),
+            self.settings.max_consumers.unwrap_or(64),
+            self.settings.streams.unwrap_or(0),
+            self.settings.base,
         )
         .map_err(|reason| CreateError::Geometry { queue: name.shared().clone(), reason })?;
         let fields = M::SCHEMA.map_or_else(String::new, |schema| fields_text(schema.fields));
         let schema = self.schema(&name, &fields)?;
         self.check_groups(&name)?;
-        let mode = self.wish.mode.unwrap_or(0o600);
+        let mode = self.settings.mode.unwrap_or(0o600);
         if mode & 0o600 != 0o600 {
             let queue = name.shared().clone();
             return Err(CreateError::Permissions { queue, mode });
@@ -219,21 +219,21 @@ impl<M: Content + ?Sized> Builder<M> {
         let config = Config::new(
             &geo,
             self.wake(),
-            &self.wish.name,
+            &self.settings.name,
             &schema,
             instance,
             since_1970.as_nanos() as u64,
         );
-        let plan = Plan { name: &name, size: geo.total, mode, memory: self.wish.memory };
+        let plan = Plan { name: &name, size: geo.total, mode, memory: self.settings.memory };
         let (region, leases) = create(&plan, |region| {
             let view = fill(region, &config, geo);
-            for group in &self.wish.groups {
+            for group in &self.settings.groups {
                 group::make(&view, &name, group)?;
             }
             Ok(())
         })?;
         let (mapped, _) = Mapped::new(name, Opened { leases, region, config, geo })?;
-        Ok(Queue::new(mapped, self.wish.trust.clone(), self.wish.timeout))
+        Ok(Queue::new(mapped, self.settings.trust.clone(), self.settings.timeout))
     }
 
     /// Opens the queue if it exists, else creates it. An existing queue keeps its shape: it need not have the capacity,
@@ -256,11 +256,11 @@ impl<M: Content + ?Sized> Builder<M> {
     /// # Errors
     /// Those of [`OpenOptions::open`] and [`Builder::create`].
     pub fn open_or_create(&self) -> Result<Queue<M>, OpenOrCreateError> {
-        let mut options = OpenOptions::new().control_timeout(self.wish.timeout);
-        options.trust = self.wish.trust.clone();
-        options = options.prefault(self.wish.memory.prefault).mlock(self.wish.memory.lock);
+        let mut options = OpenOptions::new().control_timeout(self.settings.timeout);
+        options.trust = self.settings.trust.clone();
+        options = options.prefault(self.settings.memory.prefault).mlock(self.settings.memory.lock);
         loop {
-            match options.open_typed(&self.wish.name) {
+            match options.open_typed(&self.settings.name) {
                 Err(OpenError::NotFound { .. }) => {}
                 opened => return Ok(opened?),
             }
@@ -279,20 +279,20 @@ impl<M: Content + ?Sized> Builder<M> {
     /// # Errors
     /// As for [`Queue::snapshot`].
     pub fn differences(&self, queue: &Queue<M>) -> Result<Vec<Difference>, AttachError> {
-        let (snapshot, wish) = (queue.snapshot()?, &self.wish);
-        let capacity = wish.capacity.map(u64::next_power_of_two);
+        let (snapshot, settings) = (queue.snapshot()?, &self.settings);
+        let capacity = settings.capacity.map(u64::next_power_of_two);
         let octal = |mode: u32| format!("{mode:03o}");
         let permissions = octal(queue.mapped.permissions);
         let shape = [
             Difference::of("capacity", snapshot.capacity, capacity),
-            Difference::of("payload size", snapshot.payload_size, wish.payload_size),
-            Difference::of("group table size", snapshot.max_groups, wish.max_groups),
-            Difference::of("consumer table size", snapshot.max_consumers, wish.max_consumers),
-            Difference::of("wake mode", snapshot.wake_mode, wish.wake.map(|_| self.wake())),
-            Difference::of("stream table size", snapshot.max_streams, wish.streams),
-            Difference::of("mode", permissions, wish.mode.map(octal)),
+            Difference::of("payload size", snapshot.payload_size, settings.payload_size),
+            Difference::of("group table size", snapshot.max_groups, settings.max_groups),
+            Difference::of("consumer table size", snapshot.max_consumers, settings.max_consumers),
+            Difference::of("wake mode", snapshot.wake_mode, settings.wake.map(|_| self.wake())),
+            Difference::of("stream table size", snapshot.max_streams, settings.streams),
+            Difference::of("mode", permissions, settings.mode.map(octal)),
         ];
-        let groups = wish.groups.iter().map(|group| {
+        let groups = settings.groups.iter().map(|group| {
             let what = format!("group {:?}", group.name);
             let found = snapshot.groups.iter().find(|found| found.name == group.name);
             let found = match found.map(|found| found.mode) {
@@ -306,7 +306,7 @@ impl<M: Content + ?Sized> Builder<M> {
     }
 
     fn wake(&self) -> WakeMode {
-        match self.wish.wake.unwrap_or_default() {
+        match self.settings.wake.unwrap_or_default() {
             WakeMode::Membarrier if membarrier::register().is_err() => WakeMode::Fence,
             wake => wake,
         }
@@ -318,7 +318,7 @@ impl<M: Content + ?Sized> Builder<M> {
         fields: &'a str,
     ) -> Result<SchemaText<'a>, CreateError> {
         let (typed_name, hash) = M::SCHEMA.map_or(("", 0), |schema| (schema.name, schema.hash));
-        let name = self.wish.schema_name.as_deref().unwrap_or(typed_name);
+        let name = self.settings.schema_name.as_deref().unwrap_or(typed_name);
         if name.len() > SCHEMA_NAME_MAX {
             let (queue, max) = (queue.shared().clone(), SCHEMA_NAME_MAX);
             return Err(CreateError::SchemaName { queue, name: name.to_owned(), max });
@@ -327,9 +327,9 @@ impl<M: Content + ?Sized> Builder<M> {
     }
 
     fn check_groups(&self, queue: &QueueName) -> Result<(), CreateError> {
-        for (i, group) in self.wish.groups.iter().enumerate() {
+        for (i, group) in self.settings.groups.iter().enumerate() {
             group.check(queue.shared())?;
-            if self.wish.groups[..i].iter().any(|other| other.name == group.name) {
+            if self.settings.groups[..i].iter().any(|other| other.name == group.name) {
                 let (queue, group) = (queue.shared().clone(), group.name.clone());
                 return Err(CreateError::GroupTwice { queue, group });
             }

@@ -141,8 +141,8 @@ impl OpenOptions {
         Ok(Snapshot::take(&mapped, &file)?)
     }
 
-    /// The streams of the queue called `name`, as [`Queue::streams`] gives them, from a read-only mapping. Root may read
-    /// those of every user's queues.
+    /// The streams of the queue called `name`, as [`Queue::streams`] gives them, from a read-only mapping. Root may
+    /// read those of every user's queues.
     ///
     /// # Errors
     /// As for [`OpenOptions::open`].
@@ -423,9 +423,9 @@ impl<M: Content + ?Sized> Queue<M> {
         group::remove(&attachment, name, self.timeout, || Ok(0))
     }
 
-    /// The streams that messages of this queue may come from ([`Builder::sources`]), in the order in which they were first
-    /// used, as far as entries were not used again. Empty in a queue without sources. It looks at each slot once, to count
-    /// the messages of each stream.
+    /// The streams that messages of this queue may come from ([`Builder::sources`]), in the order in which they were
+    /// first used, as far as entries were not used again. Empty in a queue without sources. It looks at each slot once,
+    /// to count the messages of each stream.
     ///
     /// # Errors
     /// [`AttachError::Removed`] if the queue has lost its name; else if the kernel refuses a call.

@@ -1,20 +1,20 @@
-//! What people read about a queue: pids, counters, and what consumers hold. The protocol decides nothing by them, so
+//! Figures about a queue, for people: pids, counters, and what consumers hold. The protocol decides nothing by them, so
 //! most of these words are Relaxed: each figure stands for itself.
 
 use super::records::records_of;
 use crate::layout::{GroupRecord, Mode, View};
 use crate::packed::{Attempts, Head, Start, State};
-use crate::sync::{Ordering, Quiet};
+use crate::sync::{Ordering, Unmodelled};
 
 /// Stores a figure that the caller alone stores.
 #[inline]
-fn set(figure: &Quiet, value: u64) {
+fn set(figure: &Unmodelled, value: u64) {
     // Relaxed: for people to read.
     figure.store(value, Ordering::Relaxed);
 }
 
 #[inline]
-fn get(figure: &Quiet) -> u64 {
+fn get(figure: &Unmodelled) -> u64 {
     // Relaxed: for people to read.
     figure.load(Ordering::Relaxed)
 }
@@ -173,15 +173,15 @@ pub(crate) struct Holding {
     pub(crate) held: Option<(u64, u64)>,
     /// How often the first message of the range was delivered.
     pub(crate) attempts: u8,
-    /// Where it keeps the producer, also while it only tries to claim, or if it died while it tried.
+    /// The sequence at which it holds the producer, also during a claim, or if it died in a claim.
     pub(crate) gates: Option<u64>,
 }
 
-/// Times that a group is read again because its head has moved meanwhile.
+/// How often a group is read again because its head has moved meanwhile.
 const TRIES: u32 = 16;
 
-/// A group's head, what its records say while it is that, and whether they do: if members move the head between all
-/// `TRIES` reads, the records may be newer than the head.
+/// A group's head, what its records say, and whether they say it at that head: if the head moves during each of `TRIES`
+/// reads, the records may be newer.
 fn holdings(view: &View, group: u8) -> (u64, Vec<Holding>, bool) {
     let word = &view.group(group).head;
     let read = |head: u64| {
@@ -241,7 +241,7 @@ pub(crate) fn consumer_epoch(view: &View, record: u8) -> u64 {
     get(&view.record(record).claim.epoch)
 }
 
-/// The words may belong to two claims: what cannot be is not shown.
+/// The words may belong to two claims; an impossible range is not shown.
 fn holding(view: &View, group: u8, record: u8, head: Head) -> Holding {
     let words = &view.record(record).claim;
     // Acquire: the end that belongs to it, or a later one. pair claim.
@@ -252,7 +252,7 @@ fn holding(view: &View, group: u8, record: u8, head: Head) -> Holding {
     if start.group != group || start.state == State::Idle {
         return Holding { record, held: None, attempts: 0, gates: None };
     }
-    // A member that died between its exchange and its note of it has succeeded: the head names it.
+    // A member that died between its exchange and storing HELD has succeeded: the head names it.
     let named = head == Head { seq: end, claimer: record };
     let holds = start.state == State::Held || start.state == State::Pending && named;
     let sane = start.seq < end && end - start.seq <= view.geo().capacity && end <= head.seq;

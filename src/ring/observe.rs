@@ -13,7 +13,7 @@ const TRIES: u32 = 1024;
 /// might still have read.
 const RACES: u32 = 16;
 
-/// How often one call tries the newest message. That is gone only if its slot is the next to be written.
+/// How often one call tries the newest message. It is gone only if its slot is the next to be written.
 const LATEST_TRIES: u32 = 16;
 
 /// Where an observer is.
@@ -131,7 +131,7 @@ struct Race {
     lost: u32,
 }
 
-/// The tail, or the last sequence if the word is none: an observer must not rely on other processes.
+/// The tail, or the last sequence if the word is not a sequence: an observer must not rely on other processes.
 pub(crate) fn tail(view: &View) -> u64 {
     // Acquire. pair tail: the slots below the tail have at least the messages that it counts.
     view.control().tail.load(order!(Acquire, "observer-tail-relaxed")).min(SEQ_NONE)
@@ -168,11 +168,11 @@ fn read_slot(view: &View, seq: u64, out: &mut [u8], origin: &mut Option<Origin>)
     SlotRead::Whole(meta)
 }
 
-// Out of the way of queues without sources.
+// Out of line, so that queues without sources do not pay for it.
 #[cold]
 #[inline(never)]
 fn note_origin(view: &View, seq: u64, origin: &mut Option<Origin>) {
-    // No entry of the table changes hands while the ring has a message of its stream, and a stamp never comes again. So if
-    // the entry has, the last read of the stamp tells (pair overwrite, in `sources::open`).
+    // No entry of the table changes hands while the ring has a message of its stream, and a stamp never comes again. So
+    // if the entry has, the last read of the stamp tells (pair overwrite, in `sources::open`).
     *origin = sources::origin(view, seq, &view.slot(seq));
 }

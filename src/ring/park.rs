@@ -98,7 +98,7 @@ impl<'v> Waiter<'v> {
             seen & WAITING != 0
         );
         if let Announcement::Data { view, .. } = self.announcement {
-            // Or the producer set the bits itself, and sees them at each later publication. pair rearmed.
+            // Known, too, if the producer set the bits itself: it sees them at each later publication. pair rearmed.
             known |= seen & PRODUCER_REARMED != 0;
             if !known {
                 // Release. pair data-bit: after the bit that it stands for.
@@ -125,7 +125,7 @@ impl<'v> Waiter<'v> {
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        // A model that has failed is over.
+        // A model that has failed makes no more steps.
         let over = cfg!(slipring_loom) && std::thread::panicking();
         if let Announcement::Data { view, group, shared: true } = self.announcement
             && self.woken
@@ -188,6 +188,6 @@ pub(crate) fn sleep<T, E>(
             waiter.value = None;
         }
     }
-    // Check before the next announcement, which costs a barrier, and the next publication a wake-up.
+    // Check before another announcement: that would cost a barrier here, and the next publication a wake-up.
     if woken { check() } else { Ok(None) }
 }

@@ -81,7 +81,7 @@ impl Publisher {
     pub(crate) fn take_over(view: &View) -> Result<Publisher, Corrupt> {
         let words = view.control();
         let tail = published_end(view)?;
-        // Acquire: only producers store it, and the lease has ordered them; no more than that is asked for.
+        // Acquire, although Relaxed would do: only producers store it, and the lease has ordered them.
         let known = words.tail.load(Ordering::Acquire);
         let move_tail = || {
             // Release. pair tail: carries the stamps that were just seen.
@@ -164,7 +164,7 @@ impl Publisher {
         let mut lowest =
             mutant!(gate(view, self.tail), "no-first-scan", Gate { seq: self.tail, group: None });
         for _ in 0..SCANS_MAX {
-            // It is full already: announcing more than can be used would make "oldest" younger without use.
+            // The queue is full: announcing more than can be used would make "oldest" younger for nothing.
             if lowest.seq + capacity < self.tail + n {
                 break;
             }

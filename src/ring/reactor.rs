@@ -91,8 +91,8 @@ impl<Q: KeepMapped, T> Reactor<Q, T> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Checks. If `check` finds nothing, it returns how long to wait at most, and an entry is left that is over then, or
-    /// when the word is woken. Returns the entry's handle.
+    /// Checks. If `check` finds nothing, it returns how long to wait at most, and an entry is left that is over then,
+    /// or when the word is woken. Returns the entry's handle.
     pub(crate) fn wait<E>(
         &self,
         queue: &Q,

@@ -7,7 +7,7 @@ use super::notify;
 use crate::layout::{FLAG_JOINED, Totals, View, lease_byte};
 use crate::packed::{Attempts, NO_GROUP, Start, State};
 use crate::sync::lease::{Leases, give_back, try_take};
-use crate::sync::{Ordering, Quiet, WordExt, mutant, order, step};
+use crate::sync::{Ordering, Unmodelled, WordExt, mutant, order, step};
 
 /// Indexes of consumer records that are tagged with `group`.
 pub(crate) fn records_of(view: &View, group: u8) -> impl Iterator<Item = u8> {
@@ -112,7 +112,7 @@ fn fold_counters(view: &View, record: u8) {
     let counted = &view.record(record).counters;
     let group = view.groups().get(usize::from(start_of(view, record).group));
     // Relaxed, all of them: figures. Their owner is gone, or is the caller.
-    let take = |counter: &Quiet| {
+    let take = |counter: &Unmodelled| {
         let count = counter.load(Ordering::Relaxed);
         counter.store(0, Ordering::Relaxed);
         count
@@ -140,7 +140,7 @@ pub(crate) fn leave(view: &View, leases: &impl Leases, record: u8, adopted: Opti
     }
     give_back(leases, lease_byte::consumer(record));
     if let Some(adopted) = adopted {
-        // A lease that is kept would make the group have a live member still.
+        // A kept lease would look like a live member of the group.
         step!(give_back(leases, lease_byte::consumer(adopted)), "leaver-keeps-the-adopted");
     }
     if start.state != State::Idle || mutant!(adopted.is_some(), "adopter-leaves-in-silence", false)

@@ -7,10 +7,10 @@
 //! position, meta with the stream's number, payload; stamp; last; tail
 //! ```
 //!
-//! So `last` covers every message below the tail. A producer that dies on the way leaves its messages at or above the tail.
-//! The next one walks them anyway ([`super::publish::published_end`]), stores the position of each to its stream's `last`,
-//! and moves the tail then. Taken twice, that changes nothing, and it depends on no older slot: a message without a source
-//! says so in the very meta word that would name one.
+//! So `last` covers every message below the tail. A producer that dies on the way leaves its messages at or above the
+//! tail. The next one walks them anyway ([`super::publish::published_end`]), stores the position of each to its
+//! stream's `last`, and moves the tail then. Taken twice, that changes nothing, and it depends on no older slot: a
+//! message without a source says so in the very meta word that would name one.
 
 use super::claim::Corrupt;
 use crate::layout::{Meta, Slot, StreamRecord, View};
@@ -19,7 +19,7 @@ use crate::sync::{AtomicU64, Ordering, fence, mutant, order, step};
 /// A stream's id: 128 bits, the low half first.
 pub(crate) type Id = [u64; 2];
 
-/// What a stream is called, for people: 24 bytes, as words.
+/// A stream's name for people: 24 bytes, as words.
 pub(crate) type Label = [u64; 3];
 
 /// How often a reader looks at an entry that changes hands meanwhile.
@@ -43,7 +43,7 @@ pub(crate) struct Origin {
 }
 
 impl Number {
-    /// `None` if the table has no such stream: anybody may have garbled the word.
+    /// `None` if the table has no such stream: the word may be garbled.
     fn of(view: &View, number: u8) -> Option<Number> {
         (number > 0 && usize::from(number) <= view.streams().len()).then_some(Number(number))
     }
@@ -86,7 +86,7 @@ pub(crate) fn id(view: &View, number: Number) -> Id {
     id_of(number.record(view))
 }
 
-/// What it is called; for people.
+/// The stream's name, for people.
 pub(crate) fn label(view: &View, number: Number) -> Label {
     // Relaxed: carried by the state, or by the stamp of a message that names the stream.
     number.record(view).label.each_ref().map(|word| word.load(Ordering::Relaxed))
@@ -109,7 +109,8 @@ pub(crate) fn look_up(view: &View, number: Number) -> Option<(Id, Label, u64, u6
         }
         let found =
             (id(view, number), label(view, number), start(view, number), last(view, number));
-        // Acquire fence. pair stream-reused: if any word above is of another stream, the load below finds another state.
+        // Acquire fence. pair stream-reused: if any word above is of another stream, the load below finds another
+        // state.
         step!(fence(Ordering::Acquire), "looked-up-without-fence");
         // Relaxed: by that fence.
         let after = record.state.load(Ordering::Relaxed);
@@ -126,17 +127,17 @@ pub(crate) fn start(view: &View, number: Number) -> u64 {
     number.record(view).start.load(Ordering::Relaxed)
 }
 
-/// Takes a free entry of the table for the stream; `None` if all are in use. The producer's alone.
+/// Takes a free entry of the table for the stream; `None` if all are in use. Only the producer calls it.
 pub(crate) fn open(view: &View, id: Id, label: Label) -> Option<Number> {
     let free = (1..).zip(view.streams());
     // Relaxed: only producers store it, and the lease has ordered them.
     let mut free = free.filter(|(_, record)| !is_used(record.state.load(Ordering::Relaxed)));
-    // Garbage may have freed an entry of which there are messages: they would get another stream's id.
+    // A garbled state may say free although the ring has messages of the entry: they would get another stream's id.
     let (number, record) = free.find(|(number, _)| !is_in_ring(view, Number(*number)))?;
     // Relaxed: as above.
     let state = record.state.load(Ordering::Relaxed);
-    // Release fence. pair stream-reused: what sees a word below sees that the entry was free. pair overwrite: an observer
-    // that sees one for a message of the stream before it finds that message's slot written again.
+    // Release fence. pair stream-reused: what sees a word below sees that the entry was free. pair overwrite: an
+    // observer that sees one for a message of the stream before it finds that message's slot written again.
     step!(fence(Ordering::Release), "stream-reused-without-fence");
     // A producer that died here, or in `close`, has left a free entry, and what it stored is stored again.
     // Relaxed, all: carried by the state.
@@ -188,7 +189,7 @@ pub(crate) fn count_in_ring(view: &View) -> Vec<u64> {
     counts
 }
 
-/// Gives the entry of a stream up, of which no slot has a message. The producer's alone.
+/// Frees the entry of a stream of which no slot has a message. Only the producer calls it.
 pub(crate) fn close(view: &View, number: Number) {
     let record = number.record(view);
     // Relaxed: only producers store it, and the lease has ordered them.
@@ -203,7 +204,7 @@ pub(crate) fn close(view: &View, number: Number) {
     });
 }
 
-/// Stores where the message in `slot` comes from; before its stamp.
+/// Stores where the message in `slot` comes from, before its stamp.
 pub(crate) fn mark(
     view: &View,
     seq: u64,
@@ -227,7 +228,7 @@ pub(crate) fn origin(view: &View, seq: u64, slot: &Slot<'_>) -> Option<Origin> {
     Some(Origin { id: id(view, number), label: label(view, number), position })
 }
 
-/// Notes that the stream's messages are published up to `position`; after their stamps, before the tail.
+/// Notes that the stream's messages are published up to `position`, after their stamps and before the tail.
 pub(crate) fn note(view: &View, number: Number, position: u64) {
     let record = number.record(view);
     if record.start.load(Ordering::Relaxed) == 0 {
@@ -242,12 +243,13 @@ fn note_last(last: &AtomicU64, position: u64) {
     step!(last.store(position, order!(Release, "last-stored-relaxed")), "last-not-stored");
 }
 
-/// A new producer's part, before it moves the tail to `end`: the messages of `tail..end` may not be in the table yet.
+/// Enters the messages of `tail..end` in the table: the last producer may have died before it did. A new producer calls
+/// it before it moves the tail to `end`.
 pub(crate) fn take_over(view: &View, tail: u64, end: u64) -> Result<(), Corrupt> {
     if view.streams().is_empty() {
         return Ok(());
     }
-    // Of each run of a stream the last one, so that the word does not fall meanwhile.
+    // Only the last position of each run is stored: `last` may say it already, and must not fall.
     let mut pending: Option<(Number, u64)> = None;
     for seq in tail..end {
         let number = view.slot(seq).meta.stream();

@@ -14,7 +14,7 @@ use crate::layout::config::{Config, ConfigFault, MAGIC};
 use crate::layout::{CONFIG_BYTES, Geometry, VERSION, WakeMode};
 use crate::sys::{membarrier, users};
 
-/// Whose queues a process opens besides those of its own user.
+/// The users whose queues a process opens, besides its own user.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trust {
     pub(crate) uids: Vec<u32>,

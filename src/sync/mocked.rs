@@ -1,8 +1,8 @@
-//! What the loom models use in the place of `native`.
+//! The atomics, barriers and payloads of the loom models, in place of `native`.
 //!
 //! A thread may be told to die at its k-th store: it unwinds there, and all its later stores are suppressed. A death
 //! before a load leaves the same memory as a death after the store before it, so stores are the only points that
-//! matter. [`Quiet`](super::Quiet) words are outside of all that.
+//! matter. [`Unmodelled`](super::Unmodelled) words are outside of all that.
 
 #![allow(unsafe_code)]
 
@@ -17,7 +17,7 @@ use loom::thread::{Thread, current, park};
 
 use super::{Ordering, WordExt};
 
-/// What a dying thread unwinds with.
+/// The payload of a dying thread's unwinding.
 #[derive(Debug)]
 pub(crate) struct Died;
 
@@ -93,10 +93,10 @@ impl WordExt for AtomicU64 {
     /// Loom forgets that one thread has loaded a word once another one loads it, and then has no execution in which the
     /// other one's next store comes first (tokio-rs/loom#166). It remembers an exchange.
     ///
-    /// An exchange with the same value changes nothing. It reads what a load would: the last value of the one thread that
-    /// stores here. It continues the release sequence of the store before, and other threads may still read that store.
-    /// It leaves memory as it was, so it is no point of death. Not for a word that helpers exchange: a load of such a
-    /// word may be old.
+    /// An exchange with the same value changes nothing. It reads what a load would: the last value of the one thread
+    /// that stores here. It continues the release sequence of the store before, and other threads may still read that
+    /// store. It leaves memory as it was, so it is no point of death. Not for a word that helpers exchange: a load of
+    /// such a word may be old.
     fn load_own(&self, order: Ordering) -> u64 {
         self.0.fetch_or(0, order)
     }
@@ -222,7 +222,7 @@ impl WaitWord {
     }
 }
 
-/// What a sleeper is woken by. Threads of a model switch at its steps only, and nothing here is one but `park`.
+/// Wakes one sleeper. The threads of a model switch only at its steps, and `park` is the only step here.
 struct Bell {
     sleeper: Thread,
     rung: Cell<bool>,
@@ -305,7 +305,7 @@ enum Backing {
     Observed([loom::sync::atomic::AtomicU64; 2]),
 }
 
-// Segments are freed without a look at what is in them.
+// Segments are freed without dropping what is in them.
 const _: () = assert!(!std::mem::needs_drop::<Backing>() && !std::mem::needs_drop::<AtomicU64>());
 const _: () = assert!(!std::mem::needs_drop::<WaitWord>());
 
@@ -325,7 +325,7 @@ impl Payload {
             false => Backing::Gated(UnsafeCell::new([0; PAYLOAD])),
             true => Backing::Observed(std::array::from_fn(word)),
         };
-        // SAFETY: the area has the footprint's size, is aligned to 16, and nobody looks at it yet.
+        // SAFETY: the area has the footprint's size, is aligned to 16, and no thread reads it yet.
         unsafe { at.cast::<Backing>().write(backing) };
     }
 

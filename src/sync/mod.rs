@@ -29,11 +29,11 @@ pub(crate) trait WordExt {
     fn store_beside_exchange(&self, value: u64, order: Ordering);
 }
 
-/// Half a word of the next kind, where an alignment leaves one.
-pub(crate) use std::sync::atomic::AtomicU32 as QuietHalf;
-/// A word that decides nothing about messages or their end: a figure or a name for people to read. The same atomic
-/// everywhere; the models neither switch threads nor die at it.
-pub(crate) use std::sync::atomic::AtomicU64 as Quiet;
+/// Half an [`Unmodelled`] word, where an alignment leaves one.
+pub(crate) use std::sync::atomic::AtomicU32 as UnmodelledHalf;
+/// A word that decides nothing about messages or their end: a figure or a name for people to read. In the models, too,
+/// it is the atomic of `std`: they neither switch threads nor die at it.
+pub(crate) use std::sync::atomic::AtomicU64 as Unmodelled;
 
 /// A cache line of a shared record; two of them, because processors fetch neighbours in pairs.
 ///

@@ -82,8 +82,8 @@ pub(crate) fn light_barrier() {
     compiler_fence(Ordering::SeqCst);
 }
 
-/// A full barrier on this processor and on all that run a registered process. Returns whether it was made: a process
-/// registers before, but may deny itself system calls later.
+/// A full barrier on this processor and on all that run a registered process. Returns whether it was made: a filter
+/// that the process installed after its registration may deny the system call.
 pub(crate) fn heavy_barrier() -> bool {
     membarrier::everywhere().is_ok()
 }
@@ -102,8 +102,8 @@ impl WordExt for AtomicU64 {
 
 const WORD: usize = size_of::<u64>();
 
-/// Copies `bytes` to `to`. Without a call where the length is none that the compiler knows (`fixed`), but one that many
-/// messages have: in two halves, which overlap.
+/// Copies `bytes` to `to`. If the compiler does not know the length (`fixed`: it does), common lengths are copied in
+/// two overlapping halves, without a call.
 ///
 /// # Safety
 /// `to` is valid for as many bytes, and does not overlap them.
@@ -121,7 +121,7 @@ unsafe fn copy(bytes: &[u8], to: *mut u8, fixed: bool) {
     }
 }
 
-/// Copies the first and the last `N` bytes, of which there are at least so many.
+/// Copies the first and the last `N` bytes of at least `N`.
 ///
 /// # Safety
 /// As for [`copy`].

@@ -1,5 +1,5 @@
 //! Users in user namespaces. Where a namespace has no uid for an owner, it shows the overflow uid. A process may have
-//! that uid, too; so the uid alone does not say who owns a file.
+//! that uid, too; so the uid alone does not tell the owner of a file.
 
 use std::fs;
 use std::fs::File;

@@ -53,12 +53,12 @@ pub(crate) enum Check {
 const CHECKS_PER_CLOCK_READ: u64 = 64;
 /// Time between two full checks of a wait that stays awake.
 const FULL_CHECK_EVERY: Duration = Duration::from_millis(1);
-/// First and longest sleep of a waiter that nobody wakes. It notices an event half of that late on average.
+/// First and longest sleep of a waiter that no waker wakes. It notices an event half a sleep late, on average.
 const POLL_SLEEP_MIN: Duration = Duration::from_micros(50);
 pub(crate) const POLL_SLEEP_MAX: Duration = Duration::from_millis(1);
 /// Upper bound on the sleep of a waiter that is woken. It matters only where a waker died, or the queue was removed.
 pub(crate) const MAX_SLEEP: Duration = Duration::from_millis(100);
-/// Upper bound on that sleep while a death, which wakes nobody, would bring the sleeper messages.
+/// Upper bound on a sleep that begins while other members hold messages: their death wakes nobody.
 pub(crate) const MAX_SLEEP_WHILE_HELD: Duration = Duration::from_millis(5);
 
 /// How to sleep between polls, once the wait is expected to be long.
@@ -71,7 +71,7 @@ pub(crate) trait Park {
     ) -> Result<Option<T>, E>;
 }
 
-/// Sleeps that nobody ends, each twice as long as the one before.
+/// Sleeps by the clock alone, each twice as long as the one before.
 #[derive(Debug)]
 pub(crate) struct TimedPark(Duration);
 
