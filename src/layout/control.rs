@@ -60,11 +60,11 @@ pub(crate) struct ProducerCounters {
     /// Payload bytes published.
     pub(crate) bytes: Unmodelled,
     /// Times the queue was found full.
-    pub(crate) full: Quiet,
+    pub(crate) full: Unmodelled,
     /// Nanoseconds for which producers waited for room, up to the end of the last wait.
-    pub(crate) blocked: Quiet,
+    pub(crate) blocked: Unmodelled,
     /// When the wait that it is in began, in nanoseconds of CLOCK_MONOTONIC; 0: it does not wait.
-    pub(crate) blocked_since: Quiet,
+    pub(crate) blocked_since: Unmodelled,
 }
 
 fn zero() -> Unmodelled {

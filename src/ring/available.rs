@@ -1,8 +1,8 @@
 //! How many messages there are to claim.
 //!
 //! A consumer that is faster than the producer reads each cache line while the producer writes it, and takes it away:
-//! both then wait for cache lines, message by message. So a receive that may wait, and that has found many messages and
-//! seldom none, lingers: it waits for a run of messages, whose lines then come without a conflict. The first messages
+//! both then wait for cache lines, message by message. So a receive that may wait, of a consumer that keeps up with the
+//! producer, lingers: it waits for a run of messages, whose lines then come without a conflict. The first messages
 //! of the run may be there already. If the next few do not come as fast as in an undisturbed stream, some 30 ns each,
 //! lingering ends after some 150 ns, and the consumer does not linger again for a while, longer each time.
 

@@ -157,7 +157,7 @@ impl<'p> Producer<'p> {
     pub(super) fn publish(&mut self, n: u64) {
         let ledger = &self.process.segment.ledger;
         let (first, id) = (self.tail(), self.id);
-        self.publisher.each_behind(self.process.view(), n, |seq, slot| {
+        self.publisher.each_behind(self.process.view().ring(), n, |seq, slot| {
             slot.meta.store(meta(id));
             stamp(&slot, seq);
             ledger.published(seq, id);
