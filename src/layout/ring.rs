@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(not(slipring_loom))]
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
