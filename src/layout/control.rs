@@ -39,7 +39,7 @@ pub(crate) struct Marks {
 pub(crate) struct ProducerRecord {
     pub(crate) identity: Line<ProducerIdentity>,
     pub(crate) counters: Line<ProducerCounters>,
-    /// Reserved: eight pairs of a tail and its time.
+    /// Reserved: eight tails, each with its time.
     pub(crate) pace: Line<[Unmodelled; 16]>,
 }
 
