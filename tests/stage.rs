@@ -431,6 +431,46 @@ fn in_a_ring_of_4096_no_kill_costs_or_repeats_a_message() {
     kill_at_random("kills-4096", 4096);
 }
 
+/// What waits in `queue`, if there is anything.
+fn received_now(queue: &Queue) -> Vec<String> {
+    let some = queue.snapshot().unwrap().groups[0].depth > 0;
+    if some { received(queue) } else { Vec::new() }
+}
+
+#[test]
+fn no_kill_costs_or_repeats_a_letter_that_is_sent_again() {
+    let (a, b) = (TempName::new("kills-letters-a"), TempName::new("kills-letters-b"));
+    let related = [".dead", ".g.retry"].map(|end| TempName::exactly(format!("{}{end}", &*a)));
+    let builder = |name, capacity| Queue::builder(name).capacity(capacity).payload_size(24);
+    let from = builder(&a, 256).group("g").create().unwrap();
+    // It is full in the middle of a letter's outputs.
+    let to = builder(&b, 4).sources(2).group("out").create().unwrap();
+    let mut producer = from.producer().unwrap();
+    (0..200).for_each(|n: u64| assert_eq!(producer.send(&n.to_string()).unwrap(), n));
+    let mut consumer = from.consumer("g").unwrap();
+    (0..200).for_each(|_| consumer.recv().unwrap().reject().unwrap());
+    drop((producer, consumer));
+    from.dead_letters().unwrap().requeue(200).unwrap();
+    let retry = Queue::open(&related[1]).unwrap();
+    let left = || retry.snapshot().unwrap().groups[0].depth;
+    let (mut rng, mut kills, begun) = (Rng::new(), 0, std::time::Instant::now());
+    let mut got = Vec::new();
+    while left() > 0 {
+        let mut child = Child::start(&format!("stage {} {}", &*a, &*b));
+        for _ in 0..rng.next() % 3 {
+            thread::sleep(Duration::from_micros(rng.next() % 15_000));
+            got.extend(received_now(&to));
+        }
+        child.kill();
+        kills += 1;
+        assert!(begun.elapsed().as_secs() < 120, "{} letters after {kills} kills", left());
+    }
+    got.extend(received_now(&to));
+    let expected = (0..200).flat_map(outputs_of).map(|(n, index)| format!("{n} {index}"));
+    assert!(got.iter().cloned().eq(expected), "after {kills} kills: {got:?}");
+    println!("{kills} kills, {} outputs: each once, in order", got.len());
+}
+
 fn kill_at_random(what: &str, capacity: u64) {
     let kills = std::env::var("SLIPRING_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(200);
     let (a, b, from, _to) = queues(what, capacity);
