@@ -6,3 +6,4 @@ pub(crate) mod amqp;
 pub(crate) mod broker;
 pub(crate) mod judge;
 pub(crate) mod link;
+pub(crate) mod programs;
