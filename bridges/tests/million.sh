@@ -40,7 +40,7 @@ again() {
         "$@" 2>>"$dir/$name.err" &
         pid=$!
         echo $pid >"$dir/$name.pid"
-        if wait $pid; then break; fi
+        if wait $pid 2>/dev/null; then break; fi
         sleep 0.1
     done
     rm "$dir/$name.pid"
@@ -82,7 +82,7 @@ begin=$SECONDS
 "$slipring" recv $b --group out --count "$lines" >"$dir/out" 2>"$dir/recv.err" & receiver=$!
 again out "$bridge" out $a --group rabbit --to "$url" --routing-key million --declare "$kind" & loops+=($!)
 again in "$bridge" in "$url" --from million --to $b --declare "$kind" --listen "127.0.0.1:$metrics" & loops+=($!)
-"$slipring" send $a "$dir/in" --source numbers:seq --close &
+"$slipring" send $a "$dir/in" --source numbers:seq --close 2>"$dir/send.err" &
 loops+=($!)
 
 all=$((kills + broker_kills)) broker_killed=0
