@@ -73,14 +73,6 @@ pub(crate) struct Report {
 
 impl<'a> Pipeline<'a> {
     pub(crate) fn start(broker: &'a Broker, plan: Plan) -> Pipeline<'a> {
-        let name = format!("matrix-{}-{}-{}", std::process::id(), plan.name, plan.kind.name());
-        let (a, b) = (format!("{name}-a"), format!("{name}-b"));
-        let folder = std::env::temp_dir().join(&name);
-        std::fs::create_dir(&folder).unwrap();
-        create_a(&a, &plan);
-        create_b(&b, &plan);
-        let collector = Collector::of(&b);
-
         let amqp = Amqp::connect(&broker.url());
         amqp.declare(&plan.name, plan.kind);
         if plan.audited {
@@ -88,6 +80,13 @@ impl<'a> Pipeline<'a> {
             amqp.declare(&audit, plan.kind);
             amqp.fan_out(&plan.name, &[&plan.name, &audit]);
         }
+        let name = format!("matrix-{}-{}", std::process::id(), plan.name);
+        let (a, b) = (format!("{name}-a"), format!("{name}-b"));
+        let folder = std::env::temp_dir().join(&name);
+        std::fs::create_dir(&folder).unwrap();
+        create_a(&a, &plan);
+        create_b(&b, &plan);
+        let collector = Collector::of(&b);
         let links = [Link::to(&broker.address), Link::to(&broker.address)];
         let out = Supervisor::start(
             plan.out_args(&links[0], &a),

@@ -156,7 +156,7 @@ pub(crate) const ALL: &[Scenario] = &[
 
 /// A row of the table.
 struct Row {
-    name: String,
+    scenario: &'static str,
     kind: &'static str,
     seconds: f64,
     outcome: Result<Finding, String>,
@@ -195,7 +195,7 @@ impl Row {
             self.fault().map_or_else(|| "ok".to_owned(), |fault| format!("FAILED: {fault}"));
         println!(
             "{:<20} {:<9} {:>6.1} {ends:>4} | {broker} | {local} | {result} {note}",
-            self.name, self.kind, self.seconds
+            self.scenario, self.kind, self.seconds
         );
     }
 }
@@ -269,7 +269,7 @@ fn play(
 ) -> Row {
     let began = Instant::now();
     let mut plan = Plan {
-        name: format!("{}-{tag}", scenario.name),
+        name: format!("{}-{}-{tag}", scenario.name, kind.name()),
         kind,
         messages: if long { 40_000 } else { 4_000 },
         rate: 2_000,
@@ -291,14 +291,14 @@ fn play(
         faults: if long { 20 } else { 3 },
         length: Duration::from_secs(if long { 60 } else { 4 }),
     };
-    let (name, kind) = (plan.name.clone(), plan.kind.name());
+    let kind = plan.kind.name();
     let played =
         catch_unwind(AssertUnwindSafe(|| (scenario.act)(Pipeline::start(broker, plan), &dose)));
     let outcome = played.map_err(|cause| {
         let text = cause.downcast_ref::<String>().map(String::as_str);
         text.or(cause.downcast_ref::<&str>().copied()).unwrap_or("panicked").to_owned()
     });
-    Row { name, kind, seconds: began.elapsed().as_secs_f64(), outcome }
+    Row { scenario: scenario.name, kind, seconds: began.elapsed().as_secs_f64(), outcome }
 }
 
 /// Plays a scenario with a mutant of the bridge, and says how that was caught.
