@@ -23,6 +23,7 @@ mod json;
 mod kill;
 mod limits;
 mod memory;
+mod metrics;
 mod options;
 mod policy;
 mod readme;

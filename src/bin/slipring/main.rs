@@ -6,6 +6,7 @@ mod bench;
 mod bridge;
 mod cmd;
 mod demo;
+mod metrics;
 mod top;
 
 // Queues: how they are opened, joined and read, and what is said of them.

@@ -48,12 +48,18 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// Takes the first look at each. Fails if one that was named is not there.
-    pub(crate) fn open(names: &[String]) -> Result<Watched, Failure> {
+    /// Takes the first look at each that is there.
+    pub(crate) fn open_any(names: &[String]) -> Result<Watched, Failure> {
         let targets = names.iter().map(|name| Target::from(name.as_str())).collect();
         let (monitors, closed, random) = (BTreeMap::new(), Vec::new(), Random::new());
         let mut watched = Watched { targets, monitors, closed, random };
         watched.open_missing()?;
+        Ok(watched)
+    }
+
+    /// The same. Fails if one that was named is not there.
+    pub(crate) fn open(names: &[String]) -> Result<Watched, Failure> {
+        let mut watched = Watched::open_any(names)?;
         watched.check()?;
         for Target { queue, group } in &watched.targets {
             let Some(group) = group else { continue };

@@ -4,6 +4,7 @@ mod dead;
 mod exec;
 mod forward;
 mod group;
+mod metrics;
 mod queue;
 mod read;
 mod send;
@@ -18,6 +19,7 @@ use clap::Subcommand;
 pub(crate) use dead::{DeadCommand, DeadListArgs, DeadShowArgs, DeadSomeArgs, LettersArgs};
 pub(crate) use forward::ForwardArgs;
 pub(crate) use group::{GroupAddArgs, GroupCommand, GroupListArgs, GroupRemoveArgs, PolicyArgs};
+pub(crate) use metrics::MetricsArgs;
 pub(crate) use queue::{CreateArgs, InfoArgs, ListArgs, OpenArgs, RemoveArgs, Shape};
 pub(crate) use read::{FormArgs, PeekArgs, RecvArgs, TailArgs};
 pub(crate) use send::SendArgs;
@@ -70,6 +72,9 @@ pub(crate) enum Command {
     /// Show what queues and groups do on a screen, with keys: `?` lists them
     #[command(after_help = format!("{}\n\n{EXIT_CODES}", stats::MEANING))]
     Top(TopArgs),
+    /// Serve the figures of queues and groups to Prometheus
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", metrics::HELP))]
+    Metrics(MetricsArgs),
     /// List, add or remove groups
     #[command(subcommand)]
     Group(GroupCommand),

@@ -17,6 +17,7 @@ mod tail;
 
 use crate::args::{Command, GroupCommand};
 use crate::failure::Failure;
+use crate::metrics;
 use crate::streams::Stream;
 use crate::top;
 
@@ -33,6 +34,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Info(args) => info::run(&args),
         Command::Stats(args) => stats::run(&args),
         Command::Top(args) => top::run(&args),
+        Command::Metrics(args) => metrics::run(&args),
         Command::Groups(args) => group::list(&args),
         Command::Group(command) => group::run(&command),
         Command::Dead(command) => dead::run(&command),
@@ -46,6 +48,7 @@ fn check_streams(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Group(GroupCommand::Ls(_)) => Stream::Output.check(),
         Command::Streams(args) if args.changes() => Ok(()),
+        Command::Metrics(args) if !args.once => Ok(()),
         Command::Create(_) | Command::Forward(_) | Command::Group(_) | Command::Rm(_) => Ok(()),
         Command::Send(args) if args.file.is_some() => Ok(()),
         Command::Send(_) => Stream::Input.check(),
