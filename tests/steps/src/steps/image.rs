@@ -189,7 +189,7 @@ impl Image {
     /// The streams that are in use.
     pub(crate) fn streams(&self) -> Vec<StreamImage> {
         let numbers = 1..=self.streams as u8;
-        let used = numbers.filter(|number| self.word(self.stream_at(*number) + 32) == 1);
+        let used = numbers.filter(|number| self.word(self.stream_at(*number) + 32) % 2 == 1);
         used.map(|number| {
             let at = self.stream_at(number);
             let label = &self.bytes[at + 40..at + STREAM];
