@@ -440,7 +440,7 @@ impl<M: Content + ?Sized> StreamProducer<'_, M> {
         if !self.is_new(position)? {
             return Err(self.not_rising(position, self.progress().last()));
         }
-        sources::note(&self.producer.attachment.view, self.number, position);
+        sources::pass(&self.producer.attachment.view, self.number, position);
         self.set_sent(position);
         Ok(())
     }

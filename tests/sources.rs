@@ -154,6 +154,21 @@ fn observers_and_copies_see_the_source() {
 }
 
 #[test]
+fn a_stream_starts_at_its_first_position_however_that_comes() {
+    let name = TempName::new("start");
+    let queue = queue(&name, 3);
+    let mut producer = queue.producer().unwrap();
+    let _ = producer.stream("batch").unwrap().send_batch([(4, "a"), (7, "b")]).unwrap();
+    let mut stream = producer.stream("reserved").unwrap();
+    stream.reserve(5, 2).unwrap().publish();
+    producer.stream("passed").unwrap().pass(6).unwrap();
+    let _ = producer.send_from("passed", 8, "c").unwrap();
+    let known = queue.streams().unwrap();
+    let positions = |at: usize| (known[at].start.unwrap(), known[at].last.unwrap());
+    assert_eq!([0, 1, 2].map(positions), [(4, 7), (5, 6), (6, 8)]);
+}
+
+#[test]
 fn the_table_of_streams_is_full_at_its_size() {
     let name = TempName::new("full-table");
     let queue = queue(&name, 2);

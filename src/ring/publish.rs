@@ -82,7 +82,11 @@ impl Publisher {
         let words = view.control();
         let tail = published_end(view)?;
         // Acquire, although Relaxed would do: only producers store it, and the lease has ordered them.
-        let known = words.tail.load(Ordering::Acquire);
+        let known = mutant!(
+            words.tail.load(Ordering::Acquire),
+            "takeover-table-below-the-tail",
+            words.tail.load(Ordering::Acquire).saturating_sub(1)
+        );
         let move_tail = || {
             // Release. pair tail: carries the stamps that were just seen.
             words.tail.store(tail, order!(Release, "takeover-tail-relaxed"));
@@ -312,7 +316,7 @@ impl Publisher {
             },
             "table-before-the-stamps",
             {
-                sources::note(view, number, position);
+                sources::note(view, number, self.tail, position);
                 stamp_all(self);
                 self.advance(view, n);
             }
@@ -321,7 +325,8 @@ impl Publisher {
 
     /// Moves the tail past `n` stamped messages of a stream; `position` is the last one's.
     pub(crate) fn advance_from(&mut self, view: &View, n: u64, number: Number, position: u64) {
-        let note = || sources::note(view, number, position);
+        let first = self.tail;
+        let note = || sources::note(view, number, first, position);
         mutant!(
             {
                 // Before the tail, which covers it.

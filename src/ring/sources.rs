@@ -174,7 +174,7 @@ pub(crate) fn is_in_ring(view: &View, number: Number) -> bool {
     let capacity = view.geo().capacity;
     let mut found = false;
     view.ring().each_slot(0, capacity, |_, slot| found |= slot.meta.stream() == number.0);
-    found
+    mutant!(found, "stream-never-in-the-ring", false)
 }
 
 /// How many slots of the ring have a message of each stream, by number; for people.
@@ -228,11 +228,30 @@ pub(crate) fn origin(view: &View, seq: u64, slot: &Slot<'_>) -> Option<Origin> {
     Some(Origin { id: id(view, number), label: label(view, number), position })
 }
 
-/// Notes that the stream's messages are published up to `position`, after their stamps and before the tail.
-pub(crate) fn note(view: &View, number: Number, position: u64) {
+/// Notes that the stream's messages are published up to `position`, of which the run from `seq` on is new; after their
+/// stamps, before the tail.
+pub(crate) fn note(view: &View, number: Number, seq: u64, position: u64) {
     let record = number.record(view);
+    // Relaxed: for people, and the producer alone stores it.
     if record.start.load(Ordering::Relaxed) == 0 {
-        // Relaxed, as the load: for people, and the producer alone stores it.
+        begin(view, record, seq);
+    }
+    note_last(&record.last, position);
+}
+
+/// Stores the position of the stream's first message, which is `seq`.
+#[cold]
+fn begin(view: &View, record: &StreamRecord, seq: u64) {
+    // Relaxed, both: the producer alone stores them.
+    let first = view.position(seq).map_or(0, |word| word.load(Ordering::Relaxed));
+    record.start.store(first, Ordering::Relaxed);
+}
+
+/// Notes that everything of the stream up to `position` is done, without a message.
+pub(crate) fn pass(view: &View, number: Number, position: u64) {
+    let record = number.record(view);
+    // Relaxed, both: as in `note`.
+    if record.start.load(Ordering::Relaxed) == 0 {
         record.start.store(position, Ordering::Relaxed);
     }
     note_last(&record.last, position);
@@ -249,8 +268,8 @@ pub(crate) fn take_over(view: &View, tail: u64, end: u64) -> Result<(), Corrupt>
     if view.streams().is_empty() {
         return Ok(());
     }
-    // Only the last position of each run is stored: `last` may say it already, and must not fall.
-    let mut pending: Option<(Number, u64)> = None;
+    // Of each run of a stream, the first message and the last position: `last` may say that already, and must not fall.
+    let mut pending: Option<(Number, u64, u64)> = None;
     for seq in tail..end {
         let number = view.slot(seq).meta.stream();
         if number == 0 {
@@ -261,13 +280,18 @@ pub(crate) fn take_over(view: &View, tail: u64, end: u64) -> Result<(), Corrupt>
         };
         // Relaxed: the walk has seen its stamp. pair payload.
         let position = view.position(seq).map_or(0, |word| word.load(Ordering::Relaxed));
-        match pending.replace((number, position)) {
-            Some((other, position)) if other != number => note(view, other, position),
-            _ => {}
-        }
+        let first = match pending {
+            Some((other, first, _)) if other == number => first,
+            Some((other, first, position)) => {
+                note(view, other, first, position);
+                seq
+            }
+            None => seq,
+        };
+        pending = Some((number, first, position));
     }
-    if let Some((number, position)) = pending {
-        note(view, number, position);
+    if let Some((number, first, position)) = pending {
+        note(view, number, first, position);
     }
     Ok(())
 }

@@ -123,14 +123,15 @@ impl<'p> Producer<'p> {
         Ok(())
     }
 
-    /// As `StreamProducer::reserve`, and `Reservation::publish`: all are written, then stamped.
+    /// As `StreamProducer::reserve` of `slots`, and `Reservation::publish_first`: `n` are written, then stamped.
     pub(super) fn reserve_from(
         &mut self,
         number: Number,
         first: u64,
+        slots: u64,
         n: u64,
     ) -> Result<(), NoRoom> {
-        self.reserve(n)?;
+        self.reserve(slots)?;
         let view = self.process.view();
         for offset in 0..n {
             let seq = self.tail() + offset;
@@ -138,6 +139,20 @@ impl<'p> Producer<'p> {
         }
         self.publisher.publish_from(view, n, number, first + n - 1);
         Ok(())
+    }
+
+    /// As `StreamProducer::pass`.
+    pub(super) fn pass(&self, number: Number, position: u64) {
+        sources::pass(self.process.view(), number, position);
+    }
+
+    /// As `Producer::forget_stream`; returns whether no slot has a message of it.
+    pub(super) fn forget(&self, number: Number) -> bool {
+        let free = !sources::is_in_ring(self.process.view(), number);
+        if free {
+            sources::close(self.process.view(), number);
+        }
+        free
     }
 
     /// As `Producer::try_reserve`: takes the slots and writes them. Nothing is published.

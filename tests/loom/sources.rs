@@ -1,13 +1,15 @@
 //! Messages that say where they came from: each position of a stream is published once, whoever dies.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use loom::thread::spawn;
 
 use super::explore::{Model, Run};
 use super::heap::{Process, Segment, Shape};
-use super::roles::Producer;
+use super::roles::{Consumer, Producer};
 use crate::layout::View;
+use crate::ring::groups::Position;
 use crate::ring::observe::{ObserverCursor, Seen, tail};
 use crate::ring::sources::{self, Origin};
 use crate::sync::{Ordering, PAYLOAD};
@@ -41,7 +43,7 @@ fn resume(process: &Process, by: u32, id: u64, end: u64, run: u64) {
         if by.is_multiple_of(2) {
             producer.send_from(number, next, n).unwrap();
         } else {
-            producer.reserve_from(number, next, n).unwrap();
+            producer.reserve_from(number, next, n, n).unwrap();
         }
         next += n;
     }
@@ -73,6 +75,67 @@ fn each_position_is_published_once() {
         resume(&process, 3, STREAM, 4, 2);
         assert_eq!(positions(segment.view(), STREAM), [1, 2, 3, 4]);
         assert_eq!(tail(segment.view()), 4, "the ring has no more, but more were sent");
+    });
+}
+
+#[test]
+fn a_reservation_of_a_stream_is_published_in_part() {
+    let model = Model::named("a_reservation_of_a_stream_is_published_in_part").mortals(2);
+    model.reaches(&["three", "four"]).check(|run| {
+        let segment = Segment::new(shape(2));
+        // Their slots are written again, and the second one of each reservation is given back.
+        resume(&Process::new(&segment), 1, STREAM, 2, 1);
+        two_die(run, &segment, |process, by| {
+            let mut producer = Producer::attach(process, by + 1).unwrap();
+            let (number, last) = producer.stream(STREAM);
+            for position in last + 1..=4 {
+                producer.reserve_from(number, position, 2, 1).unwrap();
+            }
+            producer.leave();
+        });
+        match tail(segment.view()) {
+            3 => run.reach("three"),
+            4 => run.reach("four"),
+            _ => {}
+        }
+        resume(&Process::new(&segment), 4, STREAM, 5, 1);
+        assert_eq!(positions(segment.view(), STREAM), [4, 5]);
+        assert_eq!(tail(segment.view()), 5, "not each was sent once");
+    });
+}
+
+#[test]
+fn what_is_passed_is_not_sent() {
+    let model = Model::named("what_is_passed_is_not_sent").mortals(2);
+    model.reaches(&["passed by one that dies"]).check(|run| {
+        let segment = Segment::new(shape(4));
+        let passed = Rc::new(Cell::new(false));
+        let (known, notes) = (Rc::clone(&passed), run.clone());
+        let live = move |process: &Process, by: u32| {
+            let mut producer = Producer::attach(process, by).unwrap();
+            let (number, last) = producer.stream(STREAM);
+            assert!(last >= 4 || !known.get(), "what was passed is forgotten");
+            if known.get() && last == 4 {
+                notes.reach("passed by one that dies");
+            }
+            for position in last + 1..=2 {
+                producer.send_from(number, position, 1).unwrap();
+            }
+            if last < 4 {
+                producer.pass(number, 4);
+                known.set(true);
+            }
+            if last < 5 {
+                producer.send_from(number, 5, 1).unwrap();
+            }
+            producer.leave();
+        };
+        let live = Rc::new(live);
+        let last = Rc::clone(&live);
+        two_die(run, &segment, move |process, by| live(process, by));
+        last(&Process::new(&segment), 3);
+        assert_eq!(positions(segment.view(), STREAM), [1, 2, 5]);
+        assert_eq!(tail(segment.view()), 3, "more were sent");
     });
 }
 
@@ -239,7 +302,7 @@ fn what_is_looked_up_is_of_one_stream() {
             for (id, position) in [(OTHER, 5), (STREAM, 9)] {
                 sources::close(writer.view(), number);
                 sources::open(writer.view(), [id, 0], [0; 3]).unwrap();
-                sources::note(writer.view(), number, position);
+                sources::pass(writer.view(), number, position);
             }
         });
         let looks = spawn(move || {
@@ -285,6 +348,41 @@ fn an_observer_sees_the_stream_that_a_message_comes_from() {
                 }
                 _ => notes.reach("after"),
             }
+        });
+        writes.join().unwrap();
+        reads.join().unwrap();
+    });
+}
+
+#[test]
+fn a_consumer_reads_where_the_message_comes_from_that_it_holds() {
+    let model = Model::named("a_consumer_reads_where_the_message_comes_from_that_it_holds");
+    model.preemptions(3).reaches(&["held", "given up"]).check(|run| {
+        let segment = Segment::new(shape(1));
+        let (reader, writer) = (Process::new(&segment), Process::new(&segment));
+        let member = Consumer::of_new(&reader, Position::Oldest).0.member;
+        let mut producer = Producer::attach(&writer, 1).unwrap();
+        let (number, _) = producer.stream(STREAM);
+        producer.send_from(number, 1, 1).unwrap();
+        let (publisher, notes) = (producer.publisher, run.clone());
+        let writes = spawn(move || {
+            let mut producer = Producer::of(&writer, publisher, 1);
+            let sent = producer.send().is_ok();
+            let free = producer.forget(number);
+            assert_eq!(free, sent);
+            if free {
+                producer.stream(OTHER);
+            }
+            notes.reach(if free { "given up" } else { "held" });
+            producer.leave();
+        });
+        let reads = spawn(move || {
+            let mut consumer = Consumer::of(&reader, member);
+            let mut claim = consumer.claim(1).unwrap();
+            let origin = sources::origin(reader.view(), 0, &reader.view().slot(0));
+            let origin = origin.map(|origin| (origin.id[0], origin.position));
+            assert_eq!(origin, Some((STREAM, 1)));
+            consumer.ack(&mut claim, 1);
         });
         writes.join().unwrap();
         reads.join().unwrap();
