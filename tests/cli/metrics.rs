@@ -74,7 +74,7 @@ fn a_page_has_the_figures_of_queue_and_group() {
 #[test]
 fn the_documents_list_every_metric_with_its_type() {
     let name = TempName::new("metrics-doc");
-    let queue = Queue::builder(&*name).capacity(64).group("work").create().unwrap();
+    let queue = Queue::builder(&name).capacity(64).group("work").create().unwrap();
     let _consumer = queue.consumer("work").unwrap();
     let page = run(&["metrics", &name, "--once", "--members", "--interval", "0.05"]).says(0, &[]);
     let (_, types) = parsed(&page.out, false);
@@ -123,13 +123,13 @@ fn a_server_answers_in_the_form_that_is_accepted_and_sees_queues_come_and_go() {
     assert_eq!(parsed(&body, false).0.get(&up), Some(&0.0), "{body}");
     // A client that says nothing keeps nobody waiting for ever.
     let _silent = TcpStream::connect(&address).unwrap();
-    let queue = Queue::builder(&*name).capacity(64).group("work").create().unwrap();
+    let queue = Queue::builder(&name).capacity(64).group("work").create().unwrap();
     let (head, body) = ask("application/openmetrics-text;version=1.0.0,text/plain;q=0.1");
     assert!(head.contains("application/openmetrics-text; version=1.0.0"), "{head}");
     assert_eq!(parsed(&body, true).0.get(&up), Some(&1.0), "{body}");
     queue.producer().unwrap().send("x").unwrap();
     drop(queue);
-    slipring::force_remove(&*name).unwrap();
+    slipring::force_remove(&name).unwrap();
     assert_eq!(parsed(&ask("*/*").1, false).0.get(&up), Some(&0.0));
     server.signal(Signal::SIGTERM);
     server.finish().says(143, &[]);
