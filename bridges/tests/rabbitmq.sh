@@ -100,7 +100,12 @@ launch() {
         [ $SECONDS -lt $until ] || fail "epmd does not start: $(tail -n 5 "$dir/output")"
         sleep 0.05
     done
-    ! listens "$port" || fail "port $port is in use"
+    # A process that was killed is gone before its sockets are.
+    local free=$((SECONDS + 10))
+    while listens "$port"; do
+        [ $SECONDS -lt $free ] || fail "port $port is in use"
+        sleep 0.1
+    done
     daemon "$dir/broker.pid" "$programs/rabbitmq-server"
     until listens "$port"; do
         broker >/dev/null || fail "the broker ended: $(tail -n 20 "$dir/output")"
