@@ -1,7 +1,8 @@
 //! The operations whose instructions are counted, by callgrind through gungraun. Only what a function with
 //! `#[library_benchmark]` does counts, not its setup, nor what becomes of the value that it returns.
 //!
-//! By type of message, `typed` or `bytes`; by kind of group, exclusive unless it says `shared`.
+//! By type of message, `typed` or `bytes`; by kind of group, exclusive unless it says `shared`. In a queue without sources
+//! unless it says `sources`, or sends from a stream.
 
 // What is counted should be counted to the end, or stop where it is.
 #![allow(clippy::unwrap_used)]
@@ -12,7 +13,9 @@ use std::iter::repeat_n;
 use gungraun::{library_benchmark, library_benchmark_group, main};
 use instructions::MESSAGES;
 use slipring::zerocopy::IntoBytes;
-use slipring::{Consumer, Content, Group, Observer, Producer, Queue, RecvError, SendError, Start};
+use slipring::{
+    Builder, Consumer, Content, Group, Observer, Producer, Queue, RecvError, SendError, Start,
+};
 
 slipring::message! {
     struct Msg {
@@ -45,9 +48,17 @@ struct Ends<M: Content + ?Sized + 'static> {
 impl<M: Content + ?Sized> Ends<M> {
     /// With one lap done, so that nothing is done for the first time.
     fn new(group: Group, message: &'static M) -> Ends<M> {
+        Ends::of(|builder| builder, group, message)
+    }
+
+    fn of(
+        shape: impl FnOnce(Builder<Msg>) -> Builder<Msg>,
+        group: Group,
+        message: &'static M,
+    ) -> Ends<M> {
         let temp = Temp(format!("instructions-{}", std::process::id()));
         let builder = Queue::builder(&temp.0).capacity(CAPACITY as u64).message::<Msg>();
-        builder.group(group.clone()).create().unwrap();
+        shape(builder).group(group.clone()).create().unwrap();
         let queue = Queue::open_typed::<M>(&temp.0).unwrap();
         let (producer, consumer) = (queue.producer().unwrap(), queue.consumer(group).unwrap());
         let observer = queue.observer(Start::Newest).unwrap();
@@ -88,6 +99,22 @@ fn bytes() -> Ends<[u8]> {
     Ends::new(Group::named("bench"), MSG.as_bytes())
 }
 
+fn with_sources<M: Content + ?Sized>(message: &'static M) -> Ends<M> {
+    Ends::of(|builder| builder.sources(1), Group::named("bench"), message)
+}
+
+fn typed_sources() -> Ends<Msg> {
+    with_sources(&MSG)
+}
+
+fn bytes_sources() -> Ends<[u8]> {
+    with_sources(MSG.as_bytes())
+}
+
+fn sources_ready() -> Ends<Msg> {
+    typed_sources().ready()
+}
+
 fn typed_ready() -> Ends<Msg> {
     typed().ready()
 }
@@ -112,6 +139,7 @@ fn shared_full() -> Ends<Msg> {
 #[bench::typed(setup = typed)]
 #[bench::shared(setup = shared)]
 #[bench::bytes(setup = bytes)]
+#[bench::sources(setup = typed_sources)]
 fn send<M: Content + ?Sized>(mut ends: Ends<M>) -> Ends<M> {
     for _ in 0..MESSAGES {
         ends.producer.try_send(black_box(ends.message)).unwrap();
@@ -120,12 +148,51 @@ fn send<M: Content + ?Sized>(mut ends: Ends<M>) -> Ends<M> {
 }
 
 #[library_benchmark]
+#[bench::typed(setup = typed_sources)]
+#[bench::bytes(setup = bytes_sources)]
+fn send_from<M: Content + ?Sized>(mut ends: Ends<M>) -> Ends<M> {
+    let mut stream = ends.producer.stream("bench").unwrap();
+    for position in 1..=MESSAGES as u64 {
+        let _ = stream.try_send(position, black_box(ends.message)).unwrap();
+    }
+    ends
+}
+
+#[library_benchmark]
 #[bench::typed(setup = typed)]
 #[bench::bytes(setup = bytes)]
+#[bench::sources(setup = typed_sources)]
 fn send_batch<M: Content + ?Sized>(mut ends: Ends<M>) -> Ends<M> {
     for _ in 0..MESSAGES / BATCH {
         let mut batch = black_box([ends.message; BATCH]).into_iter();
         assert_eq!(ends.producer.try_send_batch(&mut batch).unwrap(), BATCH);
+    }
+    ends
+}
+
+#[library_benchmark]
+#[bench::typed(setup = typed_sources)]
+#[bench::bytes(setup = bytes_sources)]
+fn send_batch_from<M: Content + ?Sized>(mut ends: Ends<M>) -> Ends<M> {
+    let mut stream = ends.producer.stream("bench").unwrap();
+    for batch in 0..MESSAGES / BATCH {
+        let positions = 1 + (batch * BATCH) as u64..;
+        let mut batch = positions.zip(black_box([ends.message; BATCH]));
+        assert_eq!(stream.try_send_batch(&mut batch).unwrap().published, BATCH);
+    }
+    ends
+}
+
+#[library_benchmark]
+#[bench::typed(setup = typed_sources)]
+fn reserve_publish_from(mut ends: Ends<Msg>) -> Ends<Msg> {
+    let mut stream = ends.producer.stream("bench").unwrap();
+    for batch in 0..MESSAGES / BATCH {
+        let mut slots = stream.try_reserve(1 + (batch * BATCH) as u64, BATCH).unwrap();
+        for message in slots.iter_mut() {
+            *message = *black_box(ends.message);
+        }
+        slots.publish();
     }
     ends
 }
@@ -159,6 +226,7 @@ fn send_full(mut ends: Ends<Msg>) -> Ends<Msg> {
 #[bench::typed(setup = typed_ready)]
 #[bench::shared(setup = shared_ready)]
 #[bench::bytes(setup = bytes_ready)]
+#[bench::sources(setup = sources_ready)]
 fn recv_ack<M: Content + ?Sized>(mut ends: Ends<M>) -> Ends<M> {
     for _ in 0..MESSAGES {
         let message = ends.consumer.try_recv().unwrap();
@@ -196,6 +264,7 @@ fn batch_ack<M: Content + ?Sized>(mut ends: Ends<M>) -> Ends<M> {
 
 #[library_benchmark]
 #[bench::typed(setup = typed_ready)]
+#[bench::sources(setup = sources_ready)]
 fn observe(mut ends: Ends<Msg>) -> Ends<Msg> {
     for _ in 0..MESSAGES {
         black_box(ends.observer.try_recv().unwrap());
@@ -205,7 +274,18 @@ fn observe(mut ends: Ends<Msg>) -> Ends<Msg> {
 
 library_benchmark_group!(
     name = operations,
-    benchmarks =
-        [send, send_batch, reserve_publish, send_full, recv_ack, recv_empty, batch_ack, observe]
+    benchmarks = [
+        send,
+        send_from,
+        send_batch,
+        send_batch_from,
+        reserve_publish,
+        reserve_publish_from,
+        send_full,
+        recv_ack,
+        recv_empty,
+        batch_ack,
+        observe
+    ]
 );
 main!(library_benchmark_groups = operations);
