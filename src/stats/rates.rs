@@ -23,9 +23,9 @@ const STEADY: f64 = 0.1;
 /// which they could go (`service_rate`), D how long each takes (`delay`). Some texts call P/C the throughput; here it is
 /// the `utilisation`, and throughput is X.
 ///
-/// Totals (`published`, `blocked_total`, and a group's `done`, `redelivered`, `dead_lettered`) never step back in the looks of one
-/// [`Monitor`], as long as [`Snapshot::instance`] and [`GroupInfo::instance`] stay: a queue or group that was removed
-/// and made again has another one, and counts from 0.
+/// Totals (`published`, `blocked_total`, and a group's `done`, `redelivered`, `dead_lettered`) never step back in the
+/// looks of one [`Monitor`](crate::Monitor), as long as [`Snapshot::instance`] and [`GroupInfo::instance`] stay: a queue
+/// or group that was removed and made again has another one, and counts from 0.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Stats {

@@ -165,6 +165,14 @@ fn a_dead_group_that_holds_the_ring_is_found_and_mended() {
     assert_eq!((left.as_array().unwrap().len(), &left[0]["name"]), (1, &"store".into()));
 }
 
+/// Ends commands, each of which leads a process group.
+fn kill_groups(commands: &[u32]) {
+    for command in commands {
+        let group = nix::unistd::Pid::from_raw(-(*command as i32));
+        let _ = nix::sys::signal::kill(group, Signal::SIGKILL);
+    }
+}
+
 /// A worker of the group "work" that has a message. Its commands, which would outlive it, are killed with it.
 struct Worker(Running);
 
@@ -177,10 +185,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        for command in children_of(self.0.pid()) {
-            let group = nix::unistd::Pid::from_raw(-(command as i32));
-            let _ = nix::sys::signal::kill(group, Signal::SIGKILL);
-        }
+        kill_groups(&children_of(self.0.pid()));
     }
 }
 
@@ -200,8 +205,11 @@ fn a_stopped_member_is_found_and_continued() {
     obey(remedy(&finding, 0));
     mended(&name, "consumer-stopped");
     worker.0.signal(Signal::SIGSTOP);
+    // The remedy kills the worker, which its command outlives.
+    let commands = children_of(worker.0.pid());
     obey(remedy(&found(&name, "consumer-stopped"), 1));
     mended(&name, "consumer-stopped");
+    kill_groups(&commands);
 }
 
 #[test]
@@ -249,10 +257,7 @@ fn a_consumer_that_hangs_in_a_full_ring_is_found_and_ended() {
     obey(remedy(&finding, 1));
     assert_eq!(sender.finish().code, Some(0));
     mended(&name, "consumer-hangs");
-    for command in commands {
-        let _ =
-            nix::sys::signal::kill(nix::unistd::Pid::from_raw(-(command as i32)), Signal::SIGKILL);
-    }
+    kill_groups(&commands);
     assert!(!lives(pid));
     drop(other);
 }
