@@ -121,7 +121,7 @@ fn a_group_goes_with_a_last_member_that_had_taken_over_from_another() {
 fn a_group_counts_each_ack_once_whatever_records_its_members_had() {
     let name = TempName::new("counted-once");
     let group = || Group::named("work").shared();
-    let queue = Queue::builder(&name).capacity(8).group(group()).create().unwrap();
+    let queue = Queue::builder(&name).capacity(8).group(group()).group("other").create().unwrap();
     let acked = || queue.snapshot().unwrap().groups[0].acked;
     let mut producer = queue.producer().unwrap();
     producer.send_batch(["0", "1", "2", "3", "4"]).unwrap();
@@ -137,12 +137,14 @@ fn a_group_counts_each_ack_once_whatever_records_its_members_had() {
         second.recv().unwrap().ack().unwrap();
     }
     assert_eq!(acked(), 5);
-    // It has the record that the first one gave up.
+    // It has the record that the first one gave up, in another group: what was counted there stays this group's.
+    let other = queue.consumer("other").unwrap();
+    assert_eq!(acked(), 5);
     let mut third = queue.consumer(group()).unwrap();
     producer.send("5").unwrap();
     third.recv().unwrap().ack().unwrap();
     assert_eq!(acked(), 6);
-    drop((first, second, third));
+    drop((first, second, third, other));
     assert_eq!(acked(), 6);
 }
 
