@@ -11,6 +11,8 @@ use crate::metrics::{self, Metrics};
 
 /// A client that is slower keeps the next one waiting no longer.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Between attempts to accept a client, after one that failed.
+const PAUSE: Duration = Duration::from_millis(100);
 /// Longest request line.
 const LONGEST: u64 = 8192;
 
@@ -20,8 +22,12 @@ pub(crate) fn serve(address: SocketAddr, bridges: Vec<Arc<Metrics>>) -> Result<(
     let listener = TcpListener::bind(address).map_err(failed)?;
     let answer_all = move || {
         for stream in listener.incoming() {
-            // A client that goes away is none of our business.
-            let _ = stream.and_then(|stream| answer(&stream, &bridges));
+            match stream {
+                // A client that goes away is no fault of the bridge.
+                Ok(stream) => drop(answer(&stream, &bridges)),
+                // Too many open files, perhaps: a loop without a pause would not mend that.
+                Err(_) => thread::sleep(PAUSE),
+            }
         }
     };
     let started = thread::Builder::new().name("metrics".to_owned()).spawn(answer_all);

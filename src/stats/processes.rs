@@ -21,7 +21,7 @@ pub enum ProcessState {
     Unseen,
     /// It died: its role is free, but was not given back.
     Dead,
-    /// Nobody has the role, or had it: whoever had it last has given it back.
+    /// No process has the role: none had it yet, or the last one has given it back.
     Absent,
 }
 

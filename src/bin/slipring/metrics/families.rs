@@ -377,10 +377,10 @@ impl Page {
     fn encode_up(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let help = "1 if the queue can be read";
         let mut family = encoder.encode_descriptor("slipring_queue_up", help, None, GAUGE)?;
-        let open = self.stats.iter().map(|queue| (queue.snapshot.name.as_str(), 1));
+        let open = self.stats.iter().map(|queue| (queue.snapshot.name.as_str(), 1u64));
         let closed = self.closed.iter().map(|name| (name.as_str(), 0));
         for (name, up) in open.chain(closed) {
-            family.encode_family(&[("queue", name)])?.encode_gauge(&u64::from(up == 1))?;
+            family.encode_family(&[("queue", name)])?.encode_gauge(&up)?;
         }
         Ok(())
     }

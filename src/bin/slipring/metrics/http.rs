@@ -2,12 +2,12 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Form;
 use crate::failure::Failure;
 
-/// A client that is slower is let go. Meanwhile others wait.
+/// A client whose request takes longer is let go. Meanwhile others wait.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The longest request.
 const LONGEST: u64 = 16 * 1024;
@@ -29,9 +29,9 @@ fn try_answer(
     page: impl FnOnce(Form) -> Result<String, Failure>,
 ) -> io::Result<()> {
     stream.set_nonblocking(false)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let (status, kind, text, body) = match parse(&mut BufReader::new(stream.take(LONGEST)))? {
+    let request = UntilDeadline { stream, deadline: Instant::now() + PATIENCE };
+    let (status, kind, text, body) = match parse(&mut BufReader::new(request.take(LONGEST)))? {
         Request::Other(status) => (status, Form::Text, "see /metrics\n".to_owned(), true),
         Request::Page { form, body } => match page(form) {
             Ok(text) => ("200 OK", form, text, body),
@@ -50,6 +50,23 @@ fn try_answer(
         stream.write_all(text.as_bytes())?;
     }
     stream.flush()
+}
+
+/// Reads until a point in time: a timeout alone would start anew at each byte.
+struct UntilDeadline<'a> {
+    stream: &'a TcpStream,
+    deadline: Instant,
+}
+
+impl Read for UntilDeadline<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        self.stream.read(bytes)
+    }
 }
 
 /// Reads a request to its end: a close before that would reset the connection ahead of the answer.
@@ -109,6 +126,24 @@ mod tests {
             parsed("GET /metrics?x=1 HTTP/1.1\r\nAccept: text/plain;version=0.0.4\r\n\r\n"),
             Request::Page { form: text, body: true }
         );
+    }
+
+    #[test]
+    fn a_client_that_sends_byte_by_byte_is_let_go() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        let deadline = Instant::now() + Duration::from_millis(200);
+        let sender = std::thread::spawn(move || {
+            while client.write_all(b"x").is_ok() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let request = UntilDeadline { stream: &stream, deadline };
+        assert!(parse(&mut BufReader::new(request.take(LONGEST))).is_err());
+        assert!(Instant::now() >= deadline);
+        drop(stream);
+        sender.join().unwrap();
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub(crate) use families::Form;
 
 /// Longest wait in one piece, after which a signal is noticed.
 const LATEST: Duration = Duration::from_millis(100);
+/// Figures that take two looks are of so long a time. From one answer to the next look it may be no time at all.
+const WINDOW: Duration = Duration::from_secs(10);
 
 pub(crate) fn run(args: &MetricsArgs) -> Result<(), Failure> {
     let stop = Stop::on_signals()?;
@@ -46,7 +48,8 @@ pub(crate) fn run(args: &MetricsArgs) -> Result<(), Failure> {
             watched.glance();
         }
         serve_until(&listener, start + args.interval, &mut watched, args, &stop)?;
-        watched.look()?;
+        // A failure may pass; each answer looks as well, and tells the client.
+        let _ = watched.look();
     }
 }
 
@@ -65,8 +68,11 @@ fn serve_until(
             return Ok(());
         }
         if poll_for(listener.as_fd(), PollFlags::POLLIN, left.min(LATEST)) {
-            // A client that is gone, or too many open files: the next one may do better.
-            let Ok((stream, _)) = listener.accept() else { continue };
+            let Ok((stream, _)) = listener.accept() else {
+                // The client is gone, or too many files are open, which polling in a loop would not mend.
+                stop.sleep(LATEST)?;
+                continue;
+            };
             let answer = |form| -> Result<String, Failure> {
                 watched.look()?;
                 page(watched, args, form)
@@ -77,7 +83,7 @@ fn serve_until(
 }
 
 fn page(watched: &Watched, args: &MetricsArgs, form: Form) -> Result<String, Failure> {
-    let stats: Vec<Stats> = watched.stats(Duration::ZERO);
+    let stats: Vec<Stats> = watched.stats(WINDOW.max(args.interval));
     let closed = watched.closed().iter().map(|(name, _)| name.clone()).collect();
     families::encode(stats, closed, args.members, form)
         .map_err(|_| Failure::failed("the figures cannot be written as text"))
