@@ -71,7 +71,18 @@ fn the_block_of_the_readme_works() {
     let [streams] = &blocks[..] else { panic!("{} blocks", blocks.len()) };
 
     let ran = folder.run(streams);
-    assert!(ran.out.contains("store") && ran.out.contains("\"closed\":true"), "{ran:?}");
+    // `group ls` and `stats`: both groups have acked everything. That receivers ended says that the queue was closed.
+    for group in ["store", "audit"] {
+        let row = |begin: &str| ran.out.lines().find(|line| line.starts_with(begin));
+        let listed =
+            row(&format!("{group} ")).map(|line| line.split_whitespace().collect::<Vec<_>>());
+        assert_eq!(
+            listed.as_deref().map(|row| &row[1..5]),
+            Some(&["exclusive", "hold", "100000", "0"][..]),
+            "{ran:?}"
+        );
+        assert!(row(&format!("{}/{group} ", &*jobs)).is_some(), "{ran:?}");
+    }
     assert_eq!((folder.lines("store.txt"), folder.lines("audit.jsonl")), (100_000, 100_000));
     // It loses what is overwritten, and sees what comes after it has begun.
     assert!(folder.0.join("seen.txt").exists());
