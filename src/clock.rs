@@ -2,6 +2,9 @@
 
 use nix::time::{ClockId, clock_gettime};
 
+use crate::packed::{Tick, tick_of, ticks};
+use crate::sys::time_namespace;
+
 /// Nanoseconds on CLOCK_MONOTONIC, for time stamps in messages: the receiver's `monotonic_ns() - stamp` is how long the
 /// message was under way.
 ///
@@ -38,4 +41,37 @@ pub fn monotonic_ns() -> u64 {
 pub(crate) fn coarse_ns() -> u64 {
     clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE)
         .map_or(0, |time| time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64)
+}
+
+/// The clock by which messages in flight are due: the host's CLOCK_MONOTONIC, which all processes share that have the
+/// queue open, in whatever time namespace.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HostClock {
+    /// What the clock of this process has more.
+    offset: i64,
+}
+
+/// How much the coarse clock may lag.
+const COARSE_LAG: u64 = 10_000_000;
+
+impl HostClock {
+    /// `None` if this process's clock cannot be compared with the host's.
+    pub(crate) fn new() -> Option<HostClock> {
+        Some(HostClock { offset: time_namespace::monotonic_offset()? })
+    }
+
+    /// That of this process alone, for what no other process compares.
+    pub(crate) fn own() -> HostClock {
+        HostClock { offset: 0 }
+    }
+
+    /// A tick that has begun, up to 10 ms ago.
+    pub(crate) fn now(self) -> Tick {
+        tick_of(coarse_ns().saturating_sub_signed(self.offset))
+    }
+
+    /// The same, or up to some ticks later: a time that is counted from it is not cut short.
+    pub(crate) fn now_or_later(self) -> Tick {
+        self.now() + 1 + ticks(COARSE_LAG)
+    }
 }

@@ -11,7 +11,10 @@ use crate::error::{
     SystemError, known_pid,
 };
 pub use crate::layout::Mode;
-use crate::layout::{GroupRecord, GroupState, Identity, Target, View, lease_byte};
+use crate::layout::{
+    GroupRecord, GroupState, Identity, InFlight, MAX_CELLS, Target, View, lease_byte,
+};
+use crate::ring::cells;
 use crate::ring::claim::Corrupt;
 use crate::ring::close;
 use crate::ring::groups::{self, Position, RETENTION_RELEASE};
@@ -71,6 +74,8 @@ pub struct Group {
     pub(crate) mode: Mode,
     limit: Limit,
     dead_letters: Option<String>,
+    pub(crate) in_flight: Option<u32>,
+    ack_timeout: Option<Duration>,
     /// Join it only if it exists.
     existing: bool,
 }
@@ -86,6 +91,10 @@ enum Limit {
 
 /// The default of shared groups.
 const MAX_ATTEMPTS: u8 = 5;
+/// Possible numbers of places in flight.
+const CELLS: RangeInclusive<u32> = 1..=MAX_CELLS as u32;
+/// The least ack timeout: the time between two looks at all places.
+const ACK_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 /// Possible limits: a count of 255 stands for any higher number.
 const LIMITS: RangeInclusive<u8> = 1..=254;
 
@@ -100,6 +109,8 @@ impl Group {
             mode: Mode::default(),
             limit: Limit::ByMode,
             dead_letters: None,
+            in_flight: None,
+            ack_timeout: None,
             existing: false,
         }
     }
@@ -145,6 +156,25 @@ impl Group {
         Group { dead_letters: Some(queue.into()), ..self }
     }
 
+    /// Gives a shared group places for up to `messages` messages in flight, 1 to 65536, beside the ring. Its members receive
+    /// with [`Queue::worker`](crate::Queue::worker): a message that is received leaves the ring at once, so that a job of
+    /// an hour holds no slot; jobs are acked in any order, from any thread, and can be given back with a delay. Once all
+    /// places are in use, the members receive no more until one is acked: messages that wait for a delayed retry count.
+    ///
+    /// Each place takes the payload size and 32 bytes, rounded up to a multiple of 64. The queue has as many as its
+    /// [builder](crate::Builder) was told of, by the groups that it declared and
+    /// [`Builder::spare_cells`](crate::Builder::spare_cells). Kept in the queue: an existing group keeps its own number.
+    pub fn in_flight(self, messages: u32) -> Group {
+        Group { in_flight: Some(messages), ..self }
+    }
+
+    /// How long a member of a group with [places in flight](Group::in_flight) may work on a message, at least 1 s; without
+    /// it, for ever. After that another member may take the message, although the first one lives: it may hang, or be
+    /// stopped. [`Job::extend`](crate::Job::extend) asks for more time. Kept in the queue, as [`Group::max_attempts`].
+    pub fn ack_timeout(self, timeout: Duration) -> Group {
+        Group { ack_timeout: Some(timeout), ..self }
+    }
+
     /// Joins the group only if it exists: if it does not, [`Queue::consumer`](crate::Queue::consumer) fails with
     /// [`JoinError::NoSuchGroup`], which names the groups of the queue. Without it, a mistyped name makes a group that
     /// no other process receives for, and that holds the queue for good. It has no effect where a group is declared
@@ -165,6 +195,10 @@ impl Group {
         Group { existing: true, ..self }
     }
 
+    pub(crate) fn is_existing(&self) -> bool {
+        self.existing
+    }
+
     /// Undoes [`Group::existing`].
     pub(crate) fn made_if_missing(self) -> Group {
         Group { existing: false, ..self }
@@ -176,10 +210,22 @@ impl Group {
         if let Some(target) = &self.dead_letters {
             QueueName::new(target)?;
         }
+        let (queue, group) = (|| queue.clone(), || self.name.clone());
+        match self.in_flight {
+            Some(asked) if self.mode != Mode::Shared || !CELLS.contains(&asked) => {
+                return Err(GroupError::InFlight { queue: queue(), group: group(), asked });
+            }
+            None if self.ack_timeout.is_some() => {
+                return Err(GroupError::InFlight { queue: queue(), group: group(), asked: 0 });
+            }
+            _ => {}
+        }
+        if let Some(asked) = self.ack_timeout.filter(|asked| *asked < ACK_TIMEOUT_MIN) {
+            return Err(GroupError::AckTimeout { queue: queue(), group: group(), asked });
+        }
         match self.limit {
             Limit::After(asked) if !LIMITS.contains(&asked) => {
-                let (queue, group) = (queue.clone(), self.name.clone());
-                Err(GroupError::MaxAttempts { queue, group, asked })
+                Err(GroupError::MaxAttempts { queue: queue(), group: group(), asked })
             }
             _ => Ok(()),
         }
@@ -194,7 +240,7 @@ impl Group {
         }
     }
 
-    fn identity(&self) -> Identity {
+    fn identity(&self, in_flight: Option<InFlight>) -> Identity {
         let mut name = [0; NAME_MAX];
         name[..self.name.len()].copy_from_slice(self.name.as_bytes());
         let retention = match self.retention {
@@ -207,6 +253,7 @@ impl Group {
             mode: self.mode as u8,
             retention,
             max_attempts: self.most_attempts(),
+            in_flight,
         }
     }
 }
@@ -277,12 +324,34 @@ pub(crate) fn make(view: &View, queue: &QueueName, group: &Group) -> Result<u8, 
         max: view.groups().len(),
     };
     let index = groups::free_group(view).ok_or_else(too_many)?;
+    let in_flight = cells_for(view, queue, group)?;
     let target = group.dead_letters.as_deref().map_or(Target::NONE, Target::named);
-    group.identity().store(&target, view.group(index));
+    group.identity(in_flight).store(&target, view.group(index));
     // A group of this name may have existed before. A requeue from here on finds this one.
     let retries = QueueName::new(&retries).is_ok_and(|name| name.exists());
     groups::make_group(view, index, group.start.into(), retries);
     Ok(index)
+}
+
+/// Finds cells for a new group that asks for some, and empties them; `None` in a queue without cells.
+fn cells_for(
+    view: &View,
+    queue: &QueueName,
+    group: &Group,
+) -> Result<Option<InFlight>, GroupError> {
+    let Some(wanted) = group.in_flight else {
+        return Ok((view.geo().cells > 0).then(InFlight::default));
+    };
+    let Some(extent) = cells::find_extent(view, wanted) else {
+        let (free, longest) = cells::free_cells(view);
+        let (queue, group) = (queue.shared().clone(), group.name.clone());
+        return Err(GroupError::NoCells { queue, group, wanted, free, longest });
+    };
+    cells::empty_all(view, extent);
+    let ack_timeout = group
+        .ack_timeout
+        .map_or(0, |timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
+    Ok(Some(InFlight { ack_timeout, first_cell: extent.first(), cells: wanted }))
 }
 
 /// The queue for a group's dead letters, if it names one.
@@ -360,6 +429,10 @@ pub(crate) fn like(
 ) -> Result<Group, RequeueReason> {
     let _control = attachment.control(timeout)?;
     let index = find(&attachment.view, name).ok_or_else(|| no_such_group(attachment, name))?;
+    if cells::Table::of(&attachment.view, index).is_ok_and(|table| table.is_some()) {
+        let (queue, group) = (attachment.queue().clone(), name.to_owned());
+        return Err(RequeueReason::InFlight { queue, group });
+    }
     let known = Identity::load_with_target(attachment.view.group(index));
     let known = known.and_then(|(i, target)| Some((i, target, Mode::of(i.mode.into())?)));
     let Some((identity, target, mode)) = known else {

@@ -174,8 +174,11 @@ mod dead_letter;
 
 #[cfg(not(slipring_loom))]
 mod stage;
+
 #[cfg(not(slipring_loom))]
 mod stats;
+#[cfg(not(slipring_loom))]
+mod worker;
 
 #[cfg(not(slipring_loom))]
 mod public {
@@ -198,7 +201,9 @@ mod public {
     };
     pub use crate::reservation::Reservation;
     pub use crate::select::{Select, Selected};
-    pub use crate::snapshot::{GroupInfo, MemberInfo, ProducerInfo, Snapshot};
+    pub use crate::snapshot::{
+        GroupInfo, InFlightInfo, InFlightMessage, MemberInfo, ProducerInfo, Snapshot,
+    };
     pub use crate::source::{Source, StreamId, StreamInfo};
     pub use crate::stage::{Outputs, Stage, Staged};
     pub use crate::stats::{
@@ -207,6 +212,7 @@ mod public {
     };
     pub use crate::streams::{BatchSent, Sent, StreamProducer};
     pub use crate::wait::WaitStrategy;
+    pub use crate::worker::{Evictions, Job, Worker};
 }
 #[cfg(not(slipring_loom))]
 pub use public::*;

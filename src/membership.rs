@@ -8,7 +8,8 @@ use crate::error::{ControlError, JoinError, RecvError, SystemError};
 use crate::group::{self, Group, Mode};
 use crate::layout::{Identity, Meta, lease_byte};
 use crate::ring::ack_set::AckSet;
-use crate::ring::claim::{Claim, Corrupt};
+use crate::ring::cells::Table;
+use crate::ring::claim::{Claim, Corrupt, Fault};
 use crate::ring::close::{closed_at, has_ended, has_retries, producer_gone};
 use crate::ring::exclusive::ExclusiveConsumer;
 use crate::ring::figures;
@@ -17,7 +18,7 @@ use crate::ring::notify;
 use crate::ring::observe::tail;
 use crate::ring::reader::Reader;
 use crate::ring::records;
-use crate::ring::recovery::{Fault, any_held};
+use crate::ring::recovery::any_held;
 use crate::ring::shared::{Claimed, SharedMember};
 use crate::segment::QueueName;
 use crate::sys::holder;
@@ -96,6 +97,10 @@ impl Membership {
         let system = attachment.system("take a consumer's lease");
         let (view, leases) = (&attachment.view, &attachment.leases);
         let (index, existed) = group::find_or_make(&attachment, group)?;
+        if Table::of(view, index).is_ok_and(|table| table.is_some()) {
+            let (queue, group) = (attachment.queue().clone(), group.name.clone());
+            return Err(JoinError::InFlight { queue, group, has: true });
+        }
         let (made, resumed) = (!existed, groups::was_joined(view, index));
         if group.mode == Mode::Exclusive
             && let Some(record) = records::live_member(view, leases, index).map_err(system)?

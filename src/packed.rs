@@ -4,6 +4,7 @@
 //! head      sequence 56 | last claimer 8          (255 = nobody)
 //! start     sequence 56 | group 6 | state 2       (group 63 = none)
 //! attempts  sequence 56 | count 8
+//! cell      generation 10 | due 36 | attempts 8 | owner 8 | state 2
 //! ```
 
 /// All ones: reserved, so that no message ever carries it.
@@ -114,6 +115,97 @@ impl Attempts {
     }
 }
 
+/// What a cell is in use for. All zero is an empty cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CellState {
+    /// For nothing: any member may reserve it.
+    Empty,
+    /// Its owner copies a message into it.
+    Reserved,
+    /// Its owner works on the message.
+    Held,
+    /// The message waits for any member.
+    Delayed,
+}
+
+/// A point in time, as cells have it: units of 2^22 nanoseconds (4.19 ms) of the host's CLOCK_MONOTONIC.
+pub(crate) type Tick = u64;
+
+/// The due of a message that is never taken from its owner.
+pub(crate) const NEVER: Tick = (1 << 36) - 1;
+/// Earlier than any other: the due of a message that waits for nothing.
+pub(crate) const AT_ONCE: Tick = 0;
+const TICK: u32 = 22;
+
+/// The tick in which a time in nanoseconds lies.
+pub(crate) fn tick_of(nanoseconds: u64) -> Tick {
+    nanoseconds >> TICK
+}
+
+/// At least so many nanoseconds, in ticks. With 36 bits, a time of nine years or more is never over.
+pub(crate) fn ticks(nanoseconds: u64) -> Tick {
+    nanoseconds.div_ceil(1 << TICK)
+}
+
+/// The nanoseconds at which a tick begins.
+pub(crate) fn nanoseconds_of(tick: Tick) -> u64 {
+    tick << TICK
+}
+
+/// A cell's control word: the one word of a cell that others than its filler store, by exchanges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CellWord {
+    pub(crate) state: CellState,
+    /// The consumer record of the member that has it; [`NOBODY`] for a delayed one.
+    pub(crate) owner: u8,
+    /// Deliveries so far, this one included; saturates.
+    pub(crate) attempts: u8,
+    /// From when on the cell may be taken: a held one from its owner, a delayed one by anybody.
+    pub(crate) due: Tick,
+    /// Raised at each fill, take, give-back and ack, so that an old token fits no later message.
+    pub(crate) generation: u16,
+}
+
+impl CellWord {
+    #[inline]
+    pub(crate) fn unpack(word: u64) -> CellWord {
+        let state = match word & 3 {
+            0 => CellState::Empty,
+            1 => CellState::Reserved,
+            2 => CellState::Held,
+            _ => CellState::Delayed,
+        };
+        CellWord {
+            state,
+            owner: (word >> 2) as u8,
+            attempts: (word >> 10) as u8,
+            due: word >> 18 & NEVER,
+            generation: (word >> 54) as u16,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn pack(self) -> u64 {
+        let generation = u64::from(self.generation) << 54;
+        let due = self.due.min(NEVER) << 18;
+        let owner = u64::from(self.attempts) << 10 | u64::from(self.owner) << 2;
+        generation | due | owner | self.state as u64
+    }
+
+    /// An empty cell's.
+    pub(crate) fn empty(generation: u16) -> CellWord {
+        CellWord { state: CellState::Empty, owner: 0, attempts: 0, due: 0, generation }
+    }
+
+    /// The next generation: the word has 10 bits of it, and the others are lost.
+    pub(crate) fn next_generation(self) -> u16 {
+        self.generation.wrapping_add(1) & GENERATIONS
+    }
+}
+
+/// The highest generation of a cell.
+const GENERATIONS: u16 = (1 << 10) - 1;
+
 #[cfg(all(test, not(slipring_loom)))]
 mod tests {
     use super::*;
@@ -131,6 +223,42 @@ mod tests {
             let attempts = Attempts { seq, count: small };
             prop_assert_eq!(Attempts::unpack(attempts.pack()), attempts);
         }
+    }
+
+    proptest! {
+        #[test]
+        fn cell_words_survive_packing(
+            state in 0u8..4, owner in any::<u8>(), attempts in any::<u8>(), due in 0..=NEVER, generation in 0..=GENERATIONS,
+        ) {
+            let state = [CellState::Empty, CellState::Reserved, CellState::Held, CellState::Delayed][usize::from(state)];
+            let word = CellWord { state, owner, attempts, due, generation };
+            prop_assert_eq!(CellWord::unpack(word.pack()), word);
+            let next = CellWord { generation: word.next_generation(), ..word };
+            prop_assert_eq!(CellWord::unpack(next.pack()), next);
+            prop_assert_ne!(next.pack(), word.pack());
+        }
+
+        #[test]
+        fn any_cell_word_is_one(word in any::<u64>()) {
+            prop_assert_eq!(CellWord::unpack(word).pack(), word);
+        }
+    }
+
+    #[test]
+    fn a_cell_is_empty_if_all_is_zero_and_a_due_too_far_is_never() {
+        assert_eq!(CellWord::unpack(0), CellWord::empty(0));
+        let far = CellWord { due: u64::MAX, ..CellWord::empty(GENERATIONS) };
+        assert_eq!(CellWord::unpack(far.pack()), CellWord { due: NEVER, ..far });
+        assert_eq!(CellWord::empty(GENERATIONS).next_generation(), 0);
+    }
+
+    #[test]
+    fn ticks_are_rounded_so_that_no_time_is_cut_short() {
+        assert_eq!((ticks(0), ticks(1), ticks(1 << 22), ticks((1 << 22) + 1)), (0, 1, 1, 2));
+        assert_eq!((tick_of((1 << 22) - 1), tick_of(1 << 22)), (0, 1));
+        assert_eq!(nanoseconds_of(tick_of(10 << 22)), 10 << 22);
+        let years = ticks(9 * 365 * 24 * 3600 * 1_000_000_000);
+        assert!(years < NEVER);
     }
 
     #[test]

@@ -5,13 +5,14 @@ use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
 use crate::attach::Mapped;
-use crate::clock::monotonic_ns;
+use crate::clock::{HostClock, monotonic_ns};
 use crate::error::{SystemError, Unacked, known_pid};
 use crate::group::{Mode, Retention, limit_of, pid_of, target_name};
-use crate::layout::{GroupState, Identity, WakeMode, lease_byte};
-use crate::packed::SEQ_NONE;
+use crate::layout::{GroupState, Identity, View, WakeMode, lease_byte};
+use crate::packed::{CellState, NEVER, SEQ_NONE, Tick, nanoseconds_of};
+use crate::ring::cells::Table;
 use crate::ring::close::closed_at;
-use crate::ring::figures::{self, Blocked, Holding, Standing};
+use crate::ring::figures::{self, Blocked, Holding, InCell, Standing};
 use crate::ring::groups;
 use crate::ring::groups::RETENTION_RELEASE;
 use crate::ring::publish::published_end;
@@ -128,8 +129,65 @@ pub struct GroupInfo {
     pub max_attempts: Option<u8>,
     /// The queue for its dead letters, if it is not `<queue>.dead`.
     pub dead_letters: Option<String>,
+    /// Its places for messages in flight, if it has some.
+    pub in_flight: Option<InFlightInfo>,
     /// Its consumers.
     pub members: Vec<MemberInfo>,
+}
+
+/// A group's messages in flight, beside the ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InFlightInfo {
+    /// Messages that it can have in flight.
+    pub max: u32,
+    /// How long a member may work on one before another may take it.
+    pub ack_timeout: Option<Duration>,
+    /// Those that it has.
+    pub messages: Vec<InFlightMessage>,
+}
+
+/// A message in flight. Times are of CLOCK_MONOTONIC, in steps of 4 ms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InFlightMessage {
+    /// Its sequence.
+    pub sequence: u64,
+    /// Record of the member that has it; `None` if it waits for any, from `due` on.
+    pub record: Option<u8>,
+    /// Deliveries so far.
+    pub attempts: u8,
+    /// How long ago it was received first; `None` if that is not known.
+    pub received: Option<Duration>,
+    /// In how long another member may take it; zero: now. `None`: never, as long as its member lives.
+    pub due: Option<Duration>,
+}
+
+impl InFlightMessage {
+    pub(crate) fn of(InCell { seq, received, word }: InCell, now: Tick) -> InFlightMessage {
+        let time = |ticks| Duration::from_nanos(nanoseconds_of(ticks));
+        InFlightMessage {
+            sequence: seq,
+            record: (word.state == CellState::Held).then_some(word.owner),
+            attempts: word.attempts,
+            received: (received > 0).then(|| time(now.saturating_sub(received))),
+            due: (word.due != NEVER).then(|| time(word.due.saturating_sub(now))),
+        }
+    }
+}
+
+impl InFlightInfo {
+    fn of(view: &View, group: u8) -> Option<InFlightInfo> {
+        let table = Table::of(view, group).ok().flatten()?;
+        // In a time namespace of unknown offset, times are those of this process.
+        let now = HostClock::new().unwrap_or(HostClock::own()).now();
+        let messages = figures::in_cells(view, &table).map(|found| InFlightMessage::of(found, now));
+        Some(InFlightInfo {
+            max: table.len(),
+            ack_timeout: table.ack_timeout().map(Duration::from_nanos),
+            messages: messages.collect(),
+        })
+    }
 }
 
 /// A consumer's state.
@@ -156,6 +214,9 @@ pub struct MemberInfo {
     pub redelivered: u64,
     /// Messages that it made dead letters.
     pub dead_lettered: u64,
+    /// In a group with places for messages in flight: how long it has been taking messages from the ring. That takes less
+    /// than a microsecond; a member that is stopped there keeps what it has claimed until it goes on or ends.
+    pub taking: Option<Duration>,
 }
 
 impl Snapshot {
@@ -205,6 +266,7 @@ impl Snapshot {
                     acked: counts.acked,
                     redelivered: counts.redelivered,
                     dead_lettered: counts.dead_lettered,
+                    taking: taking(view, *record, *held),
                 });
             }
             if mode == Some(Mode::Exclusive) {
@@ -242,6 +304,7 @@ impl Snapshot {
                 whole: standing.whole,
                 // A generation is below 2^56 for longer than any machine runs.
                 instance: Identity::generation(group) << 8 | u64::from(index),
+                in_flight: InFlightInfo::of(view, index),
                 members,
             });
         }
@@ -291,6 +354,14 @@ impl Snapshot {
     pub fn span(&self) -> u64 {
         self.groups.iter().map(|group| group.span).max().unwrap_or(0)
     }
+}
+
+/// How long a member has been moving a range that it holds into cells.
+fn taking(view: &View, record: u8, held: Option<(u64, u64)>) -> Option<Duration> {
+    let since = Some(figures::claimed_at(view, record)).filter(|since| *since > 0)?;
+    held?;
+    let now = HostClock::new().unwrap_or(HostClock::own()).now();
+    Some(Duration::from_nanos(nanoseconds_of(now.saturating_sub(since))))
 }
 
 /// Messages that each group has not acked, without groups that have acked all.

@@ -36,13 +36,10 @@ fn each_header_field_that_is_off_is_named() {
         (2040, u64(0), "its checksum does not match"),
         (12, u32(1), "slot format 1"),
         (12, u32(2), "slot format 2"),
-        (16, u64(1), "\"messages in flight beside the ring (feature bit 0)\""),
-        (
-            16,
-            u64(5),
-            "\"messages in flight beside the ring (feature bit 0), times of publication (feature bit 2)\"",
-        ),
-        // Bit 1 is known, and asks for a table of streams.
+        (16, u64(4), "\"times of publication (feature bit 2)\""),
+        (16, u64(12), "\"times of publication (feature bit 2), feature bit 3\""),
+        // Bits 0 and 1 are known, and ask for cells and for a table of streams.
+        (16, u64(1), "\"number of cells\""),
         (16, u64(2), "\"number of streams\""),
         (16, u64(1 << 63), "\"feature bit 63\""),
         (32, u64(0), "\"capacity\""),

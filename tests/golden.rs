@@ -412,3 +412,41 @@ fn every_byte_of_sources_is_where_it_was() {
     assert_eq!(slot(2)[0], 1, "no stream");
     assert_eq!(slot(3), [1 | 2 << 25 | 3 << 32, 9]);
 }
+
+#[test]
+fn every_byte_of_a_message_in_flight_is_where_it_was() {
+    let name = TempName::new("golden-flight");
+    let work = Group::named("work").shared().in_flight(2).ack_timeout(Duration::from_secs(30));
+    let shape = Queue::builder(&name).capacity(4).payload_size(45).max_groups(2).max_consumers(1);
+    let shape = shape.sources(3).group(Group::named("first").shared().in_flight(1)).group(&work);
+    let queue = shape.spare_cells(2).create().unwrap();
+    let _ = queue.producer().unwrap().send_from("a", 5, (7, "xyz")).unwrap();
+    let mut worker = queue.worker("work").unwrap();
+    let job = worker.recv().unwrap();
+    let file = std::fs::read(name.path()).unwrap();
+    let word = |at: usize| u64::from_le_bytes(file[at..at + 8].try_into().unwrap());
+    let (slots, cells) = (3200 + 2 * 768 + 256 + 256, 3200 + 2 * 768 + 256 + 256 + 4 * 128);
+    // Config: must understand, slots, cells, their stride, and where they are.
+    let config = [16, 104, 952, 960, 968].map(word);
+    assert_eq!(config, [3, slots as u64, 5, 128, cells as u64]);
+    assert_eq!(file.len(), cells + 5 * 128);
+    // Groups: ack timeout, extent.
+    assert_eq!([word(3240), word(3248)], [0, 1 << 32]);
+    assert_eq!([word(4008), word(4016)], [30_000_000_000, 1 | 2 << 32]);
+    // The consumer record: start, claimed at, holds.
+    let record = 3200 + 2 * 768;
+    assert_eq!([word(record), word(record + 40), word(record + 152)], [1 << 8 | 1 << 2, 0, 1]);
+    // The second group's first cell: generation 2 after it was emptied for the group, one delivery, held by record 0.
+    let cell = cells + 128;
+    assert_eq!(word(cell) >> 54, 2);
+    assert_eq!(word(cell) & ((1 << 18) - 1), 1 << 10 | 2);
+    let (due, received) = (word(cell) >> 18 & ((1 << 36) - 1), word(cell + 24));
+    assert_eq!(due - received, 30_000_000_000_u64.div_ceil(1 << 22));
+    // Sequence, meta with the stream, payload, position.
+    assert_eq!([word(cell + 8), word(cell + 16)], [0, 3 | 1 << 25 | 7 << 32]);
+    assert_eq!((&file[cell + 32..cell + 35], word(cell + 80)), (&b"xyz"[..], 5));
+    job.ack().unwrap();
+    let file = std::fs::read(name.path()).unwrap();
+    let word = u64::from_le_bytes(file[cell..cell + 8].try_into().unwrap());
+    assert_eq!(word, 3 << 54, "empty, and the next generation");
+}

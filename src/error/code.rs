@@ -176,11 +176,14 @@ codes! {
         "The group has its one consumer already.",
         "Use another group or a shared one, or end that consumer first.";
     WrongMode = 601 "wrong-mode":
-        "The group is shared and not exclusive, or the other way round.",
+        "The group is shared and not exclusive, or the other way round; or it has messages in flight and was joined without.",
         "Join it in its own mode, or use another group.";
     TooManyConsumers = 602 "too-many-consumers":
         "All consumer records of the queue are in use.",
         "Stop a consumer, or create the queue with more records.";
+    NoHostClock = 603 "no-host-clock":
+        "The group has an ack timeout, and how this process's clock differs from the host's is not known.",
+        "Mount /proc, and start the process in the time namespace of its children.";
     // Making and removing groups.
     GroupExists = 700 "group-exists":
         "A group of that name exists already, or is declared twice.",
@@ -206,6 +209,15 @@ codes! {
     GroupUnacked = 707 "group-unacked":
         "The group has not acked all messages.",
         "Receive them, or remove the group by force.";
+    BadInFlight = 708 "bad-in-flight":
+        "A group cannot have this many messages in flight, or this ack timeout.",
+        "Make it shared, with 1 to 65536 in flight and a timeout of 1 s or more.";
+    NoCells = 709 "no-cells":
+        "The queue has not so many free places for messages in flight.",
+        "Ask for fewer, or create the queue with more (Builder::spare_cells).";
+    NotInFlight = 710 "not-in-flight":
+        "The group has no places for messages in flight, so none can be taken back.",
+        "End the process that holds the messages.";
     // Receiving.
     Empty = 800 "empty":
         "There is no message now, and the call was one that does not wait.",
@@ -226,6 +238,9 @@ codes! {
     NotInBatch = 900 "not-in-batch":
         "The message is not in the batch, or is acked already.",
         "Ack or reject messages of the batch only, and each once.";
+    Evicted = 901 "evicted":
+        "The message is not this job's any more: its time was over, or an operator took it back.",
+        "Let it go: it comes again, to this or to another member.";
     // Dead letters.
     DeadLetterFailed = 1000 "dead-letter-failed":
         "A message could not be made a dead letter; it stays with its consumer. The code of the reason says why.",

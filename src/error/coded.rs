@@ -128,6 +128,9 @@ impl GroupError {
             GroupError::AheadOfTail { .. } => ErrorCode::NotPublished,
             GroupError::DeadLetterLoop { .. } => ErrorCode::DeadLetterLoop,
             GroupError::TooMany { .. } => ErrorCode::TooManyGroups,
+            GroupError::InFlight { .. } => ErrorCode::BadInFlight,
+            GroupError::AckTimeout { .. } => ErrorCode::BadInFlight,
+            GroupError::NoCells { .. } => ErrorCode::NoCells,
         }
     }
 }
@@ -164,11 +167,36 @@ impl JoinError {
             JoinError::NoSuchGroup { .. } => ErrorCode::NoSuchGroup,
             JoinError::UnknownMode { .. } => ErrorCode::Unsupported,
             JoinError::WrongMode { .. } => ErrorCode::WrongMode,
+            JoinError::InFlight { .. } => ErrorCode::WrongMode,
+            JoinError::Clock { .. } => ErrorCode::NoHostClock,
             JoinError::TooManyConsumers { .. } => ErrorCode::TooManyConsumers,
             JoinError::Corrupt { .. } => ErrorCode::Damaged,
             JoinError::Group(fault) => fault.code(),
             JoinError::Control(fault) => fault.code(),
             JoinError::System(fault) => fault.code(),
+        }
+    }
+}
+
+impl JobError {
+    /// What kind of error it is, by a fixed number and name.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            JobError::Evicted { .. } => ErrorCode::Evicted,
+            JobError::Forked { .. } => ErrorCode::Forked,
+            JobError::DeadLetter(fault) => fault.code(),
+        }
+    }
+}
+
+impl EvictError {
+    /// What kind of error it is, by a fixed number and name.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            EvictError::NotFound { .. } => ErrorCode::NoSuchGroup,
+            EvictError::NotInFlight { .. } => ErrorCode::NotInFlight,
+            EvictError::Corrupt { .. } => ErrorCode::Damaged,
+            EvictError::Control(fault) => fault.code(),
         }
     }
 }
@@ -327,6 +355,7 @@ impl RequeueReason {
             RequeueReason::Open(fault) => fault.code(),
             RequeueReason::NoSuchGroup { .. } => ErrorCode::NoSuchGroup,
             RequeueReason::UnknownMode { .. } => ErrorCode::Unsupported,
+            RequeueReason::InFlight { .. } => ErrorCode::WrongMode,
             RequeueReason::Corrupt { .. } => ErrorCode::Damaged,
             RequeueReason::Control(fault) => fault.code(),
             RequeueReason::TooSmall { .. } => ErrorCode::RetriesTooSmall,

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -25,6 +26,48 @@ pub enum GroupError {
         group: String,
         /// What was asked for.
         asked: u8,
+    },
+    /// Places for messages in flight were asked for where there can be none, or an ack timeout without them.
+    #[error(
+        "group {group:?} of queue {queue:?} cannot have {asked} messages in flight: make it shared and choose 1 to 65536 \
+         (Group::shared, Group::in_flight); only such a group has an ack timeout"
+    )]
+    InFlight {
+        /// The queue.
+        queue: Arc<str>,
+        /// The group.
+        group: String,
+        /// What was asked for; 0 for an ack timeout alone.
+        asked: u32,
+    },
+    /// The ack timeout is too short.
+    #[error(
+        "group {group:?} of queue {queue:?} cannot have an ack timeout of {asked:?}: choose 1 s or more"
+    )]
+    AckTimeout {
+        /// The queue.
+        queue: Arc<str>,
+        /// The group.
+        group: String,
+        /// What was asked for.
+        asked: Duration,
+    },
+    /// The queue has no such number of free places for messages in flight.
+    #[error(
+        "queue {queue:?} has no room for {wanted} messages in flight of group {group:?}: {free} places are free, {longest} of \
+         them in a row; their number is set when the queue is created (Builder::spare_cells)"
+    )]
+    NoCells {
+        /// The queue.
+        queue: Arc<str>,
+        /// The group.
+        group: String,
+        /// What was asked for.
+        wanted: u32,
+        /// Places that no group has.
+        free: u32,
+        /// The longest run of these; a group needs its places in a row.
+        longest: u32,
     },
     /// A group cannot start at a message that is not published yet.
     #[error(

@@ -57,6 +57,29 @@ pub enum JoinError {
         /// What was asked for.
         asked: Mode,
     },
+    /// The group has its messages in flight beside the ring, or has not, and was asked for the other kind of handle.
+    #[error(
+        "group {group:?} of queue {queue:?} {}", if *has { HAS_CELLS } else { HAS_NONE }
+    )]
+    InFlight {
+        /// The queue.
+        queue: Arc<str>,
+        /// The group.
+        group: String,
+        /// Whether the group has places for messages in flight.
+        has: bool,
+    },
+    /// The group has an ack timeout, and the clock of this process cannot be compared with those of the others.
+    #[error(
+        "group {group:?} of queue {queue:?} has an ack timeout, and this process cannot tell how its clock differs from the \
+         host's: mount /proc, and start it in the time namespace of its children (/proc/self/ns/time_for_children)"
+    )]
+    Clock {
+        /// The queue.
+        queue: Arc<str>,
+        /// The group.
+        group: String,
+    },
     /// The consumer table is full. A consumer that died with messages keeps its record until a member of its group has
     /// acked them.
     #[error(
@@ -95,6 +118,10 @@ impl From<AttachError> for JoinError {
         JoinError::Control(fault.into())
     }
 }
+
+const HAS_CELLS: &str =
+    "has its messages in flight beside the ring: receive from it with Queue::worker";
+const HAS_NONE: &str = "has no places for messages in flight: receive from it with Queue::consumer, or make it with Group::in_flight";
 
 /// The process that has a group's one consumer, and what to do about it.
 struct In(Option<u32>, bool);

@@ -202,6 +202,17 @@ pub enum RequeueReason {
         /// The group.
         group: String,
     },
+    /// The group has its messages in flight beside the ring; its members do not read letters that were sent again.
+    #[error(
+        "group {group:?} of queue {queue:?} has its messages in flight beside the ring, and gets no dead letters again: send \
+         the payloads to the queue anew, and purge the letters"
+    )]
+    InFlight {
+        /// The queue that the message was sent to.
+        queue: Arc<str>,
+        /// The group.
+        group: String,
+    },
     /// The segment of the queue that the message was sent to contradicts itself.
     #[error("queue {queue:?} is damaged ({what}): remove it and create it again")]
     Corrupt {

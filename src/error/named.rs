@@ -36,13 +36,15 @@ named! {
         System(fault) => fault.queue();
     ProducerError: [Taken, Interrupted, Corrupt]
         Control(fault) => fault.queue(), System(fault) => fault.queue();
-    GroupError: [MaxAttempts, AheadOfTail, DeadLetterLoop, TooMany]
+    GroupError: [
+        MaxAttempts, AheadOfTail, DeadLetterLoop, TooMany, InFlight, AckTimeout, NoCells
+    ]
         Name(_) => None;
     AddGroupError: [Exists]
         Group(fault) => fault.queue(), Control(fault) => fault.queue();
     RemoveGroupError: [NotFound, Busy, Unacked]
         Control(fault) => fault.queue(), System(fault) => fault.queue();
-    JoinError: [Taken, NoSuchGroup, UnknownMode, WrongMode, TooManyConsumers, Corrupt]
+    JoinError: [Taken, NoSuchGroup, UnknownMode, WrongMode, TooManyConsumers, Corrupt, InFlight, Clock]
         Group(fault) => fault.queue(), Control(fault) => fault.queue(), System(fault) => fault.queue();
     ReleaseError: [TooManyConsumers]
         Control(fault) => fault.queue(), System(fault) => fault.queue();
@@ -62,6 +64,10 @@ named! {
     RecvError: [Timeout, Interrupted, Closed, ProducerGone, Removed, Forked, Corrupt]
         Empty => None, DeadLetter(fault) => Some(fault.queue()), Ack(fault) => Some(fault.queue()),
         System(fault) => fault.queue();
+    JobError: [Evicted, Forked]
+        DeadLetter(fault) => Some(fault.queue());
+    EvictError: [NotFound, NotInFlight, Corrupt]
+        Control(fault) => fault.queue();
     SelectError: []
         Empty | Timeout | Interrupted | Closed => None, Recv { reason, .. } => reason.queue();
     GrowError: [Shared, Forked, Corrupt];
@@ -73,7 +79,7 @@ named! {
         Ack(fault) => Some(fault.queue()), DeadLetter(fault) => Some(fault.queue());
     PurgeReason: []
         Join(fault) => fault.queue(), Recv(fault) => fault.queue();
-    RequeueReason: [NotALetter, NoSuchGroup, UnknownMode, Corrupt, TooSmall, Send]
+    RequeueReason: [NotALetter, NoSuchGroup, UnknownMode, InFlight, Corrupt, TooSmall, Send]
         Join(fault) => fault.queue(), Recv(fault) => fault.queue(), Open(fault) => fault.queue(),
         Control(fault) => fault.queue();
 }

@@ -9,7 +9,9 @@ use super::{CONFIG_BYTES, Geometry, PAYLOAD_OFFSET, VERSION, WakeMode};
 
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"slipring");
 /// Feature bits that this version understands.
-const MUST_UNDERSTAND: u64 = SOURCES;
+const MUST_UNDERSTAND: u64 = CELLS | SOURCES;
+/// Groups can have their messages in flight beside the ring.
+const CELLS: u64 = 1 << 0;
 /// Messages can say which stream they come from.
 const SOURCES: u64 = 1 << 1;
 /// The meaning of feature bits, from bit 0 on, for the error that refuses a queue of a later version.
@@ -58,7 +60,7 @@ pub(crate) struct Config {
     pub(crate) schema_name: [u8; SCHEMA_NAME_MAX],
     /// One field a line, for people to read; as many as fit.
     pub(crate) schema_fields: [u8; SCHEMA_FIELDS_MAX],
-    /// Reserved from here on. Messages in flight beside the ring: how many, how far apart, and where.
+    /// Cells for messages in flight, in use with feature bit 0: how many, how far apart, and where.
     pub(crate) cells: u64,
     pub(crate) cell_stride: u64,
     pub(crate) cells_at: u64,
@@ -139,7 +141,8 @@ impl Config {
             magic: MAGIC,
             version: VERSION,
             slot_format: SLOT_FORMAT,
-            must_understand: if geo.streams > 0 { SOURCES } else { 0 },
+            must_understand: if geo.cells > 0 { CELLS } else { 0 }
+                | if geo.streams > 0 { SOURCES } else { 0 },
             may_ignore: 0,
             capacity: geo.capacity,
             payload_size: geo.payload_size as u64,
@@ -164,9 +167,9 @@ impl Config {
             name: [0; QUEUE_NAME_MAX],
             schema_name: [0; SCHEMA_NAME_MAX],
             schema_fields: [0; SCHEMA_FIELDS_MAX],
-            cells: 0,
-            cell_stride: 0,
-            cells_at: 0,
+            cells: geo.cells as u64,
+            cell_stride: geo.cell_stride as u64,
+            cells_at: geo.cells_at as u64,
             streams: geo.streams as u64,
             streams_at: geo.streams_at as u64,
             boot_id: [0; 2],
@@ -242,12 +245,18 @@ impl Config {
             return Err(ConfigFault::Field("number of streams"));
         }
         let streams = usize::try_from(self.streams).unwrap_or(usize::MAX);
+        let cells = self.must_understand & CELLS != 0;
+        if cells != (self.cells > 0) {
+            return Err(ConfigFault::Field("number of cells"));
+        }
+        let cells = usize::try_from(self.cells).unwrap_or(usize::MAX);
         let geo = Geometry::new(
             self.capacity,
             payload,
             self.max_groups as usize,
             self.max_consumers as usize,
             streams,
+            cells,
             self.base,
         )
         .map_err(|fault| ConfigFault::Field(field_of(fault)))?;
@@ -261,10 +270,8 @@ impl Config {
             ("consumer table offset", self.consumers, geo.consumers as u64),
             ("slots offset", self.slots, geo.slots as u64),
             ("total size", self.total, geo.total as u64),
-            // Without their feature bits.
-            ("number of cells", self.cells, 0),
-            ("cell stride", self.cell_stride, 0),
-            ("cells offset", self.cells_at, 0),
+            ("cell stride", self.cell_stride, geo.cell_stride as u64),
+            ("cells offset", self.cells_at, geo.cells_at as u64),
             ("stream table offset", self.streams_at, geo.streams_at as u64),
             ("fingerprint", self.fingerprint, self.shape_hash()),
         ];
@@ -295,6 +302,7 @@ fn field_of(fault: super::GeometryError) -> &'static str {
         E::Groups(_) => "group table size",
         E::Consumers(_) => "consumer table size",
         E::Streams(_) => "number of streams",
+        E::Cells(_) => "number of cells",
         E::Base(_) => "base sequence",
         E::TooLarge => "total size",
     }

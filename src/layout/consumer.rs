@@ -20,7 +20,7 @@ pub(crate) struct ClaimWords {
     pub(crate) pid: Unmodelled,
     /// Raised by 1 whenever the record is taken.
     pub(crate) epoch: Unmodelled,
-    /// Reserved: when its owner began the claim that it is copying.
+    /// Tick at which its owner began the claim that it is copying into cells; for people.
     pub(crate) claimed_at: Unmodelled,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct ConsumerCounters {
     pub(crate) acked: Unmodelled,
     pub(crate) redelivered: Unmodelled,
     pub(crate) dead_lettered: Unmodelled,
-    /// Reserved: 1 while its owner may have cells.
+    /// 1 while its owner may have cells.
     pub(crate) holds: AtomicU64,
 }
 

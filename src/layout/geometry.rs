@@ -1,9 +1,12 @@
+use super::cell::CellHeader;
 use super::consumer::ConsumerRecord;
 use super::control::Control;
 use super::group::GroupRecord;
 use super::slot::SlotHeader;
 use super::stream::{MAX_STREAMS, SourceWords, StreamRecord};
-use super::{CAPACITY_MAX, CONFIG_BYTES, MAX_CONSUMERS, MAX_GROUPS, PAYLOAD_ALIGN, PAYLOAD_MAX};
+use super::{
+    CAPACITY_MAX, CONFIG_BYTES, MAX_CELLS, MAX_CONSUMERS, MAX_GROUPS, PAYLOAD_ALIGN, PAYLOAD_MAX,
+};
 use crate::packed::SEQ_NONE;
 use crate::sync::Payload;
 
@@ -13,10 +16,15 @@ const SLOT_ALIGN: usize = 64;
 /// Where the payload begins in a slot.
 pub(crate) const PAYLOAD_OFFSET: usize = size_of::<SlotHeader>().next_multiple_of(PAYLOAD_ALIGN);
 
+/// Where the payload begins in a cell.
+pub(crate) const CELL_PAYLOAD_OFFSET: usize =
+    size_of::<CellHeader>().next_multiple_of(PAYLOAD_ALIGN);
+
 /// Every size and offset of a segment, computed once from the options.
 ///
 /// Invariant: only [`Geometry::new`] makes one, so the capacity is a power of two, the tables are within their bounds,
-/// all offsets are aligned to 128, and `total` covers the last slot.
+/// all offsets are aligned to 128, and `total` covers the last slot
+/// and the last cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
     pub(crate) capacity: u64,
@@ -35,6 +43,12 @@ pub(crate) struct Geometry {
     pub(crate) streams_at: usize,
     pub(crate) streams: usize,
     pub(crate) slots: usize,
+    /// Cells of all groups together; 0 without, as the other figures of them.
+    pub(crate) cells: usize,
+    pub(crate) cell_stride: usize,
+    /// Where a cell has the words of its message's source; 0 in a queue without streams.
+    pub(crate) cell_source_offset: usize,
+    pub(crate) cells_at: usize,
     /// Size of the segment in bytes.
     pub(crate) total: usize,
 }
@@ -59,6 +73,9 @@ pub enum GeometryError {
     /// Table of streams out of range.
     #[error("a table of {0} streams is out of range: choose 1 to {MAX_STREAMS}, or none")]
     Streams(usize),
+    /// Number of cells out of range.
+    #[error("{0} cells are out of range: choose at most {MAX_CELLS}, for all groups together")]
+    Cells(usize),
     /// Base sequence out of range.
     #[error("a base sequence of {0} leaves no room for messages: choose one below 2^56 - 1")]
     Base(u64),
@@ -77,6 +94,7 @@ impl Geometry {
         max_groups: usize,
         max_consumers: usize,
         streams: usize,
+        cells: usize,
         base: u64,
     ) -> Result<Geometry, GeometryError> {
         if !(1..=CAPACITY_MAX).contains(&capacity) {
@@ -94,11 +112,14 @@ impl Geometry {
         if streams > MAX_STREAMS {
             return Err(GeometryError::Streams(streams));
         }
+        if cells > MAX_CELLS {
+            return Err(GeometryError::Cells(cells));
+        }
         if base >= SEQ_NONE {
             return Err(GeometryError::Base(base));
         }
         let capacity = capacity.next_power_of_two();
-        Self::place(capacity, payload_size, max_groups, max_consumers, streams, base)
+        Self::place(capacity, payload_size, max_groups, max_consumers, streams, cells, base)
             .ok_or(GeometryError::TooLarge)
     }
 
@@ -109,13 +130,20 @@ impl Geometry {
         max_groups: usize,
         max_consumers: usize,
         streams: usize,
+        cells: usize,
         base: u64,
     ) -> Option<Geometry> {
-        let payload_end = PAYLOAD_OFFSET.checked_add(Payload::footprint(payload_size))?;
-        let payload_end = payload_end.checked_next_multiple_of(size_of::<u64>())?;
         let source = if streams > 0 { size_of::<SourceWords>() } else { 0 };
-        let stride = payload_end.checked_add(source)?.checked_next_multiple_of(SLOT_ALIGN)?;
-        let source_offset = if streams > 0 { payload_end } else { 0 };
+        // Stride, and where the words of the source are, of places with their payload at `offset`.
+        let places = |offset: usize| {
+            let end = offset.checked_add(Payload::footprint(payload_size))?;
+            let end = end.checked_next_multiple_of(size_of::<u64>())?;
+            let stride = end.checked_add(source)?.checked_next_multiple_of(SLOT_ALIGN)?;
+            Some((stride, if streams > 0 { end } else { 0 }))
+        };
+        let (stride, source_offset) = places(PAYLOAD_OFFSET)?;
+        let (cell_stride, cell_source_offset) =
+            if cells > 0 { places(CELL_PAYLOAD_OFFSET)? } else { (0, 0) };
         let control = CONFIG_BYTES;
         let after = |at: usize, size: usize, n: usize| {
             at.checked_add(size.checked_mul(n)?)?.checked_next_multiple_of(128)
@@ -125,7 +153,9 @@ impl Geometry {
         let tables = after(consumers, size_of::<ConsumerRecord>(), max_consumers)?;
         let slots = after(tables, size_of::<StreamRecord>(), streams)?;
         let streams_at = if streams > 0 { tables } else { 0 };
-        let total = after(slots, stride, usize::try_from(capacity).ok()?)?;
+        let slots_end = after(slots, stride, usize::try_from(capacity).ok()?)?;
+        let cells_at = if cells > 0 { slots_end } else { 0 };
+        let total = after(slots_end, cell_stride, cells)?;
         isize::try_from(total).ok()?;
         Some(Geometry {
             capacity,
@@ -141,6 +171,10 @@ impl Geometry {
             streams_at,
             streams,
             slots,
+            cells,
+            cell_stride,
+            cell_source_offset,
+            cells_at,
             total,
         })
     }
@@ -155,14 +189,20 @@ mod tests {
         #[test]
         fn a_geometry_that_is_accepted_holds_its_parts(
             capacity in 1..=CAPACITY_MAX, payload in 1..=PAYLOAD_MAX, groups in 1..=MAX_GROUPS, consumers in 1..=MAX_CONSUMERS, streams in 0..=MAX_STREAMS,
+            cells in 0..=MAX_CELLS,
         ) {
-            let g = Geometry::new(capacity, payload, groups, consumers, streams, 0).unwrap();
+            let g = Geometry::new(capacity, payload, groups, consumers, streams, cells, 0).unwrap();
             prop_assert!(g.capacity.is_power_of_two() && g.capacity >= capacity && g.capacity < 2 * capacity);
             prop_assert!(g.stride >= PAYLOAD_OFFSET + payload && g.stride.is_multiple_of(SLOT_ALIGN));
             prop_assert!(g.slots + g.capacity as usize * g.stride <= g.total);
             prop_assert!(streams == 0 || g.stride >= g.source_offset + 16);
             prop_assert!(streams == 0 || g.source_offset >= PAYLOAD_OFFSET + payload);
             prop_assert!(g.slots >= g.streams_at + streams * size_of::<StreamRecord>());
+            prop_assert!(cells == 0 || g.cells_at >= g.slots + g.capacity as usize * g.stride);
+            prop_assert!(cells == 0 || g.cell_stride >= CELL_PAYLOAD_OFFSET + payload && g.cell_stride.is_multiple_of(SLOT_ALIGN));
+            prop_assert!(cells == 0 || g.cells_at + cells * g.cell_stride <= g.total);
+            prop_assert!(cells * streams == 0 || g.cell_source_offset >= CELL_PAYLOAD_OFFSET + payload);
+            prop_assert!(cells * streams == 0 || g.cell_stride >= g.cell_source_offset + 16);
             prop_assert!(g.groups >= g.control + size_of::<Control>());
         }
     }
@@ -170,19 +210,20 @@ mod tests {
     #[test]
     fn each_value_out_of_range_has_its_own_error() {
         let new = Geometry::new;
-        assert_eq!(new(0, 8, 8, 8, 0, 0), Err(GeometryError::Capacity(0)));
+        assert_eq!(new(0, 8, 8, 8, 0, 0, 0), Err(GeometryError::Capacity(0)));
         assert_eq!(
-            new(CAPACITY_MAX + 1, 8, 8, 8, 0, 0),
+            new(CAPACITY_MAX + 1, 8, 8, 8, 0, 0, 0),
             Err(GeometryError::Capacity(CAPACITY_MAX + 1))
         );
-        assert_eq!(new(8, 0, 8, 8, 0, 0), Err(GeometryError::Payload(0)));
+        assert_eq!(new(8, 0, 8, 8, 0, 0, 0), Err(GeometryError::Payload(0)));
         assert_eq!(
-            new(8, PAYLOAD_MAX + 1, 8, 8, 0, 0),
+            new(8, PAYLOAD_MAX + 1, 8, 8, 0, 0, 0),
             Err(GeometryError::Payload(PAYLOAD_MAX + 1))
         );
-        assert_eq!(new(8, 8, 64, 8, 0, 0), Err(GeometryError::Groups(64)));
-        assert_eq!(new(8, 8, 8, 256, 0, 0), Err(GeometryError::Consumers(256)));
-        assert_eq!(new(8, 8, 8, 8, 128, 0), Err(GeometryError::Streams(128)));
-        assert_eq!(new(8, 8, 8, 8, 0, SEQ_NONE), Err(GeometryError::Base(SEQ_NONE)));
+        assert_eq!(new(8, 8, 64, 8, 0, 0, 0), Err(GeometryError::Groups(64)));
+        assert_eq!(new(8, 8, 8, 256, 0, 0, 0), Err(GeometryError::Consumers(256)));
+        assert_eq!(new(8, 8, 8, 8, 128, 0, 0), Err(GeometryError::Streams(128)));
+        assert_eq!(new(8, 8, 8, 8, 0, MAX_CELLS + 1, 0), Err(GeometryError::Cells(MAX_CELLS + 1)));
+        assert_eq!(new(8, 8, 8, 8, 0, 0, SEQ_NONE), Err(GeometryError::Base(SEQ_NONE)));
     }
 }

@@ -1,7 +1,6 @@
 use crate::packed::{Attempts, Head, NOBODY};
 use crate::sync::{
-    AtomicU64, Line, Ordering, Unmodelled, UnmodelledHalf, WaitWord, WordExt, fence, mutant, order,
-    step,
+    AtomicU64, Line, Ordering, Unmodelled, WaitWord, WordExt, fence, mutant, order, step,
 };
 
 /// A group: a named position in the queue.
@@ -29,9 +28,9 @@ pub(crate) struct IdentityWords {
     pub(crate) flags: AtomicU64,
     /// 1 once there is a queue of letters that were sent again: members receive from it, too, and end only after it.
     pub(crate) retries: AtomicU64,
-    /// Reserved: nanoseconds; 0 = none.
+    /// Nanoseconds after which a message can be taken from a member that lives; 0: never.
     pub(crate) ack_timeout: AtomicU64,
-    /// Reserved: bits 0..32 the group's first cell, 32..64 how many it has.
+    /// Bits 0..32 the group's first cell, 32..64 how many it has; 0: the group has none.
     pub(crate) extent: AtomicU64,
     /// The sequence at which it started.
     pub(crate) began: AtomicU64,
@@ -62,7 +61,7 @@ pub(crate) struct Delivery {
     pub(crate) up_to: AtomicU64,
     /// See [`Attempts`]; about the message at the head.
     pub(crate) attempts: AtomicU64,
-    /// Reserved: when cells are to be checked.
+    /// Tick at which the group's cells are to be looked at next.
     pub(crate) next_due: AtomicU64,
     /// Reserved: where an orphaned range may be found.
     pub(crate) orphan: Unmodelled,
@@ -89,8 +88,8 @@ pub(crate) struct GroupWait {
     /// Bit 0: a consumer sleeps. Bit 1: the producer has left others asleep. Above: the generation, a count of
     /// wake-ups.
     pub(crate) word: WaitWord,
-    /// Reserved: where members sleep until a cell is empty.
-    room: UnmodelledHalf,
+    /// Where members sleep until a cell is empty. Bit 0: one does. From bit 2 on: a count of wake-ups.
+    pub(crate) cells: WaitWord,
 }
 
 /// Bit of a group's flags: a consumer has joined it since it was made.
@@ -188,7 +187,7 @@ impl GroupRecord {
             }),
             cold: Line(ColdWords {
                 totals: Totals { acked: zero(), redelivered: zero(), dead_lettered: zero() },
-                wait: GroupWait { word: WaitWord::new(), room: UnmodelledHalf::new(0) },
+                wait: GroupWait { word: WaitWord::new(), cells: WaitWord::new() },
             }),
         }
     }
@@ -203,6 +202,37 @@ pub(crate) struct Identity {
     pub(crate) retention: u8,
     /// Deliveries after which a message is a dead letter; 0 = no limit.
     pub(crate) max_attempts: u8,
+    /// Stored in a queue with cells alone; elsewhere the words stay 0.
+    pub(crate) in_flight: Option<InFlight>,
+}
+
+/// Where a group has its messages in flight, in a queue with cells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct InFlight {
+    /// Nanoseconds; 0: none.
+    pub(crate) ack_timeout: u64,
+    pub(crate) first_cell: u32,
+    /// 0: a group without cells.
+    pub(crate) cells: u32,
+}
+
+impl InFlight {
+    fn store(self, to: &IdentityWords) {
+        // Relaxed, both: carried by the even generation, and by the group's state. pairs identity and group-made.
+        to.ack_timeout.store(self.ack_timeout, Ordering::Relaxed);
+        let extent = u64::from(self.first_cell) | u64::from(self.cells) << 32;
+        to.extent.store(extent, Ordering::Relaxed);
+    }
+
+    /// Reads the words; the caller has seen the state of a group that cannot go meanwhile, or reads them between two
+    /// reads of the generation.
+    pub(crate) fn load(group: &GroupRecord) -> InFlight {
+        let from = &*group.identity;
+        // Relaxed, both: as above.
+        let ack_timeout = from.ack_timeout.load(Ordering::Relaxed);
+        let extent = from.extent.load(Ordering::Relaxed);
+        InFlight { ack_timeout, first_cell: extent as u32, cells: (extent >> 32) as u32 }
+    }
 }
 
 /// The queue for a group's dead letters, by name.
@@ -280,6 +310,9 @@ impl Identity {
         let traits = u64::from_le_bytes(traits);
         to.traits.store(traits, Ordering::Relaxed);
         target.store(&group.target);
+        if let Some(in_flight) = self.in_flight {
+            in_flight.store(to);
+        }
         // Release. pair identity: an even generation carries the words above.
         let even = generation.wrapping_add(1);
         to.generation.store(even, order!(Release, "identity-published-relaxed"));
@@ -320,6 +353,8 @@ impl Identity {
         }
         let traits = from.traits.load(Ordering::Relaxed);
         let more = more(&group.target);
+        // The models of names have no cells.
+        let in_flight = (!cfg!(slipring_loom)).then(|| InFlight::load(group));
         // Acquire fence. pair identity: if a word above was new, the generation below is new as well.
         step!(fence(Ordering::Acquire), "identity-without-acquire-fence");
         let after = from.generation.load(Ordering::Relaxed);
@@ -331,6 +366,7 @@ impl Identity {
             mode: traits as u8,
             retention: (traits >> 8) as u8,
             max_attempts: (traits >> 24) as u8,
+            in_flight,
         };
         (before == after && whole).then_some((identity, more))
     }

@@ -7,9 +7,11 @@
 //! consumers ConsumerRecord x max_consumers
 //! streams   StreamRecord x streams
 //! slots     stamp, meta, payload  x capacity
+//! cells     control word, sequence, meta, time, payload  x cells
 //! ```
 //! docs/layout.md has the byte maps; tests/golden.rs pins them.
 
+mod cell;
 #[cfg(not(slipring_loom))]
 pub(crate) mod config;
 mod consumer;
@@ -22,16 +24,17 @@ mod stream;
 mod view;
 mod wake;
 
+pub(crate) use cell::{Cell, Extent};
 pub(crate) use consumer::{ConsumerRecord, add_to};
 pub(crate) use control::Control;
 #[cfg(not(slipring_loom))]
 pub use geometry::GeometryError;
-pub(crate) use geometry::{Geometry, PAYLOAD_OFFSET};
+pub(crate) use geometry::{CELL_PAYLOAD_OFFSET, Geometry, PAYLOAD_OFFSET};
 pub(crate) use group::GroupRecord;
 #[cfg_attr(slipring_loom, allow(unreachable_pub))]
 pub use group::Mode;
 pub(crate) use group::{FLAG_JOINED, GroupState, Totals};
-pub(crate) use group::{GROUP_NAME_MAX, Identity, Target};
+pub(crate) use group::{GROUP_NAME_MAX, Identity, InFlight, Target};
 pub(crate) use ring::Ring;
 #[cfg(not(slipring_loom))]
 pub(crate) use ring::Slots;
@@ -53,6 +56,8 @@ pub(crate) const VERSION: u32 = 1;
 /// for the claimer; the last value of each means none).
 pub(crate) const MAX_GROUPS: usize = 63;
 pub(crate) const MAX_CONSUMERS: usize = 255;
+/// Most cells of a queue.
+pub(crate) const MAX_CELLS: usize = 1 << 16;
 /// Largest capacity, in messages.
 pub(crate) const CAPACITY_MAX: u64 = 1 << 24;
 /// Largest payload size, in bytes: 16 MiB, and room for the envelope of a dead letter of that size.

@@ -11,7 +11,7 @@ pub(crate) struct SlotHeader {
 
 impl SlotHeader {
     pub(crate) fn new() -> SlotHeader {
-        SlotHeader { stamp: AtomicU64::new(0), meta: MetaWord(AtomicU64::new(0)) }
+        SlotHeader { stamp: AtomicU64::new(0), meta: MetaWord::new() }
     }
 }
 
@@ -60,6 +60,16 @@ impl Meta {
 pub(crate) struct MetaWord(AtomicU64);
 
 impl MetaWord {
+    pub(crate) fn new() -> MetaWord {
+        MetaWord(AtomicU64::new(0))
+    }
+
+    /// Copies the word of another place, with the number of the stream.
+    pub(crate) fn copy_from(&self, other: &MetaWord) {
+        // Relaxed, both: the one was published with its message, and the other will be. pairs payload and cell.
+        self.0.store(other.0.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
     #[inline(always)]
     pub(crate) fn load(&self) -> Meta {
         // Relaxed. pair payload: the stamp or tail that the reader saw carries it. An observer checks the stamp again.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
+use super::cell::{Cell, CellHeader, Extent};
 use super::consumer::ConsumerRecord;
 use super::control::Control;
 use super::group::GroupRecord;
@@ -11,7 +12,7 @@ use super::ring::Ring;
 use super::slot::{Slot, SlotHeader};
 use super::stream::{SourceWords, StreamRecord};
 use super::wake::WakeMode;
-use super::{CONFIG_BYTES, Geometry, PAYLOAD_OFFSET};
+use super::{CELL_PAYLOAD_OFFSET, CONFIG_BYTES, Geometry, PAYLOAD_OFFSET};
 use crate::sync::{AtomicU64, Payload};
 
 /// Safe access to the records of a mapped segment.
@@ -109,6 +110,18 @@ impl View {
             // SAFETY: as above; the payload area lies after the header, inside the slot.
             unsafe { Payload::init(slot.wrapping_add(PAYLOAD_OFFSET)) };
         }
+        for i in 0..geo.cells {
+            let cell = at(geo.cells_at + i * geo.cell_stride);
+            // SAFETY: as above; a cell begins with its header.
+            unsafe { cell.cast::<CellHeader>().write(CellHeader::new()) };
+            if geo.streams > 0 {
+                let words = cell.wrapping_add(geo.cell_source_offset).cast::<SourceWords>();
+                // SAFETY: as above; with streams they lie after the payload area, inside the cell.
+                unsafe { words.write(SourceWords::new()) };
+            }
+            // SAFETY: as above; the payload area lies after the header, inside the cell.
+            unsafe { Payload::init_shared(cell.wrapping_add(CELL_PAYLOAD_OFFSET)) };
+        }
         View { base, ring: Ring::of(base, &geo), geo, wake }
     }
 
@@ -204,6 +217,29 @@ impl View {
     #[inline(always)]
     pub(crate) fn ring(&self) -> &Ring {
         &self.ring
+    }
+
+    /// The cells `first..first + count`; `None` if the queue has no such cells, or these are none.
+    pub(crate) fn extent(&self, first: u32, count: u32) -> Option<Extent> {
+        Extent::of(first, count, self.geo.cells)
+    }
+
+    /// Number `i` of the cells of `extent`, which this view has made; the last one for a higher number.
+    #[inline]
+    pub(crate) fn cell(&self, extent: Extent, i: u32) -> Cell<'_> {
+        let at = self.at(self.geo.cells_at + extent.index(i) * self.geo.cell_stride);
+        // SAFETY: invariant V; by the extent's invariant the index is below the number of cells.
+        let CellHeader { word, sequence, meta, received } = unsafe { &*at.cast::<CellHeader>() };
+        let position = (self.geo.streams > 0).then(|| {
+            let words = at.wrapping_add(self.geo.cell_source_offset).cast::<SourceWords>();
+            // SAFETY: as above; with streams a cell has these words after its payload.
+            unsafe { &(*words).position }
+        });
+        let area = at.wrapping_add(CELL_PAYLOAD_OFFSET);
+        // SAFETY: the geometry keeps payload_size bytes, rounded up to words, after the header, at an offset that is a
+        // multiple of 16 from a multiple of 64.
+        let payload = unsafe { Payload::new(area, self.geo.payload_size) };
+        Cell { word, sequence, meta, received, position, payload }
     }
 
     /// The slot of a sequence: any number is masked into the ring.

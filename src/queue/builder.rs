@@ -42,12 +42,24 @@ struct Settings {
     max_groups: Option<usize>,
     max_consumers: Option<usize>,
     streams: Option<usize>,
+    spare_cells: u32,
     base: u64,
     wake: Option<WakeMode>,
     memory: Memory,
     groups: Vec<Group>,
     trust: Trust,
     timeout: Duration,
+}
+
+impl Settings {
+    /// Of all groups together.
+    fn cells(&self) -> usize {
+        let declared = self.groups.iter().filter_map(|group| group.in_flight);
+        declared
+            .chain([self.spare_cells])
+            .map(|cells| cells as usize)
+            .fold(0, usize::saturating_add)
+    }
 }
 
 impl<M: Content + ?Sized> Clone for Builder<M> {
@@ -74,6 +86,7 @@ impl Builder<[u8]> {
             max_groups: None,
             max_consumers: None,
             streams: None,
+            spare_cells: 0,
             base: 0,
             wake: None,
             memory: Memory::default(),
@@ -141,6 +154,13 @@ impl<M: Content + ?Sized> Builder<M> {
         self
     }
 
+    /// Places for messages in flight of groups that are made later ([`Group::in_flight`]), beside those of the groups that
+    /// are declared here; none by default. A queue has 65536 at most.
+    pub fn spare_cells(mut self, cells: u32) -> Self {
+        self.settings.spare_cells = cells;
+        self
+    }
+
     /// The first message's sequence; 0 by default. A new queue can so continue another one's numbers.
     pub fn base_sequence(mut self, sequence: u64) -> Self {
         self.settings.base = sequence;
@@ -203,6 +223,7 @@ impl<M: Content + ?Sized> Builder<M> {
             self.settings.max_groups.unwrap_or(16),
             self.settings.max_consumers.unwrap_or(64),
             self.settings.streams.unwrap_or(0),
+            self.settings.cells(),
             self.settings.base,
         )
         .map_err(|reason| CreateError::Geometry { queue: name.shared().clone(), reason })?;

@@ -2,6 +2,8 @@
 
 #![allow(unsafe_code)]
 
+use std::io;
+
 #[cfg(not(slipring_loom))]
 use crate::layout::{Slot, View};
 use crate::packed::Attempts;
@@ -47,6 +49,13 @@ impl Claim {
 /// The segment holds values that the protocol never stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Corrupt(pub(crate) &'static str);
+
+/// Why a search for what dead members left has failed.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    Corrupt(Corrupt),
+    System(io::Error),
+}
 
 pub(super) const OVERWRITTEN: Corrupt =
     Corrupt("a message was overwritten before its group acked it");

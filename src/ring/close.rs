@@ -3,6 +3,7 @@
 //! The state alone is not enough: a reader that finds nothing, and then a closed queue, may have missed what was sent
 //! in between. So closing stores a sequence, and a reader compares.
 
+use super::cells::Table;
 use super::gate::{Gate, scan_records};
 use super::notify;
 use super::publish::published_end;
@@ -85,6 +86,7 @@ pub(crate) fn over_at(view: &View, group: u8) -> Option<u64> {
         let seen = mutant!(head, "over-head-after-the-state", self::head(view, group));
         mutant!(seen >= end, "close-without-a-sequence", true)
             && !mutant!(holds_below(view, group, end), "over-without-the-records", false)
+            && !mutant!(cells_hold(view, group), "over-without-the-cells", false)
     })
 }
 
@@ -127,12 +129,23 @@ pub(crate) fn is_drained(view: &View, group: u8) -> bool {
     published_end(view).is_ok_and(|end| {
         head(view, group) >= end
             && mutant!(!holds_below(view, group, end), "acked-without-the-records", true)
+            && !mutant!(cells_hold(view, group), "over-without-the-cells", false)
     })
 }
 
 fn head(view: &View, group: u8) -> u64 {
     // Acquire. pair claim: the starts of everything that was claimed below it, in a shared group.
     Head::unpack(view.group(group).head.load(order!(Acquire, "over-head-relaxed"))).seq
+}
+
+/// Whether a message is in a cell of `group`, whose head and records were read before: a message goes from the ring to a
+/// cell, and never back. Cells that lie outside of the table hold the end back, like a message.
+fn cells_hold(view: &View, group: u8) -> bool {
+    match Table::of(view, group) {
+        Ok(None) => false,
+        Ok(Some(table)) => table.any_in_use(view),
+        Err(_) => true,
+    }
 }
 
 /// Whether a record of `group` holds something below `seq`, which is at most a head that was read before. Records of

@@ -1,10 +1,11 @@
 //! Figures about a queue, for people: pids, counters, and what consumers hold. The protocol decides nothing by them, so
 //! most of these words are Relaxed: each figure stands for itself.
 
+use super::cells::Table;
 use super::records::records_of;
 use crate::layout::{GroupRecord, Mode, View};
-use crate::packed::{Attempts, Head, Start, State};
-use crate::sync::{Ordering, Unmodelled};
+use crate::packed::{Attempts, CellState, CellWord, Head, Start, State, Tick};
+use crate::sync::{Ordering, Unmodelled, order};
 
 /// Stores a figure that the caller alone stores.
 #[inline]
@@ -136,6 +137,48 @@ pub(crate) fn count_dead_letter(view: &View, record: u8) {
     set(counter, get(counter).wrapping_add(1));
 }
 
+/// Counts an ack of a message in flight. Any thread of the process may do so.
+#[inline]
+pub(crate) fn count_acked(view: &View, record: u8) {
+    // Relaxed: for people to read.
+    view.record(record).counters.acked.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Counts a message in flight that came again.
+pub(crate) fn count_redelivery(view: &View, record: u8) {
+    // Relaxed: for people to read.
+    view.record(record).counters.redelivered.fetch_add(1, Ordering::Relaxed);
+}
+
+/// A message in a cell, for people.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InCell {
+    pub(crate) seq: u64,
+    pub(crate) received: Tick,
+    pub(crate) word: CellWord,
+}
+
+/// The message in cell `i` of a group.
+pub(crate) fn in_cell(view: &View, table: &Table, i: u32) -> Option<InCell> {
+    let cell = table.cell(view, i);
+    // Acquire. pair cell: what was stored with the message, and its owner's start.
+    let word = CellWord::unpack(cell.word.load(order!(Acquire, "cell-read-relaxed")));
+    // Relaxed: carried by the cell's word.
+    let seq = cell.sequence.load(Ordering::Relaxed);
+    let used = matches!(word.state, CellState::Held | CellState::Delayed);
+    used.then(|| InCell { seq, received: get(cell.received), word })
+}
+
+/// The messages in the cells of a group.
+pub(crate) fn in_cells(view: &View, table: &Table) -> impl Iterator<Item = InCell> {
+    (0..table.len()).filter_map(|i| in_cell(view, table, i))
+}
+
+/// Since when a member has been taking messages from the ring, which nobody else gets until it is done or dead; 0: it is not.
+pub(crate) fn claimed_at(view: &View, record: u8) -> Tick {
+    get(&view.record(record).claim.claimed_at)
+}
+
 /// What a consumer counted, or all former consumers of a group.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConsumerCounts {
@@ -230,10 +273,21 @@ pub(crate) fn standing(view: &View, group: u8, mode: Option<Mode>, tail: u64) ->
     }
     let held = holdings.iter().filter_map(|holding| holding.held);
     // Wrapping: another process may have garbled them.
-    let unacked = held.fold(0u64, |sum, (start, end)| sum.wrapping_add(end - start));
+    let in_ring = held.fold(0u64, |sum, (start, end)| sum.wrapping_add(end - start));
+    let unacked = in_ring.wrapping_add(in_cells_alone(view, group, &holdings));
     let oldest = holdings.iter().filter_map(|holding| holding.gates).fold(head, u64::min);
     let (depth, span) = (waiting.wrapping_add(unacked), tail.saturating_sub(oldest));
     Standing { head, depth, span, unacked, attempts: 0, holdings, whole }
+}
+
+/// Messages that are in cells of `group`, and not in a range that a record holds, too.
+fn in_cells_alone(view: &View, group: u8, holdings: &[Holding]) -> u64 {
+    let Ok(Some(table)) = Table::of(view, group) else { return 0 };
+    let in_range = |seq: u64| {
+        let mut ranges = holdings.iter().filter_map(|holding| holding.held);
+        ranges.any(|(start, end)| (start..end).contains(&seq))
+    };
+    in_cells(view, &table).filter(|found| !in_range(found.seq)).count() as u64
 }
 
 /// How often a consumer record was taken.

@@ -5,6 +5,7 @@
 //! | [`publish`], [`gate`] | the producer: room, slots, stamps, the tail; the lowest sequence that a group still needs |
 //! | [`exclusive`] | the one consumer of an exclusive group: claim, ack |
 //! | [`shared`] | a member of a shared group: claim, ack |
+//! | [`in_flight`], [`cells`], [`settle`] | a member of a shared group with cells: receive; the words of cells; what a dead member leaves |
 //! | [`recovery`] | what a dead member of a shared group held, and what a live one gives back |
 //! | [`claim`], [`available`], [`ack_set`] | what a claim is, how many messages there are to claim, acks out of order |
 //! | [`groups`], [`records`] | how groups and consumer records are made, taken, freed |
@@ -27,6 +28,10 @@
 //! - **control-lease**: Groups and consumer records are made, taken and freed under the control lease (513) alone.
 //! - **closed-tail**: While the queue is closed, its tail is the closing sequence. The producer closes it after its
 //!   last message; the next producer opens it before its first.
+//! - **in-flight**: In a group with cells, a message that is claimed and not acked is in the range of one consumer record, or in
+//!   one cell that is HELD or DELAYED; in both only while the start of that cell's owner covers it, and then nobody but the
+//!   owner, or the holder of its lease, moves the cell. What a cell has besides its word is stored while it is RESERVED.
+//!   A record goes to another group or owner without cells only.
 //!
 //! # Pairs
 //!
@@ -50,14 +55,18 @@
 //! | closing | where the queue was closed | [`close`]: sequence, then state, Release | [`close`]: state, Acquire, then sequence |
 //! | reopening | which producer opened it again | [`close`]: epoch, then state, Release | [`close`]: state, Acquire, then epoch |
 //! | retries | there is a queue of letters that were sent again | [`close`]: retries, Release | [`close`]: retries, Acquire |
-//! | claim | the start and end of the claim that moved the head | [`shared`]: end and start, then head, Release | [`shared`], [`recovery`], [`gate`], [`close`]: head, Acquire, then start |
-//! | start | a member's reads below its start are done | [`shared`], [`recovery`], [`records`], [`groups`]: start, Release | [`gate`]: start, Acquire |
+//! | claim | the start and end of the claim that moved the head | [`shared`]: end and start, then head, Release | [`shared`], [`resolve`], [`gate`], [`close`]: head, Acquire, then start |
+//! | start | a member's reads below its start are done | [`shared`], [`resolve`], [`records`], [`groups`]: start, Release | [`gate`]: start, Acquire |
 //! | park | the waiter sees what a waker did, or the waker sees the waiter's bit | [`notify`]: publication or ack, light barrier, word | [`park`]: word, heavy barrier, check |
 //! | wake-up | what was published before a wake-up | [`notify`]: word, Release | [`park`], [`reactor`]: word, Acquire |
 //! | threshold | the gate that the sleeping producer waits for | [`park`]: threshold, word, heavy barrier, check | [`notify`]: ack, light barrier, word, threshold |
 //! | room | what others acked that makes the room | [`notify`]: ack, fence | [`notify`]: fence, scan |
 //! | data-bit | the groups' bits that the data word's bit stands for | [`park`]: group's word, data word, Release | [`notify`]: data word, Acquire, groups' words |
 //! | rearmed | the bits of waiters that the producer left asleep | [`notify`]: data word, group's word; at a takeover, data word | [`park`]: group's word; [`notify`], the same producer: data word, groups' words |
+//! | cell | a cell has its message, and its owner's start says whether the ring has it, too | [`cells`]: words, then word, Release; [`shared`]: start, Release | [`cells`], [`figures`]: word, Acquire, then start |
+//! | cell-refill | a cell is being filled again | [`cells`]: word reserved, fence, words | [`cells`]: words, fence, word |
+//! | cell-empty | the last filler's stores are older | [`cells`]: word empty, Release | [`cells`]: word reserved, Acquire |
+//! | due | a message is due, or a look is on | [`cells`]: word, fence, next due | [`in_flight`]: next due, fence, words |
 //! | identity | a group's name, traits and dead-letter queue belong together | [`group`]: generation, fence, words, generation, Release | [`group`]: generation, Acquire, words, fence, generation |
 //!
 //! docs/ordering.md adds the weakest order, the models and the mutants of each.
@@ -67,6 +76,7 @@
 
 pub(crate) mod ack_set;
 pub(crate) mod available;
+pub(crate) mod cells;
 pub(crate) mod claim;
 pub(crate) mod close;
 pub(crate) mod exclusive;
@@ -74,6 +84,7 @@ pub(crate) mod exclusive;
 pub(crate) mod figures;
 pub(crate) mod gate;
 pub(crate) mod groups;
+pub(crate) mod in_flight;
 pub(crate) mod notify;
 pub(crate) mod observe;
 pub(crate) mod park;
@@ -84,5 +95,7 @@ pub(crate) mod reactor;
 pub(crate) mod reader;
 pub(crate) mod records;
 pub(crate) mod recovery;
+mod resolve;
+pub(crate) mod settle;
 pub(crate) mod shared;
 pub(crate) mod sources;

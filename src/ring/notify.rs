@@ -107,8 +107,26 @@ pub(crate) fn acked(view: &View, words: &Control, highest: u64) {
     }
 }
 
+/// Wakes the members of a group that wait for an empty cell. Called after everything that empties one, and after what
+/// makes a message due at once: they may take that.
 #[inline(always)]
-fn has_waiter(view: &View, words: &Control, word: impl FnOnce(&Control) -> &WaitWord) -> bool {
+pub(crate) fn cells(view: &View, group: u8) {
+    if has_waiter(view, view.control(), |_| &view.group(group).cold.wait.cells) {
+        wake_for_cells(view, group);
+    }
+}
+
+#[cold]
+fn wake_for_cells(view: &View, group: u8) {
+    wake_waiters(&view.group(group).cold.wait.cells);
+}
+
+#[inline(always)]
+fn has_waiter<'v>(
+    view: &'v View,
+    words: &'v Control,
+    word: impl FnOnce(&'v Control) -> &'v WaitWord,
+) -> bool {
     if view.wake() != WakeMode::Membarrier {
         return has_waiter_without_membarrier(view, word);
     }
@@ -121,7 +139,10 @@ fn has_waiter(view: &View, words: &Control, word: impl FnOnce(&Control) -> &Wait
 
 #[cold]
 #[inline(never)]
-fn has_waiter_without_membarrier(view: &View, word: impl FnOnce(&Control) -> &WaitWord) -> bool {
+fn has_waiter_without_membarrier<'v>(
+    view: &'v View,
+    word: impl FnOnce(&'v Control) -> &'v WaitWord,
+) -> bool {
     if view.wake() == WakeMode::None {
         return false;
     }

@@ -17,6 +17,8 @@ pub(super) const DENIED_SLEEP: Duration = Duration::from_millis(1);
 pub(crate) enum WaiterKind {
     /// A message for the group. In a shared group, other members may wait at the same word.
     Consumer { group: u8, shared: bool },
+    /// An empty cell of the group, of which all are in use.
+    Cell { group: u8 },
     /// Room: a gate of at least `threshold` is worth a wake-up.
     Producer { threshold: u64 },
 }
@@ -25,6 +27,7 @@ impl WaiterKind {
     pub(super) fn of(self, view: &View) -> &WaitWord {
         match self {
             WaiterKind::Consumer { group, .. } => &view.group(group).cold.wait.word,
+            WaiterKind::Cell { group } => &view.group(group).cold.wait.cells,
             WaiterKind::Producer { .. } => &view.control().room.word,
         }
     }
@@ -35,6 +38,8 @@ impl WaiterKind {
 enum Announcement<'v> {
     /// The bit of the data word.
     Data { view: &'v View, group: u8, shared: bool },
+    /// Nothing.
+    Bit,
     /// The threshold, and where it is stored. The waiter's check may be content with less.
     Threshold(&'v AtomicU64, u64),
 }
@@ -56,6 +61,7 @@ impl<'v> Waiter<'v> {
     pub(crate) fn new(view: &'v View, word: WaiterKind) -> Waiter<'v> {
         let announcement = match word {
             WaiterKind::Consumer { group, shared } => Announcement::Data { view, group, shared },
+            WaiterKind::Cell { .. } => Announcement::Bit,
             WaiterKind::Producer { threshold } => {
                 Announcement::Threshold(&view.control().room.threshold, threshold)
             }

@@ -2,9 +2,9 @@
 
 use std::io;
 
+use super::claim::Fault;
 use super::claim::{Claim, Corrupt};
 use super::exclusive::ExclusiveConsumer;
-use super::recovery::Fault;
 use super::shared::{Claimed, SharedMember};
 use crate::layout::View;
 use crate::packed::Head;

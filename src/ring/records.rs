@@ -3,7 +3,9 @@
 
 use std::io;
 
+use super::cells::Table;
 use super::notify;
+use super::settle::settle_former;
 use crate::layout::{FLAG_JOINED, Totals, View, lease_byte};
 use crate::packed::{Attempts, NO_GROUP, Start, State};
 use crate::sync::lease::{Leases, give_back, try_take};
@@ -43,7 +45,10 @@ pub(crate) fn take_record(
     pid: u32,
 ) -> io::Result<Option<u8>> {
     match take_idle_record(view, leases, group, pid)? {
-        None => take_record_if(view, leases, group, pid, |start| start.group == group),
+        None => take_record_if(view, leases, group, pid, |start| {
+            // In a group with cells, a range is settled and not worked off.
+            start.group == group || matches!(Table::of(view, start.group), Ok(Some(_)))
+        }),
         taken => Ok(taken),
     }
 }
@@ -68,6 +73,11 @@ fn take_record_if(
     for record in 0..view.records().len() as u8 {
         let byte = lease_byte::consumer(record);
         if !fits(start_of(view, record)) || !try_take(leases, byte)? {
+            continue;
+        }
+        // Its last owner's cells would be taken for those of the next one.
+        if mutant!(settle_former(view, record).is_err(), "joiner-settles-nothing", false) {
+            give_back(leases, byte);
             continue;
         }
         // Read again under the lease: its last owner stores no more.

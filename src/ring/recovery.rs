@@ -15,14 +15,14 @@
 
 use std::io;
 
-use super::claim::Corrupt;
+use super::claim::{Corrupt, Fault};
 use super::notify;
 use super::records::{records_of, take_idle_record};
 use super::shared::SharedMember;
 use crate::layout::{View, lease_byte};
-use crate::packed::{Head, Start, State};
+use crate::packed::State;
 use crate::sync::lease::{Leases, give_back, try_take};
-use crate::sync::{Ordering, mutant, order, step};
+use crate::sync::{mutant, step};
 
 /// Searches for orphans in which a member ignores a range that it gave back.
 const SHUN_CHECKS: u32 = 3;
@@ -78,55 +78,6 @@ impl SharedMember {
         Ok(false)
     }
 
-    /// Judges the record of a dead member, whose lease is held: all of it is read again. Returns whether it holds a
-    /// range of this group.
-    fn resolve_orphan(&self, view: &View, record: u8) -> Result<bool, Corrupt> {
-        let words = &view.record(record).claim;
-        // Acquire. pair claim. Before the start: a PENDING read after a head that does not name the record never
-        // succeeded, because the HELD of a helper would have come with that head.
-        let head =
-            Head::unpack(self.words(view).head.load(order!(Acquire, "recovery-head-relaxed")));
-        let (word, start) = Self::start(view, record);
-        // Relaxed: the start word carries it.
-        let end = words.end.load(Ordering::Relaxed);
-        if mutant!(start.group != self.group, "recovery-ignores-the-group", false) {
-            return Ok(false);
-        }
-        match start.state {
-            State::Idle => Ok(false),
-            State::Held => self.check_range(view, start, end).map(|()| true),
-            State::Pending
-                if mutant!(
-                    head == (Head { seq: end, claimer: record }),
-                    "recovery-pending-is-held",
-                    true,
-                    "recovery-pending-is-none",
-                    false
-                ) =>
-            {
-                let held = Start { state: State::Held, ..start };
-                // AcqRel. pair start: as a helper's exchange, which may come at the same time. Relaxed on failure:
-                // the helper was faster.
-                let _ = words.start.compare_exchange(
-                    word,
-                    held.pack(),
-                    Ordering::AcqRel,
-                    Ordering::Relaxed,
-                );
-                self.check_range(view, start, end).map(|()| true)
-            }
-            State::Pending => {
-                let idle = Start::idle(start.seq, self.group);
-                // Release. pair start. No helper touches a PENDING whose exchange never happened.
-                let release = order!(Release, "recovery-withdraw-relaxed");
-                step!(words.start.store(idle.pack(), release), "recovery-leaves-pending");
-                step!(notify::room(view), "recovery-wakes-nobody");
-                Ok(false)
-            }
-            State::Evicted => Err(Corrupt("a consumer record is in a state of a newer version")),
-        }
-    }
-
     /// Gives `record`, one of this member's two, to the group as an orphan; the control lease is held. For its own
     /// record it first takes another one. Others cannot tell the released record from that of a member that died
     /// after its claim. Returns `false` if all records are in use.
@@ -169,11 +120,4 @@ impl SharedMember {
 #[cfg(not(slipring_loom))]
 pub(crate) fn any_held(view: &View, group: u8) -> bool {
     records_of(view, group).any(|record| SharedMember::start(view, record).1.state != State::Idle)
-}
-
-/// Why a search for orphans failed.
-#[derive(Debug)]
-pub(crate) enum Fault {
-    Corrupt(Corrupt),
-    System(io::Error),
 }

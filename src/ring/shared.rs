@@ -142,6 +142,29 @@ impl SharedMember {
         Ok(Claimed::Contended)
     }
 
+    /// How many of `max` messages there are to claim, as far as is known; 0 only if there is certainly none.
+    pub(super) fn published(&mut self, view: &View, max: u64) -> u64 {
+        // Acquire. pair claim: as for a claim, which reads it again.
+        let word = self.words(view).head.load(Ordering::Acquire);
+        match self.available.count(view, Head::unpack(word).seq, max) {
+            Count::Some(count) => count.min(view.geo().capacity),
+            // As in `claim`: the stamp may be of the next lap.
+            Count::None(_) if self.words(view).head.load(Ordering::Acquire) == word => 0,
+            Count::None(_) | Count::TooMany => 1,
+        }
+    }
+
+    /// Acks the range of its record up to its end, `to`: all of its messages are in cells. For a dead member, the holder of
+    /// its lease does so.
+    pub(super) fn ack_ring(&mut self, view: &View, to: u64) {
+        let start = self.tag.start(to, State::Idle);
+        // Release. pair start: the reads of the slots are done. pair cell: who finds the record idle finds the messages
+        // in their cells.
+        self.own(view).claim.start.store(start, order!(Release, "ring-acked-relaxed"));
+        notify::room(view);
+        self.holds = false;
+    }
+
     /// Waits for a run of messages, in a stream; see `available`.
     #[inline(always)]
     pub(crate) fn linger(&mut self, view: &View, max: u64) {

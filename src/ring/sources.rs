@@ -222,9 +222,18 @@ pub(crate) fn mark(
 
 /// Where the message `seq` comes from, whose stamp the caller has seen.
 pub(crate) fn origin(view: &View, seq: u64, slot: &Slot<'_>) -> Option<Origin> {
-    let number = Number::of(view, slot.meta.stream())?;
+    let number = slot.meta.stream();
+    if number == 0 {
+        return None;
+    }
     // Relaxed, as the meta word. pair payload.
     let position = view.position(seq)?.load(Ordering::Relaxed);
+    origin_of(view, number, position)
+}
+
+/// What a number of a stream and a position in it stand for; `None` if the table has no such stream.
+pub(crate) fn origin_of(view: &View, number: u8, position: u64) -> Option<Origin> {
+    let number = Number::of(view, number)?;
     Some(Origin { id: id(view, number), label: label(view, number), position })
 }
 

@@ -87,6 +87,10 @@ impl AtomicU64 {
     ) -> Result<u64, u64> {
         if step() { self.0.compare_exchange(current, new, success, failure) } else { Err(!current) }
     }
+
+    pub(crate) fn fetch_min(&self, value: u64, order: Ordering) -> u64 {
+        if step() { self.0.fetch_min(value, order) } else { 0 }
+    }
 }
 
 impl WordExt for AtomicU64 {
@@ -330,6 +334,14 @@ impl Payload {
     }
 
     /// # Safety
+    /// As in `native`.
+    pub(crate) unsafe fn init_shared(at: *mut u8) {
+        let word = |_| loom::sync::atomic::AtomicU64::new(0);
+        // SAFETY: the area has the footprint's size, is aligned to 16, and nobody looks at it yet.
+        unsafe { at.cast::<Backing>().write(Backing::Observed(std::array::from_fn(word))) };
+    }
+
+    /// # Safety
     /// As in `native`; the area was initialised.
     pub(crate) unsafe fn new(at: *mut u8, _area: usize) -> Payload {
         Payload(at.cast())
@@ -362,14 +374,32 @@ impl Payload {
         }
     }
 
+    pub(crate) fn store_words(self, bytes: &[u8]) {
+        let Backing::Observed(words) = self.backing() else { unreachable!("a slot, not a cell") };
+        for (to, word) in words.iter().zip(bytes.as_chunks::<8>().0) {
+            if step() {
+                to.store(u64::from_le_bytes(*word), Ordering::Relaxed);
+            }
+        }
+    }
+
     pub(crate) fn load(self, out: &mut [u8]) -> usize {
         let Backing::Observed(words) = self.backing() else {
-            unreachable!("a model without observers")
+            unreachable!("a model without observers, and no cell")
         };
         for (out, word) in out.as_chunks_mut::<8>().0.iter_mut().zip(words) {
             *out = word.load(Ordering::Relaxed).to_le_bytes();
         }
         out.len().min(PAYLOAD)
+    }
+
+    /// Reads by exchanges with the same value, as [`WordExt::load_own`] does and for its reason: loom would not try that the
+    /// words change in the middle of the copy.
+    pub(crate) fn load_words(self, out: &mut [u8]) {
+        let Backing::Observed(words) = self.backing() else { unreachable!("a slot, not a cell") };
+        for (out, word) in out.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+            *out = word.fetch_or(0, Ordering::Relaxed).to_le_bytes();
+        }
     }
 
     /// # Safety

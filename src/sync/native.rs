@@ -188,8 +188,16 @@ impl Payload {
         unsafe { copy(bytes, self.ptr, fixed) };
     }
 
-    /// The same in relaxed words; bytes after the end, up to a whole word, become 0.
-    fn store_words(self, bytes: &[u8]) {
+    /// Makes the area of a cell ready for use, as [`Payload::init`].
+    ///
+    /// # Safety As for [`Payload::init`].
+    pub(crate) unsafe fn init_shared(_at: *mut u8) {}
+
+    /// The same in relaxed words; bytes after the end, up to a whole word, become 0. Of a cell, whose readers check the
+    /// cell's word before and after.
+    pub(crate) fn store_words(self, bytes: &[u8]) {
+        debug_assert!(bytes.len() <= self.area);
+        let bytes = &bytes[..bytes.len().min(self.area)];
         let (words, rest) = bytes.as_chunks::<WORD>();
         for (i, word) in words.iter().enumerate() {
             // Relaxed: the slot's stamp publishes the payload, and tells observers when it changes.
@@ -220,6 +228,11 @@ impl Payload {
             rest.copy_from_slice(&last[..rest.len()]);
         }
         len
+    }
+
+    /// The same, of a cell, whose word the caller checks after it.
+    pub(crate) fn load_words(self, out: &mut [u8]) {
+        self.load(out);
     }
 
     /// The whole area, in place.

@@ -9,4 +9,5 @@ pub(crate) mod memory;
 pub(crate) mod process;
 #[cfg(feature = "async")]
 pub(crate) mod signals;
+pub(crate) mod time_namespace;
 pub(crate) mod users;

@@ -6,8 +6,15 @@ use super::heap::Shape;
 use super::members::{Worker, filled};
 use crate::ring::ack_set::AckSet;
 
-const SHAPE: Shape =
-    Shape { capacity: 2, groups: 1, records: 2, observed: false, sleepers: false, streams: 0 };
+const SHAPE: Shape = Shape {
+    capacity: 2,
+    groups: 1,
+    records: 2,
+    observed: false,
+    sleepers: false,
+    streams: 0,
+    cells: 0,
+};
 
 /// Claims up to `max` messages, reads them, and acks those at `order`, as far as there are so many.
 fn acks(worker: &mut Worker, done: &mut AckSet, max: u64, order: &[u64]) {

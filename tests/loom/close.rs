@@ -13,8 +13,15 @@ use crate::ring::close;
 use crate::ring::groups::Position;
 use crate::sync::Ordering;
 
-const SHAPE: Shape =
-    Shape { capacity: 2, groups: 1, records: 1, observed: false, sleepers: false, streams: 0 };
+const SHAPE: Shape = Shape {
+    capacity: 2,
+    groups: 1,
+    records: 1,
+    observed: false,
+    sleepers: false,
+    streams: 0,
+    cells: 0,
+};
 
 /// A consumer that polls a few times, until it is told.
 fn reads(run: &Run, consumer: &mut Consumer, looks: u32) {

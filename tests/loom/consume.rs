@@ -8,8 +8,15 @@ use super::roles::{Consumer, Producer, controlled, make};
 use crate::ring::groups::Position;
 use crate::ring::publish::NoRoom;
 
-const SHAPE: Shape =
-    Shape { capacity: 2, groups: 1, records: 2, observed: false, sleepers: false, streams: 0 };
+const SHAPE: Shape = Shape {
+    capacity: 2,
+    groups: 1,
+    records: 2,
+    observed: false,
+    sleepers: false,
+    streams: 0,
+    cells: 0,
+};
 
 /// Four messages through two slots, taken up to two at a time.
 #[test]

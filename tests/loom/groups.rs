@@ -11,8 +11,15 @@ use crate::layout::{GROUP_NAME_MAX, Identity, Target};
 use crate::ring::close;
 use crate::ring::groups::{self, Position, RETENTION_RELEASE};
 
-const SHAPE: Shape =
-    Shape { capacity: 1, groups: 1, records: 1, observed: false, sleepers: false, streams: 0 };
+const SHAPE: Shape = Shape {
+    capacity: 1,
+    groups: 1,
+    records: 1,
+    observed: false,
+    sleepers: false,
+    streams: 0,
+    cells: 0,
+};
 
 /// A segment whose ring is full, and a consumer of its group.
 fn full(shape: Shape) -> (Rc<Segment>, Process, u8) {
@@ -24,6 +31,7 @@ fn full(shape: Shape) -> (Rc<Segment>, Process, u8) {
         mode: 0,
         retention: RETENTION_RELEASE as u8,
         max_attempts: 0,
+        in_flight: None,
     };
     identity.store(&Target::NONE, segment.view().group(0));
     let (group, _) = controlled(&process, || make(&process, Position::Oldest)).unwrap();

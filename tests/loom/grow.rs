@@ -8,8 +8,15 @@ use super::members::{Worker, filled};
 use super::roles::{Consumer, Producer, controlled, make};
 use crate::ring::groups::Position;
 
-const SHAPE: Shape =
-    Shape { capacity: 2, groups: 1, records: 2, observed: false, sleepers: false, streams: 0 };
+const SHAPE: Shape = Shape {
+    capacity: 2,
+    groups: 1,
+    records: 2,
+    observed: false,
+    sleepers: false,
+    streams: 0,
+    cells: 0,
+};
 
 /// A batch that has grown is acked from its front and grows at its end, while the producer overwrites what is
 /// acked. Its consumer dies at each step; the next one gets all that was in it, at once, and grows that.

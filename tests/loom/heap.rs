@@ -29,6 +29,8 @@ pub(super) struct Shape {
     pub(super) sleepers: bool,
     /// How many streams its messages may come from.
     pub(super) streams: usize,
+    /// Of its groups that have cells.
+    pub(super) cells: usize,
 }
 
 /// What all processes of one execution share; they are coroutines of one system thread.
@@ -43,14 +45,17 @@ pub(super) struct Segment {
     pub(super) account: Account,
 }
 
+fn geometry(shape: Shape) -> Geometry {
+    let Shape { capacity, groups, records, streams, cells, .. } = shape;
+    Geometry::new(capacity, PAYLOAD, groups, records, streams, cells, 0).unwrap()
+}
+
 impl Segment {
     pub(super) fn new(shape: Shape) -> Rc<Segment> {
         set_observed(shape.observed);
         set_barriers_over(false);
         set_tries(64);
-        let geo =
-            Geometry::new(shape.capacity, PAYLOAD, shape.groups, shape.records, shape.streams, 0)
-                .unwrap();
+        let geo = geometry(shape);
         let layout = Layout::from_size_align(geo.total, 128).unwrap();
         // SAFETY: a segment is never of size 0.
         let base = unsafe { alloc(layout) };

@@ -12,8 +12,15 @@ use crate::layout::{GROUP_NAME_MAX, Identity, Target};
 use crate::ring::groups::{self, Position};
 use crate::ring::publish::NoRoom;
 
-const SHAPE: Shape =
-    Shape { capacity: 2, groups: 1, records: 1, observed: false, sleepers: false, streams: 0 };
+const SHAPE: Shape = Shape {
+    capacity: 2,
+    groups: 1,
+    records: 1,
+    observed: false,
+    sleepers: false,
+    streams: 0,
+    cells: 0,
+};
 
 /// Publishes two messages, and leaves.
 fn filled(shape: Shape) -> Rc<Segment> {
@@ -205,6 +212,7 @@ fn identity(letter: u8, mode: u8) -> (Identity, Target) {
         mode,
         retention: mode,
         max_attempts: 0,
+        in_flight: None,
     };
     (identity, Target::named(&"d".repeat(mode.into())))
 }

@@ -11,15 +11,15 @@ use loom::thread::{JoinHandle, spawn};
 use super::explore::Run;
 use super::heap::{Process, Segment, Shape};
 use super::roles::{LIMIT, Producer, attempts_of, check, controlled, make};
-use crate::layout::{GROUP_NAME_MAX, Identity, Mode, Target, lease_byte};
+use crate::layout::{GROUP_NAME_MAX, Identity, InFlight, Mode, Target, lease_byte};
 use crate::ring::ack_set::AckSet;
+use crate::ring::claim::Fault;
 use crate::ring::claim::{Claim, NO_LIMIT};
 use crate::ring::close;
 use crate::ring::gate::gate;
 use crate::ring::groups::{self, Position};
 use crate::ring::publish::{NoRoom, Publisher};
 use crate::ring::records;
-use crate::ring::recovery::Fault;
 use crate::ring::shared::{Claimed, SharedMember};
 use crate::sync::tries;
 
@@ -148,6 +148,11 @@ impl Account {
 /// Makes a shared group at the oldest message; returns its index and where it starts. The control lease
 /// is held.
 pub(super) fn make_shared(process: &Process) -> (u8, u64) {
+    make_shared_with(process, None)
+}
+
+/// The same, of a group that may have cells.
+pub(super) fn make_shared_with(process: &Process, in_flight: Option<InFlight>) -> (u8, u64) {
     let index = groups::free_group(process.view()).unwrap();
     let identity = Identity {
         name: [b'g'; GROUP_NAME_MAX],
@@ -155,6 +160,7 @@ pub(super) fn make_shared(process: &Process) -> (u8, u64) {
         mode: Mode::Shared as u8,
         retention: 0,
         max_attempts: 0,
+        in_flight,
     };
     identity.store(&Target::NONE, process.view().group(index));
     process.segment.account.forget(index);
@@ -168,12 +174,18 @@ pub(super) fn filled(shape: Shape, fill: u64) -> (Rc<Segment>, Writer) {
     for _ in 0..shape.groups {
         assert_eq!(controlled(&process, || make_shared(&process)).unwrap().1, 0);
     }
+    let writer = written(process, fill);
+    (segment, writer)
+}
+
+/// A producer that has sent `fill` messages.
+pub(super) fn written(process: Process, fill: u64) -> Writer {
     let mut producer = Producer::attach(&process, 1).unwrap();
     for _ in 0..fill {
         producer.send().unwrap();
     }
     let publisher = producer.publisher;
-    (segment, Writer { process, publisher })
+    Writer { process, publisher }
 }
 
 /// The producer of a model: attached before its thread starts.

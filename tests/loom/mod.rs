@@ -9,11 +9,14 @@
 
 mod explore;
 mod heap;
+mod in_flight;
 mod ledger;
 mod members;
 mod roles;
 
 mod acks;
+mod cell_ends;
+mod cells;
 mod close;
 mod consume;
 mod groups;

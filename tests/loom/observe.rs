@@ -6,8 +6,15 @@ use super::explore::Model;
 use super::heap::{Process, Segment, Shape};
 use super::roles::{Observer, Producer};
 
-const SHAPE: Shape =
-    Shape { capacity: 1, groups: 1, records: 1, observed: true, sleepers: false, streams: 0 };
+const SHAPE: Shape = Shape {
+    capacity: 1,
+    groups: 1,
+    records: 1,
+    observed: true,
+    sleepers: false,
+    streams: 0,
+    cells: 0,
+};
 
 /// An observer polls `looks` times while `messages` are published; then it reads what is left.
 fn observes(model: Model, shape: Shape, messages: u64, looks: u32) {

@@ -13,8 +13,15 @@ use crate::layout::GroupState;
 use crate::ring::groups::{RETENTION_RELEASE, remove_group, state};
 use crate::sync::Ordering;
 
-const SHAPE: Shape =
-    Shape { capacity: 4, groups: 1, records: 3, observed: false, sleepers: false, streams: 0 };
+const SHAPE: Shape = Shape {
+    capacity: 4,
+    groups: 1,
+    records: 3,
+    observed: false,
+    sleepers: false,
+    streams: 0,
+    cells: 0,
+};
 
 fn crew<const N: usize>(run: &Run, segment: &Rc<Segment>) -> [Worker; N] {
     std::array::from_fn(|_| Worker::new(run, segment, 0))

@@ -20,8 +20,15 @@ use crate::ring::park::{self, Waiter, WaiterKind};
 use crate::ring::publish::Publisher;
 use crate::sync::{Ordering, WaitWord};
 
-pub(super) const SHAPE: Shape =
-    Shape { capacity: 2, groups: 1, records: 2, observed: false, sleepers: true, streams: 0 };
+pub(super) const SHAPE: Shape = Shape {
+    capacity: 2,
+    groups: 1,
+    records: 2,
+    observed: false,
+    sleepers: true,
+    streams: 0,
+    cells: 0,
+};
 
 /// Sleeps until `look` finds something.
 pub(super) fn sleep<T, const N: usize>(

@@ -18,8 +18,15 @@ use crate::ring::park::WaiterKind;
 use crate::ring::reactor::Reactor as Of;
 use crate::sync::Ordering;
 
-const SHAPE: Shape =
-    Shape { capacity: 4, groups: 1, records: 2, observed: false, sleepers: true, streams: 0 };
+const SHAPE: Shape = Shape {
+    capacity: 4,
+    groups: 1,
+    records: 2,
+    observed: false,
+    sleepers: true,
+    streams: 0,
+    cells: 0,
+};
 
 /// No wait of the models is over by its time.
 const NEVER: Duration = Duration::from_secs(1 << 20);

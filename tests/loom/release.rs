@@ -6,8 +6,15 @@ use super::explore::{Model, Run};
 use super::heap::Shape;
 use super::members::{Worker, filled};
 
-const SHAPE: Shape =
-    Shape { capacity: 4, groups: 1, records: 3, observed: false, sleepers: false, streams: 0 };
+const SHAPE: Shape = Shape {
+    capacity: 4,
+    groups: 1,
+    records: 3,
+    observed: false,
+    sleepers: false,
+    streams: 0,
+    cells: 0,
+};
 
 /// Claims two, acks one, reads the other and gives it back, and takes one more.
 fn gives_back(worker: &mut Worker) {

@@ -8,8 +8,15 @@ use super::heap::{Process, Shape};
 use super::members::{Worker, filled};
 use crate::sync::{Ordering, set_tries};
 
-const SHAPE: Shape =
-    Shape { capacity: 2, groups: 1, records: 2, observed: false, sleepers: false, streams: 0 };
+const SHAPE: Shape = Shape {
+    capacity: 2,
+    groups: 1,
+    records: 2,
+    observed: false,
+    sleepers: false,
+    streams: 0,
+    cells: 0,
+};
 
 /// How often a member takes how many at a time.
 #[derive(Clone, Copy)]

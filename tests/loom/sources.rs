@@ -18,7 +18,15 @@ const STREAM: u64 = 7;
 const OTHER: u64 = 8;
 
 fn shape(capacity: u64) -> Shape {
-    Shape { capacity, groups: 1, records: 1, observed: false, sleepers: false, streams: 1 }
+    Shape {
+        capacity,
+        groups: 1,
+        records: 1,
+        observed: false,
+        sleepers: false,
+        streams: 1,
+        cells: 0,
+    }
 }
 
 /// Sources of the messages that are in the ring.

@@ -9,8 +9,15 @@ use super::heap::{Process, Segment, Shape};
 use super::roles::{Consumer, Producer, controlled, make};
 use crate::ring::groups::Position;
 
-const SHAPE: Shape =
-    Shape { capacity: 2, groups: 1, records: 1, observed: false, sleepers: false, streams: 0 };
+const SHAPE: Shape = Shape {
+    capacity: 2,
+    groups: 1,
+    records: 1,
+    observed: false,
+    sleepers: false,
+    streams: 0,
+    cells: 0,
+};
 
 /// A segment with a group at its start.
 fn with_group(shape: Shape) -> (Rc<Segment>, u8) {

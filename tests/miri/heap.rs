@@ -37,7 +37,7 @@ unsafe impl Sync for Segment {}
 impl Segment {
     /// For `messages` in all.
     pub(super) fn new(capacity: u64, records: usize, messages: u64) -> Segment {
-        let geo = Geometry::new(capacity, PAYLOAD, 1, records, 0, 0).unwrap();
+        let geo = Geometry::new(capacity, PAYLOAD, 1, records, 0, 0, 0).unwrap();
         let layout = Layout::from_size_align(geo.total, 128).unwrap();
         // SAFETY: a segment is never of size 0.
         let base = unsafe { alloc_zeroed(layout) };
@@ -116,7 +116,14 @@ impl<'s> Process<'s> {
         self.controlled(|| {
             let index = groups::free_group(self.view()).unwrap();
             let (name, mode) = ([b'g'; GROUP_NAME_MAX], mode as u8);
-            let identity = Identity { name, name_len: 1, mode, retention: 0, max_attempts: 0 };
+            let identity = Identity {
+                name,
+                name_len: 1,
+                mode,
+                retention: 0,
+                max_attempts: 0,
+                in_flight: None,
+            };
             identity.store(&Target::NONE, self.view().group(index));
             groups::make_group(self.view(), index, Position::Oldest, false)
         })

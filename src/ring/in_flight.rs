@@ -1,0 +1,289 @@
+//! A member of a shared group with cells: how it receives.
+//!
+//! ```text
+//! 1 holds = 1, if it was 0            who finds this member dead looks for its cells
+//! 2 reserve a cell for each message   before the claim: after its death there is room for all that it has claimed
+//! 3 claim                             as in `shared`
+//! 4 fill the cells                    from here on a message is in the ring and in its cell
+//! 5 start = IDLE                      the ring ack: from here on it is in its cell alone
+//! ```
+//!
+//! It may die after any step; [`settle`](super::settle) does the rest of steps 4 and 5 for it then.
+
+#![allow(unsafe_code)]
+
+use super::cells::{FULL_LOOK, InHand, Reserved, Table};
+use super::claim::{Claim, Corrupt, Fault};
+use super::notify;
+use super::records::records_of;
+use super::settle::{may_have_left, settle};
+use super::shared::{Claimed, SharedMember};
+use crate::layout::{View, lease_byte};
+use crate::packed::{CellState, CellWord, Tick};
+#[cfg(not(slipring_loom))]
+use crate::sync::AtomicU64;
+use crate::sync::lease::{Leases, give_back, try_take};
+use crate::sync::{Ordering, WordExt, fence, mutant, step};
+
+/// Cells of its last receives in which a member looks for an empty one first: their lines are in its cache.
+const RECENT: usize = 64;
+
+/// A member of a shared group with cells. Between two calls it holds no range of the ring.
+#[derive(Debug)]
+pub(crate) struct CellMember {
+    pub(crate) member: SharedMember,
+    pub(crate) table: Table,
+    /// Whether "holds" of its record is 1.
+    announced: bool,
+    /// Empty again by now, perhaps.
+    recent: Vec<u32>,
+    /// Where it looks for an empty cell if none of these is.
+    probe: u32,
+    /// Tick of its last look at all cells: garbage in "next due" delays one by a full look at most.
+    looked: Tick,
+}
+
+/// The result of a receive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    Some,
+    /// No published message is unclaimed.
+    Empty,
+    /// Other members were faster, at every try.
+    Contended,
+    /// No cell is empty.
+    NoCell,
+}
+
+/// How many messages of a member are in the hands of its process, in whatever thread.
+#[cfg(not(slipring_loom))]
+#[derive(Debug)]
+pub(crate) struct InHands(AtomicU64);
+
+#[cfg(not(slipring_loom))]
+impl InHands {
+    pub(crate) fn new() -> InHands {
+        InHands(AtomicU64::new(0))
+    }
+
+    /// The member alone calls it.
+    pub(crate) fn add(&self) {
+        // Relaxed: who takes one away has got it from this thread.
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn remove(&self) {
+        // Release: what was stored for the message comes before "holds" is cleared; see `count`.
+        self.0.fetch_sub(1, Ordering::Release);
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        // Acquire: what was stored for the messages that are gone; see `remove`.
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl CellMember {
+    /// A member of the group of `table`, with `record`, whose lease is held and which holds nothing.
+    pub(crate) fn new(view: &View, table: Table, record: u8) -> CellMember {
+        let records = view.records().len() as u64;
+        let probe = u64::from(record) * u64::from(table.len()) / records.max(1);
+        CellMember {
+            member: SharedMember::new(view, table.group, record),
+            table,
+            announced: false,
+            recent: Vec::new(),
+            probe: probe as u32,
+            looked: 0,
+        }
+    }
+
+    /// Receives up to `max` messages of the ring, and adds them to `out`. They are due one ack timeout after `now`.
+    pub(crate) fn receive(
+        &mut self,
+        view: &View,
+        max: u64,
+        now: Tick,
+        out: &mut Vec<InHand>,
+    ) -> Result<Received, Corrupt> {
+        // First, so that a member that polls an empty queue reserves nothing.
+        let wanted = self.member.published(view, max);
+        if wanted == 0 {
+            return Ok(Received::Empty);
+        }
+        self.announce(view);
+        let mut reserved = self.reserve(view, wanted);
+        if reserved.is_empty() {
+            return Ok(Received::NoCell);
+        }
+        let claimed_at = &view.record(self.member.record).claim.claimed_at;
+        // Relaxed: for people.
+        claimed_at.store(now, Ordering::Relaxed);
+        let claimed = self.member.claim(view, reserved.len() as u64);
+        let received = match claimed {
+            Ok(Claimed::Range(claim)) => {
+                self.move_to_cells(view, claim, &mut reserved, now, out);
+                Ok(Received::Some)
+            }
+            Ok(Claimed::Empty) => Ok(Received::Empty),
+            Ok(Claimed::Contended) => Ok(Received::Contended),
+            Err(corrupt) => Err(corrupt),
+        };
+        // Relaxed: for people.
+        claimed_at.store(0, Ordering::Relaxed);
+        let left = !reserved.is_empty();
+        for reserved in reserved {
+            step!(self.table.unreserve(view, reserved), "reservations-kept");
+        }
+        if left {
+            step!(notify::cells(view, self.table.group), "unused-cells-wake-nobody");
+        }
+        received
+    }
+
+    /// Notes that this member may have cells.
+    fn announce(&mut self, view: &View) {
+        if !self.announced {
+            // Relaxed: for who has this record's lease after it. pair lease.
+            step!(
+                view.record(self.member.record).counters.holds.store(1, Ordering::Relaxed),
+                "cells-not-announced"
+            );
+            self.announced = true;
+        }
+    }
+
+    /// Notes that this member has no cell, if it has said that it may have some; the caller knows that none is left.
+    pub(crate) fn renounce(&mut self, view: &View) {
+        if self.announced {
+            // Relaxed: as above.
+            view.record(self.member.record).counters.holds.store(0, Ordering::Relaxed);
+            self.announced = false;
+        }
+    }
+
+    /// Reserves up to `wanted` cells: those that were its own last, then any.
+    fn reserve(&mut self, view: &View, wanted: u64) -> Vec<Reserved> {
+        let (record, len) = (self.member.record, self.table.len());
+        let wanted = wanted.min(u64::from(len)) as usize;
+        let mut reserved = Vec::with_capacity(wanted);
+        let mut probes = 0;
+        while reserved.len() < wanted {
+            let cell = match self.recent.pop() {
+                Some(cell) => cell,
+                None if probes < len => {
+                    let cell = self.probe;
+                    self.probe = if cell + 1 < len { cell + 1 } else { 0 };
+                    probes += 1;
+                    cell
+                }
+                None => break,
+            };
+            reserved.extend(self.table.reserve(view, cell, record));
+        }
+        reserved
+    }
+
+    /// Steps 4 and 5.
+    fn move_to_cells(
+        &mut self,
+        view: &View,
+        claim: Claim,
+        reserved: &mut Vec<Reserved>,
+        now: Tick,
+        out: &mut Vec<InHand>,
+    ) {
+        let (owner, due) = (self.member.record, self.table.due(now));
+        let held = CellWord { state: CellState::Held, owner, attempts: 1, due, generation: 0 };
+        let count = (claim.end - claim.start) as usize;
+        for (seq, reserved) in
+            (claim.start..claim.end).zip(reserved.drain(..count.min(reserved.len())))
+        {
+            // SAFETY: of the claim that this member has just made, and acks below.
+            out.push(unsafe { self.table.fill(view, reserved, seq, held, now) });
+            if self.recent.len() < RECENT {
+                self.recent.push(reserved.cell);
+            }
+        }
+        self.member.ack_ring(view, claim.end);
+    }
+
+    /// Looks at all cells if one may be due at `now`, and takes the first that is.
+    pub(crate) fn take_due(&mut self, view: &View, now: Tick) -> Option<InHand> {
+        let hint = self.table.next_due(view);
+        // Relaxed: a look that is missed is made up for within a full look.
+        let next = hint.load(Ordering::Relaxed);
+        if next > now && now.saturating_sub(self.looked) < FULL_LOOK {
+            return None;
+        }
+        self.looked = now;
+        let far = now.saturating_add(FULL_LOOK);
+        mutant!(
+            // Relaxed. pair due: the fence orders it. Raised before the look, so that what is given back meanwhile lowers it.
+            hint.store_beside_exchange(far, Ordering::Relaxed),
+            "hint-raised-after-the-look",
+            ()
+        );
+        // SeqCst fence. pair due: the hint above, the cells' words below.
+        step!(fence(Ordering::SeqCst), "look-without-fence");
+        let mut next = far;
+        let taken = self.take_any(view, now, &mut next);
+        if taken.is_some() {
+            // The other cells are looked at by whoever comes next.
+            next = now;
+        }
+        mutant!(
+            // Relaxed. pair due: lower than what was stored above, or than what others have stored since.
+            hint.fetch_min(next, Ordering::Relaxed),
+            "hint-stored-after-the-look",
+            {
+                hint.store_beside_exchange(next, Ordering::Relaxed);
+                0
+            },
+            "hint-raised-after-the-look",
+            {
+                hint.store_beside_exchange(next, Ordering::Relaxed);
+                0
+            }
+        );
+        taken
+    }
+
+    /// Takes the first message that is due at `now`, and lowers `next` to the earliest due of the others that it has seen.
+    pub(crate) fn take_any(&mut self, view: &View, now: Tick, next: &mut Tick) -> Option<InHand> {
+        let (len, record, due) = (self.table.len(), self.member.record, self.table.due(now));
+        (0..len).find_map(|i| {
+            let i = (self.probe + i) % len;
+            let word = self.table.find_due(view, i, now, next)?;
+            self.announce(view);
+            self.table.take(view, i, word, record, due)
+        })
+    }
+}
+
+impl CellMember {
+    /// Searches for dead members of the group, and settles them. Returns whether there was one.
+    #[cold]
+    pub(crate) fn settle_dead(&mut self, view: &View, leases: &impl Leases) -> Result<bool, Fault> {
+        let mut settled = false;
+        for record in records_of(view, self.table.group) {
+            if record == self.member.record || !may_have_left(view, record) {
+                continue;
+            }
+            let byte = lease_byte::consumer(record);
+            if !mutant!(
+                try_take(leases, byte).map_err(Fault::System)?,
+                "settle-without-lease",
+                true
+            ) {
+                continue;
+            }
+            let result = settle(view, &self.table, record);
+            give_back(leases, byte);
+            result.map_err(Fault::Corrupt)?;
+            self.table.wake_takers(view);
+            settled = true;
+        }
+        Ok(settled)
+    }
+}

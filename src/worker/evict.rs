@@ -1,0 +1,77 @@
+//! What an operator does about a member that hangs.
+
+use std::time::Duration;
+
+use crate::attach::Attachment;
+use crate::clock::HostClock;
+use crate::error::EvictError;
+use crate::group;
+use crate::message::Content;
+use crate::packed::{AT_ONCE, CellState, NEVER, ticks};
+use crate::queue::Queue;
+use crate::ring::cells::{Eviction, Table};
+use crate::ring::claim::Corrupt;
+use crate::ring::figures;
+use crate::snapshot::InFlightMessage;
+
+/// What an eviction did; see [`Queue::evict`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Evictions {
+    /// Sequences of the messages that were taken back.
+    pub evicted: Vec<u64>,
+    /// Records of members that are in the middle of taking messages from the ring. That takes less than a microsecond, so
+    /// such a member is stopped; only its end frees the messages. In the order of the messages, each once.
+    pub taking: Vec<u8>,
+}
+
+impl<M: Content + ?Sized> Queue<M> {
+    /// Takes messages in flight back from the live members that have them, for other members to take after `delay`: those
+    /// for which `which` returns true. Their members' acks then fail with
+    /// [`JobError::Evicted`](crate::JobError::Evicted). Needs no role. The attempts of a message stay as they are.
+    ///
+    /// # Errors
+    /// [`EvictError::NotFound`] and [`EvictError::NotInFlight`] if there is no such group, or it has no places for messages
+    /// in flight; else if the control lease cannot be had.
+    pub fn evict(
+        &self,
+        group: &str,
+        delay: Duration,
+        mut which: impl FnMut(&InFlightMessage) -> bool,
+    ) -> Result<Evictions, EvictError> {
+        let attachment = Attachment::new(&self.mapped)?;
+        let view = attachment.view;
+        // The group stays meanwhile.
+        let _control = attachment.control(self.timeout)?;
+        let (queue, name) = (|| attachment.queue().clone(), || group.to_owned());
+        let index = group::find(&view, group)
+            .ok_or_else(|| EvictError::NotFound { queue: queue(), group: name() })?;
+        let corrupt = |Corrupt(what)| EvictError::Corrupt { queue: queue(), what };
+        let table = Table::of(&view, index).map_err(corrupt)?;
+        let table =
+            table.ok_or_else(|| EvictError::NotInFlight { queue: queue(), group: name() })?;
+        // In a time namespace of unknown offset, a delay may be off by that.
+        let clock = HostClock::new().unwrap_or(HostClock::own());
+        let delay = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
+        let due = match delay {
+            0 => AT_ONCE,
+            delay => clock.now_or_later().saturating_add(ticks(delay)).min(NEVER - 1),
+        };
+        let mut done = Evictions::default();
+        for i in 0..table.len() {
+            let Some(found) = figures::in_cell(&view, &table, i) else { continue };
+            let held = found.word.state == CellState::Held;
+            if !held || !which(&InFlightMessage::of(found, clock.now())) {
+                continue;
+            }
+            match table.evict(&view, i, found.word, due, clock.now()) {
+                Eviction::Done => done.evicted.push(found.seq),
+                Eviction::Taking if !done.taking.contains(&found.word.owner) => {
+                    done.taking.push(found.word.owner);
+                }
+                Eviction::Taking | Eviction::NotHeld => {}
+            }
+        }
+        Ok(done)
+    }
+}

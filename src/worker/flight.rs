@@ -1,0 +1,167 @@
+//! What a worker shares with its jobs: they may outlive it, and are acked from any thread.
+
+use std::sync::Arc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::attach::{Attachment, Mapped};
+use crate::clock::HostClock;
+use crate::error::{ControlError, RecvError};
+use crate::layout::View;
+use crate::packed::{NEVER, Tick, ticks};
+use crate::ring::cells::{Evicted, Table, Token};
+use crate::ring::in_flight::{CellMember, InHands};
+use crate::ring::{figures, groups, records};
+use crate::sys::fork;
+
+/// Longest time that a worker which is dropped waits to leave its group. If it fails, the others find it gone by its lease,
+/// as after a death.
+const LEAVE_WITHIN: Duration = Duration::from_millis(100);
+
+/// A membership in a group with cells. Leaves the group when the worker and all its jobs are gone.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    mapped: Arc<Mapped>,
+    view: View,
+    group: String,
+    table: Table,
+    record: u8,
+    clock: HostClock,
+    /// Of the process that joined.
+    generation: u32,
+    jobs: InHands,
+    core: Mutex<Core>,
+}
+
+/// What the worker alone uses.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) attachment: Attachment,
+    pub(super) member: CellMember,
+}
+
+impl Flight {
+    pub(super) fn new(
+        attachment: Attachment,
+        member: CellMember,
+        group: &str,
+        clock: HostClock,
+    ) -> Flight {
+        Flight {
+            mapped: Arc::clone(&attachment.mapped),
+            view: attachment.view,
+            group: group.to_owned(),
+            table: member.table,
+            record: member.member.record,
+            clock,
+            generation: fork::generation(),
+            jobs: InHands::new(),
+            core: Mutex::new(Core { attachment, member }),
+        }
+    }
+
+    pub(super) fn core(&self) -> MutexGuard<'_, Core> {
+        // A panic under it leaves nothing half-done: the words that matter are in the segment.
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn queue(&self) -> &Arc<str> {
+        self.mapped.name.shared()
+    }
+
+    pub(super) fn group(&self) -> &str {
+        &self.group
+    }
+
+    pub(super) fn view(&self) -> &View {
+        &self.view
+    }
+
+    pub(super) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    pub(super) fn clock(&self) -> HostClock {
+        self.clock
+    }
+
+    /// Whether this is a child process made by fork(2), where the segment is not mapped.
+    pub(super) fn forked(&self) -> bool {
+        self.generation != fork::generation()
+    }
+
+    pub(super) fn count_up(&self) {
+        self.jobs.add();
+    }
+
+    pub(super) fn count_down(&self) {
+        self.jobs.remove();
+    }
+
+    /// Jobs of this worker that are neither acked nor given back.
+    pub(super) fn jobs(&self) -> u64 {
+        self.jobs.count()
+    }
+
+    pub(super) fn ack(&self, token: Token) -> Result<(), Evicted> {
+        self.table.ack(&self.view, token)?;
+        figures::count_acked(&self.view, self.record);
+        Ok(())
+    }
+
+    pub(super) fn count_redelivery(&self) {
+        figures::count_redelivery(&self.view, self.record);
+    }
+
+    pub(super) fn count_dead_letter(&self) {
+        figures::count_dead_letter(&self.view, self.record);
+    }
+
+    /// When a time from now on is over, at the earliest.
+    pub(super) fn due_after(&self, time: Duration) -> Tick {
+        let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.clock.now_or_later().saturating_add(ticks(time)).min(NEVER - 1)
+    }
+
+    pub(super) fn extend(&self, token: Token, time: Duration) -> Result<Token, Evicted> {
+        let due = if self.table.ack_timeout().is_none() { NEVER } else { self.due_after(time) };
+        self.table.extend(&self.view, token, due, self.clock.now())
+    }
+
+    pub(super) fn is_mine(&self, token: Token) -> bool {
+        self.table.is_mine(&self.view, token)
+    }
+
+    pub(super) fn give_back(&self, token: Token, due: Tick, attempts: u8) -> Result<(), Evicted> {
+        self.table.give_back(&self.view, token, due, attempts, self.clock.now())
+    }
+
+    #[cold]
+    pub(super) fn corrupt(&self, what: &'static str) -> RecvError {
+        RecvError::Corrupt { queue: self.queue().clone(), what }
+    }
+}
+
+impl Core {
+    fn leave(&mut self) -> Result<(), ControlError> {
+        let Core { attachment, member } = self;
+        let (view, leases) = (&attachment.view, &attachment.leases);
+        let _control = attachment.control(LEAVE_WITHIN)?;
+        member.renounce(view);
+        records::leave(view, leases, member.member.record, None);
+        let group = member.table.group;
+        if groups::goes_with_last_member(view, group) {
+            let system = attachment.system("remove the group");
+            groups::remove_group(view, leases, group).map_err(system)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        let core = self.core.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // On failure the record stays as after a death: closing the descriptor releases the lease.
+        let _ = core.leave();
+    }
+}

@@ -1,0 +1,327 @@
+//! Members of a shared group with cells, and an account of what each of them was handed.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use loom::sync::atomic::AtomicU64;
+use loom::thread::{JoinHandle, spawn};
+
+use super::explore::Run;
+use super::heap::{Process, Segment, Shape};
+use super::members::{Writer, make_shared_with, written};
+use super::roles::{check, controlled};
+use crate::layout::{InFlight, Meta};
+use crate::packed::{AT_ONCE, CellState, CellWord, Tick, nanoseconds_of};
+use crate::ring::cells::{Eviction, FULL_LOOK, InHand, Table, Token};
+use crate::ring::claim::Fault;
+use crate::ring::close;
+use crate::ring::gate::gate;
+use crate::ring::in_flight::{CellMember, Received};
+use crate::ring::records;
+use crate::sync::{Ordering, PAYLOAD, order};
+
+/// When all messages of a model are received.
+pub(super) const BEGIN: Tick = 0;
+/// When they are due.
+pub(super) const DUE: Tick = FULL_LOOK;
+/// After that.
+pub(super) const LATER: Tick = 2 * DUE;
+/// When whatever is in a cell is due.
+pub(super) const END: Tick = 10 * DUE;
+
+/// What happened to messages, in the order of execution.
+#[derive(Default)]
+pub(super) struct Notes {
+    /// Sequence and attempts.
+    pub(super) delivered: Vec<(u64, u8)>,
+    pub(super) acked: Vec<u64>,
+    pub(super) given_back: Vec<u64>,
+    pub(super) extended: Vec<u64>,
+    pub(super) evicted: Vec<u64>,
+}
+
+/// What all members of a model share with its assertions.
+pub(super) struct Flight {
+    pub(super) segment: Rc<Segment>,
+    pub(super) notes: Rc<RefCell<Notes>>,
+    /// Bits of the messages that are acked, or about to be: a word of loom's, so that its search asks for it in every order.
+    pub(super) done: Option<Rc<AtomicU64>>,
+    pub(super) run: Run,
+}
+
+/// A segment with one group of cells, and `fill` messages.
+pub(super) fn flight(run: &Run, shape: Shape, fill: u64) -> (Flight, Writer) {
+    let segment = Segment::new(shape);
+    let process = Process::new(&segment);
+    let cells = shape.cells as u32;
+    let in_flight = InFlight { ack_timeout: nanoseconds_of(DUE), first_cell: 0, cells };
+    controlled(&process, || make_shared_with(&process, Some(in_flight))).unwrap();
+    let writer = written(process, fill);
+    let (notes, run) = (Rc::default(), run.clone());
+    (Flight { segment, notes, done: None, run }, writer)
+}
+
+impl Flight {
+    /// Asks whether the group is over, or is to be asked so.
+    pub(super) fn asked(mut self) -> Flight {
+        self.done = Some(Rc::new(AtomicU64::new(0)));
+        self
+    }
+
+    /// A new process joins.
+    pub(super) fn join(&self) -> Hand {
+        self.join_as(&Rc::new(Process::new(&self.segment))).unwrap()
+    }
+
+    /// The process joins, if the control lease is free.
+    pub(super) fn join_as(&self, process: &Rc<Process>) -> Option<Hand> {
+        let view = process.view();
+        let member = controlled(process, || {
+            let table = Table::of(view, 0).unwrap().unwrap();
+            let record = records::take_record(view, &**process, 0, 0).unwrap()?;
+            Some(CellMember::new(view, table, record))
+        })??;
+        Some(Hand {
+            process: Rc::clone(process),
+            member,
+            notes: Rc::clone(&self.notes),
+            done: self.done.clone(),
+            run: self.run.clone(),
+        })
+    }
+
+    pub(super) fn join_all<const N: usize>(&self) -> [Hand; N] {
+        std::array::from_fn(|_| self.join())
+    }
+
+    /// Whether the group has acked all that is published: then each message is acked.
+    pub(super) fn is_over(&self, tail: u64) -> bool {
+        let over = close::is_drained(self.segment.view(), 0);
+        if let Some(done) = self.done.as_ref().filter(|_| over) {
+            // Relaxed, but an exchange, which sees the last there is.
+            let done = done.fetch_or(0, Ordering::Relaxed);
+            assert_eq!(done, (1 << tail) - 1, "over, and a message is not acked");
+        }
+        over
+    }
+}
+
+/// A member.
+pub(super) struct Hand {
+    pub(super) process: Rc<Process>,
+    pub(super) member: CellMember,
+    notes: Rc<RefCell<Notes>>,
+    done: Option<Rc<AtomicU64>>,
+    pub(super) run: Run,
+}
+
+impl Hand {
+    /// Another thread of this member, with which it acks.
+    pub(super) fn thread(&self) -> Owner {
+        Owner {
+            process: Rc::clone(&self.process),
+            table: self.member.table,
+            notes: Rc::clone(&self.notes),
+            done: self.done.clone(),
+            run: self.run.clone(),
+        }
+    }
+
+    fn delivered(&self, message: &InHand) {
+        let InHand { seq, kind, attempts, payload, .. } = message;
+        let bytes = payload.as_slice().try_into().expect("a payload of the models");
+        check(*seq, Meta { len: PAYLOAD, kind: *kind }, bytes);
+        let mut notes = self.notes.borrow_mut();
+        if *attempts > 1 {
+            self.run.reach("came again");
+        }
+        notes.delivered.push((*seq, *attempts));
+    }
+
+    /// Receives up to `max` messages of the ring.
+    pub(super) fn receive(&mut self, max: u64) -> Vec<InHand> {
+        let mut messages = Vec::new();
+        let received = self.member.receive(self.process.view(), max, BEGIN, &mut messages).unwrap();
+        match received {
+            Received::Some => assert!(!messages.is_empty()),
+            Received::Empty | Received::Contended => assert!(messages.is_empty()),
+            Received::NoCell => self.run.reach("no cell"),
+        }
+        messages.iter().for_each(|message| self.delivered(message));
+        messages
+    }
+
+    /// Receives one message that is there.
+    pub(super) fn one(&mut self) -> InHand {
+        self.receive(1).pop().expect("a message")
+    }
+
+    /// Receives up to `max` messages and acks them; how many.
+    pub(super) fn eat(&mut self, max: u64) -> usize {
+        let messages = self.receive(max);
+        for message in &messages {
+            self.ack(message);
+        }
+        messages.len()
+    }
+
+    /// Takes a message that is due.
+    pub(super) fn take(&mut self, now: Tick) -> Option<InHand> {
+        let mut next = Tick::MAX;
+        let message = self.member.take_any(self.process.view(), now, &mut next)?;
+        self.delivered(&message);
+        Some(message)
+    }
+
+    /// The same, and acks it; whether there was one.
+    pub(super) fn take_and_ack(&mut self, now: Tick) -> bool {
+        let message = self.take(now);
+        message
+            .inspect(|message| {
+                self.ack(message);
+            })
+            .is_some()
+    }
+
+    /// As `take_and_ack`, if the hint says that something is due.
+    pub(super) fn look(&mut self, now: Tick) -> bool {
+        let Some(message) = self.member.take_due(self.process.view(), now) else { return false };
+        self.delivered(&message);
+        self.ack(&message);
+        true
+    }
+
+    pub(super) fn ack(&self, message: &InHand) -> bool {
+        self.thread().ack(message.seq, message.token)
+    }
+
+    pub(super) fn give_back(&self, message: &InHand, due: Tick) -> bool {
+        self.thread().give_back(message, due)
+    }
+
+    /// Searches for the dead, and settles them.
+    pub(super) fn settle(&mut self) -> bool {
+        match self.member.settle_dead(self.process.view(), &*self.process) {
+            Ok(settled) => {
+                if settled {
+                    self.run.reach("settled");
+                }
+                settled
+            }
+            Err(Fault::Corrupt(corrupt)) => panic!("{corrupt:?}"),
+            Err(Fault::System(fault)) => panic!("{fault}"),
+        }
+    }
+
+    /// Leaves the group. It has given back all that it had.
+    pub(super) fn leave(&mut self) {
+        let view = *self.process.view();
+        self.member.renounce(&view);
+        let leave = || records::leave(&view, &*self.process, self.member.member.record, None);
+        controlled(&self.process, leave).unwrap();
+    }
+
+    /// A thread in which the member lives `life`, and stays alive.
+    pub(super) fn works(mut self, life: impl Fn(&mut Hand) + 'static) -> JoinHandle<Hand> {
+        spawn(move || {
+            life(&mut self);
+            self
+        })
+    }
+
+    /// Lives `life` as the run's mortal `who`; is gone at the end of it, by death or by itself.
+    pub(super) fn live_and_die(mut self, who: usize, life: impl Fn(&mut Hand)) {
+        let (run, process) = (self.run.clone(), Rc::clone(&self.process));
+        run.mortal(who, &process, || life(&mut self));
+        process.torn_down();
+    }
+
+    /// A thread that does so.
+    pub(super) fn dies(self, who: usize, life: impl Fn(&mut Hand) + 'static) -> JoinHandle<()> {
+        spawn(move || self.live_and_die(who, life))
+    }
+
+    /// All the others are gone, or have nothing: settles and works off what is left at `now`. Then each message was acked
+    /// once, each of its deliveries had a number of its own, no cell is in use, and nothing holds the producer.
+    pub(super) fn finish(mut self, tail: u64, now: Tick) {
+        while self.settle() {}
+        while self.eat(2) > 0 || self.take_and_ack(now) {}
+        let view = self.process.view();
+        for i in 0..self.member.table.len() {
+            let cell = view.cell(view.extent(0, self.member.table.len()).unwrap(), i);
+            let word = CellWord::unpack(cell.word.load(Ordering::Acquire));
+            assert_eq!(word.state, CellState::Empty, "a cell that nobody frees: {word:?}");
+        }
+        let notes = self.notes.borrow();
+        let mut acked = notes.acked.clone();
+        acked.sort_unstable();
+        assert!(acked.iter().copied().eq(0..tail), "acked {acked:?} of {tail}");
+        let mut delivered = notes.delivered.clone();
+        delivered.sort_unstable();
+        let count = delivered.len();
+        delivered.dedup();
+        assert_eq!(delivered.len(), count, "two deliveries have the same number: {delivered:?}");
+        assert_eq!(gate(view, tail).seq, tail, "all is acked, and the producer is held");
+        assert!(close::is_drained(view, 0), "all is acked, and the group is not over");
+    }
+}
+
+/// A thread that has messages of a member.
+pub(super) struct Owner {
+    process: Rc<Process>,
+    table: Table,
+    notes: Rc<RefCell<Notes>>,
+    done: Option<Rc<AtomicU64>>,
+    run: Run,
+}
+
+impl Owner {
+    fn note(&self, seq: u64, done: bool, list: impl FnOnce(&mut Notes) -> &mut Vec<u64>) -> bool {
+        let notes = &mut *self.notes.borrow_mut();
+        if done {
+            list(notes).push(seq);
+        } else {
+            self.run.reach("evicted");
+            notes.evicted.push(seq);
+        }
+        done
+    }
+
+    pub(super) fn ack(&self, seq: u64, token: Token) -> bool {
+        if let Some(done) = &self.done {
+            // Relaxed; before the ack, so that whoever finds the cell empty finds this.
+            done.fetch_or(1 << seq, Ordering::Relaxed);
+        }
+        let acked = self.table.ack(self.process.view(), token).is_ok();
+        self.note(seq, acked, |notes| &mut notes.acked)
+    }
+
+    pub(super) fn give_back(&self, message: &InHand, due: Tick) -> bool {
+        let InHand { seq, token, attempts, .. } = *message;
+        let given = self.table.give_back(self.process.view(), token, due, attempts, BEGIN).is_ok();
+        self.note(seq, given, |notes| &mut notes.given_back)
+    }
+
+    /// Extends, and returns the new token if that was in time.
+    pub(super) fn extend(&self, message: &InHand, due: Tick) -> Option<Token> {
+        let extended = self.table.extend(self.process.view(), message.token, due, BEGIN).ok();
+        self.note(message.seq, extended.is_some(), |notes| &mut notes.extended);
+        extended
+    }
+
+    /// As an operator: takes cell `i` from the member that has it.
+    pub(super) fn evict(&self, i: u32) -> bool {
+        let view = self.process.view();
+        let cell = view.cell(view.extent(0, self.table.len()).unwrap(), i);
+        // Acquire. pair cell: as `figures::in_cell`.
+        let found = CellWord::unpack(cell.word.load(order!(Acquire, "cell-read-relaxed")));
+        if found.state != CellState::Held {
+            return false;
+        }
+        let eviction = self.table.evict(view, i, found, AT_ONCE, BEGIN);
+        if eviction == Eviction::Taking {
+            self.run.reach("taking");
+        }
+        eviction == Eviction::Done
+    }
+}

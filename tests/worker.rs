@@ -1,0 +1,294 @@
+//! Messages in flight beside the ring: workers and their jobs.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use common::child::{Child, hear, role, tell};
+use common::{TempName, there};
+use slipring::{
+    CreateError, DeadLetter, Group, GroupError, Job, JobError, JoinError, Queue, RecvError,
+};
+
+/// Long enough for anything, and waited for only by a test that fails.
+const LONG: Duration = Duration::from_secs(60);
+
+fn work(places: u32) -> Group {
+    Group::named("work").shared().in_flight(places)
+}
+
+fn queue(name: &str, capacity: u64, group: &Group) -> Queue {
+    Queue::builder(name).capacity(capacity).payload_size(32).group(group).create().unwrap()
+}
+
+fn send(queue: &Queue, numbers: std::ops::Range<u64>) {
+    let mut producer = queue.producer().unwrap();
+    for number in numbers {
+        let _ = producer.send(number.to_string().as_bytes()).unwrap();
+    }
+}
+
+fn numbers(jobs: &[Job]) -> Vec<u64> {
+    jobs.iter().map(|job| str::from_utf8(job).unwrap().parse().unwrap()).collect()
+}
+
+#[test]
+fn jobs_leave_the_ring_and_are_acked_in_any_order_by_any_thread() {
+    let name = TempName::new("worker");
+    let queue = queue(&name, 4, &work(16));
+    let mut worker = queue.worker("work").unwrap();
+    assert_eq!((worker.in_flight_max(), worker.ack_timeout()), (16, None));
+    let mut jobs = Vec::new();
+    // Three times what the ring holds, none of it acked.
+    for round in 0..3 {
+        send(&queue, 4 * round..4 * round + 4);
+        jobs.extend(worker.recv_batch(8).unwrap());
+    }
+    assert_eq!(numbers(&jobs), (0..12).collect::<Vec<_>>());
+    assert!(jobs.iter().enumerate().all(|(i, job)| job.sequence() == i as u64));
+    assert!(jobs.iter().all(|job| job.attempts() == 1 && job.is_mine()));
+    let group = &queue.snapshot().unwrap().groups[0];
+    let in_flight = group.in_flight.as_ref().unwrap();
+    assert_eq!((group.depth, group.unacked, group.span), (12, 12, 0));
+    assert_eq!((in_flight.max, in_flight.messages.len(), in_flight.ack_timeout), (16, 12, None));
+    assert!(in_flight.messages.iter().all(|m| m.attempts == 1 && m.due.is_none()));
+    assert!(in_flight.messages.iter().all(|m| m.record == Some(group.members[0].record)));
+    jobs.reverse();
+    std::thread::scope(|scope| {
+        for job in jobs {
+            scope.spawn(move || job.ack().unwrap());
+        }
+    });
+    let group = &queue.snapshot().unwrap().groups[0];
+    assert_eq!((group.depth, group.acked), (0, 12));
+    assert_eq!(worker.jobs(), 0);
+    assert!(matches!(worker.try_recv(), Err(RecvError::Empty)) && !worker.is_full());
+}
+
+#[test]
+fn a_full_table_holds_the_members_back_and_an_ack_wakes_them() {
+    let name = TempName::new("full");
+    let queue = queue(&name, 8, &work(2));
+    send(&queue, 0..3);
+    let mut worker = queue.worker("work").unwrap();
+    let mut jobs = worker.recv_batch(8).unwrap();
+    assert_eq!(numbers(&jobs), [0, 1]);
+    assert!(there(worker.try_recv()).is_none() && worker.is_full());
+    let last = jobs.pop().unwrap();
+    let third = std::thread::scope(|scope| {
+        let waits = scope.spawn(|| worker.recv_timeout(LONG).unwrap());
+        last.ack().unwrap();
+        waits.join().unwrap()
+    });
+    assert_eq!(&*third, b"2");
+}
+
+#[test]
+fn what_is_dropped_or_given_back_comes_again_and_counts() {
+    let name = TempName::new("back");
+    let queue = queue(&name, 8, &work(4));
+    send(&queue, 0..2);
+    let mut worker = queue.worker("work").unwrap();
+    drop(worker.recv().unwrap());
+    // The one that came again is in turn with the ring.
+    let mut seen: Vec<_> = (0..2).map(|_| worker.recv_timeout(LONG).unwrap()).collect();
+    seen.sort_by_key(Job::sequence);
+    assert_eq!(seen.iter().map(Job::attempts).collect::<Vec<_>>(), [2, 1]);
+    let second = seen.pop().unwrap();
+    second.uncount().unwrap();
+    let second = worker.recv_timeout(LONG).unwrap();
+    assert_eq!((second.sequence(), second.attempts()), (1, 1), "no attempt was made");
+    let since = Instant::now();
+    second.retry_after(Duration::from_millis(80)).unwrap();
+    let second = worker.recv_timeout(LONG).unwrap();
+    assert!(since.elapsed() >= Duration::from_millis(80));
+    assert_eq!((second.sequence(), second.attempts()), (1, 2));
+    assert!(second.redelivered());
+}
+
+#[test]
+fn a_message_that_has_had_its_last_attempt_becomes_a_dead_letter() {
+    let name = TempName::new("letter");
+    let letters = TempName::exactly(format!("{}.dead", &*name));
+    let queue = queue(&name, 8, &work(4).max_attempts(2));
+    send(&queue, 0..1);
+    let mut worker = queue.worker("work").unwrap();
+    for attempt in 1..=2 {
+        let job = worker.recv_timeout(LONG).unwrap();
+        assert_eq!(job.attempts(), attempt);
+        job.give_back().unwrap();
+    }
+    assert!(there(worker.try_recv()).is_none());
+    let mut dead = Queue::open(&letters).unwrap().consumer("dead").unwrap();
+    let received = dead.recv_timeout(LONG).unwrap();
+    let letter = DeadLetter::parse(received.kind(), &received).unwrap();
+    assert_eq!((letter.sequence, letter.attempts, letter.payload), (0, 2, &b"0"[..]));
+    assert_eq!(queue.snapshot().unwrap().groups[0].dead_lettered, 1);
+}
+
+#[test]
+fn a_closed_queue_is_over_once_all_jobs_are_acked() {
+    let name = TempName::new("over");
+    let queue = queue(&name, 8, &work(4));
+    let mut producer = queue.producer().unwrap();
+    producer.send("last").unwrap();
+    producer.close().unwrap();
+    let (mut one, mut other) = (queue.worker("work").unwrap(), queue.worker("work").unwrap());
+    let job = one.recv().unwrap();
+    assert!(there(other.try_recv()).is_none(), "it comes again if that member dies");
+    job.ack().unwrap();
+    assert!(matches!(other.recv(), Err(RecvError::Closed { .. })));
+}
+
+#[test]
+fn a_job_outlives_its_worker_which_leaves_after_it() {
+    let name = TempName::new("outlives");
+    let queue = queue(&name, 8, &work(4));
+    send(&queue, 0..1);
+    let mut worker = queue.worker("work").unwrap();
+    let job = worker.recv().unwrap();
+    drop(worker);
+    let live = |queue: &Queue| queue.snapshot().unwrap().groups[0].members.len();
+    assert_eq!(live(&queue), 1);
+    job.ack().unwrap();
+    assert_eq!(live(&queue), 0);
+    queue.remove_group("work").unwrap();
+}
+
+#[test]
+fn a_group_with_places_is_joined_by_workers_alone_and_others_by_consumers() {
+    let name = TempName::new("kinds");
+    let queue = queue(&name, 8, &work(4));
+    queue.add_group(Group::named("plain").shared()).unwrap();
+    let refused = queue.consumer(Group::named("work").shared()).unwrap_err();
+    assert!(matches!(refused, JoinError::InFlight { has: true, .. }));
+    assert!(refused.to_string().contains("Queue::worker"), "{refused}");
+    let refused = queue.worker("plain").unwrap_err();
+    assert!(matches!(refused, JoinError::InFlight { has: false, .. }));
+    assert!(refused.to_string().contains("Queue::consumer"), "{refused}");
+    assert!(matches!(queue.worker("new"), Err(JoinError::InFlight { has: false, .. })));
+    assert_eq!(queue.snapshot().unwrap().groups.len(), 2, "nothing was made");
+}
+
+#[test]
+fn places_are_counted_when_a_queue_is_created() {
+    let name = TempName::new("places");
+    let shape = Queue::builder(&name).capacity(8).group(work(4)).spare_cells(3);
+    let queue = shape.create().unwrap();
+    let other = |places| Group::named("other").shared().in_flight(places);
+    let fault = queue.worker(other(4)).unwrap_err();
+    let JoinError::Group(GroupError::NoCells { wanted, free, longest, .. }) = fault else {
+        panic!("{fault}")
+    };
+    assert_eq!((wanted, free, longest), (4, 3, 3));
+    assert_eq!(queue.worker(other(3)).unwrap().in_flight_max(), 3);
+    queue.remove_group("work").unwrap();
+    // The places of a group that is gone, with nothing in them.
+    let mut worker = queue.worker(work(4)).unwrap();
+    assert!(there(worker.try_recv()).is_none());
+    let bad = |group: Group| {
+        let name = TempName::new("bad-places");
+        match Queue::builder(&name).group(group).create() {
+            Err(CreateError::Group(fault)) => fault,
+            created => panic!("{created:?}"),
+        }
+    };
+    let exclusive = Group::named("g").in_flight(1);
+    assert!(matches!(bad(exclusive), GroupError::InFlight { asked: 1, .. }));
+    assert!(matches!(bad(work(0)), GroupError::InFlight { asked: 0, .. }));
+    let alone = Group::named("g").shared().ack_timeout(LONG);
+    assert!(matches!(bad(alone), GroupError::InFlight { asked: 0, .. }));
+    let short = work(1).ack_timeout(Duration::from_millis(999));
+    assert!(matches!(bad(short), GroupError::AckTimeout { .. }));
+}
+
+#[test]
+fn an_operator_takes_messages_back() {
+    let name = TempName::new("evict");
+    let queue = queue(&name, 8, &work(4));
+    send(&queue, 0..3);
+    let mut hung = queue.worker("work").unwrap();
+    let mut jobs = hung.recv_batch(3).unwrap();
+    let mut other = queue.worker("work").unwrap();
+    assert!(there(other.try_recv()).is_none(), "without a timeout, they stay");
+    let done = queue.evict("work", Duration::ZERO, |message| message.sequence != 1).unwrap();
+    assert_eq!((done.evicted, done.taking), (vec![0, 2], vec![]));
+    let seen: BTreeSet<_> = (0..2)
+        .map(|_| other.recv_timeout(LONG).unwrap())
+        .map(|job| {
+            let seen = (job.sequence(), job.attempts());
+            job.ack().unwrap();
+            seen
+        })
+        .collect();
+    assert_eq!(seen, [(0, 2), (2, 2)].into());
+    assert!(!jobs[0].is_mine() && jobs[1].is_mine());
+    assert!(matches!(jobs[0].extend(LONG), Err(JobError::Evicted { sequence: 0, .. })));
+    let fault = jobs.pop().unwrap().ack().unwrap_err();
+    assert!(matches!(fault, JobError::Evicted { sequence: 2, .. }), "{fault}");
+    jobs.pop().unwrap().ack().unwrap();
+    assert_eq!(queue.snapshot().unwrap().groups[0].depth, 0);
+}
+
+/// The roles that this binary plays as a child.
+#[test]
+fn roles() {
+    let Some(role) = role() else { return };
+    let queue = Queue::open(&role[1]).unwrap();
+    let mut worker = queue.worker("work").unwrap();
+    let count: usize = role[2].parse().unwrap();
+    let jobs = worker.recv_batch(count).unwrap();
+    tell(jobs.len());
+    // Told to go on after it was stopped.
+    hear();
+    let acked = jobs.into_iter().map(Job::ack).filter(Result::is_ok).count();
+    tell(acked);
+    hear();
+}
+
+#[test]
+fn a_killed_workers_messages_go_to_another_one_at_once() {
+    let name = TempName::new("killed");
+    let queue = queue(&name, 8, &work(8));
+    send(&queue, 0..5);
+    let mut killed = Child::start(&format!("work {} 3", &*name));
+    killed.expect("3");
+    let mut worker = queue.worker("work").unwrap();
+    let fresh = worker.recv_batch(8).unwrap();
+    assert_eq!(numbers(&fresh), [3, 4]);
+    killed.kill();
+    let mut again: Vec<_> = (0..3).map(|_| worker.recv_timeout(LONG).unwrap()).collect();
+    again.sort_by_key(Job::sequence);
+    assert_eq!(numbers(&again), [0, 1, 2]);
+    assert!(again.iter().all(|job| job.attempts() == 2));
+}
+
+#[test]
+fn a_stopped_workers_messages_go_to_another_one_after_the_ack_timeout() {
+    let name = TempName::new("stopped");
+    let queue = queue(&name, 8, &work(8).ack_timeout(Duration::from_secs(1)));
+    send(&queue, 0..3);
+    let mut stopped = Child::start(&format!("work {} 3", &*name));
+    stopped.expect("3");
+    let since = Instant::now();
+    stopped.stop();
+    let mut worker = queue.worker("work").unwrap();
+    let mut again: Vec<_> = (0..3).map(|_| worker.recv_timeout(LONG).unwrap()).collect();
+    // The first message was received before the clock was read here.
+    assert!(since.elapsed() >= Duration::from_millis(500), "{:?}", since.elapsed());
+    again.sort_by_key(Job::sequence);
+    assert_eq!(numbers(&again), [0, 1, 2]);
+    assert!(again.iter().all(|job| job.attempts() == 2));
+    // It goes on, and its acks change nothing.
+    stopped.go_on();
+    stopped.say("ack");
+    stopped.expect("0");
+    assert_eq!(queue.snapshot().unwrap().groups[0].depth, 3);
+    for job in again {
+        job.ack().unwrap();
+    }
+    assert_eq!(queue.snapshot().unwrap().groups[0].depth, 0);
+}
