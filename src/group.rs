@@ -18,7 +18,7 @@ use crate::ring::cells;
 use crate::ring::claim::Corrupt;
 use crate::ring::close;
 use crate::ring::groups::{self, Position, RETENTION_RELEASE};
-use crate::ring::{figures, observe, records};
+use crate::ring::{extents, figures, observe, records};
 use crate::segment::{QueueName, check_name};
 use crate::sys::holder;
 
@@ -342,8 +342,8 @@ fn cells_for(
     let Some(wanted) = group.in_flight else {
         return Ok((view.geo().cells > 0).then(InFlight::default));
     };
-    let Some(extent) = cells::find_extent(view, wanted) else {
-        let (free, longest) = cells::free_cells(view);
+    let Some(extent) = extents::find(view, wanted) else {
+        let (free, longest) = extents::free(view);
         let (queue, group) = (queue.shared().clone(), group.name.clone());
         return Err(GroupError::NoCells { queue, group, wanted, free, longest });
     };

@@ -138,6 +138,7 @@ pub(crate) const AT_ONCE: Tick = 0;
 const TICK: u32 = 22;
 
 /// The tick in which a time in nanoseconds lies.
+#[cfg(not(slipring_loom))]
 pub(crate) fn tick_of(nanoseconds: u64) -> Tick {
     nanoseconds >> TICK
 }

@@ -26,10 +26,8 @@
 use super::claim::Corrupt;
 use super::notify;
 use super::sources::{self, Origin};
-use crate::layout::{Cell, Extent, GroupState, InFlight, Meta, View};
-use crate::packed::{
-    AT_ONCE, CellState, CellWord, NEVER, NOBODY, Start, State, Tick, nanoseconds_of, ticks,
-};
+use crate::layout::{Cell, Extent, InFlight, Meta, View};
+use crate::packed::{AT_ONCE, CellState, CellWord, NEVER, NOBODY, Start, State, Tick, ticks};
 use crate::sync::{AtomicU64, Ordering, WordExt, fence, mutant, order, step};
 
 /// Time between two looks at all cells, at most. No ack timeout is shorter.
@@ -68,6 +66,7 @@ pub(crate) struct InHand {
     pub(crate) seq: u64,
     pub(crate) kind: u32,
     pub(crate) attempts: u8,
+    #[cfg_attr(slipring_loom, expect(dead_code, reason = "the models of sources ask elsewhere"))]
     pub(crate) origin: Option<Origin>,
     pub(crate) token: Token,
     pub(crate) payload: Vec<u8>,
@@ -106,7 +105,9 @@ impl Table {
     }
 
     /// Nanoseconds after which a message can be taken from a member that lives, in whole ticks; `None`: never.
+    #[cfg(not(slipring_loom))]
     pub(crate) fn ack_timeout(&self) -> Option<u64> {
+        use crate::packed::nanoseconds_of;
         (self.timeout != NEVER).then(|| nanoseconds_of(self.timeout))
     }
 
@@ -252,6 +253,7 @@ impl Table {
     }
 
     /// Whether the message is still the owner's. A figure of this moment.
+    #[cfg(not(slipring_loom))]
     pub(crate) fn is_mine(&self, view: &View, token: Token) -> bool {
         // Relaxed: it may be another's at once.
         self.cell(view, token.cell).word.load(Ordering::Relaxed) == token.word
@@ -448,46 +450,9 @@ fn next_generation(had: CellWord) -> u16 {
     mutant!(had.next_generation(), "cell-generation-stays", had.generation)
 }
 
-/// The first run of `count` cells that no group has. The control lease is held.
-pub(crate) fn find_extent(view: &View, count: u32) -> Option<Extent> {
-    let mut taken: Vec<(u32, u32)> = in_use(view).collect();
-    taken.sort_unstable();
-    let mut first = 0u32;
-    for (start, end) in taken {
-        if start.saturating_sub(first) >= count {
-            break;
-        }
-        first = first.max(end);
-    }
-    view.extent(first, count)
-}
-
-/// Cells that no group has, and the longest run of them. The control lease is held.
-pub(crate) fn free_cells(view: &View) -> (u32, u32) {
-    let mut taken: Vec<(u32, u32)> = in_use(view).collect();
-    taken.sort_unstable();
-    let all = view.geo().cells as u32;
-    let (mut first, mut free, mut longest) = (0, 0, 0);
-    for (start, end) in taken.into_iter().chain([(all, all)]) {
-        let gap = start.saturating_sub(first);
-        (free, longest, first) = (free + gap, longest.max(gap), first.max(end));
-    }
-    (free, longest)
-}
-
-/// The runs of cells that groups have, as first and end.
-fn in_use(view: &View) -> impl Iterator<Item = (u32, u32)> {
-    let groups = view.groups().iter();
-    let made = groups.filter(|group| {
-        // Acquire. pair group-made: the extent.
-        GroupState::unpack(group.identity.state.load(Ordering::Acquire)) != GroupState::Free
-    });
-    let extents = made.map(InFlight::load).filter(|words| words.cells > 0);
-    extents.map(|words| (words.first_cell, words.first_cell.saturating_add(words.cells)))
-}
-
 /// Empties the cells of a group that is being made: those of a group that was removed may have messages. The control
 /// lease is held, and the group's state is FREE.
+#[cfg(not(slipring_loom))]
 pub(crate) fn empty_all(view: &View, extent: Extent) {
     for i in 0..extent.len() {
         let word = view.cell(extent, i).word;

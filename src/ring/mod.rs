@@ -81,6 +81,8 @@ pub(crate) mod claim;
 pub(crate) mod close;
 pub(crate) mod exclusive;
 #[cfg(not(slipring_loom))]
+pub(crate) mod extents;
+#[cfg(not(slipring_loom))]
 pub(crate) mod figures;
 pub(crate) mod gate;
 pub(crate) mod groups;

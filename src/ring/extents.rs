@@ -1,0 +1,42 @@
+//! Runs of cells, and which of them no group has. The caller holds the control lease.
+
+use crate::layout::{Extent, GroupState, InFlight, View};
+use crate::sync::Ordering;
+
+/// The first run of `count` cells that no group has.
+pub(crate) fn find(view: &View, count: u32) -> Option<Extent> {
+    let mut taken: Vec<(u32, u32)> = in_use(view).collect();
+    taken.sort_unstable();
+    let mut first = 0u32;
+    for (start, end) in taken {
+        if start.saturating_sub(first) >= count {
+            break;
+        }
+        first = first.max(end);
+    }
+    view.extent(first, count)
+}
+
+/// Cells that no group has, and the longest run of them.
+pub(crate) fn free(view: &View) -> (u32, u32) {
+    let mut taken: Vec<(u32, u32)> = in_use(view).collect();
+    taken.sort_unstable();
+    let all = view.geo().cells as u32;
+    let (mut first, mut free, mut longest) = (0, 0, 0);
+    for (start, end) in taken.into_iter().chain([(all, all)]) {
+        let gap = start.saturating_sub(first);
+        (free, longest, first) = (free + gap, longest.max(gap), first.max(end));
+    }
+    (free, longest)
+}
+
+/// The runs of cells that groups have, as first and end.
+fn in_use(view: &View) -> impl Iterator<Item = (u32, u32)> {
+    let groups = view.groups().iter();
+    let made = groups.filter(|group| {
+        // Acquire. pair group-made: the extent.
+        GroupState::unpack(group.identity.state.load(Ordering::Acquire)) != GroupState::Free
+    });
+    let extents = made.map(InFlight::load).filter(|words| words.cells > 0);
+    extents.map(|words| (words.first_cell, words.first_cell.saturating_add(words.cells)))
+}
