@@ -12,6 +12,7 @@ use crate::layout::{GroupState, Identity, View, WakeMode, lease_byte};
 use crate::packed::{CellState, NEVER, SEQ_NONE, Tick, nanoseconds_of};
 use crate::ring::cells::Table;
 use crate::ring::close::closed_at;
+use crate::ring::extents;
 use crate::ring::figures::{self, Blocked, Holding, InCell, Standing};
 use crate::ring::groups;
 use crate::ring::groups::RETENTION_RELEASE;
@@ -52,6 +53,10 @@ pub struct Snapshot {
     pub max_consumers: usize,
     /// Most streams at a time that messages may come from; 0 if messages do not say where they come from.
     pub max_streams: usize,
+    /// Places for messages in flight, of all groups together; see [`Group::in_flight`](crate::Group::in_flight).
+    pub cells: u32,
+    /// The longest run of these that no group has: a group that is made gets at most so many.
+    pub free_cells: u32,
     /// How waiters are woken.
     pub wake_mode: WakeMode,
     /// The queue's first sequence.
@@ -323,6 +328,8 @@ impl Snapshot {
             max_groups: geo.max_groups,
             max_consumers: geo.max_consumers,
             max_streams: geo.streams,
+            cells: geo.cells as u32,
+            free_cells: if geo.cells > 0 { extents::free(view).1.min(geo.cells as u32) } else { 0 },
             wake_mode: view.wake(),
             base: geo.base,
             tail,

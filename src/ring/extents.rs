@@ -1,4 +1,4 @@
-//! Runs of cells, and which of them no group has. The caller holds the control lease.
+//! Runs of cells, and which of them no group has. The caller holds the control lease, or wants a figure alone.
 
 use crate::layout::{Extent, GroupState, InFlight, View};
 use crate::sync::Ordering;

@@ -19,6 +19,7 @@ mod exec;
 mod failures;
 mod forward;
 mod groups;
+mod in_flight;
 mod json;
 mod kill;
 mod limits;

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use std::sync::LazyLock;
 
 use slipring::{
-    AckError, AddGroupError, AttachError, ControlError, CreateError, ErrorCode, ForgetStreamError,
-    JoinError, Mode, NewStageError, OpenError, OpenOrCreateError, ProducerError, RecvError,
-    RejectError, RemoveError, RemoveGroupError, SendError, StageError, StreamError,
+    AckError, AddGroupError, AttachError, ControlError, CreateError, ErrorCode, EvictError,
+    ForgetStreamError, JoinError, Mode, NewStageError, OpenError, OpenOrCreateError, ProducerError,
+    RecvError, RejectError, RemoveError, RemoveGroupError, SendError, StageError, StreamError,
     StreamSendError, SystemError,
 };
 
@@ -68,6 +68,11 @@ impl Failure {
             ErrorCode::TooManyConsumers => Failure::Failed(fault).hint(
                 "slipring create QUEUE --max-consumers N makes one with room for N, 255 at most",
             ),
+            ErrorCode::NoCells => Failure::Failed(fault)
+                .hint("slipring create QUEUE --spare-cells N makes one with room for N in groups that are added later")
+                .hint("or leave the group without: --in-flight 0"),
+            ErrorCode::BadInFlight => Failure::Failed(fault)
+                .hint("--shared --in-flight N, 1 to 65536, and --ack-timeout TIME of 1 s or more, or 0 for none"),
             ErrorCode::NoSources => Failure::Failed(fault)
                 .hint("slipring create QUEUE --sources N makes one for N streams, 127 at most"),
             _ => Failure::Failed(fault),
@@ -202,6 +207,7 @@ from_coded!(
     AttachError,
     ControlError,
     CreateError,
+    EvictError,
     ProducerError,
     RecvError
 );
@@ -222,6 +228,9 @@ impl From<JoinError> for Failure {
         match fault {
             JoinError::WrongMode { found: Mode::Shared, .. } => failure.hint("--shared joins it"),
             JoinError::WrongMode { .. } => failure.hint("leave out --shared to join it"),
+            JoinError::InFlight { has: true, queue, group } => failure.hint(format!(
+                "slipring recv {queue} --group {group} --shared  (receives from it)"
+            )),
             _ => failure,
         }
     }

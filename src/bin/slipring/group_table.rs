@@ -3,12 +3,19 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use slipring::{ConsumerStats, GroupInfo, Mode, ProcessState, Retention, Stats};
+use slipring::{
+    ConsumerStats, GroupInfo, InFlightInfo, InFlightMessage, Mode, ProcessState, Retention, Stats,
+};
 
 use crate::dead_letters;
 use crate::figures::{rate, show, time};
-use crate::json::{self, Group, Member};
+use crate::json::{self, Group, InFlight, Member};
 use crate::table::{Table, duration, pid};
+
+/// Messages in flight that are listed of one consumer.
+const LISTED: usize = 8;
+/// A consumer that has been taking messages from the ring for so long is stopped.
+const TAKING: Duration = Duration::from_secs(1);
 
 /// `watched`: with what it takes several looks to know.
 pub(crate) fn to_text(stats: &Stats, watched: bool) -> String {
@@ -58,6 +65,9 @@ pub(crate) fn to_text(stats: &Stats, watched: bool) -> String {
         if let Some(queue) = &group.dead_letters {
             table.below(format!("dead letters go to {queue}"));
         }
+        if let Some(in_flight) = &group.in_flight {
+            table.below(in_flight_line(in_flight));
+        }
         let mut members =
             figures.members.iter().filter(|member| !is_free(group, member)).peekable();
         if members.peek().is_none() {
@@ -72,7 +82,62 @@ pub(crate) fn to_text(stats: &Stats, watched: bool) -> String {
 
 /// The record of a dead member of a shared group that holds nothing any more.
 fn is_free(group: &GroupInfo, member: &ConsumerStats) -> bool {
-    group.mode == Some(Mode::Shared) && !member.info.live && member.info.claimed.is_none()
+    group.mode == Some(Mode::Shared)
+        && !member.info.live
+        && member.info.claimed.is_none()
+        && messages_of(group, Some(member.info.record)).next().is_none()
+}
+
+/// The messages in flight of one consumer, or those that no consumer has; from the lowest sequence on.
+fn messages_of(group: &GroupInfo, record: Option<u8>) -> impl Iterator<Item = &InFlightMessage> {
+    let all = group.in_flight.iter().flat_map(|in_flight| &in_flight.messages);
+    let mut found: Vec<_> = all.filter(|message| message.record == record).collect();
+    found.sort_by_key(|message| message.sequence);
+    found.into_iter()
+}
+
+fn in_flight_line(InFlightInfo { max, ack_timeout, messages, .. }: &InFlightInfo) -> String {
+    let timeout = match ack_timeout {
+        Some(timeout) => format!("ack timeout {}", duration(timeout.as_secs())),
+        None => "no ack timeout".to_owned(),
+    };
+    let waiting = || messages.iter().filter(|message| message.record.is_none());
+    let waits = match (waiting().count() as u64, waiting().filter_map(|message| message.due).min())
+    {
+        (0, _) => String::new(),
+        (some, first) => {
+            let first = first.map_or(0, |due| due.as_secs_f64().ceil() as u64);
+            let first = duration(first);
+            match some {
+                1 => format!("; 1 waits to be delivered again, in {first}"),
+                _ => format!("; {some} wait to be delivered again, the first in {first}"),
+            }
+        }
+    };
+    format!("{} of {max} in flight, {timeout}{waits}", messages.len())
+}
+
+/// What a consumer has in flight: which messages, since when, until when.
+fn has_in_flight(group: &GroupInfo, record: u8) -> Option<String> {
+    group.in_flight.as_ref()?;
+    let mut messages = messages_of(group, Some(record)).peekable();
+    messages.peek()?;
+    let all: Vec<String> = messages.map(in_flight_message).collect();
+    let more = all.len().saturating_sub(LISTED);
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    let listed: Vec<&str> = all.iter().take(LISTED).map(String::as_str).collect();
+    Some(format!(" has {} in flight: {}{more}", all.len(), listed.join(", ")))
+}
+
+fn in_flight_message(message: &InFlightMessage) -> String {
+    let InFlightMessage { sequence, attempts, received, due, .. } = message;
+    let received = received.map(|time| format!(", received {} ago", duration(time.as_secs())));
+    let due = match due {
+        None => "no timeout".to_owned(),
+        Some(Duration::ZERO) => "its time is over".to_owned(),
+        Some(due) => format!("{} left", duration(due.as_secs_f64().ceil() as u64)),
+    };
+    format!("{sequence} (attempt {attempts}{}, {due})", received.unwrap_or_default())
 }
 
 fn member_line(group: &GroupInfo, member: &ConsumerStats, watched: bool) -> String {
@@ -89,12 +154,7 @@ fn member_line(group: &GroupInfo, member: &ConsumerStats, watched: bool) -> Stri
     };
     let stands_at = member.holds.filter(|_| group.mode == Some(Mode::Exclusive));
     let what = match (&info.claimed, stands_at) {
-        (Some(Range { start, end }), _) if end - start == 1 => {
-            format!(" holds {start}, {tried}")
-        }
-        (Some(Range { start, end }), _) => {
-            format!(" holds {start} to {}, {tried}", end - 1)
-        }
+        (Some(claimed), _) => format!(" holds {}, {tried}", range(claimed)),
         (None, Some(head)) => format!(" at {head}, {tried}"),
         (None, None) => String::new(),
     };
@@ -102,7 +162,26 @@ fn member_line(group: &GroupInfo, member: &ConsumerStats, watched: bool) -> Stri
     let time = time.filter(|seconds| *seconds > 0);
     let time =
         time.map_or(String::new(), |seconds| format!(", for at least {}", duration(seconds)));
-    format!("process {}{state}{what}{time}; acked {}", pid(info.pid), info.acked)
+    let taking = info.taking.filter(|time| *time >= TAKING).zip(info.claimed.as_ref());
+    let taking = taking.map_or(String::new(), |(time, claimed)| {
+        let (what, time) = (range(claimed), duration(time.as_secs()));
+        format!(", stopped {time} ago while taking {what} from the ring: others get that once it ends or goes on")
+    });
+    let what = has_in_flight(group, info.record).unwrap_or(what);
+    let record = if group.in_flight.is_some() {
+        format!(", consumer {}", info.record)
+    } else {
+        String::new()
+    };
+    format!("process {}{record}{state}{what}{taking}{time}; acked {}", pid(info.pid), info.acked)
+}
+
+/// A range of messages, from its first to its last.
+fn range(Range { start, end }: &Range<u64>) -> String {
+    match end - start {
+        1 => start.to_string(),
+        _ => format!("{start} to {}", end - 1),
+    }
 }
 
 pub(crate) fn to_json(stats: &Stats, watched: bool) -> Vec<Group<'_>> {
@@ -127,6 +206,7 @@ pub(crate) fn to_json(stats: &Stats, watched: bool) -> Vec<Group<'_>> {
                 .dead_letters
                 .clone()
                 .unwrap_or_else(|| format!("{}.dead", stats.snapshot.name)),
+            in_flight: group.in_flight.as_ref().map(in_flight_json),
             consumers: figures.consumers,
             rates: watched.then(|| figures.into()),
             members: figures.members.iter().map(|member| member_json(member, watched)).collect(),
@@ -135,9 +215,27 @@ pub(crate) fn to_json(stats: &Stats, watched: bool) -> Vec<Group<'_>> {
     groups.collect()
 }
 
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn in_flight_json(InFlightInfo { max, ack_timeout, messages, .. }: &InFlightInfo) -> InFlight {
+    let messages = messages.iter().map(|message| json::InFlightMessage {
+        sequence: message.sequence,
+        record: message.record,
+        attempts: message.attempts,
+        received_ms: message.received.map(milliseconds),
+        due_ms: message.due.map(milliseconds),
+    });
+    InFlight {
+        max: *max,
+        ack_timeout_ms: ack_timeout.map(milliseconds),
+        messages: messages.collect(),
+    }
+}
+
 fn member_json(member: &ConsumerStats, watched: bool) -> Member {
     let info = &member.info;
-    let milliseconds = |time: Duration| time.as_millis() as u64;
     Member {
         record: info.record,
         pid: info.pid,
@@ -149,6 +247,7 @@ fn member_json(member: &ConsumerStats, watched: bool) -> Member {
         acked: info.acked,
         redelivered: info.redelivered,
         dead_lettered: info.dead_lettered,
+        taking_ms: info.taking.map(milliseconds),
         unchanged_ms: watched.then(|| member.held_for.map(milliseconds)),
     }
 }

@@ -40,6 +40,9 @@ pub(crate) fn builder(name: &str, shape: Shape) -> Builder {
     if let Some(streams) = shape.sources {
         builder = builder.sources(streams as usize);
     }
+    if let Some(cells) = shape.spare_cells {
+        builder = builder.spare_cells(cells);
+    }
     if let Some(groups) = shape.max_groups {
         builder = builder.max_groups(groups as usize);
     }
@@ -69,8 +72,8 @@ pub(crate) fn open(name: &str, args: &OpenArgs) -> Result<Queue, Failure> {
     }
     let opened = options().open(name);
     if args.shape.is_given() {
-        let text = "--capacity, --payload, --max-groups, --max-consumers, --sources, --mode and --wake are for a new \
-                    queue: add --create, or leave them out";
+        let text = "--capacity, --payload, --max-groups, --max-consumers, --sources, --spare-cells, --mode and --wake are \
+                    for a new queue: add --create, or leave them out";
         return Err(Failure::usage(text));
     }
     let missing = matches!(opened, Err(OpenError::NotFound { .. }));

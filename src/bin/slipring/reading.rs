@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use slipring::{Consumer, ErrorCode, Group, JoinError, Queue, Reason, Snapshot};
+use slipring::{Consumer, ErrorCode, JoinError, Queue, Reason, Snapshot};
 
 use crate::args::RecvArgs;
 use crate::failure::{Failure, note};
@@ -11,8 +11,12 @@ use crate::failure::{Failure, note};
 /// a consumer that never comes.
 pub(crate) fn join(queue: &Queue, args: &RecvArgs) -> Result<Consumer, Failure> {
     let (name, create) = (&args.name, args.open.create);
-    let group = Group::named(&args.group).start(args.from.unwrap_or_default());
-    let group = args.policy.apply(if args.shared { group.shared() } else { group });
+    let policy = &args.policy;
+    let group = match args.shared {
+        true => policy.shared(&args.group),
+        false => policy.exclusive(&args.group),
+    };
+    let group = group.start(args.from.unwrap_or_default());
     let joined = queue.consumer(if create { group } else { group.existing() });
     joined.map_err(|fault| match fault {
         JoinError::NoSuchGroup { group, known, .. } => {
@@ -25,8 +29,9 @@ pub(crate) fn join(queue: &Queue, args: &RecvArgs) -> Result<Consumer, Failure> 
     })
 }
 
-/// Fails if there are options for a new group where none is to be made.
+/// Fails if there are options for a new group where none is to be made, or that it cannot have.
 pub(crate) fn check_options(args: &RecvArgs) -> Result<(), Failure> {
+    args.policy.check(args.shared, "--shared").map_err(Failure::usage)?;
     match for_new_groups(args) {
         Some(rule) if !args.open.create => {
             Err(Failure::usage(format!("{rule}: add --create, or leave them out")))

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
-use slipring::{Group, Retention, Start};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use slipring::{Retention, Start};
 
 use super::values::start;
-use super::{EXIT_CODES, FIGURES, interval};
+use super::{EXIT_CODES, FIGURES, PolicyArgs, interval, time};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum GroupCommand {
@@ -15,6 +15,9 @@ pub(crate) enum GroupCommand {
     Ls(GroupListArgs),
     /// Make a group: every message waits for it from then on
     Add(GroupAddArgs),
+    /// Take messages in flight back from consumers that hang, for others to work on; their acks then fail
+    #[command(after_help = EXIT_CODES)]
+    Evict(GroupEvictArgs),
     /// Remove a group that has no consumer, and that has acked all messages
     Rm(GroupRemoveArgs),
 }
@@ -55,40 +58,6 @@ pub(crate) struct GroupAddArgs {
     pub(crate) policy: PolicyArgs,
 }
 
-/// When a new group gives a message up, and where it goes then.
-#[derive(Debug, Args)]
-pub(crate) struct PolicyArgs {
-    /// Deliveries of a message, 0 to 254, after which it becomes a dead letter if it was never acked;
-    /// 0 = no limit [default: 5 for a shared group, else 0]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=254))]
-    pub(crate) max_attempts: Option<u8>,
-    /// Queue for the dead letters; made when the first one comes [default: the queue's name and ".dead"]
-    #[arg(long, value_name = "QUEUE")]
-    pub(crate) dead_letters: Option<String>,
-}
-
-impl PolicyArgs {
-    pub(crate) fn apply(&self, mut group: Group) -> Group {
-        if let Some(attempts) = self.max_attempts {
-            group = match attempts {
-                0 => group.unlimited_attempts(),
-                attempts => group.max_attempts(attempts),
-            };
-        }
-        match &self.dead_letters {
-            Some(queue) => group.dead_letters_to(queue),
-            None => group,
-        }
-    }
-
-    /// The options that were given.
-    pub(crate) fn given(&self) -> Vec<&'static str> {
-        let attempts = self.max_attempts.map(|_| "--max-attempts");
-        let letters = self.dead_letters.as_ref().map(|_| "--dead-letters");
-        attempts.into_iter().chain(letters).collect()
-    }
-}
-
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum RetentionArg {
     /// It keeps its place, and the queue fills until a consumer goes on
@@ -104,6 +73,31 @@ impl From<RetentionArg> for Retention {
             RetentionArg::Release => Retention::Release,
         }
     }
+}
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").required(true).args(["member", "sequence", "all"]))]
+pub(crate) struct GroupEvictArgs {
+    /// Name of the queue
+    #[arg(value_name = "QUEUE")]
+    pub(crate) name: String,
+    /// Name of the group: a shared one with messages in flight
+    pub(crate) group: String,
+    /// All messages of this consumer, by the number that `group ls` shows
+    #[arg(long, value_name = "RECORD")]
+    pub(crate) member: Option<u8>,
+    /// The message of this sequence
+    #[arg(long, value_name = "N")]
+    pub(crate) sequence: Option<u64>,
+    /// All messages that consumers have
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Time until others may take them: seconds, or e.g. 500ms
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = time)]
+    pub(crate) delay: Duration,
+    /// Print a JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

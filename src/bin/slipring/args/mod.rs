@@ -5,6 +5,7 @@ mod exec;
 mod forward;
 mod group;
 mod metrics;
+mod policy;
 mod queue;
 mod read;
 mod send;
@@ -18,8 +19,11 @@ use clap::Subcommand;
 
 pub(crate) use dead::{DeadCommand, DeadListArgs, DeadShowArgs, DeadSomeArgs, LettersArgs};
 pub(crate) use forward::ForwardArgs;
-pub(crate) use group::{GroupAddArgs, GroupCommand, GroupListArgs, GroupRemoveArgs, PolicyArgs};
+pub(crate) use group::{
+    GroupAddArgs, GroupCommand, GroupEvictArgs, GroupListArgs, GroupRemoveArgs,
+};
 pub(crate) use metrics::MetricsArgs;
+pub(crate) use policy::PolicyArgs;
 pub(crate) use queue::{CreateArgs, InfoArgs, ListArgs, OpenArgs, RemoveArgs, Shape};
 pub(crate) use read::{FormArgs, PeekArgs, RecvArgs, TailArgs};
 pub(crate) use send::SendArgs;

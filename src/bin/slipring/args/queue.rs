@@ -49,6 +49,9 @@ pub(crate) struct Shape {
     /// more [default: none]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=127))]
     pub(crate) sources: Option<u64>,
+    /// Messages in flight (--in-flight) that there is room for in groups which are made later, 0 to 65536 [default: none]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=65536))]
+    pub(crate) spare_cells: Option<u32>,
     /// Permissions, at least 600, whatever the umask. Producers and consumers need to read and write, observers
     /// to read [default: 600]
     #[arg(long, value_name = "OCTAL", value_parser = octal)]
@@ -60,9 +63,10 @@ pub(crate) struct Shape {
 
 impl Shape {
     pub(crate) fn is_given(&self) -> bool {
-        let Shape { capacity, payload, max_groups, max_consumers, sources, mode, wake } = self;
+        let Shape { capacity, payload, max_groups, max_consumers, sources, spare_cells, .. } = self;
+        let Shape { mode, wake, .. } = self;
         capacity.or(*payload).or(*max_groups).or(*max_consumers).or(*sources).is_some()
-            || mode.is_some()
+            || spare_cells.or(*mode).is_some()
             || wake.is_some()
     }
 }
@@ -71,7 +75,7 @@ impl Shape {
 #[derive(Debug, Args)]
 pub(crate) struct OpenArgs {
     /// Make what is missing: the queue, with the --capacity, --payload, --max-groups, --max-consumers, --sources,
-    /// --mode and --wake given, and for recv the group
+    /// --spare-cells, --mode and --wake given, and for recv the group
     #[arg(long)]
     pub(crate) create: bool,
     #[command(flatten)]

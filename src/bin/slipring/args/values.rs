@@ -21,6 +21,16 @@ pub(crate) fn interval(text: &str) -> Result<Duration, String> {
     time_within(text, Duration::from_millis(10)..=DAY)
 }
 
+/// The time that a consumer has for a message; zero: for ever.
+pub(super) fn ack_timeout(text: &str) -> Result<Duration, String> {
+    match time(text) {
+        Ok(time) if !time.is_zero() && time < Duration::from_secs(1) => {
+            Err("expected 1 s to 86400 s, or 0 for no timeout".to_owned())
+        }
+        parsed => parsed,
+    }
+}
+
 /// Seconds as a number, or a time with units.
 pub(crate) fn time_within(text: &str, range: RangeInclusive<Duration>) -> Result<Duration, String> {
     let time = match text.parse() {

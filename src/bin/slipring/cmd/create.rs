@@ -1,6 +1,6 @@
 //! `slipring create`
 
-use slipring::{CreateError, Group};
+use slipring::CreateError;
 
 use crate::args::CreateArgs;
 use crate::failure::Failure;
@@ -13,11 +13,12 @@ pub(crate) fn run(args: &CreateArgs) -> Result<(), Failure> {
             "{flags}: no group is made; add --group or --shared-group"
         )));
     }
+    args.policy.check(!args.shared_groups.is_empty(), "--shared-group").map_err(Failure::usage)?;
     let mut builder = builder(&args.name, args.shape).base_sequence(args.base);
-    let exclusive = args.groups.iter().map(Group::named);
-    let shared = args.shared_groups.iter().map(|name| Group::named(name).shared());
+    let exclusive = args.groups.iter().map(|name| args.policy.exclusive(name));
+    let shared = args.shared_groups.iter().map(|name| args.policy.shared(name));
     for group in exclusive.chain(shared) {
-        builder = builder.group(args.policy.apply(group));
+        builder = builder.group(group);
     }
     match builder.create() {
         Ok(_) => Ok(()),

@@ -36,6 +36,8 @@ fn to_json(stats: &Stats) -> Queue<'_> {
         max_groups: snapshot.max_groups,
         max_consumers: snapshot.max_consumers,
         max_streams: snapshot.max_streams,
+        cells: snapshot.cells,
+        free_cells: snapshot.free_cells,
         wake_mode: snapshot.wake_mode.to_string(),
         base: snapshot.base,
         tail: snapshot.tail,
@@ -97,7 +99,13 @@ fn to_text(stats: &Stats) -> String {
         ("wake", snapshot.wake_mode.to_string()),
         ("groups", format!("{} of {} at most", snapshot.groups.len(), snapshot.max_groups)),
     ]);
-    let lines = lines.chain(sources);
+    let places = (snapshot.cells > 0).then(|| {
+        (
+            "in flight",
+            format!("{} places; {} are free for a new group", snapshot.cells, snapshot.free_cells),
+        )
+    });
+    let lines = lines.chain(places).chain(sources);
     let mut text: String = lines.map(|(what, value)| format!("{what:<10}{value}\n")).collect();
     if !snapshot.groups.is_empty() {
         text.push('\n');

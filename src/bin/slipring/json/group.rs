@@ -29,6 +29,8 @@ pub(crate) struct Group<'a> {
     pub(crate) dead_lettered: u64,
     pub(crate) max_attempts: Option<u8>,
     pub(crate) dead_letters: String,
+    /// Null without places for messages in flight.
+    pub(crate) in_flight: Option<InFlight>,
     pub(crate) consumers: usize,
     /// With `--watch`.
     #[serde(flatten)]
@@ -50,7 +52,41 @@ pub(crate) struct Member {
     pub(crate) acked: u64,
     pub(crate) redelivered: u64,
     pub(crate) dead_lettered: u64,
+    /// For how long it has been moving messages from the ring to places in flight; null if it does not.
+    pub(crate) taking_ms: Option<u64>,
     /// With `--watch`: for how long it has been seen with the same oldest message; null if it holds none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) unchanged_ms: Option<Option<u64>>,
+}
+
+/// A group's messages in flight.
+#[derive(Debug, Serialize)]
+pub(crate) struct InFlight {
+    pub(crate) max: u32,
+    /// Null: none.
+    pub(crate) ack_timeout_ms: Option<u64>,
+    pub(crate) messages: Vec<InFlightMessage>,
+}
+
+/// One of them.
+#[derive(Debug, Serialize)]
+pub(crate) struct InFlightMessage {
+    pub(crate) sequence: u64,
+    /// Null if it waits for any consumer.
+    pub(crate) record: Option<u8>,
+    pub(crate) attempts: u8,
+    pub(crate) received_ms: Option<u64>,
+    /// Null: never.
+    pub(crate) due_ms: Option<u64>,
+}
+
+/// What `group evict` prints.
+#[derive(Debug, Serialize)]
+pub(crate) struct Evicted<'a> {
+    pub(crate) queue: &'a str,
+    pub(crate) group: &'a str,
+    /// Sequences of the messages that were taken back.
+    pub(crate) evicted: &'a [u64],
+    /// Records of consumers that are in the middle of taking messages.
+    pub(crate) taking: &'a [u8],
 }

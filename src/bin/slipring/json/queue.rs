@@ -57,6 +57,9 @@ pub(crate) struct Queue<'a> {
     pub(crate) max_consumers: usize,
     /// 0 without sources.
     pub(crate) max_streams: usize,
+    /// Places for messages in flight of all groups together, and the longest run of them that no group has.
+    pub(crate) cells: u32,
+    pub(crate) free_cells: u32,
     pub(crate) wake_mode: String,
     pub(crate) base: u64,
     pub(crate) tail: u64,

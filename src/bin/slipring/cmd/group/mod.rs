@@ -1,10 +1,11 @@
 //! `slipring group`
 
+mod evict;
 mod ls;
 
 pub(super) use ls::run as list;
 
-use slipring::{Group, Mode, RemoveGroupError};
+use slipring::{Mode, RemoveGroupError};
 
 use crate::args::{GroupAddArgs, GroupCommand, GroupRemoveArgs};
 use crate::failure::Failure;
@@ -16,17 +17,19 @@ pub(crate) fn run(command: &GroupCommand) -> Result<(), Failure> {
     match command {
         GroupCommand::Ls(args) => ls::run(args),
         GroupCommand::Add(args) => add(args),
+        GroupCommand::Evict(args) => evict::run(args),
         GroupCommand::Rm(args) => remove(args),
     }
 }
 
 fn add(args: &GroupAddArgs) -> Result<(), Failure> {
-    let mut group = Group::named(&args.group).start(args.from).retention(args.retention.into());
-    if args.shared {
-        group = group.shared();
-    }
+    args.policy.check(args.shared, "--shared").map_err(Failure::usage)?;
+    let group = match args.shared {
+        true => args.policy.shared(&args.group),
+        false => args.policy.exclusive(&args.group),
+    };
     let queue = open_existing(&args.name)?;
-    queue.add_group(args.policy.apply(group))?;
+    queue.add_group(group.start(args.from).retention(args.retention.into()))?;
     let snapshot = queue.snapshot()?;
     // Another process may have removed it already.
     let Some(made) = snapshot.groups.iter().find(|group| group.name == args.group) else {

@@ -1,0 +1,72 @@
+//! `slipring group evict`
+
+use slipring::{EvictError, Evictions, InFlightMessage, Queue};
+
+use crate::args::GroupEvictArgs;
+use crate::failure::Failure;
+use crate::json::{self, Evicted};
+use crate::output::print;
+use crate::queue::open_existing;
+use crate::table::count;
+
+/// Sequences that are listed; of more, the number has to do.
+const LISTED: usize = 16;
+
+pub(crate) fn run(args: &GroupEvictArgs) -> Result<(), Failure> {
+    let (name, group) = (&args.name, &args.group);
+    let queue = open_existing(name)?;
+    let asked = |message: &InFlightMessage| {
+        args.all
+            || args.sequence == Some(message.sequence)
+            || args.member.is_some() && args.member == message.record
+    };
+    let done = queue.evict(group, args.delay, asked).map_err(|fault| match fault {
+        EvictError::NotFound { .. } | EvictError::NotInFlight { .. } => Failure::from(fault)
+            .hint(format!("slipring group ls {name}  (lists the groups and who holds what)")),
+        fault => fault.into(),
+    })?;
+    let Evictions { evicted, taking, .. } = &done;
+    if args.json {
+        print(&json::line(&Evicted { queue: name, group, evicted, taking }))?;
+    } else {
+        print(&to_text(evicted))?;
+    }
+    match (taking.first(), args.sequence) {
+        (Some(_), _) => Err(still_taking(&queue, args, taking)),
+        (None, Some(sequence)) if evicted.is_empty() => {
+            let text = format!("no consumer of group {group:?} has message {sequence} in flight");
+            Err(Failure::failed(text)
+                .hint(format!("slipring group ls {name}  (says who has what)")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn to_text(evicted: &[u64]) -> String {
+    let what = count(evicted.len() as u64, "message", "messages");
+    let list: Vec<String> = evicted.iter().take(LISTED).map(u64::to_string).collect();
+    let more = if evicted.len() > LISTED { ", .." } else { "" };
+    match evicted {
+        [] => "took no message back\n".to_owned(),
+        _ => format!("took {what} back: {}{more}\n", list.join(", ")),
+    }
+}
+
+/// A member that is stopped between the ring and its places keeps what it is moving.
+fn still_taking(queue: &Queue, args: &GroupEvictArgs, taking: &[u8]) -> Failure {
+    let groups = queue.snapshot().map(|snapshot| snapshot.groups).unwrap_or_default();
+    let members =
+        groups.iter().filter(|info| info.name == args.group).flat_map(|info| &info.members);
+    let them: Vec<_> = members.filter(|member| taking.contains(&member.record)).collect();
+    let records: Vec<String> = taking.iter().map(u8::to_string).collect();
+    let text = format!(
+        "consumer {} is stopped in the middle of taking messages from the ring: what it is taking comes to others once it \
+         has ended or goes on",
+        records.join(", ")
+    );
+    let pids = them.iter().filter_map(|member| queue.pid_here(member));
+    let failure = Failure::failed(text);
+    pids.fold(failure, |failure, pid| {
+        failure.hint(format!("kill -CONT {pid}  (lets it go on)")).hint(format!("kill -KILL {pid}"))
+    })
+}

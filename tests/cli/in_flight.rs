@@ -1,0 +1,160 @@
+//! Messages in flight: groups that have places for them, who has which, and what an operator takes back.
+
+use serde_json::json;
+use slipring::{Job, JobError, Queue};
+
+use super::common::TempName;
+use super::tool::{feed, group, json, parsed, run};
+
+fn queue(what: &str, lines: &str) -> (TempName, Queue) {
+    let name = TempName::new(what);
+    run(&["create", &name, "--shared-group", "work", "--in-flight", "16"]).quietly();
+    feed(&["send", &name], lines.as_bytes()).quietly();
+    let queue = Queue::open(&name).unwrap();
+    (name, queue)
+}
+
+#[test]
+fn groups_have_the_places_and_the_ack_timeout_that_they_were_made_with() {
+    let name = TempName::new("places");
+    let create = ["create", &name, "--group", "audit", "--shared-group", "work"];
+    run(&[&create[..], &["--in-flight", "16", "--ack-timeout", "1m", "--spare-cells", "24"]]
+        .concat())
+    .quietly();
+    let add = |group: &str, more: &[&str]| run(&[&["group", "add", &name, group], more].concat());
+    add("late", &["--shared", "--in-flight", "8"]).quietly();
+    add("slow", &["--shared", "--in-flight", "4", "--ack-timeout", "0"]).quietly();
+    add("none", &["--shared", "--in-flight", "0"]).quietly();
+    let places = |of: &str| {
+        let found = group(&name, of)["in_flight"].clone();
+        (found["max"].as_u64(), found["ack_timeout_ms"].as_u64())
+    };
+    assert_eq!(places("audit"), (None, None));
+    // In steps of some 4 ms.
+    let (max, timeout) = places("work");
+    assert!(max == Some(16) && timeout.unwrap().abs_diff(60_000) < 10, "{timeout:?}");
+    let (max, timeout) = places("late");
+    assert!(max == Some(8) && timeout.unwrap().abs_diff(30_000) < 10, "{timeout:?}");
+    assert_eq!(places("slow"), (Some(4), None));
+    assert_eq!(places("none"), (None, None));
+    let look = json(&["inspect", &name, "--json"]);
+    assert_eq!((&look["cells"], &look["free_cells"]), (&40.into(), &12.into()));
+    let out = run(&["inspect", &name]).quietly();
+    for words in [
+        "40 places; 12 are free",
+        "0 of 16 in flight, ack timeout 60 s",
+        "0 of 4 in flight, no ack timeout",
+    ] {
+        assert!(out.contains(words), "{words:?} is not in {out}");
+    }
+    add("more", &["--shared", "--in-flight", "13"])
+        .says(1, &["no room for 13 messages in flight", "12 places are free", "--spare-cells N"]);
+    let join = ["recv", &name, "--group", "more", "--create", "--shared", "--in-flight", "13"];
+    run(&[&join[..], &["--timeout", "0"]].concat()).says(1, &["--spare-cells N"]);
+}
+
+#[test]
+fn places_that_cannot_be_are_wrong_usage() {
+    let name = TempName::new("noplaces");
+    let create = ["create", &name, "--group", "g"];
+    run(&[&create[..], &["--in-flight", "8"]].concat())
+        .says(2, &["only a shared group", "--shared-group"]);
+    let create = ["create", &name, "--shared-group", "g"];
+    for (flags, words) in [
+        (&["--in-flight", "65537"][..], "0..=65536"),
+        (&["--in-flight", "8", "--ack-timeout", "0.5"], "1 s to 86400 s, or 0 for no timeout"),
+        (&["--in-flight", "0", "--ack-timeout", "5"], "--in-flight N with N above 0"),
+        (&["--spare-cells", "65537"], "0..=65536"),
+    ] {
+        run(&[&create[..], flags].concat()).says(2, &[words]);
+    }
+    assert!(!name.path().exists());
+    run(&create).quietly();
+    let add = ["group", "add", &name, "h", "--in-flight", "8"];
+    run(&add).says(2, &["only a shared group", "--shared"]);
+    let recv = ["recv", &name, "--group", "g", "--in-flight", "8"];
+    run(&recv).says(2, &["only a shared group", "--shared"]);
+    run(&[&recv[..], &["--shared"]].concat()).says(2, &["only a new group takes --in-flight"]);
+    run(&["send", &name, "--spare-cells", "8"]).says(2, &["--spare-cells", "--create"]);
+}
+
+#[test]
+fn the_list_of_groups_says_who_has_which_message_since_when_and_until_when() {
+    let (name, queue) = queue("who", "0\n1\n2\n3\n");
+    let mut worker = queue.worker("work").unwrap();
+    let jobs = worker.recv_batch(2).unwrap();
+    let mut late = worker.recv().unwrap();
+    late.extend(std::time::Duration::from_secs(7200)).unwrap();
+    worker.recv().unwrap().retry_after(std::time::Duration::from_secs(3000)).unwrap();
+    let out = run(&["group", "ls", &name]).quietly();
+    let record = queue.snapshot().unwrap().groups[0].members[0].record;
+    let who = format!("  process {}, consumer {record} has 3 in flight: ", std::process::id());
+    for words in [
+        &who[..],
+        "  4 of 16 in flight, ack timeout 30 s; 1 waits to be delivered again, in 50 min\n",
+        "0 (attempt 1, received ",
+        " s ago, 2 h left); acked 0\n",
+    ] {
+        assert!(out.contains(words), "{words:?} is not in {out}");
+    }
+    let work = group(&name, "work");
+    let figures =
+        ["depth", "ready", "unacked", "span"].map(|figure| work[figure].as_u64().unwrap());
+    assert_eq!(figures, [4, 0, 4, 0]);
+    let found = &work["in_flight"]["messages"];
+    let of = |sequence: u64| {
+        let mut all = found.as_array().unwrap().iter();
+        all.find(|message| message["sequence"] == sequence).unwrap()
+    };
+    assert_eq!((&of(0)["record"], &of(0)["attempts"]), (&record.into(), &1.into()));
+    assert_eq!((&of(3)["record"], &of(3)["attempts"]), (&json!(null), &1.into()));
+    assert!(of(0)["due_ms"].as_u64().unwrap() <= 31_000 && of(0)["received_ms"].is_u64());
+    assert!(of(2)["due_ms"].as_u64().unwrap() > 60_000);
+    drop(jobs);
+    late.ack().unwrap();
+}
+
+fn evicted(job: Job) -> bool {
+    matches!(job.ack(), Err(JobError::Evicted { .. }))
+}
+
+#[test]
+fn an_operator_takes_messages_back_one_or_all_of_a_consumer_or_all() {
+    let (name, queue) = queue("evict", "0\n1\n2\n3\n");
+    let (mut first, mut second) = (queue.worker("work").unwrap(), queue.worker("work").unwrap());
+    let mut jobs = first.recv_batch(3).unwrap();
+    let other = second.recv().unwrap();
+    let evict = |more: &[&str]| run(&[&["group", "evict", &name, "work"], more].concat());
+    assert_eq!(evict(&["--sequence", "1"]).quietly(), "took 1 message back: 1\n");
+    assert!(jobs[0].is_mine() && !jobs[1].is_mine() && jobs[2].is_mine());
+    assert!(evicted(jobs.remove(1)));
+    let again = second.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+    assert_eq!((again.sequence(), again.attempts()), (1, 2));
+    evict(&["--sequence", "7"])
+        .says(1, &["no consumer of group \"work\" has message 7", "group ls"]);
+    // Of one consumer, by the number that is shown.
+    let record = queue.snapshot().unwrap().groups[0].members[0].record.to_string();
+    let out = evict(&["--member", &record, "--delay", "1h", "--json"]).quietly();
+    assert_eq!(parsed(&out)["evicted"], json!([0, 2]));
+    assert!(jobs.into_iter().all(evicted) && other.is_mine());
+    let waits = group(&name, "work")["in_flight"]["messages"].clone();
+    let due = waits.as_array().unwrap().iter().filter(|message| message["record"].is_null());
+    assert!(
+        due.clone().count() == 2
+            && due.clone().all(|message| message["due_ms"].as_u64().unwrap() > 60_000)
+    );
+    assert_eq!(evict(&["--all"]).quietly(), "took 2 messages back: 1, 3\n");
+    assert!(evicted(other) && evicted(again));
+    assert_eq!(evict(&["--all"]).quietly(), "took no message back\n");
+}
+
+#[test]
+fn what_cannot_be_taken_back_is_told_with_what_helps() {
+    let name = TempName::new("noevict");
+    run(&["create", &name, "--group", "audit"]).quietly();
+    let evict = |more: &[&str]| run(&[&["group", "evict", &name], more].concat());
+    evict(&["adit", "--all"]).says(4, &["no group \"adit\"", "slipring group ls"]);
+    evict(&["audit", "--all"]).says(1, &["no places for messages in flight", "slipring group ls"]);
+    evict(&["audit"]).says(2, &["--member", "--sequence", "--all"]);
+    evict(&["audit", "--all", "--sequence", "1"]).says(2, &["cannot be used with"]);
+}
