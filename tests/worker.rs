@@ -98,7 +98,9 @@ fn what_is_dropped_or_given_back_comes_again_and_counts() {
     seen.sort_by_key(Job::sequence);
     assert_eq!(seen.iter().map(Job::attempts).collect::<Vec<_>>(), [2, 1]);
     let second = seen.pop().unwrap();
+    let mut second = second;
     second.uncount().unwrap();
+    drop(second);
     let second = worker.recv_timeout(LONG).unwrap();
     assert_eq!((second.sequence(), second.attempts()), (1, 1), "no attempt was made");
     let since = Instant::now();

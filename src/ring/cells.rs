@@ -49,6 +49,18 @@ pub(crate) struct Token {
     word: u64,
 }
 
+impl Token {
+    #[cfg(not(slipring_loom))]
+    pub(crate) fn attempts(self) -> u8 {
+        CellWord::unpack(self.word).attempts
+    }
+
+    #[cfg(not(slipring_loom))]
+    pub(crate) fn due(self) -> Tick {
+        CellWord::unpack(self.word).due
+    }
+}
+
 /// The message is not its former owner's any more. Nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Evicted;
@@ -235,6 +247,18 @@ impl Table {
             self.announce_due(view, due);
         }
         Ok(token)
+    }
+
+    /// Sets the attempts of a message that the caller keeps. Returns the new token.
+    #[cfg(not(slipring_loom))]
+    pub(crate) fn set_attempts(
+        &self,
+        view: &View,
+        token: Token,
+        attempts: u8,
+    ) -> Result<Token, Evicted> {
+        let had = CellWord::unpack(token.word);
+        self.exchange(view, token, CellWord { attempts, ..had })
     }
 
     /// Gives a message back, for any member to take from `due` on. `attempts` may take this delivery's count back.

@@ -137,6 +137,12 @@ pub(crate) fn count_dead_letter(view: &View, record: u8) {
     set(counter, get(counter).wrapping_add(1));
 }
 
+/// The head of `group`, which is shared: the next sequence to be claimed.
+pub(crate) fn head(view: &View, group: u8) -> u64 {
+    // Relaxed: for people.
+    Head::unpack(view.group(group).head.load(Ordering::Relaxed)).seq
+}
+
 /// Counts an ack of a message in flight. Any thread of the process may do so.
 #[inline]
 pub(crate) fn count_acked(view: &View, record: u8) {

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use crate::attach::{Attachment, Mapped};
 use crate::clock::HostClock;
+use crate::dead_letter::policy::DeadLetterPolicy;
 use crate::error::{ControlError, RecvError};
 use crate::layout::View;
-use crate::packed::{NEVER, Tick, ticks};
+use crate::packed::{NEVER, Tick, nanoseconds_of, ticks};
 use crate::ring::cells::{Evicted, Table, Token};
 use crate::ring::in_flight::{CellMember, InHands};
 use crate::ring::{figures, groups, records};
@@ -30,6 +31,10 @@ pub(crate) struct Flight {
     /// Of the process that joined.
     generation: u32,
     jobs: InHands,
+    /// Deliveries that a message may have; one more makes it a dead letter.
+    limit: u32,
+    /// Letters are sent one at a time.
+    policy: Mutex<DeadLetterPolicy>,
     core: Mutex<Core>,
 }
 
@@ -46,6 +51,7 @@ impl Flight {
         member: CellMember,
         group: &str,
         clock: HostClock,
+        policy: DeadLetterPolicy,
     ) -> Flight {
         Flight {
             mapped: Arc::clone(&attachment.mapped),
@@ -56,6 +62,8 @@ impl Flight {
             clock,
             generation: fork::generation(),
             jobs: InHands::new(),
+            limit: policy.limit,
+            policy: Mutex::new(policy),
             core: Mutex::new(Core { attachment, member }),
         }
     }
@@ -63,6 +71,15 @@ impl Flight {
     pub(super) fn core(&self) -> MutexGuard<'_, Core> {
         // A panic under it leaves nothing half-done: the words that matter are in the segment.
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For sending a letter. A panic of the program's handler leaves nothing half-done, either.
+    pub(super) fn policy(&self) -> MutexGuard<'_, DeadLetterPolicy> {
+        self.policy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn limit(&self) -> u32 {
+        self.limit
     }
 
     pub(super) fn queue(&self) -> &Arc<str> {
@@ -113,6 +130,7 @@ impl Flight {
         figures::count_redelivery(&self.view, self.record);
     }
 
+    /// The caller has the policy, so that no two threads count.
     pub(super) fn count_dead_letter(&self) {
         figures::count_dead_letter(&self.view, self.record);
     }
@@ -126,6 +144,16 @@ impl Flight {
     pub(super) fn extend(&self, token: Token, time: Duration) -> Result<Token, Evicted> {
         let due = if self.table.ack_timeout().is_none() { NEVER } else { self.due_after(time) };
         self.table.extend(&self.view, token, due, self.clock.now())
+    }
+
+    pub(super) fn set_attempts(&self, token: Token, attempts: u8) -> Result<Token, Evicted> {
+        self.table.set_attempts(&self.view, token, attempts)
+    }
+
+    /// Time until others may take a message; `None`: never.
+    pub(super) fn time_left(&self, token: Token) -> Option<Duration> {
+        let left = token.due().saturating_sub(self.clock.now());
+        (token.due() != NEVER).then(|| Duration::from_nanos(nanoseconds_of(left)))
     }
 
     pub(super) fn is_mine(&self, token: Token) -> bool {

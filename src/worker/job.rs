@@ -3,15 +3,21 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::flight::Flight;
-use crate::error::JobError;
+use crate::dead_letter::letter::{DeadLetter, Reason};
+use crate::error::{DeadLetterError, JobError};
 use crate::info::{MessageInfo, message_accessors};
 use crate::message::Content;
 use crate::packed::AT_ONCE;
 use crate::ring::cells::{Evicted, InHand, Token};
 use crate::source::Source;
+
+/// For how long a message is kept that is being made a dead letter.
+const LETTER_WITHIN: Duration = Duration::from_secs(60);
+/// Time until another try, if a letter could not be sent.
+const LETTER_AGAIN: Duration = Duration::from_secs(1);
 
 /// A message that a [`Worker`](super::Worker) has received: its own copy, for any thread to work on and ack. Dereferences
 /// to its content. Dropped without an ack, it is given back and comes again at once.
@@ -108,7 +114,15 @@ impl<M: Content + ?Sized> Job<M> {
         self.token().is_ok_and(|token| self.flight.is_mine(token))
     }
 
-    /// Gives the message back, for any member to take at once. This delivery counts as an attempt.
+    /// How long the message is this job's for, if it is not extended: until then no other member may take it, unless an
+    /// operator [evicts](crate::Queue::evict) it. Zero if its time is over. `None` in a group without an ack timeout, and
+    /// in a forked child. A figure of this moment, exact to some milliseconds.
+    pub fn time_left(&self) -> Option<Duration> {
+        self.token().ok().and_then(|token| self.flight.time_left(token))
+    }
+
+    /// Gives the message back, for any member to take at once. This delivery counts as an attempt, unless
+    /// [`Job::uncount`] was called. The same as dropping it, but says whether the message was still this job's.
     ///
     /// # Errors
     /// As for [`Job::ack`].
@@ -117,29 +131,125 @@ impl<M: Content + ?Sized> Job<M> {
     }
 
     /// Gives the message back, for any member to take after `delay`, which is rounded up to 4 ms or so. Until then it keeps
-    /// its place in flight, and no member. This delivery counts as an attempt: after the last one that the group allows, the
-    /// message becomes a dead letter when it is taken the next time.
+    /// its place in flight, and no member. This delivery counts as an attempt, unless [`Job::uncount`] was called: after the
+    /// last one that the group allows, the message becomes a dead letter when it is taken the next time. [`Job::fail`] makes
+    /// it one at once.
     ///
     /// # Errors
     /// As for [`Job::ack`].
     pub fn retry_after(mut self, delay: Duration) -> Result<(), JobError> {
-        let (token, attempts) = (self.token()?, self.attempts());
+        let token = self.token()?;
         self.token = None;
         let due = if delay.is_zero() { AT_ONCE } else { self.flight.due_after(delay) };
-        self.flight.give_back(token, due, attempts).map_err(|evicted| self.evicted(evicted))
+        let given = self.flight.give_back(token, due, token.attempts());
+        given.map_err(|evicted| self.evicted(evicted))
     }
 
-    /// Gives the message back at once, and takes the count of this delivery back: no attempt was made. A program calls it
-    /// when it is told to stop.
+    /// Takes back the count of this delivery, because no attempt was made: the program is told to stop, for example, or a
+    /// service that the work needs is down. The message stays this job's, and may be acked or rejected; given back or
+    /// dropped, or after the death of this process, it comes again with as many attempts as now. A program that is told to
+    /// stop calls it first, before it is killed. Called again, it does nothing. 255 attempts stand for any higher number,
+    /// and are not changed.
     ///
     /// # Errors
     /// As for [`Job::ack`].
-    pub fn uncount(mut self) -> Result<(), JobError> {
-        let (token, attempts) = (self.token()?, self.attempts());
+    pub fn uncount(&mut self) -> Result<(), JobError> {
+        let (token, before) = (self.token()?, self.attempts_before());
+        let counted = self.flight.set_attempts(token, before);
+        self.token = counted.ok();
+        counted.map(|_| ()).map_err(|evicted| self.evicted(evicted))
+    }
+
+    /// Attempts without this one. 255 stands for 255 or more, so one less would be wrong.
+    fn attempts_before(&self) -> u8 {
+        match self.attempts() {
+            u8::MAX => u8::MAX,
+            attempts => attempts.saturating_sub(1),
+        }
+    }
+
+    /// Makes the message a dead letter: sends it to the group's dead-letter queue (see
+    /// [`Group::dead_letters_to`](crate::Group::dead_letters_to)), or hands it to the handler of
+    /// [`Worker::on_dead_letter`](super::Worker::on_dead_letter), and then acks it. Waits a few seconds at most for its turn
+    /// to send there; jobs of one worker send one after another. If this process dies between the two steps, or the message
+    /// is taken from this job, a second letter may be made of it.
+    ///
+    /// # Errors
+    /// [`JobError::Evicted`] if it was taken from this job: before, then there is no letter; or between the two steps, then
+    /// there is one, and the message comes again. [`JobError::DeadLetter`] if the letter cannot be sent: the message is
+    /// given back, and comes again after a second without a count of this attempt. [`JobError::Forked`] in a forked child.
+    pub fn reject(mut self) -> Result<(), JobError> {
+        let before = self.attempts_before();
+        self.dead_letter(Reason::Rejected, self.attempts(), before)
+    }
+
+    /// Reports that the work on the message failed, so that it comes again at once; but after the last attempt that its
+    /// group allows it becomes a dead letter at once. Returns whether it did.
+    ///
+    /// # Errors
+    /// As for [`Job::reject`]; but a message whose letter cannot be sent is not worked on again: the receive that takes it
+    /// a second later tries to send the letter.
+    pub fn fail(self) -> Result<bool, JobError> {
+        self.fail_after(Duration::ZERO)
+    }
+
+    /// As [`Job::fail`], but the message comes again after `delay`, as for [`Job::retry_after`]. A dead letter has no delay.
+    ///
+    /// # Errors
+    /// As for [`Job::fail`].
+    pub fn fail_after(mut self, delay: Duration) -> Result<bool, JobError> {
+        let (limit, next) = (self.flight.limit(), self.attempts().saturating_add(1));
+        if u32::from(next) <= limit {
+            return self.retry_after(delay).map(|()| false);
+        }
+        let attempts = self.attempts();
+        self.dead_letter(Reason::MaxAttempts, attempts, attempts).map(|()| true)
+    }
+
+    /// Makes a dead letter of a message that was taken once too often. If it is taken from this job meanwhile, the message
+    /// comes once more.
+    #[cold]
+    pub(super) fn exhaust(mut self) -> Result<(), Box<DeadLetterError>> {
+        // Without this attempt, which the message does not get.
+        let limit = self.flight.limit() as u8;
+        match self.dead_letter(Reason::MaxAttempts, limit, limit) {
+            Err(JobError::DeadLetter(fault)) => Err(fault),
+            Ok(()) | Err(JobError::Evicted { .. } | JobError::Forked { .. }) => Ok(()),
+        }
+    }
+
+    /// The letter first, then the ack. If the letter cannot be sent, the message comes again, after `again` attempts.
+    #[cold]
+    fn dead_letter(&mut self, reason: Reason, attempts: u8, again: u8) -> Result<(), JobError> {
+        // From here on it is no other member's, for long enough.
+        self.extend(LETTER_WITHIN)?;
+        let mut policy = self.flight.policy();
+        let (queue, group) = (policy.queue.clone(), policy.group.clone());
+        let sent = policy.send_letter(&DeadLetter {
+            queue: &queue,
+            group: &group,
+            sequence: self.sequence(),
+            attempts,
+            time: SystemTime::now(),
+            reason,
+            kind: self.kind(),
+            payload: self.content().to_payload(),
+        });
+        if sent.is_ok() {
+            self.flight.count_dead_letter();
+        }
+        drop(policy);
+        let token = self.token()?;
         self.token = None;
-        // 255 stands for 255 or more: one less would be wrong.
-        let before = if attempts == u8::MAX { attempts } else { attempts.saturating_sub(1) };
-        self.flight.give_back(token, AT_ONCE, before).map_err(|evicted| self.evicted(evicted))
+        match sent {
+            Ok(()) => self.flight.ack(token).map_err(|evicted| self.evicted(evicted)),
+            Err(fault) => {
+                let due = self.flight.due_after(LETTER_AGAIN);
+                // Evicted: it comes again anyway.
+                let _ = self.flight.give_back(token, due, again);
+                Err(fault.into())
+            }
+        }
     }
 }
 
@@ -147,7 +257,7 @@ impl<M: Content + ?Sized> Drop for Job<M> {
     fn drop(&mut self) {
         if let Some(token) = self.token.filter(|_| !self.flight.forked()) {
             // Evicted: there is nothing to be given back.
-            let _ = self.flight.give_back(token, AT_ONCE, self.attempts());
+            let _ = self.flight.give_back(token, AT_ONCE, token.attempts());
         }
         self.flight.count_down();
     }

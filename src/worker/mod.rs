@@ -4,33 +4,29 @@ mod evict;
 mod flight;
 mod job;
 mod park;
+mod search;
 
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use crate::attach::{Attachment, Mapped};
 use crate::clock::HostClock;
-use crate::dead_letter::letter::{DeadLetter, DeadLetterSink, Reason};
+use crate::dead_letter::letter::{DeadLetter, DeadLetterSink};
 use crate::dead_letter::policy::DeadLetterPolicy;
 use crate::error::{JoinError, RecvError};
 use crate::group::{self, Group, Mode};
 use crate::layout::Identity;
 use crate::message::{Content, OneThread};
-use crate::packed::{NEVER, nanoseconds_of};
 use crate::queue::Queue;
-use crate::ring::cells::{InHand, Table};
+use crate::ring::cells::Table;
 use crate::ring::claim::Corrupt;
-use crate::ring::claim::Fault;
-use crate::ring::close;
-use crate::ring::in_flight::{CellMember, Received};
-use crate::ring::records;
-use crate::ring::settle;
+use crate::ring::in_flight::CellMember;
+use crate::ring::{figures, groups, observe, records};
 use crate::wait::{
-    self, Check, Deadline, Interrupt, MAX_SLEEP, MAX_SLEEP_WHILE_HELD, WaitState, WaitStrategy,
-    Waited,
+    self, Check, Deadline, Interrupt, MAX_SLEEP_WHILE_HELD, WaitState, WaitStrategy, Waited,
 };
 pub use evict::Evictions;
 use flight::{Core, Flight};
@@ -41,8 +37,6 @@ use park::CellPark;
 const SETTLE_EVERY: Duration = Duration::from_millis(2);
 /// Claims in a row that other members may win before the head counts as damaged.
 const CONTENDED_MAX: u32 = 1 << 16;
-/// For how long a message is kept that is being made a dead letter.
-const LETTER_WITHIN: Duration = Duration::from_secs(60);
 
 /// A member of a shared group with places for [messages in flight](Group::in_flight). `Send`, not `Sync`; its [jobs](Job)
 /// are both.
@@ -75,13 +69,18 @@ const LETTER_WITHIN: Duration = Duration::from_secs(60);
 /// ```
 pub struct Worker<M: Content + ?Sized = [u8]> {
     flight: Arc<Flight>,
-    policy: Box<DeadLetterPolicy>,
+    made_group: bool,
+    resumed: bool,
+    notices_gone: bool,
+    follows: bool,
     wait_state: WaitState,
     settled: Instant,
     /// The last message came again: the ring has its turn.
     came_again: bool,
     /// The last check found no empty cell.
     full: bool,
+    /// Checks in a row that found the queue empty.
+    empty_checks: u32,
     marker: OneThread<M>,
 }
 
@@ -121,7 +120,8 @@ impl<M: Content + ?Sized> Worker<M> {
             // It would be made without places.
             return Err(without());
         }
-        let (index, _) = group::find_or_make(&attachment, &group)?;
+        let (index, existed) = group::find_or_make(&attachment, &group)?;
+        let (made_group, resumed) = (!existed, groups::was_joined(&view, index));
         let corrupt = |Corrupt(what)| JoinError::Corrupt { queue: queue(), what };
         let table = Table::of(&view, index).map_err(corrupt)?.ok_or_else(without)?;
         let clock = match HostClock::new() {
@@ -136,6 +136,10 @@ impl<M: Content + ?Sized> Worker<M> {
         let pid = std::process::id();
         let taken = records::take_record(&view, &attachment.leases, index, pid).map_err(system)?;
         let Some(record) = taken else {
+            if made_group {
+                // Leave no half-made group.
+                groups::remove_group(&view, &attachment.leases, index).map_err(system)?;
+            }
             let (max, live) = group::consumers(&attachment)?;
             return Err(JoinError::TooManyConsumers { queue: queue(), max, live });
         };
@@ -145,12 +149,16 @@ impl<M: Content + ?Sized> Worker<M> {
         let policy =
             DeadLetterPolicy::new(mapped.name.shared(), &group.name, max_attempts, target, sink);
         Ok(Worker {
-            flight: Arc::new(Flight::new(attachment, member, &group.name, clock)),
-            policy: Box::new(policy),
+            flight: Arc::new(Flight::new(attachment, member, &group.name, clock, policy)),
+            made_group,
+            resumed,
+            notices_gone: false,
+            follows: false,
             wait_state: WaitState::here(interrupt),
             settled: Instant::now(),
             came_again: false,
             full: false,
+            empty_checks: 0,
             marker: PhantomData,
         })
     }
@@ -163,6 +171,36 @@ impl<M: Content + ?Sized> Worker<M> {
     /// Name of the group that it receives for.
     pub fn group_name(&self) -> &str {
         self.flight.group()
+    }
+
+    /// The group's position: the next sequence to be received from the ring by a member. 0 in a child process made by
+    /// fork(2).
+    pub fn position(&self) -> u64 {
+        if self.flight.forked() {
+            return 0;
+        }
+        figures::head(self.flight.view(), self.flight.table().group)
+    }
+
+    /// Messages that wait in the ring for the group: published, and received by no member. Unlike
+    /// [`GroupInfo::depth`](crate::GroupInfo::depth), it does not count messages in flight. A figure of this moment, without
+    /// a system call. 0 in a child process made by fork(2).
+    pub fn depth(&self) -> u64 {
+        if self.flight.forked() {
+            return 0;
+        }
+        observe::tail(self.flight.view()).saturating_sub(self.position())
+    }
+
+    /// Whether the group did not exist, so that this worker made it.
+    pub fn made_group(&self) -> bool {
+        self.made_group
+    }
+
+    /// Whether the group had a member before, so that this one continues from its position. False for a group that was
+    /// declared and that nobody has joined yet.
+    pub fn resumed(&self) -> bool {
+        self.resumed
     }
 
     /// Messages that the group can have in flight.
@@ -185,6 +223,65 @@ impl<M: Content + ?Sized> Worker<M> {
         self.flight.jobs()
     }
 
+    /// Hands the dead letters of this worker and of its jobs to `handler` instead of sending them to the dead-letter queue. A
+    /// message is acked once the handler returns without an error; until then it comes again. Other members of the group are
+    /// not affected. It runs in the thread that makes the letter, one call at a time: it must not reject another job of this
+    /// worker, which would wait for itself.
+    pub fn on_dead_letter<E>(
+        &mut self,
+        mut handler: impl FnMut(&DeadLetter<'_>) -> Result<(), E> + Send + 'static,
+    ) where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let handler = Box::new(move |letter: &DeadLetter<'_>| handler(letter).map_err(Into::into));
+        self.flight.policy().set_handler(handler);
+    }
+
+    /// Calls `tell` with each dead letter that this worker or one of its jobs makes, once the letter is in the dead-letter
+    /// queue, or the handler of [`Worker::on_dead_letter`] has taken it. Three calls make a letter, and each calls `tell`
+    /// before it returns:
+    ///
+    /// - [`Job::reject`];
+    /// - [`Job::fail`] and [`Job::fail_after`] after the last attempt that the group allows;
+    /// - a receive that finds a message which has had its last attempt. Nothing else reports that letter.
+    ///
+    /// It runs as the handler does. If it panics, the message is not acked, and becomes a dead letter a second time.
+    pub fn notice_dead_letters(&mut self, tell: impl FnMut(&DeadLetter<'_>) + Send + 'static) {
+        self.flight.policy().set_notice(Box::new(tell));
+    }
+
+    /// Whether a wait fails with [`RecvError::ProducerGone`] while the queue has no producer: the last one was dropped,
+    /// or died, without closing the queue. Off by default. As [`Consumer::set_notice_producer_gone`], with messages in
+    /// flight as those that another member holds: they do not count.
+    ///
+    /// [`Consumer::set_notice_producer_gone`]: crate::Consumer::set_notice_producer_gone
+    pub fn set_notice_producer_gone(&mut self, on: bool) {
+        self.notices_gone = on;
+    }
+
+    /// Whether a receive from a closed queue waits for the producer that opens it again, instead of failing with
+    /// [`RecvError::Closed`]. Off by default.
+    pub fn set_follow(&mut self, on: bool) {
+        self.follows = on;
+    }
+
+    /// Asks the kernel whether the queue still has its name. A queue that was removed may still get messages until its
+    /// producer notices. One system call.
+    ///
+    /// # Errors
+    /// [`RecvError::Removed`], even if there are messages left to be received; [`RecvError::Forked`] in a forked child.
+    pub fn check_removed(&self) -> Result<(), RecvError> {
+        if self.flight.forked() {
+            return Err(RecvError::Forked { queue: self.queue() });
+        }
+        let Core { attachment, .. } = &*self.flight.core();
+        let removed = attachment.leases.removed();
+        match removed.map_err(attachment.system("check the queue's file"))? {
+            true => Err(RecvError::Removed { queue: self.queue() }),
+            false => Ok(()),
+        }
+    }
+
     /// Sets how to wait for messages.
     pub fn set_wait_strategy(&mut self, strategy: WaitStrategy) {
         self.wait_state.set_strategy(strategy);
@@ -199,8 +296,10 @@ impl<M: Content + ?Sized> Worker<M> {
     ///
     /// # Errors
     /// [`RecvError::Empty`] if there is none now, or all places of the group are in use ([`Worker::is_full`]);
-    /// [`RecvError::Closed`] once the queue is closed and the group has acked everything; else as for
-    /// [`Consumer::try_recv`](crate::Consumer::try_recv).
+    /// [`RecvError::Closed`] once the queue is closed and the group has acked everything; [`RecvError::DeadLetter`] if a
+    /// message that has had its last attempt cannot be made a dead letter: it stays, and the next receive after a second
+    /// tries again; else as for [`Consumer::try_recv`](crate::Consumer::try_recv). It blocks only to send such a letter, for a
+    /// few seconds at most.
     pub fn try_recv(&mut self) -> Result<Job<M>, RecvError> {
         one(self.search(1, Check::Fast)?).ok_or(RecvError::Empty)
     }
@@ -229,6 +328,14 @@ impl<M: Content + ?Sized> Worker<M> {
         one(Some(self.recv_by(1, Deadline::after(timeout))?)).ok_or(RecvError::Empty)
     }
 
+    /// Receives one message, waiting for it until `deadline` at most.
+    ///
+    /// # Errors
+    /// As for [`Worker::recv_timeout`].
+    pub fn recv_deadline(&mut self, deadline: Instant) -> Result<Job<M>, RecvError> {
+        one(Some(self.recv_by(1, Deadline::at(deadline))?)).ok_or(RecvError::Empty)
+    }
+
     /// Receives up to `max` messages, waiting for the first as long as it takes. All are due one ack timeout later.
     ///
     /// # Errors
@@ -249,6 +356,18 @@ impl<M: Content + ?Sized> Worker<M> {
         self.recv_by(max, Deadline::after(timeout))
     }
 
+    /// Receives up to `max` messages, waiting for the first until `deadline` at most.
+    ///
+    /// # Errors
+    /// As for [`Worker::recv_timeout`].
+    pub fn recv_batch_deadline(
+        &mut self,
+        max: usize,
+        deadline: Instant,
+    ) -> Result<Vec<Job<M>>, RecvError> {
+        self.recv_by(max, Deadline::at(deadline))
+    }
+
     fn recv_by(&mut self, max: usize, deadline: Deadline) -> Result<Vec<Job<M>>, RecvError> {
         let (view, group) = (*self.flight.view(), self.flight.table().group);
         let (full, longest) = (Cell::new(false), Cell::new(MAX_SLEEP_WHILE_HELD));
@@ -263,150 +382,17 @@ impl<M: Content + ?Sized> Worker<M> {
             found
         })?;
         self.wait_state = wait_state;
-        let queue = self.flight.queue().clone();
         match found {
             Waited::Found(jobs) => Ok(jobs),
-            Waited::TimedOut => Err(RecvError::Timeout { queue }),
-            Waited::Interrupted => Err(RecvError::Interrupted { queue }),
+            Waited::TimedOut => Err(RecvError::Timeout { queue: self.queue() }),
+            Waited::Interrupted => Err(RecvError::Interrupted { queue: self.queue() }),
         }
     }
 
-    /// Looks once for messages: those that are due again and those of the ring, in turn.
-    fn search(&mut self, max: usize, check: Check) -> Result<Option<Vec<Job<M>>>, RecvError> {
-        let queue = self.flight.queue().clone();
-        if self.flight.forked() {
-            return Err(RecvError::Forked { queue });
-        }
-        self.full = false;
-        let full_check = check == Check::Full;
-        if full_check || self.settled.elapsed() >= SETTLE_EVERY {
-            self.settle()?;
-        }
-        let again = std::mem::take(&mut self.came_again);
-        if !again && let Some(job) = self.take_due()? {
-            return Ok(Some(vec![job]));
-        }
-        let jobs = self.receive(max)?;
-        if !jobs.is_empty() {
-            return Ok(Some(jobs));
-        }
-        if again && let Some(job) = self.take_due()? {
-            return Ok(Some(vec![job]));
-        }
-        let (view, group) = (self.flight.view(), self.flight.table().group);
-        if close::has_ended(view, group, || true) {
-            return Err(RecvError::Closed { queue });
-        }
-        if full_check {
-            let mut core = self.flight.core();
-            let Core { attachment, member } = &mut *core;
-            let removed = attachment.leases.removed();
-            if removed.map_err(attachment.system("check the queue's file"))? {
-                return Err(RecvError::Removed { queue });
-            }
-            if self.flight.jobs() == 0 {
-                // Others then sleep longer.
-                member.renounce(view);
-            }
-        }
-        Ok(None)
-    }
-
-    /// Receives from the ring.
-    fn receive(&mut self, max: usize) -> Result<Vec<Job<M>>, RecvError> {
-        let (view, mut messages) = (self.flight.view(), Vec::new());
-        let now = self.flight.clock().now_or_later();
-        let mut core = self.flight.core();
-        for _ in 0..CONTENDED_MAX {
-            let received = core.member.receive(view, max.max(1) as u64, now, &mut messages);
-            match received.map_err(|Corrupt(what)| self.flight.corrupt(what))? {
-                Received::Contended => std::hint::spin_loop(),
-                Received::NoCell => {
-                    self.full = true;
-                    return Ok(Vec::new());
-                }
-                Received::Some | Received::Empty => {
-                    let jobs = messages.into_iter().map(|message| Job::new(&self.flight, message));
-                    return Ok(jobs.collect());
-                }
-            }
-        }
-        Err(self.flight.corrupt("a group's head never stands still"))
-    }
-
-    /// Takes a message that is due again. One that has had its last attempt becomes a dead letter.
-    fn take_due(&mut self) -> Result<Option<Job<M>>, RecvError> {
-        loop {
-            let now = self.flight.clock().now();
-            let taken = self.flight.core().member.take_due(self.flight.view(), now);
-            let Some(message) = taken else { return Ok(None) };
-            if u32::from(message.attempts) <= self.policy.limit {
-                self.came_again = true;
-                self.flight.count_redelivery();
-                return Ok(Some(Job::new(&self.flight, message)));
-            }
-            self.exhaust(message)?;
-        }
-    }
-
-    /// Makes a dead letter of a message: the letter first, then the ack. If it is taken from this worker meanwhile, there is
-    /// a letter and the message once more.
+    /// The queue's name, for an error.
     #[cold]
-    fn exhaust(&mut self, message: InHand) -> Result<(), RecvError> {
-        let Ok(token) = self.flight.extend(message.token, LETTER_WITHIN) else { return Ok(()) };
-        let (queue, group) = (self.flight.queue().clone(), self.policy.group.clone());
-        let sent = self.policy.send_letter(&DeadLetter {
-            queue: &queue,
-            group: &group,
-            sequence: message.seq,
-            // Without this attempt, which the message does not get.
-            attempts: self.policy.limit as u8,
-            time: SystemTime::now(),
-            reason: Reason::MaxAttempts,
-            kind: message.kind,
-            payload: &message.payload,
-        });
-        if let Err(fault) = sent {
-            // Another try in a second, without a count for this one.
-            let due = self.flight.due_after(Duration::from_secs(1));
-            let _ = self.flight.give_back(token, due, self.policy.limit as u8);
-            return Err(fault.into());
-        }
-        // Evicted meanwhile: the message comes once more.
-        let _ = self.flight.ack(token);
-        self.flight.count_dead_letter();
-        Ok(())
-    }
-
-    /// Settles dead members.
-    #[cold]
-    fn settle(&mut self) -> Result<(), RecvError> {
-        self.settled = Instant::now();
-        let mut core = self.flight.core();
-        let Core { attachment, member } = &mut *core;
-        let settled = member.settle_dead(&attachment.view, &attachment.leases);
-        settled.map(|_| ()).map_err(|fault| match fault {
-            Fault::Corrupt(Corrupt(what)) => self.flight.corrupt(what),
-            Fault::System(source) => {
-                attachment.system("find out which consumers are dead")(source).into()
-            }
-        })
-    }
-
-    /// Upper bound on the sleep after a search that found nothing: a death and the last ack of a closed queue wake nobody,
-    /// and neither does time.
-    fn longest_sleep(&self) -> Duration {
-        let (view, table) = (self.flight.view(), self.flight.table());
-        let others = records::records_of(view, table.group)
-            .any(|record| settle::may_have_left(view, record));
-        let bound = if others || close::closed_at(view).is_some() {
-            MAX_SLEEP_WHILE_HELD
-        } else {
-            MAX_SLEEP
-        };
-        let next = table.look_due(view);
-        let wait = next.saturating_sub(self.flight.clock().now()).min(NEVER);
-        bound.min(Duration::from_nanos(nanoseconds_of(wait)).max(Duration::from_millis(1)))
+    fn queue(&self) -> Arc<str> {
+        self.flight.queue().clone()
     }
 }
 

@@ -1,0 +1,175 @@
+//! Workers as handles: what they tell of their group, when their waits end, and what a fork leaves of them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::fork::{first_failure, fork};
+use common::{TempName, there};
+use slipring::{Group, JobError, Queue, RecvError, message};
+
+/// Long enough for anything, and waited for only by a test that fails.
+const LONG: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_millis(20);
+
+fn work() -> Group {
+    Group::named("work").shared().in_flight(4)
+}
+
+fn queue(name: &str) -> Queue {
+    Queue::builder(name).capacity(8).payload_size(32).group(work()).create().unwrap()
+}
+
+#[test]
+fn a_worker_tells_where_its_group_stands() {
+    let name = TempName::new("stands");
+    let queue = Queue::builder(&name).capacity(8).spare_cells(4).create().unwrap();
+    let mut worker = queue.worker(work()).unwrap();
+    assert_eq!((worker.made_group(), worker.resumed()), (true, false));
+    assert_eq!((worker.position(), worker.depth()), (0, 0));
+    let _ = queue.producer().unwrap().send_batch(["a", "b", "c"]).unwrap();
+    assert_eq!((worker.position(), worker.depth()), (0, 3));
+    let jobs = worker.recv_batch(2).unwrap();
+    assert_eq!((worker.position(), worker.depth(), worker.jobs()), (2, 1, 2));
+    drop((jobs, worker));
+    let worker = queue.worker("work").unwrap();
+    assert_eq!((worker.made_group(), worker.resumed()), (false, true));
+    assert_eq!((worker.queue_name(), worker.group_name()), (&*name, "work"));
+}
+
+#[test]
+fn a_worker_waits_until_its_deadline_or_for_an_interrupt() {
+    let name = TempName::new("deadline");
+    let queue = queue(&name);
+    let mut worker = queue.worker("work").unwrap();
+    let end = Instant::now() + SHORT;
+    assert!(matches!(worker.recv_deadline(end), Err(RecvError::Timeout { .. })));
+    assert!(Instant::now() >= end);
+    let end = Instant::now() + SHORT;
+    assert!(matches!(worker.recv_batch_deadline(8, end), Err(RecvError::Timeout { .. })));
+    assert!(matches!(worker.recv_batch_timeout(8, SHORT), Err(RecvError::Timeout { .. })));
+    worker.set_interrupt(|| true);
+    assert!(matches!(worker.recv(), Err(RecvError::Interrupted { .. })));
+    let _ = queue.producer().unwrap().send("a").unwrap();
+    let job = worker.recv_deadline(Instant::now() + LONG).unwrap();
+    assert_eq!(&*job, b"a");
+}
+
+#[test]
+fn a_worker_that_follows_waits_for_the_next_producer() {
+    let name = TempName::new("follow");
+    let queue = queue(&name);
+    queue.producer().unwrap().close().unwrap();
+    let mut worker = queue.worker("work").unwrap();
+    assert!(matches!(worker.recv(), Err(RecvError::Closed { .. })));
+    worker.set_follow(true);
+    assert!(matches!(worker.recv_timeout(SHORT), Err(RecvError::Timeout { .. })));
+    let received = std::thread::scope(|scope| {
+        let waits = scope.spawn(|| worker.recv_timeout(LONG).unwrap());
+        let _ = queue.producer().unwrap().send("next").unwrap();
+        waits.join().unwrap()
+    });
+    assert_eq!(&*received, b"next");
+}
+
+#[test]
+fn a_worker_can_notice_that_the_producer_is_gone() {
+    let name = TempName::new("gone");
+    let queue = queue(&name);
+    let mut worker = queue.worker("work").unwrap();
+    worker.set_notice_producer_gone(true);
+    assert!(matches!(worker.recv_timeout(SHORT), Err(RecvError::Timeout { .. })), "none was there");
+    let mut producer = queue.producer().unwrap();
+    let _ = producer.send("a").unwrap();
+    assert!(matches!(worker.recv_timeout(LONG).map(drop), Ok(())));
+    drop(producer);
+    // What comes again comes first.
+    worker.recv_timeout(LONG).unwrap().ack().unwrap();
+    assert!(matches!(worker.recv_timeout(LONG), Err(RecvError::ProducerGone { .. })));
+    let _producer = queue.producer().unwrap();
+    assert!(matches!(worker.recv_timeout(SHORT), Err(RecvError::Timeout { .. })));
+}
+
+#[test]
+fn a_worker_notices_that_its_queue_was_removed() {
+    let name = TempName::new("removed");
+    let queue = queue(&name);
+    let _ = queue.producer().unwrap().send("a").unwrap();
+    let mut worker = queue.worker("work").unwrap();
+    worker.check_removed().unwrap();
+    slipring::force_remove(&name).unwrap();
+    assert!(matches!(worker.check_removed(), Err(RecvError::Removed { .. })));
+    // What is there can still be received, and its end is noticed by polling alone, too.
+    worker.try_recv().unwrap().ack().unwrap();
+    let fault = loop {
+        match worker.try_recv() {
+            Err(RecvError::Empty) => {}
+            other => break other.unwrap_err(),
+        }
+    };
+    assert!(matches!(fault, RecvError::Removed { .. }), "{fault}");
+    assert!(matches!(worker.recv(), Err(RecvError::Removed { .. })));
+}
+
+message! {
+    /// A typed job.
+    struct Resize {
+        image: u64,
+        width: u32,
+        height: u32,
+    }
+}
+
+#[test]
+fn typed_jobs_are_the_messages_themselves() {
+    let name = TempName::new("typed");
+    let group = work().max_attempts(1);
+    let shape = Queue::builder(&name).capacity(8).message::<Resize>().group(group);
+    let queue = shape.create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let _ = producer.send(&Resize { image: 7, width: 640, height: 480 }).unwrap();
+    let mut worker = Queue::open_typed::<Resize>(&name).unwrap().worker("work").unwrap();
+    let job = worker.recv().unwrap();
+    assert_eq!((job.image, job.content().width, job.height), (7, 640, 480));
+    worker.on_dead_letter(|letter| match letter.payload {
+        [7, 0, 0, 0, 0, 0, 0, 0, 0x80, 2, 0, 0, 0xe0, 1, 0, 0] => Ok(()),
+        other => Err(std::io::Error::other(format!("{other:?}"))),
+    });
+    assert!(job.fail().unwrap());
+    assert!(there(worker.try_recv()).is_none());
+}
+
+#[test]
+fn a_forked_child_cannot_touch_the_jobs_of_its_parent() {
+    let name = TempName::new("fork");
+    let queue = queue(&name);
+    let _ = queue.producer().unwrap().send_batch(["a", "b"]).unwrap();
+    let mut worker = queue.worker("work").unwrap();
+    // Taken in the child, where that changes its own memory alone.
+    let (mut job, mut other) = (Some(worker.recv().unwrap()), Some(worker.recv().unwrap()));
+    let status = fork(|| {
+        let (Some(mut mine), Some(rejected)) = (job.take(), other.take()) else { return 100 };
+        let forked = |fault: JobError| matches!(fault, JobError::Forked { .. });
+        let checks = [
+            mine.extend(LONG).is_err_and(forked),
+            mine.uncount().is_err_and(forked),
+            !mine.is_mine() && mine.time_left().is_none(),
+            rejected.reject().is_err_and(forked),
+            matches!(worker.try_recv(), Err(RecvError::Forked { .. })),
+            matches!(worker.recv(), Err(RecvError::Forked { .. })),
+            matches!(worker.check_removed(), Err(RecvError::Forked { .. })),
+            (worker.position(), worker.depth()) == (0, 0),
+            mine.ack().is_err_and(forked),
+        ];
+        first_failure(&checks)
+    });
+    assert_eq!(status, 0, "the number of the check that does not hold");
+    let (job, other) = (job.unwrap(), other.unwrap());
+    assert!(job.is_mine() && other.is_mine());
+    job.ack().unwrap();
+    other.ack().unwrap();
+    let group = &queue.snapshot().unwrap().groups[0];
+    assert_eq!((group.depth, group.members.len()), (0, 1));
+}
