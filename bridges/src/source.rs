@@ -50,6 +50,11 @@ pub(crate) trait Source: fmt::Debug + Send {
     /// Returns up to `max` messages as soon as there are some; none at `until`. After a fault, open it again.
     fn next(&mut self, max: usize, until: Instant) -> Result<Next, Fault>;
 
+    /// How many arrivals may wait to be settled: with so many, nothing more comes.
+    fn most_unsettled(&self) -> usize {
+        usize::MAX
+    }
+
     /// Tells what became of arrivals, in any order.
     fn settle(&mut self, settled: &[(u64, Settled)]) -> Result<(), Fault>;
 

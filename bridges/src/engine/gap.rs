@@ -27,7 +27,10 @@ pub(crate) struct Gap {
     pub(crate) last: Option<u64>,
     /// Messages that are kept.
     pub(crate) held: usize,
+    /// Since when; a new consumer does not end it.
     pub(crate) since: Instant,
+    /// How often the queue was consumed anew because of it.
+    pub(crate) reopened: u32,
 }
 
 /// The order of one stream. `T` is what a message is acked by, and its content.
@@ -39,11 +42,12 @@ pub(crate) struct Order<T> {
     held: BTreeMap<u64, (u64, T)>,
     /// Since when a message is missing.
     since: Option<Instant>,
+    reopened: u32,
 }
 
 impl<T> Order<T> {
     pub(crate) fn new(last: Option<u64>) -> Order<T> {
-        Order { last, held: BTreeMap::new(), since: None }
+        Order { last, held: BTreeMap::new(), since: None, reopened: 0 }
     }
 
     pub(crate) fn held(&self) -> usize {
@@ -71,7 +75,7 @@ impl<T> Order<T> {
     /// The queue now has everything up to this position.
     pub(crate) fn done(&mut self, position: u64) {
         self.last = self.last.max(Some(position));
-        self.since = None;
+        (self.since, self.reopened) = (None, 0);
     }
 
     /// The next kept message whose turn it is, with what is to be done with it: publish it, or ack it alone.
@@ -94,8 +98,8 @@ impl<T> Order<T> {
     /// What is missing, if messages are kept.
     pub(crate) fn gap(&self) -> Option<Gap> {
         let (_, (missing, _)) = self.held.first_key_value()?;
-        let (held, last) = (self.held.len(), self.last);
-        Some(Gap { missing: *missing, last, held, since: self.since? })
+        let (held, last, reopened) = (self.held.len(), self.last, self.reopened);
+        Some(Gap { missing: *missing, last, held, since: self.since?, reopened })
     }
 
     /// Nothing could come during this time, so it does not count as waiting.
@@ -106,7 +110,13 @@ impl<T> Order<T> {
     /// The connection is gone: what was kept comes again.
     pub(crate) fn forget_held(&mut self) {
         self.held.clear();
-        self.since = None;
+        (self.since, self.reopened) = (None, 0);
+    }
+
+    /// The queue is consumed anew because of a gap: what was kept comes again, and the gap is as old as it was.
+    pub(crate) fn reopen(&mut self) {
+        self.reopened += u32::from(!self.held.is_empty());
+        self.held.clear();
     }
 }
 
@@ -201,6 +211,22 @@ mod tests {
         order.forget_held();
         assert_eq!((order.held(), order.gap()), (0, None));
         assert_eq!(play(&mut order, &[2, 3, 4]).0, [2, 3, 4]);
+    }
+
+    #[test]
+    fn a_gap_is_as_old_as_it_was_after_the_queue_is_consumed_anew() {
+        let mut order = Order::new(Some(1));
+        play(&mut order, &[3, 4]);
+        let since = order.gap().unwrap().since;
+        order.reopen();
+        assert_eq!((order.held(), order.gap()), (0, None));
+        play(&mut order, &[4]);
+        let gap = order.gap().unwrap();
+        assert_eq!((gap.since, gap.reopened, gap.held), (since, 1, 1));
+        // Another one begins from nothing.
+        assert_eq!(play(&mut order, &[2, 3, 6]).0, [2, 3, 4]);
+        let gap = order.gap().unwrap();
+        assert!(gap.since > since && gap.reopened == 0);
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use slipring::{Producer, ProducerError, Queue, SendError, StreamId, StreamSendError};
 
 use super::Link;
-use super::gap::{Order, Verdict};
+use super::backoff::Backoff;
+use super::gap::{Gap, Order, Verdict};
 use crate::failure::Failure;
 use crate::fault::{Fault, Kind};
 use crate::identity::{Identity, Previous};
@@ -26,6 +27,10 @@ const TURN: Duration = Duration::from_millis(200);
 const EXPLAIN_AFTER: Duration = Duration::from_secs(1);
 /// A stream that is adopted begins this part of the gap timeout after its first message came.
 const ADOPT_PART: u32 = 10;
+/// After this part of the gap timeout the queue is consumed anew.
+const REOPEN_PART: u32 = 2;
+/// After the queue was consumed anew, what is missing has this part of the gap timeout to come.
+const SETTLE_PART: u32 = 4;
 
 /// A bridge from a source to a local queue.
 #[derive(Debug)]
@@ -39,6 +44,11 @@ pub(crate) struct In<'a> {
     /// By streams: what comes from where. `None` for a queue without sources.
     orders: Option<HashMap<StreamId, Order<Arrival>>>,
     settled: Vec<(u64, Settled)>,
+    /// Between new consumers while everything that the broker may send is kept.
+    reopening: Backoff,
+    /// When the next one is due, if so.
+    reopen_at: Option<Instant>,
+    opened_at: Instant,
     published: u64,
     last_message: Instant,
 }
@@ -51,6 +61,7 @@ impl<'a> In<'a> {
         stop: Stop,
         metrics: Arc<Metrics>,
     ) -> In<'a> {
+        let gap = options.gap_timeout();
         In {
             reporter: Reporter::new(options.to.clone()),
             options,
@@ -60,6 +71,9 @@ impl<'a> In<'a> {
             link: Link::new(what),
             orders: None,
             settled: Vec::new(),
+            reopening: Backoff::new(gap / ADOPT_PART, gap / REOPEN_PART),
+            reopen_at: None,
+            opened_at: Instant::now(),
             published: 0,
             last_message: Instant::now(),
         }
@@ -160,6 +174,7 @@ impl<'a> In<'a> {
         match self.source.open(&self.stop) {
             Ok(()) => {
                 self.link.opened(&self.metrics, &mut self.reporter);
+                (self.opened_at, self.reopen_at) = (Instant::now(), None);
                 Ok(())
             }
             Err(fault) => self.lost(&fault),
@@ -265,9 +280,13 @@ impl<'a> In<'a> {
         }
     }
 
+    /// Messages that are kept, of all streams.
+    fn held(&self) -> usize {
+        self.orders.iter().flatten().map(|(_, order)| order.held()).sum()
+    }
+
     fn count_held(&self) {
-        let held = self.orders.iter().flatten().map(|(_, order)| order.held() as u64).sum();
-        self.metrics.held.set(held);
+        self.metrics.held.set(self.held() as u64);
     }
 
     /// Publishes a message, waiting for room; with its position, if it has an identity here.
@@ -324,6 +343,7 @@ impl<'a> In<'a> {
             self.orders.iter_mut().flatten().for_each(|(_, order)| order.excuse(since.elapsed()));
         }
         self.published += 1;
+        self.reopening.reset();
         self.metrics.counters.done.add(1);
         self.metrics.counters.bytes.add(arrival.body.len());
         self.finished(&arrival, identity.as_ref(), Settled::Done);
@@ -407,24 +427,54 @@ impl<'a> In<'a> {
 
     /// A message is missing for too long, or a stream is to be adopted.
     fn check_gaps(&mut self, producer: &mut Producer) -> Result<(), Failure> {
-        let most = self.options.gap_timeout();
         let gaps = self.orders.iter().flatten();
         let gaps = gaps.filter_map(|(stream, order)| Some((*stream, order.gap()?)));
-        let oldest = gaps.min_by_key(|(_, gap)| gap.since);
-        let Some((stream, gap)) = oldest else { return Ok(()) };
-        let waited = gap.since.elapsed();
-        if self.options.adopt && gap.last.is_none() && waited >= most / ADOPT_PART {
-            return self.adopt(stream, gap.missing, producer);
+        let Some((stream, gap)) = gaps.min_by_key(|(_, gap)| gap.since) else { return Ok(()) };
+        let (most, age) = (self.options.gap_timeout(), gap.since.elapsed());
+        if self.options.adopt && gap.last.is_none() {
+            return match age >= most / ADOPT_PART {
+                true => self.adopt(stream, gap.missing, producer),
+                false => Ok(()),
+            };
         }
-        if waited < most {
-            return Ok(());
+        let is_full = self.held() >= self.source.most_unsettled();
+        let has_settled = is_full || self.opened_at.elapsed() >= most / SETTLE_PART;
+        if age >= most && gap.reopened > 0 && has_settled {
+            return Err(self.gap_stays(stream, gap));
         }
+        let is_due = if is_full {
+            let wait = || Instant::now() + self.reopening.next();
+            Instant::now() >= *self.reopen_at.get_or_insert_with(wait)
+        } else {
+            self.reopen_at = None;
+            gap.reopened == 0 && age >= most / REOPEN_PART
+        };
+        if is_due {
+            self.reopen(stream, gap);
+        }
+        Ok(())
+    }
+
+    /// Consumes anew. What is missing may be at a consumer that died, and whose link is half-open: a quorum queue has it back
+    /// once it notices, and then sends it before what was kept here, but only if there is room in the prefetch.
+    fn reopen(&mut self, stream: StreamId, gap: Gap) {
+        let (missing, held, label) = (gap.missing, gap.held, stream.label());
+        self.reporter.say(&format!(
+            "consumes anew: stream {stream} ({label}) lacks position {missing}, or one before it, and {held} later messages wait"
+        ));
+        self.source.close();
+        self.orders.iter_mut().flatten().for_each(|(_, order)| order.reopen());
+        self.count_held();
+        self.link.renew("gap", &self.metrics);
+    }
+
+    fn gap_stays(&self, stream: StreamId, gap: Gap) -> Failure {
         let (name, label, held) = (&self.options.to, stream.label(), gap.held);
-        let (missing, seconds) = (gap.missing, most.as_secs_f64());
-        Err(match gap.last {
+        let (missing, seconds) = (gap.missing, self.options.gap_timeout().as_secs_f64());
+        match gap.last {
             Some(last) => Failure::failed(format!(
                 "stream {stream} ({label}) lacks positions {} to {missing}, or some of them: queue {name:?} has it up to {last}, \
-                 and {held} later messages have waited for {seconds} s; what is missing expired, was taken by another consumer, \
+                 and {held} later messages have waited for {seconds} s, a new consumer included; what is missing expired, was taken by another consumer, \
                  or was in a queue that the broker has deleted",
                 last.saturating_add(1)
             ))
@@ -434,7 +484,7 @@ impl<'a> In<'a> {
                 "queue {name:?} does not know stream {stream} ({label}), and its first message here follows position {missing}"
             ))
             .hint("--adopt begins it there"),
-        })
+        }
     }
 
     fn adopt(
@@ -453,3 +503,6 @@ impl<'a> In<'a> {
         self.settle(producer)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,6 +60,12 @@ impl Link {
         reporter.say(&format!("{state} ({}): {fault}", self.what));
     }
 
+    /// Ends in order, and is to be made anew at once.
+    pub(crate) fn renew(&mut self, reason: &'static str, metrics: &Metrics) {
+        (self.is_open, self.due) = (false, Instant::now());
+        metrics.reconnected(reason);
+    }
+
     /// A message went through: the next failure is a first one again.
     pub(crate) fn works(&mut self) {
         self.backoff.reset();

@@ -85,6 +85,10 @@ impl Source for RabbitSource {
         Ok(Next::Arrivals(self.waiting.drain(..count).collect()))
     }
 
+    fn most_unsettled(&self) -> usize {
+        self.intake.prefetch.into()
+    }
+
     fn settle(&mut self, settled: &[(u64, Settled)]) -> Result<(), Fault> {
         let replies = self.tags.settle(settled);
         self.session()?.send(replies)
