@@ -98,9 +98,9 @@ impl Sink for FileSink {
         Ok(())
     }
 
-    fn misfit(&self, body: &[u8]) -> Option<String> {
+    fn misfit(&self, record: &Record) -> Option<String> {
         let two = || "it has a newline, and would be two lines".to_owned();
-        body.contains(&b'\n').then(two)
+        record.body.contains(&b'\n').then(two)
     }
 
     fn publish(&mut self, records: Vec<Record>) -> Result<(), Fault> {

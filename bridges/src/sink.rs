@@ -48,8 +48,8 @@ pub(crate) trait Sink: fmt::Debug + Send {
     /// for.
     fn open(&mut self, stop: &Stop) -> Result<(), Fault>;
 
-    /// Why this body can never be taken, as far as that is known before.
-    fn misfit(&self, body: &[u8]) -> Option<String>;
+    /// Why this record can never be taken, as far as that is known before it is published.
+    fn misfit(&self, record: &Record) -> Option<String>;
 
     /// Publishes in this order. What becomes of the records, `poll` says. After a fault, open it again.
     fn publish(&mut self, records: Vec<Record>) -> Result<(), Fault>;

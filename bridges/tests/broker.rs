@@ -58,7 +58,8 @@ impl Queues {
 
 impl Drop for Queues {
     fn drop(&mut self) {
-        for name in [self.from.clone(), format!("{}.dead", self.from), self.to.clone()] {
+        let of = |what: &str| format!("{}{what}", self.from);
+        for name in [of(""), of(".dead"), of(".g.retry"), self.to.clone()] {
             let _ = slipring::force_remove(&name);
         }
     }
@@ -181,6 +182,67 @@ fn an_envelope_goes_through_a_local_queue_and_comes_back_the_same() {
         let content_type = stored.properties.content_type().as_ref().map(|it| it.as_str());
         assert_eq!(content_type, Some("text/x"));
     }
+}
+
+/// A message of format envelope, with this header.
+fn envelope(header: &str, body: &str) -> Vec<u8> {
+    let length = (header.len() as u32).to_le_bytes();
+    [b"SLE1", &length[..], header.as_bytes(), body.as_bytes()].concat()
+}
+
+#[test]
+fn an_envelope_that_cannot_be_stops_it_before_what_comes_after_is_sent() {
+    let Some(broker) = broker() else { return };
+    let queues = Queues::new("malformed");
+    let queue = Queue::builder(&queues.from).payload_size(256).group("g").create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    for (header, body) in
+        [("{}", "one"), (r#"{"properties":{"priority":"high"}}"#, "two"), ("{}", "three")]
+    {
+        producer.send(envelope(header, body).as_slice()).unwrap();
+    }
+    producer.close().unwrap();
+    let amqp = Amqp::connect(&broker.url());
+    amqp.declare("malformed", Kind::Classic);
+    let bodies = || amqp.drain("malformed").into_iter().map(|stored| stored.body);
+    let args = ["--routing-key", "malformed", "--format", "envelope"];
+    says(queues.out(broker, &args), 6, &["message 1 of queue", "priority"]);
+    assert_eq!(bodies().collect::<Vec<_>>(), [b"one"]);
+    assert_eq!(queue.snapshot().unwrap().groups[0].head, 1);
+}
+
+#[test]
+fn a_dead_letter_that_is_sent_again_arrives_without_a_place_in_the_stream() {
+    let Some(broker) = broker() else { return };
+    let queues = Queues::new("letter");
+    let queue = Queue::builder(&queues.from).payload_size(256).group("g").create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    producer.send(envelope("{}", "one").as_slice()).unwrap();
+    producer.send("no envelope").unwrap();
+    producer.send(envelope("{}", "three").as_slice()).unwrap();
+    producer.close().unwrap();
+    let amqp = Amqp::connect(&broker.url());
+    for name in ["letter", "letter.copy"] {
+        amqp.declare(name, Kind::Classic);
+    }
+    amqp.fan_out("letter", &["letter", "letter.copy"]);
+    let args = ["--exchange", "letter", "--routing-key", "letter", "--poison", "dead-letter"];
+    let enveloped = [&args[..], &["--format", "envelope"]].concat();
+    says(queues.out(broker, &enveloped), 0, &["made a dead letter of message 1", "SLE1"]);
+    assert_eq!(queue.dead_letters().unwrap().requeue(u64::MAX).unwrap(), 1);
+    // As it is, this time.
+    says(queues.out(broker, &args), 0, &[]);
+    let other = queues.make_other();
+    says(queues.in_(broker, &["--from", "letter", "--count", "3", "--timeout", "60"]), 0, &[]);
+    assert_eq!(received(&other), ["one", "three", "no envelope"]);
+    assert_eq!(other.streams().unwrap()[0].last, Some(3));
+    // Its key is that of its tombstone, and nothing is said of the message before.
+    let stored = amqp.drain("letter.copy");
+    let key = |at: usize| stored[at].properties.message_id().clone().unwrap();
+    assert_eq!((stored.len(), key(3)), (4, key(1)));
+    let headers = stored[3].properties.headers().clone().unwrap();
+    assert!(!headers.inner().contains_key("slipring-previous"));
+    assert!(!headers.inner().contains_key("slipring-tombstone"));
 }
 
 #[test]

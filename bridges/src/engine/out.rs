@@ -29,7 +29,7 @@ const QUICK: Duration = Duration::from_millis(20);
 /// How long a wait for confirms alone lasts.
 const FULL: Duration = Duration::from_millis(100);
 /// Without a confirm for so long the connection is given up.
-const SILENCE: Duration = Duration::from_secs(30);
+const SILENCE: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 30_000 });
 /// How often the lag is measured.
 const MEASURE_EVERY: Duration = Duration::from_millis(500);
 /// Messages that are handed to the sink at once.
@@ -335,10 +335,7 @@ impl<'a> Out<'a> {
                 (Some(envelope), body.to_vec())
             }
         };
-        if let Some(reason) = self.sink.misfit(&body) {
-            return Err(reason);
-        }
-        Ok(Record {
+        let record = Record {
             id: sequence,
             body,
             kind: message.kind(),
@@ -346,7 +343,11 @@ impl<'a> Out<'a> {
             identity,
             tombstone,
             envelope,
-        })
+        };
+        match self.sink.misfit(&record) {
+            Some(reason) => Err(reason),
+            None => Ok(record),
+        }
     }
 
     fn found_poison(&mut self, id: u64, reason: String) {
@@ -508,3 +509,6 @@ impl<'a> Out<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

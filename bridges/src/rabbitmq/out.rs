@@ -51,9 +51,14 @@ impl Sink for RabbitSink {
         Ok(())
     }
 
-    fn misfit(&self, body: &[u8]) -> Option<String> {
-        let longest = self.longest.load(Ordering::Relaxed);
-        (body.len() > longest).then(|| too_long(body.len(), longest))
+    fn misfit(&self, record: &Record) -> Option<String> {
+        let (length, longest) = (record.body.len(), self.longest.load(Ordering::Relaxed));
+        if length > longest {
+            return Some(too_long(length, longest));
+        }
+        // What an envelope says may be no property or header of AMQP.
+        record.envelope.as_ref()?;
+        properties::of_record(record, &self.route).err().map(|fault| fault.text)
     }
 
     fn publish(&mut self, records: Vec<Record>) -> Result<(), Fault> {

@@ -195,3 +195,52 @@ fn drive(
     runtime.shutdown_background();
     outcome
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Tells when it is dropped: a thread has nothing left of its connection.
+    struct Told(mpsc::Sender<()>);
+
+    impl Drop for Told {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_broker_that_accepts_and_never_answers_keeps_no_thread() {
+        let (told, ended) = mpsc::channel();
+        let stop = Stop::default();
+        let asks = stop.clone();
+        let opened: Result<Session<(), ()>, Fault> = Session::open(&stop, move |_, _| async move {
+            let _told = Told(told);
+            asks.ask();
+            std::future::pending().await
+        });
+        assert!(opened.unwrap_err().text.contains("told to stop"));
+        ended.recv_timeout(PATIENCE).unwrap();
+    }
+
+    #[test]
+    fn a_connection_that_does_not_end_in_order_is_abandoned() {
+        let (told, ended) = mpsc::channel();
+        let session: Session<(), ()> =
+            Session::open(&Stop::default(), move |mut commands, shared| async move {
+                let _told = Told(told);
+                shared.opened();
+                while commands.recv().await.is_some() {}
+                // The answer to the last frame never comes.
+                std::future::pending().await
+            })
+            .unwrap();
+        session.send(()).unwrap();
+        session.close();
+        ended.recv_timeout(PATIENCE).unwrap();
+    }
+}
