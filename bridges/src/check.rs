@@ -1,14 +1,17 @@
 //! Whether bridges could work: their options, the queues of this machine, and the broker. Takes no message and makes nothing.
 
+use std::io::{self, Write};
 use std::path::Path;
 
 use serde::Serialize;
 use slipring::{Mode, Queue, Snapshot};
 
 use crate::bridge;
+#[cfg(feature = "tls")]
+use crate::certificates;
 use crate::failure::{Cause, Failure};
 use crate::fault::Kind;
-use crate::options::{InOptions, OutOptions};
+use crate::options::{Access, InOptions, OutOptions};
 use crate::run::{Bridge, Plan};
 use crate::stop::Stop;
 
@@ -49,9 +52,9 @@ pub(crate) fn run(file: &Path, how: How<'_>, stop: &Stop) -> Result<(), Failure>
     let reports: Vec<Report> = plan.bridges().map(|bridge| Checks::of(bridge, how, stop)).collect();
     if how.json {
         let text = serde_json::to_string(&Reports { bridges: &reports });
-        println!("{}", text.map_err(|fault| Failure::failed(fault.to_string()))?);
+        show(&(text.map_err(|fault| Failure::failed(fault.to_string()))? + "\n"))?;
     } else {
-        reports.iter().for_each(print);
+        show(&reports.iter().map(Report::text).collect::<String>())?;
     }
     let mut wrong = reports.iter().flat_map(|report| &report.findings).filter(|found| !found.ok);
     wrong.next().map_or(Ok(()), |first| {
@@ -61,10 +64,25 @@ pub(crate) fn run(file: &Path, how: How<'_>, stop: &Stop) -> Result<(), Failure>
     })
 }
 
-fn print(report: &Report) {
-    println!("{}", report.bridge);
-    for Finding { what, ok, text, .. } in &report.findings {
-        println!("  {:5} {what}: {text}", if *ok { "ok" } else { "WRONG" });
+/// On standard output. If nobody reads it any more, the exit code says how it ended.
+fn show(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(fault) if fault.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::failed(format!("cannot write: {fault}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Report {
+    fn text(&self) -> String {
+        let mut text = format!("{}\n", self.bridge);
+        for Finding { what, ok, text: found, .. } in &self.findings {
+            let verdict = if *ok { "ok" } else { "WRONG" };
+            text.push_str(&format!("  {verdict:5} {what}: {found}\n"));
+        }
+        text
     }
 }
 
@@ -96,6 +114,7 @@ impl Checks<'_> {
         let built = bridge::sink(options).map(|(_, what)| format!("to {what}"));
         let sound = built.is_ok();
         self.found("options", built);
+        self.certificates(options.access());
         if let Some((_, snapshot)) = self.queue(&options.queue) {
             self.found("group", group(options, &snapshot));
         }
@@ -109,6 +128,7 @@ impl Checks<'_> {
         let built = bridge::source(options).map(|(_, what)| format!("from {what}"));
         let sound = built.is_ok();
         self.found("options", built);
+        self.certificates(options.access());
         if options.create && Queue::open(&options.to).is_err() {
             self.found("queue", Ok("would be made".to_owned()));
         } else if let Some((_, snapshot)) = self.queue(&options.to) {
@@ -125,6 +145,19 @@ impl Checks<'_> {
             self.broker(probed, options.declare.is_some());
         }
     }
+
+    #[cfg(feature = "tls")]
+    fn certificates(&mut self, access: Access<'_>) {
+        if let Some(path) = access.ca {
+            self.found("ca", certificates::authorities(path));
+        }
+        if let Some(path) = access.cert {
+            self.found("cert", certificates::own(path));
+        }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn certificates(&mut self, _: Access<'_>) {}
 
     fn queue(&mut self, name: &str) -> Option<(Queue, Snapshot)> {
         let opened = bridge::open(name, self.how.allowed).and_then(|queue| {

@@ -4,6 +4,8 @@
 
 // What can be asked for.
 mod bridge;
+#[cfg(feature = "tls")]
+mod certificates;
 mod check;
 mod dry_run;
 mod options;

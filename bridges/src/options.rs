@@ -47,7 +47,7 @@ macro_rules! options {
             /// The file that has the user's password; a newline at its end does not belong to it
             #[arg(long, value_name = "FILE", env = "SLIPRING_BRIDGE_PASSWORD_FILE", conflicts_with = "password_env")]
             pub(crate) password_file: Option<PathBuf>,
-            /// For amqps://: a file with the certificates (PEM) of the authorities to trust [default: those of the system]
+            /// For amqps://: a file with the certificates (PEM) of the authorities to trust beside those of the system
             #[arg(long, value_name = "FILE", env = "SLIPRING_BRIDGE_CA")]
             pub(crate) ca: Option<PathBuf>,
             /// For amqps://: a file with this program's certificate (PEM)

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::fs;
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -235,6 +236,82 @@ fn counts_and_timeouts_end_it() {
     assert_eq!(place.read("out"), "a\nb\n");
     says(place.out(&["--timeout", "0.2"]), 3, &["no message came"]);
     assert_eq!(place.read("out"), "a\nb\nc\n");
+}
+
+#[test]
+fn nobody_needs_to_read_what_it_says() {
+    let place = Place::new("unread");
+    let queue = place.create(64, 0);
+    let mut producer = queue.producer().unwrap();
+    producer.send_slice(&["a", "b"]).unwrap();
+    producer.close().unwrap();
+    let unread = || Stdio::from(std::io::pipe().unwrap().1);
+    let mut dry_run = place.out(&["--dry-run"]);
+    assert!(dry_run.stdout(unread()).status().unwrap().success());
+    let mut out = place.out(&[]);
+    assert!(out.stdout(unread()).stderr(unread()).status().unwrap().success());
+    assert_eq!(place.read("out"), "a\nb\n");
+    let url = place.url("out");
+    place.write("plan", &format!("[[out]]\nqueue='{}'\ngroup='g'\nto='{url}'\n", place.queue));
+    let mut check = command(&["check", place.file("plan").to_str().unwrap()]);
+    assert!(check.stdout(unread()).status().unwrap().success());
+    // An error keeps its exit code.
+    let mut wrong = command(&["check", place.file("none").to_str().unwrap()]);
+    assert_eq!(wrong.stderr(unread()).status().unwrap().code(), Some(2));
+}
+
+/// A terminal of 80 columns, and the program that has it as its standard error.
+struct Terminal {
+    child: std::process::Child,
+    screen: fs::File,
+    seen: String,
+}
+
+impl Terminal {
+    fn of(mut command: Command) -> Terminal {
+        let size = nix::pty::Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        let nix::pty::OpenptyResult { master, slave } = nix::pty::openpty(&size, None).unwrap();
+        let child = command.env("TERM", "xterm").stderr(slave).spawn().unwrap();
+        // The command has the other end as long as it lives.
+        drop(command);
+        Terminal { child, screen: master.into(), seen: String::new() }
+    }
+
+    fn wait_for(&mut self, words: &str) {
+        let mut bytes = [0; 4096];
+        while !self.seen.contains(words) {
+            let count = self.screen.read(&mut bytes).unwrap_or(0);
+            assert!(count > 0, "{words:?} was never shown: {:?}", self.seen);
+            self.seen += &String::from_utf8_lossy(&bytes[..count]);
+        }
+    }
+}
+
+#[test]
+fn a_terminal_shows_how_far_it_is_and_a_bar_towards_the_count() {
+    let place = Place::new("terminal");
+    let queue = place.create(64, 0);
+    let mut producer = queue.producer().unwrap();
+    producer.send_slice(&["a", "b"]).unwrap();
+    let mut terminal = Terminal::of(place.out(&["--count", "3"]));
+    // Notes have lines of their own.
+    terminal.wait_for("connected to file:");
+    terminal.wait_for(" 2/3 ");
+    terminal.wait_for("connected 1/1, waiting 0");
+    producer.send("c").unwrap();
+    assert!(terminal.child.wait().unwrap().success());
+    let mut terminal = Terminal::of(place.out(&["--count", "1", "--timeout", "60"]));
+    producer.send("d").unwrap();
+    assert!(terminal.child.wait().unwrap().success());
+    terminal.wait_for("connected to file:");
+    // Without a count there is no end to draw.
+    let mut terminal = Terminal::of(place.out(&[]));
+    producer.send("e").unwrap();
+    terminal.wait_for(" 1 ");
+    terminal.wait_for("connected 1/1, waiting 0");
+    producer.close().unwrap();
+    assert!(terminal.child.wait().unwrap().success());
+    assert!(!terminal.seen.contains("1/0"));
 }
 
 #[test]

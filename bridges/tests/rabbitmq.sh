@@ -10,7 +10,8 @@
 #   rabbitmq.sh stop DIR            ends the broker and its epmd, killed or stopped ones too, and removes DIR
 #
 # Exit codes: 77 RabbitMQ is not installed, 2 wrong usage, 1 anything else. SLIPRING_BROKER_OWNER=PID at `start`: when that
-# process is gone, the broker is stopped. Needs no root and works as root. The user is guest, the password guest.
+# process is gone, the broker is stopped.
+# SLIPRING_BROKER_CONFIG at `start`: more lines for rabbitmq.conf. Needs no root and works as root. The user is guest, the password guest.
 set -euo pipefail
 
 programs=${RABBITMQ_PROGRAMS:-/usr/lib/rabbitmq/bin}
@@ -128,6 +129,7 @@ END
     : >"$dir/environment"
     # A nearly full disk is the test's machine, not the test.
     echo 'disk_free_limit.absolute = 1MB' >"$dir/rabbitmq.conf"
+    echo "${SLIPRING_BROKER_CONFIG:-}" >>"$dir/rabbitmq.conf"
     load
     # A failure leaves nothing; the log was printed.
     trap 'stop' EXIT

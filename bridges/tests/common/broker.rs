@@ -18,12 +18,18 @@ pub(crate) struct Broker {
 impl Broker {
     /// `None` where RabbitMQ is not installed, after saying so; a failure if `SLIPRING_NEEDS_RABBITMQ` is set.
     pub(crate) fn start() -> Option<Broker> {
+        Broker::start_with("")
+    }
+
+    /// With more lines of configuration.
+    pub(crate) fn start_with(config: &str) -> Option<Broker> {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         // Relaxed: only the number matters.
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let name = format!("slipring-rabbitmq-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(name);
-        let started = script("start", &folder, &[]);
+        let started = script_of("start", &folder).env("SLIPRING_BROKER_CONFIG", config).output();
+        let started = started.unwrap();
         if started.status.code() == Some(MISSING) {
             assert!(std::env::var_os("SLIPRING_NEEDS_RABBITMQ").is_none(), "RabbitMQ is missing");
             println!("RabbitMQ is not installed: skipped");
@@ -62,10 +68,15 @@ impl Drop for Broker {
 }
 
 fn script(command: &str, folder: &Path, args: &[&str]) -> Output {
+    script_of(command, folder).args(args).output().unwrap()
+}
+
+fn script_of(command: &str, folder: &Path) -> Command {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rabbitmq.sh");
     let mut run = Command::new(script);
     run.env("SLIPRING_BROKER_OWNER", std::process::id().to_string());
-    run.arg(command).arg(folder).args(args).output().unwrap()
+    run.arg(command).arg(folder);
+    run
 }
 
 fn done(output: Output) -> String {
