@@ -169,6 +169,11 @@ pub struct InFlightMessage {
 }
 
 impl InFlightMessage {
+    /// Whether its member's time is over: any other member may take it now, and none has done so.
+    pub fn is_overdue(&self) -> bool {
+        self.record.is_some() && self.due == Some(Duration::ZERO)
+    }
+
     pub(crate) fn of(InCell { seq, received, word }: InCell, now: Tick) -> InFlightMessage {
         let time = |ticks| Duration::from_nanos(nanoseconds_of(ticks));
         InFlightMessage {
@@ -182,6 +187,26 @@ impl InFlightMessage {
 }
 
 impl InFlightInfo {
+    /// Those that no member has: they wait for their next delivery.
+    pub fn delayed(&self) -> usize {
+        self.messages.iter().filter(|message| message.record.is_none()).count()
+    }
+
+    /// Those whose time is over, and that no other member has taken from the one that has them.
+    pub fn overdue(&self) -> usize {
+        self.messages.iter().filter(|message| message.is_overdue()).count()
+    }
+
+    /// Whether all its places are in use: until an ack, no member receives any message of the ring.
+    pub fn is_full(&self) -> bool {
+        self.messages.len() as u64 >= u64::from(self.max)
+    }
+
+    /// Those that the member of this record has.
+    pub fn of_member(&self, record: u8) -> impl Iterator<Item = &InFlightMessage> {
+        self.messages.iter().filter(move |message| message.record == Some(record))
+    }
+
     fn of(view: &View, group: u8) -> Option<InFlightInfo> {
         let table = Table::of(view, group).ok().flatten()?;
         // In a time namespace of unknown offset, times are those of this process.

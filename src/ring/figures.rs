@@ -264,6 +264,8 @@ pub(crate) struct Standing {
     /// Deliveries of the message at the head of an exclusive group.
     pub(crate) attempts: u8,
     pub(crate) holdings: Vec<Holding>,
+    /// Records that have messages in cells, each once.
+    pub(crate) in_cells: Vec<u8>,
     /// Whether head and records belong together.
     pub(crate) whole: bool,
 }
@@ -274,26 +276,35 @@ pub(crate) fn standing(view: &View, group: u8, mode: Option<Mode>, tail: u64) ->
     let waiting = tail.saturating_sub(head);
     if mode == Some(Mode::Exclusive) {
         let (unacked, attempts) = delivered(view, group, head);
-        let (depth, span) = (waiting, waiting);
-        return Standing { head, depth, span, unacked, attempts, holdings, whole };
+        let (depth, span, in_cells) = (waiting, waiting, Vec::new());
+        return Standing { head, depth, span, unacked, attempts, holdings, in_cells, whole };
     }
     let held = holdings.iter().filter_map(|holding| holding.held);
     // Wrapping: another process may have garbled them.
     let in_ring = held.fold(0u64, |sum, (start, end)| sum.wrapping_add(end - start));
-    let unacked = in_ring.wrapping_add(in_cells_alone(view, group, &holdings));
+    let (alone, in_cells) = in_cells_alone(view, group, &holdings);
+    let unacked = in_ring.wrapping_add(alone);
     let oldest = holdings.iter().filter_map(|holding| holding.gates).fold(head, u64::min);
     let (depth, span) = (waiting.wrapping_add(unacked), tail.saturating_sub(oldest));
-    Standing { head, depth, span, unacked, attempts: 0, holdings, whole }
+    Standing { head, depth, span, unacked, attempts: 0, holdings, in_cells, whole }
 }
 
-/// Messages that are in cells of `group`, and not in a range that a record holds, too.
-fn in_cells_alone(view: &View, group: u8, holdings: &[Holding]) -> u64 {
-    let Ok(Some(table)) = Table::of(view, group) else { return 0 };
+/// Messages that are in cells of `group`, and not in a range that a record holds, too; and the records that have some in
+/// cells.
+fn in_cells_alone(view: &View, group: u8, holdings: &[Holding]) -> (u64, Vec<u8>) {
+    let (mut alone, mut owners) = (0, Vec::new());
+    let Ok(Some(table)) = Table::of(view, group) else { return (alone, owners) };
     let in_range = |seq: u64| {
         let mut ranges = holdings.iter().filter_map(|holding| holding.held);
         ranges.any(|(start, end)| (start..end).contains(&seq))
     };
-    in_cells(view, &table).filter(|found| !in_range(found.seq)).count() as u64
+    for InCell { seq, word, .. } in in_cells(view, &table) {
+        alone += u64::from(!in_range(seq));
+        if word.state == CellState::Held && !owners.contains(&word.owner) {
+            owners.push(word.owner);
+        }
+    }
+    (alone, owners)
 }
 
 /// How often a consumer record was taken.

@@ -51,8 +51,10 @@ pub enum FindingKind {
     NoConsumer,
     /// A consumer is stopped, and messages wait for it.
     ConsumerStopped,
-    /// A consumer keeps one message for long, and with it most of the ring.
+    /// A consumer keeps one message for long, and with it most of the ring; or messages in flight past their ack timeout.
     ConsumerHangs,
+    /// All of a group's places for messages in flight are in use, so it receives nothing.
+    InFlightFull,
     /// A message is delivered again and again.
     MessageInLoop,
     /// The ring is full, or soon will be, because a group is slower than the producer.
@@ -72,6 +74,7 @@ impl FindingKind {
             FindingKind::NoConsumer => "no-consumer",
             FindingKind::ConsumerStopped => "consumer-stopped",
             FindingKind::ConsumerHangs => "consumer-hangs",
+            FindingKind::InFlightFull => "in-flight-full",
             FindingKind::MessageInLoop => "message-in-loop",
             FindingKind::GroupSlow => "group-slow",
             FindingKind::ProducerStopped => "producer-stopped",
@@ -92,7 +95,7 @@ impl Severity {
 }
 
 /// A consumer that has held a message for less is not said to hang.
-const HANGS_AFTER: Duration = Duration::from_secs(5);
+pub(super) const HANGS_AFTER: Duration = Duration::from_secs(5);
 /// A ring that is full later than this is no news.
 const SOON: Duration = Duration::from_secs(60);
 /// A producer that waits for this part of the time is held up.
@@ -109,16 +112,16 @@ impl Stats {
         found
     }
 
-    fn queue(&self) -> &str {
+    pub(super) fn queue(&self) -> &str {
         &self.snapshot.name
     }
 
     /// Whether this group keeps the ring full.
-    fn fills(&self, group: &GroupStats) -> bool {
+    pub(super) fn fills(&self, group: &GroupStats) -> bool {
         group.info.span >= self.snapshot.capacity
     }
 
-    fn slots(&self, group: &GroupStats) -> String {
+    pub(super) fn slots(&self, group: &GroupStats) -> String {
         let (span, capacity) = (group.info.span, self.snapshot.capacity);
         let waits = if self.fills(group) { ": the ring is full" } else { "" };
         format!("{span} of {capacity} slots{waits}")
@@ -133,8 +136,10 @@ impl Stats {
         if self.holds_letters() && !self.fills(group) {
             return self.letters(group).into_iter().collect();
         }
-        let looped = group.members.iter().filter_map(|member| self.looped(group, member));
-        let mut found: Vec<Finding> = looped.collect();
+        let ring = group.members.iter().filter_map(|member| looped_in_ring(group, member));
+        let looped = ring.chain(looped_in_flight(group));
+        let mut found: Vec<Finding> =
+            looped.map(|(seq, attempts)| self.looped(group, seq, attempts)).collect();
         let stopped = group.members.iter().filter_map(|member| self.stopped(group, member));
         let before = found.len();
         found.extend(stopped);
@@ -142,14 +147,14 @@ impl Stats {
             found.extend(self.no_consumer(group));
         } else if found.len() == before {
             // What is stopped or loops is slow for that reason.
-            let hangs = self.hangs(group);
+            let hangs = self.hangs(group).or_else(|| self.overdue(group));
             found.extend(hangs.or_else(|| self.slow(group)));
         }
         found.extend(self.new_letters(group));
         found
     }
 
-    fn finding(
+    pub(super) fn finding(
         &self,
         kind: FindingKind,
         severity: Severity,
@@ -167,7 +172,7 @@ impl Stats {
     }
 
     /// `slipring recv` for a group.
-    fn receive(&self, group: &GroupStats) -> String {
+    pub(super) fn receive(&self, group: &GroupStats) -> String {
         let shared = if is_shared(group) { " --shared" } else { "" };
         format!("slipring recv {} --group {}{shared}", self.queue(), group.info.name)
     }
@@ -198,6 +203,9 @@ impl Stats {
             return None;
         }
         let pid = member.process.pid_here?;
+        if let Some(found) = self.stopped_in_flight(group, member, pid) {
+            return Some(found);
+        }
         // A stopped member of a shared group that holds nothing is in nobody's way.
         let held = match member.holds {
             Some(seq) => format!("holds message {seq}"),
@@ -222,12 +230,7 @@ impl Stats {
         Some(self.finding(FindingKind::ConsumerStopped, severity, Some(group), text, remedies))
     }
 
-    fn looped(&self, group: &GroupStats, member: &ConsumerStats) -> Option<Finding> {
-        let attempts = member.info.attempts;
-        let seq = member.holds.or((!is_shared(group)).then_some(group.info.head))?;
-        if attempts < LOOP || group.info.depth == 0 {
-            return None;
-        }
+    fn looped(&self, group: &GroupStats, seq: u64, attempts: u8) -> Finding {
         let (queue, name) = (self.queue(), &group.info.name);
         let often = if attempts == u8::MAX {
             "255 times or more".to_owned()
@@ -241,12 +244,21 @@ impl Stats {
         let text = format!(
             "message {seq} of group {name:?} was delivered {often} and never acked; {limit}"
         );
-        let look = remedy(
-            format!("slipring peek {queue} --group {name} --count 1"),
-            "shows the group's oldest message",
-        );
-        let mut remedies = vec![look];
-        if group.info.max_attempts.is_none() {
+        let mut remedies = Vec::new();
+        // A message in flight may have left the ring, and another one is read then.
+        if seq.saturating_add(self.snapshot.capacity) >= self.snapshot.tail {
+            let look = format!("slipring tail {queue} --from {seq} --count 1");
+            remedies.push(remedy(look, "shows it"));
+        }
+        if group.info.max_attempts.is_none() && group.info.in_flight.is_some() {
+            let reject = format!(
+                "{} --count 1 --exec 'test $SLIPRING_SEQUENCE != {seq} || exit 65; exit 75'",
+                self.receive(group)
+            );
+            let effect =
+                "makes it a dead letter once it comes; what else comes meanwhile is given back";
+            remedies.push(remedy(reject, effect));
+        } else if group.info.max_attempts.is_none() {
             let live = group.members.iter().filter(|member| member.info.live);
             let pids: Option<Vec<String>> =
                 live.map(|member| Some(member.process.pid_here?.to_string())).collect();
@@ -261,18 +273,15 @@ impl Stats {
                 None => {}
             }
         }
-        Some(self.finding(
-            FindingKind::MessageInLoop,
-            Severity::Warning,
-            Some(group),
-            text,
-            remedies,
-        ))
+        self.finding(FindingKind::MessageInLoop, Severity::Warning, Some(group), text, remedies)
     }
 
     fn hangs(&self, group: &GroupStats) -> Option<Finding> {
-        // The one with the oldest message keeps what comes after it.
-        let member = group.members.iter().filter(|m| m.holds.is_some()).min_by_key(|m| m.holds)?;
+        // The one with the oldest message keeps what comes after it. A message in flight keeps nothing.
+        let in_ring = |m: &&ConsumerStats| {
+            m.holds.is_some() && (group.info.in_flight.is_none() || m.info.claimed.is_some())
+        };
+        let member = group.members.iter().filter(in_ring).min_by_key(|m| m.holds)?;
         let (seq, time) = (member.holds?, member.held_for?);
         let silent = group.no_ack_for.is_some_and(|time| time >= HANGS_AFTER);
         let keeps = group.info.span >= self.snapshot.capacity / 2;
@@ -281,15 +290,9 @@ impl Stats {
             return None;
         }
         let name = &group.info.name;
-        let who = match (member.process.pid_here, member.info.pid) {
-            (Some(pid), _) => format!("consumer {pid}"),
-            (None, Some(pid)) => {
-                format!("a consumer recorded as process {pid}, perhaps of another pid namespace,")
-            }
-            (None, None) => "a consumer".to_owned(),
-        };
         let text = format!(
-            "{who} of group {name:?} has held message {seq} for at least {} s, which keeps {}; the depth is {}",
+            "{} of group {name:?} has held message {seq} for at least {} s, which keeps {}; the depth is {}",
+            who(member),
             time.as_secs(),
             self.slots(group),
             group.info.depth
@@ -297,7 +300,7 @@ impl Stats {
         let next = match (is_shared(group), group.info.max_attempts) {
             (true, Some(limit)) => format!(
                 "ends it: another consumer gets message {seq}, as attempt {} of {limit}",
-                u16::from(member.info.attempts) + 1
+                u16::from(member.attempts) + 1
             ),
             (true, None) => format!("ends it: another consumer gets message {seq}"),
             (false, _) => "ends it: the group's next consumer goes on there".to_owned(),
@@ -313,6 +316,9 @@ impl Stats {
     }
 
     fn slow(&self, group: &GroupStats) -> Option<Finding> {
+        if let Some(found) = self.places_full(group) {
+            return Some(found);
+        }
         let (full, blocked) = (self.fills(group), self.blocked.value().unwrap_or(0.0));
         let keeps_most = group.info.span == self.snapshot.span() && group.info.span > 0;
         // A ring that a blocked producer fills has room for moments.
@@ -405,18 +411,43 @@ impl Stats {
     }
 }
 
-fn is_shared(group: &GroupStats) -> bool {
+/// A message in the ring that was delivered again and again, and how often.
+fn looped_in_ring(group: &GroupStats, member: &ConsumerStats) -> Option<(u64, u8)> {
+    let attempts = member.info.attempts;
+    let in_ring = member.info.claimed.as_ref().map(|claimed| claimed.start);
+    let seq = in_ring.or((!is_shared(group)).then_some(group.info.head))?;
+    (attempts >= LOOP && group.info.depth > 0).then_some((seq, attempts))
+}
+
+/// The message in flight that was delivered most often, if that is too often.
+fn looped_in_flight(group: &GroupStats) -> Option<(u64, u8)> {
+    let in_flight = group.info.in_flight.iter().flat_map(|in_flight| &in_flight.messages);
+    let attempts = in_flight.map(|message| (message.sequence, message.attempts));
+    attempts.filter(|(_, attempts)| *attempts >= LOOP).max_by_key(|(_, attempts)| *attempts)
+}
+
+pub(super) fn is_shared(group: &GroupStats) -> bool {
     group.info.mode == Some(Mode::Shared)
 }
 
-fn remedy(command: String, effect: &str) -> Remedy {
+pub(super) fn remedy(command: String, effect: &str) -> Remedy {
     Remedy { command, effect: effect.to_owned() }
 }
 
-fn count(number: u64, one: &str, many: &str) -> String {
+pub(super) fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-fn messages(number: u64, one: &str, many: &str) -> String {
+pub(super) fn messages(number: u64, one: &str, many: &str) -> String {
     count(number, &format!("message {one}"), &format!("messages {many}"))
+}
+
+pub(super) fn who(member: &ConsumerStats) -> String {
+    match (member.process.pid_here, member.info.pid) {
+        (Some(pid), _) => format!("consumer {pid}"),
+        (None, Some(pid)) => {
+            format!("a consumer recorded as process {pid}, perhaps of another pid namespace,")
+        }
+        (None, None) => "a consumer".to_owned(),
+    }
 }

@@ -2,11 +2,12 @@
 //!
 //! [`Monitor`] looks at a queue from a read-only mapping, and [`Stats`] is what its looks say. Each file has a part:
 //! `samples` what is counted between looks, `ages` since when messages are there, `processes` whether processes run,
-//! `rates` the arithmetic, `findings` what is wrong and what mends it.
+//! `rates` the arithmetic, `findings` what is wrong and what mends it, `in_flight` the same of messages in flight.
 
 mod ages;
 mod figure;
 mod findings;
+mod in_flight;
 mod monitor;
 mod processes;
 mod rates;

@@ -13,7 +13,7 @@ use crate::error::{AttachError, OpenError, SystemError};
 use crate::group::Mode;
 use crate::queue::OpenOptions;
 use crate::segment::LeaseFile;
-use crate::snapshot::{GroupInfo, MemberInfo, Snapshot};
+use crate::snapshot::{GroupInfo, InFlightMessage, MemberInfo, Snapshot};
 
 /// Watches a queue from a read-only mapping. It takes no role and no lease and stores nothing, so nothing in the queue
 /// tells that it is watched, and read permission is enough.
@@ -175,7 +175,7 @@ impl Monitor {
         self.processes.look(at, self.mapped.id(), last);
         self.published = self.published.max(last.tail.saturating_sub(last.base));
         self.blocked = self.blocked.max(last.producer.blocked);
-        let oldest = last.groups.iter().map(|group| last.tail.saturating_sub(group.span)).min();
+        let oldest = last.groups.iter().filter_map(|group| oldest(last, group)).min();
         self.ages.note(at, last.tail, oldest.unwrap_or(last.tail));
         let mut samples = std::mem::take(&mut self.samples);
         samples.look(last);
@@ -188,9 +188,8 @@ impl Monitor {
         }
         let before = std::mem::take(&mut self.holds);
         for (group, member) in consumers(last) {
-            let Some(seq) = holds(group, member) else { continue };
+            let Some((seq, attempts)) = holds(group, member) else { continue };
             let consumer = (group.instance, member.record, member.epoch);
-            let attempts = member.attempts;
             let same = before.get(&consumer).filter(|s| (s.seq, s.attempts) == (seq, attempts));
             let since = same.map_or(at, |seen| seen.since);
             self.holds.insert(consumer, Seen { seq, attempts, since });
@@ -293,10 +292,17 @@ impl Monitor {
                 Figure::Measured(of(&now.totals).saturating_sub(of(&then.totals)) as f64 / seconds)
             }
         };
-        let (least, most) = match info.span {
-            0 => (None, None),
-            span => self.ages.of(at, snapshot.tail.saturating_sub(span)),
-        };
+        let (least, most) =
+            oldest(snapshot, info).map_or((None, None), |seq| self.ages.of(at, seq));
+        // Times of messages in flight are in the segment, and were there before the first look.
+        let least = info
+            .in_flight
+            .iter()
+            .flat_map(|it| &it.messages)
+            .filter_map(|m| m.received)
+            .fold(least, |least, received| {
+                Some(least.map_or(received, |least| least.max(received)))
+            });
         let total = |of: fn(&Totals) -> u64| totals.map_or(0, of);
         GroupStats {
             ready: info.depth.saturating_sub(info.unacked),
@@ -342,6 +348,11 @@ impl Monitor {
     ) -> ConsumerStats {
         let consumer = (group.instance, info.record, info.epoch);
         let held = self.holds.get(&consumer);
+        let in_flight = in_flight_of(group, info);
+        let first = in_flight.clone().min_by_key(|message| message.sequence);
+        // One that was delivered before was first received by another consumer, perhaps.
+        let received = first.filter(|m| m.attempts == 1 && Some(m.sequence) == held.map(|h| h.seq));
+        let received = received.and_then(|message| message.received).unwrap_or_default();
         let ack_rate = pair.and_then(|((then, now), seconds)| {
             // One that has joined since has counted from 0.
             let before = then.acked.get(&consumer).copied().unwrap_or(0);
@@ -350,7 +361,11 @@ impl Monitor {
         ConsumerStats {
             process: self.processes.consumer(info.record).cloned().unwrap_or_else(absent),
             holds: held.map(|held| held.seq),
-            held_for: held.map(|held| at.saturating_duration_since(held.since)),
+            attempts: held.map_or(0, |held| held.attempts),
+            held_for: held.map(|held| at.saturating_duration_since(held.since).max(received)),
+            in_flight: in_flight.clone().count() as u64,
+            due: in_flight.clone().filter_map(|message| message.due).min(),
+            overdue: in_flight.filter(|message| message.is_overdue()).count() as u64,
             ack_rate: ack_rate.map_or(Figure::Unknown(Unknown::OneLook), Figure::Measured),
             info: info.clone(),
         }
@@ -376,13 +391,35 @@ fn consumers(snapshot: &Snapshot) -> impl Iterator<Item = (&GroupInfo, &MemberIn
     snapshot.groups.iter().flat_map(|group| group.members.iter().map(move |m| (group, m)))
 }
 
-/// The oldest message that a consumer holds: of an exclusive group's, the head, if it was delivered.
-fn holds(group: &GroupInfo, member: &MemberInfo) -> Option<u64> {
-    let head = || {
-        let delivered = group.mode == Some(Mode::Exclusive) && member.live && group.unacked > 0;
-        delivered.then_some(group.head)
-    };
-    member.claimed.as_ref().map(|claimed| claimed.start).or_else(head)
+/// The oldest message that a consumer holds, with its attempts: of an exclusive group's, the head, if it was delivered.
+fn holds(group: &GroupInfo, member: &MemberInfo) -> Option<(u64, u8)> {
+    let delivered = group.mode == Some(Mode::Exclusive) && member.live && group.unacked > 0;
+    let at_head = delivered.then_some(group.head);
+    let in_ring = member.claimed.as_ref().map(|claimed| claimed.start).or(at_head);
+    let in_flight = in_flight_of(group, member).map(|message| (message.sequence, message.attempts));
+    // What it is moving from the ring into cells is in both: as in its cell it has its attempts.
+    in_flight
+        .min()
+        .into_iter()
+        .chain(in_ring.map(|seq| (seq, member.attempts)))
+        .min_by_key(|it| it.0)
+}
+
+/// The messages in flight that a member has.
+fn in_flight_of<'i>(
+    group: &'i GroupInfo,
+    member: &MemberInfo,
+) -> impl Iterator<Item = &'i InFlightMessage> + Clone + use<'i> {
+    let record = member.record;
+    let in_flight = group.in_flight.iter().flat_map(|in_flight| &in_flight.messages);
+    in_flight.filter(move |message| message.record == Some(record))
+}
+
+/// The oldest message that a group has not acked: in the ring, or in flight beside it.
+fn oldest(snapshot: &Snapshot, group: &GroupInfo) -> Option<u64> {
+    let in_ring = (group.span > 0).then(|| snapshot.tail.saturating_sub(group.span));
+    let in_flight = group.in_flight.iter().flat_map(|in_flight| &in_flight.messages);
+    in_flight.map(|message| message.sequence).chain(in_ring).min()
 }
 
 fn absent() -> ProcessInfo {

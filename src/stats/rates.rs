@@ -114,8 +114,9 @@ pub struct GroupStats {
     /// Time until nothing waits: Q / (X - P) while Q shrinks; Q / C if nothing was published between the looks. 0 if
     /// nothing waits.
     pub empty_in: Figure<Duration>,
-    /// Age of the oldest unacked message: at least the time since a look first found it published. The queue records no
-    /// times of publication, so it is never more than the time since the first look.
+    /// Age of the oldest unacked message: at least the time since a look first found it published, or since it was
+    /// received if it is in flight. The queue records no times of publication, so of a message in the ring it is never more
+    /// than the time since the first look.
     pub oldest_age: Figure<Duration>,
     /// The most that this age can be, if an earlier look came before the message.
     pub oldest_age_at_most: Option<Duration>,
@@ -134,10 +135,21 @@ pub struct ConsumerStats {
     pub info: MemberInfo,
     /// Its process.
     pub process: ProcessInfo,
-    /// The oldest message that it holds. In an exclusive group the message at the group's head, if that was delivered.
+    /// The oldest message that it holds, in the ring or in flight. In an exclusive group the message at the group's head, if
+    /// that was delivered.
     pub holds: Option<u64>,
-    /// For how long at least it has held that: since a look first found it so.
+    /// Deliveries of that message so far; see [`MemberInfo::attempts`]. 0 if it holds none.
+    pub attempts: u8,
+    /// For how long at least it has held that: since a look first found it so. A message in flight that was delivered once
+    /// tells when it was received.
     pub held_for: Option<Duration>,
+    /// Messages in flight that it has.
+    pub in_flight: u64,
+    /// In how long the first of these is due, and may be taken by another consumer; zero: now. `None`: never, as long as
+    /// this consumer lives, or it has none.
+    pub due: Option<Duration>,
+    /// How many of these are due and were not taken by another consumer yet.
+    pub overdue: u64,
     /// Messages per second that it acked.
     pub ack_rate: Figure,
 }

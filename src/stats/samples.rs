@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::layout::{Identity, Mode, View};
 use crate::ring::figures;
 use crate::ring::publish::published_end;
-use crate::snapshot::{GroupInfo, Snapshot};
+use crate::snapshot::{GroupInfo, MemberInfo, Snapshot};
 
 /// What a glance needs to know of a group, from the last look.
 #[derive(Clone, Debug)]
@@ -29,6 +29,13 @@ impl Known {
 
 fn live(group: &GroupInfo) -> impl Iterator<Item = u8> {
     group.members.iter().filter(|member| member.live).map(|member| member.record)
+}
+
+/// Whether a member of a shared group holds messages, in the ring or in flight beside it.
+fn has_some(group: &GroupInfo, member: &MemberInfo) -> bool {
+    let in_flight = group.in_flight.as_ref();
+    let in_cells = in_flight.is_some_and(|it| it.of_member(member.record).next().is_some());
+    member.claimed.is_some() || in_cells
 }
 
 /// Samples of a queue, added up.
@@ -82,7 +89,11 @@ impl Samples {
                 Some(Mode::Exclusive) => u32::from(standing.unacked > 0 && !known.live.is_empty()),
                 _ => {
                     let held = standing.holdings.iter().filter(|holding| holding.held.is_some());
-                    held.filter(|holding| known.live.contains(&holding.record)).count() as u32
+                    let in_ring = held.map(|holding| holding.record);
+                    let in_cells = &standing.in_cells;
+                    let in_ring = in_ring.filter(|record| !in_cells.contains(record));
+                    let holders = in_ring.chain(in_cells.iter().copied());
+                    holders.filter(|record| known.live.contains(record)).count() as u32
                 }
             };
             let ready = standing.depth.saturating_sub(standing.unacked);
@@ -97,7 +108,7 @@ impl Samples {
             let live = group.members.iter().filter(|member| member.live);
             let holders = match group.mode {
                 Some(Mode::Exclusive) => u32::from(group.unacked > 0 && live.count() > 0),
-                _ => live.filter(|member| member.claimed.is_some()).count() as u32,
+                _ => live.filter(|member| has_some(group, member)).count() as u32,
             };
             let ready = group.depth.saturating_sub(group.unacked);
             self.add(group.instance, Moment { ready, unacked: group.unacked, holders });
