@@ -63,6 +63,8 @@ fn every_member_is_described() {
     let bad = TempName::new("json-bad");
     let create = ["create", &name, "--group", "g", "--shared-group", "work", "--sources", "1"];
     run(&create).quietly();
+    let places = TempName::new("json-places");
+    run(&["create", &places, "--shared-group", "work", "--in-flight", "4"]).quietly();
     feed(&["send", &name, "--source", "input:seq"], b"bad\n\xff\n").quietly();
     let reject = ["recv", &name, "--group", "work", "--shared", "--count", "1", "--exec"];
     run(&[&reject[..], &["exit 65"]].concat()).says(0, &["rejected"]);

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use slipring::{ConsumerStats, Figure, Finding, GroupStats, ProcessInfo, Remedy, Stats as Looked};
+use slipring::{
+    ConsumerStats, Figure, Finding, GroupStats, InFlightInfo, ProcessInfo, Remedy, Stats as Looked,
+};
 
 use super::Time;
 
@@ -99,6 +101,8 @@ struct GroupFigures<'a> {
     ready: u64,
     unacked: u64,
     span: u64,
+    /// Null without places for messages in flight.
+    in_flight: Option<InFlight>,
     max_attempts: Option<u8>,
     done: u64,
     redelivered: u64,
@@ -116,6 +120,30 @@ struct GroupFigures<'a> {
     oldest_age_at_most_us: Option<u64>,
     no_ack_us: Option<u64>,
     members: Vec<MemberStats<'a>>,
+}
+
+/// Messages in flight beside the ring.
+#[derive(Debug, Serialize)]
+struct InFlight {
+    max: u32,
+    used: usize,
+    /// Of these, without a consumer.
+    delayed: usize,
+    /// Of these, past their ack timeout, with a consumer.
+    overdue: usize,
+    ack_timeout_us: Option<u64>,
+}
+
+impl From<&InFlightInfo> for InFlight {
+    fn from(info: &InFlightInfo) -> InFlight {
+        InFlight {
+            max: info.max,
+            used: info.messages.len(),
+            delayed: info.delayed(),
+            overdue: info.overdue(),
+            ack_timeout_us: info.ack_timeout.map(microseconds),
+        }
+    }
 }
 
 /// What `group ls --watch` shows as well.
@@ -151,6 +179,10 @@ struct MemberStats<'a> {
     holds: Option<u64>,
     held_us: Option<u64>,
     attempts: u8,
+    in_flight_messages: u64,
+    due_us: Option<u64>,
+    overdue: u64,
+    taking_us: Option<u64>,
     ack_rate: Known<f64>,
     acked: u64,
     redelivered: u64,
@@ -216,6 +248,7 @@ impl<'a> From<&'a GroupStats> for GroupFigures<'a> {
             ready: group.ready,
             unacked: group.unacked,
             span: info.span,
+            in_flight: info.in_flight.as_ref().map(InFlight::from),
             max_attempts: info.max_attempts,
             done: group.done,
             redelivered: group.redelivered,
@@ -246,7 +279,11 @@ impl<'a> From<&'a ConsumerStats> for MemberStats<'a> {
             claimed: info.claimed.as_ref().map(|claimed| [claimed.start, claimed.end]),
             holds: member.holds,
             held_us: member.held_for.map(microseconds),
-            attempts: info.attempts,
+            attempts: member.attempts,
+            in_flight_messages: member.in_flight,
+            due_us: member.due.map(microseconds),
+            overdue: member.overdue,
+            taking_us: info.taking.map(microseconds),
             ack_rate: member.ack_rate.into(),
             acked: info.acked,
             redelivered: info.redelivered,

@@ -7,7 +7,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, prometheus_text, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
-use slipring::{ConsumerStats, Figure, GroupStats, ProcessState, Severity, Stats};
+use slipring::{ConsumerStats, Figure, GroupStats, InFlightInfo, ProcessState, Severity, Stats};
 
 /// The form of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,6 +209,30 @@ const FAMILIES: &[(&str, MetricType, &str, Of)] = &[
         Group(|_, g| known(g.info.span)),
     ),
     (
+        "slipring_group_in_flight_max_messages",
+        GAUGE,
+        "Places for messages in flight; left out for a group without",
+        Group(|_, g| of(g, |it| u64::from(it.max))),
+    ),
+    (
+        "slipring_group_in_flight_messages",
+        GAUGE,
+        "Places for messages in flight that are in use; at the most the group receives nothing",
+        Group(|_, g| of(g, |it| it.messages.len() as u64)),
+    ),
+    (
+        "slipring_group_delayed_messages",
+        GAUGE,
+        "Messages in flight without a consumer, which wait for their next delivery",
+        Group(|_, g| of(g, |it| it.delayed() as u64)),
+    ),
+    (
+        "slipring_group_overdue_messages",
+        GAUGE,
+        "Messages in flight past their ack timeout, which no other consumer has taken",
+        Group(|_, g| of(g, |it| it.overdue() as u64)),
+    ),
+    (
         "slipring_group_consumers",
         GAUGE,
         "Consumers whose processes live",
@@ -299,8 +323,14 @@ fn claimed(member: &ConsumerStats) -> u64 {
     member.info.claimed.as_ref().map_or(0, |range| range.end.saturating_sub(range.start))
 }
 
+/// A figure of the messages in flight of a group that has places for them.
+fn of(group: &GroupStats, figure: fn(&InFlightInfo) -> u64) -> Value {
+    known(figure(group.info.in_flight.as_ref()?))
+}
+
 fn orphaned(_: &Stats, group: &GroupStats) -> Value {
-    known(group.members.iter().filter(|member| !member.info.live).map(claimed).sum::<u64>())
+    let dead = group.members.iter().filter(|member| !member.info.live);
+    known(dead.map(|member| claimed(member) + member.in_flight).sum::<u64>())
 }
 
 fn age(_: &Stats, group: &GroupStats) -> Value {
@@ -308,7 +338,7 @@ fn age(_: &Stats, group: &GroupStats) -> Value {
 }
 
 fn held(member: &ConsumerStats) -> Value {
-    known(claimed(member))
+    known(claimed(member) + member.in_flight)
 }
 
 /// All of a page: made anew for each answer, because queues and groups come and go.

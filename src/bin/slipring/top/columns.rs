@@ -41,7 +41,7 @@ fn of(group: Option<&GroupStats>, cell: impl FnOnce(&GroupStats) -> String) -> S
     group.map_or("-".to_owned(), cell)
 }
 
-const COLUMNS: [Column; 20] = [
+const COLUMNS: [Column; 21] = [
     words("QUEUE", 9, 0, true, |queue, _| queue.snapshot.name.clone()),
     number("CAPACITY", 8, 13, true, |queue, _| queue.snapshot.capacity.to_string()),
     words("RING", 8, 8, true, |queue, _| bar(used(queue), 8)),
@@ -61,6 +61,12 @@ const COLUMNS: [Column; 20] = [
     number("CONS", 5, 9, false, |_, group| of(group, consumers)),
     number("READY", 5, 3, false, |_, group| of(group, |group| count(group.ready))),
     number("UNACKED", 7, 7, false, |_, group| of(group, |group| count(group.unacked))),
+    number("IN FLIGHT", 9, 19, false, |_, group| {
+        of(group, |group| {
+            let in_flight = group.info.in_flight.as_ref();
+            in_flight.map_or("-".to_owned(), |it| format!("{}/{}", it.messages.len(), it.max))
+        })
+    }),
     number("ACK/s", 5, 4, false, |_, group| of(group, |group| show(group.throughput, rate))),
     number("UTIL", 5, 10, false, |_, group| of(group, |group| show(group.utilisation, share))),
     number("DELAY", 6, 11, false, |_, group| of(group, |group| show(group.delay, time))),

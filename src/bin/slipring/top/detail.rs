@@ -3,7 +3,7 @@
 use slipring::{ConsumerStats, Figure, Finding, GroupStats, ProcessState, Stats};
 
 use super::state::State;
-use super::text::{clip, harmless, sparkline, wrap};
+use super::text::{clip, harmless, sparkline, wrap, wrap_command};
 use crate::figures::{consumers, rate, share, show, time};
 use crate::table::Table;
 
@@ -79,8 +79,10 @@ pub(super) fn group(state: &State, queue: &Stats, group: &GroupStats, width: usi
         queue.snapshot.tail
     );
     let mut lines = parts(&heading, "", width);
-    for line in [rates, waits, times, totals] {
-        lines.extend(parts(&line, "  ", width));
+    for line in [rates, waits, in_flight_line(group), times, totals] {
+        if !line.is_empty() {
+            lines.extend(parts(&line, "  ", width));
+        }
     }
     if let Some(past) = state.past(queue, group) {
         let each = width.saturating_sub(20) / 2;
@@ -88,6 +90,53 @@ pub(super) fn group(state: &State, queue: &Stats, group: &GroupStats, width: usi
         lines.push(clip(&format!("  ack/s {acks}   depth {depths}"), width));
     }
     lines
+}
+
+/// The places for messages in flight of a group that has some.
+fn in_flight_line(group: &GroupStats) -> String {
+    let Some(in_flight) = &group.info.in_flight else { return String::new() };
+    let timeout = in_flight
+        .ack_timeout
+        .map_or("no ack timeout".to_owned(), |it| format!("ack timeout {}", time(it)));
+    format!(
+        "in flight {} of {}, {} delayed, {} overdue   {timeout}",
+        in_flight.messages.len(),
+        in_flight.max,
+        in_flight.delayed(),
+        in_flight.overdue()
+    )
+}
+
+/// The messages in flight as a table, the oldest first: who has each since when, and when it is due.
+pub(super) fn messages(group: &GroupStats, width: usize) -> Vec<String> {
+    let Some(in_flight) = &group.info.in_flight else { return Vec::new() };
+    let mut messages: Vec<_> = in_flight.messages.iter().collect();
+    messages.sort_by_key(|message| message.sequence);
+    let mut table = Table::new(&["MESSAGE", "RECORD", "PID", "ATTEMPT", "RECEIVED", "DUE"]);
+    for message in &messages {
+        let member = |record| group.members.iter().find(|member| member.info.record == record);
+        let pid = message.record.and_then(member).and_then(|member| member.info.pid);
+        table.row(vec![
+            message.sequence.to_string(),
+            message.record.map_or("-".to_owned(), |record| record.to_string()),
+            pid.map_or("-".to_owned(), |pid| pid.to_string()),
+            message.attempts.to_string(),
+            message.received.map_or("?".to_owned(), |ago| format!("{} ago", time(ago))),
+            due(message.due),
+        ]);
+    }
+    let text = table.text();
+    let lines = text.lines().map(|line| clip(&format!("  {line}"), width));
+    if messages.is_empty() { Vec::new() } else { lines.collect() }
+}
+
+/// In how long a message is due.
+fn due(due: Option<std::time::Duration>) -> String {
+    match due {
+        None => "never".to_owned(),
+        Some(due) if due.is_zero() => "now".to_owned(),
+        Some(due) => format!("in {}", time(due)),
+    }
 }
 
 /// Wraps at the gaps of three between figures, so that none is torn.
@@ -107,17 +156,26 @@ fn parts(text: &str, indent: &str, width: usize) -> Vec<String> {
 
 /// The group's consumers as a table.
 pub(super) fn members(group: &GroupStats, width: usize) -> Vec<String> {
-    let mut table = Table::new(&[
+    let mut heading = vec![
         "RECORD", "PID", "COMMAND", "STATE", "HOLDS", "ATTEMPT", "FOR", "ACK/s", "ACKED",
         "REDELIV", "DEAD",
-    ]);
+    ];
+    let has_places = group.info.in_flight.is_some();
+    if has_places {
+        heading.insert(7, "DUE");
+    }
+    let mut table = Table::new(&heading);
     let mut members: Vec<&ConsumerStats> = group.members.iter().collect();
     members.sort_by_key(|member| member.holds.unwrap_or(u64::MAX));
     for member in members {
         let info = &member.info;
         let holds = match &info.claimed {
             Some(held) if held.end - held.start > 1 => format!("{}..{}", held.start, held.end - 1),
-            _ => member.holds.map_or("-".to_owned(), |seq| seq.to_string()),
+            _ => match (member.holds, member.in_flight) {
+                (None, _) => "-".to_owned(),
+                (Some(seq), 0 | 1) => seq.to_string(),
+                (Some(seq), more) => format!("{seq} +{}", more - 1),
+            },
         };
         let state = match member.process.state {
             ProcessState::Alive if member.holds.is_none() => "idle",
@@ -125,19 +183,23 @@ pub(super) fn members(group: &GroupStats, width: usize) -> Vec<String> {
             ProcessState::Dead => "DEAD",
             state => state.name(),
         };
-        table.row(vec![
+        let mut row = vec![
             info.record.to_string(),
             info.pid.map_or("?".to_owned(), |pid| pid.to_string()),
             member.process.command.as_deref().map_or("-".to_owned(), harmless),
             state.to_owned(),
             holds,
-            if member.holds.is_some() { info.attempts.to_string() } else { "-".to_owned() },
+            if member.holds.is_some() { member.attempts.to_string() } else { "-".to_owned() },
             member.held_for.map_or("-".to_owned(), |held| format!("≥{}", time(held))),
             show(member.ack_rate, rate),
             info.acked.to_string(),
             info.redelivered.to_string(),
             info.dead_lettered.to_string(),
-        ]);
+        ];
+        if has_places {
+            row.insert(7, if member.in_flight > 0 { due(member.due) } else { "-".to_owned() });
+        }
+        table.row(row);
     }
     let text = table.text();
     let lines = text.lines().map(|line| clip(&format!("  {line}"), width));
@@ -158,12 +220,12 @@ pub(super) fn finding(queue: &str, finding: &Finding, width: usize, most: usize)
         if whole.chars().count() <= width {
             lines.push(whole);
         } else {
-            let [command, effect] = [&remedy.command, &remedy.effect];
-            lines.extend(wrap(command, width.saturating_sub(6)).into_iter().enumerate().map(
-                |(n, line)| if n == 0 { format!("  do: {line}") } else { format!("      {line}") },
-            ));
+            let command = wrap_command(&remedy.command, width.saturating_sub(6));
+            lines.extend(command.into_iter().enumerate().map(|(n, line)| {
+                if n == 0 { format!("  do: {line}") } else { format!("      {line}") }
+            }));
             lines.extend(
-                wrap(effect, width.saturating_sub(8))
+                wrap(&remedy.effect, width.saturating_sub(8))
                     .into_iter()
                     .map(|line| format!("        {line}")),
             );

@@ -137,6 +137,9 @@ impl Events {
                             held.end - held.start,
                             held.start
                         ),
+                        (None, Some(seq)) if member.in_flight > 1 => {
+                            format!("it held {} messages, {seq} the oldest", member.in_flight)
+                        }
                         (None, Some(seq)) => format!("it held message {seq}"),
                         (None, None) => "it held nothing".to_owned(),
                     };

@@ -18,12 +18,13 @@ use crate::table::duration;
 const NARROW: u16 = 40;
 const LOW: u16 = 8;
 
-const KEYS: [(&str, &str); 14] = [
+const KEYS: [(&str, &str); 15] = [
     ("up down k j", "select a row (also PgUp, PgDn, Home, End)"),
     ("enter", "the selected group: its figures, consumers and past"),
-    ("esc", "back; without anything open, drops the filter"),
+    ("esc", "back; without anything open, drops the filter and d"),
     ("/", "filter rows by a part of QUEUE/GROUP; enter keeps it, esc drops it"),
     ("s S", "sort by the next column; in reverse"),
+    ("d", "only queues of dead letters and of retries; again: all"),
     ("e", "what has happened since the start"),
     ("p", "pause: the screen stands still, and nothing is looked at"),
     ("+ -", "look twice, or half, as often"),
@@ -173,6 +174,9 @@ fn top_line(state: &State, width: usize) -> String {
     if !state.filter.is_empty() {
         text += &format!("  /{}", state.filter);
     }
+    if state.only_dead {
+        text += "  dead letters only";
+    }
     let gap = width.saturating_sub(text.chars().count() + state.host.chars().count());
     if gap >= 2 { format!("{text}{}{}", " ".repeat(gap), state.host) } else { clip(&text, width) }
 }
@@ -181,7 +185,7 @@ fn bottom_line(state: &State, width: usize) -> String {
     let text = match (state.typing, state.view) {
         (true, _) => format!("filter: {}_   enter keeps it, esc drops it", state.filter),
         (_, View::Overview) => format!(
-            "q quit  / filter  s sort ({}{})  enter detail  e events  p pause  ? help",
+            "q quit  ? help  / filter  s sort ({}{})  enter detail  d dead  e events  p pause",
             state.sort.name(),
             if state.reversed { ", reversed" } else { "" }
         ),
@@ -201,6 +205,9 @@ fn table(lines: &mut Lines<'_, '_>, state: &State, below: usize) {
         let text = match (state.stats.is_empty(), state.filter.is_empty()) {
             (true, _) => "   there are no queues; slipring create NAME --group main makes one",
             (false, false) => "   no group's name contains the filter; esc drops it",
+            (false, true) if state.only_dead => {
+                "   no queue of dead letters is watched; d shows all"
+            }
             (false, true) => "   nothing to show",
         };
         lines.put(clip(text, lines.width()), faint());
@@ -341,6 +348,11 @@ fn selected(lines: &mut Lines<'_, '_>, state: &State, most: usize) {
                         .map(|line| (line, style)),
                 );
             }
+        }
+        let messages = group.map_or(Vec::new(), |group| detail::messages(group, width));
+        if !messages.is_empty() {
+            all.push((String::new(), Style::new()));
+            all.extend(messages.into_iter().map(|line| (line, Style::new())));
         }
     }
     lines.put_all(&all, most);

@@ -8,6 +8,7 @@ use slipring::{Figure, GroupStats, Severity, Stats};
 
 use super::events::Events;
 use crate::args::Sort;
+use crate::dead_letters::purpose;
 use crate::figures::used;
 
 /// Looks that the lines of the past show at most.
@@ -56,6 +57,8 @@ pub(super) struct State {
     pub(super) sort: Sort,
     pub(super) reversed: bool,
     pub(super) filter: String,
+    /// Only queues of dead letters are shown.
+    pub(super) only_dead: bool,
     /// While a filter is typed.
     pub(super) typing: bool,
     pub(super) paused: bool,
@@ -90,6 +93,7 @@ impl State {
             sort,
             reversed: false,
             filter: filter.to_owned(),
+            only_dead: false,
             typing: false,
             paused: false,
             every,
@@ -146,6 +150,9 @@ impl State {
     fn arrange(&mut self) {
         let mut queues: Vec<Vec<Row>> = Vec::new();
         for (at, queue) in self.stats.iter().enumerate() {
+            if self.only_dead && purpose(&queue.snapshot).is_none() {
+                continue;
+            }
             let findings = queue.findings();
             let worst = |group: Option<&str>| {
                 let of =
@@ -251,6 +258,11 @@ impl State {
             KeyCode::Esc if self.view != View::Overview => self.view = View::Overview,
             KeyCode::Esc => {
                 self.filter.clear();
+                self.only_dead = false;
+                self.arrange();
+            }
+            KeyCode::Char('d') => {
+                self.only_dead = !self.only_dead;
                 self.arrange();
             }
             KeyCode::Up | KeyCode::Char('k') => self.select(self.selected.saturating_sub(1)),

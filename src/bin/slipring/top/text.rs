@@ -69,6 +69,30 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// Breaks a command into lines of at most `width`, which a shell takes for one: between its words, but not inside quotes. A word
+/// that is longer has a line of its own.
+pub(super) fn wrap_command(command: &str, width: usize) -> Vec<String> {
+    let mut quoted = false;
+    let words = command.split(|c: char| {
+        quoted ^= c == '\'';
+        c == ' ' && !quoted
+    });
+    let mut lines: Vec<String> = Vec::new();
+    for word in words {
+        match lines.last_mut() {
+            // Room for the mark at its end.
+            Some(line) if line.chars().count() + word.chars().count() + 3 <= width => {
+                *line += " ";
+                *line += word;
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    let last = lines.len().saturating_sub(1);
+    lines.iter_mut().take(last).for_each(|line| *line += " \\");
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +112,19 @@ mod tests {
         assert_eq!(wrap("", 5), [""]);
         let long = wrap(&"word ".repeat(100), 9);
         assert!(long.iter().all(|line| line.chars().count() <= 9));
+    }
+
+    #[test]
+    fn a_command_on_several_lines_is_one_to_a_shell() {
+        let command = "printf '%s,' one 'two  three; four' five six";
+        for width in 1..60 {
+            let lines = wrap_command(command, width);
+            let fits = |line: &String| line.chars().count() <= width.max(20);
+            assert!(lines.iter().all(fits), "{width}: {lines:?}");
+            let ran = std::process::Command::new("sh").arg("-c").arg(lines.join("\n")).output();
+            assert_eq!(ran.unwrap().stdout, b"one,two  three; four,five,six,", "{lines:?}");
+        }
+        assert_eq!(wrap_command("kill 1", 60), ["kill 1"]);
     }
 
     #[test]
