@@ -421,17 +421,17 @@ fn live_pids(attachment: &Attachment, group: u8) -> std::io::Result<Pids> {
     Ok(live)
 }
 
-/// A group for another queue with the mode and the dead-letter rule of group `name`.
+/// A group for another queue with the mode and the dead-letter rule of group `name`; `None` if that has its messages in
+/// flight beside the ring.
 pub(crate) fn like(
     attachment: &Attachment,
     name: &str,
     timeout: Duration,
-) -> Result<Group, RequeueReason> {
+) -> Result<Option<Group>, RequeueReason> {
     let _control = attachment.control(timeout)?;
     let index = find(&attachment.view, name).ok_or_else(|| no_such_group(attachment, name))?;
     if cells::Table::of(&attachment.view, index).is_ok_and(|table| table.is_some()) {
-        let (queue, group) = (attachment.queue().clone(), name.to_owned());
-        return Err(RequeueReason::InFlight { queue, group });
+        return Ok(None);
     }
     let known = Identity::load_with_target(attachment.view.group(index));
     let known = known.and_then(|(i, target)| Some((i, target, Mode::of(i.mode.into())?)));
@@ -445,7 +445,7 @@ pub(crate) fn like(
     let target =
         target.map_or_else(|| default_target(attachment.mapped.name.as_str()), QueueName::into);
     let limit = limit_of(&identity).map_or(Limit::Never, Limit::After);
-    Ok(Group { mode, limit, dead_letters: Some(target), ..Group::named(name) })
+    Ok(Some(Group { mode, limit, dead_letters: Some(target), ..Group::named(name) }))
 }
 
 /// Tells the members of group `name` that there is a queue of retries.

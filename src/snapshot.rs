@@ -160,9 +160,11 @@ pub struct InFlightMessage {
     pub sequence: u64,
     /// Record of the member that has it; `None` if it waits for any, from `due` on.
     pub record: Option<u8>,
+    /// Whether it is a dead letter that was sent again. Its attempts count from then on.
+    pub requeued: bool,
     /// Deliveries so far.
     pub attempts: u8,
-    /// How long ago it was received first; `None` if that is not known.
+    /// How long ago it was received first, or sent again; `None` if that is not known.
     pub received: Option<Duration>,
     /// In how long another member may take it; zero: now. `None`: never, as long as its member lives.
     pub due: Option<Duration>,
@@ -174,10 +176,12 @@ impl InFlightMessage {
         self.record.is_some() && self.due == Some(Duration::ZERO)
     }
 
-    pub(crate) fn of(InCell { seq, received, word }: InCell, now: Tick) -> InFlightMessage {
+    pub(crate) fn of(found: InCell, now: Tick) -> InFlightMessage {
+        let InCell { seq, requeued, received, word } = found;
         let time = |ticks| Duration::from_nanos(nanoseconds_of(ticks));
         InFlightMessage {
             sequence: seq,
+            requeued,
             record: (word.state == CellState::Held).then_some(word.owner),
             attempts: word.attempts,
             received: (received > 0).then(|| time(now.saturating_sub(received))),

@@ -449,4 +449,16 @@ fn every_byte_of_a_message_in_flight_is_where_it_was() {
     let file = std::fs::read(name.path()).unwrap();
     let word = u64::from_le_bytes(file[cell..cell + 8].try_into().unwrap());
     assert_eq!(word, 3 << 54, "empty, and the next generation");
+    // A dead letter that was sent again: delayed, nobody's, due at once; a mark at its sequence, and no stream.
+    let dead = TempName::exactly(format!("{}.dead", &*name));
+    let _ = queue.producer().unwrap().send_from("a", 6, (8, "again")).unwrap();
+    worker.recv().unwrap().reject().unwrap();
+    drop(worker);
+    slipring::DeadLetters::open(&dead, &Default::default()).unwrap().requeue(1).unwrap();
+    let file = std::fs::read(name.path()).unwrap();
+    let word = |at: usize| u64::from_le_bytes(file[at..at + 8].try_into().unwrap());
+    let cell = (cell..cell + 256).step_by(128).find(|cell| word(*cell) & 3 == 3).unwrap();
+    assert_eq!(word(cell) & ((1 << 54) - 1), 255 << 2 | 3);
+    assert_eq!([word(cell + 8), word(cell + 16)], [1 | 1 << 63, 5 | 8 << 32]);
+    assert_eq!(&file[cell + 32..cell + 37], b"again");
 }

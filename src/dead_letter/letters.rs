@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use super::letter::{DeadLetter, default_target, retry_queue};
-use super::queue_sink::{DEAD_GROUP, letter_queue, take_role};
-use crate::attach::{Attachment, Mapped};
+use super::letter::{DeadLetter, default_target};
+use super::queue_sink::DEAD_GROUP;
+use super::requeue::RequeueRoute;
+use crate::attach::Mapped;
 use crate::consumer::Consumer;
 use crate::error::{
-    ControlError, DeadLetterSendError, JoinError, OpenError, PurgeError, PurgeReason, RecvError,
-    RequeueError, RequeueReason,
+    JoinError, OpenError, PurgeError, PurgeReason, RecvError, RequeueError, RequeueReason,
 };
-use crate::group::{self, Group, Start};
+use crate::group::{Group, Start};
 use crate::message::Content;
 use crate::observer::Observer;
 use crate::queue::{OpenOptions, Queue};
-use crate::ring::notify;
 use crate::segment::LeaseFile;
 use crate::snapshot::Snapshot;
 use crate::wait::Interrupt;
@@ -121,12 +120,16 @@ impl DeadLetters {
     }
 
     /// Sends the oldest `count` letters again, each to the group that gave it up and to no other, while producers and
-    /// consumers go on; returns how many. They go into the queue `<queue>.<group>.retry`, which that group's consumers
-    /// read in addition to their own. It stops at a message that is not a dead letter, which the error names.
+    /// consumers go on; returns how many. It stops at a message that is not a dead letter, which the error names.
+    ///
+    /// Letters of a group with places for [messages in flight](Group::in_flight) go into these places: this takes one of the
+    /// queue's consumer records meanwhile, and waits at most the control timeout of the options for each free place. Those of
+    /// another group go into the queue `<queue>.<group>.retry`, which that group's consumers read in addition to their own.
     ///
     /// # Errors
-    /// As for [`DeadLetters::purge`]. The letter at which it stopped stays the oldest. If this process dies, or a queue
-    /// is removed at the same time, the last letter may be sent twice.
+    /// As for [`DeadLetters::purge`]; [`RequeueReason::Full`] if no place is free in that time. The letter at which it
+    /// stopped stays the oldest. If this process dies, or a queue is removed at the same time, the last letter may be sent
+    /// twice.
     pub fn requeue(&self, count: u64) -> Result<u64, RequeueError> {
         let mut done = 0;
         match self.requeue_counting(count, &mut done) {
@@ -144,11 +147,14 @@ impl DeadLetters {
                 let (queue, sequence) = (self.queue.mapped.name.shared(), message.sequence());
                 return Err(RequeueReason::NotALetter { queue: queue.clone(), sequence });
             };
-            let route = match &route {
+            let route = match &mut route {
                 Some(route) if route.is_for(&letter) => route,
-                _ => &*route.insert(RequeueRoute::open(&letter, &self.options)?),
+                _ => {
+                    let interrupt = self.queue.interrupt.clone();
+                    &mut *route.insert(RequeueRoute::open(&letter, &self.options, interrupt)?)
+                }
             };
-            route.send(letter.kind, &message)?;
+            route.send(&letter, &message)?;
             message.ack().map_err(RecvError::from)?;
             *done += 1;
         }
@@ -198,61 +204,5 @@ fn until_closed<T>(received: Result<T, RecvError>) -> Result<Option<T>, RecvErro
     match received {
         Err(RecvError::Empty | RecvError::Closed { .. }) => Ok(None),
         received => received.map(Some),
-    }
-}
-
-/// The route from a dead-letter queue back to one group.
-#[derive(Debug)]
-struct RequeueRoute {
-    queue: String,
-    group: String,
-    /// Where the group's members sleep: at their queue, not at that of the retries.
-    main: Attachment,
-    retries: Queue,
-}
-
-impl RequeueRoute {
-    fn is_for(&self, letter: &DeadLetter<'_>) -> bool {
-        self.queue == letter.queue && self.group == letter.group
-    }
-
-    fn open(letter: &DeadLetter<'_>, options: &OpenOptions) -> Result<RequeueRoute, RequeueReason> {
-        let (queue, group) = (letter.queue.to_owned(), letter.group.to_owned());
-        let main: Queue = options.open(&queue)?;
-        let attachment = Attachment::new(&main.mapped)?;
-        let like = group::like(&attachment, &group, options.timeout)?;
-        let name: Arc<str> = retry_queue(&queue, &group).into();
-        let retries = letter_queue(&name, &main.mapped, &options.trust, &like);
-        let retries = retries.map_err(|fault| RequeueRoute::send_failed(&name, fault))?;
-        // A queue that was made for another queue of that name: a typed consumer cannot read it.
-        let (size, need) = (retries.payload_size(), main.payload_size());
-        if size < need {
-            return Err(RequeueReason::TooSmall { queue: name, size, need });
-        }
-        group::announce_retries(&attachment, &group, options.timeout)?;
-        Ok(RequeueRoute { queue, group, main: attachment, retries })
-    }
-
-    fn send_failed(queue: &Arc<str>, fault: DeadLetterSendError) -> RequeueReason {
-        RequeueReason::Send { queue: queue.clone(), reason: Box::new(fault) }
-    }
-
-    fn send(&self, kind: u32, letter: &[u8]) -> Result<(), RequeueReason> {
-        let send = || -> Result<(), DeadLetterSendError> {
-            let mut producer = take_role(&self.retries)?;
-            producer.try_send((kind, letter))?;
-            Ok(producer.check_removed()?)
-        };
-        let retries = self.retries.mapped.name.shared();
-        send().map_err(|fault| RequeueRoute::send_failed(retries, fault))?;
-        // A new queue of that name would not know of the retries.
-        let queue = self.main.queue();
-        let system = self.main.system("check the queue's file");
-        let removed = self.main.leases.removed().map_err(system).map_err(ControlError::System)?;
-        if removed {
-            return Err(ControlError::Removed { queue: queue.clone() }.into());
-        }
-        notify::all_groups(&self.main.view);
-        Ok(())
     }
 }

@@ -218,6 +218,9 @@ codes! {
     NotInFlight = 710 "not-in-flight":
         "The group has no places for messages in flight, so none can be taken back.",
         "End the process that holds the messages.";
+    InFlightFull = 711 "in-flight-full":
+        "All places for messages in flight of the group are in use, so a dead letter cannot be sent to it again.",
+        "Requeue again once its members have acked some.";
     // Receiving.
     Empty = 800 "empty":
         "There is no message now, and the call was one that does not wait.",

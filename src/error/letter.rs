@@ -202,16 +202,32 @@ pub enum RequeueReason {
         /// The group.
         group: String,
     },
-    /// The group has its messages in flight beside the ring; its members do not read letters that were sent again.
+    /// All places for messages in flight of the group are in use, and none became free in time.
     #[error(
-        "group {group:?} of queue {queue:?} has its messages in flight beside the ring, and gets no dead letters again: send \
-         the payloads to the queue anew, and purge the letters"
+        "group {group:?} of queue {queue:?} has no place for the letter: all its {cells} messages in flight are with members, or \
+         wait for a delayed retry; requeue again once some are acked"
     )]
-    InFlight {
+    Full {
         /// The queue that the message was sent to.
         queue: Arc<str>,
         /// The group.
         group: String,
+        /// Places of the group.
+        cells: u32,
+    },
+    /// The letter comes from a former queue of that name, whose messages had another length.
+    #[error(
+        "the letter of message {sequence} has {len} bytes, but messages of queue {queue:?} have {size}: purge the letter to go on"
+    )]
+    WrongLength {
+        /// The queue that the message was sent to.
+        queue: Arc<str>,
+        /// The message.
+        sequence: u64,
+        /// Bytes of the letter's payload.
+        len: usize,
+        /// Bytes of a message of the queue: exactly, in a typed queue; else at most.
+        size: usize,
     },
     /// The segment of the queue that the message was sent to contradicts itself.
     #[error("queue {queue:?} is damaged ({what}): remove it and create it again")]

@@ -79,7 +79,9 @@ named! {
         Ack(fault) => Some(fault.queue()), DeadLetter(fault) => Some(fault.queue());
     PurgeReason: []
         Join(fault) => fault.queue(), Recv(fault) => fault.queue();
-    RequeueReason: [NotALetter, NoSuchGroup, UnknownMode, InFlight, Corrupt, TooSmall, Send]
+    RequeueReason: [
+        NotALetter, NoSuchGroup, UnknownMode, Full, WrongLength, Corrupt, TooSmall, Send
+    ]
         Join(fault) => fault.queue(), Recv(fault) => fault.queue(), Open(fault) => fault.queue(),
         Control(fault) => fault.queue();
 }

@@ -7,6 +7,7 @@
 //! EMPTY    -> RESERVED  reserve     any member: an exchange
 //! RESERVED -> HELD      fill        its owner, or the holder of its owner's lease: a store
 //! RESERVED -> EMPTY     unreserve   the same
+//! RESERVED -> DELAYED   put         who sends a dead letter again, a member that receives nothing: a store
 //! HELD     -> EMPTY     ack         its owner: an exchange of the word that it stored last
 //! HELD     -> HELD      extend      the same, with another due
 //! HELD     -> DELAYED   give back   the same; settle and evict: of the word that they have read
@@ -32,6 +33,10 @@ use crate::sync::{AtomicU64, Ordering, WordExt, fence, mutant, order, step};
 
 /// Time between two looks at all cells, at most. No ack timeout is shorter.
 pub(crate) const FULL_LOOK: Tick = (1_000_000_000u64).div_ceil(1 << 22);
+
+/// Bit of a cell's sequence: the message is a dead letter that was sent again. The ring does not have it, though it may
+/// have another message of that sequence by now.
+const REQUEUED: u64 = 1 << 63;
 
 /// The cells of a group.
 #[derive(Clone, Copy, Debug)]
@@ -80,8 +85,21 @@ pub(crate) struct InHand {
     pub(crate) attempts: u8,
     #[cfg_attr(slipring_loom, expect(dead_code, reason = "the models of sources ask elsewhere"))]
     pub(crate) origin: Option<Origin>,
+    /// It is a dead letter that was sent again.
+    #[cfg_attr(slipring_loom, allow(dead_code, reason = "for people"))]
+    pub(crate) requeued: bool,
     pub(crate) token: Token,
     pub(crate) payload: Vec<u8>,
+}
+
+/// A message that comes again though its group gave it up.
+#[cfg(not(slipring_loom))]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Letter<'a> {
+    pub(crate) seq: u64,
+    pub(crate) kind: u32,
+    /// At most of the queue's payload size.
+    pub(crate) payload: &'a [u8],
 }
 
 /// What came of an operator's wish to take a message from a member.
@@ -204,7 +222,29 @@ impl Table {
         cell.word.store_beside_exchange(word, order!(Release, "cell-published-relaxed"));
         let token = Token { cell: reserved.cell, word };
         let origin = sources::origin(view, seq, &slot);
-        InHand { seq, kind: meta.kind, attempts: held.attempts, origin, token, payload }
+        let (kind, attempts, requeued) = (meta.kind, held.attempts, false);
+        InHand { seq, kind, attempts, origin, requeued, token, payload }
+    }
+
+    /// Puts a letter into a cell that the caller has reserved, for any member to take at once. The caller may die at any
+    /// step: before the cell's word it has put nothing, after it the letter is there.
+    #[cfg(not(slipring_loom))]
+    pub(super) fn put(&self, view: &View, reserved: Reserved, letter: Letter<'_>, received: Tick) {
+        let cell = self.cell(view, reserved.cell);
+        // Never handed out: its next delivery is the first.
+        let word = delayed(CellWord::empty(reserved.generation), AT_ONCE, 0).pack();
+        // Release fence. pair cell-refill: as in `fill`.
+        fence(Ordering::Release);
+        // Relaxed, as what follows: the cell's word publishes it. pair cell.
+        cell.sequence.store(letter.seq | REQUEUED, Ordering::Relaxed);
+        // It comes from no stream.
+        cell.meta.store(Meta::of(letter.payload, letter.kind));
+        cell.received.store(received, Ordering::Relaxed);
+        cell.payload.store_words(letter.payload);
+        // Release. pair cell: the copy is whole.
+        cell.word.store_beside_exchange(word, Ordering::Release);
+        self.announce_due(view, AT_ONCE);
+        self.wake_takers(view);
     }
 
     /// Exchanges the word of a message that its owner has.
@@ -308,7 +348,8 @@ impl Table {
         // Acquire, though Relaxed would do. pair cell: the cell's word has brought the PENDING of the claim, or what came
         // after it.
         let start = Start::unpack(record.claim.start.load(Ordering::Acquire));
-        start.group == self.group && start.state != State::Idle && start.seq <= seq
+        let on = start.group == self.group && start.state != State::Idle && start.seq <= seq;
+        on && !sequence_of(seq).1
     }
 
     /// The word of cell `i` if it may be taken at `now`. Lowers `next` to the due of a cell that may not be taken yet.
@@ -386,7 +427,9 @@ impl Table {
         let CellWord { attempts, .. } = CellWord::unpack(word);
         let origin = position.and_then(|position| sources::origin_of(view, number, position));
         let Meta { kind, .. } = meta;
-        Some(InHand { seq, kind, attempts, origin, token: Token { cell: i, word }, payload })
+        let (seq, requeued) = sequence_of(seq);
+        let token = Token { cell: i, word };
+        Some(InHand { seq, kind, attempts, origin, requeued, token, payload })
     }
 
     /// Takes the message of cell `i`, whose word was found to be `found`, from the member that has it, for any member to take
@@ -461,6 +504,11 @@ impl Table {
         let (acq_rel, relaxed) = (Ordering::AcqRel, Ordering::Relaxed);
         let _ = self.cell(view, i).word.compare_exchange(word, next, acq_rel, relaxed);
     }
+}
+
+/// The sequence of a message by that of its cell, and whether it is a dead letter that was sent again.
+pub(super) fn sequence_of(word: u64) -> (u64, bool) {
+    (word & !REQUEUED, word & REQUEUED != 0)
 }
 
 /// The word of a message that waits for any member.

@@ -1,7 +1,7 @@
 //! Figures about a queue, for people: pids, counters, and what consumers hold. The protocol decides nothing by them, so
 //! most of these words are Relaxed: each figure stands for itself.
 
-use super::cells::Table;
+use super::cells::{Table, sequence_of};
 use super::records::records_of;
 use crate::layout::{GroupRecord, Mode, View};
 use crate::packed::{Attempts, CellState, CellWord, Head, Start, State, Tick};
@@ -160,6 +160,7 @@ pub(crate) fn count_redelivery(view: &View, record: u8) {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InCell {
     pub(crate) seq: u64,
+    pub(crate) requeued: bool,
     pub(crate) received: Tick,
     pub(crate) word: CellWord,
 }
@@ -172,7 +173,8 @@ pub(crate) fn in_cell(view: &View, table: &Table, i: u32) -> Option<InCell> {
     // Relaxed: carried by the cell's word.
     let seq = cell.sequence.load(Ordering::Relaxed);
     let used = matches!(word.state, CellState::Held | CellState::Delayed);
-    used.then(|| InCell { seq, received: get(cell.received), word })
+    let (seq, requeued) = sequence_of(seq);
+    used.then(|| InCell { seq, requeued, received: get(cell.received), word })
 }
 
 /// The messages in the cells of a group.

@@ -12,6 +12,8 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(not(slipring_loom))]
+use super::cells::Letter;
 use super::cells::{FULL_LOOK, InHand, Reserved, Table};
 use super::claim::{Claim, Corrupt, Fault};
 use super::notify;
@@ -160,6 +162,15 @@ impl CellMember {
             view.record(self.member.record).counters.holds.store(0, Ordering::Relaxed);
             self.announced = false;
         }
+    }
+
+    /// Puts a letter into an empty cell, for any member to take at once. Returns whether there was one.
+    #[cfg(not(slipring_loom))]
+    pub(crate) fn put(&mut self, view: &View, letter: Letter<'_>, now: Tick) -> bool {
+        self.announce(view);
+        let Some(reserved) = self.reserve(view, 1).pop() else { return false };
+        self.table.put(view, reserved, letter, now);
+        true
     }
 
     /// Reserves up to `wanted` cells: those that were its own last, then any.

@@ -38,7 +38,7 @@ pub struct Job<M: Content + ?Sized = [u8]> {
 
 impl<M: Content + ?Sized> Job<M> {
     pub(super) fn new(flight: &Arc<Flight>, message: InHand) -> Job<M> {
-        let InHand { seq, kind, attempts, origin, token, payload } = message;
+        let InHand { seq, kind, attempts, origin, requeued, token, payload } = message;
         let mut content = M::room();
         M::copy(&mut content, payload.len(), |to| {
             for (to, byte) in to.iter_mut().zip(&payload) {
@@ -48,7 +48,7 @@ impl<M: Content + ?Sized> Job<M> {
         flight.count_up();
         Job {
             flight: Arc::clone(flight),
-            info: MessageInfo::new(seq, kind, attempts).with(kind, false),
+            info: MessageInfo::new(seq, kind, attempts).with(kind, requeued),
             source: origin.map(Source::from),
             content,
             token: Some(token),
@@ -57,7 +57,7 @@ impl<M: Content + ?Sized> Job<M> {
 
     message_accessors!();
 
-    /// Where it comes from; `None` if its sender did not say. See [`Source`].
+    /// Where it comes from; `None` if its sender did not say, and for a dead letter that was sent again. See [`Source`].
     pub fn source(&self) -> Option<Source> {
         self.source
     }

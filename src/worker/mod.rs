@@ -4,6 +4,7 @@ mod evict;
 mod flight;
 mod job;
 mod park;
+mod requeue;
 mod search;
 
 use std::cell::Cell;
@@ -391,7 +392,7 @@ impl<M: Content + ?Sized> Worker<M> {
 
     /// The queue's name, for an error.
     #[cold]
-    fn queue(&self) -> Arc<str> {
+    pub(crate) fn queue(&self) -> Arc<str> {
         self.flight.queue().clone()
     }
 }

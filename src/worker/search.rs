@@ -106,7 +106,9 @@ impl<M: Content + ?Sized> Worker<M> {
             let job: Job<M> = Job::new(&self.flight, message);
             if u32::from(job.attempts()) <= self.flight.limit() {
                 self.came_again = true;
-                self.flight.count_redelivery();
+                if job.redelivered() {
+                    self.flight.count_redelivery();
+                }
                 return Ok(Some(job));
             }
             job.exhaust()?;

@@ -1,0 +1,244 @@
+//! Dead letters that are sent again to a group with messages in flight: they go straight into its places.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use common::child::{Child, role, tell};
+use common::{Rng, TempName, there};
+use slipring::{
+    DeadLetters, ErrorCode, Group, JoinError, OpenOptions, Queue, RecvError, RequeueReason, Worker,
+    message,
+};
+
+/// Long enough for anything, and waited for only by a test that fails.
+const LONG: Duration = Duration::from_secs(60);
+
+fn work(places: u32) -> Group {
+    Group::named("work").shared().in_flight(places)
+}
+
+fn queue(name: &str, group: Group) -> Queue {
+    Queue::builder(name).capacity(16).payload_size(32).group(group).create().unwrap()
+}
+
+/// The queue of the dead letters, to be removed with the test.
+fn dead(name: &str) -> TempName {
+    TempName::exactly(format!("{name}.dead"))
+}
+
+/// Makes letters of `count` messages.
+fn reject(queue: &Queue, worker: &mut Worker, count: u64) {
+    for number in 0..count {
+        let _ = queue.producer().unwrap().send((7, number.to_string().as_bytes())).unwrap();
+        worker.recv_timeout(LONG).unwrap().reject().unwrap();
+    }
+}
+
+fn letters(name: &str, control_timeout: Duration) -> DeadLetters {
+    DeadLetters::of(name, &OpenOptions::new().control_timeout(control_timeout)).unwrap()
+}
+
+#[test]
+fn a_letter_that_is_sent_again_comes_with_its_first_sequence_and_fresh_attempts() {
+    let name = TempName::new("requeue");
+    let _dead = dead(&name);
+    let queue = queue(&name, work(4).max_attempts(2));
+    queue.add_group(Group::named("other").start(slipring::Start::Newest)).unwrap();
+    let mut worker = queue.worker("work").unwrap();
+    reject(&queue, &mut worker, 3);
+    let before = queue.snapshot().unwrap();
+    assert_eq!(letters(&name, LONG).requeue(2).unwrap(), 2);
+    assert!(!TempName::exactly(format!("{}.work.retry", &*name)).path().exists());
+    let group = &queue.snapshot().unwrap().groups[0];
+    assert_eq!(group.depth, 2, "they wait for the group");
+    assert_eq!(group.members.len(), 1, "who sent them has left it");
+    let messages = &group.in_flight.as_ref().unwrap().messages;
+    assert!(messages.iter().all(|m| m.requeued && m.attempts == 0 && m.record.is_none()));
+    let mut jobs: Vec<_> = (0..2).map(|_| worker.recv_timeout(LONG).unwrap()).collect();
+    jobs.sort_by_key(slipring::Job::sequence);
+    for (number, job) in jobs.iter().enumerate() {
+        assert_eq!((job.sequence(), job.kind(), job.attempts()), (number as u64, 7, 1));
+        assert!(job.requeued() && !job.redelivered() && job.source().is_none());
+        assert_eq!(&**job, number.to_string().as_bytes());
+    }
+    let second = jobs.pop().unwrap();
+    jobs.pop().unwrap().ack().unwrap();
+    // Its attempts have the limit again, and it can be a letter again, of the same sequence.
+    assert!(!second.fail().unwrap());
+    let second = worker.recv_timeout(LONG).unwrap();
+    assert_eq!((second.attempts(), second.requeued()), (2, true));
+    assert!(second.fail().unwrap());
+    let mut dead = Queue::open(&format!("{}.dead", &*name)).unwrap().consumer("dead").unwrap();
+    let mut sequences = Vec::new();
+    while let Some(received) = there(dead.try_recv()) {
+        sequences.push(slipring::DeadLetter::parse(received.kind(), &received).unwrap().sequence);
+        received.ack().unwrap();
+    }
+    assert_eq!(sequences, [2, 1]);
+    let after = queue.snapshot().unwrap();
+    assert_eq!(after.groups[0].depth, 0);
+    assert_eq!(before.groups[1].depth, after.groups[1].depth, "no other group gets them");
+}
+
+#[test]
+fn a_letter_waits_for_a_free_place_and_says_so_if_there_is_none() {
+    let name = TempName::new("requeue-full");
+    let _dead = dead(&name);
+    let queue = queue(&name, work(2));
+    let mut worker = queue.worker("work").unwrap();
+    reject(&queue, &mut worker, 2);
+    let _ = queue.producer().unwrap().send_batch(["a", "b"]).unwrap();
+    let mut held = worker.recv_batch(2).unwrap();
+    let fault = letters(&name, Duration::from_millis(30)).requeue(9).unwrap_err();
+    assert_eq!((fault.done(), fault.code()), (0, ErrorCode::InFlightFull));
+    assert!(matches!(fault.reason(), RequeueReason::Full { cells: 2, .. }), "{fault}");
+    assert_eq!(queue.snapshot().unwrap().groups[0].members.len(), 1);
+    let done = std::thread::scope(|scope| {
+        let requeues = scope.spawn(|| letters(&name, LONG).requeue(9).unwrap());
+        // One letter for each place that becomes free.
+        held.pop().unwrap().ack().unwrap();
+        let first = worker.recv_timeout(LONG).unwrap();
+        assert!(first.requeued());
+        held.pop().unwrap().ack().unwrap();
+        assert!(worker.recv_timeout(LONG).unwrap().requeued());
+        requeues.join().unwrap()
+    });
+    assert_eq!(done, 2);
+}
+
+#[test]
+fn a_letter_that_is_sent_again_comes_before_the_end_of_a_closed_queue() {
+    let name = TempName::new("requeue-closed");
+    let _dead = dead(&name);
+    let queue = queue(&name, work(2));
+    let mut worker = queue.worker("work").unwrap();
+    reject(&queue, &mut worker, 1);
+    queue.producer().unwrap().close().unwrap();
+    assert!(matches!(worker.recv(), Err(RecvError::Closed { .. })));
+    assert_eq!(letters(&name, LONG).requeue(1).unwrap(), 1);
+    assert!(slipring::remove(&name).is_err(), "a message is not acked");
+    let job = worker.recv_timeout(LONG).unwrap();
+    let mut other = queue.worker("work").unwrap();
+    assert!(there(other.try_recv()).is_none(), "not over while a member has it");
+    job.ack().unwrap();
+    assert!(matches!(other.recv(), Err(RecvError::Closed { .. })));
+}
+
+#[test]
+fn a_letter_without_a_free_consumer_record_stays() {
+    let name = TempName::new("requeue-records");
+    let _dead = dead(&name);
+    let shape = Queue::builder(&name).capacity(8).max_consumers(1).group(work(2));
+    let queue = shape.create().unwrap();
+    let mut worker = queue.worker("work").unwrap();
+    reject(&queue, &mut worker, 1);
+    let fault = letters(&name, LONG).requeue(1).unwrap_err();
+    let reason = fault.reason();
+    let RequeueReason::Join(JoinError::TooManyConsumers { .. }) = reason else { panic!("{fault}") };
+    drop(worker);
+    assert_eq!(letters(&name, LONG).requeue(1).unwrap(), 1);
+    assert!(queue.worker("work").unwrap().recv_timeout(LONG).unwrap().requeued());
+}
+
+message! {
+    /// A message of a queue that is made again with another type.
+    struct Short {
+        number: u64,
+    }
+}
+
+#[test]
+fn a_letter_of_a_former_queue_is_refused_if_it_does_not_fit() {
+    let name = TempName::new("requeue-length");
+    let _dead = dead(&name);
+    let first = queue(&name, work(2));
+    let mut worker = first.worker("work").unwrap();
+    reject(&first, &mut worker, 1);
+    drop(worker);
+    slipring::remove(&name).unwrap();
+    let shape = Queue::builder(&name).capacity(8).message::<Short>().group(work(2));
+    let _second = shape.create().unwrap();
+    let fault = letters(&name, LONG).requeue(1).unwrap_err();
+    assert!(
+        matches!(fault.reason(), RequeueReason::WrongLength { sequence: 0, len: 1, size: 8, .. }),
+        "{fault}"
+    );
+    assert_eq!(letters(&name, LONG).purge(1).unwrap(), 1, "the letter has stayed");
+}
+
+#[test]
+fn letters_go_where_their_group_reads_them() {
+    // The group is made anew without places: its consumers read a queue of retries.
+    let name = TempName::new("requeue-kinds");
+    let (_dead, retry) = (dead(&name), TempName::exactly(format!("{}.work.retry", &*name)));
+    let queue = queue(&name, work(2));
+    let mut worker = queue.worker("work").unwrap();
+    reject(&queue, &mut worker, 1);
+    drop(worker);
+    queue.remove_group("work").unwrap();
+    queue.add_group(Group::named("work").shared().start(slipring::Start::Newest)).unwrap();
+    assert_eq!(letters(&name, LONG).requeue(1).unwrap(), 1);
+    assert!(retry.path().exists());
+    let mut consumer = queue.consumer(Group::named("work").shared()).unwrap();
+    let received = consumer.recv_timeout(LONG).unwrap();
+    assert!(received.requeued() && received.sequence() == 0);
+    received.ack().unwrap();
+}
+
+/// The roles that this binary plays as a child.
+#[test]
+fn roles() {
+    let Some(role) = role() else { return };
+    tell("begins");
+    let done = letters(&role[1], LONG).requeue(u64::MAX).unwrap();
+    tell(done);
+}
+
+#[test]
+fn a_requeue_that_is_killed_loses_no_letter_and_sends_at_most_one_twice() {
+    let name = TempName::new("requeue-killed");
+    let _dead = dead(&name);
+    let shape = Queue::builder(&name).capacity(1024).payload_size(32).group(work(512));
+    let queue = shape.create().unwrap();
+    let mut worker = queue.worker("work").unwrap();
+    const LETTERS: u64 = 500;
+    let numbers: Vec<String> = (0..LETTERS).map(|number| number.to_string()).collect();
+    let _ = queue.producer().unwrap().send_batch(&numbers).unwrap();
+    for job in worker.recv_batch(LETTERS as usize).unwrap() {
+        job.reject().unwrap();
+    }
+    let (mut rng, mut kills) = (Rng::new(), 0u64);
+    let mut seen: BTreeMap<u64, u64> = BTreeMap::new();
+    let mut receive = |worker: &mut Worker| {
+        while let Some(job) = there(worker.try_recv()) {
+            *seen.entry(job.sequence()).or_default() += 1;
+            assert!(job.requeued() && job.attempts() == 1);
+            job.ack().unwrap();
+        }
+    };
+    loop {
+        let mut child = Child::start(&format!("requeue {}", &*name));
+        child.expect("begins");
+        // At some point in the middle, the last time at its end.
+        if kills < 12 {
+            std::thread::sleep(Duration::from_micros(rng.below(3000)));
+            child.kill();
+            kills += 1;
+            receive(&mut worker);
+            continue;
+        }
+        let _ = child.line();
+        receive(&mut worker);
+        break;
+    }
+    assert_eq!(seen.len() as u64, LETTERS, "none is lost");
+    let again: u64 = seen.values().map(|times| times - 1).sum();
+    println!("{kills} kills, {again} letters sent twice");
+    assert!(again <= kills && seen.values().all(|times| *times <= 1 + kills));
+    let group = &queue.snapshot().unwrap().groups[0];
+    assert_eq!((group.depth, group.in_flight.as_ref().unwrap().messages.len()), (0, 0));
+}
