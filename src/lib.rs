@@ -147,6 +147,8 @@ mod consumer;
 mod observer;
 #[cfg(not(slipring_loom))]
 mod producer;
+#[cfg(not(slipring_loom))]
+mod worker;
 
 #[cfg(not(slipring_loom))]
 mod reservation;
@@ -177,8 +179,6 @@ mod stage;
 
 #[cfg(not(slipring_loom))]
 mod stats;
-#[cfg(not(slipring_loom))]
-mod worker;
 
 #[cfg(not(slipring_loom))]
 mod public {
@@ -197,7 +197,7 @@ mod public {
     pub use crate::observer::{Observation, Observer};
     pub use crate::producer::Producer;
     pub use crate::queue::{
-        Builder, Difference, OpenOptions, Queue, WakeMode, force_remove, list, remove,
+        Builder, Difference, Evictions, OpenOptions, Queue, WakeMode, force_remove, list, remove,
     };
     pub use crate::reservation::Reservation;
     pub use crate::select::{Select, Selected};
@@ -212,7 +212,7 @@ mod public {
     };
     pub use crate::streams::{BatchSent, Sent, StreamProducer};
     pub use crate::wait::WaitStrategy;
-    pub use crate::worker::{Evictions, Job, Worker};
+    pub use crate::worker::{Job, Worker};
 }
 #[cfg(not(slipring_loom))]
 pub use public::*;

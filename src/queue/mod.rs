@@ -3,7 +3,9 @@
 mod builder;
 mod consumer;
 mod difference;
+mod evict;
 mod remove;
+mod worker;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -14,6 +16,7 @@ use zerocopy::IntoBytes;
 
 pub use builder::Builder;
 pub use difference::Difference;
+pub use evict::Evictions;
 pub use remove::{force_remove, list, remove};
 
 use crate::attach::{Attachment, CONTROL_TIMEOUT, Mapped};

@@ -1,6 +1,5 @@
 //! The handle that receives for a shared group with messages in flight beside the ring.
 
-mod evict;
 mod flight;
 mod job;
 mod park;
@@ -21,7 +20,6 @@ use crate::error::{JoinError, RecvError};
 use crate::group::{self, Group, Mode};
 use crate::layout::Identity;
 use crate::message::{Content, OneThread};
-use crate::queue::Queue;
 use crate::ring::cells::Table;
 use crate::ring::claim::Corrupt;
 use crate::ring::in_flight::CellMember;
@@ -29,7 +27,6 @@ use crate::ring::{figures, groups, observe, records};
 use crate::wait::{
     self, Check, Deadline, Interrupt, MAX_SLEEP_WHILE_HELD, WaitState, WaitStrategy, Waited,
 };
-pub use evict::Evictions;
 use flight::{Core, Flight};
 pub use job::Job;
 use park::CellPark;
@@ -85,22 +82,8 @@ pub struct Worker<M: Content + ?Sized = [u8]> {
     marker: OneThread<M>,
 }
 
-impl<M: Content + ?Sized> Queue<M> {
-    /// Joins a shared group with places for [messages in flight](Group::in_flight); makes it if it does not exist and `group`
-    /// asks for some. Waits for other control operations, at most the control timeout.
-    ///
-    /// # Errors
-    /// [`JoinError::InFlight`] if the group has no such places; [`JoinError::Clock`] if it has an ack timeout and this
-    /// process is in a time namespace whose offset is not known; else as for [`Queue::consumer`].
-    pub fn worker(&self, group: impl Into<Group>) -> Result<Worker<M>, JoinError> {
-        let sink =
-            Box::new(crate::dead_letter::queue_sink::QueueSink::new(&self.mapped, &self.trust));
-        Worker::join(&self.mapped, &group.into(), self.timeout, sink, self.interrupt.clone())
-    }
-}
-
 impl<M: Content + ?Sized> Worker<M> {
-    fn join(
+    pub(crate) fn join(
         mapped: &Arc<Mapped>,
         group: &Group,
         timeout: Duration,

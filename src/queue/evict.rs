@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use super::Queue;
 use crate::attach::Attachment;
 use crate::clock::HostClock;
 use crate::error::EvictError;
 use crate::group;
 use crate::message::Content;
 use crate::packed::{AT_ONCE, CellState, NEVER, ticks};
-use crate::queue::Queue;
 use crate::ring::cells::{Eviction, Table};
 use crate::ring::claim::Corrupt;
 use crate::ring::figures;
