@@ -108,6 +108,7 @@ fn what_is_dropped_or_given_back_comes_again_and_counts() {
     let second = worker.recv_timeout(LONG).unwrap();
     assert!(since.elapsed() >= Duration::from_millis(80));
     assert_eq!((second.sequence(), second.attempts()), (1, 2));
+    assert!(second.was_delayed() && !seen[0].was_delayed());
     assert!(second.redelivered());
 }
 

@@ -88,6 +88,9 @@ pub(crate) struct InHand {
     /// It is a dead letter that was sent again.
     #[cfg_attr(slipring_loom, allow(dead_code, reason = "for people"))]
     pub(crate) requeued: bool,
+    /// It was given back with a delay, and comes again since that is over.
+    #[cfg_attr(slipring_loom, allow(dead_code, reason = "for the program"))]
+    pub(crate) delayed: bool,
     pub(crate) token: Token,
     pub(crate) payload: Vec<u8>,
 }
@@ -222,8 +225,9 @@ impl Table {
         cell.word.store_beside_exchange(word, order!(Release, "cell-published-relaxed"));
         let token = Token { cell: reserved.cell, word };
         let origin = sources::origin(view, seq, &slot);
-        let (kind, attempts, requeued) = (meta.kind, held.attempts, false);
-        InHand { seq, kind, attempts, origin, requeued, token, payload }
+        let (kind, attempts) = (meta.kind, held.attempts);
+        let (requeued, delayed) = (false, false);
+        InHand { seq, kind, attempts, origin, requeued, delayed, token, payload }
     }
 
     /// Puts a letter into a cell that the caller has reserved, for any member to take at once. The caller may die at any
@@ -403,7 +407,9 @@ impl Table {
                 word
             }
         );
-        self.copy(view, i, taken)
+        // What the dead had, and what was given back for now, is due at once.
+        let delayed = found.state == CellState::Delayed && found.due != AT_ONCE;
+        self.copy(view, i, taken).map(|message| InHand { delayed, ..message })
     }
 
     /// Copies the message of cell `i`, which the caller has taken by storing `word`; `None` if it was taken from the
@@ -429,7 +435,8 @@ impl Table {
         let Meta { kind, .. } = meta;
         let (seq, requeued) = sequence_of(seq);
         let token = Token { cell: i, word };
-        Some(InHand { seq, kind, attempts, origin, requeued, token, payload })
+        let delayed = false;
+        Some(InHand { seq, kind, attempts, origin, requeued, delayed, token, payload })
     }
 
     /// Takes the message of cell `i`, whose word was found to be `found`, from the member that has it, for any member to take

@@ -32,13 +32,14 @@ pub struct Job<M: Content + ?Sized = [u8]> {
     info: MessageInfo,
     source: Option<Source>,
     content: M::Owned,
+    delayed: bool,
     /// `None` once it is acked or given back.
     token: Option<Token>,
 }
 
 impl<M: Content + ?Sized> Job<M> {
     pub(super) fn new(flight: &Arc<Flight>, message: InHand) -> Job<M> {
-        let InHand { seq, kind, attempts, origin, requeued, token, payload } = message;
+        let InHand { seq, kind, attempts, origin, requeued, delayed, token, payload } = message;
         let mut content = M::room();
         M::copy(&mut content, payload.len(), |to| {
             for (to, byte) in to.iter_mut().zip(&payload) {
@@ -51,6 +52,7 @@ impl<M: Content + ?Sized> Job<M> {
             info: MessageInfo::new(seq, kind, attempts).with(kind, requeued),
             source: origin.map(Source::from),
             content,
+            delayed,
             token: Some(token),
         }
     }
@@ -60,6 +62,12 @@ impl<M: Content + ?Sized> Job<M> {
     /// Where it comes from; `None` if its sender did not say, and for a dead letter that was sent again. See [`Source`].
     pub fn source(&self) -> Option<Source> {
         self.source
+    }
+
+    /// Whether it comes again because it was given back with a delay ([`Job::retry_after`], or an operator). Otherwise a
+    /// redelivered message comes from a member that gave it back for now, died, or was not done in time.
+    pub fn was_delayed(&self) -> bool {
+        self.delayed
     }
 
     /// The content.
