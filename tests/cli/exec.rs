@@ -1,5 +1,6 @@
 //! `recv --exec`: a worker that runs a command for each message.
 
+mod in_flight;
 mod surroundings;
 
 use std::path::Path;
@@ -10,6 +11,9 @@ use slipring::{DeadLetter, DeadLetters, Group, OpenOptions, Queue, Reason};
 use super::common::TempName;
 use super::tool::{Ran, Running, TempDir, command, feed, groups, run};
 
+/// For groups without and with places for messages in flight.
+const KINDS: [(&str, &str); 2] = [("held", "0"), ("cells", "16")];
+
 /// A queue with the shared group `w` that holds these lines, and its queues of dead letters and retries.
 struct Work {
     name: TempName,
@@ -17,8 +21,16 @@ struct Work {
 }
 
 impl Work {
+    /// One whose messages stay in the ring until they are acked.
     fn of(what: &str, lines: &str) -> Work {
-        Work::with(what, lines, &[])
+        Work::with(what, lines, &["--in-flight", "0"])
+    }
+
+    /// One of each kind.
+    fn both(what: &str, lines: &str) -> [Work; 2] {
+        KINDS.map(|(kind, places)| {
+            Work::with(&format!("{what}-{kind}"), lines, &["--in-flight", places])
+        })
     }
 
     fn with(what: &str, lines: &str, options: &[&str]) -> Work {
@@ -83,12 +95,13 @@ fn touch(file: &Path) {
 
 #[test]
 fn the_message_is_on_stdin_and_what_is_known_of_it_in_the_environment() {
-    let work = Work::of("exec-env", "one\ntwo\n");
-    let tell = "cat; echo \" $SLIPRING_QUEUE $SLIPRING_GROUP $SLIPRING_SEQUENCE $SLIPRING_ATTEMPTS $SLIPRING_KIND\"";
-    let out = work.run(tell, &["--count", "2"]).with_totals_only();
-    let name = &*work.name;
-    assert_eq!(out, format!("one {name} w 0 1 7\ntwo {name} w 1 1 7\n"));
-    assert_eq!(work.depth(), 0);
+    for work in Work::both("exec-env", "one\ntwo\n") {
+        let tell = "cat; echo \" $SLIPRING_QUEUE $SLIPRING_GROUP $SLIPRING_SEQUENCE $SLIPRING_ATTEMPTS $SLIPRING_KIND\"";
+        let out = work.run(tell, &["--count", "2"]).with_totals_only();
+        let name = &*work.name;
+        assert_eq!(out, format!("one {name} w 0 1 7\ntwo {name} w 1 1 7\n"));
+        assert_eq!(work.depth(), 0);
+    }
 }
 
 #[test]
@@ -104,13 +117,15 @@ fn a_command_need_not_read_its_message() {
 
 #[test]
 fn a_bad_message_is_a_dead_letter_at_once() {
-    let work = Work::of("exec-bad", "good\nbad\ngood\n");
-    let command = "read line; echo $line; [ $line = good ] || exit 65";
-    let ran = work.run(command, &["--count", "3", "--verbose"]);
-    let ran = ran.says(0, &["message 1, attempt 1: exit code 65; rejected", "done 2, retried 0"]);
-    assert_eq!(ran.out, "good\nbad\ngood\n");
-    assert_eq!(work.letters(), [(1, 1, Reason::Rejected)]);
-    assert_eq!(work.depth(), 0);
+    for work in Work::both("exec-bad", "good\nbad\ngood\n") {
+        let command = "read line; echo $line; [ $line = good ] || exit 65";
+        let ran = work.run(command, &["--count", "3", "--verbose"]);
+        let ran =
+            ran.says(0, &["message 1, attempt 1: exit code 65; rejected", "done 2, retried 0"]);
+        assert_eq!(ran.out, "good\nbad\ngood\n");
+        assert_eq!(work.letters(), [(1, 1, Reason::Rejected)]);
+        assert_eq!(work.depth(), 0);
+    }
 }
 
 #[test]
@@ -162,86 +177,91 @@ fn a_letter_that_was_sent_again_is_tried_as_often_as_before() {
 
 #[test]
 fn jobs_run_at_once() {
-    let work = Work::of("exec-jobs", "a\nb\nc\nd\n");
-    let dir = TempDir::new(&work.name);
-    // Each of the first three ends only once all three have begun.
-    let all: Vec<String> = (0..3).map(|n| until(&dir.join(n.to_string()))).collect();
-    let command = format!("touch {}/$SLIPRING_SEQUENCE; {}", dir.display(), all.join("; "));
-    work.run(&command, &["--jobs", "3", "--count", "3"]).with_totals_only();
-    assert_eq!(work.depth(), 1);
-    // There is work for one of them only.
-    work.run(":", &["--jobs", "3", "--count", "1"]).with_totals_only();
-    assert_eq!(work.depth(), 0);
+    for work in Work::both("exec-jobs", "a\nb\nc\nd\n") {
+        let dir = TempDir::new(&work.name);
+        // Each of the first three ends only once all three have begun.
+        let all: Vec<String> = (0..3).map(|n| until(&dir.join(n.to_string()))).collect();
+        let command = format!("touch {}/$SLIPRING_SEQUENCE; {}", dir.display(), all.join("; "));
+        work.run(&command, &["--jobs", "3", "--count", "3"]).with_totals_only();
+        assert_eq!(work.depth(), 1);
+        // There is work for one of them only.
+        work.run(":", &["--jobs", "3", "--count", "1"]).with_totals_only();
+        assert_eq!(work.depth(), 0);
+    }
 }
 
 #[test]
 fn a_killed_worker_leaves_its_message_to_another() {
-    let work = Work::of("exec-kill", "job\n");
-    let dir = TempDir::new(&work.name);
-    let command = format!("echo $SLIPRING_ATTEMPTS; {}", until(&dir.join("go")));
-    let mut first = work.start(&command, &[]);
-    assert_eq!(first.lines(1), ["1"]);
-    let second = work.start(&command, &["--count", "1"]);
-    first.kill();
-    touch(&dir.join("go"));
-    assert_eq!(second.finish().with_totals_only(), "2\n");
-    assert_eq!(work.depth(), 0);
+    for work in Work::both("exec-kill", "job\n") {
+        let dir = TempDir::new(&work.name);
+        let command = format!("echo $SLIPRING_ATTEMPTS; {}", until(&dir.join("go")));
+        let mut first = work.start(&command, &[]);
+        assert_eq!(first.lines(1), ["1"]);
+        let second = work.start(&command, &["--count", "1"]);
+        first.kill();
+        touch(&dir.join("go"));
+        assert_eq!(second.finish().with_totals_only(), "2\n");
+        assert_eq!(work.depth(), 0);
+    }
 }
 
 #[test]
 fn after_a_signal_what_runs_may_end_and_nothing_else_begins() {
-    let work = Work::of("exec-term", "0\n1\n2\n");
-    let dir = TempDir::new(&work.name);
-    // In a process group of its own, so that Ctrl-C does not reach it.
-    let group = "[ $(cut -d' ' -f5 /proc/$$/stat) = $$ ] || exit 65";
-    let command = format!("{group}; echo began; {}; echo ended", until(&dir.join("go")));
-    for signal in [Signal::SIGTERM, Signal::SIGINT] {
-        let mut worker = work.start(&command, &[]);
-        assert_eq!(worker.lines(1), ["began"]);
-        worker.signal(signal);
-        std::thread::sleep(std::time::Duration::from_millis(100));
-        touch(&dir.join("go"));
-        let ran = worker.finish().says(128 + signal as i32, &["done 1, retried 0"]);
-        assert_eq!(ran.out, "ended\n");
-        std::fs::remove_file(dir.join("go")).unwrap();
+    for work in Work::both("exec-term", "0\n1\n2\n") {
+        let dir = TempDir::new(&work.name);
+        // In a process group of its own, so that Ctrl-C does not reach it.
+        let group = "[ $(cut -d' ' -f5 /proc/$$/stat) = $$ ] || exit 65";
+        let command = format!("{group}; echo began; {}; echo ended", until(&dir.join("go")));
+        for signal in [Signal::SIGTERM, Signal::SIGINT] {
+            let mut worker = work.start(&command, &[]);
+            assert_eq!(worker.lines(1), ["began"]);
+            worker.signal(signal);
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            touch(&dir.join("go"));
+            let ran = worker.finish().says(128 + signal as i32, &["done 1, retried 0"]);
+            assert_eq!(ran.out, "ended\n");
+            std::fs::remove_file(dir.join("go")).unwrap();
+        }
+        assert_eq!(work.depth(), 1);
     }
-    assert_eq!(work.depth(), 1);
 }
 
 #[test]
 fn a_second_signal_ends_the_worker_and_not_its_command() {
-    let work = Work::of("exec-twice", "job\n");
-    let dir = TempDir::new(&work.name);
-    let (go, done) = (dir.join("go"), dir.join("done"));
-    let quiet = "echo began; exec >/dev/null 2>&1";
-    let command = format!("{quiet}; {}; touch {}", until(&go), done.display());
-    let mut worker = work.start(&command, &[]);
-    assert_eq!(worker.lines(1), ["began"]);
-    worker.signal(Signal::SIGTERM);
-    std::thread::sleep(std::time::Duration::from_millis(100));
-    worker.signal(Signal::SIGTERM);
-    worker.finish().says(143, &[]);
-    assert_eq!(work.depth(), 1);
-    touch(&go);
-    while !done.exists() {
-        std::thread::yield_now();
+    for work in Work::both("exec-twice", "job\n") {
+        let dir = TempDir::new(&work.name);
+        let (go, done) = (dir.join("go"), dir.join("done"));
+        let quiet = "echo began; exec >/dev/null 2>&1";
+        let command = format!("{quiet}; {}; touch {}", until(&go), done.display());
+        let mut worker = work.start(&command, &[]);
+        assert_eq!(worker.lines(1), ["began"]);
+        worker.signal(Signal::SIGTERM);
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        worker.signal(Signal::SIGTERM);
+        worker.finish().says(143, &[]);
+        assert_eq!(work.depth(), 1);
+        touch(&go);
+        while !done.exists() {
+            std::thread::yield_now();
+        }
     }
 }
 
 #[test]
 fn who_stops_a_worker_that_has_failed_is_told_what_it_waits_for() {
-    let work = Work::of("exec-stop-failed", "waits\nbad\nbad\n");
-    let dead = format!("{}.dead", &*work.name);
-    run(&["create", &dead, "--capacity", "1", "--payload", "500", "--group", "dead"]).quietly();
-    let dir = TempDir::new(&work.name);
-    let command = format!("[ $(cat) = waits ] || exit 65; {}", until(&dir.join("go")));
-    let mut worker = work.start(&command, &["--jobs", "2"]);
-    worker.wait_for("waiting for 1 command; no more is taken");
-    worker.signal(Signal::SIGTERM);
-    worker.wait_for("waiting for 1 command; again to end at once");
-    touch(&dir.join("go"));
-    let ran = worker.finish().says(1, &["done 1,", "is full"]);
-    assert!(!ran.err.contains("waiting"), "{}", ran.err);
+    for work in Work::both("exec-stop-failed", "waits\nbad\nbad\n") {
+        let dead = format!("{}.dead", &*work.name);
+        run(&["create", &dead, "--capacity", "1", "--payload", "500", "--group", "dead"]).quietly();
+        let dir = TempDir::new(&work.name);
+        let command = format!("[ $(cat) = waits ] || exit 65; {}", until(&dir.join("go")));
+        let mut worker = work.start(&command, &["--jobs", "2"]);
+        worker.wait_for("waiting for 1 command; no more is taken");
+        worker.signal(Signal::SIGTERM);
+        worker.wait_for("waiting for 1 command; again to end at once");
+        touch(&dir.join("go"));
+        let ran = worker.finish().says(1, &["done 1,", "is full"]);
+        assert!(!ran.err.contains("waiting"), "{}", ran.err);
+    }
 }
 
 #[test]
@@ -256,41 +276,48 @@ fn a_signal_ends_the_wait_for_another_try() {
 
 #[test]
 fn time_runs_out_only_while_nothing_is_at_work() {
-    let work = Work::of("exec-timeout", "job\n");
-    let command = "sleep 0.3; [ $SLIPRING_ATTEMPTS = 2 ]";
-    let more = ["--timeout", "0.05", "--retry-delay", "0.3", "--jobs", "2", "--verbose"];
-    work.run(command, &more).says(3, &["no message came within 0.05 s", "done 1, retried 1"]);
-    assert_eq!(work.depth(), 0);
+    for work in Work::both("exec-timeout", "job\n") {
+        let command = "sleep 0.3; [ $SLIPRING_ATTEMPTS = 2 ]";
+        let more = ["--timeout", "0.05", "--retry-delay", "0.3", "--jobs", "2", "--verbose"];
+        work.run(command, &more).says(3, &["no message came within 0.05 s", "done 1, retried 1"]);
+        assert_eq!(work.depth(), 0);
+    }
 }
 
 #[test]
 fn without_a_shell_no_message_is_taken() {
-    let work = Work::of("exec-shell", "job\n");
-    let ran: Ran = command(&work.args("cat", &[])).env("PATH", "/").output().unwrap().into();
-    ran.says(1, &["cannot run sh"]);
-    work.run("if", &[]).says(2, &["cannot read the command"]);
-    assert_eq!(work.run("echo $SLIPRING_ATTEMPTS", &["--count", "1"]).with_totals_only(), "1\n");
+    for work in Work::both("exec-shell", "job\n") {
+        let ran: Ran = command(&work.args("cat", &[])).env("PATH", "/").output().unwrap().into();
+        ran.says(1, &["cannot run sh"]);
+        work.run("if", &[]).says(2, &["cannot read the command"]);
+        assert_eq!(
+            work.run("echo $SLIPRING_ATTEMPTS", &["--count", "1"]).with_totals_only(),
+            "1\n"
+        );
+    }
 }
 
 #[test]
 fn an_error_of_the_queue_ends_all_jobs_and_is_told_once() {
-    let work = Work::of("exec-removed", "job\n");
-    let mut worker = work.start("echo began", &["--jobs", "4"]);
-    worker.lines(1);
-    run(&["rm", &work.name, "--force"]).quietly();
-    let ran = worker.finish().says(1, &["removed"]);
-    assert_eq!(ran.err.matches("error").count(), 1, "{}", ran.err);
+    for work in Work::both("exec-removed", "job\n") {
+        let mut worker = work.start("echo began", &["--jobs", "4"]);
+        worker.lines(1);
+        run(&["rm", &work.name, "--force"]).quietly();
+        let ran = worker.finish().says(1, &["removed"]);
+        assert_eq!(ran.err.matches("error").count(), 1, "{}", ran.err);
+    }
 }
 
 #[test]
 fn a_letter_that_finds_no_room_ends_the_worker() {
-    let work = Work::of("exec-full", "a\nb\nc\n");
-    let dead = format!("{}.dead", &*work.name);
-    run(&["create", &dead, "--capacity", "1", "--payload", "500", "--group", "dead"]).quietly();
-    let ran = work.run("exit 65", &["--jobs", "3"]).says(1, &["is full", &dead]);
-    assert_eq!(ran.err.matches("error").count(), 1, "{}", ran.err);
-    assert_eq!(work.letters().len(), 1);
-    assert_eq!(work.depth(), 2);
+    for work in Work::both("exec-full", "a\nb\nc\n") {
+        let dead = format!("{}.dead", &*work.name);
+        run(&["create", &dead, "--capacity", "1", "--payload", "500", "--group", "dead"]).quietly();
+        let ran = work.run("exit 65", &["--jobs", "3"]).says(1, &["is full", &dead]);
+        assert_eq!(ran.err.matches("error").count(), 1, "{}", ran.err);
+        assert_eq!(work.letters().len(), 1);
+        assert_eq!(work.depth(), 2);
+    }
 }
 
 #[test]

@@ -7,9 +7,9 @@ use std::sync::LazyLock;
 
 use slipring::{
     AckError, AddGroupError, AttachError, ControlError, CreateError, ErrorCode, EvictError,
-    ForgetStreamError, JoinError, Mode, NewStageError, OpenError, OpenOrCreateError, ProducerError,
-    RecvError, RejectError, RemoveError, RemoveGroupError, SendError, StageError, StreamError,
-    StreamSendError, SystemError,
+    ForgetStreamError, JobError, JoinError, Mode, NewStageError, OpenError, OpenOrCreateError,
+    ProducerError, RecvError, RejectError, RemoveError, RemoveGroupError, SendError, StageError,
+    StreamError, StreamSendError, SystemError,
 };
 
 use crate::file_size;
@@ -208,6 +208,7 @@ from_coded!(
     ControlError,
     CreateError,
     EvictError,
+    JobError,
     ProducerError,
     RecvError
 );

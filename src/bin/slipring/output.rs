@@ -58,6 +58,15 @@ impl Output {
 
     /// Writes the buffer out. A signal ends it between two writes.
     pub(crate) fn flush(&mut self, stop: &Stop) -> Result<(), Failure> {
+        self.flush_telling(stop, || {})
+    }
+
+    /// The same; calls `moved` after each write.
+    pub(crate) fn flush_telling(
+        &mut self,
+        stop: &Stop,
+        mut moved: impl FnMut(),
+    ) -> Result<(), Failure> {
         let mut written = 0;
         // Where a short write ended; the next write says why.
         let mut short = None;
@@ -72,6 +81,7 @@ impl Output {
                         short = partial_write::position(&self.file);
                     }
                     written += n;
+                    moved();
                 }
                 Err(fault) if fault.kind() == io::ErrorKind::Interrupted => stop.check()?,
                 Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => stop.check()?,

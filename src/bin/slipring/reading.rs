@@ -2,31 +2,54 @@
 
 use std::time::Duration;
 
-use slipring::{Consumer, ErrorCode, JoinError, Queue, Reason, Snapshot};
+use slipring::{Consumer, ErrorCode, Group, JoinError, Queue, Reason, Snapshot, Worker};
 
 use crate::args::RecvArgs;
 use crate::failure::{Failure, note};
 
+/// A member of a group: the handle depends on whether the group has places for messages in flight.
+pub(crate) enum Member {
+    Consumer(Box<Consumer>),
+    Worker(Worker),
+}
+
 /// Joins the group, which must exist unless it is to be made: a group of a mistyped name would hold every message for
 /// a consumer that never comes.
-pub(crate) fn join(queue: &Queue, args: &RecvArgs) -> Result<Consumer, Failure> {
-    let (name, create) = (&args.name, args.open.create);
-    let policy = &args.policy;
+pub(crate) fn join(queue: &Queue, args: &RecvArgs) -> Result<Member, Failure> {
+    if args.shared {
+        match queue.worker(group(args)) {
+            Ok(worker) => return Ok(Member::Worker(worker)),
+            Err(JoinError::InFlight { has: false, .. }) => {}
+            Err(fault) => return Err(not_joined(args, fault)),
+        }
+    }
+    Ok(Member::Consumer(Box::new(join_as_consumer(queue, args)?)))
+}
+
+/// The same, of a group that has no such places.
+pub(crate) fn join_as_consumer(queue: &Queue, args: &RecvArgs) -> Result<Consumer, Failure> {
+    queue.consumer(group(args)).map_err(|fault| not_joined(args, fault))
+}
+
+fn group(args: &RecvArgs) -> Group {
     let group = match args.shared {
-        true => policy.shared(&args.group),
-        false => policy.exclusive(&args.group),
+        true => args.policy.shared(&args.group),
+        false => args.policy.exclusive(&args.group),
     };
     let group = group.start(args.from.unwrap_or_default());
-    let joined = queue.consumer(if create { group } else { group.existing() });
-    joined.map_err(|fault| match fault {
+    if args.open.create { group } else { group.existing() }
+}
+
+fn not_joined(args: &RecvArgs, fault: JoinError) -> Failure {
+    match fault {
         JoinError::NoSuchGroup { group, known, .. } => {
-            let shared = if args.shared { " --shared" } else { "" };
+            let (name, shared) = (&args.name, if args.shared { " --shared" } else { "" });
             no_such_group(name, &group, known.as_slice().iter().map(String::as_str))
                 .hint(format!("slipring group add {name} {group}{shared}"))
                 .hint("or add --create to this command")
         }
         fault => fault.into(),
-    })
+    }
 }
 
 /// Fails if there are options for a new group where none is to be made, or that it cannot have.
@@ -55,15 +78,15 @@ pub(crate) fn wait_as_asked(consumer: &mut Consumer, args: &RecvArgs) {
 }
 
 /// Says where the reading begins, if that may be unexpected.
-pub(crate) fn explain_start(args: &RecvArgs, consumer: &Consumer) {
-    let (name, group, position) = (&args.name, &args.group, consumer.position());
-    if consumer.made_group() {
+pub(crate) fn explain_start(args: &RecvArgs, made: bool, resumed: bool, position: u64) {
+    let (name, group) = (&args.name, &args.group);
+    if made {
         note(&format!(
             "note: made group {group:?}, which starts at message {position}; messages wait for it \
              from now on (slipring group rm {name} {group} ends that)"
         ));
     } else if let Some(rule) = for_new_groups(args) {
-        let goes_on = if consumer.resumed() { "resumes" } else { "starts" };
+        let goes_on = if resumed { "resumes" } else { "starts" };
         note(&format!("note: group {group:?} exists and {goes_on} at message {position}: {rule}"));
     }
 }

@@ -10,7 +10,7 @@ use slipring::{Group, Queue, Reason};
 
 use super::super::common::TempName;
 use super::super::tool::{Ran, Running, TempDir, children_of, command, feed, groups, numbers, run};
-use super::{Work, touch, until};
+use super::{KINDS, Work, touch, until};
 
 /// Restarts of a worker, more than a message has attempts.
 const RESTARTS: usize = 6;
@@ -33,43 +33,46 @@ impl Work {
 
 #[test]
 fn a_reader_that_goes_away_leaves_the_rest_untried() {
-    let work = Work::of("exec-head", &numbers(0..5));
-    let dir = TempDir::new(&work.name);
-    let (began, go) = (dir.join("began"), dir.join("go"));
-    let second = format!("touch {}; {}", began.display(), until(&go));
-    let command = format!("[ $SLIPRING_SEQUENCE = 0 ] || {{ {second}; }}; cat; echo");
-    let mut worker = work.start(&command, &["--retry-delay", "0"]);
-    assert_eq!(worker.lines(1), ["0"]);
-    while !began.exists() {
-        std::thread::yield_now();
+    for work in Work::both("exec-head", &numbers(0..5)) {
+        let dir = TempDir::new(&work.name);
+        let (began, go) = (dir.join("began"), dir.join("go"));
+        let second = format!("touch {}; {}", began.display(), until(&go));
+        let command = format!("[ $SLIPRING_SEQUENCE = 0 ] || {{ {second}; }}; cat; echo");
+        let mut worker = work.start(&command, &["--retry-delay", "0"]);
+        assert_eq!(worker.lines(1), ["0"]);
+        while !began.exists() {
+            std::thread::yield_now();
+        }
+        worker.close_output();
+        touch(&go);
+        assert_eq!(worker.finish().quietly(), "");
+        work.comes_with(&[1; 4]);
     }
-    worker.close_output();
-    touch(&go);
-    assert_eq!(worker.finish().quietly(), "");
-    work.comes_with(&[1; 4]);
 }
 
 #[test]
 fn without_a_reader_nothing_is_taken() {
-    let work = Work::of("exec-unread", "");
-    let mut worker = work.start("exit 1", &["--retry-delay", "0"]);
-    worker.close_output();
-    assert_eq!(worker.finish().quietly(), "");
+    for work in Work::both("exec-unread", "") {
+        let mut worker = work.start("exit 1", &["--retry-delay", "0"]);
+        worker.close_output();
+        assert_eq!(worker.finish().quietly(), "");
+    }
 }
 
 #[test]
 fn commands_that_cannot_complain_are_not_to_blame() {
-    let work = Work::of("exec-stderr", "job\n");
-    let line = "\"$@\" 2>&1 >/dev/null | :; echo ${PIPESTATUS[0]}";
-    let mut shell = Command::new("bash");
-    shell.args(["-c", line, "bash", env!("CARGO_BIN_EXE_slipring")]);
-    // It waits until the reader has gone.
-    let command =
-        "while (echo . >&3) 3>&2 2>/dev/null; do sleep 0.01; done; echo complaint >&2; exit 1";
-    let args = work.args(command, &["--retry-delay", "0"]);
-    let ran: Ran = shell.args(args).output().unwrap().into();
-    assert_eq!(ran.out, "1\n", "{ran:?}");
-    work.comes_with(&[1]);
+    for work in Work::both("exec-stderr", "job\n") {
+        let line = "\"$@\" 2>&1 >/dev/null | :; echo ${PIPESTATUS[0]}";
+        let mut shell = Command::new("bash");
+        shell.args(["-c", line, "bash", env!("CARGO_BIN_EXE_slipring")]);
+        // It waits until the reader has gone.
+        let command =
+            "while (echo . >&3) 3>&2 2>/dev/null; do sleep 0.01; done; echo complaint >&2; exit 1";
+        let args = work.args(command, &["--retry-delay", "0"]);
+        let ran: Ran = shell.args(args).output().unwrap().into();
+        assert_eq!(ran.out, "1\n", "{ran:?}");
+        work.comes_with(&[1]);
+    }
 }
 
 /// A file system of its own for the output, and the worker in it.
@@ -82,41 +85,43 @@ fn a_full_disk_is_no_attempt() {
         println!("skipped: this user cannot mount in a namespace of its own");
         return;
     }
-    let work = Work::of("exec-full-disk", "a\nb\n");
-    let dir = TempDir::new(&work.name);
-    let command = "head -c 100000 /dev/zero";
-    for _ in 0..RESTARTS {
-        let mut worker = Command::new("unshare");
-        worker.args(["-m", "sh", "-c", SMALL]).arg(&*dir).arg(env!("CARGO_BIN_EXE_slipring"));
-        worker.args(work.args(command, &["--retry-delay", "0"]));
-        let ran: Ran = worker.output().unwrap().into();
-        ran.says(1, &["not counted", "no space is left for standard output", "done 0,"]);
+    for work in Work::both("exec-full-disk", "a\nb\n") {
+        let dir = TempDir::new(&work.name);
+        let command = "head -c 100000 /dev/zero";
+        for _ in 0..RESTARTS {
+            let mut worker = Command::new("unshare");
+            worker.args(["-m", "sh", "-c", SMALL]).arg(&*dir).arg(env!("CARGO_BIN_EXE_slipring"));
+            worker.args(work.args(command, &["--retry-delay", "0"]));
+            let ran: Ran = worker.output().unwrap().into();
+            ran.says(1, &["not counted", "no space is left for standard output", "done 0,"]);
+        }
+        work.comes_with(&[1, 1]);
     }
-    work.comes_with(&[1, 1]);
 }
 
 #[test]
 fn a_stop_of_worker_and_command_is_no_attempt() {
-    let work = Work::of("exec-stop", "job\n");
-    for round in 0..RESTARTS {
-        let mut worker = work.start("echo $SLIPRING_ATTEMPTS; exec sleep 60", &[]);
-        assert_eq!(worker.lines(1), ["1"]);
-        let pid = Pid::from_raw(children_of_job(&worker) as i32);
-        if round % 2 == 0 {
-            worker.signal(Signal::SIGTERM);
-            kill(pid, Signal::SIGTERM).unwrap();
-        } else {
-            // The signal reaches the command first.
-            worker.signal(Signal::SIGSTOP);
-            kill(pid, Signal::SIGTERM).unwrap();
-            worker.signal(Signal::SIGTERM);
-            worker.signal(Signal::SIGCONT);
+    for work in Work::both("exec-stop", "job\n") {
+        for round in 0..RESTARTS {
+            let mut worker = work.start("echo $SLIPRING_ATTEMPTS; exec sleep 60", &[]);
+            assert_eq!(worker.lines(1), ["1"]);
+            let pid = Pid::from_raw(children_of_job(&worker) as i32);
+            if round % 2 == 0 {
+                worker.signal(Signal::SIGTERM);
+                kill(pid, Signal::SIGTERM).unwrap();
+            } else {
+                // The signal reaches the command first.
+                worker.signal(Signal::SIGSTOP);
+                kill(pid, Signal::SIGTERM).unwrap();
+                worker.signal(Signal::SIGTERM);
+                worker.signal(Signal::SIGCONT);
+            }
+            let words =
+                ["killed by SIGTERM; not counted, since this worker was told to stop", "done 0,"];
+            worker.finish().says(143, &words);
         }
-        let words =
-            ["killed by SIGTERM; not counted, since this worker was told to stop", "done 0,"];
-        worker.finish().says(143, &words);
+        work.comes_with(&[1]);
     }
-    work.comes_with(&[1]);
 }
 
 /// The command that a worker's only job runs: its threads have children of their own.
@@ -126,105 +131,112 @@ fn children_of_job(worker: &Running) -> u32 {
 
 #[test]
 fn a_signal_to_the_process_group_of_a_worker_leaves_its_command() {
-    let work = Work::of("exec-group", "job\n");
-    let dir = TempDir::new(&work.name);
-    let wait = until(&dir.join("go"));
-    let mut worker = command(&work.args(&format!("echo at work; {wait}"), &[]));
-    let mut worker = Running::of(worker.process_group(0));
-    assert_eq!(worker.lines(1), ["at work"]);
-    kill(Pid::from_raw(-(worker.pid() as i32)), Signal::SIGINT).unwrap();
-    worker.wait_for("waiting for 1 command; again to end at once");
-    touch(&dir.join("go"));
-    worker.finish().says(130, &["done 1,", "unfinished 0,"]);
+    for work in Work::both("exec-group", "job\n") {
+        let dir = TempDir::new(&work.name);
+        let wait = until(&dir.join("go"));
+        let mut worker = command(&work.args(&format!("echo at work; {wait}"), &[]));
+        let mut worker = Running::of(worker.process_group(0));
+        assert_eq!(worker.lines(1), ["at work"]);
+        kill(Pid::from_raw(-(worker.pid() as i32)), Signal::SIGINT).unwrap();
+        worker.wait_for("waiting for 1 command; again to end at once");
+        touch(&dir.join("go"));
+        worker.finish().says(130, &["done 1,", "unfinished 0,"]);
+    }
 }
 
 #[test]
 fn whatever_a_command_says_when_it_is_told_to_stop_is_no_attempt() {
-    let work = Work::of("exec-stop-codes", "job\n");
-    let dir = TempDir::new(&work.name);
-    for code in [1, 143, 64] {
-        let wait = until(&dir.join("go"));
-        let mut worker = work.start(&format!("echo $SLIPRING_ATTEMPTS; {wait}; exit {code}"), &[]);
-        assert_eq!(worker.lines(1), ["1"]);
+    for work in Work::both("exec-stop-codes", "job\n") {
+        let dir = TempDir::new(&work.name);
+        for code in [1, 143, 64] {
+            let wait = until(&dir.join("go"));
+            let mut worker =
+                work.start(&format!("echo $SLIPRING_ATTEMPTS; {wait}; exit {code}"), &[]);
+            assert_eq!(worker.lines(1), ["1"]);
+            worker.signal(Signal::SIGTERM);
+            worker.wait_for("waiting for 1 command; again to end at once");
+            touch(&dir.join("go"));
+            worker.finish().says(143, &["not counted", "done 0, retried 0", "unfinished 1,"]);
+            std::fs::remove_file(dir.join("go")).unwrap();
+        }
+        // What it says of the message counts, as ever.
+        let mut worker = work.start(&format!("echo; {}; exit 65", until(&dir.join("go"))), &[]);
+        worker.lines(1);
         worker.signal(Signal::SIGTERM);
-        worker.wait_for("waiting for 1 command; again to end at once");
+        worker.wait_for("waiting for 1 command");
         touch(&dir.join("go"));
-        worker.finish().says(143, &["not counted", "done 0, retried 0", "unfinished 1,"]);
-        std::fs::remove_file(dir.join("go")).unwrap();
+        worker.finish().says(143, &["exit code 65; rejected", "rejected 1"]);
+        assert_eq!(work.letters(), [(0, 1, Reason::Rejected)]);
     }
-    // What it says of the message counts, as ever.
-    let mut worker = work.start(&format!("echo; {}; exit 65", until(&dir.join("go"))), &[]);
-    worker.lines(1);
-    worker.signal(Signal::SIGTERM);
-    worker.wait_for("waiting for 1 command");
-    touch(&dir.join("go"));
-    worker.finish().says(143, &["exit code 65; rejected", "rejected 1"]);
-    assert_eq!(work.letters(), [(0, 1, Reason::Rejected)]);
 }
 
 #[test]
 fn what_is_killed_after_a_stop_is_no_attempt() {
-    let work = Work::of("exec-stop-kill", "job\n");
-    let dir = TempDir::new(&work.name);
-    let command =
-        format!("echo $SLIPRING_ATTEMPTS; exec >/dev/null 2>&1; {}", until(&dir.join("go")));
-    for round in 0..RESTARTS {
-        let mut worker = work.start(&command, &[]);
-        assert_eq!(worker.lines(1), ["1"]);
-        worker.signal(Signal::SIGTERM);
-        worker.wait_for("waiting for 1 command; again to end at once");
-        if round % 2 == 0 {
-            worker.kill();
-        } else {
+    for work in Work::both("exec-stop-kill", "job\n") {
+        let dir = TempDir::new(&work.name);
+        let command =
+            format!("echo $SLIPRING_ATTEMPTS; exec >/dev/null 2>&1; {}", until(&dir.join("go")));
+        for round in 0..RESTARTS {
+            let mut worker = work.start(&command, &[]);
+            assert_eq!(worker.lines(1), ["1"]);
             worker.signal(Signal::SIGTERM);
-            worker.finish().says(143, &[]);
+            worker.wait_for("waiting for 1 command; again to end at once");
+            if round % 2 == 0 {
+                worker.kill();
+            } else {
+                worker.signal(Signal::SIGTERM);
+                worker.finish().says(143, &[]);
+            }
         }
+        drop(dir);
+        work.comes_with(&[1]);
     }
-    drop(dir);
-    work.comes_with(&[1]);
 }
 
 #[test]
 fn what_the_system_refuses_for_a_while_is_waited_for() {
-    let work = Work::of("exec-descriptors", "first\n");
-    let mut worker = work.start("cat; echo \" $SLIPRING_ATTEMPTS\"", &[]);
-    assert_eq!(worker.lines(1), ["first 1"]);
-    let limit = |soft: &str| {
-        let (pid, nofile) = (worker.pid().to_string(), format!("--nofile={soft}:1024"));
-        let status = Command::new("prlimit").args(["--pid", &pid, &nofile]).status().unwrap();
-        assert!(status.success());
-    };
-    limit("3");
-    feed(&["send", &work.name], b"second").quietly();
-    let line = worker.wait_for("not counted, again in");
-    assert!(line.contains("message 1: cannot"), "{line}");
-    worker.wait_for("not counted, again in 0.2 s");
-    let (pid, nofile) = (worker.pid().to_string(), "--nofile=1024:1024");
-    assert!(Command::new("prlimit").args(["--pid", &pid, nofile]).status().unwrap().success());
-    assert_eq!(worker.lines(1), ["second 1"]);
-    worker.signal(Signal::SIGTERM);
-    worker.finish().says(143, &["done 2, retried 0"]);
+    for work in Work::both("exec-descriptors", "first\n") {
+        let mut worker = work.start("cat; echo \" $SLIPRING_ATTEMPTS\"", &[]);
+        assert_eq!(worker.lines(1), ["first 1"]);
+        let limit = |soft: &str| {
+            let (pid, nofile) = (worker.pid().to_string(), format!("--nofile={soft}:1024"));
+            let status = Command::new("prlimit").args(["--pid", &pid, &nofile]).status().unwrap();
+            assert!(status.success());
+        };
+        limit("3");
+        feed(&["send", &work.name], b"second").quietly();
+        let line = worker.wait_for("not counted, again in");
+        assert!(line.contains("message 1: cannot"), "{line}");
+        worker.wait_for("not counted, again in 0.2 s");
+        let (pid, nofile) = (worker.pid().to_string(), "--nofile=1024:1024");
+        assert!(Command::new("prlimit").args(["--pid", &pid, nofile]).status().unwrap().success());
+        assert_eq!(worker.lines(1), ["second 1"]);
+        worker.signal(Signal::SIGTERM);
+        worker.finish().says(143, &["done 2, retried 0"]);
+    }
 }
 
 #[test]
 fn a_shell_that_has_gone_ends_the_worker() {
-    let work = Work::of("exec-shell-gone", "a\nb\n");
-    let dir = TempDir::new(&work.name);
-    let shell = dir.join("sh");
-    std::os::unix::fs::symlink("/bin/sh", &shell).unwrap();
-    let line = format!("/bin/rm -f {}; echo $SLIPRING_ATTEMPTS", shell.display());
-    let mut worker = command(&work.args(&line, &[]));
-    let ran: Ran = worker.env("PATH", &*dir).output().unwrap().into();
-    let ran = ran.says(1, &["cannot run sh for --exec", "done 1,"]);
-    assert_eq!(ran.out, "1\n");
-    work.comes_with(&[1]);
+    for work in Work::both("exec-shell-gone", "a\nb\n") {
+        let dir = TempDir::new(&work.name);
+        let shell = dir.join("sh");
+        std::os::unix::fs::symlink("/bin/sh", &shell).unwrap();
+        let line = format!("/bin/rm -f {}; echo $SLIPRING_ATTEMPTS", shell.display());
+        let mut worker = command(&work.args(&line, &[]));
+        let ran: Ran = worker.env("PATH", &*dir).output().unwrap().into();
+        let ran = ran.says(1, &["cannot run sh for --exec", "done 1,"]);
+        assert_eq!(ran.out, "1\n");
+        work.comes_with(&[1]);
+    }
 }
 
 #[test]
 fn what_had_its_last_attempt_before_is_told_and_counted() {
     let name = TempName::new("exec-given-up");
     let _dead = TempName::exactly(format!("{}.dead", &*name));
-    run(&["create", &name, "--shared-group", "w", "--max-attempts", "1"]).quietly();
+    run(&["create", &name, "--shared-group", "w", "--in-flight", "0", "--max-attempts", "1"])
+        .quietly();
     let lose_one = || {
         feed(&["send", &name], b"lost").quietly();
         let queue = Queue::open(&name).unwrap();
@@ -257,18 +269,19 @@ fn a_group_is_made_only_if_that_is_asked_for() {
 
 #[test]
 fn totals_are_told_however_it_ends() {
-    let work = Work::of("exec-totals", "a\nb\n");
-    let removes = format!("{} rm --force {}", env!("CARGO_BIN_EXE_slipring"), &*work.name);
-    work.run("true", &["--timeout", "0.1"]).says(3, &["done 2,", "unfinished 0,"]);
-    feed(&["send", &work.name, "--close"], b"c\n").quietly();
-    work.run("true", &[]).says(0, &["done 1,"]);
-    feed(&["send", &work.name], b"d\n").quietly();
-    work.run(&removes, &[]).says(1, &["done 1,", "removed"]);
+    for work in Work::both("exec-totals", "a\nb\n") {
+        let removes = format!("{} rm --force {}", env!("CARGO_BIN_EXE_slipring"), &*work.name);
+        work.run("true", &["--timeout", "0.1"]).says(3, &["done 2,", "unfinished 0,"]);
+        feed(&["send", &work.name, "--close"], b"c\n").quietly();
+        work.run("true", &[]).says(0, &["done 1,"]);
+        feed(&["send", &work.name], b"d\n").quietly();
+        work.run(&removes, &[]).says(1, &["done 1,", "removed"]);
+    }
 }
 
 /// Three messages of which the second kills its worker, which the others would survive.
-fn kills_its_workers(what: &str, limit: u8) {
-    let limited = ["--max-attempts", &limit.to_string()];
+fn kills_its_workers(what: &str, limit: u8, places: &str) {
+    let limited = ["--max-attempts", &limit.to_string(), "--in-flight", places];
     let work = Work::with(what, "good\nbad\ngood\n", &limited);
     let dir = TempDir::new(&work.name);
     // The others need longer than it does, and end with their worker.
@@ -291,13 +304,15 @@ fn kills_its_workers(what: &str, limit: u8) {
 
 #[test]
 fn a_message_that_kills_its_workers_takes_none_along() {
-    kills_its_workers("exec-poison", 5);
-    kills_its_workers("exec-poison-twice", 2);
+    for (kind, places) in KINDS {
+        kills_its_workers(&format!("exec-poison-{kind}"), 5, places);
+        kills_its_workers(&format!("exec-poison-twice-{kind}"), 2, places);
+    }
 }
 
 #[test]
 fn a_suspect_that_waits_for_another_is_not_delivered_meanwhile() {
-    let work = Work::with("exec-suspects", "a\nb\n", &["--max-attempts", "2"]);
+    let work = Work::with("exec-suspects", "a\nb\n", &["--max-attempts", "2", "--in-flight", "0"]);
     let queue = Queue::open(&work.name).unwrap();
     // As if two had died with one each.
     let join = || queue.consumer(Group::named("w").shared()).unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
-use super::{EXIT_CODES, WHOLE, time};
+use super::{EXIT_CODES, WHOLE, interval, time};
 
 /// What stands below the help of `recv`.
 pub(super) fn help() -> String {
@@ -18,8 +18,13 @@ SLIPRING_GROUP, SLIPRING_SEQUENCE, SLIPRING_ATTEMPTS and SLIPRING_KIND in its en
 says where it comes from SLIPRING_STREAM and SLIPRING_POSITION, too. Its end decides what becomes of it:
   exit code 0          it is acked
   exit code 65         it is rejected (EX_DATAERR): it becomes a dead letter at once
-  any other, a signal  the same job tries it again after --retry-delay, and takes no other meanwhile; when
-                       the group allows no more attempts, it becomes a dead letter
+  any other, a signal  it is tried again after --retry-delay, by whatever worker is ready then; when the group
+                       allows no more attempts, it becomes a dead letter
+In a group with messages in flight (slipring create --in-flight), a message is its worker's while its command
+runs, for however long. A worker that is stopped, or hangs, loses its messages to others after the group's ack
+timeout; what it does for them later is too late, and is told. So does a message that an operator takes back
+(slipring group evict): its command is ended. In other groups a message stays with its job, which waits for
+--retry-delay and takes no other meanwhile, and comes to others only when its worker ends.
 No attempt is counted if the worker was told to stop, if what it writes to is gone or full, or if the system
 refused to start the command. The worker tries to start it for a minute, and then ends with an error.
 --count counts messages that were acked or became dead letters. --timeout counts only time in which no
@@ -40,8 +45,8 @@ pub(crate) struct ExecArgs {
         conflicts_with_all = ["raw", "json", "batch"],
     )]
     pub(crate) command: Option<String>,
-    /// Commands that --exec runs at once, 1 to 255; more than 1 needs --shared. Each counts as a consumer, of which a
-    /// queue has at most 64 unless it was made with another --max-consumers
+    /// Commands that --exec runs at once, 1 to 255; more than 1 needs --shared. In a group without messages in flight each
+    /// counts as a consumer, of which a queue has at most 64 unless it was made with another --max-consumers
     #[arg(
         long,
         value_name = "N",
@@ -53,4 +58,12 @@ pub(crate) struct ExecArgs {
     /// Time until --exec tries a message again, in seconds, or e.g. 500ms; doubled with each attempt, at most an hour
     #[arg(long, value_name = "TIME", default_value = "1", requires = "command", value_parser = time)]
     pub(crate) retry_delay: Duration,
+    /// End a command of --exec that runs for longer, by SIGTERM, and by SIGKILL 5 s later: it has failed then, whatever its
+    /// exit code. 0.01 s to 24h [default: no limit]
+    #[arg(long, value_name = "TIME", requires = "command", value_parser = interval)]
+    pub(crate) job_timeout: Option<Duration>,
+    /// In a group with an ack timeout: ask for more time at this interval while a command of --exec runs, 0.01 s to half of
+    /// the timeout [default: a third of the timeout]
+    #[arg(long, value_name = "TIME", requires = "command", value_parser = interval)]
+    pub(crate) extend_every: Option<Duration>,
 }

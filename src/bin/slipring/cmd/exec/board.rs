@@ -14,7 +14,7 @@ pub(super) struct Board {
     busy: u64,
     /// Commands that run.
     running: u64,
-    /// When a job was last done with its message.
+    /// When a job was last done with its message, or will be: a message that was given back waits for another try until then.
     since: Instant,
     /// Why the jobs take no more.
     pub(super) end: Option<Failure>,
@@ -26,6 +26,7 @@ pub(super) struct Board {
     pub(super) retried: u64,
     pub(super) rejected: u64,
     pub(super) given_up: u64,
+    evicted: u64,
 }
 
 impl Board {
@@ -42,6 +43,7 @@ impl Board {
             retried: 0,
             rejected: 0,
             given_up: 0,
+            evicted: 0,
         }
     }
 
@@ -98,6 +100,19 @@ impl Board {
         self.rest();
     }
 
+    /// A message went back after a failure, for whatever worker is ready after `delay`.
+    pub(super) fn retry_after(&mut self, delay: Duration) {
+        self.retried += 1;
+        self.put_back();
+        self.since = self.since.max(Instant::now() + delay);
+    }
+
+    /// A message was taken from its job.
+    pub(super) fn evicted(&mut self) {
+        self.evicted += 1;
+        self.put_back();
+    }
+
     /// A message that no job had became a dead letter.
     pub(super) fn dead_lettered(&mut self) {
         self.given_up += 1;
@@ -106,7 +121,7 @@ impl Board {
 
     fn rest(&mut self) {
         self.busy -= 1;
-        self.since = Instant::now();
+        self.since = self.since.max(Instant::now());
     }
 
     /// Whether there is no reason to wait for another message.
@@ -139,8 +154,12 @@ impl Board {
         // All jobs have ended: the messages that they still had are in the group again, for other workers.
         let [done, retried, rejected, given_up, unfinished] =
             [self.done, self.retried, self.rejected, self.given_up, self.busy].map(grouped);
+        let evicted = match self.evicted {
+            0 => String::new(),
+            evicted => format!("taken back {}, ", grouped(evicted)),
+        };
         note(&format!(
-            "done {done}, retried {retried}, rejected {rejected}, given up {given_up}, \
+            "done {done}, retried {retried}, rejected {rejected}, given up {given_up}, {evicted}\
              unfinished {unfinished}, in {:.1} s",
             took.as_secs_f64()
         ));

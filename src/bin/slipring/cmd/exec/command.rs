@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, killpg};
 use nix::sys::statvfs::fstatvfs;
+use nix::unistd::Pid;
 use signal_hook::low_level::signal_name;
 use slipring::Source;
 
@@ -21,6 +23,8 @@ const SHELL: &str = "sh";
 /// Longest sleep between two checks of a command that runs.
 const NAP_MAX: Duration = Duration::from_millis(20);
 const NAP_MIN: Duration = Duration::from_micros(100);
+/// Time between the SIGTERM and the SIGKILL for a command that is to end.
+const KILL_AFTER: Duration = Duration::from_secs(5);
 
 /// Finds out, before any message is taken, whether there is a shell and it can read the command.
 pub(crate) fn check(command: &str) -> Result<(), Failure> {
@@ -92,24 +96,37 @@ pub(crate) fn start(
     child.map_err(|fault| Refused::new(&fault, not_started(&fault)))
 }
 
-/// Waits for a command's end; calls `told` once, as soon as `stopped` says so.
+/// Waits for a command's end. Calls `goes_on` now and then, with the time that it has run for; once that says no, the
+/// command is ended: its process group gets SIGTERM, and SIGKILL if the command does not end.
 pub(crate) fn wait(
     child: &mut Child,
-    stopped: impl Fn() -> bool,
-    told: impl FnOnce(),
+    mut goes_on: impl FnMut(Duration) -> bool,
 ) -> io::Result<ExitStatus> {
     let began = Instant::now();
-    while !stopped() {
+    let mut told_to_end: Option<Instant> = None;
+    loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
         }
+        let goes_on = goes_on(began.elapsed());
+        match told_to_end {
+            None if !goes_on => {
+                signal_group(child, Signal::SIGTERM);
+                told_to_end = Some(Instant::now());
+            }
+            Some(since) if since.elapsed() >= KILL_AFTER => signal_group(child, Signal::SIGKILL),
+            _ => {}
+        }
         thread::sleep((began.elapsed() / 32).clamp(NAP_MIN, NAP_MAX));
     }
-    if let Some(status) = child.try_wait()? {
-        return Ok(status);
+}
+
+/// The command has not been waited for, so its process group is no other's.
+fn signal_group(child: &Child, signal: Signal) {
+    if let Ok(pid) = i32::try_from(child.id()) {
+        // It may have ended by now.
+        let _ = killpg(Pid::from_raw(pid), signal);
     }
-    told();
-    child.wait()
 }
 
 /// What is wrong with the streams that commands write to, if anything: then their failures say nothing about their

@@ -1,32 +1,34 @@
 //! `slipring recv --exec`: a worker that runs a command for each message.
 //!
-//! Each job is a member of the group, with one message at a time. One job at a time receives, the one that has the
-//! turn: a wait costs system calls, and there may be many jobs. A message whose command failed stays with its job: the
-//! queue delivers it to the same member again, and counts an attempt. It counts none if the command was not at fault:
-//! it could not be started, the worker was told to stop, or what the command writes to is gone.
+//! Each job works on one message at a time. One job at a time receives, the one that has the turn: a wait costs system
+//! calls, and there may be many jobs. In a group with places for messages in flight all jobs are one member, and a message
+//! whose command failed goes back ([`in_flight`]); in others each job is a member and keeps it ([`held`]). No attempt
+//! counts if the command was not at fault: it could not be started, the worker was told to stop, or what the command writes
+//! to is gone.
 
 mod board;
 pub(super) mod command;
+mod held;
+mod in_flight;
 mod stdin;
 
-use std::process::{ExitStatus, Stdio};
+use std::process::{Child, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use slipring::{Consumer, Reason, Received, RecvError, RejectError};
+use slipring::Reason;
 
 use crate::args::RecvArgs;
 use crate::dead_letters;
 use crate::failure::{Failure, io_failed, note};
 use crate::queue::open;
 use crate::reading::{
-    at_the_end, check_options, dead_lettered, explain_closed, explain_start, join, max_attempts,
-    wait_as_asked,
+    Member, at_the_end, check_options, dead_lettered, explain_closed, join, max_attempts,
 };
 use crate::stop::Stop;
 use board::Board;
-use command::{About, Refused, broken_stream, by_signal, describe, reader_gone};
+use command::{Refused, by_signal, describe};
 
 /// Exit code that says that the message is bad: EX_DATAERR of sysexits.h.
 const BAD_MESSAGE: i32 = 65;
@@ -52,68 +54,29 @@ pub(super) fn run(args: &RecvArgs, command: &str) -> Result<(), Failure> {
     command::check(command)?;
     let queue = open(&args.name, &args.open)?;
     let stop = Stop::on_signals()?;
-    let join = |_| join(&queue, args);
-    let consumers = (0..args.exec.jobs).map(join).collect::<Result<Vec<Consumer>, _>>()?;
+    let member = join(&queue, args)?;
     if !args.follow {
         explain_closed(&queue.snapshot()?);
     }
     let board = Arc::new(Mutex::new(Board::new(args.count)));
-    let job = |consumer| Job::new(consumer, args, &stop, &board);
-    let jobs: Vec<Job> = consumers.into_iter().map(job).collect();
-    if let Some(first) = jobs.first() {
-        explain_start(args, &first.consumer);
+    let shared = Shared::new(args, command, stop, max_attempts(&queue, args)?, board);
+    match member {
+        Member::Worker(worker) => in_flight::run(&shared, worker)?,
+        Member::Consumer(first) => held::run(&shared, &queue, *first)?,
     }
-    let worker = Worker::new(args, command, stop, max_attempts(&queue, args)?, board);
-    thread::scope(|scope| {
-        for job in jobs {
-            let job = || worker.job(job);
-            if let Err(fault) = thread::Builder::new().spawn_scoped(scope, job) {
-                worker.end(io_failed("start a job", &fault));
-            }
-        }
-    });
-    worker.close()
+    shared.close()
 }
 
 /// A message that became a dead letter: sequence, attempts, reason.
 type Letter = (u64, u8, Reason);
 
-/// A member of the group.
-#[derive(Debug)]
-struct Job {
-    consumer: Consumer,
-    /// Dead letters that were not reported yet.
-    letters: Arc<Mutex<Vec<Letter>>>,
-    /// Since when the system refuses to start a command, and how often the job tried.
-    refused: Option<(Instant, u8)>,
-}
-
-impl Job {
-    fn new(mut consumer: Consumer, args: &RecvArgs, stop: &Stop, board: &Arc<Mutex<Board>>) -> Job {
-        wait_as_asked(&mut consumer, args);
-        let letters: Arc<Mutex<Vec<Letter>>> = Arc::default();
-        let list = Arc::clone(&letters);
-        consumer.notice_dead_letters(move |letter| {
-            lock(&list).push((letter.sequence, letter.attempts, letter.reason));
-        });
-        let (stopped, board, untold) = (stop.asked(), Arc::clone(board), Arc::clone(&letters));
-        consumer.set_interrupt(move || {
-            // A dead letter is reported, and may be the last message of --count.
-            let ended = || lock(&board).takes_no_more() || !lock(&untold).is_empty();
-            stopped() || reader_gone(&std::io::stdout()) || ended()
-        });
-        Job { consumer, letters, refused: None }
-    }
-}
-
 /// What all jobs share.
 #[derive(Debug)]
-struct Worker<'a> {
+struct Shared<'a> {
     args: &'a RecvArgs,
     command: &'a str,
     stop: Stop,
     began: Instant,
-    turn: Mutex<()>,
     /// Attempts from which on a message is a suspect.
     suspect_from: u8,
     /// Held by the job that works on a suspect.
@@ -121,209 +84,114 @@ struct Worker<'a> {
     board: Arc<Mutex<Board>>,
 }
 
-/// What becomes of a job's message.
-enum Next {
-    /// It is acked, or a dead letter.
-    Done,
-    /// It stays with the job, which tries again later.
-    Again(Duration),
-    /// It stays in the group: the job ends.
-    Left,
-}
+/// Since when the system refuses to start a command, and how often a job tried.
+type Refusals = Option<(Instant, u8)>;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<'a> Worker<'a> {
+/// How a command has ended.
+struct End {
+    status: ExitStatus,
+    /// It ran for too long, and was told to end.
+    timed_out: bool,
+}
+
+/// What a command's end says of its message.
+enum Verdict {
+    Done,
+    Bad,
+    /// It was no fault of the message; what is wrong, if that is wrong for other messages as well.
+    NotCounted(Option<Failure>),
+    /// Another try after this time.
+    Failed(Duration),
+}
+
+impl<'a> Shared<'a> {
     fn new(
         args: &'a RecvArgs,
         command: &'a str,
         stop: Stop,
         limit: Option<u8>,
         board: Arc<Mutex<Board>>,
-    ) -> Worker<'a> {
+    ) -> Shared<'a> {
         // With a single attempt no message comes back.
         let suspect_from =
             limit.filter(|limit| *limit > 1).map_or(SUSPECT, |limit| limit.min(SUSPECT));
-        let (turn, suspect) = (Mutex::new(()), Mutex::new(()));
-        let began = Instant::now();
-        Worker { args, command, stop, began, turn, suspect_from, suspect, board }
+        let (suspect, began) = (Mutex::new(()), Instant::now());
+        Shared { args, command, stop, began, suspect_from, suspect, board }
     }
 
-    fn job(&self, mut job: Job) {
-        // A queue that was removed is an error, also when all messages are done.
-        let outcome = self.work(&mut job).and_then(|()| Ok(job.consumer.check_removed()?));
-        if let Err(fault) = outcome {
-            self.end(fault);
+    /// Judges a command's end. Waits a moment after a failure: a signal to a whole service may reach the command first.
+    fn judge(&self, end: &End, attempts: u8, tell: &Tell) -> Verdict {
+        // Whatever a command says that was told to end, its work is not done.
+        let code = end.status.code().filter(|_| !end.timed_out);
+        match code {
+            Some(0) => return Verdict::Done,
+            Some(BAD_MESSAGE) => return Verdict::Bad,
+            _ => {}
         }
-    }
-
-    fn work(&self, job: &mut Job) -> Result<(), Failure> {
-        // Whether the next message was taken before: its command failed.
-        let mut again = false;
-        loop {
-            // A message that this job holds comes to this job alone, without the turn.
-            let holds = job.consumer.is_holding();
-            let turn = (!holds).then(|| lock(&self.turn));
-            if self.is_over() || !again && self.board().left == 0 {
-                return Ok(());
-            }
-            if reader_gone(&std::io::stdout()) {
-                return Err(Failure::Closed);
-            }
-            let wait = if holds {
-                Some(Duration::ZERO)
-            } else {
-                self.board().wait_left(self.args.timeout)
-            };
-            let received = match wait {
-                Some(wait) => job.consumer.recv_timeout(wait),
-                None => job.consumer.recv(),
-            };
-            self.tell_dead_letters(&job.letters);
-            let mut message = match received {
-                Ok(message) => message,
-                Err(RecvError::Timeout { .. } | RecvError::Interrupted { .. }) if again => {
-                    // The message came through a queue of retries that cannot be read now.
-                    self.board().put_back();
-                    again = false;
-                    continue;
-                }
-                // Messages of the queue and of its retries come in turn.
-                Err(RecvError::Timeout { .. }) if holds => continue,
-                // The check above finds the reason.
-                Err(RecvError::Interrupted { .. }) => continue,
-                Err(RecvError::Timeout { .. }) => {
-                    self.board().check_timeout(self.args.timeout)?;
-                    continue;
-                }
-                Err(RecvError::Closed { .. }) => {
-                    // The queue is worked off, so no job has a message.
-                    job.consumer.check_removed()?;
-                    self.board().closed = true;
-                    return Ok(());
-                }
-                Err(fault) => return Err(dead_letters::receive_failed(&self.args.name, fault)),
-            };
-            // Two suspects do not run at once: when one ends this process, an attempt of both counts.
-            let alone = if again || message.attempts() < self.suspect_from {
-                None
-            } else {
-                match self.suspect.try_lock() {
-                    Ok(alone) => Some(alone),
-                    Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-                    Err(TryLockError::WouldBlock) => {
-                        message.uncount();
-                        drop((message, turn));
-                        // Each receive would be a delivery.
-                        self.sleep(DELAY_MAX, || self.is_over() || !self.has_suspect());
-                        continue;
-                    }
-                }
-            };
-            // The worker was stopped, or other jobs took the last of --count: the message goes back, uncounted.
-            if self.is_over() || !again && !self.board().take() {
-                message.uncount();
-                return Ok(());
-            }
-            drop(turn);
-            let next = self.work_off(message, &job.letters, &mut job.refused)?;
-            drop(alone);
-            again = match next {
-                Next::Done => false,
-                Next::Again(delay) => {
-                    self.pause(delay);
-                    true
-                }
-                Next::Left => return Ok(()),
-            };
-        }
-    }
-
-    /// Runs the command, and acks, rejects or keeps the message as its exit status says.
-    fn work_off(
-        &self,
-        mut message: Received<'_>,
-        letters: &Mutex<Vec<Letter>>,
-        refused: &mut Option<(Instant, u8)>,
-    ) -> Result<Next, Failure> {
-        let (sequence, attempts) = (message.sequence(), message.attempts());
-        let status = match self.run(&mut message) {
-            Ok(status) => status,
-            Err(fault) => {
-                message.uncount();
-                return self.refused(fault, refused, sequence);
-            }
-        };
-        *refused = None;
-        let tell = |what: &str| {
-            let how = describe(status);
-            note(&format!("note: message {sequence}, attempt {attempts}: {how}; {what}"));
-        };
-        if status.success() {
-            message.ack()?;
-            self.board().settle(|board| &mut board.done);
-            return Ok(Next::Done);
-        }
-        if status.code() == Some(BAD_MESSAGE) {
-            message.reject().map_err(|fault| self.dead_letter_failed(fault))?;
-            lock(letters).clear();
-            tell("rejected: it is a dead letter now");
-            self.board().settle(|board| &mut board.rejected);
-            return Ok(Next::Done);
-        }
-        if let Some(broken) = broken_stream() {
-            message.uncount();
+        if let Some(broken) = command::broken_stream() {
             if !matches!(broken, Failure::Closed) {
-                tell("not counted");
+                tell.say("not counted");
             }
-            return Err(broken);
+            return Verdict::NotCounted(Some(broken));
         }
         let delay = delay(self.args.exec.retry_delay, attempts);
-        let grace = if by_signal(status) { GRACE } else { delay.min(GRACE) };
+        let grace = if by_signal(end.status) { GRACE } else { delay.min(GRACE) };
         if self.stops_within(grace) {
-            message.uncount();
-            tell("not counted, since this worker was told to stop");
-            return Ok(Next::Left);
+            tell.say("not counted, since this worker was told to stop");
+            return Verdict::NotCounted(None);
         }
-        if message.fail().map_err(|fault| self.dead_letter_failed(fault))? {
-            lock(letters).clear();
-            tell("given up: it is a dead letter now");
-            self.board().settle(|board| &mut board.given_up);
-            return Ok(Next::Done);
-        }
-        tell(&format!("again in {} s", delay.as_secs_f64()));
-        self.board().retried += 1;
-        Ok(Next::Again(delay.saturating_sub(grace)))
+        Verdict::Failed(delay)
     }
 
-    /// The system refused to start a command: tries again for a while if the reason may pass.
+    /// Waits for a command's end, and ends it once `goes_on` says no or its time is over.
+    fn wait(&self, child: &mut Child, mut goes_on: impl FnMut() -> bool) -> Result<End, Refused> {
+        let longest = self.args.exec.job_timeout;
+        let mut timed_out = false;
+        self.board().runs(true);
+        let status = command::wait(child, |time| {
+            timed_out = timed_out || longest.is_some_and(|longest| time >= longest);
+            goes_on() && !timed_out
+        });
+        self.board().runs(false);
+        match status {
+            Ok(status) => Ok(End { status, timed_out }),
+            Err(fault) => {
+                let failure = io_failed("wait for a command", &fault);
+                Err(Refused { failure, passes: false })
+            }
+        }
+    }
+
+    /// The system refused to start a command: how long to wait for the next try, if the reason may pass.
     fn refused(
-        &self,
         Refused { failure, passes }: Refused,
-        refused: &mut Option<(Instant, u8)>,
+        refusals: &mut Refusals,
         sequence: u64,
-    ) -> Result<Next, Failure> {
-        let (since, times) = refused.unwrap_or((Instant::now(), 0));
+    ) -> Result<Duration, Failure> {
+        let (since, times) = refusals.unwrap_or((Instant::now(), 0));
         let text = match failure {
             Failure::Failed(fault) if passes && since.elapsed() < REFUSED_FOR => fault.text,
             failure => return Err(failure),
         };
         let times = times.saturating_add(1);
-        *refused = Some((since, times));
+        *refusals = Some((since, times));
         let delay = delay(REFUSED_DELAY, times).min(REFUSED_DELAY_MAX);
         let delay_s = delay.as_secs_f64();
         note(&format!("note: message {sequence}: {text}; not counted, again in {delay_s} s"));
-        Ok(Next::Again(delay))
+        Ok(delay)
     }
 
-    fn dead_letter_failed(&self, fault: RejectError) -> Failure {
-        match fault {
-            RejectError::DeadLetter(fault) => {
-                dead_letters::receive_failed(&self.args.name, fault.into())
-            }
-            fault => fault.into(),
+    /// The right to work on a suspect, if no other job has it. Two do not run at once: when one ends this process, an
+    /// attempt of both counts.
+    fn suspect(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.suspect.try_lock() {
+            Ok(alone) => Some(alone),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
         }
     }
 
@@ -336,33 +204,8 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn about(&self, message: &Received<'_>) -> About<'_> {
-        About {
-            queue: &self.args.name,
-            group: &self.args.group,
-            sequence: message.sequence(),
-            attempts: message.attempts(),
-            kind: message.kind(),
-            source: message.source(),
-        }
-    }
-
-    fn run(&self, message: &mut Received<'_>) -> Result<ExitStatus, Refused> {
-        let mut child =
-            command::start(self.command, &self.about(message), message, Stdio::inherit())?;
-        self.board().runs(true);
-        let stopped = || self.stop.check().is_err();
-        let told = || {
-            // First, so that no attempt counts if this process is killed now.
-            message.uncount();
-            self.is_stopped();
-        };
-        let status = command::wait(&mut child, stopped, told);
-        self.board().runs(false);
-        status.map_err(|fault| Refused {
-            failure: io_failed("wait for a command", &fault),
-            passes: false,
-        })
+    fn receive_failed(&self, fault: slipring::RecvError) -> Failure {
+        dead_letters::receive_failed(&self.args.name, fault)
     }
 
     /// Sleeps, but not beyond the end of the worker.
@@ -370,13 +213,13 @@ impl<'a> Worker<'a> {
         self.sleep(delay, || self.is_over());
     }
 
-    /// Whether this worker is stopped within `grace`: a signal to a whole service may reach the command first.
+    /// Whether this worker is stopped within `grace`.
     fn stops_within(&self, grace: Duration) -> bool {
         self.sleep(grace, || self.is_stopped());
         self.is_stopped()
     }
 
-    fn sleep(&self, delay: Duration, done: impl Fn() -> bool) {
+    fn sleep(&self, delay: Duration, mut done: impl FnMut() -> bool) {
         let end = Instant::now() + delay;
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -422,6 +265,27 @@ impl<'a> Worker<'a> {
             None if board.closed => at_the_end(&self.args.name, settled, self.args.count),
             None => Ok(()),
         }
+    }
+}
+
+/// Says what has become of a message after an attempt.
+struct Tell {
+    sequence: u64,
+    attempts: u8,
+    how: String,
+}
+
+impl Tell {
+    fn new(sequence: u64, attempts: u8, end: &End) -> Tell {
+        let how = describe(end.status);
+        let how =
+            if end.timed_out { format!("its time was over (--job-timeout), {how}") } else { how };
+        Tell { sequence, attempts, how }
+    }
+
+    fn say(&self, what: &str) {
+        let Tell { sequence, attempts, how } = self;
+        note(&format!("note: message {sequence}, attempt {attempts}: {how}; {what}"));
     }
 }
 
