@@ -347,7 +347,7 @@ fn cells_for(
         let (queue, group) = (queue.shared().clone(), group.name.clone());
         return Err(GroupError::NoCells { queue, group, wanted, free, longest });
     };
-    cells::empty_all(view, extent);
+    extents::empty(view, extent);
     let ack_timeout = group
         .ack_timeout
         .map_or(0, |timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));

@@ -53,7 +53,6 @@ impl Extent {
         (count > 0 && end <= cells).then_some(Extent { first, count })
     }
 
-    #[cfg(not(slipring_loom))]
     pub(crate) fn first(self) -> u32 {
         self.first
     }

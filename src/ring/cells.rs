@@ -150,7 +150,7 @@ impl Table {
         if self.timeout == NEVER { NEVER } else { now.saturating_add(self.timeout).min(NEVER - 1) }
     }
 
-    pub(super) fn cell<'v>(&self, view: &'v View, i: u32) -> Cell<'v> {
+    pub(crate) fn cell<'v>(&self, view: &'v View, i: u32) -> Cell<'v> {
         view.cell(self.extent, i)
     }
 
@@ -273,7 +273,7 @@ impl Table {
     pub(crate) fn ack(&self, view: &View, token: Token) -> Result<(), Evicted> {
         let had = CellWord::unpack(token.word);
         self.exchange(view, token, CellWord::empty(next_generation(had)))?;
-        notify::cells(view, self.group);
+        step!(notify::cells(view, self.group), "cell-ack-wakes-nobody");
         Ok(())
     }
 
@@ -458,7 +458,15 @@ impl Table {
         let next = delayed(found, due, found.attempts).pack();
         // AcqRel: as for a take. Relaxed on failure: its owner was faster.
         let (acq_rel, relaxed) = (Ordering::AcqRel, Ordering::Relaxed);
-        if cell.word.compare_exchange(found.pack(), next, acq_rel, relaxed).is_err() {
+        let exchanged = mutant!(
+            cell.word.compare_exchange(found.pack(), next, acq_rel, relaxed),
+            "eviction-by-a-store",
+            {
+                cell.word.store_beside_exchange(next, Ordering::Release);
+                Ok(next)
+            }
+        );
+        if exchanged.is_err() {
             return Eviction::NotHeld;
         }
         self.announce(view, due, now);
@@ -509,7 +517,12 @@ impl Table {
         let next = delayed(found, AT_ONCE, found.attempts).pack();
         // AcqRel, as for a take. A failure: a member has taken it, since it was due.
         let (acq_rel, relaxed) = (Ordering::AcqRel, Ordering::Relaxed);
-        let _ = self.cell(view, i).word.compare_exchange(word, next, acq_rel, relaxed);
+        let cell = self.cell(view, i);
+        mutant!(
+            _ = cell.word.compare_exchange(word, next, acq_rel, relaxed),
+            "settle-gives-back-by-a-store",
+            cell.word.store_beside_exchange(next, Ordering::Release)
+        );
     }
 }
 
@@ -527,18 +540,4 @@ fn delayed(had: CellWord, due: Tick, attempts: u8) -> CellWord {
 /// The generation after that of `had`.
 fn next_generation(had: CellWord) -> u16 {
     mutant!(had.next_generation(), "cell-generation-stays", had.generation)
-}
-
-/// Empties the cells of a group that is being made: those of a group that was removed may have messages. The control
-/// lease is held, and the group's state is FREE.
-#[cfg(not(slipring_loom))]
-pub(crate) fn empty_all(view: &View, extent: Extent) {
-    for i in 0..extent.len() {
-        let word = view.cell(extent, i).word;
-        // Relaxed: the former group's members are gone.
-        let found = CellWord::unpack(word.load(Ordering::Relaxed));
-        // A thread that still has a token of the former group finds another generation. Release. pair cell-empty.
-        let empty = CellWord::empty(found.next_generation());
-        word.store_beside_exchange(empty.pack(), Ordering::Release);
-    }
 }

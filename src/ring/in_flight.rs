@@ -241,7 +241,7 @@ impl CellMember {
         let taken = self.take_any(view, now, &mut next);
         if taken.is_some() {
             // The other cells are looked at by whoever comes next.
-            next = now;
+            step!(next = now, "look-forgets-the-rest");
         }
         mutant!(
             // Relaxed. pair due: lower than what was stored above, or than what others have stored since.
@@ -266,7 +266,7 @@ impl CellMember {
         (0..len).find_map(|i| {
             let i = (self.probe + i) % len;
             let word = self.table.find_due(view, i, now, next)?;
-            self.announce(view);
+            step!(self.announce(view), "take-not-announced");
             self.table.take(view, i, word, record, due)
         })
     }

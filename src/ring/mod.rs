@@ -80,7 +80,6 @@ pub(crate) mod cells;
 pub(crate) mod claim;
 pub(crate) mod close;
 pub(crate) mod exclusive;
-#[cfg(not(slipring_loom))]
 pub(crate) mod extents;
 #[cfg(not(slipring_loom))]
 pub(crate) mod figures;

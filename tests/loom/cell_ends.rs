@@ -7,9 +7,9 @@ use loom::thread::spawn;
 
 use super::explore::{Model, Run};
 use super::heap::{Process, Shape};
-use super::in_flight::{BEGIN, DUE, END, Flight, Hand, flight};
+use super::in_flight::{BEGIN, DUE, END, Flight, Hand, flight, two_and_ack};
 use super::park::sleep;
-use crate::packed::{CellState, CellWord, Tick};
+use crate::packed::{CellState, Tick};
 use crate::ring::cells::{FULL_LOOK, InHand};
 use crate::ring::park::{Waiter, WaiterKind};
 use crate::sync::Ordering;
@@ -29,7 +29,7 @@ const SOON: Tick = 3;
 
 /// A member takes a message and dies; its former owner acks late, or had given it back; another one settles and takes.
 fn taker_dies(name: &'static str, gives_back: bool) {
-    let model = Model::named(name).mortals(1).seconds(1.5);
+    let model = Model::named(name).mortals(1).seconds(0.2);
     model.reaches(&["settled", "came again"]).check(move |run| {
         let (flight, writer) = flight(run, SHAPE, 1);
         let [mut a, t, u, last] = flight.join_all();
@@ -42,8 +42,9 @@ fn taker_dies(name: &'static str, gives_back: bool) {
                 hand.ack(&message);
             }
         });
-        let t = t.dies(0, |hand| {
-            hand.take_and_ack(DUE);
+        let now = if gives_back { BEGIN } else { DUE };
+        let t = t.dies(0, move |hand| {
+            hand.take_and_ack(now);
         });
         let u = u.works(|hand| {
             hand.settle();
@@ -52,7 +53,8 @@ fn taker_dies(name: &'static str, gives_back: bool) {
         a.join().unwrap();
         t.join().unwrap();
         u.join().unwrap();
-        last.finish(writer.tail(), END);
+        // What the dead taker had is not due.
+        last.finish(writer.tail(), now);
     });
 }
 
@@ -97,7 +99,7 @@ fn a_group_is_over_once_its_cells_are_empty() {
 #[test]
 fn a_group_is_not_over_with_a_dead_members_cells() {
     let model = Model::named("a_group_is_not_over_with_a_dead_members_cells").mortals(1);
-    model.seconds(1.5).check(|run| {
+    model.seconds(0.2).check(|run| {
         let (flight, writer) = flight(run, SHAPE, 1);
         let flight = Rc::new(flight.asked());
         let [a, last] = flight.join_all();
@@ -114,7 +116,7 @@ fn a_group_is_not_over_with_a_dead_members_cells() {
 /// The same while the message is given back and taken.
 #[test]
 fn a_group_is_not_over_while_a_message_goes_round() {
-    let model = Model::named("a_group_is_not_over_while_a_message_goes_round").seconds(8.0);
+    let model = Model::named("a_group_is_not_over_while_a_message_goes_round").seconds(3.0);
     model.check(|run| {
         let (flight, writer) = flight(run, SHAPE, 1);
         let flight = Rc::new(flight.asked());
@@ -139,7 +141,7 @@ fn a_group_is_not_over_while_a_message_goes_round() {
 #[test]
 fn a_group_is_not_over_while_a_dead_member_is_settled() {
     let model = Model::named("a_group_is_not_over_while_a_dead_member_is_settled").mortals(1);
-    model.seconds(1.5).reaches(&["settled"]).check(|run| {
+    model.seconds(0.2).reaches(&["settled"]).check(|run| {
         let (flight, writer) = flight(run, SHAPE, 1);
         let flight = Rc::new(flight.asked());
         let [a, s, last] = flight.join_all();
@@ -157,17 +159,10 @@ fn a_group_is_not_over_while_a_dead_member_is_settled() {
     });
 }
 
-/// Receives two messages, and acks the first.
-fn two_and_ack(hand: &mut Hand) {
-    if let Some(message) = hand.receive(2).first() {
-        hand.ack(message);
-    }
-}
-
 /// A member dies. Another one takes its record, goes on with it, and may die as well, beside one that receives and takes
 /// what is due at `now`.
 fn record_taken_again(name: &'static str, mortals: usize, now: Tick) {
-    let model = Model::named(name).mortals(mortals).seconds(if mortals == 2 { 0.3 } else { 1.5 });
+    let model = Model::named(name).mortals(mortals).seconds(if mortals == 2 { 0.02 } else { 0.2 });
     model.reaches(&["joined again"]).check(move |run| {
         let (flight, writer) = flight(run, Shape { records: 3, cells: 2, ..SHAPE }, 2);
         let flight = Rc::new(flight);
@@ -221,7 +216,7 @@ fn a_joiner_settles_beside_a_taker() {
 /// A dead member is settled by another one, or by who takes its record: the joiner's own cells are not given away.
 #[test]
 fn a_joiner_and_a_settler_at_once() {
-    let model = Model::named("a_joiner_and_a_settler_at_once").mortals(1).seconds(1.5);
+    let model = Model::named("a_joiner_and_a_settler_at_once").mortals(1).seconds(0.2);
     model.reaches(&["settled", "joined again"]).check(|run| {
         let shape = Shape { capacity: 4, records: 3, cells: 2, ..SHAPE };
         let (flight, writer) = flight(run, shape, 3);
@@ -252,7 +247,7 @@ fn a_joiner_and_a_settler_at_once() {
 /// A live member leaves with a message, and dies in it.
 #[test]
 fn a_member_leaves_and_gives_back() {
-    let model = Model::named("a_member_leaves_and_gives_back").mortals(1).seconds(1.5);
+    let model = Model::named("a_member_leaves_and_gives_back").mortals(1).seconds(0.2);
     model.reaches(&["came again"]).check(|run| {
         let (flight, writer) = flight(run, Shape { capacity: 4, cells: 3, ..SHAPE }, 3);
         let [a, b, last] = flight.join_all();
@@ -307,7 +302,7 @@ fn an_ack_wakes_who_waits_for_a_cell() {
 /// Cells that were reserved in vain wake who waits for one.
 #[test]
 fn an_unused_reservation_wakes_who_waits_for_a_cell() {
-    let model = Model::named("an_unused_reservation_wakes_who_waits_for_a_cell").seconds(10.0);
+    let model = Model::named("an_unused_reservation_wakes_who_waits_for_a_cell").seconds(3.0);
     model.reaches(&["slept"]).check(|run| {
         let (flight, writer) = flight(run, Shape { cells: 3, ..SLEEPERS }, 2);
         let [a, c, b, last] = flight.join_all();
@@ -319,14 +314,7 @@ fn an_unused_reservation_wakes_who_waits_for_a_cell() {
         });
         let own = run.clone();
         let b = b.works(move |hand| {
-            waits(&own, hand, |hand| {
-                let view = hand.process.view();
-                (0..3).any(|i| {
-                    let cell = view.cell(view.extent(0, 3).unwrap(), i);
-                    let word = CellWord::unpack(cell.word.load(Ordering::Acquire));
-                    word.state == CellState::Empty
-                })
-            });
+            waits(&own, hand, |hand| hand.words().any(|word| word.state == CellState::Empty));
         });
         a.join().unwrap();
         c.join().unwrap();
@@ -338,7 +326,7 @@ fn an_unused_reservation_wakes_who_waits_for_a_cell() {
 /// A member died with the only cell. Who settles it wakes who waits for a cell, or for what is due.
 #[test]
 fn a_settler_wakes_who_waits_for_a_cell() {
-    let model = Model::named("a_settler_wakes_who_waits_for_a_cell").mortals(1).seconds(1.5);
+    let model = Model::named("a_settler_wakes_who_waits_for_a_cell").mortals(1).seconds(0.2);
     model.reaches(&["slept", "settled"]).check(|run| {
         let (flight, writer) = flight(run, SLEEPERS, 1);
         let [a, d, b, last] = flight.join_all();
@@ -358,16 +346,11 @@ fn a_settler_wakes_who_waits_for_a_cell() {
     });
 }
 
-/// No message that was given back is due before the hint.
-fn assert_hint(hand: &Hand) {
-    let view = hand.process.view();
-    let next = view.group(0).delivery.next_due.load(Ordering::Acquire);
-    for i in 0..hand.member.table.len() {
-        let cell = view.cell(view.extent(0, hand.member.table.len()).unwrap(), i);
-        let word = CellWord::unpack(cell.word.load(Ordering::Acquire));
-        if word.state == CellState::Delayed {
-            assert!(next <= word.due, "the hint says {next}: {word:?}");
-        }
+/// No message that was given back is due before the hint, or before `now` and before the hint.
+fn assert_hint(hand: &Hand, now: Tick) {
+    let next = hand.process.view().group(0).delivery.next_due.load(Ordering::Acquire);
+    for word in hand.words().filter(|word| word.state == CellState::Delayed) {
+        assert!(next <= word.due.max(now), "the hint says {next}: {word:?}");
     }
 }
 
@@ -386,7 +369,7 @@ fn a_give_back_is_seen_by_a_look_or_lowers_the_hint() {
         });
         a.join().unwrap();
         s.join().unwrap();
-        assert_hint(&last);
+        assert_hint(&last, BEGIN);
         last.finish(writer.tail(), END);
     });
 }
@@ -394,7 +377,7 @@ fn a_give_back_is_seen_by_a_look_or_lowers_the_hint() {
 /// Two members look at all cells while two messages are given back.
 #[test]
 fn two_looks_beside_two_give_backs() {
-    Model::named("two_looks_beside_two_give_backs").seconds(8.0).check(|run| {
+    Model::named("two_looks_beside_two_give_backs").seconds(3.0).check(|run| {
         let (flight, writer) = flight(run, Shape { cells: 2, ..SHAPE }, 2);
         let [mut a, s, t, last] = flight.join_all();
         let messages: [InHand; 2] = a.receive(2).try_into().expect("two messages");
@@ -411,7 +394,29 @@ fn two_looks_beside_two_give_backs() {
         a.join().unwrap();
         s.join().unwrap();
         t.join().unwrap();
-        assert_hint(&last);
+        assert_hint(&last, BEGIN);
+        last.finish(writer.tail(), END);
+    });
+}
+
+/// Two messages are due: a member that takes one leaves the other to whoever looks next.
+#[test]
+fn a_look_that_takes_one_leaves_the_others_due() {
+    let model = Model::named("a_look_that_takes_one_leaves_the_others_due");
+    model.reaches(&["came again"]).check(|run| {
+        let (flight, writer) = flight(run, Shape { cells: 2, ..SHAPE }, 2);
+        let [mut a, s, last] = flight.join_all();
+        let messages: [InHand; 2] = a.receive(2).try_into().expect("two messages");
+        let a = a.works(move |hand| {
+            hand.give_back(&messages[0], BEGIN);
+            hand.give_back(&messages[1], BEGIN);
+        });
+        let s = s.works(|hand| {
+            hand.look(1);
+        });
+        a.join().unwrap();
+        s.join().unwrap();
+        assert_hint(&last, 1);
         last.finish(writer.tail(), END);
     });
 }

@@ -2,7 +2,7 @@
 
 use super::explore::{Model, Run};
 use super::heap::Shape;
-use super::in_flight::{BEGIN, DUE, END, Flight, Hand, LATER, flight};
+use super::in_flight::{BEGIN, DUE, END, Flight, Hand, LATER, flight, two_and_ack};
 
 const SHAPE: Shape = Shape {
     capacity: 2,
@@ -14,18 +14,11 @@ const SHAPE: Shape = Shape {
     cells: 2,
 };
 
-/// Receives two messages, and acks the first.
-fn two_and_ack(hand: &mut Hand) {
-    if let Some(message) = hand.receive(2).first() {
-        hand.ack(message);
-    }
-}
-
 /// Two members, and a producer that overwrites what they have acked in the ring.
 #[test]
 fn two_members_move_messages_to_cells_beside_an_overwriting_producer() {
     let name = "two_members_move_messages_to_cells_beside_an_overwriting_producer";
-    Model::named(name).seconds(8.0).reaches(&["room", "full"]).check(|run| {
+    Model::named(name).seconds(3.0).reaches(&["room", "full"]).check(|run| {
         let (flight, writer) = flight(run, SHAPE, 2);
         let [a, b, last] = flight.join_all();
         let a = a.works(|hand| {
@@ -61,7 +54,7 @@ fn a_slot_is_overwritten_once_its_message_is_in_a_cell() {
 /// Claims of two and of one, three cells.
 #[test]
 fn members_move_two_and_one() {
-    Model::named("members_move_two_and_one").seconds(8.0).check(|run| {
+    Model::named("members_move_two_and_one").seconds(3.0).check(|run| {
         let (flight, writer) = flight(run, Shape { capacity: 4, cells: 3, ..SHAPE }, 3);
         let [a, b, last] = flight.join_all();
         let a = a.works(|hand| {
@@ -80,7 +73,7 @@ fn members_move_two_and_one() {
 /// One cell for two members: it is used again and again.
 #[test]
 fn one_cell_serves_two_members() {
-    Model::named("one_cell_serves_two_members").seconds(8.0).reaches(&["no cell"]).check(|run| {
+    Model::named("one_cell_serves_two_members").seconds(3.0).reaches(&["no cell"]).check(|run| {
         let (flight, writer) = flight(run, Shape { cells: 1, ..SHAPE }, 2);
         let [a, b, last] = flight.join_all();
         let [a, b] = [a, b].map(|hand| {
@@ -97,7 +90,7 @@ fn one_cell_serves_two_members() {
 /// More members than messages: what was reserved in vain is empty again.
 #[test]
 fn cells_that_were_reserved_in_vain_are_empty_again() {
-    Model::named("cells_that_were_reserved_in_vain_are_empty_again").seconds(8.0).check(|run| {
+    Model::named("cells_that_were_reserved_in_vain_are_empty_again").seconds(3.0).check(|run| {
         let (flight, writer) = flight(run, Shape { cells: 3, ..SHAPE }, 1);
         let [a, b, last] = flight.join_all();
         let a = a.works(|hand| {
@@ -115,7 +108,7 @@ fn cells_that_were_reserved_in_vain_are_empty_again() {
 /// A member dies with two messages; another one receives, settles it, and takes.
 #[test]
 fn a_dead_members_receive_is_done_for_it() {
-    let model = Model::named("a_dead_members_receive_is_done_for_it").mortals(1).seconds(1.5);
+    let model = Model::named("a_dead_members_receive_is_done_for_it").mortals(1).seconds(0.2);
     model.reaches(&["settled", "came again"]).check(|run| {
         let (flight, writer) = flight(run, Shape { capacity: 4, cells: 3, ..SHAPE }, 3);
         let [a, b, last] = flight.join_all();
@@ -134,7 +127,7 @@ fn a_dead_members_receive_is_done_for_it() {
 /// It dies in its second receive, with the words and cells of its first one around.
 #[test]
 fn a_member_dies_in_its_second_receive() {
-    let model = Model::named("a_member_dies_in_its_second_receive").mortals(1).seconds(1.5);
+    let model = Model::named("a_member_dies_in_its_second_receive").mortals(1).seconds(0.2);
     model.reaches(&["settled"]).check(|run| {
         let (flight, writer) = flight(run, Shape { capacity: 4, ..SHAPE }, 3);
         let [a, b, last] = flight.join_all();
@@ -156,7 +149,7 @@ fn a_member_dies_in_its_second_receive() {
 #[test]
 fn a_dead_members_messages_are_copied_before_they_are_overwritten() {
     let name = "a_dead_members_messages_are_copied_before_they_are_overwritten";
-    let model = Model::named(name).mortals(1).seconds(1.5);
+    let model = Model::named(name).mortals(1).seconds(0.2);
     model.reaches(&["settled", "room", "full"]).check(|run| {
         let (flight, writer) = flight(run, SHAPE, 2);
         let [a, b, last] = flight.join_all();
@@ -177,7 +170,7 @@ fn a_dead_members_messages_are_copied_before_they_are_overwritten() {
 /// Two members settle the same dead one at once.
 #[test]
 fn two_members_settle_the_same_dead_one() {
-    let model = Model::named("two_members_settle_the_same_dead_one").mortals(1).seconds(1.5);
+    let model = Model::named("two_members_settle_the_same_dead_one").mortals(1).seconds(0.2);
     model.reaches(&["settled", "came again"]).check(|run| {
         let (flight, writer) = flight(run, SHAPE, 2);
         let [a, b, c, last] = flight.join_all();
@@ -198,7 +191,7 @@ fn two_members_settle_the_same_dead_one() {
 /// A member dies while its messages are due all along: between a filled cell and the ring ack, both have the message.
 #[test]
 fn what_the_ring_still_has_is_not_taken() {
-    let model = Model::named("what_the_ring_still_has_is_not_taken").mortals(1).seconds(1.5);
+    let model = Model::named("what_the_ring_still_has_is_not_taken").mortals(1).seconds(0.2);
     model.reaches(&["settled", "came again"]).check(|run| {
         let (flight, writer) = flight(run, SHAPE, 2);
         let [a, t, last] = flight.join_all();
@@ -216,7 +209,7 @@ fn what_the_ring_still_has_is_not_taken() {
 /// A member dies, and the one that settles it, beside one that takes what is due.
 #[test]
 fn a_settler_dies() {
-    let model = Model::named("a_settler_dies").mortals(2).seconds(0.3);
+    let model = Model::named("a_settler_dies").mortals(2).seconds(0.02);
     model.reaches(&["settled", "came again"]).check(|run| {
         let (flight, writer) = flight(run, SHAPE, 2);
         let [a, b, t, last] = flight.join_all();
@@ -241,7 +234,7 @@ fn a_settler_dies() {
 /// A dead member is settled beside one that takes and receives.
 #[test]
 fn a_settler_beside_a_taker() {
-    let model = Model::named("a_settler_beside_a_taker").mortals(1).seconds(1.5);
+    let model = Model::named("a_settler_beside_a_taker").mortals(1).seconds(0.2);
     model.reaches(&["settled", "came again"]).check(|run| {
         let (flight, writer) = flight(run, Shape { capacity: 4, cells: 3, ..SHAPE }, 3);
         let [a, s, t, last] = flight.join_all();
@@ -339,7 +332,7 @@ fn a_give_back_against_the_timeout() {
 /// Two members take; one cell is due, one was given back, and the owner acks.
 #[test]
 fn two_members_take() {
-    let model = Model::named("two_members_take").seconds(8.0);
+    let model = Model::named("two_members_take").seconds(3.0);
     model.reaches(&["evicted", "came again"]).check(|run| {
         let (flight, writer) = flight(run, SHAPE, 2);
         let [mut a, t, u, last] = flight.join_all();
@@ -363,7 +356,7 @@ fn two_members_take() {
 /// The operator takes a message from the member that receives and acks it, beside one that takes.
 #[test]
 fn an_eviction_beside_owner_and_taker() {
-    let model = Model::named("an_eviction_beside_owner_and_taker").seconds(8.0);
+    let model = Model::named("an_eviction_beside_owner_and_taker").seconds(3.0);
     model.reaches(&["evicted", "came again", "taking"]).check(|run| {
         let (flight, writer) = flight(run, Shape { cells: 1, ..SHAPE }, 2);
         let [mut a, o, t, last] = flight.join_all();
@@ -388,7 +381,7 @@ fn an_eviction_beside_owner_and_taker() {
 /// The operator takes messages from a member that dies, and another one takes them.
 #[test]
 fn an_eviction_beside_a_death() {
-    let model = Model::named("an_eviction_beside_a_death").mortals(1).seconds(1.5);
+    let model = Model::named("an_eviction_beside_a_death").mortals(1).seconds(0.2);
     model.reaches(&["settled", "came again", "taking"]).check(|run| {
         let (flight, writer) = flight(run, SHAPE, 2);
         let [a, o, last] = flight.join_all();
@@ -450,7 +443,7 @@ fn a_late_give_back_changes_nothing() {
 /// A member is slow to copy what it has taken: another one takes it, acks it, and the cell has another message.
 #[test]
 fn a_taker_is_overtaken_in_its_copy() {
-    let model = Model::named("a_taker_is_overtaken_in_its_copy").preemptions(3).seconds(20.0);
+    let model = Model::named("a_taker_is_overtaken_in_its_copy").preemptions(3).seconds(3.0);
     model.reaches(&["came again"]).check(|run| {
         let (_flight, tail, a, message, [s, t, last]) = held(run, 2);
         a.give_back(&message, BEGIN);

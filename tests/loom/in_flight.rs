@@ -15,6 +15,7 @@ use crate::packed::{AT_ONCE, CellState, CellWord, Tick, nanoseconds_of};
 use crate::ring::cells::{Eviction, FULL_LOOK, InHand, Table, Token};
 use crate::ring::claim::Fault;
 use crate::ring::close;
+use crate::ring::extents;
 use crate::ring::gate::gate;
 use crate::ring::in_flight::{CellMember, Received};
 use crate::ring::records;
@@ -38,30 +39,52 @@ pub(super) struct Notes {
     pub(super) given_back: Vec<u64>,
     pub(super) extended: Vec<u64>,
     pub(super) evicted: Vec<u64>,
+    /// That a dead letter was sent for.
+    pub(super) letters: Vec<u64>,
 }
 
 /// What all members of a model share with its assertions.
+#[derive(Clone)]
 pub(super) struct Flight {
     pub(super) segment: Rc<Segment>,
+    group: u8,
     pub(super) notes: Rc<RefCell<Notes>>,
     /// Bits of the messages that are acked, or about to be: a word of loom's, so that its search asks for it in every order.
     pub(super) done: Option<Rc<AtomicU64>>,
     pub(super) run: Run,
 }
 
-/// A segment with one group of cells, and `fill` messages.
+/// A segment with one group, which has all cells, and `fill` messages.
 pub(super) fn flight(run: &Run, shape: Shape, fill: u64) -> (Flight, Writer) {
+    let ([flight], writer) = flights(run, shape, fill);
+    (flight, writer)
+}
+
+/// A segment with groups that have equally many cells, and `fill` messages.
+pub(super) fn flights<const N: usize>(run: &Run, shape: Shape, fill: u64) -> ([Flight; N], Writer) {
     let segment = Segment::new(shape);
     let process = Process::new(&segment);
-    let cells = shape.cells as u32;
-    let in_flight = InFlight { ack_timeout: nanoseconds_of(DUE), first_cell: 0, cells };
-    controlled(&process, || make_shared_with(&process, Some(in_flight))).unwrap();
-    let writer = written(process, fill);
-    let (notes, run) = (Rc::default(), run.clone());
-    (Flight { segment, notes, done: None, run }, writer)
+    let flights = std::array::from_fn(|_| {
+        Flight::make(run, &process, shape.cells / N).expect("the control lease is free").0
+    });
+    (flights, written(process, fill))
 }
 
 impl Flight {
+    /// Makes a group with so many cells, as `group::make` does, if the control lease is free; also returns where it begins.
+    pub(super) fn make(run: &Run, process: &Process, cells: usize) -> Option<(Flight, u64)> {
+        let count = cells as u32;
+        let (group, first) = controlled(process, || {
+            let extent = extents::find(process.view(), count).expect("cells that no group has");
+            extents::empty(process.view(), extent);
+            let (ack_timeout, first_cell) = (nanoseconds_of(DUE), extent.first());
+            let in_flight = InFlight { ack_timeout, first_cell, cells: count };
+            make_shared_with(process, Some(in_flight))
+        })?;
+        let (segment, run) = (Rc::clone(&process.segment), run.clone());
+        Some((Flight { segment, group, notes: Rc::default(), done: None, run }, first))
+    }
+
     /// Asks whether the group is over, or is to be asked so.
     pub(super) fn asked(mut self) -> Flight {
         self.done = Some(Rc::new(AtomicU64::new(0)));
@@ -77,8 +100,8 @@ impl Flight {
     pub(super) fn join_as(&self, process: &Rc<Process>) -> Option<Hand> {
         let view = process.view();
         let member = controlled(process, || {
-            let table = Table::of(view, 0).unwrap().unwrap();
-            let record = records::take_record(view, &**process, 0, 0).unwrap()?;
+            let table = Table::of(view, self.group).unwrap().unwrap();
+            let record = records::take_record(view, &**process, self.group, 0).unwrap()?;
             Some(CellMember::new(view, table, record))
         })??;
         Some(Hand {
@@ -96,13 +119,35 @@ impl Flight {
 
     /// Whether the group has acked all that is published: then each message is acked.
     pub(super) fn is_over(&self, tail: u64) -> bool {
-        let over = close::is_drained(self.segment.view(), 0);
-        if let Some(done) = self.done.as_ref().filter(|_| over) {
+        let over = close::is_drained(self.segment.view(), self.group);
+        if over {
+            self.all_done(tail);
+        }
+        over
+    }
+
+    /// Whether the members are told that the queue is closed and all is acked: then it is.
+    pub(super) fn is_told(&self) -> bool {
+        let end = close::over_at(self.segment.view(), self.group);
+        if let Some(end) = end {
+            self.all_done(end);
+        }
+        end.is_some()
+    }
+
+    fn all_done(&self, tail: u64) {
+        if let Some(done) = &self.done {
             // Relaxed, but an exchange, which sees the last there is.
             let done = done.fetch_or(0, Ordering::Relaxed);
             assert_eq!(done, (1 << tail) - 1, "over, and a message is not acked");
         }
-        over
+    }
+}
+
+/// Receives two messages, and acks the first.
+pub(super) fn two_and_ack(hand: &mut Hand) {
+    if let Some(message) = hand.receive(2).first() {
+        hand.ack(message);
     }
 }
 
@@ -183,6 +228,16 @@ impl Hand {
             .is_some()
     }
 
+    /// Takes a message that is due and has had its last attempt: a dead letter, then the ack. As `Worker::exhaust`.
+    pub(super) fn exhaust(&mut self, now: Tick) {
+        let Some(message) = self.take(now) else { return };
+        let owner = self.thread();
+        if let Some(token) = owner.extend(&message, LATER) {
+            self.notes.borrow_mut().letters.push(message.seq);
+            owner.ack(message.seq, token);
+        }
+    }
+
     /// As `take_and_ack`, if the hint says that something is due.
     pub(super) fn look(&mut self, now: Tick) -> bool {
         let Some(message) = self.member.take_due(self.process.view(), now) else { return false };
@@ -221,6 +276,11 @@ impl Hand {
         controlled(&self.process, leave).unwrap();
     }
 
+    /// Dies here and now.
+    pub(super) fn die(self) {
+        self.process.torn_down();
+    }
+
     /// A thread in which the member lives `life`, and stays alive.
     pub(super) fn works(mut self, life: impl Fn(&mut Hand) + 'static) -> JoinHandle<Hand> {
         spawn(move || {
@@ -241,28 +301,44 @@ impl Hand {
         spawn(move || self.live_and_die(who, life))
     }
 
-    /// All the others are gone, or have nothing: settles and works off what is left at `now`. Then each message was acked
-    /// once, each of its deliveries had a number of its own, no cell is in use, and nothing holds the producer.
-    pub(super) fn finish(mut self, tail: u64, now: Tick) {
+    /// The words of its group's cells.
+    pub(super) fn words(&self) -> impl Iterator<Item = CellWord> {
+        let (view, table) = (self.process.view(), self.member.table);
+        (0..table.len())
+            .map(move |i| CellWord::unpack(table.cell(view, i).word.load(Ordering::Acquire)))
+    }
+
+    /// All the others are gone, or have nothing: settles and works off what is left at `now`.
+    pub(super) fn work_off(&mut self, now: Tick) {
         while self.settle() {}
         while self.eat(2) > 0 || self.take_and_ack(now) {}
-        let view = self.process.view();
-        for i in 0..self.member.table.len() {
-            let cell = view.cell(view.extent(0, self.member.table.len()).unwrap(), i);
-            let word = CellWord::unpack(cell.word.load(Ordering::Acquire));
+    }
+
+    /// The same. Then each message was acked once, each of its deliveries had a number of its own, no cell is in use, and
+    /// nothing holds the producer.
+    pub(super) fn finish(self, tail: u64, now: Tick) {
+        self.finish_from(0, tail, now);
+    }
+
+    /// The same for a group that begins at `first`.
+    pub(super) fn finish_from(mut self, first: u64, tail: u64, now: Tick) {
+        self.work_off(now);
+        for word in self.words() {
             assert_eq!(word.state, CellState::Empty, "a cell that nobody frees: {word:?}");
         }
+        let view = self.process.view();
         let notes = self.notes.borrow();
         let mut acked = notes.acked.clone();
         acked.sort_unstable();
-        assert!(acked.iter().copied().eq(0..tail), "acked {acked:?} of {tail}");
+        assert!(acked.iter().copied().eq(first..tail), "acked {acked:?} of {first} to {tail}");
         let mut delivered = notes.delivered.clone();
         delivered.sort_unstable();
         let count = delivered.len();
         delivered.dedup();
         assert_eq!(delivered.len(), count, "two deliveries have the same number: {delivered:?}");
         assert_eq!(gate(view, tail).seq, tail, "all is acked, and the producer is held");
-        assert!(close::is_drained(view, 0), "all is acked, and the group is not over");
+        let group = self.member.table.group;
+        assert!(close::is_drained(view, group), "all is acked, and the group is not over");
     }
 }
 
@@ -312,7 +388,7 @@ impl Owner {
     /// As an operator: takes cell `i` from the member that has it.
     pub(super) fn evict(&self, i: u32) -> bool {
         let view = self.process.view();
-        let cell = view.cell(view.extent(0, self.table.len()).unwrap(), i);
+        let cell = self.table.cell(view, i);
         // Acquire. pair cell: as `figures::in_cell`.
         let found = CellWord::unpack(cell.word.load(order!(Acquire, "cell-read-relaxed")));
         if found.state != CellState::Held {

@@ -16,6 +16,7 @@ mod roles;
 
 mod acks;
 mod cell_ends;
+mod cell_groups;
 mod cells;
 mod close;
 mod consume;
