@@ -182,7 +182,8 @@ impl<'p, M: Content + ?Sized> Reservation<'p, M> {
             publish_stored(producer, count);
             return sequence;
         }
-        producer.publisher.each_behind(&ring, count, |seq, slot| {
+        // With a copy: of what it borrows, a function that is not inlined would get the address.
+        producer.publisher.each_behind(&ring, count, move |seq, slot| {
             slot.meta.store(first);
             stamp(&slot, seq);
         });

@@ -43,7 +43,8 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// something is wrong. With `LINGER`, for calls that may wait, it waits for a run of messages in a stream.
     #[inline(always)]
     pub(super) fn claim_next<const LINGER: bool>(&mut self, max: usize) -> Option<Claim> {
-        if self.maintenance.is_due() || self.main.attachment.leases.forked() {
+        let due = self.maintenance.is_time_to_look() && self.maintenance.is_due();
+        if due || self.main.attachment.leases.forked() {
             return None;
         }
         let (view, max) = (&self.main.attachment.view, max.max(1) as u64);
@@ -116,11 +117,11 @@ impl<M: Content + ?Sized> Consumer<M> {
         // Asked before the search, so that the search finds what that producer sent last.
         let producer_gone =
             self.notices_gone && check == Check::Full && self.main.producer_gone()?;
-        if self.maintenance.is_due()
-            && self.maintenance.begin()
-            && let Some(found) = self.maintain()?
-        {
-            return Ok(Some(found));
+        if self.maintenance.is_time_to_look() && self.maintenance.is_due() {
+            self.maintenance.begin();
+            if let Some(found) = self.maintain()? {
+                return Ok(Some(found));
+            }
         }
         while let Some(claim) = self.claim_or_adopt(max, check)? {
             if claim.attempts <= self.policy.limit {

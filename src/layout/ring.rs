@@ -10,6 +10,9 @@ use super::slot::{Slot, SlotHeader};
 use super::{Geometry, PAYLOAD_OFFSET};
 use crate::sync::Payload;
 
+/// Slots to a step of [`Ring::each_slot`].
+const STEP: u64 = 8;
+
 /// The slots of a segment, in four words: what loops that store to slots copy, since the compiler must assume that such
 /// a store changes what is borrowed. Larger copies do not stay in registers.
 ///
@@ -55,21 +58,34 @@ impl Ring {
         self.mask + 1 - (seq & self.mask)
     }
 
-    /// Calls `each` with the slots of `from..to` in their order.
-    // Without a multiplication for each slot.
+    /// Calls `each` with the slots of `from..to` in their order, which are no more than there are.
+    // Almost always they lie in one row. The others are left to a function, so that these have the registers.
     #[inline(always)]
     pub(crate) fn each_slot(&self, from: u64, to: u64, mut each: impl FnMut(u64, Slot<'_>)) {
-        let mut left = to.saturating_sub(from).min(self.mask + 1);
-        let mut seq = from;
-        while left > 0 {
-            let row = left.min(self.in_row(seq));
-            let mut at = self.at(seq);
-            for seq in seq..seq + row {
+        debug_assert!(from <= to && to - from <= self.mask + 1);
+        let end = to.min(from + self.in_row(from));
+        self.each_in_row(from, end, &mut each);
+        if end < to {
+            each_of_second_row(*self, end, to, each);
+        }
+    }
+
+    /// The same of slots that lie one after the other: without a multiplication for each, and some at a step.
+    #[inline(always)]
+    fn each_in_row(&self, from: u64, to: u64, each: &mut impl FnMut(u64, Slot<'_>)) {
+        let (mut seq, mut at) = (from, self.at(from));
+        for _ in 0..(to - from) / STEP {
+            for i in 0..STEP {
                 // SAFETY: so many slots lie in the row.
-                each(seq, unsafe { slot_at(at, self.payload_size) });
+                each(seq + i, unsafe { slot_at(at, self.payload_size) });
                 at = at.wrapping_add(self.stride);
             }
-            (seq, left) = (seq + row, left - row);
+            seq += STEP;
+        }
+        let rest = (to - from) % STEP;
+        if rest > 0 {
+            // Found anew: kept up to here, their address costs the steps more.
+            (to - rest..to).for_each(|seq| each(seq, self.slot(seq)));
         }
     }
 
@@ -90,6 +106,13 @@ impl Ring {
         let (stride, size) = (self.stride, self.payload_size);
         Row { at: self.at(from), stride, size, seq: from, end, ring_lives: PhantomData }
     }
+}
+
+/// The slots that lie at the beginning of the ring, after others at its end.
+#[cold]
+#[inline(never)]
+fn each_of_second_row(ring: Ring, from: u64, to: u64, mut each: impl FnMut(u64, Slot<'_>)) {
+    ring.each_in_row(from, to, &mut each);
 }
 
 /// # Safety

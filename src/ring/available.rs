@@ -60,6 +60,8 @@ impl Available {
     #[inline(always)]
     pub(crate) fn count(&mut self, view: &View, start: u64, max: u64) -> Count {
         if self.end <= start {
+            // In a backlog this comes once for many messages.
+            std::hint::cold_path();
             // Acquire. pair payload. Stamp and payload share a cache line: one transfer brings both.
             let stamp = view.slot(start).stamp.load(order!(Acquire, "claim-stamp-relaxed"));
             if stamp != start + 1 {

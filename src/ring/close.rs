@@ -140,6 +140,9 @@ fn head(view: &View, group: u8) -> u64 {
 
 /// Whether a message is in a cell of `group`, whose head and records were read before: a message goes from the ring to a
 /// cell, and never back. Cells that lie outside of the table hold the end back, like a message.
+// Out of line, as `holds_below`: a receive that finds nothing asks for the end, and the queue is open.
+#[cold]
+#[inline(never)]
 fn cells_hold(view: &View, group: u8) -> bool {
     match Table::of(view, group) {
         Ok(None) => false,
@@ -150,6 +153,8 @@ fn cells_hold(view: &View, group: u8) -> bool {
 
 /// Whether a record of `group` holds something below `seq`, which is at most a head that was read before. Records of
 /// exclusive groups never do.
+#[cold]
+#[inline(never)]
 fn holds_below(view: &View, group: u8, seq: u64) -> bool {
     scan_records(view, 1 << group, Gate { seq, group: None }).group.is_some()
 }

@@ -163,8 +163,9 @@ fn send_from<M: Content + ?Sized>(mut ends: Ends<M>) -> Ends<M> {
 #[bench::bytes(setup = bytes)]
 #[bench::sources(setup = typed_sources)]
 fn send_batch<M: Content + ?Sized>(mut ends: Ends<M>) -> Ends<M> {
+    let batch = [ends.message; BATCH];
     for _ in 0..MESSAGES / BATCH {
-        let mut batch = black_box([ends.message; BATCH]).into_iter();
+        let mut batch = black_box(&batch).iter().copied();
         assert_eq!(ends.producer.try_send_batch(&mut batch).unwrap(), BATCH);
     }
     ends
@@ -175,9 +176,10 @@ fn send_batch<M: Content + ?Sized>(mut ends: Ends<M>) -> Ends<M> {
 #[bench::bytes(setup = bytes_sources)]
 fn send_batch_from<M: Content + ?Sized>(mut ends: Ends<M>) -> Ends<M> {
     let mut stream = ends.producer.stream("bench").unwrap();
-    for batch in 0..MESSAGES / BATCH {
-        let positions = 1 + (batch * BATCH) as u64..;
-        let mut batch = positions.zip(black_box([ends.message; BATCH]));
+    let batch = [ends.message; BATCH];
+    for n in 0..MESSAGES / BATCH {
+        let positions = 1 + (n * BATCH) as u64..;
+        let mut batch = positions.zip(black_box(&batch).iter().copied());
         assert_eq!(stream.try_send_batch(&mut batch).unwrap().published, BATCH);
     }
     ends
@@ -187,10 +189,11 @@ fn send_batch_from<M: Content + ?Sized>(mut ends: Ends<M>) -> Ends<M> {
 #[bench::typed(setup = typed_sources)]
 fn reserve_publish_from(mut ends: Ends<Msg>) -> Ends<Msg> {
     let mut stream = ends.producer.stream("bench").unwrap();
+    let source = ends.message;
     for batch in 0..MESSAGES / BATCH {
         let mut slots = stream.try_reserve(1 + (batch * BATCH) as u64, BATCH).unwrap();
         for message in slots.iter_mut() {
-            *message = *black_box(ends.message);
+            *message = *black_box(source);
         }
         slots.publish();
     }
@@ -200,10 +203,11 @@ fn reserve_publish_from(mut ends: Ends<Msg>) -> Ends<Msg> {
 #[library_benchmark]
 #[bench::typed(setup = typed)]
 fn reserve_publish(mut ends: Ends<Msg>) -> Ends<Msg> {
+    let source = ends.message;
     for _ in 0..MESSAGES / BATCH {
         let mut slots = ends.producer.try_reserve(BATCH).unwrap();
         for message in slots.iter_mut() {
-            *message = *black_box(ends.message);
+            *message = *black_box(source);
         }
         slots.publish();
     }
