@@ -186,15 +186,10 @@ impl<M: Content + ?Sized> StreamProducer<'_, M> {
         (last > 0).then_some(last)
     }
 
+    #[inline]
     fn progress(&self) -> Progress {
         let progress = self.producer.progress.get(self.number.index());
         progress.copied().flatten().unwrap_or_default()
-    }
-
-    fn set_sent(&mut self, position: u64) {
-        if let Some(Some(progress)) = self.producer.progress.get_mut(self.number.index()) {
-            progress.sent = position;
-        }
     }
 
     #[cold]
@@ -203,9 +198,9 @@ impl<M: Content + ?Sized> StreamProducer<'_, M> {
         StreamSendError::NotRising { queue, stream, position, last }
     }
 
-    /// Whether the message at `position` is to be sent.
-    fn is_new(&self, position: u64) -> Result<bool, StreamSendError> {
-        let progress = self.progress();
+    /// Whether the message at `position` is to be sent, if the stream has come so far.
+    #[inline]
+    fn is_new(&self, position: u64, progress: Progress) -> Result<bool, StreamSendError> {
         progress.is_new(position).ok_or_else(|| self.not_rising(position, progress.last()))
     }
 
@@ -278,6 +273,7 @@ impl<M: Content + ?Sized> StreamProducer<'_, M> {
         })
     }
 
+    #[inline]
     fn send_by(
         &mut self,
         position: u64,
@@ -285,13 +281,13 @@ impl<M: Content + ?Sized> StreamProducer<'_, M> {
         room: impl FnOnce(&mut Producer<M>) -> Result<(), SendError>,
     ) -> Result<Sent, StreamSendError> {
         let bytes = self.producer.fitting(message.content)?;
-        if !self.is_new(position)? {
+        if !self.is_new(position, self.progress())? {
             return Ok(Sent::AlreadyThere);
         }
         room(self.producer)?;
         let sequence = self.producer.publisher.tail();
         self.put(0, message.kind, bytes, position);
-        self.publish(1, position, bytes.len() as u64);
+        self.advance(1, position, bytes.len() as u64);
         Ok(Sent::Published(sequence))
     }
 
@@ -311,7 +307,7 @@ impl<M: Content + ?Sized> StreamProducer<'_, M> {
         let mut messages = messages.into_iter().fuse().peekable();
         let mut total = BatchSent::default();
         while let Some((position, _)) = messages.peek() {
-            if self.is_new(*position)? {
+            if self.is_new(*position, self.progress())? {
                 self.producer.wait_for_room(1, || Deadline::NEVER)?;
                 self.send_run(&mut messages, &mut total)?;
             } else {
@@ -364,6 +360,7 @@ impl<M: Content + ?Sized> StreamProducer<'_, M> {
         T: Into<Outgoing<'m, M>>,
         M: 'm,
     {
+        let progress = self.progress();
         let mut run = Run { stream: self, n: 0, bytes: 0, last: 0 };
         let mut taken = 0;
         while taken < RUN && run.stream.producer.has_room_at(run.n) {
@@ -374,7 +371,7 @@ impl<M: Content + ?Sized> StreamProducer<'_, M> {
             if run.n > 0 && position <= run.last {
                 return Err(run.stream.not_rising(position, run.last));
             }
-            if !run.stream.is_new(position)? {
+            if !run.stream.is_new(position, progress)? {
                 total.already_there += 1;
                 continue;
             }
@@ -437,35 +434,40 @@ impl<M: Content + ?Sized> StreamProducer<'_, M> {
             return Err(SendError::Forked { queue: self.producer.queue() }.into());
         }
         self.producer.check_name_if_due()?;
-        if !self.is_new(position)? {
+        if !self.is_new(position, self.progress())? {
             return Err(self.not_rising(position, self.progress().last()));
         }
         sources::pass(&self.producer.attachment.view, self.number, position);
-        self.set_sent(position);
+        self.producer.note_sent(self.number, position);
         Ok(())
     }
 
-    /// Writes a message that has its room, and where it comes from.
+    /// Writes a message that has its room, and where it comes from, and stamps it: it is visible.
     #[allow(unsafe_code)]
+    #[inline(always)]
     fn put(&mut self, offset: u64, kind: u32, bytes: &[u8], position: u64) {
         let Producer { publisher, attachment, .. } = &mut *self.producer;
-        let view = &attachment.view;
+        let (view, seq) = (&attachment.view, publisher.tail() + offset);
         let meta = Meta { len: bytes.len(), kind };
         // SAFETY: the caller has asked `fitting`.
-        let slot = unsafe { publisher.fill(view, offset, meta, bytes) };
-        sources::mark(view, publisher.tail() + offset, &slot, meta, self.number, position);
+        let slot = unsafe { publisher.fill(view, offset, meta, bytes, M::SCHEMA.is_some()) };
+        sources::mark(view, seq, &slot, meta, self.number, position);
+        stamp(&slot, seq);
     }
 
-    fn publish(&mut self, n: u64, last: u64, bytes: u64) {
+    /// Moves the tail past `n` messages that are stamped; `last` is the position of the last one.
+    #[inline(always)]
+    fn advance(&mut self, n: u64, last: u64, bytes: u64) {
         let Producer { publisher, attachment, .. } = &mut *self.producer;
-        publisher.publish_from(&attachment.view, n, self.number, last);
-        self.set_sent(last);
+        publisher.advance_from(&attachment.view, n, self.number, last);
         self.producer.count_bytes(bytes);
+        self.producer.note_sent(self.number, last);
     }
 }
 
 impl<M: Content + ?Sized> Producer<M> {
-    /// A reservation of a stream has published its messages up to `position`.
+    /// The messages of a stream up to `position` are published, or passed.
+    #[inline]
     pub(crate) fn note_sent(&mut self, number: Number, position: u64) {
         if let Some(Some(progress)) = self.progress.get_mut(number.index()) {
             progress.sent = position;
@@ -483,11 +485,9 @@ struct Run<'r, 'p, M: Content + ?Sized> {
 }
 
 impl<M: Content + ?Sized> Run<'_, '_, M> {
+    #[inline(always)]
     fn push(&mut self, kind: u32, bytes: &[u8], position: u64) {
         self.stream.put(self.n, kind, bytes, position);
-        let Producer { publisher, attachment, .. } = &*self.stream.producer;
-        let seq = publisher.tail() + self.n;
-        stamp(&attachment.view.slot(seq), seq);
         (self.n, self.last) = (self.n + 1, position);
         self.bytes += bytes.len() as u64;
     }
@@ -495,12 +495,8 @@ impl<M: Content + ?Sized> Run<'_, '_, M> {
 
 impl<M: Content + ?Sized> Drop for Run<'_, '_, M> {
     fn drop(&mut self) {
-        let Run { stream, n, bytes, last } = self;
-        if *n > 0 {
-            let Producer { publisher, attachment, .. } = &mut *stream.producer;
-            publisher.advance_from(&attachment.view, *n, stream.number, *last);
-            stream.set_sent(*last);
-            stream.producer.count_bytes(*bytes);
+        if self.n > 0 {
+            self.stream.advance(self.n, self.last, self.bytes);
         }
     }
 }

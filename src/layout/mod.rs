@@ -42,7 +42,7 @@ pub(crate) use ring::Slots;
 pub(crate) use slot::MetaWord;
 pub(crate) use slot::{Meta, Slot};
 pub(crate) use stream::StreamRecord;
-pub(crate) use view::{Offset, View};
+pub(crate) use view::{Place, View};
 #[cfg_attr(slipring_loom, allow(unreachable_pub))]
 pub use wake::WakeMode;
 

@@ -53,6 +53,11 @@ impl Meta {
     pub(crate) fn unpack(word: u64) -> Meta {
         Meta { len: (word & Meta::LEN) as usize, kind: (word >> 32) as u32 }
     }
+
+    #[inline]
+    fn stream(word: u64) -> u8 {
+        (word >> Meta::STREAM & 127) as u8
+    }
 }
 
 /// A slot's [`Meta`]. The stamp publishes it, as it does the payload.
@@ -76,6 +81,14 @@ impl MetaWord {
         Meta::unpack(self.0.load(Ordering::Relaxed))
     }
 
+    /// The same, with the number of the stream that the message comes from.
+    #[inline(always)]
+    pub(crate) fn load_with_stream(&self) -> (Meta, u8) {
+        // Relaxed: as above.
+        let word = self.0.load(Ordering::Relaxed);
+        (Meta::unpack(word), Meta::stream(word))
+    }
+
     /// The producer alone stores it. The message then comes from no stream.
     #[inline(always)]
     pub(crate) fn store(&self, meta: Meta) {
@@ -89,11 +102,11 @@ impl MetaWord {
 
     /// Number of the stream that the message comes from; 0 for none.
     pub(crate) fn stream(&self) -> u8 {
-        // Relaxed, as `load`. pair payload.
-        (self.0.load(Ordering::Relaxed) >> Meta::STREAM & 127) as u8
+        self.load_with_stream().1
     }
 
     /// The same, of a message that comes from the stream with this number, at most 127.
+    #[inline]
     pub(crate) fn store_from(&self, meta: Meta, stream: u8) {
         // Relaxed: published by the stamp. pair payload.
         self.0.store(meta.pack() | u64::from(stream) << Meta::STREAM, Ordering::Relaxed);

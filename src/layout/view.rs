@@ -1,7 +1,6 @@
 #![allow(unsafe_code)]
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use super::cell::{Cell, CellHeader, Extent};
@@ -34,23 +33,27 @@ unsafe impl Send for View {}
 // SAFETY: as above.
 unsafe impl Sync for View {}
 
-/// Offset of a record in its segment, computed once by handles that need it at each message.
-pub(crate) struct Offset<T> {
-    offset: usize,
-    marker: PhantomData<fn() -> T>,
-}
+/// Where a record of a view lies, looked up once by handles that need it at each message.
+///
+/// Invariant: it was made from a reference to that record, which lies there while the view lives (invariant V).
+pub(crate) struct Place<T>(NonNull<T>);
 
-impl<T> Clone for Offset<T> {
+// SAFETY: as for a view: it leads to atomics, and only with the view.
+unsafe impl<T: Sync> Send for Place<T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Place<T> {}
+
+impl<T> Clone for Place<T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T> Copy for Offset<T> {}
+impl<T> Copy for Place<T> {}
 
-impl<T> fmt::Debug for Offset<T> {
+impl<T> fmt::Debug for Place<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Offset").field(&self.offset).finish()
+        f.debug_tuple("Place").field(&self.0).finish()
     }
 }
 
@@ -159,26 +162,21 @@ impl View {
         &self.groups()[usize::from(index)]
     }
 
-    /// Offset of group `index`.
-    pub(crate) fn group_offset(&self, index: u8) -> Offset<GroupRecord> {
-        self.offset(self.group(index))
+    /// Where group `index` lies.
+    pub(crate) fn group_place(&self, index: u8) -> Place<GroupRecord> {
+        Place(NonNull::from(self.group(index)))
     }
 
-    /// Offset of consumer record `index`.
-    pub(crate) fn record_offset(&self, index: u8) -> Offset<ConsumerRecord> {
-        self.offset(self.record(index))
+    /// Where consumer record `index` lies.
+    pub(crate) fn record_place(&self, index: u8) -> Place<ConsumerRecord> {
+        Place(NonNull::from(self.record(index)))
     }
 
-    fn offset<T>(&self, record: &T) -> Offset<T> {
-        let offset = std::ptr::from_ref(record).addr() - self.base.addr().get();
-        Offset { offset, marker: PhantomData }
-    }
-
-    /// # Safety The offset is one of this view's segment.
+    /// # Safety The place is one of this view, or of one that it is a copy of.
     #[inline(always)]
-    pub(crate) unsafe fn record_at<T>(&self, offset: Offset<T>) -> &T {
-        // SAFETY: invariant V; the offset was made from a record of the type in this segment.
-        unsafe { &*self.at(offset.offset).cast::<T>() }
+    pub(crate) unsafe fn record_at<T>(&self, place: Place<T>) -> &T {
+        // SAFETY: by the place's invariant and the caller's promise.
+        unsafe { place.0.as_ref() }
     }
 
     /// The consumer table; its length is the table's size.
@@ -196,6 +194,7 @@ impl View {
     }
 
     /// The table of streams; empty in a queue without sources.
+    #[inline]
     pub(crate) fn streams(&self) -> &[StreamRecord] {
         let at = self.at(self.geo.streams_at).cast();
         // SAFETY: invariant V; the geometry places so many of them there, at an aligned offset.
@@ -203,6 +202,7 @@ impl View {
     }
 
     /// Where the message `seq` has its position in its stream; `None` in a queue without sources.
+    #[inline]
     pub(crate) fn position(&self, seq: u64) -> Option<&AtomicU64> {
         if self.geo.streams == 0 {
             return None;

@@ -11,12 +11,14 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Position of the last message of all.
+    #[inline]
     pub(crate) fn last(self) -> u64 {
         self.found.max(self.sent)
     }
 
     /// Whether the message at `position` is to be sent: `Some(false)` if it is there already, `None` if this handle has
     /// sent it, or a later one, itself.
+    #[inline]
     pub(crate) fn is_new(self, position: u64) -> Option<bool> {
         match position {
             0 => None,

@@ -9,7 +9,7 @@
 use super::available::{Available, Count};
 use super::claim::{Claim, Corrupt, NO_LIMIT, OVERWRITTEN, TOO_MANY, uncount};
 use super::notify;
-use crate::layout::{ConsumerRecord, GroupRecord, Offset, View, add_to};
+use crate::layout::{ConsumerRecord, GroupRecord, Place, View, add_to};
 use crate::packed::{Attempts, Head, NOBODY};
 use crate::sync::{Ordering, mutant, order, step};
 
@@ -20,8 +20,8 @@ use crate::sync::{Ordering, mutant, order, step};
 pub(crate) struct ExclusiveConsumer {
     pub(crate) group: u8,
     pub(crate) record: u8,
-    /// Offsets of the group and of `record` in its view.
-    offsets: (Offset<GroupRecord>, Offset<ConsumerRecord>),
+    /// Where the group and `record` lie in its view.
+    places: (Place<GroupRecord>, Place<ConsumerRecord>),
     /// The group's head. This consumer alone stores it.
     head: u64,
     /// Everything below was delivered at least once, by this consumer or an earlier one.
@@ -44,8 +44,8 @@ impl ExclusiveConsumer {
             head
         );
         let (available, limit) = (Available::new(), NO_LIMIT);
-        let offsets = (view.group_offset(group), view.record_offset(record));
-        ExclusiveConsumer { group, record, offsets, head, delivered, available, limit }
+        let places = (view.group_place(group), view.record_place(record));
+        ExclusiveConsumer { group, record, places, head, delivered, available, limit }
     }
 
     pub(crate) fn head(&self) -> u64 {
@@ -128,13 +128,13 @@ impl ExclusiveConsumer {
     #[inline(always)]
     fn words<'v>(&self, view: &'v View) -> &'v GroupRecord {
         // SAFETY: every call passes the view that the consumer was made with, or a copy of it.
-        unsafe { view.record_at(self.offsets.0) }
+        unsafe { view.record_at(self.places.0) }
     }
 
     #[inline(always)]
     fn own<'v>(&self, view: &'v View) -> &'v ConsumerRecord {
         // SAFETY: as above.
-        unsafe { view.record_at(self.offsets.1) }
+        unsafe { view.record_at(self.places.1) }
     }
 
     /// Stores that everything up to `end` is delivered.

@@ -56,10 +56,26 @@ impl ObserverCursor {
     }
 
     /// Copies the next whole message to the front of `out`, which is as long as the payload size.
+    #[inline]
     pub(crate) fn read(&mut self, view: &View, out: &mut [u8]) -> Seen {
+        match read_slot(view, self.next, out, &mut self.origin) {
+            SlotRead::Whole(meta) => {
+                let seq = self.next;
+                self.next += 1;
+                Seen::Message { seq, meta, missed: 0 }
+            }
+            SlotRead::NotYet => Seen::Nothing { missed: 0 },
+            SlotRead::Lapped => self.read_later(view, out),
+        }
+    }
+
+    /// The same, after the message at `next` was found gone.
+    #[cold]
+    fn read_later(&mut self, view: &View, out: &mut [u8]) -> Seen {
         let from = self.next;
         let mut race = Race::default();
-        for _ in 0..TRIES {
+        for _ in 1..TRIES {
+            self.skip(view, &mut race);
             match read_slot(view, self.next, out, &mut self.origin) {
                 SlotRead::Whole(meta) => {
                     let seq = self.next;
@@ -71,10 +87,11 @@ impl ObserverCursor {
                     self.next += 1;
                     return Seen::Message { seq, meta, missed };
                 }
-                SlotRead::NotYet => break,
-                SlotRead::Lapped => self.skip(view, &mut race),
+                SlotRead::NotYet => return Seen::Nothing { missed: self.next - from },
+                SlotRead::Lapped => {}
             }
         }
+        self.skip(view, &mut race);
         Seen::Nothing { missed: self.next - from }
     }
 
@@ -137,6 +154,7 @@ pub(crate) fn tail(view: &View) -> u64 {
     view.control().tail.load(order!(Acquire, "observer-tail-relaxed")).min(SEQ_NONE)
 }
 
+#[inline]
 fn read_slot(view: &View, seq: u64, out: &mut [u8], origin: &mut Option<Origin>) -> SlotRead {
     let slot = view.slot(seq);
     // Acquire. pair payload: the payload below is at least that of this stamp.
@@ -154,10 +172,8 @@ fn read_slot(view: &View, seq: u64, out: &mut [u8], origin: &mut Option<Origin>)
         return SlotRead::Lapped;
     }
     // The last read of the stamp tells whether this and the payload's words belong together.
-    let meta = slot.meta.load();
-    if view.geo().streams > 0 {
-        note_origin(view, seq, origin);
-    }
+    let (meta, stream) = slot.meta.load_with_stream();
+    *origin = if stream == 0 { None } else { origin_of(view, seq, stream) };
     let fit = meta.len.min(out.len());
     slot.payload.load(&mut out[..fit]);
     // Acquire fence. pair overwrite: if any word above was of a newer message, the load below reads its 0 or its stamp.
@@ -168,11 +184,13 @@ fn read_slot(view: &View, seq: u64, out: &mut [u8], origin: &mut Option<Origin>)
     SlotRead::Whole(meta)
 }
 
-// Out of line, so that queues without sources do not pay for it.
+// Out of line, so that messages without a source do not pay for it.
 #[cold]
 #[inline(never)]
-fn note_origin(view: &View, seq: u64, origin: &mut Option<Origin>) {
+fn origin_of(view: &View, seq: u64, stream: u8) -> Option<Origin> {
+    // Relaxed. pair overwrite: the last read of the stamp tells whether it is this message's.
+    let position = view.position(seq)?.load(Ordering::Relaxed);
     // No entry of the table changes hands while the ring has a message of its stream, and a stamp never comes again. So
     // if the entry has, the last read of the stamp tells (pair overwrite, in `sources::open`).
-    *origin = sources::origin(view, seq, &view.slot(seq));
+    sources::origin_of(view, stream, position)
 }

@@ -216,7 +216,8 @@ impl Publisher {
         lowest
     }
 
-    /// Writes message `offset` above the tail, for which room was found. It is not visible yet.
+    /// Writes message `offset` above the tail, for which room was found. It is not visible yet. `fixed`: the compiler
+    /// knows its length.
     ///
     /// # Safety The message fits a slot.
     #[inline(always)]
@@ -226,11 +227,12 @@ impl Publisher {
         offset: u64,
         meta: Meta,
         bytes: &[u8],
+        fixed: bool,
     ) -> Slot<'v> {
         let slot = self.reclaim(view, offset);
         // SAFETY: this is the producer (invariant one-producer), and the slot is reclaimed; by the caller's promise the
         // message fits.
-        unsafe { fill(&slot, meta, bytes, false) };
+        unsafe { fill(&slot, meta, bytes, fixed) };
         slot
     }
 
@@ -324,6 +326,7 @@ impl Publisher {
     }
 
     /// Moves the tail past `n` stamped messages of a stream; `position` is the last one's.
+    #[inline]
     pub(crate) fn advance_from(&mut self, view: &View, n: u64, number: Number, position: u64) {
         let first = self.tail;
         let note = || sources::note(view, number, first, position);

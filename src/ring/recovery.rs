@@ -92,7 +92,7 @@ impl SharedMember {
         if self.adopted == Some(record) {
             step!(self.adopted = None, "released-stays-adopted");
         } else if let Some(spare) = take_idle_record(view, leases, self.group, pid)? {
-            (self.record, self.offsets.1) = (spare, view.record_offset(spare));
+            (self.record, self.places.1) = (spare, view.record_place(spare));
             self.holds = false;
         } else {
             return Ok(false);

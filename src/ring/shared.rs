@@ -21,7 +21,7 @@
 use super::available::{Available, Count};
 use super::claim::{Claim, Corrupt, NO_LIMIT, TOO_MANY, uncount};
 use super::notify;
-use crate::layout::{ConsumerRecord, GroupRecord, Offset, View, add_to, lease_byte};
+use crate::layout::{ConsumerRecord, GroupRecord, Place, View, add_to, lease_byte};
 use crate::packed::{Attempts, Head, Start, State, Tag};
 use crate::sync::lease::{Leases, give_back};
 #[cfg(slipring_loom)]
@@ -41,8 +41,8 @@ pub(crate) struct SharedMember {
     pub(crate) group: u8,
     pub(crate) record: u8,
     tag: Tag,
-    /// Offsets of the group and of `record` in its view.
-    pub(super) offsets: (Offset<GroupRecord>, Offset<ConsumerRecord>),
+    /// Where the group and `record` lie in its view.
+    pub(super) places: (Place<GroupRecord>, Place<ConsumerRecord>),
     /// Record of a dead member whose range this member works off.
     pub(crate) adopted: Option<u8>,
     /// Record of a range that this member gave back, and for how many more searches it ignores it.
@@ -71,7 +71,7 @@ impl SharedMember {
             group,
             record,
             tag: Tag::of(group),
-            offsets: (view.group_offset(group), view.record_offset(record)),
+            places: (view.group_place(group), view.record_place(record)),
             adopted: None,
             shunned: None,
             holds: false,
@@ -89,13 +89,13 @@ impl SharedMember {
     #[inline(always)]
     pub(super) fn words<'v>(&self, view: &'v View) -> &'v GroupRecord {
         // SAFETY: every call passes the view that the member was made with, or a copy of it.
-        unsafe { view.record_at(self.offsets.0) }
+        unsafe { view.record_at(self.places.0) }
     }
 
     #[inline(always)]
     fn own<'v>(&self, view: &'v View) -> &'v ConsumerRecord {
         // SAFETY: as above.
-        unsafe { view.record_at(self.offsets.1) }
+        unsafe { view.record_at(self.places.1) }
     }
 
     pub(super) fn start(view: &View, record: u8) -> (u64, Start) {

@@ -48,11 +48,13 @@ impl Number {
         (number > 0 && usize::from(number) <= view.streams().len()).then_some(Number(number))
     }
 
+    #[inline]
     fn record(self, view: &View) -> &StreamRecord {
         &view.streams()[usize::from(self.0) - 1]
     }
 
     #[cfg(not(slipring_loom))]
+    #[inline]
     pub(crate) fn index(self) -> usize {
         usize::from(self.0) - 1
     }
@@ -205,6 +207,7 @@ pub(crate) fn close(view: &View, number: Number) {
 }
 
 /// Stores where the message in `slot` comes from, before its stamp.
+#[inline]
 pub(crate) fn mark(
     view: &View,
     seq: u64,
@@ -239,6 +242,7 @@ pub(crate) fn origin_of(view: &View, number: u8, position: u64) -> Option<Origin
 
 /// Notes that the stream's messages are published up to `position`, of which the run from `seq` on is new; after their
 /// stamps, before the tail.
+#[inline]
 pub(crate) fn note(view: &View, number: Number, seq: u64, position: u64) {
     let record = number.record(view);
     // Relaxed: for people, and the producer alone stores it.
@@ -266,6 +270,7 @@ pub(crate) fn pass(view: &View, number: Number, position: u64) {
     note_last(&record.last, position);
 }
 
+#[inline]
 fn note_last(last: &AtomicU64, position: u64) {
     // Release. pair last: the messages up to it.
     step!(last.store(position, order!(Release, "last-stored-relaxed")), "last-not-stored");

@@ -76,7 +76,7 @@ impl<'p> Producer<'p> {
     fn fill(&mut self, offset: u64) {
         let bytes = content(self.tail() + offset, self.id);
         // SAFETY: as long as a payload of the models.
-        unsafe { self.publisher.fill(self.process.view(), offset, meta(self.id), &bytes) };
+        unsafe { self.publisher.fill(self.process.view(), offset, meta(self.id), &bytes, false) };
     }
 
     fn stamp(&self, offset: u64) {

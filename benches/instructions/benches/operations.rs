@@ -99,8 +99,11 @@ fn bytes() -> Ends<[u8]> {
     Ends::new(Group::named("bench"), MSG.as_bytes())
 }
 
+/// With a stream in the table.
 fn with_sources<M: Content + ?Sized>(message: &'static M) -> Ends<M> {
-    Ends::of(|builder| builder.sources(1), Group::named("bench"), message)
+    let mut ends = Ends::of(|builder| builder.sources(1), Group::named("bench"), message);
+    assert_eq!(ends.producer.stream("bench").unwrap().last_position(), None);
+    ends
 }
 
 fn typed_sources() -> Ends<Msg> {
