@@ -143,7 +143,7 @@ impl<'s> Process<'s> {
         let meta = Meta { len: PAYLOAD, kind: publisher.tail() as u32 };
         let seq = publisher.tail();
         // SAFETY: as long as a slot's payload.
-        let slot = unsafe { publisher.fill(self.view(), 0, meta, &content(seq)) };
+        let slot = unsafe { publisher.fill(self.view(), 0, meta, &content(seq), false) };
         stamp(&slot, seq);
         publisher.advance(self.view(), 1);
     }
