@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::attach::Attachment;
 use crate::dead_letter::letter::{default_target, retry_queue};
 use crate::error::{
-    AddGroupError, GroupError, GroupNames, JoinError, Pids, RemoveGroupError, RequeueReason,
-    SystemError, known_pid,
+    AckTimeoutError, AddGroupError, GroupError, GroupNames, JoinError, Pids, RemoveGroupError,
+    RequeueReason, SystemError, known_pid,
 };
 pub use crate::layout::Mode;
 use crate::layout::{
@@ -170,7 +170,8 @@ impl Group {
 
     /// How long a member of a group with [places in flight](Group::in_flight) may work on a message, at least 1 s; without
     /// it, for ever. After that another member may take the message, although the first one lives: it may hang, or be
-    /// stopped. [`Job::extend`](crate::Job::extend) asks for more time. Kept in the queue, as [`Group::max_attempts`].
+    /// stopped. [`Job::extend`](crate::Job::extend) asks for more time. Kept in the queue: an existing group keeps its own
+    /// timeout, which [`Queue::set_ack_timeout`](crate::Queue::set_ack_timeout) changes.
     pub fn ack_timeout(self, timeout: Duration) -> Group {
         Group { ack_timeout: Some(timeout), ..self }
     }
@@ -210,6 +211,7 @@ impl Group {
         if let Some(target) = &self.dead_letters {
             QueueName::new(target)?;
         }
+        check_ack_timeout(queue, &self.name, self.ack_timeout)?;
         let (queue, group) = (|| queue.clone(), || self.name.clone());
         match self.in_flight {
             Some(asked) if self.mode != Mode::Shared || !CELLS.contains(&asked) => {
@@ -219,9 +221,6 @@ impl Group {
                 return Err(GroupError::InFlight { queue: queue(), group: group(), asked: 0 });
             }
             _ => {}
-        }
-        if let Some(asked) = self.ack_timeout.filter(|asked| *asked < ACK_TIMEOUT_MIN) {
-            return Err(GroupError::AckTimeout { queue: queue(), group: group(), asked });
         }
         match self.limit {
             Limit::After(asked) if !LIMITS.contains(&asked) => {
@@ -348,10 +347,47 @@ fn cells_for(
         return Err(GroupError::NoCells { queue, group, wanted, free, longest });
     };
     extents::empty(view, extent);
-    let ack_timeout = group
-        .ack_timeout
-        .map_or(0, |timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
+    let ack_timeout = ack_timeout_word(group.ack_timeout);
     Ok(Some(InFlight { ack_timeout, first_cell: extent.first(), cells: wanted }))
+}
+
+fn check_ack_timeout(
+    queue: &Arc<str>,
+    group: &str,
+    timeout: Option<Duration>,
+) -> Result<(), GroupError> {
+    match timeout {
+        Some(asked) if asked < ACK_TIMEOUT_MIN => {
+            let (queue, group) = (queue.clone(), group.to_owned());
+            Err(GroupError::AckTimeout { queue, group, asked })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// As a group's record has it: in nanoseconds, 0 for none.
+fn ack_timeout_word(timeout: Option<Duration>) -> u64 {
+    timeout.map_or(0, |timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// Changes the ack timeout of group `name`.
+pub(crate) fn set_ack_timeout(
+    attachment: &Attachment,
+    name: &str,
+    ack_timeout: Option<Duration>,
+    timeout: Duration,
+) -> Result<(), AckTimeoutError> {
+    check_ack_timeout(attachment.queue(), name, ack_timeout)?;
+    let _control = attachment.control(timeout)?;
+    let (queue, group) = (|| attachment.queue().clone(), || name.to_owned());
+    let index = find(&attachment.view, name)
+        .ok_or_else(|| AckTimeoutError::NotFound { queue: queue(), group: group() })?;
+    let record = attachment.view.group(index);
+    if attachment.view.geo().cells == 0 || InFlight::load(record).cells == 0 {
+        return Err(AckTimeoutError::NotInFlight { queue: queue(), group: group() });
+    }
+    InFlight::set_ack_timeout(record, ack_timeout_word(ack_timeout));
+    Ok(())
 }
 
 /// The queue for a group's dead letters, if it names one.

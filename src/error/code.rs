@@ -216,8 +216,8 @@ codes! {
         "The queue has not so many free places for messages in flight.",
         "Ask for fewer, or create the queue with more (Builder::spare_cells).";
     NotInFlight = 710 "not-in-flight":
-        "The group has no places for messages in flight, so none can be taken back.",
-        "End the process that holds the messages.";
+        "The group has no places for messages in flight, so none can be taken back, and it has no ack timeout.",
+        "End the process that holds the messages; use a group with places (Group::in_flight).";
     InFlightFull = 711 "in-flight-full":
         "All places for messages in flight of the group are in use, so a dead letter cannot be sent to it again.",
         "Requeue again once its members have acked some.";

@@ -201,6 +201,18 @@ impl EvictError {
     }
 }
 
+impl AckTimeoutError {
+    /// What kind of error it is, by a fixed number and name.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            AckTimeoutError::NotFound { .. } => ErrorCode::NoSuchGroup,
+            AckTimeoutError::NotInFlight { .. } => ErrorCode::NotInFlight,
+            AckTimeoutError::Group(fault) => fault.code(),
+            AckTimeoutError::Control(fault) => fault.code(),
+        }
+    }
+}
+
 impl ReleaseError {
     /// What kind of error it is, by a fixed number and name.
     pub fn code(&self) -> ErrorCode {
@@ -249,6 +261,7 @@ impl RecvError {
             RecvError::Removed { .. } => ErrorCode::Removed,
             RecvError::Forked { .. } => ErrorCode::Forked,
             RecvError::Corrupt { .. } => ErrorCode::Damaged,
+            RecvError::Clock { .. } => ErrorCode::NoHostClock,
             RecvError::Ack(fault) => fault.code(),
             RecvError::DeadLetter(fault) => fault.code(),
             RecvError::System(fault) => fault.code(),

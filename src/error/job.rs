@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::{AttachError, ControlError, DeadLetterError};
+use super::{AttachError, ControlError, DeadLetterError, GroupError};
 
 /// A message could not be acked, extended, given back or rejected. Nothing has changed then.
 #[derive(Debug, Error)]
@@ -75,5 +75,42 @@ pub enum EvictError {
 impl From<AttachError> for EvictError {
     fn from(fault: AttachError) -> EvictError {
         EvictError::Control(fault.into())
+    }
+}
+
+/// The ack timeout of a group could not be changed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AckTimeoutError {
+    /// There is no such group.
+    #[error("queue {queue:?} has no group {group:?}: check its name")]
+    NotFound {
+        /// The queue.
+        queue: Arc<str>,
+        /// The group.
+        group: String,
+    },
+    /// Its messages stay in the ring while members work on them.
+    #[error(
+        "group {group:?} of queue {queue:?} has no places for messages in flight, so it cannot have an ack timeout: use a group \
+         that was made with some (Group::in_flight)"
+    )]
+    NotInFlight {
+        /// The queue.
+        queue: Arc<str>,
+        /// The group.
+        group: String,
+    },
+    /// It is too short ([`GroupError::AckTimeout`]).
+    #[error(transparent)]
+    Group(#[from] GroupError),
+    /// The control lease could not be taken.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+}
+
+impl From<AttachError> for AckTimeoutError {
+    fn from(fault: AttachError) -> AckTimeoutError {
+        AckTimeoutError::Control(fault.into())
     }
 }

@@ -61,13 +61,15 @@ named! {
     StageError: [Map, FewerOutputs, TooManyOutputs, Requeued]
         Recv(fault) => fault.queue(), Stream(fault) => fault.queue(), Send(fault) => fault.queue(),
         Ack(fault) => Some(fault.queue());
-    RecvError: [Timeout, Interrupted, Closed, ProducerGone, Removed, Forked, Corrupt]
+    RecvError: [Timeout, Interrupted, Closed, ProducerGone, Removed, Forked, Corrupt, Clock]
         Empty => None, DeadLetter(fault) => Some(fault.queue()), Ack(fault) => Some(fault.queue()),
         System(fault) => fault.queue();
     JobError: [Evicted, Forked]
         DeadLetter(fault) => Some(fault.queue());
     EvictError: [NotFound, NotInFlight, Corrupt]
         Control(fault) => fault.queue();
+    AckTimeoutError: [NotFound, NotInFlight]
+        Group(fault) => fault.queue(), Control(fault) => fault.queue();
     SelectError: []
         Empty | Timeout | Interrupted | Closed => None, Recv { reason, .. } => reason.queue();
     GrowError: [Shared, Forked, Corrupt];

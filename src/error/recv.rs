@@ -67,6 +67,18 @@ pub enum RecvError {
         /// What was seen.
         what: &'static str,
     },
+    /// The group has got an ack timeout since this worker joined it, and how this process's clock differs from the host's is
+    /// not known. Only for workers.
+    #[error(
+        "group {group:?} of queue {queue:?} has an ack timeout now, and the clock of this process cannot be compared with that \
+         of others: mount /proc, start the process in the time namespace of its children, and join again"
+    )]
+    Clock {
+        /// The queue.
+        queue: Arc<str>,
+        /// The group.
+        group: String,
+    },
     /// A message that has had its last attempt could not be made a dead letter; it stays, and is redelivered.
     #[error(transparent)]
     DeadLetter(#[from] Box<DeadLetterError>),

@@ -224,6 +224,13 @@ impl InFlight {
         to.extent.store(extent, Ordering::Relaxed);
     }
 
+    /// Changes the ack timeout of a group, in nanoseconds. The control lease is held.
+    #[cfg(not(slipring_loom))]
+    pub(crate) fn set_ack_timeout(group: &GroupRecord, ack_timeout: u64) {
+        // Relaxed: a word of its own; who receives next may still go by the old one.
+        group.identity.ack_timeout.store(ack_timeout, Ordering::Relaxed);
+    }
+
     /// Reads the words; the caller has seen the state of a group that cannot go meanwhile, or reads them between two
     /// reads of the generation.
     pub(crate) fn load(group: &GroupRecord) -> InFlight {

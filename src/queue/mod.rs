@@ -20,7 +20,9 @@ pub use evict::Evictions;
 pub use remove::{force_remove, list, remove};
 
 use crate::attach::{Attachment, CONTROL_TIMEOUT, Mapped};
-use crate::error::{AddGroupError, AttachError, OpenError, ProducerError, RemoveGroupError};
+use crate::error::{
+    AckTimeoutError, AddGroupError, AttachError, OpenError, ProducerError, RemoveGroupError,
+};
 use crate::group::{self, Group, Start};
 pub use crate::layout::WakeMode;
 use crate::layout::config::Config;
@@ -402,6 +404,26 @@ impl<M: Content + ?Sized> Queue<M> {
     pub fn add_group(&self, group: impl Into<Group>) -> Result<(), AddGroupError> {
         let attachment = Attachment::new(&self.mapped)?;
         group::declare(&attachment, &group.into(), self.timeout)
+    }
+
+    /// Changes the [ack timeout](Group::ack_timeout) of a group with places for messages in flight; `None` for none. Messages
+    /// that are received from now on have it, by members of whatever process. Messages that a member has already keep their
+    /// time: [`Queue::evict`] takes them back. Waits for other control operations, at most the control timeout.
+    ///
+    /// If the group gets its first timeout, a member whose clock cannot be compared with those of others receives no more:
+    /// [`RecvError::Clock`](crate::RecvError::Clock).
+    ///
+    /// # Errors
+    /// [`AckTimeoutError::NotFound`] and [`AckTimeoutError::NotInFlight`] if there is no such group, or it has no places for
+    /// messages in flight; [`GroupError::AckTimeout`](crate::GroupError::AckTimeout) if `timeout` is below 1 s; else if the
+    /// control lease cannot be had.
+    pub fn set_ack_timeout(
+        &self,
+        group: &str,
+        timeout: Option<Duration>,
+    ) -> Result<(), AckTimeoutError> {
+        let attachment = Attachment::new(&self.mapped)?;
+        group::set_ack_timeout(&attachment, group, timeout, self.timeout)
     }
 
     /// Removes a group that has acked everything.

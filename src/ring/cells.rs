@@ -129,8 +129,13 @@ impl Table {
         }
         let outside = Corrupt("a group's cells lie outside of the table of cells");
         let extent = view.extent(first_cell, cells).ok_or(outside)?;
-        let timeout = if ack_timeout == 0 { NEVER } else { ticks(ack_timeout).max(FULL_LOOK) };
-        Ok(Some(Table { group, extent, timeout }))
+        Ok(Some(Table { group, extent, timeout: timeout_of(ack_timeout) }))
+    }
+
+    /// Reads the ack timeout again, which an operator may have changed. Messages that are received from now on have it.
+    #[cfg(not(slipring_loom))]
+    pub(crate) fn reload_timeout(&mut self, view: &View) {
+        self.timeout = timeout_of(InFlight::load(view.group(self.group)).ack_timeout);
     }
 
     pub(crate) fn len(&self) -> u32 {
@@ -524,6 +529,11 @@ impl Table {
             cell.word.store_beside_exchange(next, Ordering::Release)
         );
     }
+}
+
+/// In ticks, of an ack timeout in nanoseconds.
+fn timeout_of(ack_timeout: u64) -> Tick {
+    if ack_timeout == 0 { NEVER } else { ticks(ack_timeout).max(FULL_LOOK) }
 }
 
 /// The sequence of a message by that of its cell, and whether it is a dead letter that was sent again.

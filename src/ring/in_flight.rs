@@ -43,6 +43,8 @@ pub(crate) struct CellMember {
     probe: u32,
     /// Tick of its last look at all cells: garbage in "next due" delays one by a full look at most.
     looked: Tick,
+    /// Where that begins: after the cell that it took last.
+    look: u32,
 }
 
 /// The result of a receive.
@@ -97,6 +99,7 @@ impl CellMember {
             recent: Vec::new(),
             probe: probe as u32,
             looked: 0,
+            look: probe as u32,
         }
     }
 
@@ -219,13 +222,13 @@ impl CellMember {
         self.member.ack_ring(view, claim.end);
     }
 
-    /// Looks at all cells if one may be due at `now`, and takes the first that is.
-    pub(crate) fn take_due(&mut self, view: &View, now: Tick) -> Option<InHand> {
+    /// Looks at all cells if one may be due at `now`, takes up to `max` that are, and adds them to `out`, which is empty.
+    pub(crate) fn take_due(&mut self, view: &View, now: Tick, max: usize, out: &mut Vec<InHand>) {
         let hint = self.table.next_due(view);
         // Relaxed: a look that is missed is made up for within a full look.
         let next = hint.load(Ordering::Relaxed);
         if next > now && now.saturating_sub(self.looked) < FULL_LOOK {
-            return None;
+            return;
         }
         self.looked = now;
         let far = now.saturating_add(FULL_LOOK);
@@ -238,8 +241,8 @@ impl CellMember {
         // SeqCst fence. pair due: the hint above, the cells' words below.
         step!(fence(Ordering::SeqCst), "look-without-fence");
         let mut next = far;
-        let taken = self.take_any(view, now, &mut next);
-        if taken.is_some() {
+        self.take_any(view, now, &mut next, max, out);
+        if out.len() == max {
             // The other cells are looked at by whoever comes next.
             step!(next = now, "look-forgets-the-rest");
         }
@@ -257,18 +260,30 @@ impl CellMember {
                 0
             }
         );
-        taken
     }
 
-    /// Takes the first message that is due at `now`, and lowers `next` to the earliest due of the others that it has seen.
-    pub(crate) fn take_any(&mut self, view: &View, now: Tick, next: &mut Tick) -> Option<InHand> {
+    /// Takes messages that are due at `now`, until `out` has `max`, and lowers `next` to the earliest due of the others that it
+    /// has seen.
+    pub(crate) fn take_any(
+        &mut self,
+        view: &View,
+        now: Tick,
+        next: &mut Tick,
+        max: usize,
+        out: &mut Vec<InHand>,
+    ) {
         let (len, record, due) = (self.table.len(), self.member.record, self.table.due(now));
-        (0..len).find_map(|i| {
-            let i = (self.probe + i) % len;
-            let word = self.table.find_due(view, i, now, next)?;
+        let (first, rest) = (self.look..len, 0..self.look.min(len));
+        for i in first.chain(rest) {
+            let Some(word) = self.table.find_due(view, i, now, next) else { continue };
             step!(self.announce(view), "take-not-announced");
-            self.table.take(view, i, word, record, due)
-        })
+            out.extend(self.table.take(view, i, word, record, due));
+            if out.len() >= max {
+                // Not at the same place: while many are due, each look is a short one.
+                self.look = if i + 1 < len { i + 1 } else { 0 };
+                return;
+            }
+        }
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Flight {
     table: Table,
     record: u8,
     clock: HostClock,
+    /// Whether the clock can be compared with those of other processes.
+    comparable: bool,
     /// Of the process that joined.
     generation: u32,
     jobs: InHands,
@@ -50,7 +52,7 @@ impl Flight {
         attachment: Attachment,
         member: CellMember,
         group: &str,
-        clock: HostClock,
+        clock: Option<HostClock>,
         policy: DeadLetterPolicy,
     ) -> Flight {
         Flight {
@@ -59,7 +61,8 @@ impl Flight {
             group: group.to_owned(),
             table: member.table,
             record: member.member.record,
-            clock,
+            comparable: clock.is_some(),
+            clock: clock.unwrap_or(HostClock::own()),
             generation: fork::generation(),
             jobs: InHands::new(),
             limit: policy.limit,
@@ -141,8 +144,9 @@ impl Flight {
         self.clock.now_or_later().saturating_add(ticks(time)).min(NEVER - 1)
     }
 
+    /// A message that was received without an ack timeout stays without one.
     pub(super) fn extend(&self, token: Token, time: Duration) -> Result<Token, Evicted> {
-        let due = if self.table.ack_timeout().is_none() { NEVER } else { self.due_after(time) };
+        let due = if token.due() == NEVER { NEVER } else { self.due_after(time) };
         self.table.extend(&self.view, token, due, self.clock.now())
     }
 
@@ -162,6 +166,18 @@ impl Flight {
 
     pub(super) fn give_back(&self, token: Token, due: Tick, attempts: u8) -> Result<(), Evicted> {
         self.table.give_back(&self.view, token, due, attempts, self.clock.now())
+    }
+
+    /// The worker's own part, with the group's ack timeout of this moment, for a receive.
+    pub(super) fn receiver(&self) -> Result<MutexGuard<'_, Core>, RecvError> {
+        let mut core = self.core();
+        core.member.table.reload_timeout(&self.view);
+        if !self.comparable && core.member.table.ack_timeout().is_some() {
+            // It would take messages too early, or keep its own too long.
+            let (queue, group) = (self.queue().clone(), self.group.clone());
+            return Err(RecvError::Clock { queue, group });
+        }
+        Ok(core)
     }
 
     #[cold]

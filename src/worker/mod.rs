@@ -108,12 +108,11 @@ impl<M: Content + ?Sized> Worker<M> {
         let (made_group, resumed) = (!existed, groups::was_joined(&view, index));
         let corrupt = |Corrupt(what)| JoinError::Corrupt { queue: queue(), what };
         let table = Table::of(&view, index).map_err(corrupt)?.ok_or_else(without)?;
-        let clock = match HostClock::new() {
-            Some(clock) => clock,
-            // Without a timeout, only delays are measured by it, and looks at the cells.
-            None if table.ack_timeout().is_none() => HostClock::own(),
-            None => return Err(JoinError::Clock { queue: queue(), group: name() }),
-        };
+        let clock = HostClock::new();
+        // Without a timeout, only delays are measured by it, and looks at the cells.
+        if clock.is_none() && table.ack_timeout().is_some() {
+            return Err(JoinError::Clock { queue: queue(), group: name() });
+        }
         let (identity, target) = Identity::load_with_target(view.group(index)).unzip();
         let max_attempts = identity.as_ref().and_then(group::limit_of);
         let target = target.as_ref().map_or(Ok(None), group::target_name).map_err(corrupt)?;
@@ -192,9 +191,15 @@ impl<M: Content + ?Sized> Worker<M> {
         self.flight.table().len()
     }
 
-    /// How long a job has before another member may take it, if the group has an ack timeout.
+    /// How long a job has before another member may take it, if the group has an ack timeout; see
+    /// [`Queue::set_ack_timeout`](crate::Queue::set_ack_timeout). `None` in a child process made by fork(2).
     pub fn ack_timeout(&self) -> Option<Duration> {
-        self.flight.table().ack_timeout().map(Duration::from_nanos)
+        if self.flight.forked() {
+            return None;
+        }
+        let mut table = *self.flight.table();
+        table.reload_timeout(self.flight.view());
+        table.ack_timeout().map(Duration::from_nanos)
     }
 
     /// Whether the last receive found all places of the group in use, so that no more could be received.

@@ -64,22 +64,20 @@ impl<M: Content + ?Sized> Worker<M> {
 
     fn find(&mut self, max: usize) -> Result<Option<Vec<Job<M>>>, RecvError> {
         let again = std::mem::take(&mut self.came_again);
-        if !again && let Some(job) = self.take_due()? {
-            return Ok(Some(vec![job]));
+        for due in [!again, false, again] {
+            let jobs = if due { self.take_due(max)? } else { self.receive(max)? };
+            if !jobs.is_empty() {
+                return Ok(Some(jobs));
+            }
         }
-        let jobs = self.receive(max)?;
-        if !jobs.is_empty() {
-            return Ok(Some(jobs));
-        }
-        let job = if again { self.take_due()? } else { None };
-        Ok(job.map(|job| vec![job]))
+        Ok(None)
     }
 
     /// Receives from the ring.
     fn receive(&mut self, max: usize) -> Result<Vec<Job<M>>, RecvError> {
         let (view, mut messages) = (self.flight.view(), Vec::new());
         let now = self.flight.clock().now_or_later();
-        let mut core = self.flight.core();
+        let mut core = self.flight.receiver()?;
         for _ in 0..CONTENDED_MAX {
             let received = core.member.receive(view, max.max(1) as u64, now, &mut messages);
             match received.map_err(|Corrupt(what)| self.flight.corrupt(what))? {
@@ -97,21 +95,28 @@ impl<M: Content + ?Sized> Worker<M> {
         Err(self.flight.corrupt("a group's head never stands still"))
     }
 
-    /// Takes a message that is due again. One that has had its last attempt becomes a dead letter.
-    fn take_due(&mut self) -> Result<Option<Job<M>>, RecvError> {
+    /// Takes messages that are due again: where attempts have a limit, one, so that the one that ends its members is the only
+    /// one whose attempts count. One that has had its last attempt becomes a dead letter.
+    fn take_due(&mut self, max: usize) -> Result<Vec<Job<M>>, RecvError> {
+        let limit = self.flight.limit();
+        let max = if limit == u32::MAX { max.max(1) } else { 1 };
         loop {
-            let now = self.flight.clock().now();
-            let taken = self.flight.core().member.take_due(self.flight.view(), now);
-            let Some(message) = taken else { return Ok(None) };
-            let job: Job<M> = Job::new(&self.flight, message);
-            if u32::from(job.attempts()) <= self.flight.limit() {
-                self.came_again = true;
-                if job.redelivered() {
-                    self.flight.count_redelivery();
-                }
-                return Ok(Some(job));
+            let (now, mut taken) = (self.flight.clock().now(), Vec::new());
+            self.flight.receiver()?.member.take_due(self.flight.view(), now, max, &mut taken);
+            let jobs = taken.into_iter().map(|message| Job::new(&self.flight, message));
+            let mut jobs: Vec<Job<M>> = jobs.collect();
+            if jobs.is_empty() {
+                return Ok(jobs);
             }
-            job.exhaust()?;
+            if let Some(worn_out) = jobs.pop_if(|job| u32::from(job.attempts()) > limit) {
+                worn_out.exhaust()?;
+                continue;
+            }
+            self.came_again = true;
+            for _ in jobs.iter().filter(|job| job.redelivered()) {
+                self.flight.count_redelivery();
+            }
+            return Ok(jobs);
         }
     }
 

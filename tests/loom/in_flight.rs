@@ -212,8 +212,9 @@ impl Hand {
 
     /// Takes a message that is due.
     pub(super) fn take(&mut self, now: Tick) -> Option<InHand> {
-        let mut next = Tick::MAX;
-        let message = self.member.take_any(self.process.view(), now, &mut next)?;
+        let (mut next, mut taken) = (Tick::MAX, Vec::new());
+        self.member.take_any(self.process.view(), now, &mut next, 1, &mut taken);
+        let message = taken.pop()?;
         self.delivered(&message);
         Some(message)
     }
@@ -240,7 +241,9 @@ impl Hand {
 
     /// As `take_and_ack`, if the hint says that something is due.
     pub(super) fn look(&mut self, now: Tick) -> bool {
-        let Some(message) = self.member.take_due(self.process.view(), now) else { return false };
+        let mut taken = Vec::new();
+        self.member.take_due(self.process.view(), now, 1, &mut taken);
+        let Some(message) = taken.pop() else { return false };
         self.delivered(&message);
         self.ack(&message);
         true

@@ -1,0 +1,129 @@
+//! The time that jobs have: what changes it, and what comes after it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{TempName, there};
+use slipring::{AckTimeoutError, ErrorCode, Group, GroupError, JobError, Queue};
+
+/// Long enough for anything, and waited for only by a test that fails.
+const LONG: Duration = Duration::from_secs(60);
+const SECOND: Duration = Duration::from_secs(1);
+
+fn queue(name: &str, group: Group) -> Queue {
+    Queue::builder(name).capacity(8).payload_size(32).group(group).create().unwrap()
+}
+
+fn work() -> Group {
+    Group::named("work").shared().in_flight(8)
+}
+
+fn ack_timeout(queue: &Queue) -> Option<Duration> {
+    queue.snapshot().unwrap().groups[0].in_flight.as_ref().unwrap().ack_timeout
+}
+
+#[test]
+fn a_group_gets_an_ack_timeout_for_what_is_received_later() {
+    let name = TempName::new("set-timeout");
+    let queue = queue(&name, work());
+    let _ = queue.producer().unwrap().send_batch(["a", "b"]).unwrap();
+    let mut worker = queue.worker("work").unwrap();
+    let mut before = worker.recv().unwrap();
+    assert_eq!((worker.ack_timeout(), before.time_left()), (None, None));
+    queue.set_ack_timeout("work", Some(SECOND)).unwrap();
+    let after = worker.recv().unwrap();
+    // In steps of some milliseconds.
+    assert!(worker.ack_timeout().unwrap() >= SECOND && ack_timeout(&queue).unwrap() >= SECOND);
+    assert!(after.time_left().unwrap() < LONG);
+    // A hung thread of this process has it: the same member takes it again.
+    let again = worker.recv_timeout(LONG).unwrap();
+    assert_eq!((again.sequence(), again.attempts()), (1, 2));
+    assert!(matches!(after.ack(), Err(JobError::Evicted { sequence: 1, .. })));
+    assert!(before.is_mine());
+    before.extend(SECOND).unwrap();
+    assert_eq!(before.time_left(), None, "received without a timeout, it has none");
+    again.ack().unwrap();
+    before.ack().unwrap();
+}
+
+#[test]
+fn an_ack_timeout_is_taken_away_and_made_shorter() {
+    let name = TempName::new("shorter-timeout");
+    let queue = queue(&name, work().ack_timeout(1000 * SECOND));
+    let _ = queue.producer().unwrap().send_batch(["a", "b", "c"]).unwrap();
+    let mut worker = queue.worker("work").unwrap();
+    let long = worker.recv().unwrap();
+    queue.set_ack_timeout("work", None).unwrap();
+    let never = worker.recv().unwrap();
+    assert!(long.time_left().unwrap() > LONG);
+    assert_eq!((never.time_left(), worker.ack_timeout(), ack_timeout(&queue)), (None, None, None));
+    queue.set_ack_timeout("work", Some(SECOND)).unwrap();
+    let short = worker.recv().unwrap();
+    assert!(short.time_left().unwrap() < LONG);
+    let again = worker.recv_timeout(LONG).unwrap();
+    assert_eq!(again.sequence(), 2);
+    assert!(
+        !short.is_mine() && long.is_mine() && never.is_mine(),
+        "what was received before keeps its time"
+    );
+}
+
+#[test]
+fn an_ack_timeout_that_cannot_be_is_refused() {
+    let name = TempName::new("bad-timeout");
+    let queue = queue(&name, work());
+    queue.add_group(Group::named("plain").shared()).unwrap();
+    let set = |group: &str, timeout| queue.set_ack_timeout(group, Some(timeout)).unwrap_err();
+    let short = set("work", Duration::from_millis(999));
+    assert!(matches!(short, AckTimeoutError::Group(GroupError::AckTimeout { .. })), "{short}");
+    assert_eq!(short.code(), ErrorCode::BadInFlight);
+    assert!(matches!(set("plain", SECOND), AckTimeoutError::NotInFlight { .. }));
+    assert!(matches!(set("other", SECOND), AckTimeoutError::NotFound { .. }));
+    assert_eq!(ack_timeout(&queue), None);
+    let name = TempName::new("no-timeout");
+    let without = Queue::builder(&name).capacity(8).group("g").create().unwrap();
+    let fault = without.set_ack_timeout("g", None).unwrap_err();
+    assert!(matches!(fault, AckTimeoutError::NotInFlight { .. }), "{fault}");
+}
+
+#[test]
+fn a_batch_is_filled_with_what_is_due_where_attempts_have_no_limit() {
+    let name = TempName::new("due-batch");
+    let group = work().unlimited_attempts();
+    let queue = queue(&name, group);
+    let _ = queue.producer().unwrap().send_batch(["a", "b", "c", "d", "e"]).unwrap();
+    let mut worker = queue.worker("work").unwrap();
+    drop(worker.recv_batch(5).unwrap());
+    let sequences = |jobs: &[slipring::Job]| -> Vec<u64> {
+        let mut sequences: Vec<_> = jobs.iter().map(slipring::Job::sequence).collect();
+        sequences.sort_unstable();
+        sequences
+    };
+    let (first, second) = (worker.recv_batch(3).unwrap(), worker.recv_batch(3).unwrap());
+    let mut all = sequences(&first);
+    assert_eq!((first.len(), second.len()), (3, 2));
+    all.extend(sequences(&second));
+    all.sort_unstable();
+    assert_eq!(all, [0, 1, 2, 3, 4]);
+    assert!(first.iter().chain(&second).all(|job| job.attempts() == 2));
+    assert!(there(worker.try_recv_batch(3)).is_none());
+}
+
+#[test]
+fn what_is_due_comes_one_by_one_where_attempts_have_a_limit() {
+    // A message that ends its members would count attempts of those that it comes with.
+    let name = TempName::new("due-single");
+    let queue = queue(&name, work().max_attempts(3));
+    let _ = queue.producer().unwrap().send_batch(["a", "b", "c"]).unwrap();
+    let mut worker = queue.worker("work").unwrap();
+    drop(worker.recv_batch(3).unwrap());
+    for _ in 0..3 {
+        let jobs = worker.recv_batch(3).unwrap();
+        assert_eq!(jobs.len(), 1);
+        jobs.into_iter().for_each(|job| job.ack().unwrap());
+    }
+    assert!(there(worker.try_recv_batch(3)).is_none());
+}
