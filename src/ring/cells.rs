@@ -86,7 +86,6 @@ pub(crate) struct InHand {
     #[cfg_attr(slipring_loom, expect(dead_code, reason = "the models of sources ask elsewhere"))]
     pub(crate) origin: Option<Origin>,
     /// It is a dead letter that was sent again.
-    #[cfg_attr(slipring_loom, allow(dead_code, reason = "for people"))]
     pub(crate) requeued: bool,
     /// It was given back with a delay, and comes again since that is over.
     #[cfg_attr(slipring_loom, allow(dead_code, reason = "for the program"))]
@@ -96,7 +95,6 @@ pub(crate) struct InHand {
 }
 
 /// A message that comes again though its group gave it up.
-#[cfg(not(slipring_loom))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Letter<'a> {
     pub(crate) seq: u64,
@@ -237,23 +235,23 @@ impl Table {
 
     /// Puts a letter into a cell that the caller has reserved, for any member to take at once. The caller may die at any
     /// step: before the cell's word it has put nothing, after it the letter is there.
-    #[cfg(not(slipring_loom))]
     pub(super) fn put(&self, view: &View, reserved: Reserved, letter: Letter<'_>, received: Tick) {
         let cell = self.cell(view, reserved.cell);
         // Never handed out: its next delivery is the first.
         let word = delayed(CellWord::empty(reserved.generation), AT_ONCE, 0).pack();
         // Release fence. pair cell-refill: as in `fill`.
-        fence(Ordering::Release);
+        step!(fence(Ordering::Release), "letter-put-without-fence");
         // Relaxed, as what follows: the cell's word publishes it. pair cell.
-        cell.sequence.store(letter.seq | REQUEUED, Ordering::Relaxed);
+        let sequence = mutant!(letter.seq | REQUEUED, "letter-without-its-bit", letter.seq);
+        cell.sequence.store(sequence, Ordering::Relaxed);
         // It comes from no stream.
-        cell.meta.store(Meta::of(letter.payload, letter.kind));
+        cell.meta.store(Meta { len: letter.payload.len(), kind: letter.kind });
         cell.received.store(received, Ordering::Relaxed);
         cell.payload.store_words(letter.payload);
         // Release. pair cell: the copy is whole.
-        cell.word.store_beside_exchange(word, Ordering::Release);
-        self.announce_due(view, AT_ONCE);
-        self.wake_takers(view);
+        cell.word.store_beside_exchange(word, order!(Release, "letter-published-relaxed"));
+        step!(self.announce_due(view, AT_ONCE), "letter-lowers-no-hint");
+        step!(self.wake_takers(view), "letter-wakes-nobody");
     }
 
     /// Exchanges the word of a message that its owner has.

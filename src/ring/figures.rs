@@ -300,8 +300,8 @@ fn in_cells_alone(view: &View, group: u8, holdings: &[Holding]) -> (u64, Vec<u8>
         let mut ranges = holdings.iter().filter_map(|holding| holding.held);
         ranges.any(|(start, end)| (start..end).contains(&seq))
     };
-    for InCell { seq, word, .. } in in_cells(view, &table) {
-        alone += u64::from(!in_range(seq));
+    for InCell { seq, requeued, word, .. } in in_cells(view, &table) {
+        alone += u64::from(requeued || !in_range(seq));
         if word.state == CellState::Held && !owners.contains(&word.owner) {
             owners.push(word.owner);
         }

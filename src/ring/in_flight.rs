@@ -12,9 +12,7 @@
 
 #![allow(unsafe_code)]
 
-#[cfg(not(slipring_loom))]
-use super::cells::Letter;
-use super::cells::{FULL_LOOK, InHand, Reserved, Table};
+use super::cells::{FULL_LOOK, InHand, Letter, Reserved, Table};
 use super::claim::{Claim, Corrupt, Fault};
 use super::notify;
 use super::records::records_of;
@@ -168,9 +166,8 @@ impl CellMember {
     }
 
     /// Puts a letter into an empty cell, for any member to take at once. Returns whether there was one.
-    #[cfg(not(slipring_loom))]
     pub(crate) fn put(&mut self, view: &View, letter: Letter<'_>, now: Tick) -> bool {
-        self.announce(view);
+        step!(self.announce(view), "putter-not-announced");
         let Some(reserved) = self.reserve(view, 1).pop() else { return false };
         self.table.put(view, reserved, letter, now);
         true

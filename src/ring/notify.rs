@@ -1,7 +1,8 @@
 //! Waking: the wakers' side of the wait words. `park` has the waiters' side.
 //!
-//! Consumers sleep at their group's wait word, the producer at the room word. Such a word has three parts: WAITING (a
-//! waiter sleeps here, or is about to), PRODUCER_REARMED (below), and a generation that each wake-up raises.
+//! Consumers sleep at their group's wait word, the producer at the room word, and members that find no empty cell at their
+//! group's cell word. Such a word has three parts: WAITING (a waiter sleeps here, or is about to), PRODUCER_REARMED (below),
+//! and a generation that each wake-up raises.
 //!
 //! ```text
 //! waiter: v = word.fetch_or(WAITING); heavy barrier; check again; sleep unless the word is not v any more

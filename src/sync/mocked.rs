@@ -374,11 +374,12 @@ impl Payload {
         }
     }
 
+    /// By swaps, since [`Payload::load_words`] exchanges: see [`WordExt::store_beside_exchange`].
     pub(crate) fn store_words(self, bytes: &[u8]) {
         let Backing::Observed(words) = self.backing() else { unreachable!("a slot, not a cell") };
         for (to, word) in words.iter().zip(bytes.as_chunks::<8>().0) {
             if step() {
-                to.store(u64::from_le_bytes(*word), Ordering::Relaxed);
+                to.swap(u64::from_le_bytes(*word), Ordering::Relaxed);
             }
         }
     }

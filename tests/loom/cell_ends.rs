@@ -346,14 +346,6 @@ fn a_settler_wakes_who_waits_for_a_cell() {
     });
 }
 
-/// No message that was given back is due before the hint, or before `now` and before the hint.
-fn assert_hint(hand: &Hand, now: Tick) {
-    let next = hand.process.view().group(0).delivery.next_due.load(Ordering::Acquire);
-    for word in hand.words().filter(|word| word.state == CellState::Delayed) {
-        assert!(next <= word.due.max(now), "the hint says {next}: {word:?}");
-    }
-}
-
 /// A message is given back for soon, while another member looks at all cells.
 #[test]
 fn a_give_back_is_seen_by_a_look_or_lowers_the_hint() {
@@ -369,7 +361,7 @@ fn a_give_back_is_seen_by_a_look_or_lowers_the_hint() {
         });
         a.join().unwrap();
         s.join().unwrap();
-        assert_hint(&last, BEGIN);
+        last.assert_hint(BEGIN);
         last.finish(writer.tail(), END);
     });
 }
@@ -394,7 +386,7 @@ fn two_looks_beside_two_give_backs() {
         a.join().unwrap();
         s.join().unwrap();
         t.join().unwrap();
-        assert_hint(&last, BEGIN);
+        last.assert_hint(BEGIN);
         last.finish(writer.tail(), END);
     });
 }
@@ -416,7 +408,7 @@ fn a_look_that_takes_one_leaves_the_others_due() {
         });
         a.join().unwrap();
         s.join().unwrap();
-        assert_hint(&last, 1);
+        last.assert_hint(1);
         last.finish(writer.tail(), END);
     });
 }

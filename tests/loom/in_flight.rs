@@ -9,10 +9,10 @@ use loom::thread::{JoinHandle, spawn};
 use super::explore::Run;
 use super::heap::{Process, Segment, Shape};
 use super::members::{Writer, make_shared_with, written};
-use super::roles::{check, controlled};
+use super::roles::{check, content, controlled};
 use crate::layout::{InFlight, Meta};
 use crate::packed::{AT_ONCE, CellState, CellWord, Tick, nanoseconds_of};
-use crate::ring::cells::{Eviction, FULL_LOOK, InHand, Table, Token};
+use crate::ring::cells::{Eviction, FULL_LOOK, InHand, Letter, Table, Token};
 use crate::ring::claim::Fault;
 use crate::ring::close;
 use crate::ring::extents;
@@ -29,6 +29,14 @@ pub(super) const DUE: Tick = FULL_LOOK;
 pub(super) const LATER: Tick = 2 * DUE;
 /// When whatever is in a cell is due.
 pub(super) const END: Tick = 10 * DUE;
+
+/// What the notes add to the sequence of a dead letter that was sent again.
+const AGAIN: u64 = 1000;
+
+/// The number of a message in the notes.
+fn number(message: &InHand) -> u64 {
+    message.seq + if message.requeued { AGAIN } else { 0 }
+}
 
 /// What happened to messages, in the order of execution.
 #[derive(Default)]
@@ -71,6 +79,11 @@ pub(super) fn flights<const N: usize>(run: &Run, shape: Shape, fill: u64) -> ([F
 }
 
 impl Flight {
+    /// How often the letter of message `seq` was acked that was sent again.
+    pub(super) fn acked_again(&self, seq: u64) -> usize {
+        self.notes.borrow().acked.iter().filter(|acked| **acked == AGAIN + seq).count()
+    }
+
     /// Makes a group with so many cells, as `group::make` does, if the control lease is free; also returns where it begins.
     pub(super) fn make(run: &Run, process: &Process, cells: usize) -> Option<(Flight, u64)> {
         let count = cells as u32;
@@ -180,7 +193,7 @@ impl Hand {
         if *attempts > 1 {
             self.run.reach("came again");
         }
-        notes.delivered.push((*seq, *attempts));
+        notes.delivered.push((number(message), *attempts));
     }
 
     /// Receives up to `max` messages of the ring.
@@ -208,6 +221,20 @@ impl Hand {
             self.ack(message);
         }
         messages.len()
+    }
+
+    /// Sends the letter of message `seq` again, into a cell if one is empty.
+    pub(super) fn put(&mut self, seq: u64) -> bool {
+        let payload = &content(seq, 1);
+        self.member.put(self.process.view(), Letter { seq, kind: 1, payload }, BEGIN)
+    }
+
+    /// No message that was given back is due before the hint, or before `now` and before the hint.
+    pub(super) fn assert_hint(&self, now: Tick) {
+        let next = self.process.view().group(0).delivery.next_due.load(Ordering::Acquire);
+        for word in self.words().filter(|word| word.state == CellState::Delayed) {
+            assert!(next <= word.due.max(now), "the hint says {next}: {word:?}");
+        }
     }
 
     /// Takes a message that is due.
@@ -250,7 +277,7 @@ impl Hand {
     }
 
     pub(super) fn ack(&self, message: &InHand) -> bool {
-        self.thread().ack(message.seq, message.token)
+        self.thread().ack(number(message), message.token)
     }
 
     pub(super) fn give_back(&self, message: &InHand, due: Tick) -> bool {
@@ -331,7 +358,7 @@ impl Hand {
         }
         let view = self.process.view();
         let notes = self.notes.borrow();
-        let mut acked = notes.acked.clone();
+        let mut acked: Vec<_> = notes.acked.iter().copied().filter(|seq| *seq < AGAIN).collect();
         acked.sort_unstable();
         assert!(acked.iter().copied().eq(first..tail), "acked {acked:?} of {first} to {tail}");
         let mut delivered = notes.delivered.clone();
@@ -376,7 +403,7 @@ impl Owner {
     }
 
     pub(super) fn give_back(&self, message: &InHand, due: Tick) -> bool {
-        let InHand { seq, token, attempts, .. } = *message;
+        let (seq, &InHand { token, attempts, .. }) = (number(message), message);
         let given = self.table.give_back(self.process.view(), token, due, attempts, BEGIN).is_ok();
         self.note(seq, given, |notes| &mut notes.given_back)
     }
@@ -384,7 +411,7 @@ impl Owner {
     /// Extends, and returns the new token if that was in time.
     pub(super) fn extend(&self, message: &InHand, due: Tick) -> Option<Token> {
         let extended = self.table.extend(self.process.view(), message.token, due, BEGIN).ok();
-        self.note(message.seq, extended.is_some(), |notes| &mut notes.extended);
+        self.note(number(message), extended.is_some(), |notes| &mut notes.extended);
         extended
     }
 

@@ -17,6 +17,7 @@ mod roles;
 mod acks;
 mod cell_ends;
 mod cell_groups;
+mod cell_letters;
 mod cells;
 mod close;
 mod consume;

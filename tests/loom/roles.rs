@@ -16,7 +16,7 @@ use crate::sync::PAYLOAD;
 use crate::sync::lease::{give_back, try_take};
 
 /// The content of message `seq` as producer `by` writes it: two equal words.
-fn content(seq: u64, by: u32) -> [u8; PAYLOAD] {
+pub(super) fn content(seq: u64, by: u32) -> [u8; PAYLOAD] {
     let word = (seq << 32 | u64::from(by)).to_le_bytes();
     let mut bytes = [0; PAYLOAD];
     bytes[..8].copy_from_slice(&word);

@@ -1,0 +1,163 @@
+//! Dead letters that are sent again, into cells of the group that gave them up.
+
+use std::rc::Rc;
+
+use super::explore::Model;
+use super::heap::Shape;
+use super::in_flight::{BEGIN, DUE, Hand, flight};
+use super::park::{data, sleep};
+use crate::ring::park::{Waiter, WaiterKind};
+
+const SHAPE: Shape = Shape {
+    capacity: 2,
+    groups: 1,
+    records: 4,
+    observed: false,
+    sleepers: false,
+    streams: 0,
+    cells: 1,
+};
+
+/// Who sends a letter again dies at each step, beside one that looks and takes: the letter is there once, or not at all.
+#[test]
+fn a_letter_that_is_sent_again_is_there_once_or_not_at_all() {
+    let name = "a_letter_that_is_sent_again_is_there_once_or_not_at_all";
+    let model = Model::named(name).mortals(1).seconds(0.2);
+    model.reaches(&["put", "settled", "lost"]).check(|run| {
+        let (flight, writer) = flight(run, SHAPE, 1);
+        let [p, mut t, last] = flight.join_all();
+        // What is left over in the cell is another message.
+        assert_eq!(t.eat(1), 1);
+        let p = p.dies(0, |hand| {
+            assert!(hand.put(7), "the cell is empty");
+            hand.run.reach("put");
+        });
+        let t = t.works(|hand| {
+            hand.settle();
+            hand.take_and_ack(BEGIN);
+        });
+        p.join().unwrap();
+        t.join().unwrap();
+        last.finish(writer.tail(), BEGIN);
+        match flight.acked_again(7) {
+            0 => run.reach("lost"),
+            times => assert_eq!(times, 1, "it came twice"),
+        }
+    });
+}
+
+/// A letter is sent again beside a look.
+#[test]
+fn a_letter_is_seen_by_a_look_or_lowers_the_hint() {
+    let model = Model::named("a_letter_is_seen_by_a_look_or_lowers_the_hint");
+    model.check(|run| {
+        let (flight, writer) = flight(run, Shape { cells: 2, ..SHAPE }, 1);
+        let [p, mut t, last] = flight.join_all();
+        assert_eq!(t.eat(1), 1);
+        let p = p.works(|hand| {
+            hand.put(7);
+        });
+        let t = t.works(|hand| {
+            hand.look(1);
+        });
+        p.join().unwrap();
+        t.join().unwrap();
+        last.assert_hint(1);
+        last.finish(writer.tail(), BEGIN);
+        assert_eq!(flight.acked_again(7), 1);
+    });
+}
+
+/// A member sleeps: a letter wakes it.
+#[test]
+fn a_letter_wakes_a_member() {
+    let model = Model::named("a_letter_wakes_a_member");
+    model.reaches(&["slept"]).check(|run| {
+        let (flight, writer) = flight(run, Shape { sleepers: true, ..SHAPE }, 1);
+        let [mut b, p, last] = flight.join_all();
+        assert_eq!(b.eat(1), 1);
+        let own = run.clone();
+        let b = b.works(move |hand: &mut Hand| {
+            let process = Rc::clone(&hand.process);
+            let waiter = Waiter::new(process.view(), data(process.view(), 0));
+            sleep(&own, [waiter], || hand.take_and_ack(BEGIN).then_some(()));
+        });
+        let p = p.works(|hand| {
+            hand.put(7);
+        });
+        b.join().unwrap();
+        p.join().unwrap();
+        last.finish(writer.tail(), BEGIN);
+    });
+}
+
+/// Who sends a letter again waits for a cell, which an ack empties.
+#[test]
+fn who_sends_a_letter_again_waits_for_a_cell() {
+    let model = Model::named("who_sends_a_letter_again_waits_for_a_cell");
+    model.reaches(&["slept"]).check(|run| {
+        let (flight, writer) = flight(run, Shape { sleepers: true, ..SHAPE }, 1);
+        let [mut a, p, last] = flight.join_all();
+        let message = a.one();
+        let a = a.works(move |hand| {
+            hand.ack(&message);
+        });
+        let own = run.clone();
+        let p = p.works(move |hand: &mut Hand| {
+            let process = Rc::clone(&hand.process);
+            let waiter = Waiter::new(process.view(), WaiterKind::Cell { group: 0 });
+            sleep(&own, [waiter], || hand.put(7).then_some(()));
+        });
+        a.join().unwrap();
+        p.join().unwrap();
+        last.finish(writer.tail(), BEGIN);
+        assert_eq!(flight.acked_again(7), 1);
+    });
+}
+
+/// A member has a letter with the sequence of a message that it then receives, and dies: the message is not lost with the
+/// letter, and neither comes twice.
+#[test]
+fn a_letter_has_the_sequence_of_a_message_of_the_ring() {
+    let name = "a_letter_has_the_sequence_of_a_message_of_the_ring";
+    let model = Model::named(name).mortals(1).seconds(0.2);
+    model.reaches(&["settled", "came again"]).check(|run| {
+        let (flight, writer) = flight(run, Shape { cells: 3, ..SHAPE }, 2);
+        let [a, mut b, last] = flight.join_all();
+        assert!(b.put(1), "a cell is empty");
+        let a = a.dies(0, |hand| {
+            let _letter = hand.take(BEGIN);
+            let _messages = hand.receive(2);
+        });
+        let b = b.works(|hand| {
+            hand.settle();
+            hand.take_and_ack(BEGIN);
+        });
+        a.join().unwrap();
+        b.join().unwrap();
+        last.finish(writer.tail(), BEGIN);
+        assert_eq!(flight.acked_again(1), 1);
+    });
+}
+
+/// A member is slow to copy what it has taken: another one takes it, acks it, and the cell gets a letter.
+#[test]
+fn a_taker_is_overtaken_by_a_letter() {
+    let model = Model::named("a_taker_is_overtaken_by_a_letter").preemptions(3).seconds(3.0);
+    model.reaches(&["came again"]).check(|run| {
+        let (flight, writer) = flight(run, SHAPE, 1);
+        let [mut a, s, t, last] = flight.join_all();
+        let message = a.one();
+        a.give_back(&message, BEGIN);
+        let s = s.works(|hand| {
+            hand.take_and_ack(BEGIN);
+        });
+        let t = t.works(|hand| {
+            hand.take_and_ack(DUE);
+            hand.put(7);
+        });
+        s.join().unwrap();
+        t.join().unwrap();
+        last.finish(writer.tail(), 2 * DUE);
+    });
+}
