@@ -83,7 +83,7 @@ impl Drop for Holder {
 #[test]
 fn of_a_shared_group_the_holder_at_the_gate_is_named_and_idle_members_are_not() {
     let name = TempName::new("gate");
-    run(&["create", &name, "--capacity", "4", "--shared-group", "g"]).quietly();
+    run(&["create", &name, "--capacity", "4", "--shared-group", "g", "--in-flight", "0"]).quietly();
     let queue = Queue::open(&name).unwrap();
     let _idle = queue.consumer(Group::named("g").shared()).unwrap();
     // The second in the table has the oldest message.
@@ -121,7 +121,7 @@ fn of_a_shared_group_the_holder_at_the_gate_is_named_and_idle_members_are_not() 
 #[test]
 fn where_nobody_holds_anything_another_consumer_is_what_helps() {
     let name = TempName::new("nobody-holds");
-    run(&["create", &name, "--capacity", "2", "--shared-group", "g"]).quietly();
+    run(&["create", &name, "--capacity", "2", "--shared-group", "g", "--in-flight", "0"]).quietly();
     let queue = Queue::open(&name).unwrap();
     let _idle = queue.consumer(Group::named("g").shared()).unwrap();
     let text = explanation(&name, "slipring recv");

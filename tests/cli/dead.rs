@@ -18,7 +18,8 @@ impl Bench {
         let name = TempName::new(what);
         let dead = TempName::exactly(format!("{}.dead", &*name));
         let retry = TempName::exactly(format!("{}.work.retry", &*name));
-        run(&[&["create", &name, "--shared-group", "work"], flags].concat()).quietly();
+        run(&[&["create", &name, "--shared-group", "work", "--in-flight", "0"], flags].concat())
+            .quietly();
         Bench { name, dead, retry }
     }
 

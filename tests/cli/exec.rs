@@ -323,7 +323,8 @@ fn a_letter_that_finds_no_room_ends_the_worker() {
 #[test]
 fn more_jobs_than_places_are_told_both_numbers() {
     let name = TempName::new("exec-places");
-    run(&["create", &name, "--shared-group", "w", "--max-consumers", "2"]).quietly();
+    run(&["create", &name, "--shared-group", "w", "--in-flight", "0", "--max-consumers", "2"])
+        .quietly();
     let args = ["recv", &name, "--group", "w", "--shared", "--exec", "true", "--jobs", "3"];
     run(&args).says(1, &["2 consumer records, all in use (2 by live consumers)"]);
     run(&["recv", &name, "--group", "w", "--max-consumers", "2"]).says(2, &["add --create"]);

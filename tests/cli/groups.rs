@@ -8,7 +8,8 @@ use super::tool::{Running, feed, group, parsed, run};
 #[test]
 fn members_show_what_they_hold() {
     let name = TempName::new("holds");
-    run(&["create", &name, "--shared-group", "work", "--group", "audit"]).quietly();
+    run(&["create", &name, "--shared-group", "work", "--in-flight", "0", "--group", "audit"])
+        .quietly();
     feed(&["send", &name], b"0\n1\n2\n3\n").quietly();
     let queue = Queue::open(&name).unwrap();
     let mut member = queue.consumer(Group::named("work").shared()).unwrap();
@@ -41,8 +42,19 @@ fn members_show_what_they_hold() {
 #[test]
 fn whoever_takes_a_dead_members_range_is_shown_with_it() {
     let name = TempName::new("heir");
-    run(&["create", &name, "--payload", "200000", "--capacity", "4", "--shared-group", "work"])
-        .quietly();
+    run(&[
+        "create",
+        &name,
+        "--payload",
+        "200000",
+        "--capacity",
+        "4",
+        "--shared-group",
+        "work",
+        "--in-flight",
+        "0",
+    ])
+    .quietly();
     // More than a pipe holds.
     feed(&["send", &name], &[b'x'; 200_000]).quietly();
     let queue = Queue::open(&name).unwrap();
@@ -73,7 +85,8 @@ fn whoever_takes_a_dead_members_range_is_shown_with_it() {
 #[test]
 fn a_watcher_says_for_how_long_nothing_has_moved() {
     let name = TempName::new("watch");
-    run(&["create", &name, "--shared-group", "work", "--group", "audit"]).quietly();
+    run(&["create", &name, "--shared-group", "work", "--in-flight", "0", "--group", "audit"])
+        .quietly();
     feed(&["send", &name], b"0\n1\n").quietly();
     let queue = Queue::open(&name).unwrap();
     let mut member = queue.consumer(Group::named("work").shared()).unwrap();
@@ -110,7 +123,8 @@ fn a_watcher_says_for_how_long_nothing_has_moved() {
 #[test]
 fn what_was_delivered_and_does_not_count_is_shown_as_not_tried() {
     let name = TempName::new("not-tried");
-    run(&["create", &name, "--shared-group", "work", "--group", "audit"]).quietly();
+    run(&["create", &name, "--shared-group", "work", "--in-flight", "0", "--group", "audit"])
+        .quietly();
     feed(&["send", &name], b"0\n").quietly();
     let queue = Queue::open(&name).unwrap();
     let mut shared = queue.consumer(Group::named("work").shared()).unwrap();
@@ -127,7 +141,7 @@ fn what_was_delivered_and_does_not_count_is_shown_as_not_tried() {
 #[test]
 fn a_watcher_prints_the_table_as_often_as_it_is_told() {
     let name = TempName::new("tables");
-    run(&["create", &name, "--shared-group", "work"]).quietly();
+    run(&["create", &name, "--shared-group", "work", "--in-flight", "0"]).quietly();
     feed(&["send", &name], b"0\n").quietly();
     let queue = Queue::open(&name).unwrap();
     let mut member = queue.consumer(Group::named("work").shared()).unwrap();

@@ -158,3 +158,83 @@ fn what_cannot_be_taken_back_is_told_with_what_helps() {
     evict(&["audit"]).says(2, &["--member", "--sequence", "--all"]);
     evict(&["audit", "--all", "--sequence", "1"]).says(2, &["cannot be used with"]);
 }
+
+#[test]
+fn a_shared_group_has_places_in_flight_unless_it_is_told_otherwise() {
+    let name = TempName::new("default");
+    let places = |of: &str| {
+        let found = group(&name, of)["in_flight"].clone();
+        (found["max"].as_u64(), found["ack_timeout_ms"].as_u64().map(|ms| (ms + 500) / 1000))
+    };
+    let bytes = || json(&["inspect", &name, "--json"])["bytes"].as_u64().unwrap();
+    run(&["create", &name, "--group", "audit", "--shared-group", "work"]).quietly();
+    assert_eq!((places("audit"), places("work")), ((None, None), (Some(256), Some(30))));
+    run(&["rm", &name]).quietly();
+    // No more bytes than the ring: slots of 128 bytes, places of 192.
+    let small = ["create", &name, "--capacity", "16", "--shared-group", "work"];
+    run(&small).quietly();
+    assert_eq!(places("work"), (Some(10), Some(30)));
+    let with = bytes();
+    run(&["rm", &name]).quietly();
+    run(&[&small[..], &["--in-flight", "0"]].concat()).quietly();
+    assert_eq!(places("work"), (None, None));
+    assert!((1..=16 * 128).contains(&(with - bytes())), "{with} {}", bytes());
+    // There is no room for more in a queue that exists, unless it was made with some.
+    let out = run(&["group", "add", &name, "late", "--shared"]).quietly();
+    assert!(out.contains("no messages in flight: the queue has no spare cells"), "{out}");
+    run(&["rm", &name]).quietly();
+    run(&[&small[..], &["--spare-cells", "7", "--ack-timeout", "5"]].concat()).quietly();
+    let out = run(&["group", "add", &name, "late", "--shared"]).quietly();
+    assert!(out.ends_with("\n7 messages in flight at most\n"), "{out}");
+    assert_eq!((places("work"), places("late")), ((Some(10), Some(5)), (Some(7), Some(30))));
+    run(&["rm", &name]).quietly();
+    // A receiver that makes its queue leaves room for its group.
+    let recv = ["recv", &name, "--create", "--group", "work", "--shared", "--timeout", "0"];
+    run(&recv).says(3, &["made group"]);
+    assert_eq!(places("work"), (Some(256), Some(30)));
+    run(&["rm", &name]).quietly();
+    run(&[&recv[..], &["--in-flight", "3", "--ack-timeout", "9"]].concat())
+        .says(3, &["made group"]);
+    assert_eq!(places("work"), (Some(3), Some(9)));
+}
+
+#[test]
+fn a_dead_letter_goes_back_to_its_group_without_a_queue_of_its_own() {
+    let (name, _queue) = queue("requeue", "bad\n");
+    let _dead = TempName::exactly(format!("{}.dead", &*name));
+    let recv = ["recv", &name, "--group", "work", "--shared", "--count", "1"];
+    run(&[&recv[..], &["--exec", "exit 65"]].concat()).says(0, &["rejected"]);
+    assert_eq!(run(&["dead", "requeue", &name]).quietly(), "requeued 1 dead letter\n");
+    assert_eq!(group(&name, "work")["in_flight"]["messages"][0]["sequence"], 0);
+    let out = run(&[&recv[..], &["--json"]].concat()).quietly();
+    let message = parsed(&out);
+    assert_eq!((&message["sequence"], &message["attempts"]), (&0.into(), &1.into()));
+    assert_eq!((&message["payload"], &group(&name, "work")["depth"]), (&"bad".into(), &0.into()));
+}
+
+#[test]
+fn a_look_at_a_group_shows_what_is_in_flight_and_in_the_ring() {
+    let name = TempName::new("peek");
+    let create = ["create", &name, "--capacity", "4", "--shared-group", "work"];
+    run(&[&create[..], &["--in-flight", "8"]].concat()).quietly();
+    let queue = Queue::open(&name).unwrap();
+    let mut worker = queue.worker("work").unwrap();
+    let mut send = |lines: &[u8]| {
+        feed(&["send", &name], lines).quietly();
+        worker.recv().unwrap()
+    };
+    let (first, second) = (send(b"0\n"), send(b"1\n"));
+    feed(&["send", &name], b"2\n").quietly();
+    second.ack().unwrap();
+    assert_eq!(run(&["peek", &name, "--group", "work"]).quietly(), "0\n2\n");
+    let mut send = |lines: &[u8]| {
+        feed(&["send", &name], lines).quietly();
+        worker.recv().unwrap().ack().unwrap();
+    };
+    for line in ["3\n", "4\n", "5\n", "6\n"] {
+        send(line.as_bytes());
+    }
+    let words = ["1 message in flight is not in the ring any more", "slipring group ls"];
+    assert_eq!(run(&["peek", &name, "--group", "work"]).says(0, &words).out, "6\n");
+    first.ack().unwrap();
+}

@@ -47,8 +47,19 @@ fn a_queue_of_another_user_is_opened_if_the_user_is_allowed() {
 #[test]
 fn a_full_table_is_told_with_the_option_for_a_larger_one() {
     let name = TempName::new("tables");
-    run(&["create", &name, "--max-groups", "1", "--max-consumers", "1", "--shared-group", "a"])
-        .quietly();
+    run(&[
+        "create",
+        &name,
+        "--max-groups",
+        "1",
+        "--max-consumers",
+        "1",
+        "--shared-group",
+        "a",
+        "--in-flight",
+        "0",
+    ])
+    .quietly();
     let look = json(&["inspect", &name, "--json"]);
     assert_eq!((look["max_groups"].as_u64(), look["max_consumers"].as_u64()), (Some(1), Some(1)));
     run(&["group", "add", &name, "b"]).says(1, &["all its 1 group records", "--max-groups N"]);

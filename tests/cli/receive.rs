@@ -113,7 +113,8 @@ fn a_look_takes_nothing() {
 #[test]
 fn a_look_shows_what_members_hold_dead_or_alive_in_order_and_once() {
     let name = TempName::new("held");
-    run(&["create", &name, "--capacity", "16", "--shared-group", "work"]).quietly();
+    run(&["create", &name, "--capacity", "16", "--shared-group", "work", "--in-flight", "0"])
+        .quietly();
     feed(&["send", &name], numbers(0..12).as_bytes()).quietly();
     let queue = Queue::open(&name).unwrap();
     let member = || queue.consumer(Group::named("work").shared()).unwrap();

@@ -65,8 +65,19 @@ fn obey(line: &str) -> Ran {
 #[test]
 fn figures_are_shown_for_people_and_for_programs() {
     let name = TempName::new("stats");
-    run(&["create", &name, "--capacity", "64", "--group", "audit", "--shared-group", "work"])
-        .quietly();
+    run(&[
+        "create",
+        &name,
+        "--capacity",
+        "64",
+        "--group",
+        "audit",
+        "--shared-group",
+        "work",
+        "--in-flight",
+        "0",
+    ])
+    .quietly();
     feed(&["send", &name], b"0\n1\n2\n3\n").quietly();
     run(&["recv", &name, "--group", "audit", "--count", "3"]).quietly();
     let queue = Queue::open(&name).unwrap();
@@ -192,7 +203,8 @@ impl Drop for Worker {
 #[test]
 fn a_stopped_member_is_found_and_continued() {
     let name = TempName::new("stopped-member");
-    run(&["create", &name, "--capacity", "4", "--shared-group", "work"]).quietly();
+    run(&["create", &name, "--capacity", "4", "--shared-group", "work", "--in-flight", "0"])
+        .quietly();
     feed(&["send", &name], b"0\n").quietly();
     let mut worker = Worker::start(&name, "echo; exec sleep 600", &["--shared"]);
     worker.0.lines(1);
@@ -232,7 +244,8 @@ fn a_message_in_a_loop_is_found_and_becomes_a_dead_letter() {
 #[test]
 fn a_consumer_that_hangs_in_a_full_ring_is_found_and_ended() {
     let name = TempName::new("hangs");
-    run(&["create", &name, "--capacity", "4", "--shared-group", "work"]).quietly();
+    run(&["create", &name, "--capacity", "4", "--shared-group", "work", "--in-flight", "0"])
+        .quietly();
     let mut hangs = Worker::start(&name, "cat; echo; exec sleep 600", &["--shared"]);
     feed(&["send", &name], b"0\n").quietly();
     hangs.0.lines(1);
@@ -284,7 +297,8 @@ fn a_producer_that_is_gone_is_found_and_the_queue_is_closed_for_it() {
 #[test]
 fn a_group_that_is_slower_than_its_producer_is_told_with_what_helps() {
     let name = TempName::new("slow");
-    run(&["create", &name, "--capacity", "8", "--shared-group", "work"]).quietly();
+    run(&["create", &name, "--capacity", "8", "--shared-group", "work", "--in-flight", "0"])
+        .quietly();
     let worker = Worker::start(&name, "cat > /dev/null; sleep 0.05", &["--shared"]);
     let mut sender = Running::start(&["send", &name]);
     sender.offer("0\n".repeat(2000).as_bytes());

@@ -76,8 +76,19 @@ impl Drop for Screen {
 #[test]
 fn top_obeys_keys_and_follows_the_size_of_its_terminal() {
     let name = TempName::new("top");
-    run(&["create", &name, "--capacity", "8", "--group", "audit", "--shared-group", "work"])
-        .quietly();
+    run(&[
+        "create",
+        &name,
+        "--capacity",
+        "8",
+        "--group",
+        "audit",
+        "--shared-group",
+        "work",
+        "--in-flight",
+        "0",
+    ])
+    .quietly();
     feed(&["send", &name], b"0\n1\n2\n3\n4\n5\n6\n7\n").quietly();
     let queue = Queue::open(&name).unwrap();
     let mut member = queue.consumer(Group::named("work").shared()).unwrap();

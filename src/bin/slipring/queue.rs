@@ -57,8 +57,14 @@ pub(crate) fn builder(name: &str, shape: Shape) -> Builder {
 
 /// Opens a queue; makes it first if that was asked for.
 pub(crate) fn open(name: &str, args: &OpenArgs) -> Result<Queue, Failure> {
+    open_with_room(name, args, 0)
+}
+
+/// The same. A queue that is made has so many spare cells besides those that were asked for.
+pub(crate) fn open_with_room(name: &str, args: &OpenArgs, cells: u32) -> Result<Queue, Failure> {
     if args.create {
-        let wanted = builder(name, args.shape);
+        let spare = args.shape.spare_cells.unwrap_or(0).saturating_add(cells);
+        let wanted = builder(name, args.shape).spare_cells(spare);
         let queue = wanted.open_or_create()?;
         let differences = wanted.differences(&queue)?;
         if !differences.is_empty() {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use slipring::{Consumer, ErrorCode, Group, JoinError, Queue, Reason, Snapshot, Worker};
 
-use crate::args::RecvArgs;
+use crate::args::{RecvArgs, default_places, places_in};
 use crate::failure::{Failure, note};
+use crate::queue::open_with_room;
 
 /// A member of a group: the handle depends on whether the group has places for messages in flight.
 pub(crate) enum Member {
@@ -17,7 +18,7 @@ pub(crate) enum Member {
 /// a consumer that never comes.
 pub(crate) fn join(queue: &Queue, args: &RecvArgs) -> Result<Member, Failure> {
     if args.shared {
-        match queue.worker(group(args)) {
+        match queue.worker(group(queue, args)?) {
             Ok(worker) => return Ok(Member::Worker(worker)),
             Err(JoinError::InFlight { has: false, .. }) => {}
             Err(fault) => return Err(not_joined(args, fault)),
@@ -28,16 +29,29 @@ pub(crate) fn join(queue: &Queue, args: &RecvArgs) -> Result<Member, Failure> {
 
 /// The same, of a group that has no such places.
 pub(crate) fn join_as_consumer(queue: &Queue, args: &RecvArgs) -> Result<Consumer, Failure> {
-    queue.consumer(group(args)).map_err(|fault| not_joined(args, fault))
+    queue.consumer(group(queue, args)?).map_err(|fault| not_joined(args, fault))
 }
 
-fn group(args: &RecvArgs) -> Group {
+fn group(queue: &Queue, args: &RecvArgs) -> Result<Group, Failure> {
+    let create = args.open.create;
     let group = match args.shared {
-        true => args.policy.shared(&args.group),
+        true => {
+            let places = if create { places_in(&queue.snapshot()?) } else { 0 };
+            args.policy.shared(&args.group, places)
+        }
         false => args.policy.exclusive(&args.group),
     };
     let group = group.start(args.from.unwrap_or_default());
-    if args.open.create { group } else { group.existing() }
+    Ok(if create { group } else { group.existing() })
+}
+
+/// Opens the queue of a receiver; makes it first if that was asked for, with room for what its group has in flight.
+pub(crate) fn open_to_receive(args: &RecvArgs) -> Result<Queue, Failure> {
+    let places = match args.shared && args.open.create {
+        true => args.policy.in_flight.unwrap_or(default_places(&args.open.shape)),
+        false => 0,
+    };
+    open_with_room(&args.name, &args.open, places)
 }
 
 fn not_joined(args: &RecvArgs, fault: JoinError) -> Failure {

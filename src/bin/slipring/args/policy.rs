@@ -3,12 +3,20 @@
 use std::time::Duration;
 
 use clap::Args;
-use slipring::Group;
+use slipring::{Group, Snapshot};
 
+use super::Shape;
 use super::values::ack_timeout;
 
+/// Most places in flight that a shared group gets unless it is told how many.
+const PLACES: u64 = 256;
 /// The ack timeout of a group with places in flight unless it is told another.
 const ACK_TIMEOUT: Duration = Duration::from_secs(30);
+/// What a place in flight has beside the message, and a slot; both are rounded up to this many bytes.
+const PLACE_HEAD: u64 = 32;
+const SLOT_HEAD: u64 = 16;
+const SOURCE: u64 = 16;
+const UNIT: u64 = 64;
 
 #[derive(Debug, Args)]
 pub(crate) struct PolicyArgs {
@@ -19,8 +27,10 @@ pub(crate) struct PolicyArgs {
     /// Queue for the dead letters; made when the first one comes [default: the queue's name and ".dead"]
     #[arg(long, value_name = "QUEUE")]
     pub(crate) dead_letters: Option<String>,
-    /// Messages of a shared group that consumers may work on at once, beside the ring, 1 to 65536; each takes the
-    /// payload size and 32 bytes more. 0 = none: a message keeps its slot until it is acked
+    /// Messages of a shared group that consumers may work on at once, beside the ring, 1 to 65536. Each takes the payload
+    /// size and 32 bytes more, and is copied once more. 0 = none: a message keeps its slot until it is acked [default: as
+    /// many as the ring has slots, at most 256, and no more bytes than the ring; in a queue that exists at most its spare
+    /// cells]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=65536))]
     pub(crate) in_flight: Option<u32>,
     /// With messages in flight: time that a consumer has for one before another may take it, at least 1 s;
@@ -35,17 +45,15 @@ impl PolicyArgs {
         self.apply(Group::named(name))
     }
 
-    /// A shared group with what was asked for.
-    pub(crate) fn shared(&self, name: &str) -> Group {
+    /// A shared group with what was asked for. It has `places` in flight unless it was told how many.
+    pub(crate) fn shared(&self, name: &str, places: u32) -> Group {
         let group = self.apply(Group::named(name).shared());
-        let places = self.in_flight.unwrap_or(0);
-        if places == 0 {
-            return group;
-        }
-        let group = group.in_flight(places);
-        match self.ack_timeout.unwrap_or(ACK_TIMEOUT) {
-            Duration::ZERO => group,
-            timeout => group.ack_timeout(timeout),
+        let places = self.in_flight.unwrap_or(places);
+        // Without places the library refuses an ack timeout.
+        let group = if places > 0 { group.in_flight(places) } else { group };
+        match self.ack_timeout.or((places > 0).then_some(ACK_TIMEOUT)) {
+            None | Some(Duration::ZERO) => group,
+            Some(timeout) => group.ack_timeout(timeout),
         }
     }
 
@@ -85,9 +93,45 @@ impl PolicyArgs {
                 "{given}: only a shared group has messages in flight; add {option}"
             ));
         }
-        if self.ack_timeout.is_some() && self.in_flight.unwrap_or(0) == 0 {
+        if self.ack_timeout.is_some() && self.in_flight == Some(0) {
             return Err("--ack-timeout needs --in-flight N with N above 0".to_owned());
         }
         Ok(())
+    }
+}
+
+/// Places in flight that a shared group gets in a new queue unless it is told how many: no more than the ring has slots,
+/// and no more bytes than the ring.
+pub(crate) fn default_places(shape: &Shape) -> u32 {
+    let sources = if shape.sources.is_some() { SOURCE } else { 0 };
+    places(shape.capacity.unwrap_or(4096), shape.payload.unwrap_or(112) + sources)
+}
+
+/// The same in a queue that exists: at most as many as no group has.
+pub(crate) fn places_in(snapshot: &Snapshot) -> u32 {
+    let sources = if snapshot.max_streams > 0 { SOURCE } else { 0 };
+    places(snapshot.capacity, snapshot.payload_size as u64 + sources).min(snapshot.free_cells)
+}
+
+fn places(capacity: u64, payload: u64) -> u32 {
+    let capacity = capacity.next_power_of_two();
+    let [slot, place] = [SLOT_HEAD, PLACE_HEAD].map(|head| (payload + head).next_multiple_of(UNIT));
+    (capacity * slot / place).clamp(1, PLACES) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_in_flight_take_no_more_than_the_ring() {
+        assert_eq!(places(4096, 112), 256);
+        assert_eq!(places(64, 240), 51);
+        assert_eq!(places(64, 32), 64);
+        assert_eq!(places(1, 48), 1);
+        for (capacity, payload) in [(3u64, 48), (16, 112), (256, 1 << 24), (1 << 24, 1 << 24)] {
+            let most = capacity.next_power_of_two();
+            assert!(u64::from(places(capacity, payload)) <= most, "{capacity} {payload}");
+        }
     }
 }

@@ -14,6 +14,7 @@ use crate::output::Output;
 use crate::queue::{options, snapshot};
 use crate::reading::{no_such_group, none_came, report_missed};
 use crate::stop::Stop;
+use crate::table::count;
 use crate::totals::Totals;
 
 pub(super) fn run(args: &PeekArgs) -> Result<(), Failure> {
@@ -43,10 +44,19 @@ fn print_waiting(
     let end = if args.timeout.is_some() { u64::MAX } else { snapshot.tail };
     let left = args.count.unwrap_or(u64::MAX);
     let mut reading = Reading { observer, args, stop, output, totals, left, lost: 0 };
+    // What is in flight may be in the ring still.
+    for sequence in in_flight(group) {
+        reading.range(sequence, sequence + 1)?;
+    }
+    let gone = std::mem::take(&mut reading.lost);
     for (start, end) in unacked(&snapshot, group, end) {
         reading.range(start, end)?;
     }
     reading.output.flush(stop)?;
+    if gone > 0 {
+        let messages = count(gone, "message in flight is", "messages in flight are");
+        note(&format!("note: {messages} not in the ring any more: slipring group ls {name}"));
+    }
     report_missed(reading.lost);
     if let Some(count) = dead_letters::retries(&snapshot, group).filter(|count| *count > 0) {
         let group = &group.name;
@@ -56,6 +66,15 @@ fn print_waiting(
         ));
     }
     Ok(())
+}
+
+/// Sequences of the messages in flight, in order.
+fn in_flight(group: &GroupInfo) -> Vec<u64> {
+    let messages = group.in_flight.iter().flat_map(|in_flight| &in_flight.messages);
+    let mut sequences: Vec<_> = messages.map(|message| message.sequence).collect();
+    sequences.sort_unstable();
+    sequences.dedup();
+    sequences
 }
 
 /// Ranges of sequences that the group has not acked, in order and each once: what members of a shared group hold, and

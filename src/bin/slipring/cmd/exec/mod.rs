@@ -22,9 +22,9 @@ use slipring::Reason;
 use crate::args::RecvArgs;
 use crate::dead_letters;
 use crate::failure::{Failure, io_failed, note};
-use crate::queue::open;
 use crate::reading::{
     Member, at_the_end, check_options, dead_lettered, explain_closed, join, max_attempts,
+    open_to_receive,
 };
 use crate::stop::Stop;
 use board::Board;
@@ -52,7 +52,7 @@ pub(super) fn run(args: &RecvArgs, command: &str) -> Result<(), Failure> {
     }
     check_options(args)?;
     command::check(command)?;
-    let queue = open(&args.name, &args.open)?;
+    let queue = open_to_receive(args)?;
     let stop = Stop::on_signals()?;
     let member = join(&queue, args)?;
     if !args.follow {

@@ -5,9 +5,9 @@ mod ls;
 
 pub(super) use ls::run as list;
 
-use slipring::{Mode, RemoveGroupError};
+use slipring::{InFlightInfo, Mode, RemoveGroupError};
 
-use crate::args::{GroupAddArgs, GroupCommand, GroupRemoveArgs};
+use crate::args::{GroupAddArgs, GroupCommand, GroupRemoveArgs, places_in};
 use crate::failure::Failure;
 use crate::output::print;
 use crate::queue::open_existing;
@@ -24,11 +24,11 @@ pub(crate) fn run(command: &GroupCommand) -> Result<(), Failure> {
 
 fn add(args: &GroupAddArgs) -> Result<(), Failure> {
     args.policy.check(args.shared, "--shared").map_err(Failure::usage)?;
+    let queue = open_existing(&args.name)?;
     let group = match args.shared {
-        true => args.policy.shared(&args.group),
+        true => args.policy.shared(&args.group, places_in(&queue.snapshot()?)),
         false => args.policy.exclusive(&args.group),
     };
-    let queue = open_existing(&args.name)?;
     queue.add_group(group.start(args.from).retention(args.retention.into()))?;
     let snapshot = queue.snapshot()?;
     // Another process may have removed it already.
@@ -36,7 +36,20 @@ fn add(args: &GroupAddArgs) -> Result<(), Failure> {
         return Ok(());
     };
     let messages = count(made.depth, "message waits", "messages wait");
-    print(&format!("group {:?} starts at message {}: {messages} for it\n", args.group, made.head))
+    let places = match &made.in_flight {
+        Some(InFlightInfo { max, .. }) => {
+            format!("{} in flight at most\n", count((*max).into(), "message", "messages"))
+        }
+        None if args.shared && args.policy.in_flight.is_none() => {
+            "no messages in flight: the queue has no spare cells (slipring create --spare-cells N)\n"
+                .to_owned()
+        }
+        None => String::new(),
+    };
+    print(&format!(
+        "group {:?} starts at message {}: {messages} for it\n{places}",
+        args.group, made.head
+    ))
 }
 
 fn remove(args: &GroupRemoveArgs) -> Result<(), Failure> {

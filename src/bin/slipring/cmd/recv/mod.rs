@@ -12,9 +12,9 @@ use crate::failure::Failure;
 use crate::format::Form;
 use crate::json::Message;
 use crate::output::Output;
-use crate::queue::open;
 use crate::reading::{
     Member, at_the_end, check_options, explain_closed, join, max_attempts, none_came,
+    open_to_receive,
 };
 use crate::stop::Stop;
 use crate::totals::Totals;
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
         return exec::run(args, command);
     }
     check_options(args)?;
-    let queue = open(&args.name, &args.open)?;
+    let queue = open_to_receive(args)?;
     let stop = Stop::on_signals()?;
     let output = Output::stdout()?;
     let member = join(&queue, args)?;
