@@ -183,7 +183,9 @@ mod stats;
 #[cfg(not(slipring_loom))]
 mod public {
     #[cfg(feature = "async")]
-    pub use crate::asynchronous::{AsyncConsumer, AsyncMessages, AsyncProducer, Readiness};
+    pub use crate::asynchronous::{
+        AsyncConsumer, AsyncMessages, AsyncProducer, AsyncWorker, Readiness,
+    };
     pub use crate::batch::{Batch, Delivery, Iter, Received, Task, Tasks};
     pub use crate::clock::monotonic_ns;
     pub use crate::consumer::Consumer;

@@ -7,8 +7,10 @@ mod producer;
 mod reactor;
 mod readiness;
 mod waiting;
+mod worker;
 
 pub use consumer::AsyncConsumer;
 pub use messages::AsyncMessages;
 pub use producer::AsyncProducer;
 pub use readiness::Readiness;
+pub use worker::AsyncWorker;

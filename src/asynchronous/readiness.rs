@@ -9,7 +9,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::consumer::NextBatch;
 use super::producer::Room;
-use super::waiting::Waiting;
+use super::waiting::{Awaited, Waiting};
 use crate::batch::{Batch, Received};
 use crate::consumer::Consumer;
 use crate::error::{RecvError, SendError};
@@ -17,8 +17,8 @@ use crate::message::{Content, Outgoing};
 use crate::producer::Producer;
 use crate::reservation::Reservation;
 
-/// A consumer or producer with a descriptor for epoll(7) and for what is built on it; made by
-/// [`Consumer::with_readiness`] and [`Producer::with_readiness`].
+/// A consumer, worker or producer with a descriptor for epoll(7) and for what is built on it; made by
+/// [`Consumer::with_readiness`], [`Worker::with_readiness`](crate::Worker::with_readiness) and [`Producer::with_readiness`].
 ///
 /// It works like a non-blocking socket. Try first; if that fails with [`RecvError::Empty`] or [`SendError::Full`], wait
 /// until the descriptor, an eventfd(2), is readable, and try again. The descriptor is readable from the start, and
@@ -72,10 +72,19 @@ pub struct Readiness<H> {
 }
 
 impl<H> Readiness<H> {
-    fn new(handle: H) -> io::Result<Self> {
+    pub(super) fn new(handle: H) -> io::Result<Self> {
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         let signal = Arc::new(Signal(EventFd::from_value_and_flags(1, flags)?));
         Ok(Readiness { handle, waiting: Waiting::default(), signal })
+    }
+
+    /// Polls; if there is nothing, the descriptor says when to poll again.
+    pub(super) fn poll<'h, A: Awaited>(
+        &'h mut self,
+        awaited: impl FnOnce(&'h mut H) -> A,
+    ) -> Result<Option<A::Found>, A::Error> {
+        let Readiness { waiting, handle, signal } = self;
+        waiting.poll(&mut awaited(handle), || signal.clear())
     }
 
     /// The handle: to ask for its position and the like.

@@ -85,6 +85,11 @@ impl Flight {
         self.limit
     }
 
+    #[cfg(feature = "async")]
+    pub(super) fn mapped(&self) -> &Arc<Mapped> {
+        &self.mapped
+    }
+
     pub(super) fn queue(&self) -> &Arc<str> {
         self.mapped.name.shared()
     }

@@ -1,10 +1,14 @@
 //! Where a worker's messages come from: the ring, and the places of messages that are due again.
 
+#[cfg(feature = "async")]
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::flight::Core;
 use super::job::Job;
 use super::{CONTENDED_MAX, SETTLE_EVERY, Worker};
+#[cfg(feature = "async")]
+use crate::attach::Mapped;
 use crate::error::RecvError;
 use crate::layout::lease_byte;
 use crate::message::Content;
@@ -12,6 +16,8 @@ use crate::packed::{NEVER, nanoseconds_of};
 use crate::ring::claim::{Corrupt, Fault};
 use crate::ring::close;
 use crate::ring::in_flight::Received;
+#[cfg(feature = "async")]
+use crate::ring::park::WaiterKind;
 use crate::ring::records;
 use crate::ring::settle;
 use crate::wait::{Check, MAX_SLEEP, MAX_SLEEP_WHILE_HELD};
@@ -153,5 +159,21 @@ impl<M: Content + ?Sized> Worker<M> {
         let next = table.look_due(view);
         let wait = next.saturating_sub(self.flight.clock().now()).min(NEVER);
         bound.min(Duration::from_nanos(nanoseconds_of(wait)).max(Duration::from_millis(1)))
+    }
+
+    /// The word that it sleeps at. What makes a message due at once wakes both.
+    #[cfg(feature = "async")]
+    pub(crate) fn waiter_kind(&self, for_a_cell: bool) -> WaiterKind {
+        let group = self.flight.table().group;
+        if for_a_cell {
+            WaiterKind::Cell { group }
+        } else {
+            WaiterKind::Consumer { group, shared: true }
+        }
+    }
+
+    #[cfg(feature = "async")]
+    pub(crate) fn mapped(&self) -> &Arc<Mapped> {
+        self.flight.mapped()
     }
 }

@@ -10,6 +10,7 @@ mod fork;
 mod messages;
 mod processes;
 mod readiness;
+mod workers;
 
 use common::child::role;
 
