@@ -24,11 +24,12 @@ enum Step {
 }
 
 fn steps(plan: &Plan) -> Vec<Step> {
-    let mut steps = vec![(plan.begin, Step::Look)];
+    let (begin, end) = (plan.looks[0], plan.looks[1]);
+    let mut steps = vec![(begin, Step::Look)];
     steps.extend(plan.messages.iter().map(|message| (message.at, Step::Send)));
     steps.extend(plan.messages.iter().map(|message| (message.done, Step::Ack)));
     steps.extend(plan.glances.iter().map(|time| (*time, Step::Glance)));
-    steps.retain(|(time, _)| *time <= plan.end);
+    steps.retain(|(time, _)| *time <= end);
     steps.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     steps.into_iter().map(|(_, step)| step).chain([Step::Look]).collect()
 }
@@ -81,6 +82,7 @@ fn figures_are_those_of_queueing_theory() {
             service: 1.0,
             warm_up: 200.0,
             window: 20_000.0,
+            windows: 1,
             glances: 0.5,
             seed: 1,
         };

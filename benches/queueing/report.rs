@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use plotters::prelude::*;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::run::{Found, Noise};
 use crate::theory::{Case, Figures, Model};
@@ -12,7 +12,7 @@ use crate::theory::{Case, Figures, Model};
 pub(crate) const BOUND: f64 = 4.0;
 
 /// A case, what was expected of it, and what was found.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Outcome {
     pub(crate) case: Case,
     pub(crate) messages: usize,
@@ -38,10 +38,13 @@ impl Outcome {
     }
 }
 
-/// Times of the tables are in microseconds.
-fn micro(seconds: f64) -> String {
-    let value = seconds * 1e6;
-    if value < 10.0 { format!("{value:.2}") } else { format!("{value:.0}") }
+fn time(seconds: f64) -> String {
+    let micro = seconds * 1e6;
+    match micro {
+        ..10.0 => format!("{micro:.1} us"),
+        ..1000.0 => format!("{micro:.0} us"),
+        _ => format!("{:.2} ms", micro / 1e3),
+    }
 }
 
 /// Markdown.
@@ -55,16 +58,16 @@ pub(crate) fn table(outcomes: &[Outcome]) -> String {
         let bound = it.deviation.list().map(|deviation| BOUND * deviation);
         let [waiting, delay, _, _, service_rate, utilisation] = bound;
         text += &format!(
-            "| {} | {:.3} ± {utilisation:.3} | {:.3} ± {waiting:.3} | {:.3} | {:.3} | {} ± {} us | {} us | {} us | {:.3} | {:.0} ± {service_rate:.0} | {:.0} |\n",
+            "| {} | {:.3} ± {utilisation:.3} | {:.3} ± {waiting:.3} | {:.3} | {:.3} | {} ± {} | {} | {} | {:.3} | {:.0} ± {service_rate:.0} | {:.0} |\n",
             it.case.model.name(),
             formula.utilisation,
             formula.waiting,
             found.waiting,
             ideal.waiting,
-            micro(formula.delay),
-            micro(delay),
-            micro(found.delay),
-            micro(it.found.stamped),
+            time(formula.delay),
+            time(delay),
+            time(found.delay),
+            time(it.found.stamped),
             found.utilisation,
             formula.service_rate,
             found.service_rate,
@@ -80,11 +83,7 @@ pub(crate) fn noise(outcomes: &[Outcome]) -> String {
          | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for it in outcomes {
-        let of = |noise: Noise| {
-            [noise.mean, noise.p99, noise.most]
-                .map(|time| format!("{} us", micro(time)))
-                .join(" | ")
-        };
+        let of = |noise: Noise| [noise.mean, noise.p99, noise.most].map(time).join(" | ");
         text += &format!(
             "| {} | {} | {} | {} | {} | {} |\n",
             it.case.model.name(),
@@ -98,38 +97,18 @@ pub(crate) fn noise(outcomes: &[Outcome]) -> String {
     text
 }
 
-pub(crate) fn as_json(outcomes: &[Outcome]) -> Value {
-    let figures = |figures: &Figures| -> Value {
-        Figures::NAMES
-            .into_iter()
-            .zip(figures.list())
-            .map(|(n, v)| (n.to_owned(), json!(v)))
-            .collect()
-    };
-    let noise = |noise: Noise| json!({"mean": noise.mean, "p99": noise.p99, "max": noise.most});
-    let runs: Vec<Value> = outcomes
-        .iter()
-        .map(|it| {
-            json!({
-                "model": it.case.model.name(),
-                "utilisation": it.case.rho,
-                "service": it.case.service,
-                "window": it.case.window,
-                "seed": it.case.seed,
-                "messages": it.messages,
-                "samples": it.found.samples,
-                "formula": figures(&it.case.formula()),
-                "deviation": figures(&it.deviation),
-                "ideal": figures(&it.ideal),
-                "stats": figures(&it.found.figures),
-                "stamped_delay": it.found.stamped,
-                "sent_late": noise(it.found.late),
-                "served_longer": noise(it.found.longer),
-                "outside": it.outside(),
-            })
-        })
-        .collect();
-    json!({"v": 1, "bench": "queueing", "bound": BOUND, "runs": runs})
+#[derive(Debug, Serialize)]
+struct Runs<'a> {
+    v: u32,
+    bench: &'static str,
+    bound: f64,
+    runs: &'a [Outcome],
+}
+
+/// Times are in seconds, rates per second.
+pub(crate) fn as_json(runs: &[Outcome]) -> Result<String, Box<dyn Error>> {
+    let runs = Runs { v: 1, bench: "queueing", bound: BOUND, runs };
+    Ok(serde_json::to_string_pretty(&runs)? + "\n")
 }
 
 const SIZE: (u32, u32) = (860, 460);

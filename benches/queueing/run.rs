@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use serde::Serialize;
 use slipring::{
-    Consumer, Figure, Monitor, OpenOptions, Producer, Queue, RecvError, Stats, WaitStrategy,
-    monotonic_ns,
+    Consumer, Figure, Monitor, OpenOptions, Producer, Queue, RecvError, Stats, monotonic_ns,
 };
 
 use crate::theory::{Figures, Plan};
@@ -14,7 +14,7 @@ use crate::theory::{Figures, Plan};
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// What a run found.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Found {
     /// By `Stats`.
     pub(crate) figures: Figures,
@@ -28,7 +28,7 @@ pub(crate) struct Found {
 }
 
 /// What the machine added to the times of a run, in seconds.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(crate) struct Noise {
     pub(crate) mean: f64,
     pub(crate) p99: f64,
@@ -56,6 +56,9 @@ impl Drop for Temp {
     }
 }
 
+/// Seconds before the end of a wait from which on it spins.
+const SPIN: f64 = 150e-6;
+
 /// Seconds since the start of the run.
 #[derive(Clone, Copy)]
 struct Clock(u64);
@@ -65,9 +68,22 @@ impl Clock {
         monotonic_ns().saturating_sub(self.0) as f64 / 1e9
     }
 
+    /// Sleeps, and spins at the end, for a processor wakes late.
     fn wait(self, until: f64) {
+        let left = until - self.now() - SPIN;
+        if left > 0.0 {
+            thread::sleep(Duration::from_secs_f64(left));
+        }
         while self.now() < until {
             std::hint::spin_loop();
+        }
+    }
+
+    /// Sleeps, until then or a little longer.
+    fn sleep(self, until: f64) {
+        let left = until - self.now();
+        if left > 0.0 {
+            thread::sleep(Duration::from_secs_f64(left));
         }
     }
 }
@@ -78,10 +94,9 @@ pub(crate) fn run(plan: &Plan) -> Result<Found, Error> {
     let temp = Temp(format!("queueing-{}-{count}", std::process::id()));
     let queue = Queue::builder(&temp.0).capacity(1 << 14).payload_size(8).group("g").create()?;
     let (mut producer, mut consumer) = (queue.producer()?, queue.consumer("g")?);
-    consumer.set_wait_strategy(WaitStrategy::spin());
     let mut monitor = Monitor::open(&temp.0, &OpenOptions::new())?;
     let clock = Clock(monotonic_ns() + 10_000_000);
-    let (sent, served) = thread::scope(|scope| {
+    let ((sent, windows), served) = thread::scope(|scope| {
         let serves = scope.spawn(|| serve(plan, clock, &mut consumer));
         let sent = send(plan, clock, &mut producer, &mut monitor);
         // The other thread ends once everything is acked; also after a failure.
@@ -90,9 +105,8 @@ pub(crate) fn run(plan: &Plan) -> Result<Found, Error> {
         closed?;
         Ok::<_, Error>((sent?, served??))
     })?;
-    // Between the last two looks.
-    let stats = monitor.stats(Duration::ZERO);
-    let within = |n: &usize| plan.messages.get(*n).is_some_and(|m| m.at >= plan.begin);
+    let begin = plan.looks.first().copied().unwrap_or_default();
+    let within = |n: &usize| plan.messages.get(*n).is_some_and(|m| m.at >= begin);
     let stamped: Vec<f64> = served
         .iter()
         .zip(&sent)
@@ -107,45 +121,49 @@ pub(crate) fn run(plan: &Plan) -> Result<Found, Error> {
         lasts - message.service
     });
     Ok(Found {
-        figures: figures(&stats),
-        samples: stats.samples,
+        figures: Figures::mean(windows.iter().map(figures)),
+        samples: windows.iter().map(|stats| stats.samples).sum(),
         stamped: stamped.iter().sum::<f64>() / stamped.len().max(1) as f64,
         longer: Noise::of(longer.collect()),
         late: Noise::of(sent.iter().zip(&plan.messages).map(|(at, m)| at - m.at).collect()),
     })
 }
 
-/// Sends, glances and looks, each when it is due. Returns when messages were sent.
+/// Sends, glances and looks, each when it is due. Returns when messages were sent, and what `Stats` says of each window.
 fn send(
     plan: &Plan,
     clock: Clock,
     producer: &mut Producer,
     monitor: &mut Monitor,
-) -> Result<Vec<f64>, Error> {
-    let mut sent = Vec::with_capacity(plan.messages.len());
+) -> Result<(Vec<f64>, Vec<Stats>), Error> {
+    let (mut sent, mut windows) = (Vec::with_capacity(plan.messages.len()), Vec::new());
     let mut messages = plan.messages.iter().map(|message| message.at).peekable();
     let mut glances = plan.glances.iter().copied().peekable();
-    let mut looked = false;
-    loop {
-        let (message, glance) = (messages.peek().copied(), glances.peek().copied());
-        let look = (!looked).then_some(plan.begin);
-        let due = [message, glance, look].into_iter().flatten().fold(plan.end, f64::min);
-        clock.wait(due);
-        if look == Some(due) {
-            monitor.look()?;
-            looked = true;
-        } else if glance == Some(due) {
-            monitor.glance();
-            glances.next();
-        } else if message == Some(due) {
-            sent.push(clock.now());
-            producer.send(&[0; 8])?;
-            messages.next();
-        } else {
-            monitor.look()?;
-            return Ok(sent);
+    for (n, look) in plan.looks.iter().enumerate() {
+        loop {
+            let (message, glance) = (messages.peek().copied(), glances.peek().copied());
+            let due = [message, glance].into_iter().flatten().fold(*look, f64::min);
+            if message == Some(due) {
+                clock.wait(due);
+                sent.push(clock.now());
+                producer.send(&[0; 8])?;
+                messages.next();
+            } else if glance == Some(due) {
+                clock.sleep(due);
+                monitor.glance();
+                glances.next();
+            } else {
+                break;
+            }
+        }
+        clock.wait(*look);
+        monitor.look()?;
+        if n > 0 {
+            // Between the last two looks.
+            windows.push(monitor.stats(Duration::ZERO));
         }
     }
+    Ok((sent, windows))
 }
 
 /// Serves each message for as long as planned. Returns when they were acked.

@@ -5,15 +5,19 @@
 
 /// How long messages take to be served. They arrive at random: times between arrivals are exponential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(serde::Serialize))]
 pub(crate) enum Model {
     /// M/M/1: exponential service times.
+    #[cfg_attr(feature = "cli", serde(rename = "M/M/1"))]
     Exponential,
     /// M/D/1: all the same.
+    #[cfg_attr(feature = "cli", serde(rename = "M/D/1"))]
     Constant,
 }
 
 /// A queue with one consumer. Times are in seconds.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "cli", derive(serde::Serialize))]
 pub(crate) struct Case {
     pub(crate) model: Model,
     /// Utilisation: arrival rate x mean service time.
@@ -22,8 +26,9 @@ pub(crate) struct Case {
     pub(crate) service: f64,
     /// Time before the first look, in which the queue forgets that it began empty.
     pub(crate) warm_up: f64,
-    /// Time between the looks.
+    /// Time between two looks, and how often that comes: the figures are means over the windows.
     pub(crate) window: f64,
+    pub(crate) windows: u32,
     /// Glances per second, at random moments.
     pub(crate) glances: f64,
     pub(crate) seed: u64,
@@ -31,6 +36,7 @@ pub(crate) struct Case {
 
 /// The figures of `Stats` for a group, per second and in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "cli", derive(serde::Serialize))]
 pub(crate) struct Figures {
     /// Q, mean number of messages that are waiting or in service: delay x throughput.
     pub(crate) waiting: f64,
@@ -60,6 +66,16 @@ impl Figures {
             self.service_rate,
             self.utilisation,
         ]
+    }
+
+    /// Not a number if one of them is not known.
+    pub(crate) fn mean(windows: impl Iterator<Item = Figures>) -> Figures {
+        let (mut sums, mut count) = ([0.0; 6], 0.0);
+        for figures in windows {
+            sums.iter_mut().zip(figures.list()).for_each(|(sum, figure)| *sum += figure);
+            count += 1.0;
+        }
+        Figures::of(sums.map(|sum| sum / count))
     }
 
     fn of(list: [f64; 6]) -> Figures {
@@ -119,7 +135,7 @@ impl Case {
     }
 
     pub(crate) fn plan(&self) -> Plan {
-        let end = self.warm_up + self.window;
+        let end = self.warm_up + self.window * f64::from(self.windows);
         let [mut arriving, mut serving, mut looking] =
             [1, 2, 3].map(|n| Random(self.seed << 8 | n));
         let (mut messages, mut free) = (Vec::new(), 0.0f64);
@@ -139,7 +155,8 @@ impl Case {
             glances.push(at);
             at += looking.exponential(1.0 / self.glances);
         }
-        Plan { messages, glances, begin: self.warm_up, end }
+        let looks = (0..=self.windows).map(|n| self.warm_up + self.window * f64::from(n)).collect();
+        Plan { messages, glances, looks }
     }
 }
 
@@ -151,13 +168,12 @@ pub(crate) struct Message {
     pub(crate) done: f64,
 }
 
-/// A run: its messages, the moments at which it is glanced at, and those of the first and the last look.
+/// A run: its messages, and the moments at which it is glanced and looked at.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) messages: Vec<Message>,
     pub(crate) glances: Vec<f64>,
-    pub(crate) begin: f64,
-    pub(crate) end: f64,
+    pub(crate) looks: Vec<f64>,
 }
 
 impl Plan {
@@ -169,27 +185,37 @@ impl Plan {
             done += self.messages.iter().skip(done).take_while(|m| m.done <= time).count();
             (sent as f64, done as f64)
         };
-        let first = count_at(self.begin);
-        let (mut waiting, mut busy) = (0.0, 0.0);
-        for time in self.glances.iter().chain([&self.end]) {
-            let (sent, done) = count_at(*time);
-            waiting += sent - done;
-            busy += f64::from(sent > done);
-        }
-        let last = count_at(self.end);
-        let (samples, seconds) = (self.glances.len() as f64 + 1.0, self.end - self.begin);
-        let (waiting, busy) = (waiting / samples, busy / samples);
-        let publish_rate = (last.0 - first.0) / seconds;
-        let throughput = (last.1 - first.1) / seconds;
-        let service_rate = throughput / busy;
-        Figures {
-            waiting,
-            delay: waiting / throughput,
-            wait: (waiting - busy) / throughput,
-            publish_rate,
-            service_rate,
-            utilisation: publish_rate / service_rate,
-        }
+        let (mut glances, mut looks) = (self.glances.iter().peekable(), self.looks.iter());
+        let mut begin = looks.next().copied().unwrap_or_default();
+        let mut first = count_at(begin);
+        let windows = looks.map(|end| {
+            let (mut waiting, mut busy, mut samples) = (0.0, 0.0, 0.0);
+            let mut sample = |(sent, done): (f64, f64)| {
+                waiting += sent - done;
+                busy += f64::from(sent > done);
+                samples += 1.0;
+            };
+            while let Some(time) = glances.next_if(|time| *time < end) {
+                sample(count_at(*time));
+            }
+            let last = count_at(*end);
+            sample(last);
+            let seconds = *end - begin;
+            let (waiting, busy) = (waiting / samples, busy / samples);
+            let publish_rate = (last.0 - first.0) / seconds;
+            let throughput = (last.1 - first.1) / seconds;
+            let service_rate = throughput / busy;
+            (begin, first) = (*end, last);
+            Figures {
+                waiting,
+                delay: waiting / throughput,
+                wait: (waiting - busy) / throughput,
+                publish_rate,
+                service_rate,
+                utilisation: publish_rate / service_rate,
+            }
+        });
+        Figures::mean(windows)
     }
 }
 
