@@ -32,8 +32,8 @@ free_port() {
 }
 port=$(free_port) web=$(free_port)
 
-# 1000 messages, acked by one group; nobody reads for the other one.
-"$slipring" create "$queue" --capacity 4096 --group store --group audit
+# 1000 messages, acked by one group; nobody reads for the others, of which one has places for messages in flight.
+"$slipring" create "$queue" --capacity 4096 --group store --group audit --shared-group work --in-flight 8
 seq 1000 | "$slipring" send "$queue" 2>/dev/null
 "$slipring" recv "$queue" --group store --count 1000 >/dev/null
 "$slipring" metrics --members --listen "127.0.0.1:$port" 2>/dev/null &
@@ -77,4 +77,5 @@ shows "slipring_queue_up{queue=\"$queue\"}" 1
 shows "slipring_queue_published_messages_total{queue=\"$queue\"}" 1000
 shows "slipring_group_done_messages_total{queue=\"$queue\",group=\"store\"}" 1000
 shows "slipring_group_ready_messages{queue=\"$queue\",group=\"audit\"}" 1000
+shows "slipring_group_in_flight_max_messages{queue=\"$queue\",group=\"work\"}" 8
 shows "count(ALERTS{alertname=\"SlipringNoConsumers\",queue=\"$queue\",group=\"audit\"})" 1
