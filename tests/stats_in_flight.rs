@@ -136,6 +136,12 @@ fn a_stopped_member_is_told_with_what_it_has_until_that_is_taken_back() {
     // What that command does.
     let done = queue.evict("work", Duration::ZERO, |message| message.record == Some(record));
     assert_eq!(done.unwrap().evicted, [0, 1, 2]);
+    // It is the only one, so nobody takes them.
+    let found = looked(&mut monitor).0.findings().remove(0);
+    let text = "all consumers of group \"work\" are stopped; 5 messages wait for it";
+    assert!(found.text.starts_with(text), "{}", found.text);
+    assert_eq!(commands(&found)[0], format!("kill -CONT {pid}"));
+    let _other = queue.worker("work").unwrap();
     finding(&mut monitor, FindingKind::ConsumerStopped, false);
 }
 

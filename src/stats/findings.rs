@@ -100,6 +100,8 @@ pub(super) const HANGS_AFTER: Duration = Duration::from_secs(5);
 const SOON: Duration = Duration::from_secs(60);
 /// A producer that waits for this part of the time is held up.
 const BLOCKED: f64 = 0.2;
+/// What one more `slipring recv` does.
+pub(super) const ADDS: &str = "adds a consumer, which prints and acks; with --exec CMD it works";
 /// Deliveries of a message from which on it counts as in a loop.
 const LOOP: u8 = 3;
 
@@ -143,6 +145,9 @@ impl Stats {
         let stopped = group.members.iter().filter_map(|member| self.stopped(group, member));
         let before = found.len();
         found.extend(stopped);
+        if found.len() == before {
+            found.extend(self.all_stopped(group));
+        }
         if group.consumers == 0 {
             found.extend(self.no_consumer(group));
         } else if found.len() == before {
@@ -188,7 +193,7 @@ impl Stats {
             self.slots(group)
         );
         let remedies = vec![
-            remedy(self.receive(group), "reads on for it"),
+            remedy(self.receive(group), "prints what waits, and acks it"),
             remedy(
                 format!("slipring group rm {queue} {name} --force"),
                 "drops the group and what waits for it",
@@ -230,6 +235,31 @@ impl Stats {
         Some(self.finding(FindingKind::ConsumerStopped, severity, Some(group), text, remedies))
     }
 
+    /// A shared group whose members are all stopped, without holding a message.
+    fn all_stopped(&self, group: &GroupStats) -> Option<Finding> {
+        let live = group.members.iter().filter(|member| member.info.live);
+        let stopped = |member: &ConsumerStats| {
+            let pid = member.process.pid_here?;
+            (member.process.state == ProcessState::Stopped).then(|| pid.to_string())
+        };
+        let pids: Vec<String> = live.map(stopped).collect::<Option<_>>()?;
+        if pids.is_empty() || group.info.depth == 0 {
+            return None;
+        }
+        let text = format!(
+            "all consumers of group {:?} are stopped; {} for it and keep {}",
+            group.info.name,
+            messages(group.info.depth, "waits", "wait"),
+            self.slots(group)
+        );
+        let remedies = vec![
+            remedy(format!("kill -CONT {}", pids.join(" ")), "continues them"),
+            remedy(self.receive(group), ADDS),
+        ];
+        let severity = if self.fills(group) { Severity::Error } else { Severity::Warning };
+        Some(self.finding(FindingKind::ConsumerStopped, severity, Some(group), text, remedies))
+    }
+
     fn looped(&self, group: &GroupStats, seq: u64, attempts: u8) -> Finding {
         let (queue, name) = (self.queue(), &group.info.name);
         let often = if attempts == u8::MAX {
@@ -250,30 +280,36 @@ impl Stats {
             let look = format!("slipring tail {queue} --from {seq} --count 1");
             remedies.push(remedy(look, "shows it"));
         }
-        if group.info.max_attempts.is_none() && group.info.in_flight.is_some() {
-            let reject = format!(
-                "{} --count 1 --exec 'test $SLIPRING_SEQUENCE != {seq} || exit 65; exit 75'",
-                self.receive(group)
-            );
-            let effect =
-                "makes it a dead letter once it comes; what else comes meanwhile is given back";
-            remedies.push(remedy(reject, effect));
-        } else if group.info.max_attempts.is_none() {
-            let live = group.members.iter().filter(|member| member.info.live);
-            let pids: Option<Vec<String>> =
-                live.map(|member| Some(member.process.pid_here?.to_string())).collect();
-            let receive = self.receive(group);
-            let reject = format!("{receive} --count 1 --exec 'exit 65'");
-            let effect = "makes it a dead letter, with the group's consumers ended, and what starts them anew";
-            match pids.as_deref() {
-                Some([]) => remedies.push(remedy(reject, effect)),
-                Some(pids) => remedies
-                    .push(remedy(format!("kill {}; sleep 1; {reject}", pids.join(" ")), effect)),
-                // Who they are is not known here.
-                None => {}
-            }
+        if group.info.max_attempts.is_none() {
+            remedies.extend(self.reject(group, seq));
         }
         self.finding(FindingKind::MessageInLoop, Severity::Warning, Some(group), text, remedies)
+    }
+
+    /// A command that makes a dead letter of a message, and of no other.
+    fn reject(&self, group: &GroupStats, seq: u64) -> Option<Remedy> {
+        let only = match is_shared(group) {
+            true => format!("'test $SLIPRING_SEQUENCE != {seq} || exit 65; exit 75'"),
+            // It is the first that comes.
+            false => "'exit 65'".to_owned(),
+        };
+        let receive = format!("{} --count 1 --exec {only}", self.receive(group));
+        if group.info.in_flight.is_some() {
+            let effect = "makes it a dead letter once it comes; what else comes is given back";
+            return Some(remedy(receive, effect));
+        }
+        let live = group.members.iter().filter(|member| member.info.live);
+        let pids: Option<Vec<String>> =
+            live.map(|member| Some(member.process.pid_here?.to_string())).collect();
+        // Without a pid it is not known here who they are.
+        let pids = pids?;
+        let ends = if pids.is_empty() {
+            String::new()
+        } else {
+            format!("kill {}; sleep 1; ", pids.join(" "))
+        };
+        let effect = "ends the group's consumers and makes it a dead letter; first stop what starts them anew";
+        Some(remedy(ends + &receive, effect))
     }
 
     fn hangs(&self, group: &GroupStats) -> Option<Finding> {
@@ -342,11 +378,8 @@ impl Stats {
         } else if let (false, Some(time)) = (full, group.full_in.value()) {
             text += &format!("; the ring is full in {:.1} s", time.as_secs_f64());
         }
-        let remedies = if is_shared(group) {
-            vec![remedy(self.receive(group), "adds a consumer; with --exec CMD one that works")]
-        } else {
-            Vec::new()
-        };
+        let remedies =
+            if is_shared(group) { vec![remedy(self.receive(group), ADDS)] } else { Vec::new() };
         let severity = if full { Severity::Error } else { Severity::Warning };
         Some(self.finding(FindingKind::GroupSlow, severity, Some(group), text, remedies))
     }
@@ -396,15 +429,15 @@ impl Stats {
         }
         let pid = producer.pid.filter(|_| !producer.live && self.snapshot.closed_at.is_none())?;
         let text = format!(
-            "the producer, recorded as process {pid}, died after message {} and has not closed the queue; consumers wait for more",
+            "the producer, recorded as process {pid}, died after message {} and has not closed the queue; consumers wait for more until its program runs again",
             self.snapshot.tail.saturating_sub(1)
         );
         let remedies = vec![
-            remedy(format!("slipring send {queue} FILE"), "sends on"),
             remedy(
                 format!("slipring send {queue} --close /dev/null"),
                 "closes the queue: consumers end when all is acked",
             ),
+            remedy(format!("slipring send {queue}"), "sends on: each line that it reads"),
         ];
         let kind = FindingKind::ProducerDied;
         Some(self.finding(kind, Severity::Warning, None, text, remedies))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::findings::{
-    Finding, FindingKind, HANGS_AFTER, Remedy, Severity, count, messages, remedy, who,
+    ADDS, Finding, FindingKind, HANGS_AFTER, Remedy, Severity, count, messages, remedy, who,
 };
 use super::rates::{ConsumerStats, GroupStats, Stats};
 use crate::snapshot::InFlightInfo;
@@ -64,10 +64,7 @@ impl Stats {
             short(timeout),
             time.as_secs(),
         );
-        let mut remedies = vec![remedy(
-            self.receive(group),
-            "adds a consumer, which takes them; with --exec CMD one that works",
-        )];
+        let mut remedies = vec![remedy(self.receive(group), ADDS)];
         if let Some(pid) = member.process.pid_here {
             let ends = "ends it: other consumers of the group get what it holds";
             remedies.push(remedy(format!("kill {pid}"), ends));

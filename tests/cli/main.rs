@@ -25,6 +25,7 @@ mod kill;
 mod limits;
 mod memory;
 mod metrics;
+mod operator;
 mod options;
 mod policy;
 mod readme;

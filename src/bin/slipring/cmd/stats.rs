@@ -93,7 +93,7 @@ fn findings(stats: &[Stats]) -> String {
             let width = finding.remedies.iter().map(|remedy| remedy.command.len()).max();
             for remedy in &finding.remedies {
                 let (command, width) = (&remedy.command, width.unwrap_or(0).min(60));
-                text += &format!("  {command:width$}  {}\n", remedy.effect);
+                text += &format!("  {command:width$}  # {}\n", remedy.effect);
             }
         }
     }

@@ -154,56 +154,68 @@ fn parts(text: &str, indent: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// Columns of the table of consumers, and those that a narrow screen does without, the least worth first.
+const MEMBERS: [&str; 12] = [
+    "RECORD", "PID", "COMMAND", "STATE", "HOLDS", "ATTEMPT", "FOR", "DUE", "ACK/s", "ACKED",
+    "REDELIV", "DEAD",
+];
+const SPARE: [&str; 3] = ["REDELIV", "DEAD", "COMMAND"];
+
 /// The group's consumers as a table.
 pub(super) fn members(group: &GroupStats, width: usize) -> Vec<String> {
-    let mut heading = vec![
-        "RECORD", "PID", "COMMAND", "STATE", "HOLDS", "ATTEMPT", "FOR", "ACK/s", "ACKED",
-        "REDELIV", "DEAD",
-    ];
-    let has_places = group.info.in_flight.is_some();
-    if has_places {
-        heading.insert(7, "DUE");
+    if group.members.is_empty() {
+        return vec!["  no consumer".to_owned()];
     }
-    let mut table = Table::new(&heading);
     let mut members: Vec<&ConsumerStats> = group.members.iter().collect();
     members.sort_by_key(|member| member.holds.unwrap_or(u64::MAX));
-    for member in members {
-        let info = &member.info;
-        let holds = match &info.claimed {
-            Some(held) if held.end - held.start > 1 => format!("{}..{}", held.start, held.end - 1),
-            _ => match (member.holds, member.in_flight) {
-                (None, _) => "-".to_owned(),
-                (Some(seq), 0 | 1) => seq.to_string(),
-                (Some(seq), more) => format!("{seq} +{}", more - 1),
-            },
-        };
-        let state = match member.process.state {
+    let mut columns = MEMBERS.to_vec();
+    columns.retain(|column| *column != "DUE" || group.info.in_flight.is_some());
+    let mut spare = SPARE.iter();
+    loop {
+        let mut table = Table::new(&columns);
+        for member in &members {
+            table.row(columns.iter().map(|column| member_cell(column, member)).collect());
+        }
+        let text = table.text();
+        let fits = text.lines().all(|line| line.chars().count() + 2 <= width);
+        match spare.next().filter(|_| !fits) {
+            Some(least) => columns.retain(|column| column != least),
+            None => return text.lines().map(|line| clip(&format!("  {line}"), width)).collect(),
+        }
+    }
+}
+
+fn member_cell(column: &str, member: &ConsumerStats) -> String {
+    let info = &member.info;
+    let none = || "-".to_owned();
+    match column {
+        "RECORD" => info.record.to_string(),
+        "PID" => info.pid.map_or("?".to_owned(), |pid| pid.to_string()),
+        "COMMAND" => member.process.command.as_deref().map_or_else(none, harmless),
+        "STATE" => match member.process.state {
             ProcessState::Alive if member.holds.is_none() => "idle",
             ProcessState::Stopped => "STOPPED",
             ProcessState::Dead => "DEAD",
             state => state.name(),
-        };
-        let mut row = vec![
-            info.record.to_string(),
-            info.pid.map_or("?".to_owned(), |pid| pid.to_string()),
-            member.process.command.as_deref().map_or("-".to_owned(), harmless),
-            state.to_owned(),
-            holds,
-            if member.holds.is_some() { member.attempts.to_string() } else { "-".to_owned() },
-            member.held_for.map_or("-".to_owned(), |held| format!("≥{}", time(held))),
-            show(member.ack_rate, rate),
-            info.acked.to_string(),
-            info.redelivered.to_string(),
-            info.dead_lettered.to_string(),
-        ];
-        if has_places {
-            row.insert(7, if member.in_flight > 0 { due(member.due) } else { "-".to_owned() });
         }
-        table.row(row);
+        .to_owned(),
+        "HOLDS" => match (&info.claimed, member.holds, member.in_flight) {
+            (Some(held), ..) if held.end - held.start > 1 => {
+                format!("{}..{}", held.start, held.end - 1)
+            }
+            (_, None, _) => none(),
+            (_, Some(seq), 0 | 1) => seq.to_string(),
+            (_, Some(seq), more) => format!("{seq} +{}", more - 1),
+        },
+        "ATTEMPT" => member.holds.map_or_else(none, |_| member.attempts.to_string()),
+        "FOR" => member.held_for.map_or_else(none, |held| format!("≥{}", time(held))),
+        "DUE" if member.in_flight > 0 => due(member.due),
+        "ACK/s" => show(member.ack_rate, rate),
+        "ACKED" => info.acked.to_string(),
+        "REDELIV" => info.redelivered.to_string(),
+        "DEAD" => info.dead_lettered.to_string(),
+        _ => none(),
     }
-    let text = table.text();
-    let lines = text.lines().map(|line| clip(&format!("  {line}"), width));
-    if group.members.is_empty() { vec!["  no consumer".to_owned()] } else { lines.collect() }
 }
 
 /// What is wrong with a queue, in lines of at most `width`: the text, and the first `most` commands that mend it.
@@ -215,8 +227,8 @@ pub(super) fn finding(queue: &str, finding: &Finding, width: usize, most: usize)
     let severity = finding.severity.name().to_uppercase();
     let mut lines = wrap(&format!("{severity} {place}: {}", finding.text), width);
     for remedy in finding.remedies.iter().take(most) {
-        // A command is never cut: half of it would do something else.
-        let whole = format!("  do: {}   {}", remedy.command, remedy.effect);
+        // A command is never cut: half of it would do something else. What is said of it is a comment to a shell.
+        let whole = format!("  do: {}  # {}", remedy.command, remedy.effect);
         if whole.chars().count() <= width {
             lines.push(whole);
         } else {
@@ -225,9 +237,9 @@ pub(super) fn finding(queue: &str, finding: &Finding, width: usize, most: usize)
                 if n == 0 { format!("  do: {line}") } else { format!("      {line}") }
             }));
             lines.extend(
-                wrap(&remedy.effect, width.saturating_sub(8))
+                wrap(&remedy.effect, width.saturating_sub(10))
                     .into_iter()
-                    .map(|line| format!("        {line}")),
+                    .map(|line| format!("        # {line}")),
             );
         }
     }

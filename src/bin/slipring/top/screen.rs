@@ -185,7 +185,7 @@ fn bottom_line(state: &State, width: usize) -> String {
     let text = match (state.typing, state.view) {
         (true, _) => format!("filter: {}_   enter keeps it, esc drops it", state.filter),
         (_, View::Overview) => format!(
-            "q quit  ? help  / filter  s sort ({}{})  enter detail  d dead  e events  p pause",
+            "q quit  ? help  / filter  s sort ({}{})  enter detail  d dead  e events",
             state.sort.name(),
             if state.reversed { ", reversed" } else { "" }
         ),

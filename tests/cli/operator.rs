@@ -1,0 +1,210 @@
+//! An operator who knows nothing but the screen of `top`, 80 columns by 24 lines: five faults, each named there with a command,
+//! which is run as it is printed and mends it.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use super::common::TempName;
+use super::stats::{Worker, kill_groups, shell};
+use super::tool::{Ran, Running, children_of, command, feed, run};
+
+/// What the screen says once.
+fn screen(name: &str) -> String {
+    let mut top = command(&["top", name, "--once", "--interval", "0.3"]);
+    let ran: Ran = top.env("COLUMNS", "80").env("LINES", "24").output().unwrap().into();
+    let text = ran.quietly();
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    assert!(text.lines().count() <= 24, "{text}");
+    text
+}
+
+/// In one line, whatever the lines of the screen were.
+fn joined(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The commands on a screen, each as it is printed: with its comment, on several lines perhaps.
+fn commands(screen: &str) -> Vec<String> {
+    let mut commands: Vec<String> = Vec::new();
+    let mut goes_on = false;
+    for line in screen.lines() {
+        let more = commands.last_mut().filter(|_| goes_on);
+        match (line.strip_prefix("  do: "), more) {
+            (Some(command), _) => commands.push(command.to_owned()),
+            (None, Some(last)) => *last += &format!("\n{line}"),
+            (None, None) => continue,
+        }
+        goes_on = line.ends_with(" \\");
+    }
+    commands
+}
+
+/// Looks until the screen says all of this; returns the commands on it.
+#[track_caller]
+fn shown(name: &str, words: &[&str]) -> Vec<String> {
+    let since = Instant::now();
+    loop {
+        let text = screen(name);
+        let line = joined(&text);
+        if words.iter().all(|word| line.contains(word)) {
+            return commands(&text);
+        }
+        assert!(since.elapsed() < Duration::from_secs(120), "{words:?} is not on\n{text}");
+    }
+}
+
+#[track_caller]
+fn mended(name: &str) {
+    shown(name, &["0 errors, 0 warnings", "nothing is wrong"]);
+}
+
+fn obey(line: &str) {
+    let ran = Ran::from(shell(line).output().unwrap());
+    assert_eq!(ran.code, Some(0), "{line}: {ran:?}");
+}
+
+/// Runs a command that goes on until it is ended.
+fn follow(line: &str) -> Running {
+    // The shell itself becomes the program, which then gets the signals.
+    let mut shell = shell(&format!("exec {line}"));
+    Running::of(shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()))
+}
+
+#[test]
+fn a_dead_group_that_nobody_reads_for() {
+    let name = TempName::new("op-dead");
+    run(&["create", &name, "--capacity", "8", "--group", "audit", "--group", "store"]).quietly();
+    let fill = || {
+        feed(&["send", &name], b"0\n1\n2\n3\n4\n5\n6\n7\n").quietly();
+        run(&["recv", &name, "--group", "store", "--count", "8"]).quietly();
+        shown(
+            &name,
+            &["ERROR", "group \"audit\" has no consumer", "8 of 8 slots: the ring is full"],
+        )
+    };
+    let told = fill();
+    assert_eq!(told.len(), 2, "{told:?}");
+    let reader = follow(&told[0]);
+    mended(&name);
+    reader.signal(Signal::SIGTERM);
+    assert_eq!(reader.finish().out, "0\n1\n2\n3\n4\n5\n6\n7\n");
+    obey(&fill()[1]);
+    mended(&name);
+}
+
+#[test]
+fn a_member_that_is_stopped() {
+    let name = TempName::new("op-stopped");
+    let group = ["--shared-group", "work", "--in-flight", "0"];
+    run(&[&["create", &name, "--capacity", "8"], &group[..]].concat()).quietly();
+    feed(&["send", &name], b"0\n").quietly();
+    let mut worker = Worker::start(&name, "echo; exec sleep 600", &["--shared"]);
+    worker.0.lines(1);
+    mended(&name);
+    let pid = worker.0.pid();
+    let text = format!("consumer {pid} of group \"work\" is stopped and holds message 0");
+    worker.0.signal(Signal::SIGSTOP);
+    obey(&shown(&name, &["WARNING", &text])[0]);
+    mended(&name);
+    worker.0.signal(Signal::SIGSTOP);
+    // The second command kills the worker, which its command outlives.
+    let left = children_of(pid);
+    obey(&shown(&name, &[&text])[1]);
+    kill_groups(&left);
+    // Its message waits for the next consumer now.
+    shown(&name, &["group \"work\" has no consumer"]);
+}
+
+#[test]
+fn a_member_that_is_stopped_with_messages_in_flight() {
+    let name = TempName::new("op-in-flight");
+    let group = ["--shared-group", "work", "--in-flight", "4"];
+    run(&[&["create", &name, "--capacity", "8"], &group[..]].concat()).quietly();
+    feed(&["send", &name], b"0\n1\n").quietly();
+    let mut worker = Worker::start(&name, "echo; exec sleep 600", &["--shared", "--jobs", "2"]);
+    worker.0.lines(2);
+    mended(&name);
+    worker.0.signal(Signal::SIGSTOP);
+    let pid = worker.0.pid();
+    let text = format!("consumer {pid} of group \"work\" is stopped and has 2 messages in flight");
+    let told = shown(&name, &["WARNING", &text, "in flight 2 of 4"]);
+    // Its messages come to another consumer, while it still stands.
+    assert!(told[1].contains("slipring group evict"), "{told:?}");
+    obey(&told[1]);
+    shown(&name, &["WARNING", "all consumers of group \"work\" are stopped; 2 messages wait"]);
+    let other = run(&["recv", &name, "--group", "work", "--shared", "--count", "2"]);
+    assert_eq!(other.out.lines().count(), 2, "{other:?}");
+    mended(&name);
+}
+
+#[test]
+fn a_message_in_flight_that_fails_again_and_again() {
+    let name = TempName::new("op-in-flight-poison");
+    let letters = TempName::exactly(format!("{}.dead", &*name));
+    let group = ["--shared-group", "work", "--in-flight", "4", "--max-attempts", "0"];
+    run(&[&["create", &name, "--capacity", "8"], &group[..]].concat()).quietly();
+    feed(&["send", &name], b"poison\nfine\n").quietly();
+    let more = ["--shared", "--retry-delay", "0.01"];
+    let worker = Worker::start(&name, "test $(cat) = fine", &more);
+    let text = "message 0 of group \"work\" was delivered";
+    let told = shown(&name, &["WARNING", text, "the group has no limit of attempts"]);
+    // The worker goes on beside it.
+    obey(&told[1]);
+    mended(&name);
+    assert!(run(&["dead", "ls", &name]).quietly().contains("rejected"));
+    drop((worker, letters));
+}
+
+#[test]
+fn a_message_that_fails_again_and_again() {
+    let name = TempName::new("op-poison");
+    let letters = TempName::exactly(format!("{}.dead", &*name));
+    run(&["create", &name, "--capacity", "8", "--group", "work"]).quietly();
+    feed(&["send", &name], b"poison\nfine\n").quietly();
+    let worker = Worker::start(&name, "test $(cat) = fine", &["--retry-delay", "0.01"]);
+    let text = "message 0 of group \"work\" was delivered";
+    let told = shown(&name, &["WARNING", text, "the group has no limit of attempts"]);
+    let seen = Ran::from(shell(&told[0]).output().unwrap());
+    assert_eq!((seen.code, &*seen.out), (Some(0), "poison\n"), "{told:?}");
+    obey(&told[1]);
+    // The other message waits for a consumer: the command has ended that one.
+    obey(&shown(&name, &["1 message waits for it"])[1]);
+    mended(&name);
+    drop((worker, letters));
+}
+
+#[test]
+fn a_ring_that_is_full_since_its_group_is_slow() {
+    let name = TempName::new("op-full");
+    run(&["create", &name, "--capacity", "8", "--shared-group", "work"]).quietly();
+    let worker = Worker::start(&name, "cat > /dev/null; sleep 0.2", &["--shared"]);
+    let mut sender = Running::start(&["send", &name]);
+    sender.offer("0\n".repeat(200).as_bytes());
+    let text = "group \"work\" is slower than the producer: it keeps";
+    let told = shown(&name, &["ERROR", text, "the producer waited"]);
+    let helper = follow(&told[0]);
+    sender.end_input();
+    mended(&name);
+    helper.signal(Signal::SIGTERM);
+    assert!(helper.finish().out.lines().count() > 100);
+    assert_eq!(sender.finish().code, Some(0));
+    drop(worker);
+}
+
+#[test]
+fn a_producer_that_is_gone() {
+    let name = TempName::new("op-gone");
+    run(&["create", &name, "--capacity", "8", "--group", "g"]).quietly();
+    let reader = Running::start(&["recv", &name, "--group", "g"]);
+    let mut sender = Running::start(&["send", &name]);
+    sender.write(b"0\n1\n");
+    while !screen(&name).contains("tail 2") {}
+    let pid = sender.pid();
+    sender.kill();
+    let text = format!("the producer, recorded as process {pid}, died after message 1");
+    obey(&shown(&name, &["WARNING", &text, "has not closed the queue"])[0]);
+    mended(&name);
+    assert_eq!(reader.finish().out, "0\n1\n");
+}
