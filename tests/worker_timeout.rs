@@ -127,3 +127,35 @@ fn what_is_due_comes_one_by_one_where_attempts_have_a_limit() {
     }
     assert!(there(worker.try_recv_batch(3)).is_none());
 }
+
+#[test]
+fn messages_that_are_held_for_longer_than_the_ring_lasts_leave_room() {
+    // Each thousandth is held while ten rings pass.
+    const RING: u64 = 64;
+    let name = TempName::new("held-long");
+    let shape = Queue::builder(&name).capacity(RING).payload_size(32);
+    let queue = shape.group(Group::named("work").shared().in_flight(256)).create().unwrap();
+    let (mut producer, mut worker) = (queue.producer().unwrap(), queue.worker("work").unwrap());
+    let mut held = std::collections::VecDeque::new();
+    let mut longest = 0;
+    for sent in 0..20_000u64 {
+        assert_eq!(producer.try_send(&sent.to_le_bytes()).unwrap(), sent);
+        if sent % 32 != 31 {
+            continue;
+        }
+        for job in worker.recv_batch(32).unwrap() {
+            match job.sequence() % 1000 {
+                0 => held.push_back(job),
+                _ => job.ack().unwrap(),
+            }
+        }
+        while let Some(job) = held.pop_front_if(|job| job.sequence() + 10 * RING <= sent) {
+            longest = longest.max(sent - job.sequence());
+            job.ack().unwrap();
+        }
+    }
+    assert!(longest >= 10 * RING);
+    drop(held);
+    let group = &queue.snapshot().unwrap().groups[0];
+    assert!(group.depth <= 1, "{group:?}");
+}

@@ -10,6 +10,7 @@ mod control;
 mod crash;
 mod creation;
 mod gone;
+mod jobs;
 mod stream;
 mod survivors;
 mod torture;
@@ -30,6 +31,9 @@ fn roles() {
         "hold" => control::hold(arg(1), arg(2).parse().unwrap()),
         "member" => control::member(arg(1), arg(2)),
         "create" => creation::create_again_and_again(arg(1)),
+        "send-jobs" => jobs::send_jobs(arg(1)),
+        "work-jobs" => jobs::work_jobs(arg(1), arg(2).parse().unwrap()),
+        "shifted" => jobs::shifted(arg(1)),
         "send-for-ever" => torture::send_for_ever(arg(1)),
         "produce" => gone::produce(arg(1)),
         "keep" => survivors::keep(arg(1)),

@@ -22,7 +22,7 @@ fn shared() -> Group {
 }
 
 /// Takes the role as soon as the dead predecessor's lease is free, which takes a moment after its death.
-fn produce(queue: &Queue) -> Producer {
+pub(crate) fn produce(queue: &Queue) -> Producer {
     let since = Instant::now();
     loop {
         match queue.producer() {
