@@ -11,7 +11,9 @@
 
 mod claims;
 mod trip;
+mod warm;
 
+use std::borrow::Borrow;
 use std::cell::UnsafeCell;
 use std::fs::File;
 use std::num::NonZeroUsize;
@@ -28,6 +30,7 @@ use crate::transport::{NotRun, Open, Put, Spin, Take, Transport};
 
 pub(crate) use claims::BareClaims;
 pub(crate) use trip::BareTrip;
+pub(crate) use warm::{BareCopied, BareInPlace};
 
 /// Batches of up to 32. The receiver pauses `PAUSES` times more between two looks that find fewer than `RUN` messages, but
 /// takes what is there after 64 such looks. The sender takes `AHEAD` slots back at a time.
@@ -156,6 +159,25 @@ impl<const N: usize, const AHEAD: u64> Sender<N, AHEAD> {
             self.opened = end;
         }
     }
+
+    /// Sends a batch, once there is room for it.
+    #[inline]
+    fn send(&mut self, batch: impl ExactSizeIterator<Item: Borrow<Msg>>) {
+        let n = batch.len() as u64;
+        self.room(n);
+        for (msg, seq) in batch.zip(self.tail..) {
+            let slot = self.ring.slot(seq);
+            // Relaxed: the stamp publishes it.
+            slot.meta.store(size_of::<Msg>() as u64, Ordering::Relaxed);
+            // SAFETY: there is room, so the receiver has given the slot back; nobody else writes (R).
+            unsafe { *slot.payload.get() = *msg.borrow() };
+            // Release: whoever sees the stamp sees the payload.
+            slot.stamp.store(seq + 1, Ordering::Release);
+        }
+        self.tail += n;
+        // Release: whoever sees the tail sees the slots below it.
+        self.ring.words().tail.store(self.tail, Ordering::Release);
+    }
 }
 
 impl<const N: usize, const AHEAD: u64> Put for Sender<N, AHEAD> {
@@ -165,19 +187,7 @@ impl<const N: usize, const AHEAD: u64> Put for Sender<N, AHEAD> {
         let mut filled = Filled::<N>::of_size();
         while at < end {
             let batch = filled.next(at, end);
-            self.room(batch.len() as u64);
-            for (msg, seq) in batch.iter().zip(self.tail..) {
-                let slot = self.ring.slot(seq);
-                // Relaxed: the stamp publishes it.
-                slot.meta.store(size_of::<Msg>() as u64, Ordering::Relaxed);
-                // SAFETY: there is room, so the receiver has given the slot back; nobody else writes (R).
-                unsafe { *slot.payload.get() = *msg };
-                // Release: whoever sees the stamp sees the payload.
-                slot.stamp.store(seq + 1, Ordering::Release);
-            }
-            self.tail += batch.len() as u64;
-            // Release: whoever sees the tail sees the slots below it.
-            self.ring.words().tail.store(self.tail, Ordering::Release);
+            self.send(batch.iter());
             at += batch.len() as u64;
         }
     }
@@ -199,12 +209,9 @@ impl<const PAUSES: u32, const RUN: u64> Receiver<PAUSES, RUN> {
             self.spin.again();
         }
     }
-}
 
-impl<const PAUSES: u32, const RUN: u64> Take for Receiver<PAUSES, RUN> {
     #[inline]
-    fn take(&mut self, from: u64, n: u64) {
-        let mut expected = InOrder::expect(from, n);
+    fn expected(&mut self, mut expected: InOrder) {
         while expected.left() > 0 {
             let got = self.look(expected.left());
             for seq in self.head..self.head + got {
@@ -215,5 +222,12 @@ impl<const PAUSES: u32, const RUN: u64> Take for Receiver<PAUSES, RUN> {
             // Release: the slots were read before they are given back.
             self.ring.words().head.store(self.head, Ordering::Release);
         }
+    }
+}
+
+impl<const PAUSES: u32, const RUN: u64> Take for Receiver<PAUSES, RUN> {
+    #[inline]
+    fn take(&mut self, from: u64, n: u64) {
+        self.expected(InOrder::expect(from, n));
     }
 }

@@ -329,8 +329,8 @@ impl Put for Reserved {
                 spin.again();
                 continue;
             };
-            for (index, i) in (0..size).zip(at..end) {
-                *slots.message_mut(index).expect("one of the slots") = Msg::new(i);
+            for (slot, i) in slots.iter_mut().zip(at..end) {
+                *slot = Msg::new(i);
             }
             slots.publish();
             at += size as u64;

@@ -4,7 +4,7 @@
 use super::{Class, Figures, Row, Work, names};
 use crate::message::{BATCH, Bytes256, Bytes1024, Bytes4096, Large};
 use crate::pair::Steps;
-use crate::peers::bare_ring::{BareClaims, BareRing, BareTrip};
+use crate::peers::bare_ring::{BareClaims, BareCopied, BareInPlace, BareRing, BareTrip};
 #[cfg(feature = "boost")]
 use crate::peers::boost;
 #[cfg(feature = "rte_ring")]
@@ -352,15 +352,18 @@ fn memcpies<L: Large>(rows: &mut Rows, work: Work) {
 
 /// One thread.
 fn alone(rows: &mut Rows) {
-    use Class::{Ours, Shared, Threads};
+    use Class::{Limit, Ours, Shared, Threads};
     rows.warm::<rtrb::Chunks<false>>(Threads, names::RTRB_CHUNKS);
     rows.warm::<rtrb::Slices>(Threads, names::RTRB_SLICES);
+    rows.warm::<BareCopied>(Limit, names::BARE_COPIED);
+    rows.warm::<BareInPlace>(Limit, names::BARE_IN_PLACE);
     rows.warm::<slipring::PreparedSlices>(Ours, names::WARM_SLICES);
     rows.warm::<slipring::PreparedBatches>(Ours, names::WARM_BATCHES);
     rows.warm::<slipring::InPlace<false>>(Ours, names::WARM_IN_PLACE);
     rows.warm::<slipring::InPlace<true>>(Ours, "slipring, reserve 32, in place, shared group");
     rows.warm::<shaq::SpscBatches>(Shared, names::SHAQ_ONE);
     rows.warm_singles::<rtrb::Single>(Threads, names::RTRB);
+    rows.warm_singles::<BareTrip<0>>(Limit, names::BARE_SINGLE);
     rows.warm_singles::<slipring::Single<false>>(Ours, names::SINGLE);
     rows.warm_singles::<slipring::Single<true>>(Ours, names::SINGLE_SHARED);
     rows.warm_singles::<slipring::Bytes>(Ours, "slipring, bytes");

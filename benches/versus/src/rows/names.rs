@@ -8,6 +8,9 @@ pub(crate) const TWO_LINES: &str = "bare: two lines";
 
 /// Of those that are slipring's ring without crash safety.
 pub(crate) const BARE_RING: &str = "bare ring";
+pub(crate) const BARE_COPIED: &str = "bare ring of the same slots, 32 that are there already";
+pub(crate) const BARE_IN_PLACE: &str = "bare ring of the same slots, 32 in place";
+pub(crate) const BARE_SINGLE: &str = "bare ring of the same slots, one by one";
 pub(crate) const BARE_CLAIMS: &str = "bare ring, a claim is one exchange";
 
 pub(crate) const OURS: &str = "slipring";

@@ -42,12 +42,45 @@ fn one_thread(targets: &mut Vec<Target>) {
         let ratio = Ratio(row, By::Row(by));
         targets.push(Target { column, ..target(name, work, ALONE, ratio, bounds) });
     };
-    let chunks = "one thread: send_batch of 32, over rtrb slices of 32";
-    add(chunks, Work::Warm, names::WARM_BATCHES, names::RTRB_SLICES, 0, bounds(2.5, 1.6));
-    let slices = "one thread: send_slice of 32, over rtrb slices of 32";
-    add(slices, Work::Warm, names::WARM_SLICES, names::RTRB_SLICES, 0, bounds(2.5, 1.6));
+    for (batches, slices, row, bounds) in [
+        (
+            "one thread: send_batch of 32, over rtrb chunks of 32",
+            "one thread: send_slice of 32, over rtrb chunks of 32",
+            names::RTRB_CHUNKS,
+            bounds(2.5, 1.6),
+        ),
+        (
+            "one thread: send_batch of 32, over rtrb slices of 32",
+            "one thread: send_slice of 32, over rtrb slices of 32",
+            names::RTRB_SLICES,
+            NONE,
+        ),
+    ] {
+        add(batches, Work::Warm, names::WARM_BATCHES, row, 0, bounds);
+        add(slices, Work::Warm, names::WARM_SLICES, row, 0, bounds);
+    }
     let in_place = "one thread: reserve 32 in place, over rtrb chunks of 32";
     add(in_place, Work::Warm, names::WARM_IN_PLACE, names::RTRB_CHUNKS, 0, bounds(1.8, 1.3));
+    // The least that these stores take.
+    for (name, ours, bare) in [
+        ("one thread: send_batch of 32, over a bare ring", names::WARM_BATCHES, names::BARE_COPIED),
+        ("one thread: send_slice of 32, over a bare ring", names::WARM_SLICES, names::BARE_COPIED),
+        (
+            "one thread: reserve 32 in place, over a bare ring",
+            names::WARM_IN_PLACE,
+            names::BARE_IN_PLACE,
+        ),
+    ] {
+        add(name, Work::Warm, ours, bare, 0, NONE);
+    }
+    let bare = "one thread: a bare ring, 32 that are there already, over rtrb chunks of 32";
+    add(bare, Work::Warm, names::BARE_COPIED, names::RTRB_CHUNKS, 0, NONE);
+    let bare = "one thread: a bare ring, 32 in place, over rtrb chunks of 32";
+    add(bare, Work::Warm, names::BARE_IN_PLACE, names::RTRB_CHUNKS, 0, NONE);
+    let bare = "one thread: a bare ring one by one, over rtrb: sending";
+    add(bare, Work::WarmSingles, names::BARE_SINGLE, names::RTRB, 0, NONE);
+    let bare = "one thread: a bare ring one by one, over rtrb: receiving";
+    add(bare, Work::WarmSingles, names::BARE_SINGLE, names::RTRB, 1, NONE);
     let send = "one thread: send one by one, over rtrb push";
     add(send, Work::WarmSingles, names::SINGLE, names::RTRB, 0, bounds(2.0, 1.3));
     let recv = "one thread: recv and ack one by one, exclusive group, over rtrb pop";

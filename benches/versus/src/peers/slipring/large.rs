@@ -56,8 +56,8 @@ impl<L: Large> Put for InPlace<L> {
         while at < end {
             let size = BATCH.min((end - at) as usize);
             let mut slots = self.0.end.reserve(size).expect("the queue is whole");
-            for (index, i) in (0..size).zip(at..end) {
-                slots.message_mut(index).expect("one of the slots").fill(i);
+            for (slot, i) in slots.iter_mut().zip(at..end) {
+                slot.fill(i);
             }
             slots.publish();
             at += size as u64;

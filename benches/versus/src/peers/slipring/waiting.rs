@@ -82,8 +82,8 @@ impl Put for Reserve {
         while at < end {
             let size = BATCH.min((end - at) as usize);
             let mut slots = self.0.end.reserve(size).expect("the queue is whole");
-            for (index, i) in (0..size).zip(at..end) {
-                *slots.message_mut(index).expect("one of the slots") = Msg::new(i);
+            for (slot, i) in slots.iter_mut().zip(at..end) {
+                *slot = Msg::new(i);
             }
             slots.publish();
             at += size as u64;
