@@ -24,6 +24,7 @@ const CELLS_AT: u64 = 968;
 /// In a group's record.
 const ACK_TIMEOUT: u64 = 40;
 const EXTENT: u64 = 48;
+const HEAD: u64 = 384;
 const NEXT_DUE: u64 = 528;
 /// With the group's other wait word.
 const CELL_WORD: u64 = 664;
@@ -180,6 +181,23 @@ fn a_dead_member_with_more_messages_than_cells_is_damage() {
     jobs.into_iter().for_each(|job| job.ack().unwrap());
 }
 
+#[test]
+fn a_letter_counts_beside_a_message_of_the_ring_that_has_its_sequence() {
+    let name = TempName::new("same-sequence");
+    let queue = queue(&name, &work(2));
+    let file = words::open(&name.path());
+    send(&queue, 2);
+    // As if a member had died that has claimed both and moved none; the second one's letter has been sent again.
+    words::set(&file, words::GROUP_MARK + 8, 1);
+    words::set(&file, record(2, 0) + 8, 2);
+    words::set(&file, record(2, 0), 2);
+    words::set(&file, words::GROUPS + HEAD, 2 << 8);
+    words::set(&file, cell(&file, 0) + 8, 1 << 63 | 1);
+    words::set(&file, cell(&file, 0), word(DELAYED, 255, 0, 0));
+    let group = &queue.snapshot().unwrap().groups[0];
+    assert_eq!((group.depth, group.unacked), (3, 3));
+}
+
 fn hostile(rng: &mut Rng, old: u64) -> u64 {
     match rng.below(10) {
         0 => EMPTY,
@@ -208,7 +226,7 @@ fn place(rng: &mut Rng, file: &File) -> u64 {
         1 => group + [NEXT_DUE, CELL_WORD][rng.below(2) as usize],
         // Start, end, attempts, claimed at, holds.
         2 => record + [0, 8, 16, 40, 152][rng.below(5) as usize],
-        3 => group + 384,
+        3 => group + HEAD,
         _ => cell(file, rng.below(8)) + 8 * rng.below(4),
     }
 }
