@@ -9,6 +9,7 @@ use loom::thread::{JoinHandle, spawn, yield_now};
 
 use super::explore::{Model, Run};
 use super::heap::{Segment, Shape};
+use super::in_flight::{BEGIN, flight};
 use super::members::{Worker, filled};
 use super::park::{alone, data, joined, receive, takes};
 use super::passing::receives as member_receives;
@@ -371,5 +372,31 @@ fn the_reactor_is_not_woken_in_the_place_of_a_consumer() {
         end(&reactor, &segment);
         driver.join().unwrap();
         segment.settle(producer.tail(), &[(0, 0)]);
+    });
+}
+
+/// All cells of its group are in use: a future of a member waits for one, which an ack empties.
+#[test]
+fn the_reactor_wakes_a_member_that_waits_for_a_cell() {
+    let model = Model::named("the_reactor_wakes_a_member_that_waits_for_a_cell").seconds(3.0);
+    model.reaches(&["waited"]).check(|run| {
+        let (flight, writer) = flight(run, Shape { records: 3, cells: 1, ..SHAPE }, 2);
+        let [mut a, b, last] = flight.join_all();
+        let message = a.one();
+        let reactor = Rc::new(Reactor::new());
+        let thread = reacts(&reactor);
+        let a = a.works(move |hand| {
+            hand.ack(&message);
+        });
+        let (own, to, segment) = (run.clone(), Rc::clone(&reactor), Rc::clone(&flight.segment));
+        let b = b.works(move |hand| {
+            let word = WaiterKind::Cell { group: 0 };
+            awaits(&own, &to, &segment, word, || hand.eat(1) > 0);
+        });
+        a.join().unwrap();
+        b.join().unwrap();
+        end(&reactor, &flight.segment);
+        thread.join().unwrap();
+        last.finish(writer.tail(), BEGIN);
     });
 }
