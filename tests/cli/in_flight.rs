@@ -238,3 +238,31 @@ fn a_look_at_a_group_shows_what_is_in_flight_and_in_the_ring() {
     assert_eq!(run(&["peek", &name, "--group", "work"]).says(0, &words).out, "6\n");
     first.ack().unwrap();
 }
+
+#[test]
+fn an_ack_timeout_is_changed_for_what_is_received_from_then_on() {
+    let (name, queue) = queue("set", "0\n1\n2\n");
+    let mut worker = queue.worker("work").unwrap();
+    let mut left = || worker.recv().map(|job| (job.time_left(), job)).unwrap();
+    let (first, _kept) = left();
+    assert!(first.unwrap().as_secs() >= 20, "{first:?}");
+    let set = |group: &str, time: &str| run(&["group", "set", &name, group, "--ack-timeout", time]);
+    assert_eq!(set("work", "1h").quietly(), "");
+    let (second, _kept) = left();
+    assert!(second.unwrap().as_secs() > 3000, "{second:?}");
+    assert_eq!(
+        group(&name, "work")["in_flight"]["ack_timeout_ms"].as_u64().map(|ms| ms / 3_600_000),
+        Some(1)
+    );
+    set("work", "0").quietly();
+    let (third, _kept) = left();
+    assert_eq!(
+        (third, group(&name, "work")["in_flight"]["ack_timeout_ms"].clone()),
+        (None, json!(null))
+    );
+    set("work", "0.5").says(2, &["1 s to 86400 s, or 0"]);
+    run(&["group", "set", &name, "work"]).says(2, &["--ack-timeout"]);
+    set("wrk", "5").says(4, &["no group \"wrk\"", "slipring group ls"]);
+    run(&["group", "add", &name, "audit"]).quietly();
+    set("audit", "5").says(1, &["slipring group ls"]);
+}

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use std::sync::LazyLock;
 
 use slipring::{
-    AckError, AddGroupError, AttachError, ControlError, CreateError, ErrorCode, EvictError,
-    ForgetStreamError, JobError, JoinError, Mode, NewStageError, OpenError, OpenOrCreateError,
-    ProducerError, RecvError, RejectError, RemoveError, RemoveGroupError, SendError, StageError,
-    StreamError, StreamSendError, SystemError,
+    AckError, AckTimeoutError, AddGroupError, AttachError, ControlError, CreateError, ErrorCode,
+    EvictError, ForgetStreamError, JobError, JoinError, Mode, NewStageError, OpenError,
+    OpenOrCreateError, ProducerError, RecvError, RejectError, RemoveError, RemoveGroupError,
+    SendError, StageError, StreamError, StreamSendError, SystemError,
 };
 
 use crate::file_size;
@@ -203,6 +203,7 @@ macro_rules! from_coded {
 }
 from_coded!(
     AckError,
+    AckTimeoutError,
     AddGroupError,
     AttachError,
     ControlError,

@@ -96,6 +96,20 @@ fn a_message_is_its_workers_for_as_long_as_its_command_runs() {
 }
 
 #[test]
+fn a_worker_obeys_an_ack_timeout_that_is_changed_while_it_runs() {
+    let work = work("cells-changed", "long\n", &["--ack-timeout", "1h"]);
+    let mut worker = work.start("cat; sleep 3; echo; echo ended", &["--follow", "--verbose"]);
+    assert_eq!(worker.lines(2), ["long", "ended"]);
+    run(&["group", "set", &work.name, "w", "--ack-timeout", "1"]).quietly();
+    feed(&["send", &work.name], b"longer\n").quietly();
+    // It would take the message.
+    work.run("echo stolen", &["--timeout", "3"]).says(3, &["done 0,"]);
+    assert_eq!(worker.lines(2), ["longer", "ended"]);
+    worker.signal(Signal::SIGTERM);
+    worker.finish().says(143, &["done 2, retried 0, rejected 0, given up 0, unfinished 0,"]);
+}
+
+#[test]
 fn a_stopped_workers_message_goes_to_another_and_its_own_end_is_too_late() {
     let work = work("cells-stop", "job\n", &["--ack-timeout", "1"]);
     let dir = TempDir::new(&work.name);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use slipring::{Retention, Start};
 
-use super::values::start;
+use super::values::{ack_timeout, start};
 use super::{EXIT_CODES, FIGURES, PolicyArgs, interval, time};
 
 #[derive(Debug, Subcommand)]
@@ -15,6 +15,8 @@ pub(crate) enum GroupCommand {
     Ls(GroupListArgs),
     /// Make a group: every message waits for it from then on
     Add(GroupAddArgs),
+    /// Change a group
+    Set(GroupSetArgs),
     /// Take messages in flight back from consumers that hang, for others to work on; their acks then fail
     #[command(after_help = EXIT_CODES)]
     Evict(GroupEvictArgs),
@@ -73,6 +75,19 @@ impl From<RetentionArg> for Retention {
             RetentionArg::Release => Retention::Release,
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GroupSetArgs {
+    /// Name of the queue
+    #[arg(value_name = "QUEUE")]
+    pub(crate) name: String,
+    /// Name of the group: a shared one with messages in flight
+    pub(crate) group: String,
+    /// Time that a consumer has for a message before another may take it, at least 1 s; 0 = for ever. Messages that are
+    /// received from now on have it
+    #[arg(long, value_name = "TIME", required = true, value_parser = ack_timeout)]
+    pub(crate) ack_timeout: Duration,
 }
 
 #[derive(Debug, Args)]

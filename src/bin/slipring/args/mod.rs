@@ -20,7 +20,7 @@ use clap::Subcommand;
 pub(crate) use dead::{DeadCommand, DeadListArgs, DeadShowArgs, DeadSomeArgs, LettersArgs};
 pub(crate) use forward::ForwardArgs;
 pub(crate) use group::{
-    GroupAddArgs, GroupCommand, GroupEvictArgs, GroupListArgs, GroupRemoveArgs,
+    GroupAddArgs, GroupCommand, GroupEvictArgs, GroupListArgs, GroupRemoveArgs, GroupSetArgs,
 };
 pub(crate) use metrics::MetricsArgs;
 pub(crate) use policy::{PolicyArgs, default_places, places_in};

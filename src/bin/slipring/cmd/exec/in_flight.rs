@@ -28,7 +28,7 @@ thread_local! {
 /// Runs the jobs to their ends.
 pub(super) fn run(shared: &Shared<'_>, mut worker: Worker) -> Result<(), Failure> {
     let args = shared.args;
-    let every = extend_every(shared, worker.ack_timeout())?;
+    check_interval(shared, worker.ack_timeout())?;
     worker.set_follow(args.follow);
     if let Some(wait) = args.wait {
         worker.set_wait_strategy(wait.into());
@@ -48,7 +48,7 @@ pub(super) fn run(shared: &Shared<'_>, mut worker: Worker) -> Result<(), Failure
         let ended = || lock(&board).takes_no_more() || !lock(&untold).is_empty();
         stopped() || reader_gone(&std::io::stdout()) || ended()
     });
-    let jobs = Jobs { shared, every, turn: Mutex::new(worker), letters };
+    let jobs = Jobs { shared, turn: Mutex::new(worker), letters };
     thread::scope(|scope| {
         for _ in 0..args.exec.jobs {
             let job = || jobs.work().unwrap_or_else(|fault| shared.end(fault));
@@ -64,14 +64,10 @@ pub(super) fn run(shared: &Shared<'_>, mut worker: Worker) -> Result<(), Failure
     Ok(())
 }
 
-/// How often a message is extended whose command runs, and for how long; `None`: others do not take it anyway.
-fn extend_every(
-    shared: &Shared<'_>,
-    timeout: Option<Duration>,
-) -> Result<Option<(Duration, Duration)>, Failure> {
-    let asked = shared.args.exec.extend_every;
+/// Fails if more time is to be asked for so seldom that others would take the messages, or for nothing.
+fn check_interval(shared: &Shared<'_>, timeout: Option<Duration>) -> Result<(), Failure> {
     let group = &shared.args.group;
-    match (asked, timeout) {
+    match (shared.args.exec.extend_every, timeout) {
         (Some(_), None) => Err(Failure::usage(format!(
             "--extend-every: group {group:?} has no ack timeout, so that no message is taken from its consumer while that \
              lives, and none is extended; leave it out"
@@ -81,14 +77,43 @@ fn extend_every(
              taken back while their commands run",
             timeout.as_secs_f64().round()
         ))),
-        (asked, timeout) => Ok(timeout.map(|timeout| (asked.unwrap_or(timeout / 3), timeout))),
+        _ => Ok(()),
+    }
+}
+
+/// When to ask for more time for a message.
+struct Extension {
+    /// How often, and for how long; `None`: it has all the time.
+    every: Option<(Duration, Duration)>,
+    last: Instant,
+}
+
+impl Extension {
+    /// For a message that was received just now. The group's ack timeout may have changed since the worker joined.
+    fn new(message: &Job, asked: Option<Duration>) -> Extension {
+        let every = message.time_left().map(|time| {
+            let every = asked.filter(|every| *every <= time / 2).unwrap_or(time / 3);
+            (every, time)
+        });
+        Extension { every, last: Instant::now() }
+    }
+
+    /// Asks for more time if that is due; whether the message is this worker's still.
+    fn keep(&mut self, message: &mut Job) -> bool {
+        match self.every {
+            Some((every, time)) if self.last.elapsed() >= every => {
+                self.last = Instant::now();
+                message.extend(time).is_ok()
+            }
+            // An operator may take it back.
+            _ => message.is_mine(),
+        }
     }
 }
 
 #[derive(Debug)]
 struct Jobs<'a> {
     shared: &'a Shared<'a>,
-    every: Option<(Duration, Duration)>,
     /// Held by the job that receives.
     turn: Mutex<Worker>,
     /// Dead letters that were not reported yet.
@@ -165,25 +190,13 @@ impl Jobs<'_> {
     /// Keeps a suspect, untried, while another one runs; then it goes back, to be taken anew.
     fn keep_suspect(&self, mut message: Job) {
         let shared = self.shared;
-        let mut extended = Instant::now();
+        let mut extension = self.extension(&message);
         let mut mine = message.uncount().is_ok();
         shared.sleep(DELAY_MAX, || {
-            mine = mine && self.extend(&mut message, &mut extended);
+            mine = mine && extension.keep(&mut message);
             !mine || shared.is_over() || !shared.has_suspect()
         });
         shared.board().put_back();
-    }
-
-    /// Asks for more time if that is due; whether the message is this worker's still.
-    fn extend(&self, message: &mut Job, extended: &mut Instant) -> bool {
-        match self.every {
-            Some((every, timeout)) if extended.elapsed() >= every => {
-                *extended = Instant::now();
-                message.extend(timeout).is_ok()
-            }
-            // An operator may take it back.
-            _ => message.is_mine(),
-        }
     }
 
     /// Runs the command, and acks, rejects or gives the message back as its exit status says.
@@ -248,6 +261,10 @@ impl Jobs<'_> {
         self.shared.board().evicted();
     }
 
+    fn extension(&self, message: &Job) -> Extension {
+        Extension::new(message, self.shared.args.exec.extend_every)
+    }
+
     fn run(&self, message: &mut Job) -> Result<Ended, Refused> {
         let shared = self.shared;
         let about = About {
@@ -259,14 +276,15 @@ impl Jobs<'_> {
             source: message.source(),
         };
         let mut child = command::start(shared.command, &about, message, Stdio::inherit())?;
-        let (mut told, mut evicted, mut extended) = (false, false, Instant::now());
+        let (mut told, mut evicted) = (false, false);
+        let mut extension = self.extension(message);
         let end = shared.wait(&mut child, || {
             if !told && shared.stop.check().is_err() {
                 // First, so that no attempt counts if this process is killed now. Evicted: the next line notes it.
                 let _ = message.uncount();
                 told = shared.is_stopped();
             }
-            evicted = evicted || !self.extend(message, &mut extended);
+            evicted = evicted || !extension.keep(message);
             !evicted
         })?;
         Ok(Ended { end, evicted })

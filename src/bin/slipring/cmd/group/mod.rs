@@ -5,9 +5,9 @@ mod ls;
 
 pub(super) use ls::run as list;
 
-use slipring::{InFlightInfo, Mode, RemoveGroupError};
+use slipring::{AckTimeoutError, InFlightInfo, Mode, RemoveGroupError};
 
-use crate::args::{GroupAddArgs, GroupCommand, GroupRemoveArgs, places_in};
+use crate::args::{GroupAddArgs, GroupCommand, GroupRemoveArgs, GroupSetArgs, places_in};
 use crate::failure::Failure;
 use crate::output::print;
 use crate::queue::open_existing;
@@ -17,6 +17,7 @@ pub(crate) fn run(command: &GroupCommand) -> Result<(), Failure> {
     match command {
         GroupCommand::Ls(args) => ls::run(args),
         GroupCommand::Add(args) => add(args),
+        GroupCommand::Set(args) => set(args),
         GroupCommand::Evict(args) => evict::run(args),
         GroupCommand::Rm(args) => remove(args),
     }
@@ -50,6 +51,19 @@ fn add(args: &GroupAddArgs) -> Result<(), Failure> {
         "group {:?} starts at message {}: {messages} for it\n{places}",
         args.group, made.head
     ))
+}
+
+fn set(args: &GroupSetArgs) -> Result<(), Failure> {
+    let (name, group, timeout) = (&args.name, &args.group, args.ack_timeout);
+    let timeout = (!timeout.is_zero()).then_some(timeout);
+    let set = open_existing(name)?.set_ack_timeout(group, timeout);
+    set.map_err(|fault| match fault {
+        AckTimeoutError::NotFound { .. } | AckTimeoutError::NotInFlight { .. } => Failure::from(
+            fault,
+        )
+        .hint(format!("slipring group ls {name}  (lists the groups and what they have in flight)")),
+        fault => fault.into(),
+    })
 }
 
 fn remove(args: &GroupRemoveArgs) -> Result<(), Failure> {

@@ -34,7 +34,6 @@ fn set_up(worker: &mut Worker, args: &RecvArgs) {
 }
 
 fn receive_all(task: &mut Task<'_>, worker: &mut Worker) -> Result<(), Failure> {
-    let timeout = worker.ack_timeout();
     while let max @ 1.. = task.most() {
         task.stop.check()?;
         let received = match task.args.timeout {
@@ -45,7 +44,7 @@ fn receive_all(task: &mut Task<'_>, worker: &mut Worker) -> Result<(), Failure> 
             Ok(jobs) => jobs,
             Err(fault) => return task.not_received(fault),
         };
-        if let Err(fault) = write_out(&mut jobs, timeout, task) {
+        if let Err(fault) = write_out(&mut jobs, task) {
             for job in &mut jobs {
                 // That was no fault of the messages. Evicted: they are in other hands already.
                 let _ = job.uncount();
@@ -58,11 +57,9 @@ fn receive_all(task: &mut Task<'_>, worker: &mut Worker) -> Result<(), Failure> 
 }
 
 /// Writes all of a batch. Only what is written is done: an ack before would lose it with this process.
-fn write_out(
-    jobs: &mut [Job],
-    timeout: Option<Duration>,
-    task: &mut Task<'_>,
-) -> Result<(), Failure> {
+fn write_out(jobs: &mut [Job], task: &mut Task<'_>) -> Result<(), Failure> {
+    // They were received just now, all at once.
+    let timeout = jobs.first().and_then(Job::time_left);
     let mut extended = Instant::now();
     for i in 0..jobs.len() {
         // One that was taken back, while the reader of the output hung, is written by another.
