@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use slipring::{Consumer, ErrorCode, Group, JoinError, Queue, Reason, Snapshot, Worker};
 
-use crate::args::{RecvArgs, default_places, places_in};
+use crate::args::{RecvArgs, places_in};
 use crate::failure::{Failure, note};
 use crate::queue::open_with_room;
 
@@ -48,7 +48,7 @@ fn group(queue: &Queue, args: &RecvArgs) -> Result<Group, Failure> {
 /// Opens the queue of a receiver; makes it first if that was asked for, with room for what its group has in flight.
 pub(crate) fn open_to_receive(args: &RecvArgs) -> Result<Queue, Failure> {
     let places = match args.shared && args.open.create {
-        true => args.policy.in_flight.unwrap_or(default_places(&args.open.shape)),
+        true => args.policy.in_flight.unwrap_or(args.open.shape.places_in_flight()),
         false => 0,
     };
     open_with_room(&args.name, &args.open, places)

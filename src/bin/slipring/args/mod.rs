@@ -23,7 +23,7 @@ pub(crate) use group::{
     GroupAddArgs, GroupCommand, GroupEvictArgs, GroupListArgs, GroupRemoveArgs, GroupSetArgs,
 };
 pub(crate) use metrics::MetricsArgs;
-pub(crate) use policy::{PolicyArgs, default_places, places_in};
+pub(crate) use policy::{PolicyArgs, places_in};
 pub(crate) use queue::{CreateArgs, InfoArgs, ListArgs, OpenArgs, RemoveArgs, Shape};
 pub(crate) use read::{FormArgs, PeekArgs, RecvArgs, TailArgs};
 pub(crate) use send::SendArgs;

@@ -5,7 +5,6 @@ use std::time::Duration;
 use clap::Args;
 use slipring::{Group, Snapshot};
 
-use super::Shape;
 use super::values::ack_timeout;
 
 /// Most places in flight that a shared group gets unless it is told how many.
@@ -100,21 +99,17 @@ impl PolicyArgs {
     }
 }
 
-/// Places in flight that a shared group gets in a new queue unless it is told how many: no more than the ring has slots,
-/// and no more bytes than the ring.
-pub(crate) fn default_places(shape: &Shape) -> u32 {
-    let sources = if shape.sources.is_some() { SOURCE } else { 0 };
-    places(shape.capacity.unwrap_or(4096), shape.payload.unwrap_or(112) + sources)
-}
-
-/// The same in a queue that exists: at most as many as no group has.
+/// Places in flight that a shared group gets in a queue that exists unless it is told how many: at most as many as no group
+/// has.
 pub(crate) fn places_in(snapshot: &Snapshot) -> u32 {
-    let sources = if snapshot.max_streams > 0 { SOURCE } else { 0 };
-    places(snapshot.capacity, snapshot.payload_size as u64 + sources).min(snapshot.free_cells)
+    let (payload, sources) = (snapshot.payload_size as u64, snapshot.max_streams > 0);
+    places(snapshot.capacity, payload, sources).min(snapshot.free_cells)
 }
 
-fn places(capacity: u64, payload: u64) -> u32 {
+/// The same in a new queue: no more than the ring has slots, and no more bytes than the ring.
+pub(super) fn places(capacity: u64, payload: u64, sources: bool) -> u32 {
     let capacity = capacity.next_power_of_two();
+    let payload = if sources { payload + SOURCE } else { payload };
     let [slot, place] = [SLOT_HEAD, PLACE_HEAD].map(|head| (payload + head).next_multiple_of(UNIT));
     (capacity * slot / place).clamp(1, PLACES) as u32
 }
@@ -125,13 +120,14 @@ mod tests {
 
     #[test]
     fn places_in_flight_take_no_more_than_the_ring() {
-        assert_eq!(places(4096, 112), 256);
-        assert_eq!(places(64, 240), 51);
-        assert_eq!(places(64, 32), 64);
-        assert_eq!(places(1, 48), 1);
+        assert_eq!(places(4096, 112, false), 256);
+        assert_eq!(places(64, 240, false), 51);
+        assert_eq!((places(64, 32, false), places(64, 48, false)), (64, 32));
+        assert_eq!(places(64, 32, true), places(64, 48, false));
+        assert_eq!(places(1, 48, false), 1);
         for (capacity, payload) in [(3u64, 48), (16, 112), (256, 1 << 24), (1 << 24, 1 << 24)] {
             let most = capacity.next_power_of_two();
-            assert!(u64::from(places(capacity, payload)) <= most, "{capacity} {payload}");
+            assert!(u64::from(places(capacity, payload, false)) <= most, "{capacity} {payload}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::policy::places;
 use super::values::{octal, payload};
 use super::{PolicyArgs, WakeArg};
 
@@ -62,6 +63,12 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
+    /// Messages that a shared group has in flight unless it is told how many.
+    pub(crate) fn places_in_flight(&self) -> u32 {
+        let (capacity, payload) = (self.capacity.unwrap_or(4096), self.payload.unwrap_or(112));
+        places(capacity, payload, self.sources.is_some())
+    }
+
     pub(crate) fn is_given(&self) -> bool {
         let Shape { capacity, payload, max_groups, max_consumers, sources, spare_cells, .. } = self;
         let Shape { mode, wake, .. } = self;

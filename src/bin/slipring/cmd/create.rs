@@ -2,7 +2,7 @@
 
 use slipring::CreateError;
 
-use crate::args::{CreateArgs, default_places};
+use crate::args::CreateArgs;
 use crate::failure::Failure;
 use crate::queue::builder;
 
@@ -15,7 +15,7 @@ pub(crate) fn run(args: &CreateArgs) -> Result<(), Failure> {
     }
     args.policy.check(!args.shared_groups.is_empty(), "--shared-group").map_err(Failure::usage)?;
     let mut builder = builder(&args.name, args.shape).base_sequence(args.base);
-    let places = default_places(&args.shape);
+    let places = args.shape.places_in_flight();
     let exclusive = args.groups.iter().map(|name| args.policy.exclusive(name));
     let shared = args.shared_groups.iter().map(|name| args.policy.shared(name, places));
     for group in exclusive.chain(shared) {
