@@ -231,3 +231,55 @@ fn of_many_things_that_are_wrong_the_selected_one_comes_first() {
     let first = screen.iter().find(|line| line.contains("ERROR")).unwrap();
     assert!(first.contains(&names[4].0), "{screen:#?}");
 }
+
+#[test]
+fn the_detail_of_a_group_lists_its_messages_in_flight() {
+    let name = Temporary::new("in-flight");
+    let group = Group::named("work").shared().in_flight(4).ack_timeout(Duration::from_secs(30));
+    let queue = Queue::builder(&name.0).capacity(8).group(group).create().unwrap();
+    queue.producer().unwrap().send_batch(["0", "1", "2"]).unwrap();
+    let mut worker = queue.worker("work").unwrap();
+    let mut jobs = worker.recv_batch(3).unwrap();
+    jobs.remove(1).retry_after(Duration::from_secs(600)).unwrap();
+    let mut state = state(Sort::Name);
+    look(&mut state, &mut [&mut monitor(&name)]);
+    press(&mut state, KeyCode::Enter);
+    for (columns, lines) in [(80, 24), (120, 40)] {
+        let screen = drawn(&state, columns, lines);
+        has(
+            &screen,
+            &["in flight 3 of 4, 1 delayed, 0 overdue", "ack timeout 30s", "0 +1", "MESSAGE"],
+        );
+        let row = |sequence: &str| {
+            let start = screen.iter().position(|line| line.contains("MESSAGE")).unwrap();
+            let cells = |line: &String| -> Vec<String> {
+                line.split_whitespace().map(str::to_owned).collect()
+            };
+            screen[start..].iter().map(cells).find(|cells| cells[0] == sequence).unwrap()
+        };
+        let pid = std::process::id().to_string();
+        assert_eq!(row("0")[2..4], [pid, "1".to_owned()]);
+        // Nobody has it, and it is due in ten minutes.
+        assert_eq!(row("1")[1..4], ["-", "-", "1"]);
+        assert_eq!(row("1").last().unwrap(), "10min");
+    }
+    drop(jobs);
+}
+
+#[test]
+fn a_key_leaves_queues_of_dead_letters_only() {
+    let name = Temporary::new("letters");
+    let letters = Temporary(format!("{}.dead", name.0));
+    let queue = Queue::builder(&name.0).capacity(8).group("g").create().unwrap();
+    queue.producer().unwrap().send("bad").unwrap();
+    queue.consumer("g").unwrap().recv().unwrap().reject().unwrap();
+    let mut state = state(Sort::Name);
+    look(&mut state, &mut [&mut monitor(&name), &mut monitor(&letters)]);
+    assert_eq!(state.rows.len(), 2);
+    press(&mut state, KeyCode::Char('d'));
+    let names: Vec<_> = state.rows.iter().map(|row| state.name_of(*row)).collect();
+    assert_eq!(names, [format!("{}/dead", letters.0)]);
+    has(&drawn(&state, 100, 24), &["dead letters only", "slipring dead ls"]);
+    press(&mut state, KeyCode::Char('d'));
+    assert_eq!(state.rows.len(), 2);
+}
