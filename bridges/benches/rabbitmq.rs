@@ -17,7 +17,7 @@ use common::amqp::{Amqp, Kind};
 use common::broker::Broker;
 use futures_core::Stream;
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions};
-use lapin::types::FieldTable;
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, PublisherConfirm,
 };
@@ -37,17 +37,36 @@ fn main() {
     let Some(broker) = Broker::start() else { return };
     println!("{messages} persistent messages of {LENGTH} bytes, window {WINDOW}");
     println!(
-        "queue     bare lapin     bridge   ratio   (messages a second, median of {rounds} rounds)"
+        "queue     bare lapin    headers     bridge    to bare to headers   (messages a second, median of {rounds} rounds)"
     );
     for kind in [Kind::Classic, Kind::Quorum] {
-        let mut bare = Vec::new();
-        let mut bridged = Vec::new();
+        // In turns: what else the machine does meets all of them.
+        let ways: [Send; 3] = [
+            |broker, messages| publish(broker, messages, false),
+            |broker, messages| publish(broker, messages, true),
+            bridge,
+        ];
+        let mut rates = [const { Vec::new() }; 3];
+        let mut costs = [const { Vec::new() }; 3];
         for _ in 0..rounds {
-            bare.push(rate(&broker, kind, messages, publish));
-            bridged.push(rate(&broker, kind, messages, bridge));
+            for (index, way) in ways.iter().enumerate() {
+                let before = broker.processor_time();
+                rates[index].push(rate(&broker, kind, messages, *way));
+                let cost = broker.processor_time() - before;
+                costs[index].push(cost.as_secs_f64() * 1e6 / messages as f64);
+            }
         }
-        let (bare, bridged) = (median(bare), median(bridged));
-        println!("{:<9} {bare:>10.0} {bridged:>10.0} {:>7.2}", kind.name(), bridged / bare);
+        let [bare, headers, bridged] = rates.map(median);
+        println!(
+            "{:<9} {bare:>10.0} {headers:>10.0} {bridged:>10.0} {:>10.2} {:>10.2}",
+            kind.name(),
+            bridged / bare,
+            bridged / headers
+        );
+        let [bare, headers, bridged] = costs.map(median);
+        println!(
+            "          {bare:>10.0} {headers:>10.0} {bridged:>10.0}            microseconds of the broker's processor a message"
+        );
     }
     println!(
         "queue     bare lapin     bridge   added   (microseconds, p50, {PACE} messages a second)"
@@ -64,8 +83,11 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
+/// Sends so many messages; how long that took.
+type Send = fn(&Broker, u64) -> Duration;
+
 /// Messages a second into an empty queue.
-fn rate(broker: &Broker, kind: Kind, messages: u64, send: fn(&Broker, u64) -> Duration) -> f64 {
+fn rate(broker: &Broker, kind: Kind, messages: u64, send: Send) -> f64 {
     let amqp = Amqp::connect(&broker.url());
     amqp.declare("bench", kind);
     let took = send(broker, messages);
@@ -84,26 +106,49 @@ async fn channel(broker: &Broker) -> (Connection, Channel) {
     (connection, channel)
 }
 
-async fn publish_one(channel: &Channel, body: &[u8]) -> PublisherConfirm {
+/// As many properties and headers as a message of the bridge has, and as long.
+fn as_the_bridge(number: u64) -> BasicProperties {
+    let stream = "0123456789abcdef0123456789abcdef";
+    let text = |text: &str| AMQPValue::LongString(text.into());
+    let mut headers = FieldTable::default();
+    headers.insert("slipring-stream".into(), text(stream));
+    headers.insert("slipring-label".into(), text("bench-12345/rabbit"));
+    headers.insert("slipring-position".into(), AMQPValue::LongLongInt(number as i64 + 1));
+    headers.insert("slipring-previous".into(), AMQPValue::LongLongInt(number as i64));
+    headers.insert("slipring-time-ns".into(), AMQPValue::LongLongInt(number as i64));
+    BasicProperties::default()
+        .with_content_type("application/octet-stream".into())
+        .with_message_id(format!("{stream}-{number}").into())
+        .with_timestamp(number)
+        .with_headers(headers)
+}
+
+async fn publish_one(
+    channel: &Channel,
+    body: &[u8],
+    properties: BasicProperties,
+) -> PublisherConfirm {
     let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-    let properties = BasicProperties::default().with_delivery_mode(2);
+    let properties = properties.with_delivery_mode(2);
     channel.basic_publish("".into(), "bench".into(), options, body, properties).await.unwrap()
 }
 
-/// The bare loop.
-fn publish(broker: &Broker, messages: u64) -> Duration {
+/// The bare loop; its messages have what those of the bridge have, or nothing.
+fn publish(broker: &Broker, messages: u64, with_headers: bool) -> Duration {
     runtime().block_on(async {
         let (connection, channel) = channel(broker).await;
         channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
         let body = [b'x'; LENGTH];
         let mut window: VecDeque<PublisherConfirm> = VecDeque::new();
         let began = Instant::now();
-        for _ in 0..messages {
+        for number in 0..messages {
             if window.len() == WINDOW {
                 let confirm = window.pop_front().unwrap().await.unwrap();
                 assert!(matches!(confirm, Confirmation::Ack(None)));
             }
-            window.push_back(publish_one(&channel, &body).await);
+            let properties =
+                if with_headers { as_the_bridge(number) } else { BasicProperties::default() };
+            window.push_back(publish_one(&channel, &body, properties).await);
         }
         for confirm in window {
             assert!(matches!(confirm.await.unwrap(), Confirmation::Ack(None)));
@@ -206,7 +251,7 @@ fn latency(broker: &Broker, kind: Kind, through_bridge: bool) -> f64 {
             tick.tick().await;
             let mut body = [0; LENGTH];
             body[..8].copy_from_slice(&stamp());
-            confirms.push(publish_one(&channel, &body).await);
+            confirms.push(publish_one(&channel, &body, BasicProperties::default()).await);
         }
         for confirm in confirms {
             confirm.await.unwrap();

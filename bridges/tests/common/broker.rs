@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 /// Exit code of rabbitmq.sh where RabbitMQ is not installed.
 const MISSING: i32 = 77;
@@ -53,6 +54,21 @@ impl Broker {
     /// Starts it again; stops it in order before, if it runs.
     pub(crate) fn restart(&self) {
         done(script("restart", &self.folder, &[]));
+    }
+
+    /// Processor time that it has used so far.
+    pub(crate) fn processor_time(&self) -> Duration {
+        let pid = done(script("pid", &self.folder, &[]));
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap();
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        // utime and stime, in hundredths of a second.
+        let fields: Vec<u64> = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(|field| field.parse().unwrap())
+            .collect();
+        Duration::from_millis(10 * (fields[0] + fields[1]))
     }
 
     /// What rabbitmqctl prints.
