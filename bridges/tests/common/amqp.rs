@@ -59,10 +59,19 @@ pub(crate) struct Amqp {
     connection: Connection,
 }
 
+/// A broker that does not answer the test is an error, not a wait without end.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Runs it to its end.
+fn wait<F: Future>(runtime: &Runtime, work: F) -> F::Output {
+    let limited = runtime.block_on(async { tokio::time::timeout(PATIENCE, work).await });
+    limited.expect("the broker answers within two minutes")
+}
+
 impl Amqp {
     pub(crate) fn connect(url: &str) -> Amqp {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        let (connection, channel) = runtime.block_on(async {
+        let (connection, channel) = wait(&runtime, async {
             let options = ConnectionProperties::default();
             let connection = Connection::connect(url, options).await.unwrap();
             let channel = connection.create_channel().await.unwrap();
@@ -77,13 +86,13 @@ impl Amqp {
             QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() },
             kind.arguments(),
         );
-        self.runtime.block_on(declared).unwrap();
+        wait(&self.runtime, declared).unwrap();
     }
 
     /// Makes an exchange that puts each message of the routing key `name` into each of the queues.
     pub(crate) fn fan_out(&self, name: &str, queues: &[&str]) {
         let none = FieldTable::default;
-        self.runtime.block_on(async {
+        wait(&self.runtime, async {
             let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
             let declared =
                 self.channel.exchange_declare(name.into(), ExchangeKind::Direct, options, none());
@@ -99,19 +108,19 @@ impl Amqp {
     /// Removes a queue, and says how many messages it had.
     pub(crate) fn delete(&self, queue: &str) -> u64 {
         let deleted = self.channel.queue_delete(queue.into(), QueueDeleteOptions::default());
-        u64::from(self.runtime.block_on(deleted).unwrap())
+        u64::from(wait(&self.runtime, deleted).unwrap())
     }
 
     /// How many messages wait in it.
     pub(crate) fn waiting(&self, queue: &str) -> u64 {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let declared = self.channel.queue_declare(queue.into(), options, FieldTable::default());
-        u64::from(self.runtime.block_on(declared).unwrap().message_count())
+        u64::from(wait(&self.runtime, declared).unwrap().message_count())
     }
 
     /// Publishes to a queue and waits for the confirms.
     pub(crate) fn publish(&self, queue: &str, messages: impl IntoIterator<Item = Vec<u8>>) {
-        self.runtime.block_on(async {
+        wait(&self.runtime, async {
             self.channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
             let mut confirms = Vec::new();
             for body in messages {
@@ -127,28 +136,35 @@ impl Amqp {
         });
     }
 
-    /// Takes all that is in a queue, in order; it ends once nothing has come for a second.
+    /// Takes all that is in a queue, in order; it ends once nothing has come for two seconds, and nothing waits.
     pub(crate) fn drain(&self, queue: &str) -> Vec<Stored> {
         let mut stored = Vec::new();
-        self.runtime.block_on(async {
+        let mut consumer = wait(&self.runtime, async {
             let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
             let none = FieldTable::default();
             let consumed = self.channel.basic_consume(queue.into(), "".into(), options, none);
-            let mut consumer = consumed.await.unwrap();
-            let quiet = Duration::from_secs(1);
-            loop {
-                let next = poll_fn(|context| Pin::new(&mut consumer).poll_next(context));
-                let Ok(delivery) = tokio::time::timeout(quiet, next).await else { break };
-                let delivery = delivery.unwrap().unwrap();
-                stored.push(Stored { body: delivery.data, properties: delivery.properties });
-            }
+            consumed.await.unwrap()
         });
+        let mut quiet = 0;
+        while quiet < 2 || self.waiting(queue) > 0 {
+            let next = poll_fn(|context| Pin::new(&mut consumer).poll_next(context));
+            let next = async { tokio::time::timeout(Duration::from_secs(1), next).await };
+            match self.runtime.block_on(next) {
+                Ok(delivery) => {
+                    let delivery = delivery.unwrap().unwrap();
+                    stored.push(Stored { body: delivery.data, properties: delivery.properties });
+                    quiet = 0;
+                }
+                Err(_) => quiet += 1,
+            }
+        }
         stored
     }
 }
 
 impl Drop for Amqp {
     fn drop(&mut self) {
-        let _ = self.runtime.block_on(self.connection.close(200, "done".into()));
+        let close = self.connection.close(200, "done".into());
+        let _ = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, close).await });
     }
 }
