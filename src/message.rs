@@ -134,6 +134,17 @@ pub trait Content: sealed::Sealed {
     /// Makes `owned` a copy of a message of `len` bytes, which `load` copies.
     #[doc(hidden)]
     fn copy(owned: &mut Self::Owned, len: usize, load: impl FnOnce(&mut [u8]));
+    /// A message of these bytes.
+    #[doc(hidden)]
+    fn of_bytes(bytes: Vec<u8>) -> Self::Owned {
+        let mut owned = Self::room();
+        Self::copy(&mut owned, bytes.len(), |to| {
+            for (to, byte) in to.iter_mut().zip(&bytes) {
+                *to = *byte;
+            }
+        });
+        owned
+    }
 }
 
 #[doc(hidden)]
@@ -168,6 +179,10 @@ impl Content for [u8] {
     fn copy(owned: &mut Vec<u8>, len: usize, load: impl FnOnce(&mut [u8])) {
         owned.resize(len, 0);
         load(owned);
+    }
+
+    fn of_bytes(bytes: Vec<u8>) -> Vec<u8> {
+        bytes
     }
 }
 

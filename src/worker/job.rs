@@ -40,12 +40,7 @@ pub struct Job<M: Content + ?Sized = [u8]> {
 impl<M: Content + ?Sized> Job<M> {
     pub(super) fn new(flight: &Arc<Flight>, message: InHand) -> Job<M> {
         let InHand { seq, kind, attempts, origin, requeued, delayed, token, payload } = message;
-        let mut content = M::room();
-        M::copy(&mut content, payload.len(), |to| {
-            for (to, byte) in to.iter_mut().zip(&payload) {
-                *to = *byte;
-            }
-        });
+        let content = M::of_bytes(payload);
         flight.count_up();
         Job {
             flight: Arc::clone(flight),
