@@ -276,7 +276,8 @@ impl<M: Content + ?Sized> Worker<M> {
         self.wait_state.set_strategy(strategy);
     }
 
-    /// Sets a function that waits of this worker call; see [`Queue::set_interrupt`].
+    /// Sets a function that waits of this worker call; see
+    /// [`Queue::set_interrupt`](crate::Queue::set_interrupt).
     pub fn set_interrupt(&mut self, interrupt: impl Fn() -> bool + Send + Sync + 'static) {
         self.wait_state.interrupt = Interrupt::new(interrupt);
     }
