@@ -531,7 +531,8 @@ impl Table {
 
 /// In ticks, of an ack timeout in nanoseconds.
 fn timeout_of(ack_timeout: u64) -> Tick {
-    if ack_timeout == 0 { NEVER } else { ticks(ack_timeout).max(FULL_LOOK) }
+    // Longer than a cell's word has room for: the longest time that is over some day, nine years.
+    if ack_timeout == 0 { NEVER } else { ticks(ack_timeout).clamp(FULL_LOOK, NEVER - 1) }
 }
 
 /// The sequence of a message by that of its cell, and whether it is a dead letter that was sent again.
