@@ -98,13 +98,14 @@ fn a_message_is_its_workers_for_as_long_as_its_command_runs() {
 #[test]
 fn a_worker_obeys_an_ack_timeout_that_is_changed_while_it_runs() {
     let work = work("cells-changed", "long\n", &["--ack-timeout", "1h"]);
-    let mut worker = work.start("cat; sleep 3; echo; echo ended", &["--follow", "--verbose"]);
+    let mut worker = work.start("cat; echo; sleep 3; echo ended", &["--follow", "--verbose"]);
     assert_eq!(worker.lines(2), ["long", "ended"]);
     run(&["group", "set", &work.name, "w", "--ack-timeout", "1"]).quietly();
     feed(&["send", &work.name], b"longer\n").quietly();
+    assert_eq!(worker.lines(1), ["longer"]);
     // It would take the message.
     work.run("echo stolen", &["--timeout", "3"]).says(3, &["done 0,"]);
-    assert_eq!(worker.lines(2), ["longer", "ended"]);
+    assert_eq!(worker.lines(1), ["ended"]);
     worker.signal(Signal::SIGTERM);
     worker.finish().says(143, &["done 2, retried 0, rejected 0, given up 0, unfinished 0,"]);
 }
