@@ -193,7 +193,7 @@ impl<M: Content + ?Sized> Select<M> {
         let mut wait_state = self.wait_state.clone();
         let found = wait::until(deadline, &mut wait_state, park, |check| {
             let found = self.search(max, check);
-            if check == Check::Full {
+            if check == Check::Full && matches!(found, Ok(None)) {
                 longest.set(self.longest_sleep());
             }
             found

@@ -17,6 +17,29 @@ use slipring::{ErrorCode, Group, JoinError, ProducerError, Queue, RecvError, Sen
 const SOON: Duration = Duration::from_millis(1);
 
 #[test]
+fn handles_that_have_slept_in_vain_refuse_in_a_child() {
+    let name = TempName::new("fork-idle");
+    let queue = Queue::builder(&name).capacity(1).group("g").create().unwrap();
+    let (mut producer, mut consumer) = (queue.producer().unwrap(), queue.consumer("g").unwrap());
+    // The next wait of each begins with a sleep.
+    assert!(matches!(consumer.recv_timeout(SOON), Err(RecvError::Timeout { .. })));
+    producer.send("a").unwrap();
+    assert!(matches!(producer.send_timeout("b", SOON), Err(SendError::Timeout { .. })));
+    let mut idle = queue.consumer(Group::named("late").start(Start::Newest)).unwrap();
+    assert!(matches!(idle.recv_timeout(SOON), Err(RecvError::Timeout { .. })));
+    let status = fork(|| {
+        let checks = [
+            matches!(idle.recv(), Err(RecvError::Forked { .. })),
+            matches!(consumer.recv(), Err(RecvError::Forked { .. })),
+            matches!(producer.send("x"), Err(SendError::Forked { .. })),
+        ];
+        first_failure(&checks)
+    });
+    assert_eq!(status, 0);
+    assert_eq!(&*consumer.recv().unwrap(), b"a");
+}
+
+#[test]
 fn handles_refuse_in_a_child() {
     let name = TempName::new("fork-refuse");
     let queue = Queue::builder(&name).capacity(4).group("g").create().unwrap();

@@ -94,7 +94,7 @@ impl<M: Content + ?Sized> Consumer<M> {
             }
             claims = 0;
             let found = self.search(max, check);
-            if check == Check::Full {
+            if check == Check::Full && matches!(found, Ok(None)) {
                 longest.set(self.longest_sleep());
             }
             found

@@ -149,13 +149,19 @@ pub(crate) fn until<T, E>(
     park: impl Park,
     mut poll: impl FnMut(Check) -> Result<Option<T>, E>,
 ) -> Result<Waited<T>, E> {
-    let strategy = wait_state.strategy();
+    let (strategy, is_inherited) = (wait_state.strategy(), wait_state.is_inherited());
     let WaitState { idle, interrupt, .. } = wait_state;
-    let poll = |check| match poll(check) {
+    let mut poll = |check| match poll(check) {
         Ok(None) if check == Check::Full && interrupt.is_requested() => Err(Stop::Interrupted),
         polled => polled.map_err(Stop::Failed),
     };
-    match poll_until(deadline, strategy, idle, park, poll) {
+    // In a forked child, handles of its parent refuse when they are polled. A park does not: its words are not mapped.
+    let refused = if is_inherited { poll(Check::Full) } else { Ok(None) };
+    let found = match refused {
+        Ok(None) => poll_until(deadline, strategy, idle, park, poll),
+        found => found,
+    };
+    match found {
         Ok(Some(found)) => Ok(Waited::Found(found)),
         Ok(None) => Ok(Waited::TimedOut),
         Err(Stop::Interrupted) => Ok(Waited::Interrupted),

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use nix::unistd::{SysconfVar, sysconf};
 
+use crate::sys::fork;
+
 /// How a handle waits for messages or for room: it polls in a tight loop first, then yields the processor between
 /// polls, and finally sleeps until it is woken.
 ///
@@ -116,6 +118,8 @@ pub(crate) struct WaitState {
     strategy: WaitStrategy,
     pub(crate) idle: bool,
     pub(crate) interrupt: Interrupt,
+    /// Of the process that made it.
+    generation: u32,
 }
 
 impl WaitState {
@@ -127,7 +131,12 @@ impl WaitState {
             Ok(Some(1)) => strategy.spins(0),
             _ => strategy,
         };
-        WaitState { strategy, idle: false, interrupt }
+        WaitState { strategy, idle: false, interrupt, generation: fork::generation() }
+    }
+
+    /// Whether it was made before a fork(2) that made this process.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.generation != fork::generation()
     }
 
     pub(crate) fn set_strategy(&mut self, strategy: WaitStrategy) {
@@ -146,6 +155,6 @@ impl WaitState {
 #[cfg(test)]
 impl WaitState {
     pub(crate) fn of(strategy: WaitStrategy) -> WaitState {
-        WaitState { strategy, idle: false, interrupt: Interrupt::default() }
+        WaitState { strategy, ..WaitState::here(Interrupt::default()) }
     }
 }
