@@ -95,7 +95,7 @@ load() {
 }
 
 launch() {
-    local until=$((SECONDS + 120))
+    local until=$((SECONDS + 300))
     epmd >/dev/null || daemon "$dir/epmd.pid" epmd -address 127.0.0.1 -port "$epmd_port"
     until listens "$epmd_port"; do
         [ $SECONDS -lt $until ] || fail "epmd does not start: $(tail -n 5 "$dir/output")"
@@ -110,7 +110,7 @@ launch() {
     daemon "$dir/broker.pid" "$programs/rabbitmq-server"
     until listens "$port"; do
         broker >/dev/null || fail "the broker ended: $(tail -n 20 "$dir/output")"
-        [ $SECONDS -lt $until ] || fail "the broker does not start within 120 s: $(tail -n 20 "$dir/output")"
+        [ $SECONDS -lt $until ] || fail "the broker does not start within 300 s: $(tail -n 20 "$dir/output")"
         sleep 0.1
     done
     echo "amqp://127.0.0.1:$port"
