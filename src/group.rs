@@ -75,7 +75,7 @@ pub struct Group {
     limit: Limit,
     dead_letters: Option<String>,
     pub(crate) in_flight: Option<u32>,
-    ack_timeout: Option<Duration>,
+    pub(crate) ack_timeout: Option<Duration>,
     /// Join it only if it exists.
     existing: bool,
 }

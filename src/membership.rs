@@ -96,10 +96,17 @@ impl Membership {
         let guard = attachment.control(timeout)?;
         let system = attachment.system("take a consumer's lease");
         let (view, leases) = (&attachment.view, &attachment.leases);
+        let for_workers = || {
+            let (queue, group) = (attachment.queue().clone(), group.name.clone());
+            Err(JoinError::InFlight { queue, group, has: true })
+        };
+        if group.in_flight.is_some() && group::find(view, &group.name).is_none() {
+            // Before it is made.
+            return for_workers();
+        }
         let (index, existed) = group::find_or_make(&attachment, group)?;
         if Table::of(view, index).is_ok_and(|table| table.is_some()) {
-            let (queue, group) = (attachment.queue().clone(), group.name.clone());
-            return Err(JoinError::InFlight { queue, group, has: true });
+            return for_workers();
         }
         let (made, resumed) = (!existed, groups::was_joined(view, index));
         if group.mode == Mode::Exclusive
@@ -116,12 +123,12 @@ impl Membership {
             |Corrupt(what)| JoinError::Corrupt { queue: attachment.queue().clone(), what };
         let target = target.as_ref().map_or(Ok(None), group::target_name).map_err(corrupt)?;
         let pid = std::process::id();
-        let taken = records::take_record(view, leases, index, pid).map_err(system)?;
-        let Some(record) = taken else {
-            if made {
-                // Leave no half-made group.
-                groups::remove_group(view, leases, index).map_err(system)?;
-            }
+        let taken = records::take_record(view, leases, index, pid);
+        if made && !matches!(taken, Ok(Some(_))) {
+            // Leave no half-made group.
+            groups::remove_group(view, leases, index).map_err(system)?;
+        }
+        let Some(record) = taken.map_err(system)? else {
             let (max, live) = group::consumers(&attachment)?;
             return Err(JoinError::TooManyConsumers {
                 queue: attachment.queue().clone(),

@@ -131,8 +131,10 @@ pub(crate) enum CellState {
 /// A point in time, as cells have it: units of 2^22 nanoseconds (4.19 ms) of the host's CLOCK_MONOTONIC.
 pub(crate) type Tick = u64;
 
-/// The due of a message that is never taken from its owner.
-pub(crate) const NEVER: Tick = (1 << 36) - 1;
+/// A message with a due from here on is never taken from its owner. What is added to it tells it from those before.
+pub(crate) const NEVER: Tick = 1 << 35;
+/// The highest due that a cell's word has room for.
+const DUES: Tick = (1 << 36) - 1;
 /// Earlier than any other: the due of a message that waits for nothing.
 pub(crate) const AT_ONCE: Tick = 0;
 const TICK: u32 = 22;
@@ -143,7 +145,7 @@ pub(crate) fn tick_of(nanoseconds: u64) -> Tick {
     nanoseconds >> TICK
 }
 
-/// At least so many nanoseconds, in ticks. With 36 bits, a time of nine years or more is never over.
+/// At least so many nanoseconds, in ticks. With 35 bits, a time of four and a half years or more is never over.
 pub(crate) fn ticks(nanoseconds: u64) -> Tick {
     nanoseconds.div_ceil(1 << TICK)
 }
@@ -163,7 +165,8 @@ pub(crate) struct CellWord {
     pub(crate) attempts: u8,
     /// From when on the cell may be taken: a held one from its owner, a delayed one by anybody.
     pub(crate) due: Tick,
-    /// Raised at each fill, take, give-back and ack, so that an old token fits no later message.
+    /// Raised at each fill, take, give-back and ack. With the due, which has the time of the receive in it, an old token fits
+    /// no later message.
     pub(crate) generation: u16,
 }
 
@@ -180,7 +183,7 @@ impl CellWord {
             state,
             owner: (word >> 2) as u8,
             attempts: (word >> 10) as u8,
-            due: word >> 18 & NEVER,
+            due: word >> 18 & DUES,
             generation: (word >> 54) as u16,
         }
     }
@@ -188,7 +191,7 @@ impl CellWord {
     #[inline]
     pub(crate) fn pack(self) -> u64 {
         let generation = u64::from(self.generation) << 54;
-        let due = self.due.min(NEVER) << 18;
+        let due = self.due.min(DUES) << 18;
         let owner = u64::from(self.attempts) << 10 | u64::from(self.owner) << 2;
         generation | due | owner | self.state as u64
     }
@@ -229,7 +232,7 @@ mod tests {
     proptest! {
         #[test]
         fn cell_words_survive_packing(
-            state in 0u8..4, owner in any::<u8>(), attempts in any::<u8>(), due in 0..=NEVER, generation in 0..=GENERATIONS,
+            state in 0u8..4, owner in any::<u8>(), attempts in any::<u8>(), due in 0..=DUES, generation in 0..=GENERATIONS,
         ) {
             let state = [CellState::Empty, CellState::Reserved, CellState::Held, CellState::Delayed][usize::from(state)];
             let word = CellWord { state, owner, attempts, due, generation };
@@ -249,7 +252,7 @@ mod tests {
     fn a_cell_is_empty_if_all_is_zero_and_a_due_too_far_is_never() {
         assert_eq!(CellWord::unpack(0), CellWord::empty(0));
         let far = CellWord { due: u64::MAX, ..CellWord::empty(GENERATIONS) };
-        assert_eq!(CellWord::unpack(far.pack()), CellWord { due: NEVER, ..far });
+        assert_eq!(CellWord::unpack(far.pack()), CellWord { due: DUES, ..far });
         assert_eq!(CellWord::empty(GENERATIONS).next_generation(), 0);
     }
 
@@ -258,7 +261,7 @@ mod tests {
         assert_eq!((ticks(0), ticks(1), ticks(1 << 22), ticks((1 << 22) + 1)), (0, 1, 1, 2));
         assert_eq!((tick_of((1 << 22) - 1), tick_of(1 << 22)), (0, 1));
         assert_eq!(nanoseconds_of(tick_of(10 << 22)), 10 << 22);
-        let years = ticks(9 * 365 * 24 * 3600 * 1_000_000_000);
+        let years = ticks(4 * 365 * 24 * 3600 * 1_000_000_000);
         assert!(years < NEVER);
     }
 

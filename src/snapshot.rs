@@ -185,7 +185,7 @@ impl InFlightMessage {
             record: (word.state == CellState::Held).then_some(word.owner),
             attempts: word.attempts,
             received: (received > 0).then(|| time(now.saturating_sub(received))),
-            due: (word.due != NEVER).then(|| time(word.due.saturating_sub(now))),
+            due: (word.due < NEVER).then(|| time(word.due.saturating_sub(now))),
         }
     }
 }

@@ -115,7 +115,7 @@ fn an_ack_timeout_that_no_clock_reaches_is_one_of_years() {
     let name = TempName::new("far-timeout");
     let group = work(1).ack_timeout(Duration::MAX);
     let queue = queue(&name, &group);
-    let years = Duration::from_secs(9 * 365 * 24 * 3600);
+    let years = Duration::from_secs(4 * 365 * 24 * 3600);
     let mut worker = queue.worker("work").unwrap();
     assert!(worker.ack_timeout().unwrap() > years);
     send(&queue, 1);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use common::fork::{first_failure, fork};
 use common::{TempName, there};
-use slipring::{Group, JobError, Queue, RecvError, message};
+use slipring::{Group, JobError, JoinError, Queue, RecvError, message};
 
 /// Long enough for anything, and waited for only by a test that fails.
 const LONG: Duration = Duration::from_secs(60);
@@ -149,6 +149,9 @@ fn a_forked_child_cannot_touch_the_jobs_of_its_parent() {
     let mut worker = queue.worker("work").unwrap();
     // Taken in the child, where that changes its own memory alone.
     let (mut job, mut other) = (Some(worker.recv().unwrap()), Some(worker.recv().unwrap()));
+    // The next wait begins with a sleep.
+    let mut idle = queue.worker("work").unwrap();
+    assert!(matches!(idle.recv_timeout(SHORT), Err(RecvError::Timeout { .. })));
     let status = fork(|| {
         let (Some(mut mine), Some(rejected)) = (job.take(), other.take()) else { return 100 };
         let forked = |fault: JobError| matches!(fault, JobError::Forked { .. });
@@ -159,6 +162,7 @@ fn a_forked_child_cannot_touch_the_jobs_of_its_parent() {
             rejected.reject().is_err_and(forked),
             matches!(worker.try_recv(), Err(RecvError::Forked { .. })),
             matches!(worker.recv(), Err(RecvError::Forked { .. })),
+            matches!(idle.recv(), Err(RecvError::Forked { .. })),
             matches!(worker.check_removed(), Err(RecvError::Forked { .. })),
             (worker.position(), worker.depth()) == (0, 0),
             mine.ack().is_err_and(forked),
@@ -171,5 +175,36 @@ fn a_forked_child_cannot_touch_the_jobs_of_its_parent() {
     job.ack().unwrap();
     other.ack().unwrap();
     let group = &queue.snapshot().unwrap().groups[0];
-    assert_eq!((group.depth, group.members.len()), (0, 1));
+    assert_eq!((group.depth, group.members.len()), (0, 2));
+}
+
+#[test]
+fn a_job_that_was_taken_back_fits_no_later_message_of_its_place() {
+    let name = TempName::new("laps");
+    let group = Group::named("work").shared().in_flight(1);
+    let queue = Queue::builder(&name).capacity(8).payload_size(32).group(&group).create().unwrap();
+    let mut producer = queue.producer().unwrap();
+    let mut worker = queue.worker("work").unwrap();
+    producer.send("first").unwrap();
+    let old = worker.recv().unwrap();
+    assert_eq!(queue.evict("work", Duration::ZERO, |_| true).unwrap().evicted, [0]);
+    worker.recv().unwrap().ack().unwrap();
+    // Words of cells have the time in units of 4 ms.
+    std::thread::sleep(SHORT);
+    // More often than a cell's generations come round.
+    for _ in 0..1200 {
+        producer.send("later").unwrap();
+        let job = worker.recv().unwrap();
+        assert!(!old.is_mine());
+        job.ack().unwrap();
+    }
+    assert!(matches!(old.ack(), Err(JobError::Evicted { sequence: 0, .. })));
+}
+
+#[test]
+fn a_consumer_of_a_group_for_workers_leaves_no_group_behind() {
+    let name = TempName::new("for-workers");
+    let queue = Queue::builder(&name).capacity(8).spare_cells(4).create().unwrap();
+    assert!(matches!(queue.consumer(work()), Err(JoinError::InFlight { has: true, .. })));
+    assert!(queue.snapshot().unwrap().groups.is_empty());
 }

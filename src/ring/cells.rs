@@ -149,8 +149,12 @@ impl Table {
 
     /// When a message is due that is received at `now`.
     pub(crate) fn due(&self, now: Tick) -> Tick {
-        // A sum that the word has no room for is the last tick but one, which never comes either.
-        if self.timeout == NEVER { NEVER } else { now.saturating_add(self.timeout).min(NEVER - 1) }
+        if self.timeout == NEVER {
+            // Another one each tick: the generations alone come round after 512 messages.
+            return NEVER | now & (NEVER - 1);
+        }
+        // A sum that is too high is the last due that is not never: it does not come either.
+        now.saturating_add(self.timeout).min(NEVER - 1)
     }
 
     pub(crate) fn cell<'v>(&self, view: &'v View, i: u32) -> Cell<'v> {
@@ -531,7 +535,7 @@ impl Table {
 
 /// In ticks, of an ack timeout in nanoseconds.
 fn timeout_of(ack_timeout: u64) -> Tick {
-    // Longer than a cell's word has room for: the longest time that is over some day, nine years.
+    // Longer than a cell's word has room for: the longest time that is over some day, four and a half years.
     if ack_timeout == 0 { NEVER } else { ticks(ack_timeout).clamp(FULL_LOOK, NEVER - 1) }
 }
 

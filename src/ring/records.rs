@@ -95,6 +95,9 @@ fn occupy(view: &View, record: u8, group: u8, pid: u32) {
     let words = &view.record(record).claim;
     // Relaxed, all of them: for people to read, or ordered by the control lease.
     words.pid.store(u64::from(pid), Ordering::Relaxed);
+    // Of a member whose group went before anybody settled it, perhaps.
+    words.claimed_at.store(0, Ordering::Relaxed);
+    view.record(record).counters.holds.store(0, Ordering::Relaxed);
     words.epoch.store(words.epoch.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     view.group(group).identity.flags.store(FLAG_JOINED, Ordering::Relaxed);
     let mark = view.control().marks.records.load_own(Ordering::Relaxed);

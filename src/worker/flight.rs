@@ -151,7 +151,7 @@ impl Flight {
 
     /// A message that was received without an ack timeout stays without one.
     pub(super) fn extend(&self, token: Token, time: Duration) -> Result<Token, Evicted> {
-        let due = if token.due() == NEVER { NEVER } else { self.due_after(time) };
+        let due = if token.due() >= NEVER { token.due() } else { self.due_after(time) };
         self.table.extend(&self.view, token, due, self.clock.now())
     }
 
@@ -162,7 +162,7 @@ impl Flight {
     /// Time until others may take a message; `None`: never.
     pub(super) fn time_left(&self, token: Token) -> Option<Duration> {
         let left = token.due().saturating_sub(self.clock.now());
-        (token.due() != NEVER).then(|| Duration::from_nanos(nanoseconds_of(left)))
+        (token.due() < NEVER).then(|| Duration::from_nanos(nanoseconds_of(left)))
     }
 
     pub(super) fn is_mine(&self, token: Token) -> bool {

@@ -100,7 +100,7 @@ impl<M: Content + ?Sized> Job<M> {
     }
 
     /// Asks for more time: the message is this job's for `time` from now on at least. In a group without an ack timeout it
-    /// is this job's anyway. Not more than nine years.
+    /// is this job's anyway. Not more than four and a half years.
     ///
     /// # Errors
     /// As for [`Job::ack`].

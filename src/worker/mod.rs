@@ -104,25 +104,30 @@ impl<M: Content + ?Sized> Worker<M> {
             // It would be made without places.
             return Err(without());
         }
+        let clock = HostClock::new();
+        // Without a timeout, only delays are measured by it, and looks at the cells.
+        let without_clock = || Err(JoinError::Clock { queue: queue(), group: name() });
+        if clock.is_none() && !exists && group.ack_timeout.is_some() {
+            // Before it is made.
+            return without_clock();
+        }
         let (index, existed) = group::find_or_make(&attachment, &group)?;
         let (made_group, resumed) = (!existed, groups::was_joined(&view, index));
         let corrupt = |Corrupt(what)| JoinError::Corrupt { queue: queue(), what };
         let table = Table::of(&view, index).map_err(corrupt)?.ok_or_else(without)?;
-        let clock = HostClock::new();
-        // Without a timeout, only delays are measured by it, and looks at the cells.
         if clock.is_none() && table.ack_timeout().is_some() {
-            return Err(JoinError::Clock { queue: queue(), group: name() });
+            return without_clock();
         }
         let (identity, target) = Identity::load_with_target(view.group(index)).unzip();
         let max_attempts = identity.as_ref().and_then(group::limit_of);
         let target = target.as_ref().map_or(Ok(None), group::target_name).map_err(corrupt)?;
         let pid = std::process::id();
-        let taken = records::take_record(&view, &attachment.leases, index, pid).map_err(system)?;
-        let Some(record) = taken else {
-            if made_group {
-                // Leave no half-made group.
-                groups::remove_group(&view, &attachment.leases, index).map_err(system)?;
-            }
+        let taken = records::take_record(&view, &attachment.leases, index, pid);
+        if made_group && !matches!(taken, Ok(Some(_))) {
+            // Leave no half-made group.
+            groups::remove_group(&view, &attachment.leases, index).map_err(system)?;
+        }
+        let Some(record) = taken.map_err(system)? else {
             let (max, live) = group::consumers(&attachment)?;
             return Err(JoinError::TooManyConsumers { queue: queue(), max, live });
         };
@@ -365,7 +370,7 @@ impl<M: Content + ?Sized> Worker<M> {
         let mut wait_state = self.wait_state.clone();
         let found = wait::until(deadline, &mut wait_state, park, |check| {
             let found = self.search(max, check);
-            if check == Check::Full {
+            if check == Check::Full && matches!(found, Ok(None)) {
                 full.set(self.full);
                 longest.set(self.longest_sleep());
             }
