@@ -10,8 +10,8 @@ use std::time::Duration;
 use common::child::{Child, role, tell};
 use common::{Rng, TempName, there};
 use slipring::{
-    DeadLetters, ErrorCode, Group, JoinError, OpenOptions, Queue, RecvError, RequeueReason, Worker,
-    message,
+    DeadLetters, ErrorCode, Group, JoinError, OpenOptions, Queue, RecvError, RequeueReason,
+    Retention, Start, Worker, message,
 };
 
 /// Long enough for anything, and waited for only by a test that fails.
@@ -144,6 +144,87 @@ fn a_letter_without_a_free_consumer_record_stays() {
     assert!(queue.worker("work").unwrap().recv_timeout(LONG).unwrap().requeued());
 }
 
+/// A group that goes with its last member.
+fn brief(places: u32) -> Group {
+    work(places).retention(Retention::Release)
+}
+
+#[test]
+fn a_group_without_members_yet_keeps_the_letters_that_are_sent_to_it() {
+    let name = TempName::new("requeue-unjoined");
+    let _dead = dead(&name);
+    let queue = queue(&name, work(2));
+    let mut worker = queue.worker("work").unwrap();
+    reject(&queue, &mut worker, 1);
+    drop(worker);
+    queue.remove_group("work").unwrap();
+    queue.add_group(brief(2).start(Start::Newest)).unwrap();
+    assert_eq!(letters(&name, LONG).requeue(9).unwrap(), 1);
+    // A full producer looks for groups that have lost their members.
+    let mut producer = queue.producer().unwrap();
+    while producer.send_timeout("more", Duration::from_millis(50)).is_ok() {}
+    drop(producer);
+    assert_eq!(queue.snapshot().unwrap().groups.len(), 1);
+    let mut worker = queue.worker("work").unwrap();
+    assert!(!worker.resumed());
+    let job = worker.recv_timeout(LONG).unwrap();
+    assert!(job.requeued());
+    job.ack().unwrap();
+    drop(worker);
+    assert!(queue.snapshot().unwrap().groups.is_empty(), "it goes with its first member");
+}
+
+#[test]
+fn letters_are_not_lost_if_the_last_member_leaves_while_they_are_sent() {
+    let name = TempName::new("requeue-going");
+    let _dead = dead(&name);
+    let queue = queue(&name, brief(1));
+    let mut worker = queue.worker("work").unwrap();
+    reject(&queue, &mut worker, 3);
+    let fault = std::thread::scope(|scope| {
+        let requeues = scope.spawn(|| letters(&name, Duration::from_millis(300)).requeue(9));
+        let job = worker.recv_timeout(LONG).unwrap();
+        drop(worker);
+        // The requeue waits for its place, and gets it just before or just after the last member is gone.
+        job.ack().unwrap();
+        requeues.join().unwrap().unwrap_err()
+    });
+    let reason = fault.reason();
+    assert!(
+        matches!(reason, RequeueReason::NoSuchGroup { .. } | RequeueReason::Full { .. }),
+        "{fault}"
+    );
+    let mut worker = queue.worker(Group::named("work").existing()).unwrap();
+    let mut places = 0;
+    while let Some(job) = there(worker.try_recv()) {
+        assert!(job.requeued());
+        job.ack().unwrap();
+        places += 1;
+    }
+    let sent = fault.done();
+    assert!(1 + places >= sent, "{sent} letters were sent, and {places} have stayed");
+    assert_eq!(letters(&name, LONG).purge(9).unwrap() + sent, 3);
+}
+
+#[test]
+fn a_group_whose_last_member_died_gets_no_letters() {
+    let name = TempName::new("requeue-died");
+    let _dead = dead(&name);
+    let queue = queue(&name, brief(2));
+    let mut worker = queue.worker("work").unwrap();
+    reject(&queue, &mut worker, 1);
+    let mut child = Child::start(&format!("work {}", &*name));
+    child.expect("joined");
+    drop(worker);
+    child.kill();
+    let fault = letters(&name, LONG).requeue(9).unwrap_err();
+    assert!(matches!(fault.reason(), RequeueReason::NoSuchGroup { .. }), "{fault}");
+    // A member that comes in time goes on with the group, and gets the letter.
+    let mut worker = queue.worker("work").unwrap();
+    assert_eq!(letters(&name, LONG).requeue(9).unwrap(), 1);
+    assert!(worker.recv_timeout(LONG).unwrap().requeued());
+}
+
 message! {
     /// A message of a queue that is made again with another type.
     struct Short {
@@ -193,6 +274,12 @@ fn letters_go_where_their_group_reads_them() {
 #[test]
 fn roles() {
     let Some(role) = role() else { return };
+    if role[0] == "work" {
+        let _worker = Queue::open(&role[1]).unwrap().worker("work").unwrap();
+        tell("joined");
+        std::thread::sleep(LONG);
+        return;
+    }
     tell("begins");
     let done = letters(&role[1], LONG).requeue(u64::MAX).unwrap();
     tell(done);

@@ -13,7 +13,7 @@ use crate::queue::{OpenOptions, Queue};
 use crate::ring::cells;
 use crate::ring::notify;
 use crate::wait::{Deadline, Interrupt};
-use crate::worker::Worker;
+use crate::worker::{Purpose, Worker};
 
 /// The way from a dead-letter queue back to one group.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ struct Places {
 impl Places {
     /// `None` if the group has no places for messages in flight.
     fn open(main: &Queue, group: &str, timeout: Duration) -> Result<Option<Places>, RequeueReason> {
-        let worker = match main.worker(Group::named(group).existing()) {
+        let worker = match main.worker_for(Group::named(group).existing(), Purpose::PutLetters) {
             Ok(worker) => worker,
             // The other way reports these faults in its own words.
             Err(
@@ -96,7 +96,18 @@ impl Places {
         };
         let Geometry { payload_size: size, .. } = *main.mapped.view().geo();
         let typed = main.mapped.config.schema_hash != 0;
-        Ok(Some(Places { worker, timeout, size, typed }))
+        let places = Places { worker, timeout, size, typed };
+        places.check_kept()?;
+        Ok(Some(places))
+    }
+
+    /// Checks that the letters in its places stay there until a member takes them.
+    fn check_kept(&self) -> Result<(), RequeueReason> {
+        if self.worker.group_is_going().map_err(ControlError::System)? {
+            let (queue, group) = (self.worker.queue(), self.worker.group_name().to_owned());
+            return Err(RequeueReason::NoSuchGroup { queue, group });
+        }
+        Ok(())
     }
 
     fn send(&mut self, letter: &DeadLetter<'_>) -> Result<(), RequeueReason> {
@@ -111,6 +122,8 @@ impl Places {
             let (group, cells) = (self.worker.group_name().to_owned(), self.worker.in_flight_max());
             return Err(RequeueReason::Full { queue, group, cells });
         }
+        // Its last member may have left before the letter came.
+        self.check_kept()?;
         // A new queue of that name would not know of the letter.
         Ok(self.worker.check_removed()?)
     }

@@ -177,6 +177,13 @@ pub(crate) fn was_joined(view: &View, group: u8) -> bool {
     view.group(group).identity.flags.load(Ordering::Relaxed) & FLAG_JOINED != 0
 }
 
+/// Takes back that a consumer has joined `group`, for one that only puts letters into its cells. The control lease is held.
+#[cfg(not(slipring_loom))]
+pub(crate) fn forget_join(view: &View, group: u8) {
+    // Relaxed: as above.
+    view.group(group).identity.flags.store(0, Ordering::Relaxed);
+}
+
 /// Value of the retention byte of a group that is removed with its last member; 0: the group stays.
 pub(crate) const RETENTION_RELEASE: u64 = 1;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::Purpose;
 use crate::attach::{Attachment, Mapped};
 use crate::clock::HostClock;
 use crate::dead_letter::policy::DeadLetterPolicy;
@@ -45,12 +46,14 @@ pub(crate) struct Flight {
 pub(super) struct Core {
     pub(super) attachment: Attachment,
     pub(super) member: CellMember,
+    purpose: Purpose,
 }
 
 impl Flight {
     pub(super) fn new(
         attachment: Attachment,
         member: CellMember,
+        purpose: Purpose,
         group: &str,
         clock: Option<HostClock>,
         policy: DeadLetterPolicy,
@@ -67,7 +70,7 @@ impl Flight {
             jobs: InHands::new(),
             limit: policy.limit,
             policy: Mutex::new(policy),
-            core: Mutex::new(Core { attachment, member }),
+            core: Mutex::new(Core { attachment, member, purpose }),
         }
     }
 
@@ -193,13 +196,14 @@ impl Flight {
 
 impl Core {
     fn leave(&mut self) -> Result<(), ControlError> {
-        let Core { attachment, member } = self;
+        let Core { attachment, member, purpose } = self;
         let (view, leases) = (&attachment.view, &attachment.leases);
         let _control = attachment.control(LEAVE_WITHIN)?;
         member.renounce(view);
         records::leave(view, leases, member.member.record, None);
         let group = member.table.group;
-        if groups::goes_with_last_member(view, group) {
+        // Letters must not go with the one that has just put them.
+        if *purpose == Purpose::Receive && groups::goes_with_last_member(view, group) {
             let system = attachment.system("remove the group");
             groups::remove_group(view, leases, group).map_err(system)?;
         }

@@ -36,6 +36,14 @@ const SETTLE_EVERY: Duration = Duration::from_millis(2);
 /// Claims in a row that other members may win before the head counts as damaged.
 const CONTENDED_MAX: u32 = 1 << 16;
 
+/// What a worker is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Receive,
+    /// To put dead letters into places of its group. The group neither begins nor ends with it.
+    PutLetters,
+}
+
 /// A member of a shared group with places for [messages in flight](Group::in_flight). `Send`, not `Sync`; its [jobs](Job)
 /// are both.
 ///
@@ -89,6 +97,7 @@ impl<M: Content + ?Sized> Worker<M> {
         timeout: Duration,
         sink: Box<dyn DeadLetterSink>,
         interrupt: Interrupt,
+        purpose: Purpose,
     ) -> Result<Worker<M>, JoinError> {
         let group = group.clone().mode(Mode::Shared);
         let (queue, name) = (|| mapped.name.shared().clone(), || group.name.clone());
@@ -131,13 +140,16 @@ impl<M: Content + ?Sized> Worker<M> {
             let (max, live) = group::consumers(&attachment)?;
             return Err(JoinError::TooManyConsumers { queue: queue(), max, live });
         };
+        if purpose == Purpose::PutLetters && !resumed {
+            groups::forget_join(&view, index);
+        }
         drop(guard);
         let member = CellMember::new(&view, table, record);
         let target = target.as_ref().map(|name| name.as_str());
         let policy =
             DeadLetterPolicy::new(mapped.name.shared(), &group.name, max_attempts, target, sink);
         Ok(Worker {
-            flight: Arc::new(Flight::new(attachment, member, &group.name, clock, policy)),
+            flight: Arc::new(Flight::new(attachment, member, purpose, &group.name, clock, policy)),
             made_group,
             resumed,
             notices_gone: false,

@@ -131,7 +131,7 @@ impl<M: Content + ?Sized> Worker<M> {
     fn settle(&mut self) -> Result<(), RecvError> {
         self.settled = Instant::now();
         let mut core = self.flight.core();
-        let Core { attachment, member } = &mut *core;
+        let Core { attachment, member, .. } = &mut *core;
         let settled = member.settle_dead(&attachment.view, &attachment.leases);
         settled.map(|_| ()).map_err(|fault| match fault {
             Fault::Corrupt(Corrupt(what)) => self.flight.corrupt(what),
