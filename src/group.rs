@@ -466,17 +466,22 @@ pub(crate) fn like(
 ) -> Result<Option<Group>, RequeueReason> {
     let _control = attachment.control(timeout)?;
     let index = find(&attachment.view, name).ok_or_else(|| no_such_group(attachment, name))?;
-    if cells::Table::of(&attachment.view, index).is_ok_and(|table| table.is_some()) {
-        return Ok(None);
-    }
+    let corrupt =
+        |Corrupt(what)| RequeueReason::Corrupt { queue: attachment.queue().clone(), what };
+    let in_flight = cells::Table::of(&attachment.view, index).map_err(corrupt)?.is_some();
     let known = Identity::load_with_target(attachment.view.group(index));
     let known = known.and_then(|(i, target)| Some((i, target, Mode::of(i.mode.into())?)));
-    let Some((identity, target, mode)) = known else {
+    // Other states and modes than a worker could join: it would be sent here again and again.
+    let fits = |mode| mode == Mode::Shared || !in_flight;
+    let known = known.filter(|&(.., mode)| fits(mode));
+    let active = groups::state(&attachment.view, index) == GroupState::Active;
+    let Some((identity, target, mode)) = known.filter(|_| active) else {
         let (queue, group) = (attachment.queue().clone(), name.to_owned());
         return Err(RequeueReason::UnknownMode { queue, group });
     };
-    let corrupt =
-        |Corrupt(what)| RequeueReason::Corrupt { queue: attachment.queue().clone(), what };
+    if in_flight {
+        return Ok(None);
+    }
     let target = target_name(&target).map_err(corrupt)?;
     let target =
         target.map_or_else(|| default_target(attachment.mapped.name.as_str()), QueueName::into);

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use common::{Rng, TempName, there, words};
 use slipring::{
-    DeadLetter, Group, Job, JoinError, Monitor, OpenOptions, Producer, Queue, RecvError, Worker,
+    DeadLetter, DeadLetters, Group, Job, JoinError, Monitor, OpenOptions, Producer, Queue,
+    RecvError, RequeueReason, Worker,
 };
 
 /// Waited for only by a test that fails.
@@ -22,6 +23,8 @@ const SHORT: Duration = Duration::from_micros(200);
 const CELL_STRIDE: u64 = 960;
 const CELLS_AT: u64 = 968;
 /// In a group's record.
+const STATE: u64 = 0;
+const TRAITS: u64 = 16;
 const ACK_TIMEOUT: u64 = 40;
 const EXTENT: u64 = 48;
 const HEAD: u64 = 384;
@@ -346,4 +349,34 @@ fn hostile_words_of_messages_in_flight_are_survived() {
             handles.act(&mut rng);
         }
     }
+}
+
+#[test]
+fn a_requeue_refuses_a_group_with_places_that_no_worker_could_join() {
+    let name = TempName::new("requeue-garbled");
+    let _dead = TempName::exactly(format!("{}.dead", &*name));
+    let queue = queue(&name, &work(2));
+    let mut worker = queue.worker("work").unwrap();
+    send(&queue, 1);
+    worker.recv().unwrap().reject().unwrap();
+    let file = words::open(&name.path());
+    let traits = words::get(&file, words::GROUPS + TRAITS);
+    // Exclusive, of an unknown mode, and in an unknown state.
+    for (at, word) in [(TRAITS, traits & !0xff), (TRAITS, traits | 0xff), (STATE, 3), (STATE, 9)] {
+        let before = words::get(&file, words::GROUPS + at);
+        words::set(&file, words::GROUPS + at, word);
+        let (tells, told) = std::sync::mpsc::channel();
+        let of = name.to_string();
+        std::thread::spawn(move || {
+            let letters = DeadLetters::of(&of, &OpenOptions::new()).unwrap();
+            let _ = tells.send(letters.requeue(1).unwrap_err());
+        });
+        let fault = told.recv_timeout(LONG).expect("a requeue ends");
+        assert!(matches!(fault.reason(), RequeueReason::UnknownMode { .. }), "{fault}");
+        words::set(&file, words::GROUPS + at, before);
+    }
+    // The letter has stayed.
+    let letters = DeadLetters::of(&name, &OpenOptions::new()).unwrap();
+    assert_eq!(letters.requeue(9).unwrap(), 1);
+    worker.recv_timeout(LONG).unwrap().ack().unwrap();
 }
