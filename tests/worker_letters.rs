@@ -253,3 +253,42 @@ fn a_job_knows_how_long_it_has() {
         "{left:?}"
     );
 }
+
+#[test]
+fn a_letter_in_the_making_keeps_its_time_and_is_not_made_of_a_message_that_was_taken() {
+    let name = TempName::new("letter-turns");
+    let queue = queue(&name, Group::named("work").ack_timeout(Duration::from_secs(10)));
+    send(&queue, &["a", "b"]);
+    let mut worker = queue.worker("work").unwrap();
+    let (told, hears) = channel();
+    let (go, gone) = channel::<()>();
+    worker.on_dead_letter(move |letter| {
+        told.send(letter.sequence).unwrap();
+        gone.recv_timeout(LONG)
+    });
+    let mut jobs = worker.recv_batch(2).unwrap();
+    let (second, mut first) = (jobs.pop().unwrap(), jobs.pop().unwrap());
+    first.extend(Duration::from_secs(3600)).unwrap();
+    let due = |sequence: u64| {
+        let group = queue.snapshot().unwrap().groups.remove(0);
+        let messages = group.in_flight.unwrap().messages;
+        messages.into_iter().find(|m| m.sequence == sequence).unwrap().due.unwrap()
+    };
+    std::thread::scope(|scope| {
+        let rejects = scope.spawn(|| first.reject());
+        assert_eq!(hears.recv_timeout(LONG), Ok(0));
+        assert!(due(0) > Duration::from_secs(3000), "{:?}", due(0));
+        let waits = scope.spawn(|| second.reject());
+        while due(1) < Duration::from_secs(20) {
+            std::thread::yield_now();
+        }
+        // It waits for its turn, and is another member's by then.
+        assert_eq!(queue.evict("work", Duration::ZERO, |m| m.sequence == 1).unwrap().evicted, [1]);
+        go.send(()).unwrap();
+        rejects.join().unwrap().unwrap();
+        drop(go);
+        assert!(matches!(waits.join().unwrap(), Err(JobError::Evicted { .. })));
+    });
+    assert!(hears.try_recv().is_err(), "one letter was made");
+    worker.recv_timeout(LONG).unwrap().ack().unwrap();
+}

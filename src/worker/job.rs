@@ -111,6 +111,11 @@ impl<M: Content + ?Sized> Job<M> {
         extended.map(|_| ()).map_err(|evicted| self.evicted(evicted))
     }
 
+    /// As [`Job::extend`], but takes no time away.
+    fn extend_at_least(&mut self, time: Duration) -> Result<(), JobError> {
+        self.extend(self.time_left().unwrap_or_default().max(time))
+    }
+
     /// Whether the message is this job's still: a look at one word, for long work that is worth stopping. It may be taken a
     /// moment later. False in a forked child.
     pub fn is_mine(&self) -> bool {
@@ -224,9 +229,12 @@ impl<M: Content + ?Sized> Job<M> {
     /// The letter first, then the ack. If the letter cannot be sent, the message comes again, after `again` attempts.
     #[cold]
     fn dead_letter(&mut self, reason: Reason, attempts: u8, again: u8) -> Result<(), JobError> {
-        // From here on it is no other member's, for long enough.
-        self.extend(LETTER_WITHIN)?;
-        let mut policy = self.flight.policy();
+        // Other letters of this worker may take their time.
+        self.extend_at_least(LETTER_WITHIN)?;
+        let flight = Arc::clone(&self.flight);
+        let mut policy = flight.policy();
+        // From here on it is no other member's, for long enough; unless it was taken meanwhile.
+        self.extend_at_least(LETTER_WITHIN)?;
         let (queue, group) = (policy.queue.clone(), policy.group.clone());
         let sent = policy.send_letter(&DeadLetter {
             queue: &queue,
