@@ -17,8 +17,9 @@ use crate::worker::{Job, Worker};
 /// both, so each may be a task of its own.
 ///
 /// What [`AsyncConsumer`](super::AsyncConsumer) says of runtimes, of the thread that sleeps for all futures and of what blocks
-/// holds here, too. Acks, extensions and what gives a job back never block; [`Job::reject`] and [`Job::fail`] may take a few
-/// seconds to send a dead letter.
+/// holds here, too. Acks, extensions and what gives a job back never block while the worker is there; once it is dropped, the
+/// end of its last job leaves the group, and waits up to 100 ms for other control operations. [`Job::reject`] and
+/// [`Job::fail`] may take a few seconds to send a dead letter.
 ///
 /// ```
 /// # let name = format!("doc-async-worker-{}", std::process::id());
