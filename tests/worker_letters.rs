@@ -292,3 +292,25 @@ fn a_letter_in_the_making_keeps_its_time_and_is_not_made_of_a_message_that_was_t
     assert!(hears.try_recv().is_err(), "one letter was made");
     worker.recv_timeout(LONG).unwrap().ack().unwrap();
 }
+
+#[test]
+fn a_receive_ends_in_time_however_many_letters_are_to_be_made() {
+    const MESSAGES: u64 = 300;
+    let name = TempName::new("letters-many");
+    let group = Group::named("work").shared().in_flight(MESSAGES as u32).max_attempts(1);
+    let queue = Queue::builder(&name).capacity(512).payload_size(32).group(group).create().unwrap();
+    send(&queue, &["x"; MESSAGES as usize]);
+    let mut worker = queue.worker("work").unwrap();
+    let (told, hears) = channel();
+    worker.on_dead_letter(move |letter| told.send(letter.sequence));
+    drop(worker.recv_batch(MESSAGES as usize).unwrap());
+    assert!(there(worker.try_recv()).is_none());
+    let mut letters = hears.try_iter().count() as u64;
+    assert!(0 < letters && letters < MESSAGES, "{letters}");
+    // The next ones go on.
+    while letters < MESSAGES {
+        assert!(matches!(worker.recv_timeout(SHORT), Err(RecvError::Timeout { .. })));
+        letters += hears.try_iter().count() as u64;
+    }
+    assert_eq!((letters, depth(&queue)), (MESSAGES, 0));
+}
