@@ -58,6 +58,8 @@ fn validity(Dates { begins, ends }: Dates, now: Timestamp) -> Result<String, Str
         Err(format!("it is not valid before {begins}"))
     } else if ends < now {
         Err(format!("it expired at {ends}, {days} days ago"))
+    } else if ends == Timestamp::MAX {
+        Ok("valid, and does not end".to_owned())
     } else if ends.duration_since(now) < SOON {
         Ok(format!("valid until {ends}, which is in {days} days: renew it"))
     } else {
@@ -80,12 +82,16 @@ fn read(path: &Path) -> Result<Vec<Dates>, Failure> {
         }
         let certificate = block.parse_x509().map_err(|fault| wrong(fault.to_string()))?;
         let validity = certificate.validity();
-        let time = |seconds: i64| Timestamp::from_second(seconds);
-        let dates = time(validity.not_before.timestamp())
-            .and_then(|begins| Ok(Dates { begins, ends: time(validity.not_after.timestamp())? }));
-        all.push(dates.map_err(|fault| wrong(fault.to_string()))?);
+        let (begins, ends) = (validity.not_before.timestamp(), validity.not_after.timestamp());
+        all.push(Dates { begins: time(begins), ends: time(ends) });
     }
     Ok(all)
+}
+
+/// The end of a certificate that has none, 9999-12-31T23:59:59Z, is later than the latest timestamp.
+fn time(seconds: i64) -> Timestamp {
+    let nearest = if seconds < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    Timestamp::from_second(seconds).unwrap_or(nearest)
 }
 
 #[cfg(test)]
@@ -102,5 +108,16 @@ mod tests {
         assert!(says("2026-06-21T00:00:00Z").unwrap().contains("in 10 days: renew it"));
         let late = says("2026-07-04T00:00:00Z").unwrap_err();
         assert!(late.contains("expired at 2026-07-01") && late.contains("3 days ago"), "{late}");
+    }
+
+    /// RFC 5280: a certificate without an end has 99991231235959Z as its end.
+    #[test]
+    fn a_certificate_without_an_end_is_valid() {
+        const NO_END: i64 = 253_402_300_799;
+        assert_eq!(time(0), Timestamp::UNIX_EPOCH);
+        let dates = Dates { begins: time(0), ends: time(NO_END) };
+        assert_eq!(validity(dates, Timestamp::now()).unwrap(), "valid, and does not end");
+        let begins_never = Dates { begins: time(NO_END), ends: time(NO_END) };
+        assert!(validity(begins_never, Timestamp::now()).is_err());
     }
 }
