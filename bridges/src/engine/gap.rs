@@ -5,6 +5,13 @@ use std::time::{Duration, Instant};
 
 use crate::mutants::mutant;
 
+/// With room for what is missing, the queue is consumed anew once, after this part of the gap timeout.
+const REOPEN_PART: u32 = 2;
+/// Without room, this is done first after this part, then at twice the age of the last time, and at the gap timeout.
+const REOPEN_FULL_PART: u32 = 4;
+/// After the queue was consumed anew, what is missing has this part of the gap timeout to come.
+const SETTLE_PART: u32 = 4;
+
 /// What is to be done with a message that has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -29,8 +36,42 @@ pub(crate) struct Gap {
     pub(crate) held: usize,
     /// Since when; a new consumer does not end it.
     pub(crate) since: Instant,
-    /// How often the queue was consumed anew because of it.
-    pub(crate) reopened: u32,
+}
+
+/// What is to be done about a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Wait,
+    /// Consume the queue anew.
+    Reopen,
+    /// What is missing does not come.
+    Fail,
+}
+
+impl Gap {
+    /// `opened` is when the queue was consumed anew last. If `is_full`, as many messages wait as the broker sends ahead: what
+    /// is missing has no room, so it counts as missing only if it does not come to a consumer of after the gap timeout.
+    pub(crate) fn step(
+        &self,
+        now: Instant,
+        opened: Instant,
+        is_full: bool,
+        timeout: Duration,
+    ) -> Step {
+        let age = now.saturating_duration_since(self.since);
+        // The gap's age at the last opening; none if that was before it.
+        let tried = opened.checked_duration_since(self.since);
+        let (first, last) = match is_full {
+            true => (timeout / REOPEN_FULL_PART, timeout),
+            false => (timeout / REOPEN_PART, timeout / REOPEN_PART),
+        };
+        if tried.is_none_or(|tried| tried < last) {
+            let due = tried.unwrap_or_default().saturating_mul(2).clamp(first, last);
+            return if age >= due { Step::Reopen } else { Step::Wait };
+        }
+        let has_settled = now.saturating_duration_since(opened) >= timeout / SETTLE_PART;
+        if age >= timeout && has_settled { Step::Fail } else { Step::Wait }
+    }
 }
 
 /// The order of one stream. `T` is what a message is acked by, and its content.
@@ -42,12 +83,11 @@ pub(crate) struct Order<T> {
     held: BTreeMap<u64, (u64, T)>,
     /// Since when a message is missing.
     since: Option<Instant>,
-    reopened: u32,
 }
 
 impl<T> Order<T> {
     pub(crate) fn new(last: Option<u64>) -> Order<T> {
-        Order { last, held: BTreeMap::new(), since: None, reopened: 0 }
+        Order { last, held: BTreeMap::new(), since: None }
     }
 
     pub(crate) fn held(&self) -> usize {
@@ -75,7 +115,7 @@ impl<T> Order<T> {
     /// The queue now has everything up to this position.
     pub(crate) fn done(&mut self, position: u64) {
         self.last = self.last.max(Some(position));
-        (self.since, self.reopened) = (None, 0);
+        self.since = None;
     }
 
     /// The next kept message whose turn it is, with what is to be done with it: publish it, or ack it alone.
@@ -98,8 +138,8 @@ impl<T> Order<T> {
     /// What is missing, if messages are kept.
     pub(crate) fn gap(&self) -> Option<Gap> {
         let (_, (missing, _)) = self.held.first_key_value()?;
-        let (held, last, reopened) = (self.held.len(), self.last, self.reopened);
-        Some(Gap { missing: *missing, last, held, since: self.since?, reopened })
+        let (held, last) = (self.held.len(), self.last);
+        Some(Gap { missing: *missing, last, held, since: self.since? })
     }
 
     /// Nothing could come during this time, so it does not count as waiting.
@@ -110,12 +150,11 @@ impl<T> Order<T> {
     /// The connection is gone: what was kept comes again.
     pub(crate) fn forget_held(&mut self) {
         self.held.clear();
-        (self.since, self.reopened) = (None, 0);
+        self.since = None;
     }
 
     /// The queue is consumed anew because of a gap: what was kept comes again, and the gap is as old as it was.
     pub(crate) fn reopen(&mut self) {
-        self.reopened += u32::from(!self.held.is_empty());
         self.held.clear();
     }
 }
@@ -222,11 +261,51 @@ mod tests {
         assert_eq!((order.held(), order.gap()), (0, None));
         play(&mut order, &[4]);
         let gap = order.gap().unwrap();
-        assert_eq!((gap.since, gap.reopened, gap.held), (since, 1, 1));
+        assert_eq!((gap.since, gap.held), (since, 1));
         // Another one begins from nothing.
         assert_eq!(play(&mut order, &[2, 3, 6]).0, [2, 3, 4]);
         let gap = order.gap().unwrap();
-        assert!(gap.since > since && gap.reopened == 0);
+        assert!(gap.since > since);
+    }
+
+    /// Ages, in percent of the gap timeout, at which a gap that stays reopens the queue, and at which it fails.
+    fn steps(is_full: bool) -> (Vec<u32>, u32) {
+        let since = Instant::now();
+        let timeout = Duration::from_secs(30);
+        let gap = Gap { missing: 2, last: Some(1), held: 8, since };
+        let mut opened = since.checked_sub(Duration::from_secs(1)).unwrap();
+        let mut reopened = Vec::new();
+        for percent in 0..=200 {
+            let now = since + timeout * percent / 100;
+            match gap.step(now, opened, is_full, timeout) {
+                Step::Wait => {}
+                Step::Reopen => {
+                    reopened.push(percent);
+                    opened = now;
+                }
+                Step::Fail => return (reopened, percent),
+            }
+        }
+        panic!("does not fail, reopened at {reopened:?}");
+    }
+
+    #[test]
+    fn a_gap_reopens_the_queue_a_few_times_and_at_its_timeout_if_nothing_more_can_come() {
+        assert_eq!(steps(true), (vec![25, 50, 100], 125));
+        assert_eq!(steps(false), (vec![50], 100));
+    }
+
+    #[test]
+    fn a_gap_that_is_seen_late_reopens_the_queue_before_it_fails() {
+        let since = Instant::now();
+        let gap = Gap { missing: 2, last: Some(1), held: 8, since };
+        let timeout = Duration::from_secs(30);
+        let now = since + timeout * 3;
+        for is_full in [true, false] {
+            assert_eq!(gap.step(now, since, is_full, timeout), Step::Reopen);
+            assert_eq!(gap.step(now, now, is_full, timeout), Step::Wait);
+            assert_eq!(gap.step(now + timeout / 4, now, is_full, timeout), Step::Fail);
+        }
     }
 
     #[test]

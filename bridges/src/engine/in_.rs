@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use slipring::{Producer, ProducerError, Queue, SendError, StreamId, StreamSendError};
 
 use super::Link;
-use super::backoff::Backoff;
-use super::gap::{Gap, Order, Verdict};
+use super::gap::{Gap, Order, Step, Verdict};
 use crate::failure::Failure;
 use crate::fault::{Fault, Kind};
 use crate::identity::{Identity, Previous};
@@ -27,10 +26,6 @@ const TURN: Duration = Duration::from_millis(200);
 const EXPLAIN_AFTER: Duration = Duration::from_secs(1);
 /// A stream that is adopted begins this part of the gap timeout after its first message came.
 const ADOPT_PART: u32 = 10;
-/// After this part of the gap timeout the queue is consumed anew.
-const REOPEN_PART: u32 = 2;
-/// After the queue was consumed anew, what is missing has this part of the gap timeout to come.
-const SETTLE_PART: u32 = 4;
 
 /// A bridge from a source to a local queue.
 #[derive(Debug)]
@@ -44,10 +39,6 @@ pub(crate) struct In<'a> {
     /// By streams: what comes from where. `None` for a queue without sources.
     orders: Option<HashMap<StreamId, Order<Arrival>>>,
     settled: Vec<(u64, Settled)>,
-    /// Between new consumers while everything that the broker may send is kept.
-    reopening: Backoff,
-    /// When the next one is due, if so.
-    reopen_at: Option<Instant>,
     opened_at: Instant,
     published: u64,
     last_message: Instant,
@@ -61,7 +52,6 @@ impl<'a> In<'a> {
         stop: Stop,
         metrics: Arc<Metrics>,
     ) -> In<'a> {
-        let gap = options.gap_timeout();
         In {
             reporter: Reporter::new(options.to.clone()),
             options,
@@ -71,8 +61,6 @@ impl<'a> In<'a> {
             link: Link::new(what),
             orders: None,
             settled: Vec::new(),
-            reopening: Backoff::new(gap / ADOPT_PART, gap / REOPEN_PART),
-            reopen_at: None,
             opened_at: Instant::now(),
             published: 0,
             last_message: Instant::now(),
@@ -174,7 +162,7 @@ impl<'a> In<'a> {
         match self.source.open(&self.stop) {
             Ok(()) => {
                 self.link.opened(&self.metrics, &mut self.reporter);
-                (self.opened_at, self.reopen_at) = (Instant::now(), None);
+                self.opened_at = Instant::now();
                 Ok(())
             }
             Err(fault) => self.lost(&fault),
@@ -343,7 +331,6 @@ impl<'a> In<'a> {
             self.orders.iter_mut().flatten().for_each(|(_, order)| order.excuse(since.elapsed()));
         }
         self.published += 1;
-        self.reopening.reset();
         self.metrics.counters.done.add(1);
         self.metrics.counters.bytes.add(arrival.body.len());
         self.finished(&arrival, identity.as_ref(), Settled::Done);
@@ -430,29 +417,22 @@ impl<'a> In<'a> {
         let gaps = self.orders.iter().flatten();
         let gaps = gaps.filter_map(|(stream, order)| Some((*stream, order.gap()?)));
         let Some((stream, gap)) = gaps.min_by_key(|(_, gap)| gap.since) else { return Ok(()) };
-        let (most, age) = (self.options.gap_timeout(), gap.since.elapsed());
+        let most = self.options.gap_timeout();
         if self.options.adopt && gap.last.is_none() {
-            return match age >= most / ADOPT_PART {
+            return match gap.since.elapsed() >= most / ADOPT_PART {
                 true => self.adopt(stream, gap.missing, producer),
                 false => Ok(()),
             };
         }
         let is_full = self.held() >= self.source.most_unsettled();
-        let has_settled = is_full || self.opened_at.elapsed() >= most / SETTLE_PART;
-        if age >= most && gap.reopened > 0 && has_settled {
-            return Err(self.gap_stays(stream, gap));
+        match gap.step(Instant::now(), self.opened_at, is_full, most) {
+            Step::Wait => Ok(()),
+            Step::Reopen => {
+                self.reopen(stream, gap);
+                Ok(())
+            }
+            Step::Fail => Err(self.gap_stays(stream, gap)),
         }
-        let is_due = if is_full {
-            let wait = || Instant::now() + self.reopening.next();
-            Instant::now() >= *self.reopen_at.get_or_insert_with(wait)
-        } else {
-            self.reopen_at = None;
-            gap.reopened == 0 && age >= most / REOPEN_PART
-        };
-        if is_due {
-            self.reopen(stream, gap);
-        }
-        Ok(())
     }
 
     /// Consumes anew. What is missing may be at a consumer that died, and whose link is half-open: a quorum queue has it back
