@@ -236,6 +236,32 @@ fn an_operator_takes_messages_back() {
     assert_eq!(queue.snapshot().unwrap().groups[0].depth, 0);
 }
 
+#[test]
+fn an_operator_takes_one_message_out_of_turn() {
+    let name = TempName::new("take");
+    let queue = queue(&name, 8, &work(4));
+    send(&queue, 0..4);
+    let mut first = queue.worker("work").unwrap();
+    let mut jobs = first.recv_batch(3).unwrap();
+    jobs.pop().unwrap().retry_after(LONG).unwrap();
+    let mut other = queue.worker("work").unwrap();
+    // From the member that has it, and long before it is due again.
+    for sequence in [1, 2] {
+        let job = other.take(sequence).unwrap().unwrap();
+        assert_eq!(
+            (job.sequence(), job.attempts(), &*job),
+            (sequence, 2, sequence.to_string().as_bytes())
+        );
+        job.ack().unwrap();
+        assert!(other.take(sequence).unwrap().is_none());
+    }
+    assert!(other.take(3).unwrap().is_none(), "it is in the ring");
+    assert!(jobs[0].is_mine() && !jobs[1].is_mine());
+    let fault = jobs.pop().unwrap().ack().unwrap_err();
+    assert!(matches!(fault, JobError::Evicted { sequence: 1, .. }), "{fault}");
+    assert_eq!(queue.snapshot().unwrap().groups[0].depth, 2);
+}
+
 /// The roles that this binary plays as a child.
 #[test]
 fn roles() {

@@ -388,7 +388,29 @@ impl Table {
         Some(word)
     }
 
-    /// Takes the message of cell `i`, whose word was found to be due, for `owner`, until `due`; `None` if its owner or
+    /// The cell of the message of this sequence, and its word; of several, such as a dead letter that was sent again, the
+    /// one that was delivered most often. `None` if there is none, or its member is still moving it from the ring.
+    #[cfg(not(slipring_loom))]
+    #[cold]
+    pub(super) fn find(&self, view: &View, seq: u64) -> Option<(u32, u64)> {
+        let cells = (0..self.len()).filter_map(|i| {
+            let cell = self.cell(view, i);
+            // Acquire. pair cell: what was stored while the cell was reserved, and the owner's start before that.
+            let word = cell.word.load(Ordering::Acquire);
+            let found = CellWord::unpack(word);
+            // Relaxed: carried by the cell's word. If it is of a later message, the take of this word fails.
+            let has = cell.sequence.load(Ordering::Relaxed);
+            let free = match found.state {
+                CellState::Empty | CellState::Reserved => false,
+                CellState::Held => !self.is_in_range(view, found.owner, has),
+                CellState::Delayed => true,
+            };
+            (free && sequence_of(has).0 == seq).then_some((found.attempts, i, word))
+        });
+        cells.max().map(|(_, i, word)| (i, word))
+    }
+
+    /// Takes the message of cell `i`, whose word was found by `find`, or to be due, for `owner`, until `due`; `None` if its owner or
     /// another member was faster, or has taken it since.
     pub(super) fn take(
         &self,

@@ -219,6 +219,15 @@ impl CellMember {
         self.member.ack_ring(view, claim.end);
     }
 
+    /// Takes the message of this sequence from the cell that it is in, due or not, in the hands of another member or not.
+    #[cfg(not(slipring_loom))]
+    #[cold]
+    pub(crate) fn take_sequence(&mut self, view: &View, seq: u64, now: Tick) -> Option<InHand> {
+        let (i, word) = self.table.find(view, seq)?;
+        self.announce(view);
+        self.table.take(view, i, word, self.member.record, self.table.due(now))
+    }
+
     /// Looks at all cells if one may be due at `now`, takes up to `max` that are, and adds them to `out`, which is empty.
     pub(crate) fn take_due(&mut self, view: &View, now: Tick, max: usize, out: &mut Vec<InHand>) {
         let hint = self.table.next_due(view);

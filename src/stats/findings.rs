@@ -140,8 +140,7 @@ impl Stats {
         }
         let ring = group.members.iter().filter_map(|member| looped_in_ring(group, member));
         let looped = ring.chain(looped_in_flight(group));
-        let mut found: Vec<Finding> =
-            looped.map(|(seq, attempts)| self.looped(group, seq, attempts)).collect();
+        let mut found: Vec<Finding> = looped.map(|looped| self.looped(group, &looped)).collect();
         let stopped = group.members.iter().filter_map(|member| self.stopped(group, member));
         let before = found.len();
         found.extend(stopped);
@@ -260,8 +259,9 @@ impl Stats {
         Some(self.finding(FindingKind::ConsumerStopped, severity, Some(group), text, remedies))
     }
 
-    fn looped(&self, group: &GroupStats, seq: u64, attempts: u8) -> Finding {
+    fn looped(&self, group: &GroupStats, looped: &Looped) -> Finding {
         let (queue, name) = (self.queue(), &group.info.name);
+        let &Looped { seq, attempts, requeued } = looped;
         let often = if attempts == u8::MAX {
             "255 times or more".to_owned()
         } else {
@@ -271,33 +271,35 @@ impl Stats {
             || "the group has no limit of attempts, so this goes on".to_owned(),
             |limit| format!("after {limit} times it becomes a dead letter"),
         );
-        let text = format!(
+        let mut text = format!(
             "message {seq} of group {name:?} was delivered {often} and never acked; {limit}"
         );
         let mut remedies = Vec::new();
-        // A message in flight may have left the ring, and another one is read then.
-        if seq.saturating_add(self.snapshot.capacity) >= self.snapshot.tail {
+        // A message in flight may have left the ring, and another one is read then; one that was sent again was in another.
+        if !requeued && seq.saturating_add(self.snapshot.capacity) >= self.snapshot.tail {
             let look = format!("slipring tail {queue} --from {seq} --count 1");
             remedies.push(remedy(look, "shows it"));
         }
         if group.info.max_attempts.is_none() {
-            remedies.extend(self.reject(group, seq));
+            if is_shared(group) && group.info.in_flight.is_none() {
+                // It comes to the member that has it alone.
+                text += ": a dead letter is made of it if its consumer rejects it, or its --exec command exits with 65";
+            } else {
+                remedies.extend(self.reject(group, seq));
+            }
         }
         self.finding(FindingKind::MessageInLoop, Severity::Warning, Some(group), text, remedies)
     }
 
     /// A command that makes a dead letter of a message, and of no other.
     fn reject(&self, group: &GroupStats, seq: u64) -> Option<Remedy> {
-        let only = match is_shared(group) {
-            true => format!("'test $SLIPRING_SEQUENCE != {seq} || exit 65; exit 75'"),
-            // It is the first that comes.
-            false => "'exit 65'".to_owned(),
-        };
-        let receive = format!("{} --count 1 --exec {only}", self.receive(group));
         if group.info.in_flight.is_some() {
-            let effect = "makes it a dead letter once it comes; what else comes is given back";
-            return Some(remedy(receive, effect));
+            let (queue, name) = (self.queue(), &group.info.name);
+            let command = format!("slipring group reject {queue} {name} --sequence {seq}");
+            return Some(remedy(command, "makes it a dead letter"));
         }
+        // It is the first that comes.
+        let receive = format!("{} --count 1 --exec 'exit 65'", self.receive(group));
         let live = group.members.iter().filter(|member| member.info.live);
         let pids: Option<Vec<String>> =
             live.map(|member| Some(member.process.pid_here?.to_string())).collect();
@@ -444,19 +446,29 @@ impl Stats {
     }
 }
 
-/// A message in the ring that was delivered again and again, and how often.
-fn looped_in_ring(group: &GroupStats, member: &ConsumerStats) -> Option<(u64, u8)> {
+/// A message that was delivered again and again.
+struct Looped {
+    seq: u64,
+    attempts: u8,
+    /// Whether it is a dead letter that was sent again.
+    requeued: bool,
+}
+
+/// The message of a member in the ring, if it was delivered too often.
+fn looped_in_ring(group: &GroupStats, member: &ConsumerStats) -> Option<Looped> {
     let attempts = member.info.attempts;
     let in_ring = member.info.claimed.as_ref().map(|claimed| claimed.start);
     let seq = in_ring.or((!is_shared(group)).then_some(group.info.head))?;
-    (attempts >= LOOP && group.info.depth > 0).then_some((seq, attempts))
+    let looped = Looped { seq, attempts, requeued: false };
+    (attempts >= LOOP && group.info.depth > 0).then_some(looped)
 }
 
 /// The message in flight that was delivered most often, if that is too often.
-fn looped_in_flight(group: &GroupStats) -> Option<(u64, u8)> {
+fn looped_in_flight(group: &GroupStats) -> Option<Looped> {
     let in_flight = group.info.in_flight.iter().flat_map(|in_flight| &in_flight.messages);
-    let attempts = in_flight.map(|message| (message.sequence, message.attempts));
-    attempts.filter(|(_, attempts)| *attempts >= LOOP).max_by_key(|(_, attempts)| *attempts)
+    let most = in_flight.max_by_key(|message| message.attempts)?;
+    let looped = Looped { seq: most.sequence, attempts: most.attempts, requeued: most.requeued };
+    (most.attempts >= LOOP).then_some(looped)
 }
 
 pub(super) fn is_shared(group: &GroupStats) -> bool {

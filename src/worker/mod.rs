@@ -319,6 +319,29 @@ impl<M: Content + ?Sized> Worker<M> {
         self.search(max, Check::Fast)?.ok_or(RecvError::Empty)
     }
 
+    /// Takes the message of this sequence out of turn, if it is in flight: before it is due again, and also from another
+    /// member that has it, whose calls then fail with [`JobError::Evicted`](crate::JobError::Evicted). Counts an attempt,
+    /// and no limit of attempts ends it here. For an operator who wants to [reject](Job::reject) a message that fails again
+    /// and again, and to touch no other. Of several messages of this sequence, such as a dead letter that was sent again, it
+    /// takes the one that was delivered most often. `None` if none is in flight, or if another member takes or acks it at
+    /// this moment. Does not block.
+    ///
+    /// # Errors
+    /// [`RecvError::Forked`] in a forked child; [`RecvError::Corrupt`].
+    #[cold]
+    pub fn take(&mut self, sequence: u64) -> Result<Option<Job<M>>, RecvError> {
+        if self.flight.forked() {
+            return Err(RecvError::Forked { queue: self.queue() });
+        }
+        let (view, now) = (self.flight.view(), self.flight.clock().now_or_later());
+        let taken = self.flight.receiver()?.member.take_sequence(view, sequence, now);
+        let job = taken.map(|message| Job::new(&self.flight, message));
+        if job.as_ref().is_some_and(Job::redelivered) {
+            self.flight.count_redelivery();
+        }
+        Ok(job)
+    }
+
     /// Receives one message, waiting for it as long as it takes.
     ///
     /// # Errors

@@ -160,6 +160,34 @@ fn what_cannot_be_taken_back_is_told_with_what_helps() {
 }
 
 #[test]
+fn an_operator_makes_a_dead_letter_of_one_message_in_flight_and_touches_no_other() {
+    let (name, queue) = queue("reject", "0\n1\n2\n3\n");
+    let _dead = TempName::exactly(format!("{}.dead", &*name));
+    let mut worker = queue.worker("work").unwrap();
+    let hour = std::time::Duration::from_secs(3600);
+    let held = [worker.recv().unwrap(), worker.recv().unwrap()];
+    worker.recv().unwrap().retry_after(hour).unwrap();
+    let reject = |sequence: &str| run(&["group", "reject", &name, "work", "--sequence", sequence]);
+    // One that a consumer has, and one that waits for another try.
+    for sequence in ["0", "2"] {
+        assert!(reject(sequence).quietly().contains(&format!("message {sequence} of group")));
+    }
+    assert!(!held[0].is_mine() && held[1].is_mine());
+    let left = group(&name, "work")["in_flight"]["messages"].clone();
+    let left: Vec<_> = left.as_array().unwrap().iter().collect();
+    assert_eq!((left.len(), &left[0]["sequence"], &left[0]["attempts"]), (1, &1.into(), &1.into()));
+    assert_eq!(run(&["dead", "ls", &name]).quietly().matches("rejected").count(), 2);
+    // In the ring, and nowhere.
+    for sequence in ["3", "7"] {
+        reject(sequence).says(1, &["does not have message", "group ls"]);
+    }
+    assert_eq!(worker.recv().unwrap().attempts(), 1);
+    run(&["group", "add", &name, "audit"]).quietly();
+    run(&["group", "reject", &name, "audit", "--sequence", "0"]).says(1, &["group ls"]);
+    run(&["group", "reject", &name, "adit", "--sequence", "0"]).says(4, &["group ls"]);
+}
+
+#[test]
 fn a_shared_group_has_places_in_flight_unless_it_is_told_otherwise() {
     let name = TempName::new("default");
     let places = |of: &str| {

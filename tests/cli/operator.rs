@@ -151,8 +151,31 @@ fn a_message_in_flight_that_fails_again_and_again() {
     let text = "message 0 of group \"work\" was delivered";
     let told = shown(&name, &["WARNING", text, "the group has no limit of attempts"]);
     // The worker goes on beside it.
+    assert!(told[1].contains("slipring group reject"), "{told:?}");
     obey(&told[1]);
     mended(&name);
+    assert!(run(&["dead", "ls", &name]).quietly().contains("rejected"));
+    drop((worker, letters));
+}
+
+/// No other consumer gets at it: the screen says in words what to do.
+#[test]
+fn a_message_of_a_shared_group_in_the_ring_that_fails_again_and_again() {
+    let name = TempName::new("op-shared-poison");
+    let letters = TempName::exactly(format!("{}.dead", &*name));
+    let group = ["--shared-group", "work", "--in-flight", "0", "--max-attempts", "0"];
+    run(&[&["create", &name, "--capacity", "8"], &group[..]].concat()).quietly();
+    feed(&["send", &name], b"poison\nfine\n").quietly();
+    let mends = std::env::temp_dir().join(&*name);
+    let failing = format!("test $(cat) = fine || {{ test -e {} && exit 65; }}", mends.display());
+    let worker = Worker::start(&name, &failing, &["--shared", "--retry-delay", "0.01"]);
+    let text = "message 0 of group \"work\" was delivered";
+    let told = shown(&name, &["WARNING", text, "its --exec command exits with 65"]);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(Ran::from(shell(&told[0]).output().unwrap()).out, "poison\n");
+    std::fs::write(&mends, "").unwrap();
+    mended(&name);
+    std::fs::remove_file(&mends).unwrap();
     assert!(run(&["dead", "ls", &name]).quietly().contains("rejected"));
     drop((worker, letters));
 }

@@ -20,6 +20,9 @@ pub(crate) enum GroupCommand {
     /// Take messages in flight back from consumers that hang, for others to work on; their acks then fail
     #[command(after_help = EXIT_CODES)]
     Evict(GroupEvictArgs),
+    /// Make a dead letter of one message in flight, also of one that a consumer has: its ack then fails
+    #[command(after_help = EXIT_CODES)]
+    Reject(GroupRejectArgs),
     /// Remove a group that has no consumer, and that has acked all messages
     Rm(GroupRemoveArgs),
 }
@@ -113,6 +116,18 @@ pub(crate) struct GroupEvictArgs {
     /// Print a JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GroupRejectArgs {
+    /// Name of the queue
+    #[arg(value_name = "QUEUE")]
+    pub(crate) name: String,
+    /// Name of the group: a shared one with messages in flight
+    pub(crate) group: String,
+    /// The message of this sequence
+    #[arg(long, value_name = "N", required = true)]
+    pub(crate) sequence: u64,
 }
 
 #[derive(Debug, Args)]

@@ -20,7 +20,8 @@ use clap::Subcommand;
 pub(crate) use dead::{DeadCommand, DeadListArgs, DeadShowArgs, DeadSomeArgs, LettersArgs};
 pub(crate) use forward::ForwardArgs;
 pub(crate) use group::{
-    GroupAddArgs, GroupCommand, GroupEvictArgs, GroupListArgs, GroupRemoveArgs, GroupSetArgs,
+    GroupAddArgs, GroupCommand, GroupEvictArgs, GroupListArgs, GroupRejectArgs, GroupRemoveArgs,
+    GroupSetArgs,
 };
 pub(crate) use metrics::MetricsArgs;
 pub(crate) use policy::{PolicyArgs, places_in};

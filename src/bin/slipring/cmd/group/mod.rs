@@ -2,6 +2,7 @@
 
 mod evict;
 mod ls;
+mod reject;
 
 pub(super) use ls::run as list;
 
@@ -19,6 +20,7 @@ pub(crate) fn run(command: &GroupCommand) -> Result<(), Failure> {
         GroupCommand::Add(args) => add(args),
         GroupCommand::Set(args) => set(args),
         GroupCommand::Evict(args) => evict::run(args),
+        GroupCommand::Reject(args) => reject::run(args),
         GroupCommand::Rm(args) => remove(args),
     }
 }
