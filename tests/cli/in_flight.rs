@@ -267,6 +267,26 @@ fn a_look_at_a_group_shows_what_is_in_flight_and_in_the_ring() {
     first.ack().unwrap();
 }
 
+/// It has kept the sequence that it had there, where this queue has none yet, or another message.
+#[test]
+fn a_look_at_a_group_leaves_out_a_dead_letter_of_a_former_queue() {
+    let (name, former) = queue("peek-former", "0\nbad\n");
+    let _dead = TempName::exactly(format!("{}.dead", &*name));
+    drop(former);
+    let exec = "test $SLIPRING_SEQUENCE = 0 || exit 65";
+    let recv = ["recv", &name, "--group", "work", "--shared", "--count", "2", "--exec", exec];
+    run(&recv).says(0, &["rejected"]);
+    run(&["rm", &name]).says(0, &["is still there"]);
+    run(&["create", &name, "--capacity", "4", "--shared-group", "work"]).quietly();
+    assert_eq!(run(&["dead", "requeue", &name]).quietly(), "requeued 1 dead letter\n");
+    let words = ["1 message in flight is not in the ring", "slipring group ls"];
+    let peek = || run(&["peek", &name, "--group", "work"]);
+    assert_eq!(peek().says(0, &words).out, "");
+    feed(&["send", &name], b"a\nb\n").quietly();
+    run(&["peek", &name, "--group", "work"]).says(0, &words);
+    assert_eq!(peek().says(0, &words).out, "a\nb\n");
+}
+
 #[test]
 fn an_ack_timeout_is_changed_for_what_is_received_from_then_on() {
     let (name, queue) = queue("set", "0\n1\n2\n");

@@ -45,10 +45,11 @@ fn print_waiting(
     let left = args.count.unwrap_or(u64::MAX);
     let mut reading = Reading { observer, args, stop, output, totals, left, lost: 0 };
     // What is in flight may be in the ring still.
-    for sequence in in_flight(group) {
+    let (in_flight, requeued) = in_flight(&snapshot, group);
+    for sequence in in_flight {
         reading.range(sequence, sequence + 1)?;
     }
-    let gone = std::mem::take(&mut reading.lost);
+    let gone = std::mem::take(&mut reading.lost) + requeued;
     for (start, end) in unacked(&snapshot, group, end) {
         reading.range(start, end)?;
     }
@@ -68,13 +69,17 @@ fn print_waiting(
     Ok(())
 }
 
-/// Sequences of the messages in flight, in order.
-fn in_flight(group: &GroupInfo) -> Vec<u64> {
+/// Sequences of the messages in flight that the ring may have, in order; and the number of dead letters that were sent
+/// again: they have the sequence of the queue that they were sent to first, where this one has another message or none.
+fn in_flight(snapshot: &Snapshot, group: &GroupInfo) -> (Vec<u64>, u64) {
     let messages = group.in_flight.iter().flat_map(|in_flight| &in_flight.messages);
-    let mut sequences: Vec<_> = messages.map(|message| message.sequence).collect();
+    let (requeued, messages): (Vec<_>, Vec<_>) = messages.partition(|message| message.requeued);
+    let sequences = messages.iter().map(|message| message.sequence);
+    // What was sent after the look at the queue is not shown.
+    let mut sequences: Vec<_> = sequences.filter(|sequence| *sequence < snapshot.tail).collect();
     sequences.sort_unstable();
     sequences.dedup();
-    sequences
+    (sequences, requeued.len() as u64)
 }
 
 /// Ranges of sequences that the group has not acked, in order and each once: what members of a shared group hold, and
