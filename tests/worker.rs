@@ -5,6 +5,7 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::child::{Child, hear, role, tell};
@@ -234,6 +235,36 @@ fn an_operator_takes_messages_back() {
     assert!(matches!(fault, JobError::Evicted { sequence: 2, .. }), "{fault}");
     jobs.pop().unwrap().ack().unwrap();
     assert_eq!(queue.snapshot().unwrap().groups[0].depth, 0);
+}
+
+#[test]
+fn a_worker_that_takes_messages_from_the_ring_does_not_pass_for_a_stopped_one() {
+    let name = TempName::new("evict-busy");
+    let queue = queue(&name, 8, &work(8));
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut producer, mut worker) =
+                (queue.producer().unwrap(), queue.worker("work").unwrap());
+            while !over.load(Ordering::Relaxed) {
+                for _ in 0..8 {
+                    let _ = producer.try_send("job");
+                }
+                for job in there(worker.try_recv_batch(8)).into_iter().flatten() {
+                    let _ = job.ack();
+                }
+            }
+        });
+        let deadline = Instant::now() + Duration::from_millis(500);
+        let mut taking = 0;
+        while Instant::now() < deadline {
+            let done = queue.evict("work", Duration::ZERO, |_| true).unwrap();
+            taking += done.taking.len();
+        }
+        over.store(true, Ordering::Relaxed);
+        // A busy machine may keep the thread from running for that long, but not often.
+        assert!(taking < 3, "{taking}");
+    });
 }
 
 #[test]

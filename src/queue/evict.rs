@@ -1,5 +1,6 @@
 //! What an operator does about a member that hangs.
 
+use std::thread;
 use std::time::Duration;
 
 use super::Queue;
@@ -14,14 +15,18 @@ use crate::ring::claim::Corrupt;
 use crate::ring::figures;
 use crate::snapshot::InFlightMessage;
 
+/// How often it looks at messages that are being moved from the ring, until their members count as stopped.
+const LOOKS: u32 = 10;
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
 /// What an eviction did; see [`Queue::evict`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Evictions {
     /// Sequences of the messages that were taken back.
     pub evicted: Vec<u64>,
-    /// Records of members that are in the middle of taking messages from the ring. That takes less than a microsecond, so
-    /// such a member is stopped; only its end frees the messages. In the order of the messages, each once.
+    /// Records of members that have been in the middle of taking messages from the ring for 100 ms. That takes less than a
+    /// microsecond, so such a member is stopped; only its end frees the messages. In the order of the messages, each once.
     pub taking: Vec<u8>,
 }
 
@@ -58,19 +63,32 @@ impl<M: Content + ?Sized> Queue<M> {
             delay => clock.now_or_later().saturating_add(ticks(delay)).min(NEVER - 1),
         };
         let mut done = Evictions::default();
-        for i in 0..table.len() {
-            let Some(found) = figures::in_cell(&view, &table, i) else { continue };
-            let held = found.word.state == CellState::Held;
-            if !held || !which(&InFlightMessage::of(found, clock.now())) {
-                continue;
-            }
-            match table.evict(&view, i, found.word, due, clock.now()) {
-                Eviction::Done => done.evicted.push(found.seq),
-                Eviction::Taking if !done.taking.contains(&found.word.owner) => {
-                    done.taking.push(found.word.owner);
+        let mut left: Vec<u32> = (0..table.len()).collect();
+        for look in 1..=LOOKS {
+            done.taking.clear();
+            left.retain(|&i| {
+                let Some(found) = figures::in_cell(&view, &table, i) else { return false };
+                let held = found.word.state == CellState::Held;
+                if !held || !which(&InFlightMessage::of(found, clock.now())) {
+                    return false;
                 }
-                Eviction::Taking | Eviction::NotHeld => {}
+                match table.evict(&view, i, found.word, due, clock.now()) {
+                    Eviction::Done => done.evicted.push(found.seq),
+                    Eviction::NotHeld => {}
+                    Eviction::Taking => {
+                        if !done.taking.contains(&found.word.owner) {
+                            done.taking.push(found.word.owner);
+                        }
+                        return true;
+                    }
+                }
+                false
+            });
+            if left.is_empty() || look == LOOKS {
+                break;
             }
+            // It is taken in a moment, unless its member is stopped.
+            thread::sleep(LOOK_EVERY);
         }
         Ok(done)
     }
