@@ -361,14 +361,14 @@ fn a_full_queue_names_the_group_that_has_the_place_now() {
 #[test]
 fn a_queue_that_was_there_tells_what_it_has_otherwise() {
     let name = TempName::new("shape");
-    let there = Queue::builder(&name).capacity(50).payload_size(8).group("g");
+    let there = Queue::builder(&name).capacity(50).payload_size(8).group("g").spare_cells(3);
     there.create().unwrap();
     let same = there.open_or_create().unwrap();
     assert_eq!(there.differences(&same).unwrap(), []);
     // What was not asked for is no difference.
     assert_eq!(Queue::builder(&name).differences(&same).unwrap(), []);
     let other = Queue::builder(&name).capacity(128).payload_size(8).permissions(0o660);
-    let other = other.group(Group::named("g").shared()).group("h");
+    let other = other.group(Group::named("g").shared()).group("h").spare_cells(8);
     let queue = other.open_or_create().unwrap();
     let told: Vec<String> =
         other.differences(&queue).unwrap().iter().map(ToString::to_string).collect();
@@ -376,6 +376,7 @@ fn a_queue_that_was_there_tells_what_it_has_otherwise() {
         told,
         [
             "its capacity is 64, not 128",
+            "its number of places in flight is 3, not 8",
             "its mode is 600, not 660",
             "its group \"g\" is exclusive, not shared",
             "it has no group \"h\"",

@@ -294,7 +294,7 @@ impl<M: Content + ?Sized> Builder<M> {
     }
 
     /// What differs between `queue`, which may have existed before, and what was asked for here: capacity (rounded up),
-    /// payload size, sizes of the tables, wake mode, permissions, and each declared group's mode or absence. What was
+    /// payload size, sizes of the tables, places for messages in flight, wake mode, permissions, and each declared group's mode or absence. What was
     /// not asked for does not count. Empty for a queue that this builder created.
     ///
     /// # Errors
@@ -302,6 +302,7 @@ impl<M: Content + ?Sized> Builder<M> {
     pub fn differences(&self, queue: &Queue<M>) -> Result<Vec<Difference>, AttachError> {
         let (snapshot, settings) = (queue.snapshot()?, &self.settings);
         let capacity = settings.capacity.map(u64::next_power_of_two);
+        let cells = Some(settings.cells()).filter(|cells| *cells > 0);
         let octal = |mode: u32| format!("{mode:03o}");
         let permissions = octal(queue.mapped.permissions);
         let shape = [
@@ -311,6 +312,7 @@ impl<M: Content + ?Sized> Builder<M> {
             Difference::of("consumer table size", snapshot.max_consumers, settings.max_consumers),
             Difference::of("wake mode", snapshot.wake_mode, settings.wake.map(|_| self.wake())),
             Difference::of("stream table size", snapshot.max_streams, settings.streams),
+            Difference::of("number of places in flight", snapshot.cells as usize, cells),
             Difference::of("mode", permissions, settings.mode.map(octal)),
         ];
         let groups = settings.groups.iter().map(|group| {

@@ -210,6 +210,10 @@ fn a_shared_group_has_places_in_flight_unless_it_is_told_otherwise() {
     // There is no room for more in a queue that exists, unless it was made with some.
     let out = run(&["group", "add", &name, "late", "--shared"]).quietly();
     assert!(out.contains("no messages in flight: the queue has no spare cells"), "{out}");
+    let none = ["recv", &name, "--create", "--group", "later", "--shared", "--timeout", "0"];
+    run(&none).says(3, &["\"later\" has no messages in flight: the queue has no spare cells"]);
+    run(&[&none[..], &["--spare-cells", "9"]].concat())
+        .says(3, &["was there, and keeps its shape: its number of places in flight is 0"]);
     run(&["rm", &name]).quietly();
     run(&[&small[..], &["--spare-cells", "7", "--ack-timeout", "5"]].concat()).quietly();
     let out = run(&["group", "add", &name, "late", "--shared"]).quietly();

@@ -66,7 +66,9 @@ pub(crate) fn open_with_room(name: &str, args: &OpenArgs, cells: u32) -> Result<
         let spare = args.shape.spare_cells.unwrap_or(0).saturating_add(cells);
         let wanted = builder(name, args.shape).spare_cells(spare);
         let queue = wanted.open_or_create()?;
-        let differences = wanted.differences(&queue)?;
+        // Room that nobody asked for is no difference.
+        let asked = args.shape.spare_cells.is_some().then_some(wanted);
+        let differences = asked.unwrap_or_else(|| builder(name, args.shape)).differences(&queue)?;
         if !differences.is_empty() {
             let texts: Vec<String> = differences.iter().map(ToString::to_string).collect();
             note(&format!(

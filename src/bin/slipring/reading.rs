@@ -8,6 +8,10 @@ use crate::args::{RecvArgs, places_in};
 use crate::failure::{Failure, note};
 use crate::queue::open_with_room;
 
+/// Why a shared group was made without places in flight that it was not told to do without.
+pub(crate) const NO_SPARE_CELLS: &str =
+    "no messages in flight: the queue has no spare cells (slipring create --spare-cells N)";
+
 /// A member of a group: the handle depends on whether the group has places for messages in flight.
 pub(crate) enum Member {
     Consumer(Box<Consumer>),
@@ -91,14 +95,24 @@ pub(crate) fn wait_as_asked(consumer: &mut Consumer, args: &RecvArgs) {
     }
 }
 
-/// Says where the reading begins, if that may be unexpected.
-pub(crate) fn explain_start(args: &RecvArgs, made: bool, resumed: bool, position: u64) {
+/// Says where the reading begins, if that may be unexpected, and whether a new group has fewer `places` for messages in
+/// flight than such groups have: none.
+pub(crate) fn explain_start(
+    args: &RecvArgs,
+    made: bool,
+    resumed: bool,
+    position: u64,
+    places: bool,
+) {
     let (name, group) = (&args.name, &args.group);
     if made {
         note(&format!(
             "note: made group {group:?}, which starts at message {position}; messages wait for it \
              from now on (slipring group rm {name} {group} ends that)"
         ));
+        if args.shared && !places && args.policy.in_flight.is_none() {
+            note(&format!("note: group {group:?} has {NO_SPARE_CELLS}"));
+        }
     } else if let Some(rule) = for_new_groups(args) {
         let goes_on = if resumed { "resumes" } else { "starts" };
         note(&format!("note: group {group:?} exists and {goes_on} at message {position}: {rule}"));

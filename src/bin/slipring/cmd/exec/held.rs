@@ -34,7 +34,7 @@ pub(super) fn run(shared: &Shared<'_>, queue: &Queue, first: Consumer) -> Result
     let job = |consumer| Job::new(consumer, args, &shared.stop, &shared.board);
     let jobs: Vec<Job> = consumers.into_iter().map(job).collect();
     if let Some(Job { consumer, .. }) = jobs.first() {
-        explain_start(args, consumer.made_group(), consumer.resumed(), consumer.position());
+        explain_start(args, consumer.made_group(), consumer.resumed(), consumer.position(), false);
     }
     let worker = &Worker { shared, turn: Mutex::new(()) };
     thread::scope(|scope| {

@@ -33,7 +33,7 @@ pub(super) fn run(shared: &Shared<'_>, mut worker: Worker) -> Result<(), Failure
     if let Some(wait) = args.wait {
         worker.set_wait_strategy(wait.into());
     }
-    explain_start(args, worker.made_group(), worker.resumed(), worker.position());
+    explain_start(args, worker.made_group(), worker.resumed(), worker.position(), true);
     let letters: Arc<Mutex<Vec<Letter>>> = Arc::default();
     let list = Arc::clone(&letters);
     worker.notice_dead_letters(move |letter| {

@@ -12,6 +12,7 @@ use crate::args::{GroupAddArgs, GroupCommand, GroupRemoveArgs, GroupSetArgs, pla
 use crate::failure::Failure;
 use crate::output::print;
 use crate::queue::open_existing;
+use crate::reading::NO_SPARE_CELLS;
 use crate::table::count;
 
 pub(crate) fn run(command: &GroupCommand) -> Result<(), Failure> {
@@ -44,8 +45,7 @@ fn add(args: &GroupAddArgs) -> Result<(), Failure> {
             format!("{} in flight at most\n", count((*max).into(), "message", "messages"))
         }
         None if args.shared && args.policy.in_flight.is_none() => {
-            "no messages in flight: the queue has no spare cells (slipring create --spare-cells N)\n"
-                .to_owned()
+            format!("{NO_SPARE_CELLS}\n")
         }
         None => String::new(),
     };

@@ -13,7 +13,7 @@ pub(super) fn receive(task: &mut Task<'_>, mut consumer: Consumer) -> Result<(),
     consumer.notice_dead_letters(|letter| {
         note(&dead_lettered(letter.sequence, letter.attempts, letter.reason));
     });
-    explain_start(task.args, consumer.made_group(), consumer.resumed(), consumer.position());
+    explain_start(task.args, consumer.made_group(), consumer.resumed(), consumer.position(), false);
     receive_all(task, &mut consumer)?;
     // A queue that was removed gets no more messages, though there may be a new one of its name.
     Ok(consumer.check_removed()?)

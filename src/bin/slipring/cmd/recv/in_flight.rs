@@ -30,7 +30,7 @@ fn set_up(worker: &mut Worker, args: &RecvArgs) {
     if let Some(wait) = args.wait {
         worker.set_wait_strategy(wait.into());
     }
-    explain_start(args, worker.made_group(), worker.resumed(), worker.position());
+    explain_start(args, worker.made_group(), worker.resumed(), worker.position(), true);
 }
 
 fn receive_all(task: &mut Task<'_>, worker: &mut Worker) -> Result<(), Failure> {
