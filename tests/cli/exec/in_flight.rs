@@ -118,12 +118,17 @@ fn a_stopped_workers_message_goes_to_another_and_its_own_end_is_too_late() {
     let mut stopped = work.start(&command, &["--verbose"]);
     assert_eq!(stopped.lines(1), ["1"]);
     stopped.signal(Signal::SIGSTOP);
-    let shown = run(&["group", "ls", &work.name]).quietly();
     let who = format!("process {}, consumer ", stopped.pid());
-    assert!(
-        shown.contains(&who) && shown.contains("(stopped) has 1 in flight: 0 (attempt 1, received"),
-        "{shown}"
-    );
+    let shown = || {
+        let shown = run(&["group", "ls", &work.name]).quietly();
+        assert!(
+            shown.contains(&who) && shown.contains("has 1 in flight: 0 (attempt 1,"),
+            "{shown}"
+        );
+        shown.contains("(stopped) has 1 in flight")
+    };
+    // The signal takes its time.
+    while !shown() {}
     let mut other = work.start(&command, &["--count", "1"]);
     assert_eq!(other.lines(1), ["2"]);
     touch(&dir.join("go"));
