@@ -10,7 +10,7 @@ use slipring::{
 use crate::dead_letters;
 use crate::figures::{rate, show, time};
 use crate::json::{self, Group, InFlight, Member};
-use crate::table::{Table, duration, pid};
+use crate::table::{Table, as_asked, duration, pid};
 
 /// Messages in flight that are listed of one consumer.
 const LISTED: usize = 8;
@@ -98,7 +98,12 @@ fn messages_of(group: &GroupInfo, record: Option<u8>) -> impl Iterator<Item = &I
 
 fn in_flight_line(InFlightInfo { max, ack_timeout, messages, .. }: &InFlightInfo) -> String {
     let timeout = match ack_timeout {
-        Some(timeout) => format!("ack timeout {}", duration(timeout.as_secs())),
+        Some(timeout) => match as_asked(*timeout) {
+            timeout if timeout.subsec_millis() > 0 => {
+                format!("ack timeout {} s", timeout.as_secs_f64())
+            }
+            timeout => format!("ack timeout {}", duration(timeout.as_secs())),
+        },
         None => "no ack timeout".to_owned(),
     };
     let waiting = || messages.iter().filter(|message| message.record.is_none());

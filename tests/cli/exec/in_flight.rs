@@ -193,10 +193,24 @@ fn options_that_do_nothing_in_a_group_are_wrong_usage() {
         .says(2, &["no messages in flight", "leave it out"]);
     let forever = work("extend-forever", "job\n", &["--ack-timeout", "0"]);
     forever.run("true", &[&exec[..], &["1"]].concat()).says(2, &["no ack timeout", "leave it out"]);
-    let timed = work("extend-timed", "job\n", &["--ack-timeout", "4"]);
+    let timed = work("extend-timed", "job\n", &["--ack-timeout", "1.5"]);
     timed
-        .run("true", &[&exec[..], &["3"]].concat())
-        .says(2, &["at most half of the ack timeout, which is 4 s"]);
+        .run("true", &[&exec[..], &["1"]].concat())
+        .says(2, &["at most 0.75 s, half of the ack timeout, which is 1.5 s"]);
+    assert!(run(&["group", "ls", &timed.name]).quietly().contains("ack timeout 1.5 s"));
+    // Nothing is made then.
+    let new = TempName::new("extend-new");
+    let made = ["recv", &new, "--group", "w", "--create", "--exec", "true", "--extend-every", "20"];
+    run(&made).says(2, &["no messages in flight"]);
+    run(&[&made[..], &["--shared"]].concat()).says(2, &["at most 15 s", "which is 30 s"]);
+    run(&["info", &new]).says(4, &["no queue"]);
+    for work in [&held, &forever] {
+        let made =
+            ["recv", &work.name, "--group", "new", "--create", "--shared", "--ack-timeout", "2"];
+        let made = [&made[..], &["--exec", "true", "--extend-every", "2"]].concat();
+        run(&made).says(2, &["--extend-every"]);
+        assert!(!run(&["group", "ls", &work.name]).quietly().contains("new"));
+    }
     for work in [held, forever, timed] {
         assert_eq!((work.depth(), work.figure("unacked")), (1, 0));
     }

@@ -56,6 +56,11 @@ impl PolicyArgs {
         }
     }
 
+    /// The ack timeout of a group with places in flight that is made with this.
+    pub(crate) fn new_timeout(&self) -> Option<Duration> {
+        Some(self.ack_timeout.unwrap_or(ACK_TIMEOUT)).filter(|timeout| !timeout.is_zero())
+    }
+
     fn apply(&self, mut group: Group) -> Group {
         if let Some(attempts) = self.max_attempts {
             group = match attempts {

@@ -21,14 +21,6 @@ use crate::stop::Stop;
 /// Runs the jobs, the first of which is `first`, to their ends.
 pub(super) fn run(shared: &Shared<'_>, queue: &Queue, first: Consumer) -> Result<(), Failure> {
     let args = shared.args;
-    if args.exec.extend_every.is_some() {
-        let text = format!(
-            "--extend-every: group {:?} has no messages in flight, so that no message is taken from its consumer while that \
-             lives, and none is extended; leave it out",
-            args.group
-        );
-        return Err(Failure::usage(text));
-    }
     let others = (1..args.exec.jobs).map(|_| join_as_consumer(queue, args));
     let consumers = [Ok(first)].into_iter().chain(others).collect::<Result<Vec<_>, _>>()?;
     let job = |consumer| Job::new(consumer, args, &shared.stop, &shared.board);

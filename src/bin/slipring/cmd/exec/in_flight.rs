@@ -28,7 +28,6 @@ thread_local! {
 /// Runs the jobs to their ends.
 pub(super) fn run(shared: &Shared<'_>, mut worker: Worker) -> Result<(), Failure> {
     let args = shared.args;
-    check_interval(shared, worker.ack_timeout())?;
     worker.set_follow(args.follow);
     if let Some(wait) = args.wait {
         worker.set_wait_strategy(wait.into());
@@ -64,23 +63,6 @@ pub(super) fn run(shared: &Shared<'_>, mut worker: Worker) -> Result<(), Failure
     Ok(())
 }
 
-/// Fails if more time is to be asked for so seldom that others would take the messages, or for nothing.
-fn check_interval(shared: &Shared<'_>, timeout: Option<Duration>) -> Result<(), Failure> {
-    let group = &shared.args.group;
-    match (shared.args.exec.extend_every, timeout) {
-        (Some(_), None) => Err(Failure::usage(format!(
-            "--extend-every: group {group:?} has no ack timeout, so that no message is taken from its consumer while that \
-             lives, and none is extended; leave it out"
-        ))),
-        (Some(every), Some(timeout)) if every > timeout / 2 => Err(Failure::usage(format!(
-            "--extend-every: choose at most half of the ack timeout, which is {} s in group {group:?}: messages would be \
-             taken back while their commands run",
-            timeout.as_secs_f64().round()
-        ))),
-        _ => Ok(()),
-    }
-}
-
 /// When to ask for more time for a message.
 struct Extension {
     /// How often, and for how long; `None`: it has all the time.
@@ -89,7 +71,8 @@ struct Extension {
 }
 
 impl Extension {
-    /// For a message that was received just now. The group's ack timeout may have changed since the worker joined.
+    /// For a message that was received just now: later, less of its time is left. The group's ack timeout may have changed
+    /// since the worker joined.
     fn new(message: &Job, asked: Option<Duration>) -> Extension {
         let every = message.time_left().map(|time| {
             let every = asked.filter(|every| *every <= time / 2).unwrap_or(time / 3);
@@ -275,9 +258,10 @@ impl Jobs<'_> {
             kind: message.kind(),
             source: message.source(),
         };
+        // Before the start, which may take its time.
+        let mut extension = self.extension(message);
         let mut child = command::start(shared.command, &about, message, Stdio::inherit())?;
         let (mut told, mut evicted) = (false, false);
-        let mut extension = self.extension(message);
         let end = shared.wait(&mut child, || {
             if !told && shared.stop.check().is_err() {
                 // First, so that no attempt counts if this process is killed now. Evicted: the next line notes it.

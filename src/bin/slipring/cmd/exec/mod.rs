@@ -8,6 +8,7 @@
 
 mod board;
 pub(super) mod command;
+mod extend;
 mod held;
 mod in_flight;
 mod stdin;
@@ -52,6 +53,7 @@ pub(super) fn run(args: &RecvArgs, command: &str) -> Result<(), Failure> {
     }
     check_options(args)?;
     command::check(command)?;
+    extend::check(args)?;
     let queue = open_to_receive(args)?;
     let stop = Stop::on_signals()?;
     let member = join(&queue, args)?;
