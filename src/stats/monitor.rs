@@ -363,7 +363,7 @@ impl Monitor {
             holds: held.map(|held| held.seq),
             attempts: held.map_or(0, |held| held.attempts),
             held_for: held.map(|held| at.saturating_duration_since(held.since).max(received)),
-            in_flight: in_flight.clone().count() as u64,
+            in_flight: in_flight.clone().filter(|message| !is_moved(info, message)).count() as u64,
             due: in_flight.clone().filter_map(|message| message.due).min(),
             overdue: in_flight.filter(|message| message.is_overdue()).count() as u64,
             ack_rate: ack_rate.map_or(Figure::Unknown(Unknown::OneLook), Figure::Measured),
@@ -403,6 +403,12 @@ fn holds(group: &GroupInfo, member: &MemberInfo) -> Option<(u64, u8)> {
         .into_iter()
         .chain(in_ring.map(|seq| (seq, member.attempts)))
         .min_by_key(|it| it.0)
+}
+
+/// Whether a member is still moving this message from the ring to its place, so that it is in both.
+fn is_moved(member: &MemberInfo, message: &InFlightMessage) -> bool {
+    let in_ring = member.claimed.as_ref().is_some_and(|range| range.contains(&message.sequence));
+    in_ring && !message.requeued
 }
 
 /// The messages in flight that a member has.

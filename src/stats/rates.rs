@@ -143,7 +143,7 @@ pub struct ConsumerStats {
     /// For how long at least it has held that: since a look first found it so. A message in flight that was delivered once
     /// tells when it was received.
     pub held_for: Option<Duration>,
-    /// Messages in flight that it has.
+    /// Messages in flight that it has, without those that it is moving there from the ring.
     pub in_flight: u64,
     /// In how long the first of these is due, and may be taken by another consumer; zero: now. `None`: never, as long as
     /// this consumer lives, or it has none.
