@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::Purpose;
 use crate::attach::{Attachment, Mapped};
 use crate::clock::HostClock;
 use crate::dead_letter::policy::DeadLetterPolicy;
@@ -19,6 +18,14 @@ use crate::sys::fork;
 /// Longest time that a worker which is dropped waits to leave its group. If it fails, the others find it gone by its lease,
 /// as after a death.
 const LEAVE_WITHIN: Duration = Duration::from_millis(100);
+
+/// What a worker is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Receive,
+    /// To put dead letters into places of its group. The group neither begins nor ends with it.
+    PutLetters,
+}
 
 /// A membership in a group with cells. Leaves the group when the worker and all its jobs are gone.
 #[derive(Debug)]

@@ -27,6 +27,7 @@ use crate::ring::{figures, groups, observe, records};
 use crate::wait::{
     self, Check, Deadline, Interrupt, MAX_SLEEP_WHILE_HELD, WaitState, WaitStrategy, Waited,
 };
+pub(crate) use flight::Purpose;
 use flight::{Core, Flight};
 pub use job::Job;
 use park::CellPark;
@@ -35,14 +36,6 @@ use park::CellPark;
 const SETTLE_EVERY: Duration = Duration::from_millis(2);
 /// Claims in a row that other members may win before the head counts as damaged.
 const CONTENDED_MAX: u32 = 1 << 16;
-
-/// What a worker is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    Receive,
-    /// To put dead letters into places of its group. The group neither begins nor ends with it.
-    PutLetters,
-}
 
 /// A member of a shared group with places for [messages in flight](Group::in_flight). `Send`, not `Sync`; its [jobs](Job)
 /// are both.
