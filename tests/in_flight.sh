@@ -40,12 +40,13 @@ fail() {
 }
 
 # Notes who begins and ends which job. A command outlives a worker that is killed, and may end its job as well.
-command="echo \"\$SLIPRING_SEQUENCE \$PPID\" >>$dir/began
+command="echo \"\$SLIPRING_SEQUENCE \$WORKER\" >>$dir/began
 [ \$((SLIPRING_SEQUENCE % $every)) != $((every - 1)) ] || sleep $long
-echo \"\$SLIPRING_SEQUENCE \$PPID\" >>$dir/ended"
+echo \"\$SLIPRING_SEQUENCE \$WORKER\" >>$dir/ended"
 
+# Its commands say whose they are by WORKER: the parent of one whose worker was killed before it began is another process.
 worker() {
-    exec "$slipring" recv $queue --group work --shared --jobs 4 --exec "$command" 2>>"$dir/$1.err"
+    WORKER=$BASHPID exec "$slipring" recv $queue --group work --shared --jobs 4 --exec "$command" 2>>"$dir/$1.err"
 }
 
 # Kills a worker each second, and starts it again, until one ends because all is done.
