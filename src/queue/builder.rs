@@ -294,8 +294,8 @@ impl<M: Content + ?Sized> Builder<M> {
     }
 
     /// What differs between `queue`, which may have existed before, and what was asked for here: capacity (rounded up),
-    /// payload size, sizes of the tables, places for messages in flight, wake mode, permissions, and each declared group's mode or absence. What was
-    /// not asked for does not count. Empty for a queue that this builder created.
+    /// payload size, sizes of the tables, places for messages in flight, wake mode, permissions, and each declared group's
+    /// mode or absence. What was not asked for does not count. Empty for a queue that this builder created.
     ///
     /// # Errors
     /// As for [`Queue::snapshot`].

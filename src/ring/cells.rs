@@ -410,8 +410,8 @@ impl Table {
         cells.max().map(|(_, i, word)| (i, word))
     }
 
-    /// Takes the message of cell `i`, whose word was found by `find`, or to be due, for `owner`, until `due`; `None` if its owner or
-    /// another member was faster, or has taken it since.
+    /// Takes the message of cell `i`, whose word `find` or `find_due` returned, for `owner`, until `due`; `None` if its owner
+    /// or another member was faster, or has taken it since.
     pub(super) fn take(
         &self,
         view: &View,

@@ -101,7 +101,7 @@ const SOON: Duration = Duration::from_secs(60);
 /// A producer that waits for this part of the time is held up.
 const BLOCKED: f64 = 0.2;
 /// What one more `slipring recv` does.
-pub(super) const ADDS: &str = "adds a consumer, which prints and acks; with --exec CMD it works";
+pub(super) const ADDS: &str = "adds a consumer that prints and acks, and does no other work; to have that done, add --exec CMD";
 /// Deliveries of a message from which on it counts as in a loop.
 const LOOP: u8 = 3;
 

@@ -298,8 +298,8 @@ impl<M: Content + ?Sized> Worker<M> {
     /// [`RecvError::Empty`] if there is none now, or all places of the group are in use ([`Worker::is_full`]);
     /// [`RecvError::Closed`] once the queue is closed and the group has acked everything; [`RecvError::DeadLetter`] if a
     /// message that has had its last attempt cannot be made a dead letter: it stays, and the next receive after a second
-    /// tries again; else as for [`Consumer::try_recv`](crate::Consumer::try_recv). It blocks only to send such a letter, for a
-    /// few seconds at most.
+    /// tries again; else as for [`Consumer::try_recv`](crate::Consumer::try_recv). It blocks only to send such
+    /// letters: 64 of them at most, each for the second or so that the role in the queue of dead letters may take.
     pub fn try_recv(&mut self) -> Result<Job<M>, RecvError> {
         one(self.search(1, Check::Fast)?).ok_or(RecvError::Empty)
     }

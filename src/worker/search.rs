@@ -24,7 +24,7 @@ use crate::wait::{Check, MAX_SLEEP, MAX_SLEEP_WHILE_HELD};
 
 /// One fast check in this many, of an empty queue, also asks the kernel whether the queue still has its name.
 const FULL_CHECK_EVERY: u32 = 4096;
-/// Most dead letters that one look makes: a receive has a deadline and an interrupt function between two.
+/// Most dead letters that one look makes: between two looks a receive asks its deadline and its interrupt function.
 const LETTERS_MAX: u32 = 64;
 
 impl<M: Content + ?Sized> Worker<M> {
@@ -108,7 +108,7 @@ impl<M: Content + ?Sized> Worker<M> {
     fn take_due(&mut self, max: usize) -> Result<Vec<Job<M>>, RecvError> {
         let limit = self.flight.limit();
         let max = if limit == u32::MAX { max.max(1) } else { 1 };
-        // The next look goes on where this one stops: it has left the hint of what is due at its own time.
+        // The next look goes on where this one stops, and comes soon: after a take, the hint says that more is due.
         for _ in 0..LETTERS_MAX {
             let (now, mut taken) = (self.flight.clock().now(), Vec::new());
             self.flight.receiver()?.member.take_due(self.flight.view(), now, max, &mut taken);

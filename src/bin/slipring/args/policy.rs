@@ -27,9 +27,9 @@ pub(crate) struct PolicyArgs {
     #[arg(long, value_name = "QUEUE")]
     pub(crate) dead_letters: Option<String>,
     /// Messages of a shared group that consumers may work on at once, beside the ring, 1 to 65536. Each takes the payload
-    /// size and 32 bytes more, and is copied once more. 0 = none: a message keeps its slot until it is acked [default: as
-    /// many as the ring has slots, at most 256, and no more bytes than the ring; in a queue that exists at most its spare
-    /// cells]
+    /// size and 32 bytes more, and up to a quarter of a microsecond for a small one. 0 = none: a message keeps its slot
+    /// until it is acked [default: as many as the ring has slots, at most 256, and no more bytes than the ring; in a queue
+    /// that exists at most its spare cells]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=65536))]
     pub(crate) in_flight: Option<u32>,
     /// With messages in flight: time that a consumer has for one before another may take it, at least 1 s;

@@ -21,8 +21,11 @@ pub(crate) fn run(args: &GroupEvictArgs) -> Result<(), Failure> {
             || args.member.is_some() && args.member == message.record
     };
     let done = queue.evict(group, args.delay, asked).map_err(|fault| match fault {
-        EvictError::NotFound { .. } | EvictError::NotInFlight { .. } => Failure::from(fault)
-            .hint(format!("slipring group ls {name}  (lists the groups and who holds what)")),
+        EvictError::NotFound { .. } | EvictError::NotInFlight { .. } => {
+            Failure::from(fault).hint(format!(
+                "slipring group ls {name}  (lists the groups and which consumer has which message)"
+            ))
+        }
         fault => fault.into(),
     })?;
     let Evictions { evicted, taking, .. } = &done;
@@ -36,7 +39,7 @@ pub(crate) fn run(args: &GroupEvictArgs) -> Result<(), Failure> {
         (None, Some(sequence)) if evicted.is_empty() => {
             let text = format!("no consumer of group {group:?} has message {sequence} in flight");
             Err(Failure::failed(text)
-                .hint(format!("slipring group ls {name}  (says who has what)")))
+                .hint(format!("slipring group ls {name}  (says which consumer has which message)")))
         }
         _ => Ok(()),
     }

@@ -22,14 +22,16 @@ pub(crate) fn run(args: &GroupRejectArgs) -> Result<(), Failure> {
     let mut worker = joined.map_err(|fault| match fault {
         JoinError::NoSuchGroup { .. }
         | JoinError::InFlight { .. }
-        | JoinError::WrongMode { .. } => Failure::from(fault)
-            .hint(format!("slipring group ls {name}  (lists the groups and who has what)")),
+        | JoinError::WrongMode { .. } => Failure::from(fault).hint(format!(
+            "slipring group ls {name}  (lists the groups and which consumer has which message)"
+        )),
         fault => fault.into(),
     })?;
     let Some(job) = take(&mut worker, sequence)? else {
         let text = format!("group {group:?} does not have message {sequence} in flight");
         let failure = Failure::failed(text);
-        return Err(failure.hint(format!("slipring group ls {name}  (says who has what)")));
+        return Err(failure
+            .hint(format!("slipring group ls {name}  (says which consumer has which message)")));
     };
     job.reject().map_err(|fault| match fault {
         JobError::DeadLetter(fault) => dead_letters::receive_failed(name, fault.into()),
