@@ -5,13 +5,15 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use common::child::{Child, role, tell};
 use common::{Rng, TempName, there};
 use slipring::{
-    DeadLetters, ErrorCode, Group, JoinError, OpenOptions, Queue, RecvError, RequeueReason,
-    Retention, Start, Worker, message,
+    DeadLetter, DeadLetters, ErrorCode, Group, JoinError, OpenOptions, Queue, RecvError,
+    RequeueReason, Retention, Start, Worker, message,
 };
 
 /// Long enough for anything, and waited for only by a test that fails.
@@ -194,10 +196,7 @@ fn letters_are_not_lost_if_the_last_member_leaves_while_they_are_sent() {
         requeues.join().unwrap().unwrap_err()
     });
     let reason = fault.reason();
-    assert!(
-        matches!(reason, RequeueReason::NoSuchGroup { .. } | RequeueReason::Full { .. }),
-        "{fault}"
-    );
+    assert!(matches!(reason, RequeueReason::GroupAbandoned { .. }), "{fault}");
     let mut worker = queue.worker(Group::named("work").existing()).unwrap();
     let mut places = 0;
     while let Some(job) = there(worker.try_recv()) {
@@ -206,8 +205,57 @@ fn letters_are_not_lost_if_the_last_member_leaves_while_they_are_sent() {
         places += 1;
     }
     let sent = fault.done();
-    assert!(1 + places >= sent, "{sent} letters were sent, and {places} have stayed");
+    assert_eq!(
+        1 + places,
+        sent,
+        "the worker has taken one of those that were sent, and the others have stayed"
+    );
     assert_eq!(letters(&name, LONG).purge(9).unwrap() + sent, 3);
+}
+
+#[test]
+fn two_requeues_at_once_do_not_keep_a_group_without_consumers() {
+    let name = TempName::new("requeue-two");
+    let (_dead, other) = (dead(&name), TempName::exactly(format!("{}.other", &*name)));
+    let mut queue = queue(&name, brief(1));
+    let mut worker = queue.worker("work").unwrap();
+    reject(&queue, &mut worker, 2);
+    // One of the letters is moved to another queue, so that two can be sent again at once.
+    let shape = Queue::builder(&other).payload_size(32 + DeadLetter::ENVELOPE).group("dead");
+    let elsewhere = shape.create().unwrap();
+    let mut moves = letters(&name, LONG).queue().consumer("dead").unwrap();
+    let letter = moves.recv_timeout(LONG).unwrap();
+    let _ = elsewhere.producer().unwrap().send((letter.kind(), &letter[..])).unwrap();
+    letter.ack().unwrap();
+    drop(moves);
+    let _ = queue.producer().unwrap().send("in the only place").unwrap();
+    let job = worker.recv_timeout(LONG).unwrap();
+    let (waits, told) = channel();
+    let (go, gone) = channel::<()>();
+    let gone = Mutex::new(gone);
+    queue.set_interrupt(move || {
+        waits.send(()).is_ok() && gone.lock().unwrap().recv_timeout(LONG).is_err()
+    });
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| queue.dead_letters().unwrap().requeue(1).unwrap_err());
+        // It is a member of the group now, and stands still while it waits for the place.
+        told.recv_timeout(LONG).unwrap();
+        job.ack().unwrap();
+        drop(worker);
+        let second = DeadLetters::open(&other, &OpenOptions::new()).unwrap();
+        let fault = second.requeue(1).unwrap_err();
+        assert!(matches!(fault.reason(), RequeueReason::GroupAbandoned { .. }), "{fault}");
+        assert_eq!((fault.done(), fault.code()), (0, ErrorCode::GroupAbandoned));
+        drop(go);
+        let fault = first.join().unwrap();
+        assert!(matches!(fault.reason(), RequeueReason::Recv(RecvError::Interrupted { .. })));
+    });
+    // Both letters have stayed, and neither is in the group as well.
+    let mut worker = Queue::open(&name).unwrap().worker("work").unwrap();
+    assert!(there(worker.try_recv()).is_none());
+    let second = DeadLetters::open(&other, &OpenOptions::new()).unwrap();
+    assert_eq!((letters(&name, LONG).requeue(9).unwrap(), second.purge(9).unwrap()), (1, 1));
+    assert!(worker.recv_timeout(LONG).unwrap().requeued());
 }
 
 #[test]
@@ -222,7 +270,7 @@ fn a_group_whose_last_member_died_gets_no_letters() {
     drop(worker);
     child.kill();
     let fault = letters(&name, LONG).requeue(9).unwrap_err();
-    assert!(matches!(fault.reason(), RequeueReason::NoSuchGroup { .. }), "{fault}");
+    assert!(matches!(fault.reason(), RequeueReason::GroupAbandoned { .. }), "{fault}");
     // A member that comes in time goes on with the group, and gets the letter.
     let mut worker = queue.worker("work").unwrap();
     assert_eq!(letters(&name, LONG).requeue(9).unwrap(), 1);

@@ -126,9 +126,14 @@ impl DeadLetters {
     /// queue's consumer records meanwhile, and waits at most the control timeout of the options for each free place. Those of
     /// another group go into the queue `<queue>.<group>.retry`, which that group's consumers read in addition to their own.
     ///
+    /// From then on a letter is a message of its group. One that is removed with its last consumer
+    /// ([`Retention::Release`](crate::Retention::Release)) gets a letter only while a consumer of it lives, or before its first one
+    /// comes; when the last one goes, the letters in its places go with it, as all its messages do.
+    ///
     /// # Errors
-    /// As for [`DeadLetters::purge`]; [`RequeueReason::Full`] if no place is free in that time. The letter at which it
-    /// stopped stays the oldest. If this process dies, or a queue is removed at the same time, the last letter may be sent
+    /// As for [`DeadLetters::purge`]; [`RequeueReason::Full`] if no place is free in that time;
+    /// [`RequeueReason::GroupAbandoned`] if the group is removed with its last consumer, and that is gone. The letter at which
+    /// it stopped stays the oldest. If this process dies, or a queue is removed at the same time, the last letter may be sent
     /// twice.
     pub fn requeue(&self, count: u64) -> Result<u64, RequeueError> {
         let mut done = 0;

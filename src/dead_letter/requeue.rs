@@ -12,7 +12,7 @@ use crate::layout::Geometry;
 use crate::queue::{OpenOptions, Queue};
 use crate::ring::cells;
 use crate::ring::notify;
-use crate::wait::{Deadline, Interrupt};
+use crate::wait::Interrupt;
 use crate::worker::{Purpose, Worker};
 
 /// The way from a dead-letter queue back to one group.
@@ -97,17 +97,8 @@ impl Places {
         let Geometry { payload_size: size, .. } = *main.mapped.view().geo();
         let typed = main.mapped.config.schema_hash != 0;
         let places = Places { worker, timeout, size, typed };
-        places.check_kept()?;
+        places.worker.check_not_abandoned(timeout)?;
         Ok(Some(places))
-    }
-
-    /// Checks that the letters in its places stay there until a member takes them.
-    fn check_kept(&self) -> Result<(), RequeueReason> {
-        if self.worker.group_is_going().map_err(ControlError::System)? {
-            let (queue, group) = (self.worker.queue(), self.worker.group_name().to_owned());
-            return Err(RequeueReason::NoSuchGroup { queue, group });
-        }
-        Ok(())
     }
 
     fn send(&mut self, letter: &DeadLetter<'_>) -> Result<(), RequeueReason> {
@@ -118,12 +109,7 @@ impl Places {
         }
         let DeadLetter { sequence: seq, kind, payload, .. } = *letter;
         let letter = cells::Letter { seq, kind, payload };
-        if !self.worker.put_by(letter, Deadline::after(self.timeout))? {
-            let (group, cells) = (self.worker.group_name().to_owned(), self.worker.in_flight_max());
-            return Err(RequeueReason::Full { queue, group, cells });
-        }
-        // Its last member may have left before the letter came.
-        self.check_kept()?;
+        self.worker.put_letter(letter, self.timeout)?;
         // A new queue of that name would not know of the letter.
         Ok(self.worker.check_removed()?)
     }

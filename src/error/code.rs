@@ -221,6 +221,9 @@ codes! {
     InFlightFull = 711 "in-flight-full":
         "All places for messages in flight of the group are in use, so a dead letter cannot be sent to it again.",
         "Requeue again once its members have acked some.";
+    GroupAbandoned = 712 "group-abandoned":
+        "The group is removed with its last member, which has left or died, so a dead letter would be lost with it.",
+        "Start a member of the group and requeue again, or purge the letter.";
     // Receiving.
     Empty = 800 "empty":
         "There is no message now, and the call was one that does not wait.",

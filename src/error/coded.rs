@@ -367,6 +367,7 @@ impl RequeueReason {
             RequeueReason::NotALetter { .. } => ErrorCode::NotALetter,
             RequeueReason::Open(fault) => fault.code(),
             RequeueReason::NoSuchGroup { .. } => ErrorCode::NoSuchGroup,
+            RequeueReason::GroupAbandoned { .. } => ErrorCode::GroupAbandoned,
             RequeueReason::UnknownMode { .. } => ErrorCode::Unsupported,
             RequeueReason::Full { .. } => ErrorCode::InFlightFull,
             RequeueReason::WrongLength { .. } => ErrorCode::WrongLength,

@@ -184,9 +184,22 @@ pub enum RequeueReason {
     Open(#[from] OpenError),
     /// The group that gave the message up is gone.
     #[error(
-        "queue {queue:?} has no group {group:?}, which the letter is for: add that group, or purge the letter"
+        "queue {queue:?} has no group {group:?}, which the letter is for: add that group and requeue again, or purge the \
+         letter"
     )]
     NoSuchGroup {
+        /// The queue that the message was sent to.
+        queue: Arc<str>,
+        /// The group.
+        group: String,
+    },
+    /// The group that gave the message up is removed with its last member ([`Retention::Release`](crate::Retention)), and
+    /// that has left or died: the letter would be lost with the group.
+    #[error(
+        "group {group:?} of queue {queue:?} has lost its last consumer, and is removed for that, with the letters that it \
+         gets: start a consumer of it and requeue again, or purge the letter"
+    )]
+    GroupAbandoned {
         /// The queue that the message was sent to.
         queue: Arc<str>,
         /// The group.

@@ -82,7 +82,7 @@ named! {
     PurgeReason: []
         Join(fault) => fault.queue(), Recv(fault) => fault.queue();
     RequeueReason: [
-        NotALetter, NoSuchGroup, UnknownMode, Full, WrongLength, Corrupt, TooSmall, Send
+        NotALetter, NoSuchGroup, GroupAbandoned, UnknownMode, Full, WrongLength, Corrupt, TooSmall, Send
     ]
         Join(fault) => fault.queue(), Recv(fault) => fault.queue(), Open(fault) => fault.queue(),
         Control(fault) => fault.queue();

@@ -30,9 +30,13 @@ pub(crate) struct ConsumerCounters {
     pub(crate) acked: Unmodelled,
     pub(crate) redelivered: Unmodelled,
     pub(crate) dead_lettered: Unmodelled,
-    /// 1 while its owner may have cells.
+    /// [`HOLDS_CELLS`] while its owner may have cells; [`PUTS_LETTERS`] as long as its owner is one that only puts letters
+    /// into cells, and receives nothing.
     pub(crate) holds: AtomicU64,
 }
+
+pub(crate) const HOLDS_CELLS: u64 = 1;
+pub(crate) const PUTS_LETTERS: u64 = 2;
 
 /// Adds to a counter of a record, for its owner: nobody else stores it.
 #[inline(always)]

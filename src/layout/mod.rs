@@ -25,7 +25,7 @@ mod view;
 mod wake;
 
 pub(crate) use cell::{Cell, Extent};
-pub(crate) use consumer::{ConsumerRecord, add_to};
+pub(crate) use consumer::{ConsumerRecord, HOLDS_CELLS, PUTS_LETTERS, add_to};
 pub(crate) use control::Control;
 #[cfg(not(slipring_loom))]
 pub use geometry::GeometryError;

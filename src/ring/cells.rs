@@ -72,7 +72,7 @@ pub(crate) struct Evicted;
 
 /// A cell that its owner has reserved.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reserved {
+pub(crate) struct Reserved {
     pub(super) cell: u32,
     generation: u16,
 }

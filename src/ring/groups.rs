@@ -4,7 +4,7 @@
 use std::io;
 
 use super::notify;
-use super::records::{records_of, start_of};
+use super::records::{live_receiver, records_of, start_of};
 use crate::layout::{FLAG_JOINED, GroupState, Totals, View, lease_byte};
 use crate::packed::{Attempts, Head, NO_GROUP, NOBODY, Start};
 use crate::sync::lease::{Leases, give_back, try_take};
@@ -165,23 +165,31 @@ pub(crate) fn remove_group(view: &View, leases: &impl Leases, group: u8) -> io::
 
 /// Whether `group` is removed with its last member, and has had one: a group that was only declared stays.
 pub(crate) fn goes_with_last_member(view: &View, group: u8) -> bool {
-    let identity = &view.group(group).identity;
-    // Relaxed: stored before the group's state, which the caller has seen (pair group-made).
-    was_joined(view, group)
-        && identity.traits.load(Ordering::Relaxed) >> 8 & 0xff == RETENTION_RELEASE
+    was_joined(view, group) && is_released(view, group)
 }
 
-/// Whether a consumer has joined `group` since it was made.
+/// Whether `group` is removed with its last member, once it has had one.
+pub(crate) fn is_released(view: &View, group: u8) -> bool {
+    // Relaxed: stored before the group's state, which the caller has seen (pair group-made).
+    let traits = view.group(group).identity.traits.load(Ordering::Relaxed);
+    traits >> 8 & 0xff == RETENTION_RELEASE
+}
+
+/// Whether `group` may go at any time, and all that is in its cells with it: it is removed with its last member, and those
+/// that received are gone. The control lease is held; the caller is a member that puts letters, with record `own`.
+pub(crate) fn is_abandoned(
+    view: &View,
+    leases: &impl Leases,
+    group: u8,
+    own: u8,
+) -> io::Result<bool> {
+    Ok(goes_with_last_member(view, group) && live_receiver(view, leases, group, own)?.is_none())
+}
+
+/// Whether a consumer has joined `group` since it was made: a member that receives.
 pub(crate) fn was_joined(view: &View, group: u8) -> bool {
     // Relaxed: stored under the control lease, which the caller holds (pair lease).
     view.group(group).identity.flags.load(Ordering::Relaxed) & FLAG_JOINED != 0
-}
-
-/// Takes back that a consumer has joined `group`, for one that only puts letters into its cells. The control lease is held.
-#[cfg(not(slipring_loom))]
-pub(crate) fn forget_join(view: &View, group: u8) {
-    // Relaxed: as above.
-    view.group(group).identity.flags.store(0, Ordering::Relaxed);
 }
 
 /// Value of the retention byte of a group that is removed with its last member; 0: the group stays.

@@ -18,7 +18,7 @@ use super::notify;
 use super::records::records_of;
 use super::settle::{may_have_left, settle};
 use super::shared::{Claimed, SharedMember};
-use crate::layout::{View, lease_byte};
+use crate::layout::{HOLDS_CELLS, View, lease_byte};
 use crate::packed::{CellState, CellWord, Tick};
 #[cfg(not(slipring_loom))]
 use crate::sync::AtomicU64;
@@ -33,7 +33,7 @@ const RECENT: usize = 64;
 pub(crate) struct CellMember {
     pub(crate) member: SharedMember,
     pub(crate) table: Table,
-    /// Whether "holds" of its record is 1.
+    /// Whether "holds" of its record says so to who finds this member dead.
     announced: bool,
     /// Empty again by now, perhaps.
     recent: Vec<u32>,
@@ -90,10 +90,12 @@ impl CellMember {
     pub(crate) fn new(view: &View, table: Table, record: u8) -> CellMember {
         let records = view.records().len() as u64;
         let probe = u64::from(record) * u64::from(table.len()) / records.max(1);
+        // Relaxed: this member has stored it. Of one that puts letters, the record has said so since it was taken.
+        let announced = view.record(record).counters.holds.load_own(Ordering::Relaxed) != 0;
         CellMember {
             member: SharedMember::new(view, table.group, record),
             table,
-            announced: false,
+            announced,
             recent: Vec::new(),
             probe: probe as u32,
             looked: 0,
@@ -149,7 +151,10 @@ impl CellMember {
         if !self.announced {
             // Relaxed: for who has this record's lease after it. pair lease.
             step!(
-                view.record(self.member.record).counters.holds.store(1, Ordering::Relaxed),
+                view.record(self.member.record)
+                    .counters
+                    .holds
+                    .store(HOLDS_CELLS, Ordering::Relaxed),
                 "cells-not-announced"
             );
             self.announced = true;
@@ -165,12 +170,20 @@ impl CellMember {
         }
     }
 
-    /// Puts a letter into an empty cell, for any member to take at once. Returns whether there was one.
-    pub(crate) fn put(&mut self, view: &View, letter: Letter<'_>, now: Tick) -> bool {
-        step!(self.announce(view), "putter-not-announced");
-        let Some(reserved) = self.reserve(view, 1).pop() else { return false };
+    /// Reserves an empty cell for a letter, if there is one, for [`put`](Self::put) or [`unreserve`](Self::unreserve).
+    pub(crate) fn reserve_one(&mut self, view: &View) -> Option<Reserved> {
+        self.reserve(view, 1).pop()
+    }
+
+    /// Puts a letter into a cell that this member has reserved, for any member to take at once.
+    pub(crate) fn put(&self, view: &View, reserved: Reserved, letter: Letter<'_>, now: Tick) {
         self.table.put(view, reserved, letter, now);
-        true
+    }
+
+    /// Empties a cell that this member has reserved.
+    pub(crate) fn unreserve(&self, view: &View, reserved: Reserved) {
+        self.table.unreserve(view, reserved);
+        notify::cells(view, self.table.group);
     }
 
     /// Reserves up to `wanted` cells: those that were its own last, then any.

@@ -6,10 +6,19 @@ use std::io;
 use super::cells::Table;
 use super::notify;
 use super::settle::settle_former;
-use crate::layout::{FLAG_JOINED, Totals, View, lease_byte};
+use crate::layout::{FLAG_JOINED, PUTS_LETTERS, Totals, View, lease_byte};
 use crate::packed::{Attempts, NO_GROUP, Start, State};
 use crate::sync::lease::{Leases, give_back, try_take};
 use crate::sync::{Ordering, Unmodelled, WordExt, mutant, order, step};
+
+/// What a member of a group is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Receive,
+    /// To put dead letters into cells of the group. The group neither begins nor ends with such a member, nor is it kept by
+    /// one alone.
+    PutLetters,
+}
 
 /// Indexes of consumer records that are tagged with `group`.
 pub(crate) fn records_of(view: &View, group: u8) -> impl Iterator<Item = u8> {
@@ -26,7 +35,26 @@ pub(crate) fn start_of(view: &View, record: u8) -> Start {
 
 /// The record of a live member of `group`, if there is one.
 pub(crate) fn live_member(view: &View, leases: &impl Leases, group: u8) -> io::Result<Option<u8>> {
-    for record in records_of(view, group) {
+    live_one(leases, records_of(view, group))
+}
+
+/// The same of a member that receives. The caller is another one, with record `own`.
+pub(crate) fn live_receiver(
+    view: &View,
+    leases: &impl Leases,
+    group: u8,
+    own: u8,
+) -> io::Result<Option<u8>> {
+    let receives = |record: &u8| {
+        // Relaxed: stored under the control lease, which the caller holds (pair lease).
+        let holds = view.record(*record).counters.holds.load(Ordering::Relaxed);
+        *record != own && mutant!(holds != PUTS_LETTERS, "putter-keeps-the-group", true)
+    };
+    live_one(leases, records_of(view, group).filter(receives))
+}
+
+fn live_one(leases: &impl Leases, records: impl Iterator<Item = u8>) -> io::Result<Option<u8>> {
+    for record in records {
         let byte = lease_byte::consumer(record);
         if !try_take(leases, byte)? {
             mutant!(return Ok(Some(record)), "live-member-not-seen", continue);
@@ -44,8 +72,20 @@ pub(crate) fn take_record(
     group: u8,
     pid: u32,
 ) -> io::Result<Option<u8>> {
-    match take_idle_record(view, leases, group, pid)? {
-        None => take_record_if(view, leases, group, pid, |start| {
+    take_record_for(view, leases, group, pid, Purpose::Receive)
+}
+
+/// The same for a member of that purpose.
+pub(crate) fn take_record_for(
+    view: &View,
+    leases: &impl Leases,
+    group: u8,
+    pid: u32,
+    purpose: Purpose,
+) -> io::Result<Option<u8>> {
+    let occupant = Occupant { group, pid, purpose };
+    match take_record_if(view, leases, occupant, is_idle)? {
+        None => take_record_if(view, leases, occupant, |start| {
             // In a group with cells, a range is settled and not worked off.
             start.group == group || matches!(Table::of(view, start.group), Ok(Some(_)))
         }),
@@ -60,14 +100,25 @@ pub(crate) fn take_idle_record(
     group: u8,
     pid: u32,
 ) -> io::Result<Option<u8>> {
-    take_record_if(view, leases, group, pid, |start| start.state == State::Idle)
+    take_record_if(view, leases, Occupant { group, pid, purpose: Purpose::Receive }, is_idle)
+}
+
+fn is_idle(start: Start) -> bool {
+    start.state == State::Idle
+}
+
+/// Who takes a record.
+#[derive(Clone, Copy)]
+struct Occupant {
+    group: u8,
+    pid: u32,
+    purpose: Purpose,
 }
 
 fn take_record_if(
     view: &View,
     leases: &impl Leases,
-    group: u8,
-    pid: u32,
+    occupant: Occupant,
     fits: impl Fn(Start) -> bool,
 ) -> io::Result<Option<u8>> {
     for record in 0..view.records().len() as u8 {
@@ -82,7 +133,7 @@ fn take_record_if(
         }
         // Read again under the lease: its last owner stores no more.
         if mutant!(fits(start_of(view, record)), "record-not-read-again", true) {
-            occupy(view, record, group, pid);
+            occupy(view, record, occupant);
             return Ok(Some(record));
         }
         step!(give_back(leases, byte), "unfit-record-kept");
@@ -90,16 +141,25 @@ fn take_record_if(
     Ok(None)
 }
 
-fn occupy(view: &View, record: u8, group: u8, pid: u32) {
+fn occupy(view: &View, record: u8, Occupant { group, pid, purpose }: Occupant) {
     step!(fold_counters(view, record), "counts-of-the-dead-lost");
     let words = &view.record(record).claim;
     // Relaxed, all of them: for people to read, or ordered by the control lease.
     words.pid.store(u64::from(pid), Ordering::Relaxed);
     // Of a member whose group went before anybody settled it, perhaps.
     words.claimed_at.store(0, Ordering::Relaxed);
-    view.record(record).counters.holds.store(0, Ordering::Relaxed);
+    let holds = &view.record(record).counters.holds;
+    holds.store(0, Ordering::Relaxed);
     words.epoch.store(words.epoch.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-    view.group(group).identity.flags.store(FLAG_JOINED, Ordering::Relaxed);
+    match purpose {
+        Purpose::Receive => {
+            view.group(group).identity.flags.store(FLAG_JOINED, Ordering::Relaxed);
+        }
+        Purpose::PutLetters => {
+            // Relaxed: as above.
+            step!(holds.store(PUTS_LETTERS, Ordering::Relaxed), "putter-not-announced");
+        }
+    }
     let mark = view.control().marks.records.load_own(Ordering::Relaxed);
     // Release. pair record-used: raised before the record's first use.
     let raised = mark.max(u64::from(record) + 1);

@@ -12,20 +12,13 @@ use crate::layout::View;
 use crate::packed::{NEVER, Tick, nanoseconds_of, ticks};
 use crate::ring::cells::{Evicted, Table, Token};
 use crate::ring::in_flight::{CellMember, InHands};
+use crate::ring::records::Purpose;
 use crate::ring::{figures, groups, records};
 use crate::sys::fork;
 
 /// Longest time that a worker which is dropped waits to leave its group. If it fails, the others find it gone by its lease,
 /// as after a death.
 const LEAVE_WITHIN: Duration = Duration::from_millis(100);
-
-/// What a worker is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    Receive,
-    /// To put dead letters into places of its group. The group neither begins nor ends with it.
-    PutLetters,
-}
 
 /// A membership in a group with cells. Leaves the group when the worker and all its jobs are gone.
 #[derive(Debug)]

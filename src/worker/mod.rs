@@ -23,11 +23,11 @@ use crate::message::{Content, OneThread};
 use crate::ring::cells::Table;
 use crate::ring::claim::Corrupt;
 use crate::ring::in_flight::CellMember;
+pub(crate) use crate::ring::records::Purpose;
 use crate::ring::{figures, groups, observe, records};
 use crate::wait::{
     self, Check, Deadline, Interrupt, MAX_SLEEP_WHILE_HELD, WaitState, WaitStrategy, Waited,
 };
-pub(crate) use flight::Purpose;
 use flight::{Core, Flight};
 pub use job::Job;
 use park::CellPark;
@@ -124,7 +124,7 @@ impl<M: Content + ?Sized> Worker<M> {
         let max_attempts = identity.as_ref().and_then(group::limit_of);
         let target = target.as_ref().map_or(Ok(None), group::target_name).map_err(corrupt)?;
         let pid = std::process::id();
-        let taken = records::take_record(&view, &attachment.leases, index, pid);
+        let taken = records::take_record_for(&view, &attachment.leases, index, pid, purpose);
         if made_group && !matches!(taken, Ok(Some(_))) {
             // Leave no half-made group.
             groups::remove_group(&view, &attachment.leases, index).map_err(system)?;
@@ -133,9 +133,6 @@ impl<M: Content + ?Sized> Worker<M> {
             let (max, live) = group::consumers(&attachment)?;
             return Err(JoinError::TooManyConsumers { queue: queue(), max, live });
         };
-        if purpose == Purpose::PutLetters && !resumed {
-            groups::forget_join(&view, index);
-        }
         drop(guard);
         let member = CellMember::new(&view, table, record);
         let target = target.as_ref().map(|name| name.as_str());

@@ -1,39 +1,51 @@
 //! How a dead letter comes back into a place of its group.
 
+use std::time::Duration;
+
 use super::Worker;
-use super::flight::Core;
-use crate::error::{RecvError, SystemError};
-use crate::layout::lease_byte;
-use crate::ring::cells::Letter;
+use super::flight::{Core, Flight};
+use crate::control::ControlGuard;
+use crate::error::{ControlError, RecvError, RequeueReason};
+use crate::ring::cells::{Letter, Reserved};
+use crate::ring::groups;
 use crate::ring::park::{Waiter, WaiterKind};
-use crate::ring::{groups, records};
 use crate::wait::{self, Deadline, FutexPark, MAX_SLEEP_WHILE_HELD, Waited};
 
 impl Worker {
-    /// Whether its group goes with its last member, and that is gone: then the group may go at any time, and its messages
-    /// with it.
-    pub(crate) fn group_is_going(&self) -> Result<bool, SystemError> {
-        let Core { attachment, member, .. } = &*self.flight.core();
-        let (view, group) = (&attachment.view, member.table.group);
-        if !groups::goes_with_last_member(view, group) {
-            return Ok(false);
-        }
-        for record in records::records_of(view, group).filter(|r| *r != member.member.record) {
-            let held = attachment.leases.is_held(lease_byte::consumer(record));
-            if held.map_err(attachment.system("find out which members of the group live"))? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Puts a letter into a place of the group, for any member to take at once. Waits for a free place until `deadline`;
-    /// returns whether there was one.
-    pub(crate) fn put_by(
+    /// Puts a letter into a place of the group, for any member to take at once. Waits at most `timeout` for a free place, and
+    /// as long for the control lease.
+    pub(crate) fn put_letter(
         &mut self,
         letter: Letter<'_>,
-        deadline: Deadline,
-    ) -> Result<bool, RecvError> {
+        timeout: Duration,
+    ) -> Result<(), RequeueReason> {
+        let Some(reserved) = self.reserve_by(Deadline::after(timeout))? else {
+            // Nobody would free a place of a group that goes.
+            self.check_not_abandoned(timeout)?;
+            let (queue, group) = (self.queue(), self.group_name().to_owned());
+            return Err(RequeueReason::Full { queue, group, cells: self.in_flight_max() });
+        };
+        let core = self.flight.core();
+        let (view, member) = (self.flight.view(), &core.member);
+        match keep_group(&self.flight, &core, timeout) {
+            Ok(_guard) => {
+                member.put(view, reserved, letter, self.flight.clock().now());
+                Ok(())
+            }
+            Err(fault) => {
+                member.unreserve(view, reserved);
+                Err(fault)
+            }
+        }
+    }
+
+    /// Checks that the letters in its places stay there until a member takes them.
+    pub(crate) fn check_not_abandoned(&self, timeout: Duration) -> Result<(), RequeueReason> {
+        keep_group(&self.flight, &self.flight.core(), timeout).map(drop)
+    }
+
+    /// Reserves a place for a letter; `None`: none was free until `deadline`.
+    fn reserve_by(&mut self, deadline: Deadline) -> Result<Option<Reserved>, RecvError> {
         if self.flight.forked() {
             return Err(RecvError::Forked { queue: self.queue() });
         }
@@ -42,15 +54,36 @@ impl Worker {
         let waiter = Waiter::new(&view, WaiterKind::Cell { group });
         let park = FutexPark::new([waiter], || MAX_SLEEP_WHILE_HELD);
         let mut wait_state = self.wait_state.clone();
-        let put = wait::until(deadline, &mut wait_state, park, |_| {
-            let now = self.flight.clock().now();
-            let Core { member, .. } = &mut *self.flight.core();
-            Ok::<_, RecvError>(member.put(&view, letter, now).then_some(()))
+        let reserved = wait::until(deadline, &mut wait_state, park, |_| {
+            Ok::<_, RecvError>(self.flight.core().member.reserve_one(&view))
         })?;
-        match put {
-            Waited::Found(()) => Ok(true),
-            Waited::TimedOut => Ok(false),
+        match reserved {
+            Waited::Found(reserved) => Ok(Some(reserved)),
+            Waited::TimedOut => Ok(None),
             Waited::Interrupted => Err(RecvError::Interrupted { queue: self.queue() }),
         }
     }
+}
+
+/// Keeps the last member that receives from leaving; `None` where the group stays without members. An error if the group
+/// goes with its last member, and that is gone: then the group may go at any time, and its messages with it.
+fn keep_group<'c>(
+    flight: &Flight,
+    core: &'c Core,
+    timeout: Duration,
+) -> Result<Option<ControlGuard<'c>>, RequeueReason> {
+    let Core { attachment, member, .. } = core;
+    let (view, group) = (&attachment.view, member.table.group);
+    if !groups::is_released(view, group) {
+        return Ok(None);
+    }
+    let guard = attachment.control(timeout)?;
+    let system = attachment.system("find out which members of the group live");
+    let own = member.member.record;
+    let abandoned = groups::is_abandoned(view, &attachment.leases, group, own);
+    if abandoned.map_err(system).map_err(ControlError::System)? {
+        let (queue, group) = (flight.queue().clone(), flight.group().to_owned());
+        return Err(RequeueReason::GroupAbandoned { queue, group });
+    }
+    Ok(Some(guard))
 }

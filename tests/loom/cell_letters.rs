@@ -1,12 +1,17 @@
 //! Dead letters that are sent again, into cells of the group that gave them up.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use super::explore::Model;
 use super::heap::Shape;
 use super::in_flight::{BEGIN, DUE, Hand, flight};
 use super::park::{data, sleep};
+use super::roles::controlled;
+use crate::ring::groups::{RETENTION_RELEASE, remove_group};
 use crate::ring::park::{Waiter, WaiterKind};
+use crate::ring::records;
+use crate::sync::Ordering;
 
 const SHAPE: Shape = Shape {
     capacity: 2,
@@ -25,7 +30,8 @@ fn a_letter_that_is_sent_again_is_there_once_or_not_at_all() {
     let model = Model::named(name).mortals(1).seconds(0.2);
     model.reaches(&["put", "settled", "lost"]).check(|run| {
         let (flight, writer) = flight(run, SHAPE, 1);
-        let [p, mut t, last] = flight.join_all();
+        let [mut t, last] = flight.join_all();
+        let p = flight.join_to_put();
         // What is left over in the cell is another message.
         assert_eq!(t.eat(1), 1);
         let p = p.dies(0, |hand| {
@@ -43,6 +49,50 @@ fn a_letter_that_is_sent_again_is_there_once_or_not_at_all() {
             0 => run.reach("lost"),
             times => assert_eq!(times, 1, "it came twice"),
         }
+    });
+}
+
+/// The last member that receives leaves a group that goes with it, while two others put letters: a letter is put while that
+/// member lives, or not at all.
+#[test]
+fn a_letter_goes_to_no_group_that_its_last_receiver_has_left() {
+    let name = "a_letter_goes_to_no_group_that_its_last_receiver_has_left";
+    let model = Model::named(name).reaches(&["put", "abandoned", "control lease taken"]);
+    model.check(|run| {
+        let (flight, _writer) = flight(run, SHAPE, 1);
+        let [mut receiver] = flight.join_all();
+        let traits = &receiver.process.view().group(0).identity.traits;
+        // Relaxed, both: before all threads.
+        traits.store(traits.load(Ordering::Relaxed) | RETENTION_RELEASE << 8, Ordering::Relaxed);
+        assert_eq!(receiver.eat(1), 1);
+        let (p, other) = (flight.join_to_put(), flight.join_to_put());
+        let left = Rc::new(Cell::new(false));
+        let p = p.works({
+            let left = Rc::clone(&left);
+            move |hand| {
+                let put = hand.put_if_kept(7, |abandoned| assert_eq!(abandoned, left.get()));
+                hand.run.reach(match put {
+                    Some(true) => "put",
+                    Some(false) => "abandoned",
+                    None => "control lease taken",
+                });
+            }
+        });
+        let receiver = receiver.works(move |hand| {
+            let process = Rc::clone(&hand.process);
+            hand.member.renounce(process.view());
+            let record = hand.member.member.record;
+            let _ = controlled(&process, || {
+                records::leave(process.view(), &*process, record, None);
+                left.set(true);
+                // The others are members, too: it stays for them.
+                let live = remove_group(process.view(), &*process, 0).unwrap();
+                assert!(live.is_some());
+            });
+        });
+        p.join().unwrap();
+        receiver.join().unwrap();
+        drop(other);
     });
 }
 

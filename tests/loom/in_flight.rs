@@ -17,8 +17,9 @@ use crate::ring::claim::Fault;
 use crate::ring::close;
 use crate::ring::extents;
 use crate::ring::gate::gate;
+use crate::ring::groups;
 use crate::ring::in_flight::{CellMember, Received};
-use crate::ring::records;
+use crate::ring::records::{self, Purpose};
 use crate::sync::{Ordering, PAYLOAD, order};
 
 /// When all messages of a model are received.
@@ -109,13 +110,22 @@ impl Flight {
         self.join_as(&Rc::new(Process::new(&self.segment))).unwrap()
     }
 
+    /// A new process joins that only puts letters into cells.
+    pub(super) fn join_to_put(&self) -> Hand {
+        self.join_for(&Rc::new(Process::new(&self.segment)), Purpose::PutLetters).unwrap()
+    }
+
     /// The process joins, if the control lease is free.
     pub(super) fn join_as(&self, process: &Rc<Process>) -> Option<Hand> {
+        self.join_for(process, Purpose::Receive)
+    }
+
+    fn join_for(&self, process: &Rc<Process>, purpose: Purpose) -> Option<Hand> {
         let view = process.view();
         let member = controlled(process, || {
             let table = Table::of(view, self.group).unwrap().unwrap();
-            let record = records::take_record(view, &**process, self.group, 0).unwrap()?;
-            Some(CellMember::new(view, table, record))
+            let taken = records::take_record_for(view, &**process, self.group, 0, purpose);
+            Some(CellMember::new(view, table, taken.unwrap()?))
         })??;
         Some(Hand {
             process: Rc::clone(process),
@@ -226,7 +236,31 @@ impl Hand {
     /// Sends the letter of message `seq` again, into a cell if one is empty.
     pub(super) fn put(&mut self, seq: u64) -> bool {
         let payload = &content(seq, 1);
-        self.member.put(self.process.view(), Letter { seq, kind: 1, payload }, BEGIN)
+        let view = self.process.view();
+        let Some(reserved) = self.member.reserve_one(view) else { return false };
+        self.member.put(view, reserved, Letter { seq, kind: 1, payload }, BEGIN);
+        true
+    }
+
+    /// The same where the group goes with its last member: as `Worker::put_letter`. `None`: the control lease is taken, or no
+    /// cell is empty.
+    pub(super) fn put_if_kept(&mut self, seq: u64, check: impl FnOnce(bool)) -> Option<bool> {
+        let view = *self.process.view();
+        let reserved = self.member.reserve_one(&view)?;
+        let (own, group) = (self.member.member.record, self.member.table.group);
+        let put = controlled(&self.process, || {
+            let abandoned = groups::is_abandoned(&view, &*self.process, group, own).unwrap();
+            check(abandoned);
+            if !abandoned {
+                let payload = &content(seq, 1);
+                self.member.put(&view, reserved, Letter { seq, kind: 1, payload }, BEGIN);
+            }
+            !abandoned
+        });
+        if put != Some(true) {
+            self.member.unreserve(&view, reserved);
+        }
+        put
     }
 
     /// No message that was given back is due before the hint, or before `now` and before the hint.

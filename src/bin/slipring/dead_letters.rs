@@ -107,7 +107,9 @@ pub(crate) fn work_failed(of: &LettersArgs, fault: &RequeueReason) -> Failure {
             }
             _ => vec![format!("slipring info {queue}")],
         },
-        RequeueReason::NotALetter { .. } => vec![purge_one()],
+        RequeueReason::NotALetter { .. } | RequeueReason::GroupAbandoned { .. } => {
+            vec![purge_one()]
+        }
         _ => Vec::new(),
     };
     hints.iter().fold(Failure::coded(fault.code(), fault.to_string()), Failure::hint)
