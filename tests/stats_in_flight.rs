@@ -205,7 +205,8 @@ fn a_message_past_its_ack_timeout_that_nobody_takes_is_told() {
     );
     assert!(found.text.starts_with(&text), "{}", found.text);
     assert_eq!(looked(&mut monitor).1.members[0].overdue, 1);
-    assert_eq!(commands(&found)[0], format!("slipring recv {} --group work --shared", &*name));
+    let starts = format!("slipring recv {} --group work --shared --exec \"$CMD\"", &*name);
+    assert_eq!(commands(&found)[0], starts);
     // What that command does.
     queue.worker("work").unwrap().recv_timeout(WINDOW).unwrap().ack().unwrap();
     finding(&mut monitor, FindingKind::ConsumerHangs, false);

@@ -100,8 +100,8 @@ pub(super) const HANGS_AFTER: Duration = Duration::from_secs(5);
 const SOON: Duration = Duration::from_secs(60);
 /// A producer that waits for this part of the time is held up.
 const BLOCKED: f64 = 0.2;
-/// What one more `slipring recv` does.
-pub(super) const ADDS: &str = "adds a consumer that prints and acks, and does no other work; to have that done, add --exec CMD";
+/// What that does. Without CMD the command is refused, and takes nothing.
+const STARTS: &str = "starts a consumer; first set CMD to the command that handles a message";
 /// Deliveries of a message from which on it counts as in a loop.
 const LOOP: u8 = 3;
 
@@ -175,8 +175,13 @@ impl Stats {
         }
     }
 
+    /// A command that starts a consumer. As it is printed, it acks nothing: a message that is acked and not handled is lost.
+    pub(super) fn start(&self, group: &GroupStats) -> Remedy {
+        remedy(format!("{} --exec \"$CMD\"", self.receive(group)), STARTS)
+    }
+
     /// `slipring recv` for a group.
-    pub(super) fn receive(&self, group: &GroupStats) -> String {
+    fn receive(&self, group: &GroupStats) -> String {
         let shared = if is_shared(group) { " --shared" } else { "" };
         format!("slipring recv {} --group {}{shared}", self.queue(), group.info.name)
     }
@@ -192,7 +197,11 @@ impl Stats {
             self.slots(group)
         );
         let remedies = vec![
-            remedy(self.receive(group), "prints what waits, and acks it"),
+            self.start(group),
+            remedy(
+                format!("slipring peek {queue} --group {name} --count 10"),
+                "shows what waits, and takes nothing",
+            ),
             remedy(
                 format!("slipring group rm {queue} {name} --force"),
                 "drops the group and what waits for it",
@@ -253,7 +262,7 @@ impl Stats {
         );
         let remedies = vec![
             remedy(format!("kill -CONT {}", pids.join(" ")), "continues them"),
-            remedy(self.receive(group), ADDS),
+            self.start(group),
         ];
         let severity = if self.fills(group) { Severity::Error } else { Severity::Warning };
         Some(self.finding(FindingKind::ConsumerStopped, severity, Some(group), text, remedies))
@@ -267,10 +276,13 @@ impl Stats {
         } else {
             format!("{attempts} times")
         };
-        let limit = group.info.max_attempts.map_or_else(
-            || "the group has no limit of attempts, so this goes on".to_owned(),
-            |limit| format!("after {limit} times it becomes a dead letter"),
-        );
+        let limit = match group.info.max_attempts {
+            None => "the group has no limit of attempts, so this goes on".to_owned(),
+            Some(limit) if attempts >= limit => {
+                "that was the last time: it becomes a dead letter unless it is acked now".to_owned()
+            }
+            Some(limit) => format!("after {limit} times it becomes a dead letter"),
+        };
         let mut text = format!(
             "message {seq} of group {name:?} was delivered {often} and never acked; {limit}"
         );
@@ -283,7 +295,7 @@ impl Stats {
         if group.info.max_attempts.is_none() {
             if is_shared(group) && group.info.in_flight.is_none() {
                 // It comes to the member that has it alone.
-                text += ": a dead letter is made of it if its consumer rejects it, or its --exec command exits with 65";
+                text += ": its consumer can make a dead letter of it, a command of --exec does so by exit code 65";
             } else {
                 remedies.extend(self.reject(group, seq));
             }
@@ -310,7 +322,7 @@ impl Stats {
         } else {
             format!("kill {}; sleep 1; ", pids.join(" "))
         };
-        let effect = "ends the group's consumers and makes it a dead letter; first stop what starts them anew";
+        let effect = "ends the group's consumers and makes it a dead letter, which exit code 65 means; first stop what starts them anew";
         Some(remedy(ends + &receive, effect))
     }
 
@@ -380,8 +392,7 @@ impl Stats {
         } else if let (false, Some(time)) = (full, group.full_in.value()) {
             text += &format!("; the ring is full in {:.1} s", time.as_secs_f64());
         }
-        let remedies =
-            if is_shared(group) { vec![remedy(self.receive(group), ADDS)] } else { Vec::new() };
+        let remedies = if is_shared(group) { vec![self.start(group)] } else { Vec::new() };
         let severity = if full { Severity::Error } else { Severity::Warning };
         Some(self.finding(FindingKind::GroupSlow, severity, Some(group), text, remedies))
     }
@@ -401,19 +412,25 @@ impl Stats {
 
     /// What waits in a queue of dead letters.
     fn letters(&self, group: &GroupStats) -> Option<Finding> {
+        let (queue, letters) = (self.queue(), group.info.depth);
         // A queue of retries is not looked through.
-        let of = self.queue().strip_suffix(".dead")?;
-        if group.info.depth == 0 {
+        if letters == 0 || queue.ends_with(&format!(".{}.retry", group.info.name)) {
             return None;
         }
+        let (of, args) = match queue.strip_suffix(".dead") {
+            Some(of) => (format!(" of queue {of:?}"), of.to_owned()),
+            // Of whichever queues: a letter says it.
+            None => (String::new(), format!("{queue} --dead-letters {queue}")),
+        };
         let text = format!(
-            "{} of queue {of:?} to be looked at",
-            count(group.info.depth, "dead letter waits", "dead letters wait")
+            "{}{of} {} to be looked at",
+            count(letters, "dead letter", "dead letters"),
+            if letters == 1 { "waits" } else { "wait" }
         );
         let remedies = vec![
-            remedy(format!("slipring dead ls {of}"), "lists them"),
-            remedy(format!("slipring dead requeue {of}"), "sends them to their groups again"),
-            remedy(format!("slipring dead purge {of}"), "throws them away"),
+            remedy(format!("slipring dead ls {args}"), "lists them"),
+            remedy(format!("slipring dead requeue {args}"), "sends them to their groups again"),
+            remedy(format!("slipring dead purge {args}"), "throws them away"),
         ];
         Some(self.finding(FindingKind::DeadLetters, Severity::Warning, Some(group), text, remedies))
     }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::findings::{
-    ADDS, Finding, FindingKind, HANGS_AFTER, Remedy, Severity, count, messages, remedy, who,
+    Finding, FindingKind, HANGS_AFTER, Remedy, Severity, count, messages, remedy, who,
 };
+use super::processes::ProcessState;
 use super::rates::{ConsumerStats, GroupStats, Stats};
 use crate::snapshot::InFlightInfo;
 
@@ -18,6 +19,10 @@ impl Stats {
     ) -> Option<Finding> {
         let in_flight = group.info.in_flight.as_ref()?;
         let name = &group.info.name;
+        let runs = group
+            .members
+            .iter()
+            .any(|other| other.info.live && other.process.state != ProcessState::Stopped);
         let (text, evict) = if member.info.taking.is_some() {
             // Only its end, or that it goes on, frees what it has claimed.
             let text = format!(
@@ -31,7 +36,11 @@ impl Stats {
             let held = count(member.in_flight, "message in flight", "messages in flight");
             let then = match (member.overdue, member.due) {
                 (0, None) => "they stay with it, as the group has no ack timeout".to_owned(),
+                (0, Some(due)) if !runs => {
+                    format!("another consumer may take the first in {}, but none runs", short(due))
+                }
                 (0, Some(due)) => format!("another consumer may take the first in {}", short(due)),
+                _ if !runs => "other consumers may take them, but none runs".to_owned(),
                 _ => "other consumers may take them, and have not yet".to_owned(),
             };
             let text = format!(
@@ -41,6 +50,9 @@ impl Stats {
         };
         let mut remedies = vec![remedy(format!("kill -CONT {pid}"), "continues it")];
         remedies.extend(evict);
+        if !runs {
+            remedies.push(self.start(group));
+        }
         let ends = "ends it: other consumers of the group get what it holds";
         remedies.push(remedy(format!("kill -KILL {pid}"), ends));
         let stands = self.fills(group) || in_flight.is_full() && group.ready > 0;
@@ -64,7 +76,7 @@ impl Stats {
             short(timeout),
             time.as_secs(),
         );
-        let mut remedies = vec![remedy(self.receive(group), ADDS)];
+        let mut remedies = vec![self.start(group)];
         if let Some(pid) = member.process.pid_here {
             let ends = "ends it: other consumers of the group get what it holds";
             remedies.push(remedy(format!("kill {pid}"), ends));

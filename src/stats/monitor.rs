@@ -364,7 +364,11 @@ impl Monitor {
             attempts: held.map_or(0, |held| held.attempts),
             held_for: held.map(|held| at.saturating_duration_since(held.since).max(received)),
             in_flight: in_flight.clone().filter(|message| !is_moved(info, message)).count() as u64,
-            due: in_flight.clone().filter_map(|message| message.due).min(),
+            due: match info.live {
+                true => in_flight.clone().filter_map(|message| message.due).min(),
+                // Others take what a dead one has at once.
+                false => in_flight.clone().next().map(|_| Duration::ZERO),
+            },
             overdue: in_flight.filter(|message| message.is_overdue()).count() as u64,
             ack_rate: ack_rate.map_or(Figure::Unknown(Unknown::OneLook), Figure::Measured),
             info: info.clone(),

@@ -162,8 +162,9 @@ fn a_dead_group_that_holds_the_ring_is_found_and_mended() {
     let text = finding["text"].as_str().unwrap();
     assert_eq!((&finding["group"], &finding["severity"]), (&"audit".into(), &"error".into()));
     assert!(text.contains("4 of 4 slots: the ring is full"), "{text}");
-    // Either command mends it. One reads on until it is stopped.
+    // One command reads on until it is stopped, one shows what there is, and one drops it.
     let mut reader = shell(&format!("exec {}", remedy(&finding, 0)));
+    reader.env("CMD", "cat; echo");
     let reader = Running::of(
         reader.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()),
     );
@@ -171,16 +172,22 @@ fn a_dead_group_that_holds_the_ring_is_found_and_mended() {
     reader.signal(Signal::SIGTERM);
     assert_eq!(reader.finish().out, "0\n1\n2\n3\n");
     feed(&["send", &name], b"4\n").quietly();
-    obey(remedy(&found(&name, "no-consumer"), 1));
+    let finding = found(&name, "no-consumer");
+    assert_eq!(obey(remedy(&finding, 1)).out, "4\n");
+    obey(remedy(&finding, 2));
     let left = stats(&name, "0.1")["groups"].take();
     assert_eq!((left.as_array().unwrap().len(), &left[0]["name"]), (1, &"store".into()));
 }
 
 /// Ends commands, each of which leads a process group.
 pub(super) fn kill_groups(commands: &[u32]) {
+    signal_groups(commands, Signal::SIGKILL);
+}
+
+pub(super) fn signal_groups(commands: &[u32], signal: Signal) {
     for command in commands {
         let group = nix::unistd::Pid::from_raw(-(*command as i32));
-        let _ = nix::sys::signal::kill(group, Signal::SIGKILL);
+        let _ = nix::sys::signal::kill(group, signal);
     }
 }
 
@@ -305,6 +312,6 @@ fn a_group_that_is_slower_than_its_producer_is_told_with_what_helps() {
     let finding = found(&name, "group-slow");
     let text = finding["text"].as_str().unwrap();
     assert!(text.contains("is slower than the producer"), "{text}");
-    assert!(remedy(&finding, 0).ends_with("--group work --shared"), "{finding}");
+    assert!(remedy(&finding, 0).ends_with("--group work --shared --exec \"$CMD\""), "{finding}");
     drop((worker, sender));
 }

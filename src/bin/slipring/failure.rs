@@ -231,7 +231,7 @@ impl From<JoinError> for Failure {
             JoinError::WrongMode { found: Mode::Shared, .. } => failure.hint("--shared joins it"),
             JoinError::WrongMode { .. } => failure.hint("leave out --shared to join it"),
             JoinError::InFlight { has: true, queue, group } => failure.hint(format!(
-                "slipring recv {queue} --group {group} --shared  (receives from it)"
+                "slipring recv {queue} --group {group} --shared  (prints and acks its messages)"
             )),
             _ => failure,
         }

@@ -94,15 +94,16 @@ fn explanation(
         let _ = write!(text, "\n  {line}");
     };
     let Some((holder, others)) = holders(&live, shared, sequence) else {
-        let receive = format!("slipring recv {queue} --group {group}{flag}");
+        // As it is printed it acks nothing.
+        let receive = format!("slipring recv {queue} --group {group}{flag} --exec \"$CMD\"");
         if live.is_empty() {
-            say("it has no consumer. To free the queue, read on for it:");
+            say("it has no consumer. To free the queue, start one (CMD: what handles a message):");
             say(&receive);
             say("or drop the group with its messages:");
             say(&format!("slipring group rm {queue} {group} --force"));
         } else {
             say(&format!(
-                "none of its live consumers ({}) holds it. Another one takes it:",
+                "none of its live consumers ({}) holds it. Another one takes it (CMD: what handles a message):",
                 live.len()
             ));
             say(&receive);

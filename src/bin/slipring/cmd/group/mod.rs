@@ -84,7 +84,9 @@ fn remove(args: &GroupRemoveArgs) -> Result<(), Failure> {
                 snapshot.iter().any(|info| info.name == *group && info.mode == Some(Mode::Shared));
             let shared = if shared { " --shared" } else { "" };
             Failure::from(fault)
-                .hint(format!("slipring recv {name} --group {group}{shared}  (receives them)"))
+                .hint(format!(
+                    "slipring recv {name} --group {group}{shared}  (prints and acks them)"
+                ))
                 .hint(format!("slipring group rm {name} {group} --force  (without them)"))
         }
         fault => fault.into(),
