@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use slipring::{Monitor, OpenError, Stats};
+use slipring::{Monitor, OpenError, Snapshot, Stats};
 
+use crate::dead_letters::purpose;
 use crate::failure::{Failure, open_failed};
 use crate::queue::options;
 use crate::reading::no_such_group;
@@ -44,6 +45,8 @@ pub(crate) struct Watched {
     monitors: BTreeMap<String, Monitor>,
     /// Those that could not be opened at the last look.
     closed: Vec<(String, OpenError)>,
+    /// Whether the queues of dead letters of those that were named are watched, too.
+    with_letters: bool,
     random: Random,
 }
 
@@ -52,9 +55,16 @@ impl Watched {
     pub(crate) fn open_any(names: &[String]) -> Result<Watched, Failure> {
         let targets = names.iter().map(|name| Target::from(name.as_str())).collect();
         let (monitors, closed, random) = (BTreeMap::new(), Vec::new(), Random::new());
-        let mut watched = Watched { targets, monitors, closed, random };
+        let mut watched = Watched { targets, monitors, closed, with_letters: false, random };
         watched.open_missing()?;
         Ok(watched)
+    }
+
+    /// With what somebody who watches these queues is to look at as well: their dead letters.
+    pub(crate) fn with_letters(mut self) -> Watched {
+        self.with_letters = true;
+        self.open_letters();
+        self
     }
 
     /// The same. Fails if one that was named is not there.
@@ -78,6 +88,27 @@ impl Watched {
             false => self.targets.iter().map(|target| target.queue.clone()).collect(),
         };
         self.closed.clear();
+        self.open_all(names);
+        if self.with_letters {
+            self.open_letters();
+        }
+        Ok(())
+    }
+
+    fn open_letters(&mut self) {
+        let named = self.targets.iter().filter_map(|target| self.monitors.get(&target.queue));
+        let names: Vec<String> = named.flat_map(|it| dead_letter_queues(it.snapshot())).collect();
+        for name in names {
+            if !self.monitors.contains_key(&name)
+                && let Ok(monitor) = Monitor::open(&name, &options())
+                && purpose(monitor.snapshot()).is_some()
+            {
+                self.monitors.insert(name, monitor);
+            }
+        }
+    }
+
+    fn open_all(&mut self, names: Vec<String>) {
         for name in names {
             if self.monitors.contains_key(&name) {
                 continue;
@@ -89,7 +120,6 @@ impl Watched {
                 Err(fault) => self.closed.push((name, fault)),
             }
         }
-        Ok(())
     }
 
     /// Fails if a queue that was named could not be opened.
@@ -143,9 +173,11 @@ impl Watched {
         &self.closed
     }
 
-    /// What is known of each queue, over the last `window` at least one interval long. Of a queue whose groups were
-    /// named, those groups.
+    /// What is known of each queue, over the last `window` at least one interval long; those that were named first. Of a
+    /// queue whose groups were named, those groups.
     pub(crate) fn stats(&self, window: Duration) -> Vec<Stats> {
+        let is_named =
+            |stats: &Stats| self.targets.iter().any(|target| target.queue == stats.snapshot.name);
         let stats = self.monitors.iter().map(|(name, monitor)| {
             let mut stats = monitor.stats(window);
             let named: Vec<&Target> =
@@ -157,8 +189,16 @@ impl Watched {
             }
             stats
         });
-        stats.collect()
+        let mut stats: Vec<Stats> = stats.collect();
+        stats.sort_by_key(|stats| !is_named(stats));
+        stats
     }
+}
+
+/// The queues that the dead letters of a queue go to, those of groups that were removed included.
+fn dead_letter_queues(snapshot: &Snapshot) -> impl Iterator<Item = String> {
+    let named = snapshot.groups.iter().filter_map(|group| group.dead_letters.clone());
+    named.chain([format!("{}.dead", snapshot.name)])
 }
 
 /// Random shares of 1, by SplitMix64. They only keep glances from meeting the beat of a load.

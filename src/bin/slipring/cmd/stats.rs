@@ -17,7 +17,7 @@ const ONCE: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &StatsArgs) -> Result<(), Failure> {
     let stop = Stop::on_signals()?;
-    let mut watched = Watched::open(&args.names)?;
+    let mut watched = Watched::open(&args.names)?.with_letters();
     let every = args.interval.unwrap_or(ONCE);
     let turns = args.count.unwrap_or(if args.interval.is_some() { u64::MAX } else { 1 });
     for turn in 0..turns {

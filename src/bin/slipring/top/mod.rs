@@ -37,7 +37,7 @@ const WINDOW: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(args: &TopArgs) -> Result<(), Failure> {
     let stop = Stop::on_signals()?;
-    let mut watched = Watched::open(&args.names)?;
+    let mut watched = Watched::open(&args.names)?.with_letters();
     let mut state = State::new(args.interval, args.sort, &args.filter, host());
     if args.json {
         return print_json(args, &mut watched, &stop);
