@@ -124,7 +124,8 @@ pub struct GroupInfo {
     /// Whether head and members belong together. `false`: members have claimed so fast that `unacked`, `depth`, `span`
     /// and `done` may be off by what they have claimed since.
     pub whole: bool,
-    /// Messages that its consumers, past ones included, have acked since it was made; may lag a little.
+    /// Messages that its consumers, past ones included, have acked since it was made, those that became dead letters
+    /// included; may lag a little.
     pub acked: u64,
     /// Redeliveries.
     pub redelivered: u64,
@@ -242,7 +243,7 @@ pub struct MemberInfo {
     /// more. 0 if nothing is delivered and unacked, or if [`Batch::uncount`](crate::Batch::uncount) took back the only
     /// attempt.
     pub attempts: u8,
-    /// Messages it acked since it joined.
+    /// Messages it acked since it joined, those that it made dead letters included.
     pub acked: u64,
     /// Redeliveries to it.
     pub redelivered: u64,

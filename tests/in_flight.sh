@@ -83,7 +83,7 @@ sleep "$stop"
 while :; do
     kill -STOP "$stopped"
     line=$(shown "$stopped")
-    case $line in *"(stopped) has "*" in flight: "*" received "*" ago, "*" left)"*) break ;; esac
+    case $line in *"(stopped) has "*" in flight: "*" received "*" ago, "*"due in "*")"*) break ;; esac
     kill -CONT "$stopped"
     sleep 0.01
 done

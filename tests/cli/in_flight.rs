@@ -91,9 +91,9 @@ fn the_list_of_groups_says_who_has_which_message_since_when_and_until_when() {
     let who = format!("  process {}, consumer {record} has 3 in flight: ", std::process::id());
     for words in [
         &who[..],
-        "  4 of 16 in flight, ack timeout 30 s; 1 waits to be delivered again, in 50 min\n",
+        "  4 of 16 in flight, ack timeout 30 s; 1 waits to be delivered again, in 50 min; the oldest is 0, received ",
         "0 (attempt 1, received ",
-        " s ago, 2 h left); acked 0\n",
+        " s ago, due in 2 h); acked 0\n",
     ] {
         assert!(out.contains(words), "{words:?} is not in {out}");
     }

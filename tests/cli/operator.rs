@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::common::TempName;
-use super::stats::{Worker, kill_groups, shell};
+use super::stats::{Worker, kill_groups, shell, signal_groups};
 use super::tool::{Ran, Running, children_of, command, feed, run};
 
 /// What the screen says once.
@@ -60,16 +60,32 @@ fn mended(name: &str) {
     shown(name, &["0 errors, 0 warnings", "nothing is wrong"]);
 }
 
+/// What an operator puts into CMD, as the comment of a command that starts a consumer asks for.
+const CMD: &str = "cat; echo";
+
 fn obey(line: &str) {
     let ran = Ran::from(shell(line).output().unwrap());
     assert_eq!(ran.code, Some(0), "{line}: {ran:?}");
 }
 
-/// Runs a command that goes on until it is ended.
+/// Runs a command that starts a consumer, which goes on until it is ended.
 fn follow(line: &str) -> Running {
     // The shell itself becomes the program, which then gets the signals.
     let mut shell = shell(&format!("exec {line}"));
-    Running::of(shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()))
+    Running::of(
+        shell.env("CMD", CMD).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()),
+    )
+}
+
+/// A letter that a message became waits, which the screen says by itself, until it is thrown away.
+#[track_caller]
+fn letter_is_looked_at(name: &str) {
+    let text = format!("1 dead letter of queue {name:?} waits to be looked at");
+    let told = shown(name, &["0 errors, 1 warning", &text]);
+    let ran = Ran::from(shell(&told[0]).output().unwrap());
+    assert!(ran.quietly().contains("rejected"), "{told:?}");
+    obey(&told[2]);
+    mended(name);
 }
 
 #[test]
@@ -85,12 +101,18 @@ fn a_dead_group_that_nobody_reads_for() {
         )
     };
     let told = fill();
-    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(told.len(), 3, "{told:?}");
+    // Run as it is printed, without a look at its comment, it takes nothing.
+    let careless = Ran::from(shell(&told[0]).env_remove("CMD").output().unwrap());
+    careless.says(2, &["--exec", "required"]);
+    let peeked = Ran::from(shell(&told[1]).output().unwrap());
+    assert_eq!(peeked.out, "0\n1\n2\n3\n4\n5\n6\n7\n");
+    shown(&name, &["group \"audit\" has no consumer; 8 messages wait"]);
     let reader = follow(&told[0]);
     mended(&name);
     reader.signal(Signal::SIGTERM);
     assert_eq!(reader.finish().out, "0\n1\n2\n3\n4\n5\n6\n7\n");
-    obey(&fill()[1]);
+    obey(&fill()[2]);
     mended(&name);
 }
 
@@ -139,6 +161,38 @@ fn a_member_that_is_stopped_with_messages_in_flight() {
     mended(&name);
 }
 
+/// Its worker was stopped, and its command with it, which nobody continues: the worker asks for more time for ever.
+#[test]
+fn a_message_that_stays_in_flight_while_its_consumer_lives() {
+    let name = TempName::new("op-long");
+    let group = ["--shared-group", "work", "--in-flight", "4", "--ack-timeout", "2"];
+    run(&[&["create", &name, "--capacity", "8"], &group[..]].concat()).quietly();
+    feed(&["send", &name], b"0\n").quietly();
+    let mut worker = Worker::start(&name, "echo; exec sleep 600", &["--shared"]);
+    worker.0.lines(1);
+    let pid = worker.0.pid();
+    let first =
+        [&*format!("oldest in flight: message 0, attempt 1, with consumer {pid}"), "due in"];
+    shown(&name, &first);
+    let commands = children_of(pid);
+    signal_groups(&commands, Signal::SIGSTOP);
+    worker.0.signal(Signal::SIGSTOP);
+    obey(&shown(&name, &["is stopped and has 1 message in flight", "but none runs"])[0]);
+    let long = format!(": message 0 of {}/work, with consumer {pid}, due in", &*name);
+    shown(&name, &["nothing is wrong in flight for the longest time, ", &long, "renewed"]);
+    let listed = run(&["group", "ls", &name]).quietly();
+    for words in ["; the oldest is 0, received ", "0 (attempt 1, received ", " s ago, renewed "] {
+        assert!(listed.contains(words), "{words:?} is not in {listed}");
+    }
+    // A dead consumer that has nothing is none.
+    worker.0.signal(Signal::SIGKILL);
+    kill_groups(&commands);
+    run(&["recv", &name, "--group", "work", "--shared", "--count", "1"]);
+    mended(&name);
+    let text = screen(&name);
+    assert!(text.contains("0 consumers") && !text.contains("DEAD "), "{text}");
+}
+
 #[test]
 fn a_message_in_flight_that_fails_again_and_again() {
     let name = TempName::new("op-in-flight-poison");
@@ -153,8 +207,7 @@ fn a_message_in_flight_that_fails_again_and_again() {
     // The worker goes on beside it.
     assert!(told[1].contains("slipring group reject"), "{told:?}");
     obey(&told[1]);
-    mended(&name);
-    assert!(run(&["dead", "ls", &name]).quietly().contains("rejected"));
+    letter_is_looked_at(&name);
     drop((worker, letters));
 }
 
@@ -170,13 +223,12 @@ fn a_message_of_a_shared_group_in_the_ring_that_fails_again_and_again() {
     let failing = format!("test $(cat) = fine || {{ test -e {} && exit 65; }}", mends.display());
     let worker = Worker::start(&name, &failing, &["--shared", "--retry-delay", "0.01"]);
     let text = "message 0 of group \"work\" was delivered";
-    let told = shown(&name, &["WARNING", text, "its --exec command exits with 65"]);
+    let told = shown(&name, &["WARNING", text, "a command of --exec does so by exit code 65"]);
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(Ran::from(shell(&told[0]).output().unwrap()).out, "poison\n");
     std::fs::write(&mends, "").unwrap();
-    mended(&name);
+    letter_is_looked_at(&name);
     std::fs::remove_file(&mends).unwrap();
-    assert!(run(&["dead", "ls", &name]).quietly().contains("rejected"));
     drop((worker, letters));
 }
 
@@ -193,8 +245,8 @@ fn a_message_that_fails_again_and_again() {
     assert_eq!((seen.code, &*seen.out), (Some(0), "poison\n"), "{told:?}");
     obey(&told[1]);
     // The other message waits for a consumer: the command has ended that one.
-    obey(&shown(&name, &["1 message waits for it"])[1]);
-    mended(&name);
+    obey(&shown(&name, &["1 message waits for it"])[2]);
+    letter_is_looked_at(&name);
     drop((worker, letters));
 }
 

@@ -106,7 +106,7 @@ fn top_obeys_keys_and_follows_the_size_of_its_terminal() {
         "esc back",
         &std::process::id().to_string(),
         "0..1",
-        "Q 8 = 6 ready + 2 unacked",
+        "depth 8 = 6 ready + 2 unacked",
     ]);
     screen.press(&["Escape"]);
     screen.shows(&["q quit"]);

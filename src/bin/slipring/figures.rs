@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use slipring::{Figure, GroupStats, Stats};
+use slipring::ProcessState::{Dead, Stopped};
+use slipring::{ConsumerStats, Figure, GroupStats, Stats};
 
 /// A figure as `form` shows it: "≥" before a lower bound, "-" if it is not known.
 pub(crate) fn show<T>(figure: Figure<T>, form: impl FnOnce(T) -> String) -> String {
@@ -62,13 +63,16 @@ pub(crate) fn used(stats: &Stats) -> f64 {
     stats.used as f64 / stats.snapshot.capacity.max(1) as f64
 }
 
+/// Whether a consumer counts as one: it lives, or it died with messages.
+pub(crate) fn counts(member: &ConsumerStats) -> bool {
+    member.process.state != Dead || member.holds.is_some()
+}
+
 /// Live consumers, of those that are known: "2/3" if one is dead or stopped.
 pub(crate) fn consumers(group: &GroupStats) -> String {
-    use slipring::ProcessState::{Dead, Stopped};
-    let counts = |state| state != Dead && state != Stopped;
-    let working = group.members.iter().filter(|m| counts(m.process.state)).count();
-    let dead_without = |m: &&slipring::ConsumerStats| m.process.state == Dead && m.holds.is_none();
-    let all = group.members.len() - group.members.iter().filter(dead_without).count();
+    let runs = |member: &&ConsumerStats| !matches!(member.process.state, Dead | Stopped);
+    let working = group.members.iter().filter(runs).count();
+    let all = group.members.iter().filter(|member| counts(member)).count();
     if working == all { all.to_string() } else { format!("{working}/{all}") }
 }
 

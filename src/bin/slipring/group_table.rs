@@ -9,6 +9,7 @@ use slipring::{
 
 use crate::dead_letters;
 use crate::figures::{rate, show, time};
+use crate::in_flight::{due, oldest, received, renewed};
 use crate::json::{self, Group, InFlight, Member};
 use crate::table::{Table, as_asked, duration, pid};
 
@@ -96,7 +97,8 @@ fn messages_of(group: &GroupInfo, record: Option<u8>) -> impl Iterator<Item = &I
     found.into_iter()
 }
 
-fn in_flight_line(InFlightInfo { max, ack_timeout, messages, .. }: &InFlightInfo) -> String {
+fn in_flight_line(in_flight: &InFlightInfo) -> String {
+    let InFlightInfo { max, ack_timeout, messages, .. } = in_flight;
     let timeout = match ack_timeout {
         Some(timeout) => match as_asked(*timeout) {
             timeout if timeout.subsec_millis() > 0 => {
@@ -119,30 +121,48 @@ fn in_flight_line(InFlightInfo { max, ack_timeout, messages, .. }: &InFlightInfo
             }
         }
     };
-    format!("{} of {max} in flight, {timeout}{waits}", messages.len())
+    let oldest = oldest(in_flight).and_then(|message| Some((message, message.received?)));
+    let oldest = oldest.map_or(String::new(), |(message, time)| {
+        let time = duration(time.as_secs());
+        format!("; the oldest is {}, {} {time} ago", message.sequence, received(message))
+    });
+    format!("{} of {max} in flight, {timeout}{waits}{oldest}", messages.len())
 }
 
 /// What a consumer has in flight: which messages, since when, until when.
 fn has_in_flight(group: &GroupInfo, record: u8) -> Option<String> {
-    group.in_flight.as_ref()?;
+    let in_flight = group.in_flight.as_ref()?;
     let mut messages = messages_of(group, Some(record)).peekable();
     messages.peek()?;
-    let all: Vec<String> = messages.map(in_flight_message).collect();
+    let all: Vec<String> = messages.map(|it| in_flight_message(group, in_flight, it)).collect();
     let more = all.len().saturating_sub(LISTED);
     let more = if more > 0 { format!(", and {more} more") } else { String::new() };
     let listed: Vec<&str> = all.iter().take(LISTED).map(String::as_str).collect();
     Some(format!(" has {} in flight: {}{more}", all.len(), listed.join(", ")))
 }
 
-fn in_flight_message(message: &InFlightMessage) -> String {
-    let InFlightMessage { sequence, attempts, received, due, .. } = message;
-    let received = received.map(|time| format!(", received {} ago", duration(time.as_secs())));
-    let due = match due {
-        None => "no timeout".to_owned(),
-        Some(Duration::ZERO) => "its time is over".to_owned(),
-        Some(due) => format!("{} left", duration(due.as_secs_f64().ceil() as u64)),
+fn in_flight_message(
+    group: &GroupInfo,
+    in_flight: &InFlightInfo,
+    message: &InFlightMessage,
+) -> String {
+    let mut text = format!("{} (attempt {}", message.sequence, message.attempts);
+    let ago = |what: &str, time: Duration| format!(", {what} {} ago", duration(time.as_secs()));
+    if let Some(time) = message.received {
+        text += &ago(received(message), time);
+    }
+    if let Some(time) = renewed(in_flight, message) {
+        text += &ago("renewed", time);
+    }
+    text += &match due(group, message) {
+        None => ", no timeout)".to_owned(),
+        Some(Duration::ZERO) => ", due now)".to_owned(),
+        Some(due) => {
+            let due = duration(as_asked(due).as_secs_f64().ceil() as u64);
+            format!(", due in {due})")
+        }
     };
-    format!("{sequence} (attempt {attempts}{}, {due})", received.unwrap_or_default())
+    text
 }
 
 fn member_line(group: &GroupInfo, member: &ConsumerStats, watched: bool) -> String {

@@ -39,6 +39,7 @@ mod streams;
 // Processes, signals and time.
 mod children;
 mod histogram;
+mod in_flight;
 mod pace;
 mod stop;
 

@@ -1,11 +1,14 @@
 //! A group's figures in words, its consumers, and what is wrong.
 
-use slipring::{ConsumerStats, Figure, Finding, GroupStats, ProcessState, Stats};
+use std::time::Duration;
+
+use slipring::{ConsumerStats, Figure, Finding, GroupStats, InFlightMessage, ProcessState, Stats};
 
 use super::state::State;
 use super::text::{clip, harmless, sparkline, wrap, wrap_command};
-use crate::figures::{consumers, rate, share, show, time};
-use crate::table::Table;
+use crate::figures::{counts, rate, share, show, time};
+use crate::in_flight;
+use crate::table::{Table, count};
 
 /// A figure, or in brackets why it is not known.
 fn told<T>(figure: Figure<T>, form: impl FnOnce(T) -> String) -> String {
@@ -13,6 +16,22 @@ fn told<T>(figure: Figure<T>, form: impl FnOnce(T) -> String) -> String {
         Figure::Unknown(why) => format!("- ({why})"),
         known => show(known, form),
     }
+}
+
+/// A message that has been in flight for less is not worth a word.
+const LONG: Duration = Duration::from_secs(5);
+
+/// How many consumers there are, and how many of them do not run.
+fn consumers(group: &GroupStats) -> String {
+    let all = group.members.iter().filter(|member| counts(member));
+    let in_state = |state| all.clone().filter(|member| member.process.state == state).count();
+    let mut text = count(all.clone().count() as u64, "consumer", "consumers");
+    for (state, name) in [(ProcessState::Stopped, "stopped"), (ProcessState::Dead, "dead")] {
+        if in_state(state) > 0 {
+            text += &format!(", {} {name}", in_state(state));
+        }
+    }
+    text
 }
 
 /// What is known of the selected group, in lines of at most `width`.
@@ -24,7 +43,7 @@ pub(super) fn group(state: &State, queue: &Stats, group: &GroupStats, width: usi
         .map_or("no limit of attempts".to_owned(), |n| format!("at most {n} attempts"));
     let (ready, unacked) = (group.ready, group.unacked);
     let rates = format!(
-        "P {}/s   X {}/s   C {}   busy {}   P/C {}",
+        "sent {}/s   acked {}/s   could ack {}   busy {}   util {}",
         show(queue.publish_rate, rate),
         show(group.throughput, rate),
         match group.service_rate {
@@ -35,14 +54,14 @@ pub(super) fn group(state: &State, queue: &Stats, group: &GroupStats, width: usi
         told(group.utilisation, share),
     );
     let waits = format!(
-        "Q {} = {ready} ready + {unacked} unacked   span {} of {}   oldest {}{}",
+        "depth {} = {ready} ready + {unacked} unacked   span {} of {}   age of the oldest {}{}",
         info.depth,
         info.span,
         queue.snapshot.capacity,
         show(group.oldest_age, time),
         match group.no_ack_for {
             Some(silent) if silent.as_secs() > 0 => {
-                format!("   nothing acked for {} s", silent.as_secs())
+                format!("   nothing acked for ≥{} s", silent.as_secs())
             }
             _ => String::new(),
         },
@@ -57,7 +76,7 @@ pub(super) fn group(state: &State, queue: &Stats, group: &GroupStats, width: usi
         ),
     };
     let times = format!(
-        "{delay}   Q/C {}   full in {}   empty in {}",
+        "{delay}   backlog {}   full in {}   empty in {}",
         show(group.backlog, time),
         told(group.full_in, time),
         told(group.empty_in, time),
@@ -71,7 +90,7 @@ pub(super) fn group(state: &State, queue: &Stats, group: &GroupStats, width: usi
         show(group.dead_letter_rate, rate),
     );
     let heading = format!(
-        "{}/{}   {mode}   {} consumers   {limit}   head {}   tail {}",
+        "{}/{}   {mode}   {}   {limit}   head {}   tail {}",
         queue.snapshot.name,
         info.name,
         consumers(group),
@@ -79,7 +98,7 @@ pub(super) fn group(state: &State, queue: &Stats, group: &GroupStats, width: usi
         queue.snapshot.tail
     );
     let mut lines = parts(&heading, "", width);
-    for line in [rates, waits, in_flight_line(group), times, totals] {
+    for line in [rates, waits, in_flight_line(group), oldest_line(group), times, totals] {
         if !line.is_empty() {
             lines.extend(parts(&line, "  ", width));
         }
@@ -107,12 +126,60 @@ fn in_flight_line(group: &GroupStats) -> String {
     )
 }
 
+/// The message that has been in flight for the longest time: with which consumer, since when, until when.
+fn oldest_line(group: &GroupStats) -> String {
+    let Some(in_flight) = &group.info.in_flight else { return String::new() };
+    let Some(message) = in_flight::oldest(in_flight) else { return String::new() };
+    let mut text = format!(
+        "oldest in flight: message {}, attempt {}, {}",
+        message.sequence,
+        message.attempts,
+        with(group, message)
+    );
+    if let Some(ago) = message.received {
+        text += &format!("   {} {} ago", in_flight::received(message), time(ago));
+    }
+    if let Some(ago) = in_flight::renewed(in_flight, message) {
+        text += &format!("   renewed {} ago", time(ago));
+    }
+    text + "   due " + &due(in_flight::due(&group.info, message))
+}
+
+/// Which consumer has a message in flight.
+fn with(group: &GroupStats, message: &InFlightMessage) -> String {
+    let Some(record) = message.record else { return "waits to be delivered again".to_owned() };
+    let member = group.members.iter().find(|member| member.info.record == record);
+    let pid = member.and_then(|member| member.info.pid);
+    pid.map_or("with a consumer".to_owned(), |pid| format!("with consumer {pid}"))
+}
+
+/// The message of all groups that has been in flight for the longest time, if that is long.
+pub(super) fn oldest_of_all<'s>(stats: impl Iterator<Item = &'s Stats>) -> Option<String> {
+    let of_queue = |queue: &'s Stats| queue.groups.iter().map(move |group| (queue, group));
+    let oldest = stats.flat_map(of_queue).filter_map(|(queue, group)| {
+        let message = in_flight::oldest(group.info.in_flight.as_ref()?)?;
+        Some((queue, group, message, message.received.filter(|ago| *ago >= LONG)?))
+    });
+    let (queue, group, message, ago) = oldest.max_by_key(|(.., ago)| *ago)?;
+    Some(format!(
+        "in flight for the longest time, {}: message {} of {}/{}, {}, due {}",
+        time(ago),
+        message.sequence,
+        queue.snapshot.name,
+        group.info.name,
+        with(group, message),
+        due(in_flight::due(&group.info, message))
+    ))
+}
+
 /// The messages in flight as a table, the oldest first: who has each since when, and when it is due.
 pub(super) fn messages(group: &GroupStats, width: usize) -> Vec<String> {
-    let Some(in_flight) = &group.info.in_flight else { return Vec::new() };
-    let mut messages: Vec<_> = in_flight.messages.iter().collect();
+    let Some(info) = &group.info.in_flight else { return Vec::new() };
+    let mut messages: Vec<_> = info.messages.iter().collect();
     messages.sort_by_key(|message| message.sequence);
-    let mut table = Table::new(&["MESSAGE", "RECORD", "PID", "ATTEMPT", "RECEIVED", "DUE"]);
+    let mut table =
+        Table::new(&["MESSAGE", "RECORD", "PID", "ATTEMPT", "RECEIVED", "RENEWED", "DUE"]);
+    let ago = |time: Option<_>| time.map(|ago| format!("{} ago", self::time(ago)));
     for message in &messages {
         let member = |record| group.members.iter().find(|member| member.info.record == record);
         let pid = message.record.and_then(member).and_then(|member| member.info.pid);
@@ -121,8 +188,9 @@ pub(super) fn messages(group: &GroupStats, width: usize) -> Vec<String> {
             message.record.map_or("-".to_owned(), |record| record.to_string()),
             pid.map_or("-".to_owned(), |pid| pid.to_string()),
             message.attempts.to_string(),
-            message.received.map_or("?".to_owned(), |ago| format!("{} ago", time(ago))),
-            due(message.due),
+            ago(message.received).unwrap_or("?".to_owned()),
+            ago(in_flight::renewed(info, message)).unwrap_or("-".to_owned()),
+            due(in_flight::due(&group.info, message)),
         ]);
     }
     let text = table.text();
@@ -131,7 +199,7 @@ pub(super) fn messages(group: &GroupStats, width: usize) -> Vec<String> {
 }
 
 /// In how long a message is due.
-fn due(due: Option<std::time::Duration>) -> String {
+fn due(due: Option<Duration>) -> String {
     match due {
         None => "never".to_owned(),
         Some(due) if due.is_zero() => "now".to_owned(),
@@ -156,17 +224,18 @@ fn parts(text: &str, indent: &str, width: usize) -> Vec<String> {
 
 /// Columns of the table of consumers, and those that a narrow screen does without, the least worth first.
 const MEMBERS: [&str; 12] = [
-    "RECORD", "PID", "COMMAND", "STATE", "HOLDS", "ATTEMPT", "FOR", "DUE", "ACK/s", "ACKED",
+    "RECORD", "PID", "COMMAND", "STATE", "MESSAGES", "ATTEMPT", "FOR", "DUE", "ACK/s", "ACKED",
     "REDELIV", "DEAD",
 ];
 const SPARE: [&str; 3] = ["REDELIV", "DEAD", "COMMAND"];
 
 /// The group's consumers as a table.
 pub(super) fn members(group: &GroupStats, width: usize) -> Vec<String> {
-    if group.members.is_empty() {
+    let mut members: Vec<&ConsumerStats> =
+        group.members.iter().filter(|member| counts(member)).collect();
+    if members.is_empty() {
         return vec!["  no consumer".to_owned()];
     }
-    let mut members: Vec<&ConsumerStats> = group.members.iter().collect();
     members.sort_by_key(|member| member.holds.unwrap_or(u64::MAX));
     let mut columns = MEMBERS.to_vec();
     columns.retain(|column| *column != "DUE" || group.info.in_flight.is_some());
@@ -199,13 +268,13 @@ fn member_cell(column: &str, member: &ConsumerStats) -> String {
             state => state.name(),
         }
         .to_owned(),
-        "HOLDS" => match (&info.claimed, member.holds, member.in_flight) {
+        "MESSAGES" => match (&info.claimed, member.holds, member.in_flight) {
             (Some(held), ..) if held.end - held.start > 1 => {
                 format!("{}..{}", held.start, held.end - 1)
             }
             (_, None, _) => none(),
             (_, Some(seq), 0 | 1) => seq.to_string(),
-            (_, Some(seq), more) => format!("{seq} +{}", more - 1),
+            (_, Some(seq), more) => format!("{seq} and {} more", more - 1),
         },
         "ATTEMPT" => member.holds.map_or_else(none, |_| member.attempts.to_string()),
         "FOR" => member.held_for.map_or_else(none, |held| format!("≥{}", time(held))),
@@ -218,7 +287,8 @@ fn member_cell(column: &str, member: &ConsumerStats) -> String {
     }
 }
 
-/// What is wrong with a queue, in lines of at most `width`: the text, and the first `most` commands that mend it.
+/// What is wrong with a queue, in lines of at most `width`: the text, and the first `most` commands that mend it. What one does
+/// is left out where there is room for one command only, unless its line has room.
 pub(super) fn finding(queue: &str, finding: &Finding, width: usize, most: usize) -> Vec<String> {
     let place = match &finding.group {
         Some(group) => format!("{queue}/{group}"),
@@ -236,6 +306,10 @@ pub(super) fn finding(queue: &str, finding: &Finding, width: usize, most: usize)
             lines.extend(command.into_iter().enumerate().map(|(n, line)| {
                 if n == 0 { format!("  do: {line}") } else { format!("      {line}") }
             }));
+            if most == 1 {
+                // Where there is little room.
+                continue;
+            }
             lines.extend(
                 wrap(&remedy.effect, width.saturating_sub(10))
                     .into_iter()

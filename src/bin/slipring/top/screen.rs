@@ -18,11 +18,11 @@ use crate::table::duration;
 const NARROW: u16 = 40;
 const LOW: u16 = 8;
 
-const KEYS: [(&str, &str); 15] = [
+const KEYS: [(&str, &str); 22] = [
     ("up down k j", "select a row (also PgUp, PgDn, Home, End)"),
     ("enter", "the selected group: its figures, consumers and past"),
     ("esc", "back; without anything open, drops the filter and d"),
-    ("/", "filter rows by a part of QUEUE/GROUP; enter keeps it, esc drops it"),
+    ("/", "only rows with this in QUEUE/GROUP; enter keeps it, esc drops it"),
     ("s S", "sort by the next column; in reverse"),
     ("d", "only queues of dead letters and of retries; again: all"),
     ("e", "what has happened since the start"),
@@ -32,8 +32,15 @@ const KEYS: [(&str, &str); 15] = [
     ("!! !", "an error: something stands still; a warning"),
     ("≥ -", "at least so much; not known"),
     ("USED", "slots in use, of the capacity: the producer waits at 100%"),
-    ("UTIL", "P/C: what comes, of what the consumers could ack"),
-    ("DELAY", "mean time from sending to the ack, by Little's law"),
+    ("BLOCKED", "share of the time in which the producer waited for room"),
+    ("CONS", "consumers that run, of all: 1/2 says that one is stopped or dead"),
+    ("READY", "messages that wait for a consumer; UNACKED: that consumers have"),
+    ("AGE", "of the oldest message that is not acked"),
+    ("UTIL", "what is sent, of what the consumers could ack"),
+    ("DELAY", "mean time from sending to the ack; backlog: to ack all that waits"),
+    ("MESSAGES", "what a consumer has: \"5 and 2 more\" is 5 and two later ones"),
+    ("FOR DUE", "how long it has had the oldest; when others may take the first"),
+    ("RENEWED", "its consumer asked for more time, or it was delivered again"),
 ];
 
 fn error() -> Style {
@@ -285,6 +292,11 @@ fn overview(lines: &mut Lines<'_, '_>, state: &State) {
         // The selected group gets what is left, if that is worth it.
         let enough = if left >= wrong.len() + 8 { wrong.len() } else { left };
         lines.put_all(&wrong, enough);
+    }
+    // A consumer that lives may keep a message for ever, which nobody but an operator can judge.
+    let oldest = detail::oldest_of_all(state.stats.iter()).unwrap_or_default();
+    if !oldest.is_empty() && lines.height() > 2 {
+        wrap(&oldest, width).into_iter().for_each(|line| lines.put(line, faint()));
     }
     if lines.height() >= 7 {
         lines.rule();

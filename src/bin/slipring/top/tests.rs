@@ -128,11 +128,14 @@ fn keys_select_sort_filter_and_open() {
     assert_eq!(state.view, View::Detail);
     has(
         &drawn(&state, 80, 24),
-        &["exclusive", "no consumer", "Q 8 = 8 ready", "esc back", "ERROR"],
+        &["exclusive", "no consumer", "depth 8 = 8 ready", "esc back", "ERROR"],
     );
     press(&mut state, KeyCode::Esc);
     press(&mut state, KeyCode::Char('?'));
-    has(&drawn(&state, 80, 24), &["select a row", "not known"]);
+    // All of it, on a screen of 80 columns by 24 lines.
+    let help = drawn(&state, 80, 24);
+    has(&help, &["select a row", "not known", "RENEWED"]);
+    assert!(!help.iter().any(|line| line.contains('…')), "{help:#?}");
     press(&mut state, KeyCode::Esc);
     assert_eq!(state.view, View::Overview);
     press(&mut state, KeyCode::Char('/'));
@@ -248,10 +251,15 @@ fn the_detail_of_a_group_lists_its_messages_in_flight() {
         let screen = drawn(&state, columns, lines);
         has(
             &screen,
-            &["in flight 3 of 4, 1 delayed, 0 overdue", "ack timeout 30s", "0 +1", "MESSAGE"],
+            &[
+                "in flight 3 of 4, 1 delayed, 0 overdue",
+                "ack timeout 30s",
+                "0 and 1 more",
+                "MESSAGE",
+            ],
         );
         let row = |sequence: &str| {
-            let start = screen.iter().position(|line| line.contains("MESSAGE")).unwrap();
+            let start = screen.iter().position(|line| line.contains("RENEWED")).unwrap();
             let cells = |line: &String| -> Vec<String> {
                 line.split_whitespace().map(str::to_owned).collect()
             };
@@ -259,6 +267,8 @@ fn the_detail_of_a_group_lists_its_messages_in_flight() {
         };
         let pid = std::process::id().to_string();
         assert_eq!(row("0")[2..4], [pid, "1".to_owned()]);
+        // As it was received: nobody has asked for more time.
+        assert_eq!(row("0")[6..], ["-", "in", "30s"]);
         // Nobody has it, and it is due in ten minutes.
         assert_eq!(row("1")[1..4], ["-", "-", "1"]);
         assert_eq!(row("1").last().unwrap(), "10min");

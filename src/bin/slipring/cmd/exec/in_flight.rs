@@ -240,7 +240,7 @@ impl Jobs<'_> {
 
     /// What was done for a message does not count, since others have it by now. That is no fault of anybody.
     fn tell_late(&self, tell: &Tell, what: &str) {
-        tell.say(&format!("{what}: its time was over, or an operator did it; it is done again"));
+        tell.say(&format!("{what}: its time was over, or an operator did it"));
         self.shared.board().evicted();
     }
 

@@ -105,7 +105,7 @@ fn ack(jobs: Vec<Job>, task: &mut Task<'_>) -> Result<(), Failure> {
         let messages = count(late.len() as u64, "message", "messages");
         note(&format!(
             "note: {messages}, from {first} on: too late, taken back before the ack: the time was over, or an operator did \
-             it; others get them again"
+             it"
         ));
     }
     Ok(())
