@@ -191,8 +191,10 @@ impl<M: Content + ?Sized> Select<M> {
         let waiters = views.iter().zip(kinds).map(|(view, kind)| Waiter::new(view, kind));
         let park = FutexPark::new(waiters.collect::<Vec<_>>(), || longest.get());
         let mut wait_state = self.wait_state.clone();
-        let found = wait::until(deadline, &mut wait_state, park, |check| {
+        let worked = Cell::new(false);
+        let found = wait::until_beside_work(deadline, &mut wait_state, park, &worked, |check| {
             let found = self.search(max, check);
+            worked.set(self.consumers.iter().any(Consumer::letters_left));
             if check == Check::Full && matches!(found, Ok(None)) {
                 longest.set(self.longest_sleep());
             }

@@ -307,6 +307,11 @@ fn a_receive_ends_in_time_however_many_letters_are_to_be_made() {
     assert!(there(worker.try_recv()).is_none());
     let mut letters = hears.try_iter().count() as u64;
     assert!(0 < letters && letters < MESSAGES, "{letters}");
+    // A receive that waits asks the time after as many.
+    assert!(matches!(worker.recv_timeout(Duration::ZERO), Err(RecvError::Timeout { .. })));
+    let more = hears.try_iter().count() as u64;
+    assert_eq!(more, letters, "its time was over");
+    letters += more;
     // The next ones go on.
     while letters < MESSAGES {
         assert!(matches!(worker.recv_timeout(SHORT), Err(RecvError::Timeout { .. })));

@@ -57,6 +57,8 @@ pub struct Consumer<M: Content + ?Sized = [u8]> {
     empty_checks: u32,
     /// The last search found a letter that was sent again.
     retried: bool,
+    /// The last search stopped because it had made as many letters as one search may.
+    letters_left: bool,
     marker: OneThread<M>,
 }
 
@@ -85,6 +87,7 @@ impl<M: Content + ?Sized> Consumer<M> {
             wait_state: WaitState::here(interrupt),
             empty_checks: 0,
             retried: false,
+            letters_left: false,
             marker: PhantomData,
         })
     }
@@ -210,11 +213,13 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// Receives up to `max` messages, if there are any. 0 counts as 1: a batch that a receive returns has a message.
     ///
     /// It does not wait for messages. In a group without a limit of attempts it never blocks. In a group with a limit,
-    /// which a shared group has by default, it may block for a few seconds to send messages that have had their last
-    /// attempt to the dead-letter queue; [`Consumer::on_dead_letter`] replaces that.
+    /// which a shared group has by default, it may block to send messages that have had their last attempt to the
+    /// dead-letter queue: 64 of them at most in one call, each for the second or so that the role of that queue's producer
+    /// may take. [`Consumer::on_dead_letter`] replaces that.
     ///
     /// # Errors
-    /// [`RecvError::Empty`] if there is no message now; this error is cheap, so a program may poll.
+    /// [`RecvError::Empty`] if there is no message now, or if it has sent 64 letters and found nothing else; this error is
+    /// cheap, so a program may poll.
     /// [`RecvError::Closed`] once the queue is closed and the group has acked everything (see
     /// [`Producer::close`](crate::Producer::close)); [`RecvError::Removed`] once the queue has lost its name and all
     /// its messages are read; [`RecvError::DeadLetter`] if a message that has had its last attempt cannot be made a
@@ -231,7 +236,9 @@ impl<M: Content + ?Sized> Consumer<M> {
         }
     }
 
-    /// Receives up to `max` messages, waiting for the first as long as it takes.
+    /// Receives up to `max` messages, waiting for the first as long as it takes. Of messages that have had their last
+    /// attempt it sends 64 at most to the dead-letter queue before it asks the time, and the function of
+    /// [`Consumer::set_interrupt`]; so do the other receives that wait.
     ///
     /// # Errors
     /// As for [`Consumer::try_recv_batch`], but never [`RecvError::Empty`]; [`RecvError::Interrupted`] if the function

@@ -8,6 +8,7 @@ use super::Consumer;
 #[cfg(feature = "async")]
 use crate::attach::Mapped;
 use crate::batch::Batch;
+use crate::dead_letter::policy::LETTERS_PER_LOOK;
 use crate::error::RecvError;
 use crate::layout::View;
 use crate::message::Content;
@@ -86,7 +87,8 @@ impl<M: Content + ?Sized> Consumer<M> {
         let park = FutexPark::new([Waiter::new(&view, self.waiter_kind())], || longest.get());
         let mut wait_state = self.wait_state.clone();
         let mut claims = 0;
-        let found = wait::until(deadline(), &mut wait_state, park, |check| {
+        let worked = Cell::new(false);
+        let found = wait::until_beside_work(deadline(), &mut wait_state, park, &worked, |check| {
             if check == Check::Fast && claims < CLAIMS_PER_SEARCH {
                 claims += 1;
                 let claim = self.claim_next::<true>(max);
@@ -94,6 +96,7 @@ impl<M: Content + ?Sized> Consumer<M> {
             }
             claims = 0;
             let found = self.search(max, check);
+            worked.set(self.letters_left);
             if check == Check::Full && matches!(found, Ok(None)) {
                 longest.set(self.longest_sleep());
             }
@@ -108,8 +111,8 @@ impl<M: Content + ?Sized> Consumer<M> {
     }
 
     /// Searches each place where a message may be: what a dead member held, the queue, and the retries. Makes dead
-    /// letters of messages that have had their last attempt. `None` if there is nothing now; an error if nothing will
-    /// come any more.
+    /// letters of messages that have had their last attempt. `None` if there is nothing now, or it has made so many letters
+    /// that the caller should ask for the time first ([`Consumer::letters_left`]); an error if nothing will come any more.
     pub(crate) fn search(&mut self, max: usize, check: Check) -> Result<Option<Found>, RecvError> {
         if self.is_forked() {
             return Err(RecvError::Forked { queue: self.queue() });
@@ -123,16 +126,27 @@ impl<M: Content + ?Sized> Consumer<M> {
                 return Ok(Some(found));
             }
         }
+        self.letters_left = false;
+        let mut letters = 0;
         while let Some(claim) = self.claim_or_adopt(max, check)? {
             if claim.attempts <= self.policy.limit {
                 self.retried = false;
                 return Ok(Some(Found { claim, source: Source::Queue }));
             }
             Batch::<M>::new(&mut self.main, &mut self.policy, claim).exhaust()?;
+            letters += 1;
+            if letters == LETTERS_PER_LOOK {
+                self.letters_left = true;
+                return Ok(None);
+            }
         }
         let full = self.is_full_check(check);
         if let Some(found) = self.take_retry(full)? {
             return Ok(Some(found));
+        }
+        if self.retries.are_left() {
+            self.letters_left = true;
+            return Ok(None);
         }
         let are_drained = || self.retries.are_drained(&self.main, &self.policy);
         if !self.follows && self.main.has_ended(are_drained) {
@@ -208,6 +222,11 @@ impl<M: Content + ?Sized> Consumer<M> {
         self.main.attachment.view
     }
 
+    /// Whether the last search stopped because it had made as many letters as one search may, so that there is more.
+    pub(crate) fn letters_left(&self) -> bool {
+        self.letters_left
+    }
+
     /// The word that it sleeps at. Reads nothing of the segment, which is not mapped in a forked child.
     pub(crate) fn waiter_kind(&self) -> WaiterKind {
         let reader = &self.main.reader;
@@ -217,6 +236,9 @@ impl<M: Content + ?Sized> Consumer<M> {
     /// Upper bound on the sleep after a search. The death of a member that holds messages wakes nobody, and neither
     /// does the last ack in a closed queue.
     pub(crate) fn longest_sleep(&self) -> Duration {
+        if self.letters_left {
+            return Duration::ZERO;
+        }
         let held = self.main.others_hold() || self.retries.others_hold();
         let closing = self.main.is_closed() && !self.follows;
         if held || closing { MAX_SLEEP_WHILE_HELD } else { MAX_SLEEP }

@@ -6,6 +6,10 @@ use std::sync::Arc;
 use super::letter::{DeadLetter, DeadLetterSink, default_target};
 use crate::error::{DeadLetterError, DeadLetterSendError};
 
+/// Most dead letters that one look for messages makes of those that have had their last attempt: between two looks a receive
+/// asks its deadline and its interrupt function.
+pub(crate) const LETTERS_PER_LOOK: u32 = 64;
+
 /// A consumer's copy of the rule that its group keeps in the queue.
 #[derive(Debug)]
 pub(crate) struct DeadLetterPolicy {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::letter::{DeadLetter, retry_queue};
-use super::policy::DeadLetterPolicy;
+use super::policy::{DeadLetterPolicy, LETTERS_PER_LOOK};
 use crate::attach::Mapped;
 use crate::batch::Batch;
 use crate::error::{JoinError, OpenError, RecvError};
@@ -19,8 +19,6 @@ use crate::segment::{QueueName, Trust, open_shared};
 const REJOIN_AFTER: Duration = Duration::from_millis(100);
 /// Longest wait for that queue's control lease. The receive that joins it must not wait longer.
 const JOIN_WITHIN: Duration = Duration::from_millis(10);
-/// Most messages for others that one check skips.
-const SKIP_MAX: u32 = 64;
 
 /// A consumer's second source of messages.
 #[derive(Debug)]
@@ -35,6 +33,8 @@ pub(crate) struct Retries {
     failed_at: Option<Instant>,
     /// The queue that could not be joined had nothing for the group, or did not exist.
     known_empty: bool,
+    /// The last look stopped before it found something or the end.
+    left: bool,
 }
 
 impl Retries {
@@ -50,6 +50,7 @@ impl Retries {
             membership: None,
             failed_at: None,
             known_empty: false,
+            left: false,
         }
     }
 
@@ -59,6 +60,11 @@ impl Retries {
 
     pub(crate) fn others_hold(&self) -> bool {
         self.membership.as_ref().is_some_and(Membership::others_hold)
+    }
+
+    /// Whether the last look has skipped and given up as many messages as one look may, so that there is more.
+    pub(crate) fn are_left(&self) -> bool {
+        self.left
     }
 
     pub(crate) fn membership(&mut self) -> Option<&mut Membership> {
@@ -93,6 +99,7 @@ impl Retries {
         policy: &mut DeadLetterPolicy,
         full: bool,
     ) -> Result<Option<Claim>, RecvError> {
+        self.left = false;
         if self.membership.is_none() && self.failed_at.is_none_or(|at| at.elapsed() >= REJOIN_AFTER)
         {
             self.membership = self.join(main, policy);
@@ -100,7 +107,7 @@ impl Retries {
         }
         let Some(membership) = &mut self.membership else { return Ok(None) };
         let exact_len = self.typed.then(|| main.attachment.view.geo().payload_size);
-        match next(membership, policy, full, exact_len) {
+        match next(membership, policy, full, exact_len, &mut self.left) {
             Ok(claim) => Ok(claim),
             Err(fault @ RecvError::DeadLetter(_)) => Err(fault),
             // The group's own queue must go on all the same.
@@ -148,14 +155,16 @@ impl Retries {
     }
 }
 
-/// `exact_len`: the length that a message must have.
+/// `exact_len`: the length that a message must have. Sets `left` if it stops after messages for others and such that have
+/// had their last attempt.
 fn next(
     membership: &mut Membership,
     policy: &mut DeadLetterPolicy,
     full: bool,
     exact_len: Option<usize>,
+    left: &mut bool,
 ) -> Result<Option<Claim>, RecvError> {
-    for _ in 0..SKIP_MAX {
+    for _ in 0..LETTERS_PER_LOOK {
         let claim = match membership.take(1)? {
             None if full && membership.adopt()? => membership.take(1)?,
             claim => claim,
@@ -193,5 +202,6 @@ fn next(
             return Ok(Some(claim));
         }
     }
+    *left = true;
     Ok(None)
 }

@@ -5,6 +5,7 @@
 
 mod strategy;
 
+use std::cell::Cell;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -138,6 +139,7 @@ pub(crate) enum Waited<T> {
 /// Why polling stopped.
 enum Stop<E> {
     Interrupted,
+    TimedOut,
     Failed(E),
 }
 
@@ -147,12 +149,30 @@ pub(crate) fn until<T, E>(
     deadline: Deadline,
     wait_state: &mut WaitState,
     park: impl Park,
+    poll: impl FnMut(Check) -> Result<Option<T>, E>,
+) -> Result<Waited<T>, E> {
+    until_beside_work(deadline, wait_state, park, &Cell::new(false), poll)
+}
+
+/// The same with polls that may take long, find nothing, and set `worked` then: the program and the clock are asked after
+/// each of these, so that the wait ends one such poll after its deadline at most.
+pub(crate) fn until_beside_work<T, E>(
+    deadline: Deadline,
+    wait_state: &mut WaitState,
+    park: impl Park,
+    worked: &Cell<bool>,
     mut poll: impl FnMut(Check) -> Result<Option<T>, E>,
 ) -> Result<Waited<T>, E> {
     let (strategy, is_inherited) = (wait_state.strategy(), wait_state.is_inherited());
     let WaitState { idle, interrupt, .. } = wait_state;
     let mut poll = |check| match poll(check) {
-        Ok(None) if check == Check::Full && interrupt.is_requested() => Err(Stop::Interrupted),
+        Ok(None) => {
+            let worked = worked.take();
+            if (worked || check == Check::Full) && interrupt.is_requested() {
+                return Err(Stop::Interrupted);
+            }
+            if worked && deadline.left().is_zero() { Err(Stop::TimedOut) } else { Ok(None) }
+        }
         polled => polled.map_err(Stop::Failed),
     };
     // In a forked child, handles of its parent refuse when they are polled. A park does not: its words are not mapped.
@@ -163,7 +183,7 @@ pub(crate) fn until<T, E>(
     };
     match found {
         Ok(Some(found)) => Ok(Waited::Found(found)),
-        Ok(None) => Ok(Waited::TimedOut),
+        Ok(None) | Err(Stop::TimedOut) => Ok(Waited::TimedOut),
         Err(Stop::Interrupted) => Ok(Waited::Interrupted),
         Err(Stop::Failed(fault)) => Err(fault),
     }
@@ -378,6 +398,26 @@ mod tests {
             });
             assert_eq!(found, Ok(Waited::Interrupted), "{strategy:?}");
             assert_eq!(*asked.lock().unwrap(), 3, "{strategy:?}");
+        }
+    }
+
+    /// Polls that work ask the clock and the program each time, also those in a row.
+    #[test]
+    fn a_poll_that_worked_asks_at_once() {
+        for strategy in strategies() {
+            for deadline in [Deadline::after(Duration::ZERO), Deadline::NEVER] {
+                let (worked, mut polls) = (Cell::new(false), 0);
+                let mut wait_state = WaitState::of(strategy);
+                wait_state.interrupt = Interrupt::new(move || deadline.0.is_none());
+                let park = TimedPark::new();
+                let found = until_beside_work(deadline, &mut wait_state, park, &worked, |_| {
+                    polls += 1;
+                    worked.set(true);
+                    Ok::<Option<()>, ()>(None)
+                });
+                let end = deadline.0.map_or(Waited::Interrupted, |_| Waited::TimedOut);
+                assert_eq!((found, polls), (Ok(end), 1), "{strategy:?}");
+            }
         }
     }
 

@@ -78,6 +78,8 @@ pub struct Worker<M: Content + ?Sized = [u8]> {
     came_again: bool,
     /// The last check found no empty cell.
     full: bool,
+    /// The last search stopped because it had made as many dead letters as one search may.
+    letters_left: bool,
     /// Checks in a row that found the queue empty.
     empty_checks: u32,
     marker: OneThread<M>,
@@ -148,6 +150,7 @@ impl<M: Content + ?Sized> Worker<M> {
             settled: Instant::now(),
             came_again: false,
             full: false,
+            letters_left: false,
             empty_checks: 0,
             marker: PhantomData,
         })
@@ -292,11 +295,13 @@ impl<M: Content + ?Sized> Worker<M> {
     /// Receives one message, if there is one.
     ///
     /// # Errors
-    /// [`RecvError::Empty`] if there is none now, or all places of the group are in use ([`Worker::is_full`]);
+    /// [`RecvError::Empty`] if there is none now, or it has sent 64 letters and found nothing else, or all places of the
+    /// group are in use ([`Worker::is_full`]);
     /// [`RecvError::Closed`] once the queue is closed and the group has acked everything; [`RecvError::DeadLetter`] if a
     /// message that has had its last attempt cannot be made a dead letter: it stays, and the next receive after a second
     /// tries again; else as for [`Consumer::try_recv`](crate::Consumer::try_recv). It blocks only to send such
-    /// letters: 64 of them at most, each for the second or so that the role in the queue of dead letters may take.
+    /// letters: 64 of them at most, each for the second or so that the role in the queue of dead letters may take. A receive
+    /// that waits asks the time, and its interrupt function, after as many.
     pub fn try_recv(&mut self) -> Result<Job<M>, RecvError> {
         one(self.search(1, Check::Fast)?).ok_or(RecvError::Empty)
     }
@@ -393,8 +398,10 @@ impl<M: Content + ?Sized> Worker<M> {
         let (full, longest) = (Cell::new(false), Cell::new(MAX_SLEEP_WHILE_HELD));
         let park = CellPark::new(&view, group, &full, &longest);
         let mut wait_state = self.wait_state.clone();
-        let found = wait::until(deadline, &mut wait_state, park, |check| {
+        let worked = Cell::new(false);
+        let found = wait::until_beside_work(deadline, &mut wait_state, park, &worked, |check| {
             let found = self.search(max, check);
+            worked.set(self.letters_left);
             if check == Check::Full && matches!(found, Ok(None)) {
                 full.set(self.full);
                 longest.set(self.longest_sleep());

@@ -9,6 +9,7 @@ use super::job::Job;
 use super::{CONTENDED_MAX, SETTLE_EVERY, Worker};
 #[cfg(feature = "async")]
 use crate::attach::Mapped;
+use crate::dead_letter::policy::LETTERS_PER_LOOK;
 use crate::error::RecvError;
 use crate::layout::lease_byte;
 use crate::message::Content;
@@ -24,8 +25,6 @@ use crate::wait::{Check, MAX_SLEEP, MAX_SLEEP_WHILE_HELD};
 
 /// One fast check in this many, of an empty queue, also asks the kernel whether the queue still has its name.
 const FULL_CHECK_EVERY: u32 = 4096;
-/// Most dead letters that one look makes: between two looks a receive asks its deadline and its interrupt function.
-const LETTERS_MAX: u32 = 64;
 
 impl<M: Content + ?Sized> Worker<M> {
     /// Looks once for messages: those that are due again and those of the ring, in turn. Makes dead letters of messages
@@ -46,6 +45,7 @@ impl<M: Content + ?Sized> Worker<M> {
         if full || self.settled.elapsed() >= SETTLE_EVERY {
             self.settle()?;
         }
+        self.letters_left = false;
         let found = self.find(max)?;
         if found.is_some() {
             self.empty_checks = 0;
@@ -108,8 +108,8 @@ impl<M: Content + ?Sized> Worker<M> {
     fn take_due(&mut self, max: usize) -> Result<Vec<Job<M>>, RecvError> {
         let limit = self.flight.limit();
         let max = if limit == u32::MAX { max.max(1) } else { 1 };
-        // The next look goes on where this one stops, and comes soon: after a take, the hint says that more is due.
-        for _ in 0..LETTERS_MAX {
+        // The next look goes on where this one stops: after a take, the hint says that more is due.
+        for _ in 0..LETTERS_PER_LOOK {
             let (now, mut taken) = (self.flight.clock().now(), Vec::new());
             self.flight.receiver()?.member.take_due(self.flight.view(), now, max, &mut taken);
             let jobs = taken.into_iter().map(|message| Job::new(&self.flight, message));
@@ -127,6 +127,7 @@ impl<M: Content + ?Sized> Worker<M> {
             }
             return Ok(jobs);
         }
+        self.letters_left = true;
         Ok(Vec::new())
     }
 
@@ -155,6 +156,9 @@ impl<M: Content + ?Sized> Worker<M> {
     /// Upper bound on the sleep after a search that found nothing: a death and the last ack of a closed queue wake nobody,
     /// and neither does time.
     pub(crate) fn longest_sleep(&self) -> Duration {
+        if self.letters_left {
+            return Duration::ZERO;
+        }
         let (view, table) = (self.flight.view(), self.flight.table());
         let others = records::records_of(view, table.group)
             .any(|record| settle::may_have_left(view, record));

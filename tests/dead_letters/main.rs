@@ -6,14 +6,16 @@
 mod common;
 mod retries;
 
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use common::{TempName, there};
 use retries::requeue;
 use slipring::{
     AddGroupError, Consumer, DeadLetter, DeadLetterSendError, DeadLetters, Group, GroupError,
     JoinError, OpenError, OpenOptions, PurgeReason, Queue, Reason, RecvError, RejectError,
-    RequeueReason, Start, WakeMode,
+    RequeueReason, Select, SelectError, Start, WakeMode,
 };
 
 slipring::message! {
@@ -61,6 +63,63 @@ fn drain(consumer: &mut Consumer) -> Vec<(u64, u8, String)> {
         message.ack().unwrap();
     }
     seen
+}
+
+/// Most letters of worn-out messages between two questions for the time.
+const LETTERS: u64 = 64;
+
+/// A group with a limit of one attempt, and a consumer of it with many messages that have had theirs. Returns the consumer,
+/// and the letters that it makes.
+fn worn_out(queue: &Queue, group: Group, messages: usize) -> (Consumer, Receiver<u64>) {
+    let _ = queue.producer().unwrap().send_batch(vec!["x"; messages]).unwrap();
+    let mut consumer = queue.consumer(group).unwrap();
+    let (told, hears) = channel();
+    consumer.on_dead_letter(move |letter| told.send(letter.sequence));
+    let batch = consumer.recv_batch(messages).unwrap();
+    assert_eq!(batch.len(), messages);
+    drop(batch);
+    (consumer, hears)
+}
+
+#[test]
+fn a_receive_ends_in_time_however_many_letters_are_to_be_made() {
+    const MESSAGES: u64 = 500;
+    for group in [Group::named("work"), work()] {
+        let group = group.max_attempts(1);
+        for mode in [WakeMode::Membarrier, WakeMode::None] {
+            let name = TempName::new("letters-many");
+            let queue = Queue::builder(&name).capacity(512).payload_size(32).group(&group);
+            let queue = queue.wake_mode(mode).create().unwrap();
+            let (mut consumer, hears) = worn_out(&queue, group.clone(), MESSAGES as usize);
+            assert!(there(consumer.try_recv()).is_none());
+            assert_eq!(hears.try_iter().count() as u64, LETTERS, "one call");
+            for timeout in [Duration::ZERO, Duration::from_nanos(1)] {
+                let received = consumer.recv_timeout(timeout);
+                assert!(matches!(received, Err(RecvError::Timeout { .. })));
+                assert_eq!(hears.try_iter().count() as u64, LETTERS, "its time was over");
+            }
+            let asked = Arc::new(Mutex::new(0));
+            let count = Arc::clone(&asked);
+            consumer.set_interrupt(move || {
+                *count.lock().unwrap() += 1;
+                *count.lock().unwrap() == 2
+            });
+            assert!(matches!(consumer.recv(), Err(RecvError::Interrupted { .. })));
+            assert_eq!(hears.try_iter().count() as u64, 2 * LETTERS, "between two questions");
+            let mut select = Select::new();
+            select.add(consumer);
+            let received = select.recv_timeout(Duration::ZERO);
+            assert!(matches!(received, Err(SelectError::Timeout)));
+            // It looks once before it waits.
+            assert_eq!(hears.try_iter().count() as u64, 2 * LETTERS);
+            // What is there comes after the letters, in one receive that has the time.
+            let _ = queue.producer().unwrap().send("good").unwrap();
+            let received = select.recv_timeout(Duration::from_secs(60)).unwrap();
+            assert_eq!((received.sequence(), &received[..]), (MESSAGES, &b"good"[..]));
+            received.ack().unwrap();
+            assert_eq!(hears.try_iter().count() as u64, MESSAGES - 7 * LETTERS);
+        }
+    }
 }
 
 #[test]
