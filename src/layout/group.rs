@@ -225,10 +225,15 @@ impl InFlight {
     }
 
     /// Changes the ack timeout of a group, in nanoseconds. The control lease is held.
-    #[cfg(not(slipring_loom))]
     pub(crate) fn set_ack_timeout(group: &GroupRecord, ack_timeout: u64) {
-        // Relaxed: a word of its own; who receives next may still go by the old one.
+        // Relaxed: what the caller sends or gives back after it carries it. pairs payload and cell.
         group.identity.ack_timeout.store(ack_timeout, Ordering::Relaxed);
+    }
+
+    /// Reads it; the caller is a member of the group.
+    pub(crate) fn ack_timeout(group: &GroupRecord) -> u64 {
+        // Relaxed: as above.
+        group.identity.ack_timeout.load(Ordering::Relaxed)
     }
 
     /// Reads the words; the caller has seen the state of a group that cannot go meanwhile, or reads them between two

@@ -407,8 +407,9 @@ impl<M: Content + ?Sized> Queue<M> {
     }
 
     /// Changes the [ack timeout](Group::ack_timeout) of a group with places for messages in flight; `None` for none. Messages
-    /// that are received from now on have it, by members of whatever process. Messages that a member has already keep their
-    /// time: [`Queue::evict`] takes them back. Waits for other control operations, at most the control timeout.
+    /// that are received from now on have it, by members of whatever process; so has each message that is sent, given back or
+    /// evicted after this call. Messages that a member has already keep their time: [`Queue::evict`] takes them back. Waits for
+    /// other control operations, at most the control timeout.
     ///
     /// If the group gets its first timeout, a member whose clock cannot be compared with those of others receives no more:
     /// [`RecvError::Clock`](crate::RecvError::Clock).

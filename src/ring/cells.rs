@@ -55,12 +55,10 @@ pub(crate) struct Token {
 }
 
 impl Token {
-    #[cfg(not(slipring_loom))]
     pub(crate) fn attempts(self) -> u8 {
         CellWord::unpack(self.word).attempts
     }
 
-    #[cfg(not(slipring_loom))]
     pub(crate) fn due(self) -> Tick {
         CellWord::unpack(self.word).due
     }
@@ -130,10 +128,9 @@ impl Table {
         Ok(Some(Table { group, extent, timeout: timeout_of(ack_timeout) }))
     }
 
-    /// Reads the ack timeout again, which an operator may have changed. Messages that are received from now on have it.
-    #[cfg(not(slipring_loom))]
+    /// Reads the ack timeout again, which an operator may have changed.
     pub(crate) fn reload_timeout(&mut self, view: &View) {
-        self.timeout = timeout_of(InFlight::load(view.group(self.group)).ack_timeout);
+        self.timeout = timeout_of(InFlight::ack_timeout(view.group(self.group)));
     }
 
     pub(crate) fn len(&self) -> u32 {
@@ -147,8 +144,10 @@ impl Table {
         (self.timeout != NEVER).then(|| nanoseconds_of(self.timeout))
     }
 
-    /// When a message is due that is received at `now`.
-    pub(crate) fn due(&self, now: Tick) -> Tick {
+    /// When a message is due that is received at `now`. The caller has claimed it, or has found it in its cell: so it goes by
+    /// an ack timeout that was set before the message was sent, given back or evicted.
+    pub(super) fn due(&mut self, view: &View, now: Tick) -> Tick {
+        step!(self.reload_timeout(view), "timeout-kept", "timeout-read-first");
         if self.timeout == NEVER {
             // Another one each tick: the generations alone come round after 512 messages.
             return NEVER | now & (NEVER - 1);
@@ -166,7 +165,6 @@ impl Table {
     }
 
     /// When the cells are to be looked at next.
-    #[cfg(not(slipring_loom))]
     pub(crate) fn look_due(&self, view: &View) -> Tick {
         // Relaxed: a hint.
         self.next_due(view).load(Ordering::Relaxed)
@@ -284,6 +282,20 @@ impl Table {
         Ok(())
     }
 
+    /// Acks a message of which `send` makes a dead letter, if it can. Whoever dies between the two, or loses the message, leaves
+    /// a letter too many, and never none.
+    pub(crate) fn ack_after<E>(
+        &self,
+        view: &View,
+        token: Token,
+        send: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Result<(), Evicted>, E> {
+        mutant!(send().map(|()| self.ack(view, token)), "acked-before-its-letter", {
+            let acked = self.ack(view, token);
+            send().map(|()| acked)
+        })
+    }
+
     /// Lets the caller keep a message until `due`. Returns the new token.
     pub(crate) fn extend(
         &self,
@@ -301,7 +313,6 @@ impl Table {
     }
 
     /// Sets the attempts of a message that the caller keeps. Returns the new token.
-    #[cfg(not(slipring_loom))]
     pub(crate) fn set_attempts(
         &self,
         view: &View,
@@ -309,7 +320,8 @@ impl Table {
         attempts: u8,
     ) -> Result<Token, Evicted> {
         let had = CellWord::unpack(token.word);
-        self.exchange(view, token, CellWord { attempts, ..had })
+        let next = CellWord { attempts, ..had };
+        self.exchange(view, token, mutant!(next, "in-flight-not-uncounted", had))
     }
 
     /// Gives a message back, for any member to take from `due` on. `attempts` may take this delivery's count back.
@@ -390,24 +402,28 @@ impl Table {
 
     /// The cell of the message of this sequence, and its word; of several, such as a dead letter that was sent again, the
     /// one that was delivered most often. `None` if there is none, or its member is still moving it from the ring.
-    #[cfg(not(slipring_loom))]
     #[cold]
     pub(super) fn find(&self, view: &View, seq: u64) -> Option<(u32, u64)> {
         let cells = (0..self.len()).filter_map(|i| {
             let cell = self.cell(view, i);
             // Acquire. pair cell: what was stored while the cell was reserved, and the owner's start before that.
-            let word = cell.word.load(Ordering::Acquire);
+            let word = cell.word.load(order!(Acquire, "cell-read-relaxed"));
             let found = CellWord::unpack(word);
             // Relaxed: carried by the cell's word. If it is of a later message, the take of this word fails.
             let has = cell.sequence.load(Ordering::Relaxed);
             let free = match found.state {
                 CellState::Empty | CellState::Reserved => false,
-                CellState::Held => !self.is_in_range(view, found.owner, has),
+                CellState::Held => mutant!(
+                    !self.is_in_range(view, found.owner, has),
+                    "take-ignores-the-ring",
+                    true
+                ),
                 CellState::Delayed => true,
             };
             (free && sequence_of(has).0 == seq).then_some((found.attempts, i, word))
         });
-        cells.max().map(|(_, i, word)| (i, word))
+        let most = mutant!(cells.max(), "least-delivered-taken", cells.min());
+        most.map(|(_, i, word)| (i, word))
     }
 
     /// Takes the message of cell `i`, whose word `find` or `find_due` returned, for `owner`, until `due`; `None` if its owner

@@ -25,6 +25,8 @@ use crate::sync::AtomicU64;
 use crate::sync::lease::{Leases, give_back, try_take};
 use crate::sync::{Ordering, WordExt, fence, mutant, step};
 
+/// How often a member that wants a certain message tries to take it: others may change its cell's word each time.
+const TAKES: u32 = 64;
 /// Cells of its last receives in which a member looks for an empty one first: their lines are in its cache.
 const RECENT: usize = 64;
 
@@ -112,7 +114,10 @@ impl CellMember {
         out: &mut Vec<InHand>,
     ) -> Result<Received, Corrupt> {
         // First, so that a member that polls an empty queue reserves nothing.
-        let wanted = self.member.published(view, max);
+        let wanted = mutant!(self.member.published(view, max), "timeout-read-first", {
+            self.table.reload_timeout(view);
+            self.member.published(view, max)
+        });
         if wanted == 0 {
             return Ok(Received::Empty);
         }
@@ -217,7 +222,7 @@ impl CellMember {
         now: Tick,
         out: &mut Vec<InHand>,
     ) {
-        let (owner, due) = (self.member.record, self.table.due(now));
+        let (owner, due) = (self.member.record, self.table.due(view, now));
         let held = CellWord { state: CellState::Held, owner, attempts: 1, due, generation: 0 };
         let count = (claim.end - claim.start) as usize;
         for (seq, reserved) in
@@ -233,12 +238,19 @@ impl CellMember {
     }
 
     /// Takes the message of this sequence from the cell that it is in, due or not, in the hands of another member or not.
-    #[cfg(not(slipring_loom))]
     #[cold]
     pub(crate) fn take_sequence(&mut self, view: &View, seq: u64, now: Tick) -> Option<InHand> {
-        let (i, word) = self.table.find(view, seq)?;
-        self.announce(view);
-        self.table.take(view, i, word, self.member.record, self.table.due(now))
+        for _ in 0..TAKES {
+            let (i, word) = self.table.find(view, seq)?;
+            step!(self.announce(view), "take-not-announced");
+            let due = self.table.due(view, now);
+            let taken = self.table.take(view, i, word, self.member.record, due);
+            if mutant!(taken.is_some(), "taken-at-one-try", true) {
+                return taken;
+            }
+            // Its owner may have extended it.
+        }
+        None
     }
 
     /// Looks at all cells if one may be due at `now`, takes up to `max` that are, and adds them to `out`, which is empty.
@@ -291,13 +303,21 @@ impl CellMember {
         max: usize,
         out: &mut Vec<InHand>,
     ) {
-        let (len, record, due) = (self.table.len(), self.member.record, self.table.due(now));
+        let record = self.member.record;
+        let len = mutant!(self.table.len(), "timeout-read-first", {
+            self.table.reload_timeout(view);
+            self.table.len()
+        });
         let (first, rest) = (self.look..len, 0..self.look.min(len));
         for i in first.chain(rest) {
             let Some(word) = self.table.find_due(view, i, now, next) else { continue };
             step!(self.announce(view), "take-not-announced");
-            out.extend(self.table.take(view, i, word, record, due));
-            if out.len() >= max {
+            let due = self.table.due(view, now);
+            let Some(message) = self.table.take(view, i, word, record, due) else {
+                mutant!(continue, "look-ends-at-a-lost-one", return)
+            };
+            out.push(message);
+            if mutant!(out.len() >= max, "look-takes-one-more", out.len() > max) {
                 // Not at the same place: while many are due, each look is a short one.
                 self.look = if i + 1 < len { i + 1 } else { 0 };
                 return;

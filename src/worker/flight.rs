@@ -137,6 +137,19 @@ impl Flight {
         Ok(())
     }
 
+    /// Acks a message of which `send` makes a dead letter, if it can.
+    pub(super) fn ack_after<E>(
+        &self,
+        token: Token,
+        send: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Result<(), Evicted>, E> {
+        let acked = self.table.ack_after(&self.view, token, send)?;
+        if acked.is_ok() {
+            figures::count_acked(&self.view, self.record);
+        }
+        Ok(acked)
+    }
+
     pub(super) fn count_redelivery(&self) {
         figures::count_redelivery(&self.view, self.record);
     }
@@ -176,14 +189,17 @@ impl Flight {
         self.table.give_back(&self.view, token, due, attempts, self.clock.now())
     }
 
-    /// The worker's own part, with the group's ack timeout of this moment, for a receive.
+    /// The worker's own part, for a receive.
     pub(super) fn receiver(&self) -> Result<MutexGuard<'_, Core>, RecvError> {
         let mut core = self.core();
-        core.member.table.reload_timeout(&self.view);
-        if !self.comparable && core.member.table.ack_timeout().is_some() {
-            // It would take messages too early, or keep its own too long.
-            let (queue, group) = (self.queue().clone(), self.group.clone());
-            return Err(RecvError::Clock { queue, group });
+        if !self.comparable {
+            // An operator may have set the group's first ack timeout.
+            core.member.table.reload_timeout(&self.view);
+            if core.member.table.ack_timeout().is_some() {
+                // It would take messages too early, or keep its own too long.
+                let (queue, group) = (self.queue().clone(), self.group.clone());
+                return Err(RecvError::Clock { queue, group });
+            }
         }
         Ok(core)
     }

@@ -236,24 +236,26 @@ impl<M: Content + ?Sized> Job<M> {
         // From here on it is no other member's, for long enough; unless it was taken meanwhile.
         self.extend_at_least(LETTER_WITHIN)?;
         let (queue, group) = (policy.queue.clone(), policy.group.clone());
-        let sent = policy.send_letter(&DeadLetter {
-            queue: &queue,
-            group: &group,
-            sequence: self.sequence(),
-            attempts,
-            time: SystemTime::now(),
-            reason,
-            kind: self.kind(),
-            payload: self.content().to_payload(),
-        });
-        if sent.is_ok() {
-            self.flight.count_dead_letter();
-        }
-        drop(policy);
         let token = self.token()?;
+        let acked = flight.ack_after(token, || {
+            policy.send_letter(&DeadLetter {
+                queue: &queue,
+                group: &group,
+                sequence: self.sequence(),
+                attempts,
+                time: SystemTime::now(),
+                reason,
+                kind: self.kind(),
+                payload: self.content().to_payload(),
+            })?;
+            flight.count_dead_letter();
+            drop(policy);
+            Ok::<_, Box<DeadLetterError>>(())
+        });
+        // A panic of the handler gives the message back.
         self.token = None;
-        match sent {
-            Ok(()) => self.flight.ack(token).map_err(|evicted| self.evicted(evicted)),
+        match acked {
+            Ok(acked) => acked.map_err(|evicted| self.evicted(evicted)),
             Err(fault) => {
                 let due = self.flight.due_after(LETTER_AGAIN);
                 // Evicted: it comes again anyway.

@@ -20,7 +20,7 @@ use crate::ring::gate::gate;
 use crate::ring::groups;
 use crate::ring::in_flight::{CellMember, Received};
 use crate::ring::records::{self, Purpose};
-use crate::sync::{Ordering, PAYLOAD, order};
+use crate::sync::{AtomicU64 as Word, Ordering, PAYLOAD, order};
 
 /// When all messages of a model are received.
 pub(super) const BEGIN: Tick = 0;
@@ -39,6 +39,13 @@ fn number(message: &InHand) -> u64 {
     message.seq + if message.requeued { AGAIN } else { 0 }
 }
 
+/// The message has its content.
+fn check_content(message: &InHand) {
+    let InHand { seq, kind, payload, .. } = message;
+    let bytes = payload.as_slice().try_into().expect("a payload of the models");
+    check(*seq, Meta { len: PAYLOAD, kind: *kind }, bytes);
+}
+
 /// What happened to messages, in the order of execution.
 #[derive(Default)]
 pub(super) struct Notes {
@@ -48,6 +55,7 @@ pub(super) struct Notes {
     pub(super) given_back: Vec<u64>,
     pub(super) extended: Vec<u64>,
     pub(super) evicted: Vec<u64>,
+    pub(super) uncounted: Vec<u64>,
     /// That a dead letter was sent for.
     pub(super) letters: Vec<u64>,
 }
@@ -196,9 +204,8 @@ impl Hand {
     }
 
     fn delivered(&self, message: &InHand) {
-        let InHand { seq, kind, attempts, payload, .. } = message;
-        let bytes = payload.as_slice().try_into().expect("a payload of the models");
-        check(*seq, Meta { len: PAYLOAD, kind: *kind }, bytes);
+        let InHand { attempts, .. } = message;
+        check_content(message);
         let mut notes = self.notes.borrow_mut();
         if *attempts > 1 {
             self.run.reach("came again");
@@ -263,12 +270,26 @@ impl Hand {
         put
     }
 
-    /// No message that was given back is due before the hint, or before `now` and before the hint.
+    /// No message is due before the hint, or before `now` and before the hint.
     pub(super) fn assert_hint(&self, now: Tick) {
-        let next = self.process.view().group(0).delivery.next_due.load(Ordering::Acquire);
-        for word in self.words().filter(|word| word.state == CellState::Delayed) {
+        let next = self.member.table.look_due(self.process.view());
+        for word in self.words().filter(|word| word.state != CellState::Empty) {
             assert!(next <= word.due.max(now), "the hint says {next}: {word:?}");
         }
+    }
+
+    /// Changes the group's ack timeout, as an operator who has the control lease.
+    pub(super) fn set_timeout(&self, ack_timeout: Tick) {
+        let group = self.process.view().group(self.member.table.group);
+        InFlight::set_ack_timeout(group, nanoseconds_of(ack_timeout));
+    }
+
+    /// Takes the message of this sequence, which is in flight, in whosever hands.
+    pub(super) fn take_sequence(&mut self, seq: u64, now: Tick) -> Option<InHand> {
+        let message = self.member.take_sequence(self.process.view(), seq, now)?;
+        assert_eq!(message.seq, seq, "another message was asked for");
+        self.delivered(&message);
+        Some(message)
     }
 
     /// Takes a message that is due.
@@ -290,22 +311,25 @@ impl Hand {
             .is_some()
     }
 
-    /// Takes a message that is due and has had its last attempt: a dead letter, then the ack. As `Worker::exhaust`.
+    /// Takes a message that is due and has had its last attempt, and makes a dead letter of it.
     pub(super) fn exhaust(&mut self, now: Tick) {
-        let Some(message) = self.take(now) else { return };
-        let owner = self.thread();
-        if let Some(token) = owner.extend(&message, LATER) {
-            self.notes.borrow_mut().letters.push(message.seq);
-            owner.ack(message.seq, token);
+        if let Some(message) = self.take(now) {
+            self.thread().dead_letter(&message, now + DUE);
         }
     }
 
-    /// As `take_and_ack`, if the hint says that something is due.
-    pub(super) fn look(&mut self, now: Tick) -> bool {
+    /// Looks for up to `max` messages if the hint says that something is due.
+    pub(super) fn look_for(&mut self, now: Tick, max: usize) -> Vec<InHand> {
         let mut taken = Vec::new();
-        self.member.take_due(self.process.view(), now, 1, &mut taken);
-        let Some(message) = taken.pop() else { return false };
-        self.delivered(&message);
+        self.member.take_due(self.process.view(), now, max, &mut taken);
+        assert!(taken.len() <= max, "{} messages, and {max} were asked for", taken.len());
+        taken.iter().for_each(|message| self.delivered(message));
+        taken
+    }
+
+    /// The same for one message, which it acks.
+    pub(super) fn look(&mut self, now: Tick) -> bool {
+        let Some(message) = self.look_for(now, 1).pop() else { return false };
         self.ack(&message);
         true
     }
@@ -315,7 +339,7 @@ impl Hand {
     }
 
     pub(super) fn give_back(&self, message: &InHand, due: Tick) -> bool {
-        self.thread().give_back(message, due)
+        self.thread().give_back(number(message), message.token, due, BEGIN)
     }
 
     /// Searches for the dead, and settles them.
@@ -436,10 +460,37 @@ impl Owner {
         self.note(seq, acked, |notes| &mut notes.acked)
     }
 
-    pub(super) fn give_back(&self, message: &InHand, due: Tick) -> bool {
-        let (seq, &InHand { token, attempts, .. }) = (number(message), message);
-        let given = self.table.give_back(self.process.view(), token, due, attempts, BEGIN).is_ok();
+    /// As `Job::retry_after`.
+    pub(super) fn give_back(&self, seq: u64, token: Token, due: Tick, now: Tick) -> bool {
+        let attempts = token.attempts();
+        let given = self.table.give_back(self.process.view(), token, due, attempts, now).is_ok();
         self.note(seq, given, |notes| &mut notes.given_back)
+    }
+
+    /// As `Job::uncount`: returns the new token if that was in time. The delivery then has no number any more.
+    pub(super) fn uncount(&self, message: &InHand) -> Option<Token> {
+        let (seq, &InHand { token, attempts, .. }) = (number(message), message);
+        let counted = self.table.set_attempts(self.process.view(), token, attempts - 1).ok();
+        if counted.is_some() {
+            self.notes.borrow_mut().delivered.retain(|delivered| *delivered != (seq, attempts));
+        }
+        self.note(seq, counted.is_some(), |notes| &mut notes.uncounted);
+        counted
+    }
+
+    /// As `Job::dead_letter`: keeps the message until `due`, makes a letter of it, and then acks it.
+    pub(super) fn dead_letter(&self, message: &InHand, due: Tick) -> bool {
+        let Some(token) = self.extend(message, due) else { return false };
+        let (seq, letters) = (number(message), Word::new(0));
+        let send = || {
+            check_content(message);
+            // In another queue.
+            letters.store(1, Ordering::Release);
+            self.notes.borrow_mut().letters.push(seq);
+            Ok::<(), ()>(())
+        };
+        let acked = self.table.ack_after(self.process.view(), token, send).unwrap().is_ok();
+        self.note(seq, acked, |notes| &mut notes.acked)
     }
 
     /// Extends, and returns the new token if that was in time.

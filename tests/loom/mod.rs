@@ -18,6 +18,7 @@ mod acks;
 mod cell_ends;
 mod cell_groups;
 mod cell_letters;
+mod cell_takes;
 mod cells;
 mod close;
 mod consume;
