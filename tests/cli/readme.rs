@@ -1,4 +1,5 @@
-//! What README.md and docs/cli.md show of the command line works as it is printed, one block after the other.
+//! What README.md and docs/cli.md show of the command line works as it is printed, one block after the other, and what the other
+//! documents name is there.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -6,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::common::TempName;
-use super::tool::Ran;
+use super::tool::{Ran, feed, parsed, run};
 
 /// The shell blocks of `file` from the heading `chapter` on, with names of this test's own for the queues.
 fn blocks(file: &str, chapter: &str, jobs: &str, photos: &str) -> Vec<String> {
@@ -64,11 +65,11 @@ fn assert_gone(names: [&str; 2]) {
 }
 
 #[test]
-fn the_block_of_the_readme_works() {
+fn the_blocks_of_the_readme_work() {
     let (jobs, photos) = (TempName::new("readme-jobs"), TempName::new("readme-photos"));
     let folder = Folder::new("readme");
     let blocks = blocks("README.md", "## On the command line", &jobs, &photos);
-    let [streams] = &blocks[..] else { panic!("{} blocks", blocks.len()) };
+    let [streams, work] = &blocks[..] else { panic!("{} blocks", blocks.len()) };
 
     let ran = folder.run(streams);
     // `group ls` and `stats`: both groups have acked everything. That receivers ended says that the queue was closed.
@@ -86,6 +87,16 @@ fn the_block_of_the_readme_works() {
     assert_eq!((folder.lines("store.txt"), folder.lines("audit.jsonl")), (100_000, 100_000));
     // It loses what is overwritten, and sees what comes after it has begun.
     assert!(folder.0.join("seen.txt").exists());
+
+    let ran = folder.run(work);
+    for photo in ["sea.jpg.gz", "lost.jpg.gz"] {
+        assert!(folder.0.join(photo).exists(), "{ran:?}");
+    }
+    assert!(ran.err.contains("attempt 3: exit code 1; given up"), "{ran:?}");
+    assert!(ran.out.contains("max-attempts") && ran.out.contains("requeued 1"), "{ran:?}");
+    let waits = format!("1 dead letter of queue {:?} waits to be looked at", &*photos);
+    let joined: Vec<&str> = ran.out.split_whitespace().collect();
+    assert!(joined.join(" ").contains(&waits), "{ran:?}");
     assert_gone([&jobs, &photos]);
 }
 
@@ -125,4 +136,118 @@ fn the_blocks_of_the_reference_work_one_after_the_other() {
     assert_eq!(fs::read_to_string(folder.0.join("bad")).unwrap(), "bad");
     assert_gone([&jobs, &photos]);
     drop(left);
+}
+
+/// The words after `slipring` of what a document shows of the command line, in backquotes or as lines of an indented block.
+fn shown(text: &str) -> Vec<String> {
+    let spans = text.split('`').skip(1).step_by(2).map(str::to_owned);
+    let lines = text.lines().filter(|line| line.starts_with("    ")).map(str::to_owned);
+    let after = |shown: String| {
+        let (before, words) = shown.split_once("slipring ")?;
+        let begins = before.is_empty() || before.ends_with(['/', ' ', '=']);
+        begins.then(|| words.split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    spans.chain(lines).filter_map(after).collect()
+}
+
+/// A chapter of docs/operating.md.
+fn operating(chapter: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/operating.md");
+    let text = fs::read_to_string(path).unwrap();
+    let (_, rest) = text.split_once(&format!("\n## {chapter}\n")).unwrap();
+    rest.split("\n## ").next().unwrap().to_owned()
+}
+
+#[test]
+fn a_queue_is_changed_by_the_steps_that_are_shown() {
+    let name = TempName::new("steps");
+    let folder = Folder::new("steps");
+    run(&["create", &name, "--capacity", "4", "--group", "store"]).quietly();
+    feed(&["send", &name], b"0\n1\n2\n").quietly();
+    let mut tail = String::new();
+    let steps = shown(&operating("Changing a queue that runs"));
+    let steps: Vec<_> = steps.iter().filter(|words| words.contains(" NAME")).collect();
+    assert_eq!(steps.len(), 5, "{steps:?}");
+    for words in steps {
+        let line = format!("slipring {}", words.replace("NAME", &name).replace("TAIL", &tail));
+        if words.starts_with("create") {
+            folder.run(&format!("{line} --capacity 8 --group store"));
+            continue;
+        }
+        let ran = folder.run(&line);
+        if words.contains("--close") {
+            run(&["recv", &name, "--group", "store"]).says(0, &["is closed"]);
+        } else if words.starts_with("info") {
+            let row = ran.out.lines().find_map(|line| line.strip_prefix("tail"));
+            tail = row.unwrap().split_whitespace().next().unwrap().to_owned();
+        }
+    }
+    assert_eq!(feed(&["send", &name, "--verbose"], b"3\n").code, Some(0));
+    let received = run(&["recv", &name, "--group", "store", "--count", "1", "--json"]).quietly();
+    assert_eq!((parsed(received.trim())["sequence"].as_u64(), &*tail), (Some(3), "3"));
+    let look = run(&["info", &name]).quietly();
+    assert!(look.contains("8 messages of up to"), "{look}");
+}
+
+#[test]
+fn commands_of_the_chapters_on_users_and_containers_work() {
+    let jobs = TempName::new("operating-jobs");
+    let letters = TempName::exactly(format!("{}.dead", &*jobs));
+    let folder = Folder::new("operating");
+    let line = |chapter: &str, begin: &str| {
+        let text = operating(chapter);
+        let found = text.lines().find_map(|line| line.strip_prefix("    ")?.strip_prefix(begin));
+        let line = format!("{begin}{}", found.unwrap());
+        line.replace(" jobs", &format!(" {}", &*jobs)).replace(".jobs", &format!(".{}", &*jobs))
+    };
+    // Room for the letter of the longest message.
+    folder.run(&line("Sharing between users", "slipring create"));
+    run(&["create", &jobs, "--group", "work"]).quietly();
+    feed(&["send", &jobs, "--close"], "x".repeat(112).as_bytes()).quietly();
+    run(&["recv", &jobs, "--group", "work", "--exec", "exit 65"]).says(0, &["rejected"]);
+    assert!(run(&["dead", "ls", &jobs]).quietly().contains("rejected"));
+    // Which process has the queue's locks: this one.
+    let queue = slipring::Queue::open(&jobs).unwrap();
+    let _producer = queue.producer().unwrap();
+    // Processes end while grep(1) reads, and it fails for that.
+    let grep = line("Containers and namespaces", "grep");
+    let found = folder.run(&format!("{grep} || true")).out;
+    assert!(found.contains(&format!("/proc/{}/", std::process::id())), "{found}");
+    drop(letters);
+}
+
+/// All options of a command, by its help.
+fn options_of(words: &str) -> String {
+    // Of two words, the second one may be a command, or an argument.
+    let mut words = words.split(' ').map(|word| word.trim_end_matches([',', '.', ':', ';']));
+    let (first, second) = (words.next().unwrap(), words.next().unwrap_or(""));
+    let two = run(&["help", first, second]);
+    let help = if two.code == Some(0) { two } else { run(&["help", first]) };
+    if help.code == Some(0) { help.out } else { String::new() }
+}
+
+#[test]
+fn every_command_and_option_that_a_document_names_exists() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let (mut commands, mut options) = (0, 0);
+    for file in
+        ["README.md", "docs/cli.md", "docs/operating.md", "docs/concepts.md", "docs/errors.md"]
+    {
+        let text = fs::read_to_string(root.join(file)).unwrap();
+        for words in shown(&text) {
+            let first = words.split(' ').next().unwrap();
+            if !first.chars().all(|c| c.is_ascii_lowercase()) || first == "bridge" {
+                continue;
+            }
+            let known = options_of(&words);
+            assert!(!known.is_empty(), "{file}: there is no command for \"slipring {words}\"");
+            commands += 1;
+            for option in words.split(' ').filter(|word| word.starts_with("--")) {
+                let option = option.trim_end_matches(|c: char| !c.is_ascii_lowercase());
+                assert!(known.contains(option), "{file}: {option} of \"slipring {words}\"");
+                options += 1;
+            }
+        }
+    }
+    assert!(commands > 60 && options > 20, "{commands} commands, {options} options");
 }
