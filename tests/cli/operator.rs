@@ -232,6 +232,28 @@ fn a_message_of_a_shared_group_in_the_ring_that_fails_again_and_again() {
     drop((worker, letters));
 }
 
+/// The commands that are printed for letters in a queue of another name are good for any queue's letters.
+#[test]
+fn dead_letters_in_a_queue_of_another_name() {
+    let name = TempName::new("op-letters");
+    let letters = TempName::exactly(format!("{}.lost", &*name));
+    let group = ["--shared-group", "work", "--dead-letters", &letters];
+    run(&[&["create", &name, "--capacity", "8"], &group[..]].concat()).quietly();
+    feed(&["send", &name, "--close"], b"poison\n").quietly();
+    let work = ["recv", &name, "--group", "work", "--shared", "--exec"];
+    run(&[&work[..], &["exit 65"]].concat()).says(0, &["rejected"]);
+    let told = shown(&name, &["0 errors, 1 warning", "1 dead letter waits to be looked at"]);
+    let ran = Ran::from(shell(&told[0]).output().unwrap());
+    assert!(ran.quietly().contains("rejected"), "{told:?}");
+    obey(&told[1]);
+    assert_eq!(run(&[&work[..], &["cat"]].concat()).says(0, &["done 1"]).out, "poison");
+    mended(&name);
+    // What is said of the queue is said of a group of it that is named, too.
+    run(&["group", "add", &name, "more", "--max-attempts", "1", "--dead-letters", &letters]);
+    run(&["recv", &name, "--group", "more", "--exec", "false"]);
+    shown(&format!("{}/work", &*name), &["1 dead letter waits to be looked at"]);
+}
+
 #[test]
 fn a_message_that_fails_again_and_again() {
     let name = TempName::new("op-poison");

@@ -113,11 +113,13 @@ fn in_flight_line(in_flight: &InFlightInfo) -> String {
     {
         (0, _) => String::new(),
         (some, first) => {
-            let first = first.map_or(0, |due| due.as_secs_f64().ceil() as u64);
-            let first = duration(first);
+            let first = match first.map_or(0, |due| due.as_secs_f64().ceil() as u64) {
+                0 => "now".to_owned(),
+                seconds => format!("in {}", duration(seconds)),
+            };
             match some {
-                1 => format!("; 1 waits to be delivered again, in {first}"),
-                _ => format!("; {some} wait to be delivered again, the first in {first}"),
+                1 => format!("; 1 waits to be delivered again, {first}"),
+                _ => format!("; {some} wait to be delivered again, the first {first}"),
             }
         }
     };
