@@ -17,7 +17,7 @@ use crate::ring::groups;
 use crate::ring::notify;
 use crate::ring::observe::tail;
 use crate::ring::reader::Reader;
-use crate::ring::records;
+use crate::ring::records::{self, Purpose};
 use crate::ring::recovery::any_held;
 use crate::ring::shared::{Claimed, SharedMember};
 use crate::segment::QueueName;
@@ -273,12 +273,9 @@ impl Membership {
     pub(crate) fn leave_within(&self, timeout: Duration) -> Result<(), ControlError> {
         let (view, leases) = (&self.attachment.view, &self.attachment.leases);
         let _control = self.attachment.control(timeout)?;
-        records::leave(view, leases, self.reader.record(), self.reader.adopted());
-        if groups::goes_with_last_member(view, self.reader.group()) {
-            let system = self.attachment.system("remove the group");
-            groups::remove_group(view, leases, self.reader.group()).map_err(system)?;
-        }
-        Ok(())
+        let (group, held) = (self.reader.group(), (self.reader.record(), self.reader.adopted()));
+        let left = groups::leave_group(view, leases, group, held, Purpose::Receive);
+        Ok(left.map_err(self.attachment.system("remove the group"))?)
     }
 }
 

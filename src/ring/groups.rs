@@ -4,7 +4,7 @@
 use std::io;
 
 use super::notify;
-use super::records::{live_receiver, records_of, start_of};
+use super::records::{self, Purpose, live_receiver, records_of, start_of};
 use crate::layout::{FLAG_JOINED, GroupState, Totals, View, lease_byte};
 use crate::packed::{Attempts, Head, NO_GROUP, NOBODY, Start};
 use crate::sync::lease::{Leases, give_back, try_take};
@@ -161,6 +161,24 @@ pub(crate) fn remove_group(view: &View, leases: &impl Leases, group: u8) -> io::
         );
     }
     live
+}
+
+/// A member of `group` leaves it, with `record` and the record that it adopted. The group goes with the last one, if it is of
+/// that kind. The leases of both and the control lease are held; those of both are given back, also beside an error.
+pub(crate) fn leave_group(
+    view: &View,
+    leases: &impl Leases,
+    group: u8,
+    (record, adopted): (u8, Option<u8>),
+    purpose: Purpose,
+) -> io::Result<()> {
+    records::leave(view, leases, record, adopted);
+    // Letters must not go with the one that has just put them.
+    let receives = mutant!(purpose == Purpose::Receive, "putter-ends-the-group", true);
+    if receives && goes_with_last_member(view, group) {
+        remove_group(view, leases, group)?;
+    }
+    Ok(())
 }
 
 /// Whether `group` is removed with its last member, and has had one: a group that was only declared stays.

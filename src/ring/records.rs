@@ -151,14 +151,12 @@ fn occupy(view: &View, record: u8, Occupant { group, pid, purpose }: Occupant) {
     let holds = &view.record(record).counters.holds;
     holds.store(0, Ordering::Relaxed);
     words.epoch.store(words.epoch.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-    match purpose {
-        Purpose::Receive => {
-            view.group(group).identity.flags.store(FLAG_JOINED, Ordering::Relaxed);
-        }
-        Purpose::PutLetters => {
-            // Relaxed: as above.
-            step!(holds.store(PUTS_LETTERS, Ordering::Relaxed), "putter-not-announced");
-        }
+    if mutant!(purpose == Purpose::Receive, "putter-joins-the-group", true) {
+        view.group(group).identity.flags.store(FLAG_JOINED, Ordering::Relaxed);
+    }
+    if purpose == Purpose::PutLetters {
+        // Relaxed: as above.
+        step!(holds.store(PUTS_LETTERS, Ordering::Relaxed), "putter-not-announced");
     }
     let mark = view.control().marks.records.load_own(Ordering::Relaxed);
     // Release. pair record-used: raised before the record's first use.

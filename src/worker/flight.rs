@@ -13,7 +13,7 @@ use crate::packed::{NEVER, Tick, nanoseconds_of, ticks};
 use crate::ring::cells::{Evicted, Table, Token};
 use crate::ring::in_flight::{CellMember, InHands};
 use crate::ring::records::Purpose;
-use crate::ring::{figures, groups, records};
+use crate::ring::{figures, groups};
 use crate::sys::fork;
 
 /// Longest time that a worker which is dropped waits to leave its group. If it fails, the others find it gone by its lease,
@@ -216,14 +216,9 @@ impl Core {
         let (view, leases) = (&attachment.view, &attachment.leases);
         let _control = attachment.control(LEAVE_WITHIN)?;
         member.renounce(view);
-        records::leave(view, leases, member.member.record, None);
-        let group = member.table.group;
-        // Letters must not go with the one that has just put them.
-        if *purpose == Purpose::Receive && groups::goes_with_last_member(view, group) {
-            let system = attachment.system("remove the group");
-            groups::remove_group(view, leases, group).map_err(system)?;
-        }
-        Ok(())
+        let (group, record) = (member.table.group, member.member.record);
+        let left = groups::leave_group(view, leases, group, (record, None), *purpose);
+        Ok(left.map_err(attachment.system("remove the group"))?)
     }
 }
 

@@ -12,6 +12,7 @@ use super::park::sleep;
 use crate::packed::{CellState, Tick};
 use crate::ring::cells::{FULL_LOOK, InHand};
 use crate::ring::park::{Waiter, WaiterKind};
+use crate::ring::records::Purpose;
 use crate::sync::Ordering;
 
 const SHAPE: Shape = Shape {
@@ -260,7 +261,7 @@ fn a_member_leaves_and_gives_back() {
                     hand.give_back(message, BEGIN);
                 }
             }
-            hand.leave();
+            hand.leave(Purpose::Receive);
         });
         let b = b.works(|hand| {
             hand.take_and_ack(BEGIN);

@@ -3,15 +3,15 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use loom::thread::spawn;
+
 use super::explore::Model;
-use super::heap::Shape;
+use super::heap::{Process, Shape};
 use super::in_flight::{BEGIN, DUE, Hand, flight};
 use super::park::{data, sleep};
-use super::roles::controlled;
-use crate::ring::groups::{RETENTION_RELEASE, remove_group};
+use crate::ring::groups;
 use crate::ring::park::{Waiter, WaiterKind};
-use crate::ring::records;
-use crate::sync::Ordering;
+use crate::ring::records::Purpose;
 
 const SHAPE: Shape = Shape {
     capacity: 2,
@@ -61,9 +61,7 @@ fn a_letter_goes_to_no_group_that_its_last_receiver_has_left() {
     model.check(|run| {
         let (flight, _writer) = flight(run, SHAPE, 1);
         let [mut receiver] = flight.join_all();
-        let traits = &receiver.process.view().group(0).identity.traits;
-        // Relaxed, both: before all threads.
-        traits.store(traits.load(Ordering::Relaxed) | RETENTION_RELEASE << 8, Ordering::Relaxed);
+        flight.goes_with_its_last_member();
         assert_eq!(receiver.eat(1), 1);
         let (p, other) = (flight.join_to_put(), flight.join_to_put());
         let left = Rc::new(Cell::new(false));
@@ -79,20 +77,87 @@ fn a_letter_goes_to_no_group_that_its_last_receiver_has_left() {
             }
         });
         let receiver = receiver.works(move |hand| {
-            let process = Rc::clone(&hand.process);
-            hand.member.renounce(process.view());
-            let record = hand.member.member.record;
-            let _ = controlled(&process, || {
-                records::leave(process.view(), &*process, record, None);
-                left.set(true);
-                // The others are members, too: it stays for them.
-                let live = remove_group(process.view(), &*process, 0).unwrap();
-                assert!(live.is_some());
-            });
+            // The others are members, too: it stays for them.
+            assert!(!hand.leave(Purpose::Receive));
+            // No step of the model comes between.
+            left.set(true);
         });
         p.join().unwrap();
         receiver.join().unwrap();
         drop(other);
+    });
+}
+
+/// Puts letter 7, notes that it is there once that is reported, and leaves.
+fn puts_and_leaves(hand: &mut Hand, reported: &Cell<bool>) {
+    reported.set(hand.put_if_kept(7, |_| ()) == Some(true));
+    assert!(!hand.leave(Purpose::PutLetters), "the group went with one that puts letters");
+}
+
+/// A group that goes with its last member has had none that receives. One puts a letter and leaves, or dies at a step of that,
+/// beside a producer that frees groups: the letter is there for the first member that receives.
+#[test]
+fn a_letter_waits_for_the_first_receiver() {
+    let model = Model::named("a_letter_waits_for_the_first_receiver").mortals(1).seconds(0.2);
+    model.reaches(&["put", "not put"]).check(|run| {
+        let (flight, writer) = flight(run, Shape { cells: 2, ..SHAPE }, 1);
+        flight.goes_with_its_last_member();
+        let p = flight.join_to_put();
+        let reported = Rc::new(Cell::new(false));
+        let p = p.dies(0, {
+            let reported = Rc::clone(&reported);
+            move |hand| puts_and_leaves(hand, &reported)
+        });
+        let producer = Process::new(&flight.segment);
+        let frees = spawn(move || groups::reap(producer.view(), &producer).unwrap());
+        p.join().unwrap();
+        assert!(!frees.join().unwrap(), "it frees a group that nobody has received for");
+        assert!(flight.is_there(), "the group went with one that puts letters");
+        flight.join().finish(writer.tail(), BEGIN);
+        match flight.acked_again(7) {
+            0 => assert!(!reported.get(), "the letter is lost"),
+            times => assert_eq!(times, 1, "it came twice"),
+        }
+        run.reach(if reported.get() { "put" } else { "not put" });
+    });
+}
+
+/// The last member that receives leaves a group that goes with it, beside one that puts a letter and leaves, or dies at a step
+/// of that: the group goes with the one that receives alone, and so does the letter.
+#[test]
+fn a_letter_goes_with_the_last_receiver_alone() {
+    let model = Model::named("a_letter_goes_with_the_last_receiver_alone").mortals(1).seconds(0.2);
+    model.reaches(&["went", "stays", "came"]).check(|run| {
+        let (flight, writer) = flight(run, Shape { cells: 2, ..SHAPE }, 1);
+        flight.goes_with_its_last_member();
+        let [mut r] = flight.join_all();
+        assert_eq!(r.eat(1), 1);
+        let p = flight.join_to_put();
+        let reported = Rc::new(Cell::new(false));
+        let p = p.dies(0, {
+            let reported = Rc::clone(&reported);
+            move |hand| puts_and_leaves(hand, &reported)
+        });
+        let went = Rc::new(Cell::new(false));
+        let r = r.works({
+            let went = Rc::clone(&went);
+            move |hand| went.set(hand.leave(Purpose::Receive))
+        });
+        p.join().unwrap();
+        r.join().unwrap();
+        run.reach(if went.get() { "went" } else { "stays" });
+        assert_eq!(flight.is_there(), !went.get(), "the group went with one that puts letters");
+        if went.get() {
+            return;
+        }
+        flight.join().finish(writer.tail(), BEGIN);
+        match flight.acked_again(7) {
+            0 => assert!(!reported.get(), "the letter is lost"),
+            times => assert_eq!(times, 1, "it came twice"),
+        }
+        if reported.get() {
+            run.reach("came");
+        }
     });
 }
 

@@ -10,14 +10,14 @@ use super::explore::Run;
 use super::heap::{Process, Segment, Shape};
 use super::members::{Writer, make_shared_with, written};
 use super::roles::{check, content, controlled};
-use crate::layout::{InFlight, Meta};
+use crate::layout::{GroupState, InFlight, Meta};
 use crate::packed::{AT_ONCE, CellState, CellWord, Tick, nanoseconds_of};
 use crate::ring::cells::{Eviction, FULL_LOOK, InHand, Letter, Table, Token};
 use crate::ring::claim::Fault;
 use crate::ring::close;
 use crate::ring::extents;
 use crate::ring::gate::gate;
-use crate::ring::groups;
+use crate::ring::groups::{self, RETENTION_RELEASE};
 use crate::ring::in_flight::{CellMember, Received};
 use crate::ring::records::{self, Purpose};
 use crate::sync::{AtomicU64 as Word, Ordering, PAYLOAD, order};
@@ -116,6 +116,17 @@ impl Flight {
     /// A new process joins.
     pub(super) fn join(&self) -> Hand {
         self.join_as(&Rc::new(Process::new(&self.segment))).unwrap()
+    }
+
+    /// The group goes with its last member from now on.
+    pub(super) fn goes_with_its_last_member(&self) {
+        let traits = &self.segment.view().group(self.group).identity.traits;
+        // Relaxed, both: before all threads.
+        traits.store(traits.load(Ordering::Relaxed) | RETENTION_RELEASE << 8, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_there(&self) -> bool {
+        groups::state(self.segment.view(), self.group) != GroupState::Free
     }
 
     /// A new process joins that only puts letters into cells.
@@ -356,12 +367,20 @@ impl Hand {
         }
     }
 
-    /// Leaves the group. It has given back all that it had.
-    pub(super) fn leave(&mut self) {
-        let view = *self.process.view();
-        self.member.renounce(&view);
-        let leave = || records::leave(&view, &*self.process, self.member.member.record, None);
-        controlled(&self.process, leave).unwrap();
+    /// Leaves the group, as a worker that is dropped. It has given back all that it had. Without the control lease, it is gone
+    /// as after a death. Returns whether the group went with it.
+    pub(super) fn leave(&mut self, purpose: Purpose) -> bool {
+        let (view, leases) = (*self.process.view(), &*self.process);
+        let (group, record) = (self.member.table.group, self.member.member.record);
+        let went = controlled(leases, || {
+            self.member.renounce(&view);
+            groups::leave_group(&view, leases, group, (record, None), purpose).unwrap();
+            groups::state(&view, group) == GroupState::Free
+        });
+        if went.is_none() {
+            leases.torn_down();
+        }
+        went == Some(true)
     }
 
     /// Dies here and now.

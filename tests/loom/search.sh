@@ -83,7 +83,9 @@ printf '%s exhausted, %s cut\n' "$exhausted" "$cut"
 
 # Rows are found by the model's name, and keep their scenario.
 if [[ $write == yes && $status == 0 ]]; then
-    searched="Searched on $(date +%F): $how. $exhausted exhausted, $cut cut."
+    # A search of some models says nothing about how the others were searched.
+    searched=
+    (($#)) || searched="Searched on $(date +%F): $how. 0 exhausted, 0 cut."
     awk -v searched="$searched" '
         function grouped(n,    rest) {
             for (rest = ""; length(n) > 3; n = substr(n, 1, length(n) - 3)) rest = "," substr(n, length(n) - 2) rest
@@ -98,10 +100,13 @@ if [[ $write == yes && $status == 0 ]]; then
             }
             next
         }
-        /^Searched on / { $0 = searched }
+        /^Searched on / && searched { $0 = searched }
         /^\| / { split($0, cell, / \| /); name = substr(cell[1], 3); if (name in row) $0 = "| " name " | " cell[2] " | " row[name] }
         { print }
     ' "$tmp/found" "$root/docs/ordering.md" >"$tmp/account"
+    exhausted=$(grep -c '^| [a-z_]* | .* | exhausted |$' "$tmp/account" || true)
+    cut=$(grep -c '^| [a-z_]* | .* | cut |$' "$tmp/account" || true)
+    sed -i "s/^\(Searched on .* at a time\. \).*/\1$exhausted exhausted, $cut cut./" "$tmp/account"
     cp "$tmp/account" "$root/docs/ordering.md"
 fi
 exit "$status"
