@@ -305,13 +305,12 @@ impl Stats {
 
     /// A command that makes a dead letter of a message, and of no other.
     fn reject(&self, group: &GroupStats, seq: u64) -> Option<Remedy> {
+        let (queue, name) = (self.queue(), &group.info.name);
+        let command = format!("slipring group reject {queue} {name} --sequence {seq}");
         if group.info.in_flight.is_some() {
-            let (queue, name) = (self.queue(), &group.info.name);
-            let command = format!("slipring group reject {queue} {name} --sequence {seq}");
             return Some(remedy(command, "makes it a dead letter"));
         }
-        // It is the first that comes.
-        let receive = format!("{} --count 1 --exec 'exit 65'", self.receive(group));
+        // It has to be the group's one consumer.
         let live = group.members.iter().filter(|member| member.info.live);
         let pids: Option<Vec<String>> =
             live.map(|member| Some(member.process.pid_here?.to_string())).collect();
@@ -322,8 +321,8 @@ impl Stats {
         } else {
             format!("kill {}; sleep 1; ", pids.join(" "))
         };
-        let effect = "ends the group's consumers and makes it a dead letter, which exit code 65 means; first stop what starts them anew";
-        Some(remedy(ends + &receive, effect))
+        let effect = "ends the group's consumer and makes it a dead letter; first stop what starts that anew";
+        Some(remedy(ends + &command, effect))
     }
 
     fn hangs(&self, group: &GroupStats) -> Option<Finding> {

@@ -187,8 +187,9 @@ impl<M: Content + ?Sized> Job<M> {
     /// there is one, and the message comes again. [`JobError::DeadLetter`] if the letter cannot be sent: the message is
     /// given back, and comes again after a second without a count of this attempt. [`JobError::Forked`] in a forked child.
     pub fn reject(mut self) -> Result<(), JobError> {
-        let before = self.attempts_before();
-        self.dead_letter(Reason::Rejected, self.attempts(), before)
+        // Without this attempt, if its count was taken back.
+        let (attempts, before) = (self.token()?.attempts(), self.attempts_before());
+        self.dead_letter(Reason::Rejected, attempts, before)
     }
 
     /// Reports that the work on the message failed, so that it comes again at once; but after the last attempt that its

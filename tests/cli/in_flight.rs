@@ -4,7 +4,7 @@ use serde_json::json;
 use slipring::{Job, JobError, Queue};
 
 use super::common::TempName;
-use super::tool::{feed, group, json, parsed, run};
+use super::tool::{Running, TempDir, feed, group, json, parsed, run};
 
 fn queue(what: &str, lines: &str) -> (TempName, Queue) {
     let name = TempName::new(what);
@@ -176,15 +176,85 @@ fn an_operator_makes_a_dead_letter_of_one_message_in_flight_and_touches_no_other
     let left = group(&name, "work")["in_flight"]["messages"].clone();
     let left: Vec<_> = left.as_array().unwrap().iter().collect();
     assert_eq!((left.len(), &left[0]["sequence"], &left[0]["attempts"]), (1, &1.into(), &1.into()));
-    assert_eq!(run(&["dead", "ls", &name]).quietly().matches("rejected").count(), 2);
+    let letters = parsed_lines(&["dead", "ls", &name, "--json"]);
+    let found = letters.iter().map(|letter| (&letter["sequence"], &letter["attempts"]));
+    let right = [(&0.into(), &1.into()), (&2.into(), &1.into())];
+    assert_eq!(found.collect::<Vec<_>>(), right, "the operator's attempt does not count");
     // In the ring, and nowhere.
     for sequence in ["3", "7"] {
         reject(sequence).says(1, &["does not have message", "group ls"]);
     }
     assert_eq!(worker.recv().unwrap().attempts(), 1);
-    run(&["group", "add", &name, "audit"]).quietly();
-    run(&["group", "reject", &name, "audit", "--sequence", "0"]).says(1, &["group ls"]);
+    run(&["group", "add", &name, "still", "--shared", "--in-flight", "0"]).quietly();
+    run(&["group", "reject", &name, "still", "--sequence", "0"]).says(1, &["group ls"]);
     run(&["group", "reject", &name, "adit", "--sequence", "0"]).says(4, &["group ls"]);
+}
+
+#[test]
+fn an_operator_makes_a_dead_letter_of_an_exclusive_groups_next_message_and_touches_no_other() {
+    for retention in ["hold", "release"] {
+        let name = TempName::new("reject-next");
+        let _others =
+            ["dead", "work.retry"].map(|of| TempName::exactly(format!("{}.{of}", &*name)));
+        run(&["create", &name]).quietly();
+        run(&["group", "add", &name, "work", "--retention", retention]).quietly();
+        feed(&["send", &name], b"0\n1\n2\n3\n").quietly();
+        let dir = TempDir::new(&name);
+        let go = dir.join("go");
+        // It ends with the test.
+        let test = format!("[ -e {} ] || [ ! -d {} ]", go.display(), dir.display());
+        let hangs = format!("until {test}; do sleep 0.02; done");
+        let command =
+            format!("[ $SLIPRING_SEQUENCE = 0 ] && exit 65; echo $SLIPRING_SEQUENCE; {hangs}");
+        let mut worker = Running::start(&["recv", &name, "--group", "work", "--exec", &command]);
+        assert_eq!(worker.lines(1), ["1"]);
+        // A letter that was sent again comes in turn with the queue, and may come first.
+        run(&["dead", "requeue", &name]).quietly();
+        let reject =
+            |sequence: &str| run(&["group", "reject", &name, "work", "--sequence", sequence]);
+        reject("1").says(1, &["has its one consumer", "group ls"]);
+        worker.kill();
+        std::fs::write(&go, "").unwrap();
+        for sequence in ["2", "7"] {
+            reject(sequence).says(1, &["next message of group \"work\" is 1", "group ls"]);
+        }
+        assert!(reject("1").quietly().contains("message 1 of group \"work\""));
+        // The next one, and then the letter that was sent again, of which it is no attempt either.
+        reject("1").says(1, &["next message of group \"work\" is 2"]);
+        reject("2").quietly();
+        let mut consumer = Queue::open(&name).unwrap().consumer("work").unwrap();
+        let mut left = Vec::new();
+        while left.len() < 2 {
+            let message = consumer.recv().unwrap();
+            left.push((message.sequence(), message.attempts(), message.requeued()));
+            message.ack().unwrap();
+        }
+        left.sort_unstable();
+        assert_eq!(left, [(0, 1, true), (3, 1, false)]);
+        let letters = parsed_lines(&["dead", "ls", &name, "--json"]);
+        let found: Vec<_> = letters.iter().map(|letter| &letter["sequence"]).collect();
+        assert_eq!(found, [&json!(1), &json!(2)]);
+        drop(consumer);
+        // So is one that was sent again.
+        if retention == "hold" {
+            feed(&["send", &name], b"4\n").quietly();
+            run(&["dead", "requeue", &name, "--count", "1"]).quietly();
+            reject("1").quietly();
+            let waits = run(&["dead", "ls", &name, "--json"]).quietly();
+            assert_eq!(waits.lines().count(), 2);
+            assert_eq!(group(&name, "work")["depth"], 1);
+        }
+        let fault = run(&["rm", &format!("{}.dead", &*name)]);
+        let purge = format!("slipring dead purge {}  (", &*name);
+        fault.says(
+            1,
+            &["dead letters of queue", "slipring dead ls", "slipring dead requeue", &purge],
+        );
+    }
+}
+
+fn parsed_lines(args: &[&str]) -> Vec<serde_json::Value> {
+    run(args).quietly().lines().map(parsed).collect()
 }
 
 #[test]

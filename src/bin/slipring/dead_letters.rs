@@ -64,7 +64,7 @@ pub(crate) fn purpose(snapshot: &Snapshot) -> Option<String> {
 }
 
 /// The queue whose dead letters are in this one, going by its name.
-fn letters_of(snapshot: &Snapshot) -> Option<&str> {
+pub(crate) fn letters_of(snapshot: &Snapshot) -> Option<&str> {
     snapshot.name.strip_suffix(".dead").filter(|_| snapshot.schema_name == LETTERS)
 }
 
@@ -75,6 +75,13 @@ pub(crate) fn command(what: &str, queue: &str, target: &str) -> String {
     } else {
         format!("slipring dead {what} {queue} --dead-letters {target}")
     }
+}
+
+/// Commands for the letters of `queue` that wait in the queue `target`.
+pub(crate) fn what_to_do_with_letters(queue: &str, target: &str) -> [String; 3] {
+    let ways =
+        [("ls", "says what is there"), ("requeue", "sends it again"), ("purge", "throws it away")];
+    ways.map(|(what, does)| format!("{}  ({does})", command(what, queue, target)))
 }
 
 /// The error of purging or requeueing.
@@ -120,14 +127,7 @@ pub(crate) fn receive_failed(queue: &str, fault: RecvError) -> Failure {
     let hints = match &fault {
         RecvError::DeadLetter(letter) => match letter.reason() {
             DeadLetterSendError::Send(SendError::Full(_)) => {
-                let ways = [
-                    ("ls", "says what is there"),
-                    ("requeue", "sends it again"),
-                    ("purge", "throws it away"),
-                ];
-                let hint =
-                    |(what, does)| format!("{}  ({does})", command(what, queue, letter.target()));
-                ways.map(hint).to_vec()
+                what_to_do_with_letters(queue, letter.target()).to_vec()
             }
             DeadLetterSendError::Open(OpenOrCreateError::Open(
                 fault @ OpenError::ForeignOwner { .. },

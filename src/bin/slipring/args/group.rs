@@ -20,7 +20,8 @@ pub(crate) enum GroupCommand {
     /// Take messages in flight back from consumers that hang, for others to work on; their acks then fail
     #[command(after_help = EXIT_CODES)]
     Evict(GroupEvictArgs),
-    /// Make a dead letter of one message in flight, also of one that a consumer has: its ack then fails
+    /// Make a dead letter of one message: of any in flight, also of one that a consumer has, whose ack then fails; in an
+    /// exclusive group without a consumer, of the next
     #[command(after_help = EXIT_CODES)]
     Reject(GroupRejectArgs),
     /// Remove a group that has no consumer, and that has acked all messages
@@ -123,7 +124,7 @@ pub(crate) struct GroupRejectArgs {
     /// Name of the queue
     #[arg(value_name = "QUEUE")]
     pub(crate) name: String,
-    /// Name of the group: a shared one with messages in flight
+    /// Name of the group: a shared one with messages in flight, or an exclusive one that no consumer reads for now
     pub(crate) group: String,
     /// The message of this sequence
     #[arg(long, value_name = "N", required = true)]

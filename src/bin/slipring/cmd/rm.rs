@@ -3,7 +3,7 @@
 use slipring::RemoveError;
 
 use crate::args::RemoveArgs;
-use crate::dead_letters::purpose;
+use crate::dead_letters::{letters_of, purpose, what_to_do_with_letters};
 use crate::failure::{Failure, note, open_hint};
 use crate::queue::{options, snapshot};
 use crate::table::count;
@@ -29,10 +29,14 @@ fn failed(name: &str, fault: RemoveError) -> Failure {
             "slipring rm {name} --force  (they keep their memory, and find the queue gone)"
         )],
         RemoveError::Unacked { .. } => {
-            let purpose = snapshot(name).ok().and_then(|snapshot| purpose(&snapshot));
+            let found = snapshot(name).ok();
+            let purpose = found.as_ref().and_then(purpose);
             let mut hints: Vec<_> =
                 purpose.map(|purpose| format!("its purpose: {purpose}")).into_iter().collect();
-            hints.push(format!("slipring group ls {name}  (shows their consumers)"));
+            match found.as_ref().and_then(letters_of) {
+                Some(of) => hints.extend(what_to_do_with_letters(of, name)),
+                None => hints.push(format!("slipring group ls {name}  (shows their consumers)")),
+            }
             hints.push(format!("slipring rm {name} --force  (the messages are lost)"));
             hints
         }
