@@ -145,7 +145,10 @@ fn an_operator_takes_messages_back_one_or_all_of_a_consumer_or_all() {
     );
     assert_eq!(evict(&["--all"]).quietly(), "took 2 messages back: 1, 3\n");
     assert!(evicted(other) && evicted(again));
-    assert_eq!(evict(&["--all"]).quietly(), "took no message back\n");
+    let none = "took no message back: no consumer has one in flight\n";
+    assert_eq!(evict(&["--all"]).quietly(), none);
+    let none = "took no message back: consumer 7 has none in flight\n";
+    assert_eq!(evict(&["--member", "7"]).quietly(), none);
 }
 
 #[test]

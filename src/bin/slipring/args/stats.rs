@@ -9,7 +9,8 @@ use super::interval;
 /// What the figures of `stats` and `top` mean.
 pub(crate) const MEANING: &str = "PUB/s: messages that come, P. ACK/s: messages that are acked or given up, X. READY \
 and UNACKED: messages that wait, Q. USED: slots in use, of the capacity; the producer waits at 100%. BLOCKED: share of \
-the time in which the producer waited for room. CONS: consumers that work, of all. UTIL: P/C, C being what the consumers \
+the time in which the producer waited for room. CONS: consumers that run, of all: \
+in 1/2, one is stopped or dead. UTIL: P/C, C being what the consumers \
 could ack; ≥1 if they never catch up. DELAY: mean time from sending to the ack, by Little's law, if the group is steady. \
 OLDEST: age of the oldest unacked message, at least. REDELIV/s: messages delivered again. DEAD: messages given up. \
 \"-\" stands for what is not known; \"≥\" for this or more.";

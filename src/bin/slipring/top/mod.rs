@@ -39,6 +39,7 @@ pub(crate) fn run(args: &TopArgs) -> Result<(), Failure> {
     let stop = Stop::on_signals()?;
     let mut watched = Watched::open(&args.names)?.with_letters();
     let mut state = State::new(args.interval, args.sort, &args.filter, host());
+    state.named = !args.names.is_empty();
     if args.json {
         return print_json(args, &mut watched, &stop);
     }

@@ -57,6 +57,8 @@ pub(super) struct State {
     pub(super) sort: Sort,
     pub(super) reversed: bool,
     pub(super) filter: String,
+    /// Queues were named, and are watched with their dead letters: those are not what is selected first.
+    pub(super) named: bool,
     /// Only queues of dead letters are shown.
     pub(super) only_dead: bool,
     /// While a filter is typed.
@@ -93,6 +95,7 @@ impl State {
             sort,
             reversed: false,
             filter: filter.to_owned(),
+            named: false,
             only_dead: false,
             typing: false,
             paused: false,
@@ -182,7 +185,14 @@ impl State {
         let followed = self.follows.as_ref().and_then(|follows| {
             self.rows.iter().position(|row| self.key_of(*row).as_ref() == Some(follows))
         });
-        self.selected = followed.unwrap_or(self.selected).min(self.rows.len().saturating_sub(1));
+        let is_named =
+            |row: &Row| self.at(*row).is_some_and(|(queue, _)| purpose(&queue.snapshot).is_none());
+        let first = match self.follows {
+            None if self.named => self.rows.iter().position(is_named),
+            _ => None,
+        };
+        let selected = followed.or(first).unwrap_or(self.selected);
+        self.selected = selected.min(self.rows.len().saturating_sub(1));
     }
 
     /// QUEUE/GROUP.

@@ -292,4 +292,12 @@ fn a_key_leaves_queues_of_dead_letters_only() {
     has(&drawn(&state, 100, 24), &["dead letters only", "slipring dead ls"]);
     press(&mut state, KeyCode::Char('d'));
     assert_eq!(state.rows.len(), 2);
+    // Its row comes first, as something is wrong with it. What was named is selected all the same.
+    let mut state = self::state(Sort::Trouble);
+    state.named = true;
+    look(&mut state, &mut [&mut monitor(&name), &mut monitor(&letters)]);
+    assert_eq!(state.name_of(state.rows[0]), format!("{}/dead", letters.0));
+    assert_eq!(state.selected().unwrap().0.snapshot.name, name.0);
+    press(&mut state, KeyCode::Home);
+    assert_eq!(state.selected().unwrap().0.snapshot.name, letters.0);
 }

@@ -32,7 +32,7 @@ pub(crate) fn run(args: &GroupEvictArgs) -> Result<(), Failure> {
     if args.json {
         print(&json::line(&Evicted { queue: name, group, evicted, taking }))?;
     } else {
-        print(&to_text(evicted))?;
+        print(&to_text(evicted, args.member))?;
     }
     match (taking.first(), args.sequence) {
         (Some(_), _) => Err(still_taking(&queue, args, taking)),
@@ -45,12 +45,18 @@ pub(crate) fn run(args: &GroupEvictArgs) -> Result<(), Failure> {
     }
 }
 
-fn to_text(evicted: &[u64]) -> String {
+fn to_text(evicted: &[u64], member: Option<u8>) -> String {
     let what = count(evicted.len() as u64, "message", "messages");
     let list: Vec<String> = evicted.iter().take(LISTED).map(u64::to_string).collect();
     let more = if evicted.len() > LISTED { ", .." } else { "" };
     match evicted {
-        [] => "took no message back\n".to_owned(),
+        [] => {
+            let why = match member {
+                Some(record) => format!("consumer {record} has none in flight"),
+                None => "no consumer has one in flight".to_owned(),
+            };
+            format!("took no message back: {why}\n")
+        }
         _ => format!("took {what} back: {}{more}\n", list.join(", ")),
     }
 }
