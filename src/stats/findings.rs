@@ -129,6 +129,17 @@ impl Stats {
         format!("{span} of {capacity} slots{waits}")
     }
 
+    /// What waits for a group, and what of the ring that keeps.
+    fn waiting(&self, group: &GroupStats) -> String {
+        let waits = messages(group.info.depth, "waits for it", "wait for it");
+        let keeps = if group.info.depth == 1 { "keeps" } else { "keep" };
+        match group.info.span {
+            // All of it is in flight.
+            0 => waits,
+            _ => format!("{waits} and {keeps} {}", self.slots(group)),
+        }
+    }
+
     /// A queue that the library makes for dead letters. Nobody reads it all the time.
     fn holds_letters(&self) -> bool {
         self.snapshot.schema_name == SCHEMA
@@ -191,11 +202,7 @@ impl Stats {
             return None;
         }
         let (queue, name) = (self.queue(), &group.info.name);
-        let text = format!(
-            "group {name:?} has no consumer; {} for it and keep {}",
-            messages(group.info.depth, "waits", "wait"),
-            self.slots(group)
-        );
+        let text = format!("group {name:?} has no consumer; {}", self.waiting(group));
         let remedies = vec![
             self.start(group),
             remedy(
@@ -254,12 +261,8 @@ impl Stats {
         if pids.is_empty() || group.info.depth == 0 {
             return None;
         }
-        let text = format!(
-            "all consumers of group {:?} are stopped; {} for it and keep {}",
-            group.info.name,
-            messages(group.info.depth, "waits", "wait"),
-            self.slots(group)
-        );
+        let (name, waiting) = (&group.info.name, self.waiting(group));
+        let text = format!("all consumers of group {name:?} are stopped; {waiting}");
         let remedies = vec![
             remedy(format!("kill -CONT {}", pids.join(" ")), "continues them"),
             self.start(group),

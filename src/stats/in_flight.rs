@@ -103,10 +103,10 @@ impl Stats {
             (_, None) => format!(" and {delayed} by messages that wait for their next delivery"),
         };
         let text = format!(
-            "group {:?} receives nothing: all its {max} places for messages in flight are in use, {} by consumers{waits}; {} in the ring, which keep {}",
+            "group {:?} receives nothing: all its {max} places for messages in flight are in use, {} by consumers{waits}; {}, and the group keeps {}",
             group.info.name,
             max - delayed.min(max),
-            messages(group.ready, "waits", "wait"),
+            messages(group.ready, "waits in the ring", "wait in the ring"),
             self.slots(group),
         );
         // The one that has held its message longest. With an ack timeout they come to others by themselves.
