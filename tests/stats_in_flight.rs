@@ -130,10 +130,12 @@ fn a_stopped_member_is_told_with_what_it_has_until_that_is_taken_back() {
         [
             format!("kill -CONT {pid}"),
             format!("slipring group evict {} work --member {record}", &*name),
+            // No other consumer is there to take them.
+            format!("slipring recv {} --group work --shared --exec \"$CMD\"", &*name),
             format!("kill -KILL {pid}"),
         ]
     );
-    // What that command does.
+    // What the second one does.
     let done = queue.evict("work", Duration::ZERO, |message| message.record == Some(record));
     assert_eq!(done.unwrap().evicted, [0, 1, 2]);
     // It is the only one, so nobody takes them.
