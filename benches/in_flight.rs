@@ -18,7 +18,7 @@ const ROUNDS: usize = 401;
 /// The receiving end of a queue.
 enum Receiver {
     Consumer(Box<Consumer>),
-    Worker(Worker),
+    Worker(Box<Worker>),
 }
 
 /// Both ends of a queue, which goes away with them.
@@ -35,7 +35,7 @@ impl Ends {
         let queue = builder.prefault(true).group(&group).create().unwrap();
         let receiver = match what {
             "ring" => Receiver::Consumer(Box::new(queue.consumer(group).unwrap())),
-            _ => Receiver::Worker(queue.worker(group).unwrap()),
+            _ => Receiver::Worker(Box::new(queue.worker(group).unwrap())),
         };
         Ends { name, producer: queue.producer().unwrap(), receiver }
     }

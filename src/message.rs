@@ -15,7 +15,7 @@ use crate::layout::config::{FNV_START, SCHEMA_FIELDS_MAX, fnv1a};
 ///
 /// The zerocopy traits make it safe to read memory that another process wrote: the type has no padding and no pointers,
 /// and every bit pattern is a value.
-pub trait Message: FromBytes + IntoBytes + Immutable + KnownLayout {
+pub trait Message: FromBytes + IntoBytes + Immutable + KnownLayout + Send + Sync {
     /// Name of the type, for people to read.
     const NAME: &'static str;
     /// Its fields, in their order.
@@ -118,7 +118,7 @@ mod sealed {
 /// The content of messages: `[u8]`, or any [`Message`]. Sealed.
 pub trait Content: sealed::Sealed {
     /// An owned copy: `Vec<u8>`, or the message itself.
-    type Owned;
+    type Owned: Send + Sync;
     #[doc(hidden)]
     const SCHEMA: Option<Schema>;
     #[doc(hidden)]
@@ -134,17 +134,6 @@ pub trait Content: sealed::Sealed {
     /// Makes `owned` a copy of a message of `len` bytes, which `load` copies.
     #[doc(hidden)]
     fn copy(owned: &mut Self::Owned, len: usize, load: impl FnOnce(&mut [u8]));
-    /// A message of these bytes.
-    #[doc(hidden)]
-    fn of_bytes(bytes: Vec<u8>) -> Self::Owned {
-        let mut owned = Self::room();
-        Self::copy(&mut owned, bytes.len(), |to| {
-            for (to, byte) in to.iter_mut().zip(&bytes) {
-                *to = *byte;
-            }
-        });
-        owned
-    }
 }
 
 #[doc(hidden)]
@@ -179,10 +168,6 @@ impl Content for [u8] {
     fn copy(owned: &mut Vec<u8>, len: usize, load: impl FnOnce(&mut [u8])) {
         owned.resize(len, 0);
         load(owned);
-    }
-
-    fn of_bytes(bytes: Vec<u8>) -> Vec<u8> {
-        bytes
     }
 }
 

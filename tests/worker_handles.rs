@@ -39,6 +39,39 @@ fn a_worker_tells_where_its_group_stands() {
     assert_eq!((worker.queue_name(), worker.group_name()), (&*name, "work"));
 }
 
+/// A worker uses the memory of a message again, once its job is gone.
+#[test]
+fn a_job_keeps_its_message_while_others_come_and_go() {
+    let name = TempName::new("keeps");
+    let group = Group::named("work").shared().in_flight(256);
+    let queue = Queue::builder(&name).capacity(64).payload_size(32).group(&group).create().unwrap();
+    let (mut producer, mut worker) = (queue.producer().unwrap(), queue.worker(group).unwrap());
+    // Of other lengths, too, and longer and shorter than what was there before.
+    let content = |n: u64| vec![n as u8; (n % 33) as usize];
+    let (mut kept, mut n) = (Vec::new(), 0);
+    for batch in 1..=24 {
+        let _ = producer.send_batch(&(n..n + batch).map(content).collect::<Vec<_>>()).unwrap();
+        for job in worker.recv_batch(batch as usize).unwrap() {
+            assert_eq!((job.sequence(), &*job), (n, &*content(n)));
+            if n.is_multiple_of(7) {
+                kept.push(job)
+            } else {
+                job.ack().unwrap()
+            }
+            n += 1;
+        }
+        assert_eq!(worker.jobs(), kept.len() as u64);
+    }
+    // Frees the memory that no job has.
+    assert!(matches!(worker.recv_timeout(SHORT), Err(RecvError::Timeout { .. })));
+    drop(worker);
+    assert_eq!(kept.len(), 43);
+    for job in kept {
+        assert_eq!(&*job, &*content(job.sequence()));
+        job.ack().unwrap();
+    }
+}
+
 #[test]
 fn a_worker_waits_until_its_deadline_or_for_an_interrupt() {
     let name = TempName::new("deadline");

@@ -70,6 +70,7 @@ impl MetaWord {
     }
 
     /// Copies the word of another place, with the number of the stream.
+    #[inline]
     pub(crate) fn copy_from(&self, other: &MetaWord) {
         // Relaxed, both: the one was published with its message, and the other will be. pairs payload and cell.
         self.0.store(other.0.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -101,6 +102,7 @@ impl MetaWord {
     }
 
     /// Number of the stream that the message comes from; 0 for none.
+    #[inline]
     pub(crate) fn stream(&self) -> u8 {
         self.load_with_stream().1
     }

@@ -75,21 +75,19 @@ pub(crate) struct Reserved {
     generation: u16,
 }
 
-/// A message that its receiver has, with a copy of its own.
+/// A message that its receiver has, with a copy of its own, or lent for it to make one.
 #[derive(Debug)]
-pub(crate) struct InHand {
+pub(crate) struct InHand<P = Vec<u8>> {
     pub(crate) seq: u64,
     pub(crate) kind: u32,
     pub(crate) attempts: u8,
-    #[cfg_attr(slipring_loom, expect(dead_code, reason = "the models of sources ask elsewhere"))]
     pub(crate) origin: Option<Origin>,
     /// It is a dead letter that was sent again.
     pub(crate) requeued: bool,
     /// It was given back with a delay, and comes again since that is over.
-    #[cfg_attr(slipring_loom, allow(dead_code, reason = "for the program"))]
     pub(crate) delayed: bool,
     pub(crate) token: Token,
-    pub(crate) payload: Vec<u8>,
+    pub(crate) payload: P,
 }
 
 /// A message that comes again though its group gave it up.
@@ -156,10 +154,12 @@ impl Table {
         now.saturating_add(self.timeout).min(NEVER - 1)
     }
 
+    #[inline]
     pub(crate) fn cell<'v>(&self, view: &'v View, i: u32) -> Cell<'v> {
         view.cell(self.extent, i)
     }
 
+    #[inline]
     pub(super) fn next_due<'v>(&self, view: &'v View) -> &'v AtomicU64 {
         &view.group(self.group).delivery.next_due
     }
@@ -171,6 +171,7 @@ impl Table {
     }
 
     /// Reserves cell `i` for `owner`, if it is empty.
+    #[inline]
     pub(super) fn reserve(&self, view: &View, i: u32, owner: u8) -> Option<Reserved> {
         let cell = self.cell(view, i);
         // Relaxed: the exchange compares it.
@@ -196,9 +197,10 @@ impl Table {
     }
 
     /// Copies message `seq` from its slot into a cell that is reserved by `owner`: the caller, or a dead member whose
-    /// lease it holds. Returns the message with the caller's own copy.
+    /// lease it holds. Then lends it to `out`, with its payload in the slot.
     ///
     /// # Safety The message is claimed with the record of `owner`, and not acked.
+    #[inline]
     pub(super) unsafe fn fill(
         &self,
         view: &View,
@@ -206,14 +208,15 @@ impl Table {
         seq: u64,
         held: CellWord,
         received: Tick,
-    ) -> InHand {
+        out: impl FnOnce(&InHand<&[u8]>),
+    ) {
         let (cell, slot) = (self.cell(view, reserved.cell), view.slot(seq));
         let held = CellWord { generation: reserved.generation, ..held };
         let word = CellWord { generation: next_generation(held), ..held }.pack();
         // SAFETY: by the caller's promise the slot does not change (invariant borrow).
         let bytes = unsafe { slot.payload.bytes() };
         let meta = slot.meta.load();
-        let payload = bytes[..meta.len.min(bytes.len())].to_vec();
+        let payload = &bytes[..meta.len.min(bytes.len())];
         // Release fence. pair cell-refill: a taker of the message before, slow in its copy, that reads a word stored
         // below also finds that the cell's word has changed.
         step!(fence(Ordering::Release), "cell-filled-without-fence");
@@ -225,14 +228,13 @@ impl Table {
             to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
         }
         cell.received.store(received, Ordering::Relaxed);
-        cell.payload.store_words(&payload);
+        cell.payload.store_words(payload);
         // Release. pair cell: the copy is whole, and the owner's start says that the ring has the message, too.
         cell.word.store_beside_exchange(word, order!(Release, "cell-published-relaxed"));
         let token = Token { cell: reserved.cell, word };
         let origin = sources::origin(view, seq, &slot);
-        let (kind, attempts) = (meta.kind, held.attempts);
-        let (requeued, delayed) = (false, false);
-        InHand { seq, kind, attempts, origin, requeued, delayed, token, payload }
+        let (kind, attempts, requeued, delayed) = (meta.kind, held.attempts, false, false);
+        out(&InHand { seq, kind, attempts, origin, requeued, delayed, token, payload });
     }
 
     /// Puts a letter into a cell that the caller has reserved, for any member to take at once. The caller may die at any
@@ -257,6 +259,7 @@ impl Table {
     }
 
     /// Exchanges the word of a message that its owner has.
+    #[inline]
     fn exchange(&self, view: &View, token: Token, next: CellWord) -> Result<Token, Evicted> {
         let word = self.cell(view, token.cell).word;
         let next = next.pack();
@@ -275,6 +278,7 @@ impl Table {
     }
 
     /// Acks a message: its cell is empty.
+    #[inline]
     pub(crate) fn ack(&self, view: &View, token: Token) -> Result<(), Evicted> {
         let had = CellWord::unpack(token.word);
         self.exchange(view, token, CellWord::empty(next_generation(had)))?;

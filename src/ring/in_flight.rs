@@ -20,8 +20,6 @@ use super::settle::{may_have_left, settle};
 use super::shared::{Claimed, SharedMember};
 use crate::layout::{HOLDS_CELLS, View, lease_byte};
 use crate::packed::{CellState, CellWord, Tick};
-#[cfg(not(slipring_loom))]
-use crate::sync::AtomicU64;
 use crate::sync::lease::{Leases, give_back, try_take};
 use crate::sync::{Ordering, WordExt, fence, mutant, step};
 
@@ -39,6 +37,8 @@ pub(crate) struct CellMember {
     announced: bool,
     /// Empty again by now, perhaps.
     recent: Vec<u32>,
+    /// Empty between two receives, which use its memory.
+    reserved: Vec<Reserved>,
     /// Where it looks for an empty cell if none of these is.
     probe: u32,
     /// Tick of its last look at all cells: garbage in "next due" delays one by a full look at most.
@@ -59,31 +59,17 @@ pub(crate) enum Received {
     NoCell,
 }
 
-/// How many messages of a member are in the hands of its process, in whatever thread.
-#[cfg(not(slipring_loom))]
-#[derive(Debug)]
-pub(crate) struct InHands(AtomicU64);
+/// Notes that the member of `record` has no cell: itself, which knows that, or what is left of it when it leaves.
+pub(crate) fn renounce(view: &View, record: u8) {
+    // Relaxed: for who has this record's lease after it. pair lease.
+    view.record(record).counters.holds.store(0, Ordering::Relaxed);
+}
 
-#[cfg(not(slipring_loom))]
-impl InHands {
-    pub(crate) fn new() -> InHands {
-        InHands(AtomicU64::new(0))
-    }
-
-    /// The member alone calls it.
-    pub(crate) fn add(&self) {
-        // Relaxed: who takes one away has got it from this thread.
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn remove(&self) {
-        // Release: what was stored for the message comes before "holds" is cleared; see `count`.
-        self.0.fetch_sub(1, Ordering::Release);
-    }
-
-    pub(crate) fn count(&self) -> u64 {
-        // Acquire: what was stored for the messages that are gone; see `remove`.
-        self.0.load(Ordering::Acquire)
+impl<P> InHand<P> {
+    /// The same with another form of its payload.
+    pub(crate) fn with<Q>(&self, payload: Q) -> InHand<Q> {
+        let &InHand { seq, kind, attempts, origin, requeued, delayed, token, .. } = self;
+        InHand { seq, kind, attempts, origin, requeued, delayed, token, payload }
     }
 }
 
@@ -98,20 +84,22 @@ impl CellMember {
             member: SharedMember::new(view, table.group, record),
             table,
             announced,
-            recent: Vec::new(),
+            recent: Vec::with_capacity(RECENT),
+            reserved: Vec::new(),
             probe: probe as u32,
             looked: 0,
             look: probe as u32,
         }
     }
 
-    /// Receives up to `max` messages of the ring, and adds them to `out`. They are due one ack timeout after `now`.
+    /// Receives up to `max` messages of the ring, and hands them to `out`, to copy their payloads. They are due one ack
+    /// timeout after `now`.
     pub(crate) fn receive(
         &mut self,
         view: &View,
         max: u64,
         now: Tick,
-        out: &mut Vec<InHand>,
+        out: impl FnMut(&InHand<&[u8]>),
     ) -> Result<Received, Corrupt> {
         // First, so that a member that polls an empty queue reserves nothing.
         let wanted = mutant!(self.member.published(view, max), "timeout-read-first", {
@@ -122,17 +110,17 @@ impl CellMember {
             return Ok(Received::Empty);
         }
         self.announce(view);
-        let mut reserved = self.reserve(view, wanted);
-        if reserved.is_empty() {
+        self.reserve(view, wanted);
+        if self.reserved.is_empty() {
             return Ok(Received::NoCell);
         }
         let claimed_at = &view.record(self.member.record).claim.claimed_at;
         // Relaxed: for people.
         claimed_at.store(now, Ordering::Relaxed);
-        let claimed = self.member.claim(view, reserved.len() as u64);
+        let claimed = self.member.claim(view, self.reserved.len() as u64);
         let received = match claimed {
             Ok(Claimed::Range(claim)) => {
-                self.move_to_cells(view, claim, &mut reserved, now, out);
+                self.move_to_cells(view, claim, now, out);
                 Ok(Received::Some)
             }
             Ok(Claimed::Empty) => Ok(Received::Empty),
@@ -141,17 +129,23 @@ impl CellMember {
         };
         // Relaxed: for people.
         claimed_at.store(0, Ordering::Relaxed);
-        let left = !reserved.is_empty();
-        for reserved in reserved {
-            step!(self.table.unreserve(view, reserved), "reservations-kept");
-        }
-        if left {
-            step!(notify::cells(view, self.table.group), "unused-cells-wake-nobody");
+        if !self.reserved.is_empty() {
+            self.unreserve_rest(view);
         }
         received
     }
 
+    /// Empties the cells that it has reserved and does not need.
+    #[cold]
+    fn unreserve_rest(&mut self, view: &View) {
+        for reserved in self.reserved.drain(..) {
+            step!(self.table.unreserve(view, reserved), "reservations-kept");
+        }
+        step!(notify::cells(view, self.table.group), "unused-cells-wake-nobody");
+    }
+
     /// Notes that this member may have cells.
+    #[inline]
     fn announce(&mut self, view: &View) {
         if !self.announced {
             // Relaxed: for who has this record's lease after it. pair lease.
@@ -169,15 +163,15 @@ impl CellMember {
     /// Notes that this member has no cell, if it has said that it may have some; the caller knows that none is left.
     pub(crate) fn renounce(&mut self, view: &View) {
         if self.announced {
-            // Relaxed: as above.
-            view.record(self.member.record).counters.holds.store(0, Ordering::Relaxed);
+            renounce(view, self.member.record);
             self.announced = false;
         }
     }
 
     /// Reserves an empty cell for a letter, if there is one, for [`put`](Self::put) or [`unreserve`](Self::unreserve).
     pub(crate) fn reserve_one(&mut self, view: &View) -> Option<Reserved> {
-        self.reserve(view, 1).pop()
+        self.reserve(view, 1);
+        self.reserved.pop()
     }
 
     /// Puts a letter into a cell that this member has reserved, for any member to take at once.
@@ -192,12 +186,11 @@ impl CellMember {
     }
 
     /// Reserves up to `wanted` cells: those that were its own last, then any.
-    fn reserve(&mut self, view: &View, wanted: u64) -> Vec<Reserved> {
+    fn reserve(&mut self, view: &View, wanted: u64) {
         let (record, len) = (self.member.record, self.table.len());
         let wanted = wanted.min(u64::from(len)) as usize;
-        let mut reserved = Vec::with_capacity(wanted);
         let mut probes = 0;
-        while reserved.len() < wanted {
+        while self.reserved.len() < wanted {
             let cell = match self.recent.pop() {
                 Some(cell) => cell,
                 None if probes < len => {
@@ -208,9 +201,8 @@ impl CellMember {
                 }
                 None => break,
             };
-            reserved.extend(self.table.reserve(view, cell, record));
+            self.reserved.extend(self.table.reserve(view, cell, record));
         }
-        reserved
     }
 
     /// Steps 4 and 5.
@@ -218,20 +210,18 @@ impl CellMember {
         &mut self,
         view: &View,
         claim: Claim,
-        reserved: &mut Vec<Reserved>,
         now: Tick,
-        out: &mut Vec<InHand>,
+        mut out: impl FnMut(&InHand<&[u8]>),
     ) {
         let (owner, due) = (self.member.record, self.table.due(view, now));
         let held = CellWord { state: CellState::Held, owner, attempts: 1, due, generation: 0 };
-        let count = (claim.end - claim.start) as usize;
-        for (seq, reserved) in
-            (claim.start..claim.end).zip(reserved.drain(..count.min(reserved.len())))
-        {
+        let CellMember { table, reserved, recent, .. } = self;
+        let count = ((claim.end - claim.start) as usize).min(reserved.len());
+        for (seq, reserved) in (claim.start..claim.end).zip(reserved.drain(..count)) {
             // SAFETY: of the claim that this member has just made, and acks below.
-            out.push(unsafe { self.table.fill(view, reserved, seq, held, now) });
-            if self.recent.len() < RECENT {
-                self.recent.push(reserved.cell);
+            unsafe { table.fill(view, reserved, seq, held, now, &mut out) };
+            if recent.len() < RECENT {
+                recent.push(reserved.cell);
             }
         }
         self.member.ack_ring(view, claim.end);
@@ -254,13 +244,20 @@ impl CellMember {
     }
 
     /// Looks at all cells if one may be due at `now`, takes up to `max` that are, and adds them to `out`, which is empty.
+    #[inline]
     pub(crate) fn take_due(&mut self, view: &View, now: Tick, max: usize, out: &mut Vec<InHand>) {
-        let hint = self.table.next_due(view);
         // Relaxed: a look that is missed is made up for within a full look.
-        let next = hint.load(Ordering::Relaxed);
+        let next = self.table.next_due(view).load(Ordering::Relaxed);
         if next > now && now.saturating_sub(self.looked) < FULL_LOOK {
             return;
         }
+        self.look_at_all(view, now, max, out);
+    }
+
+    /// Looks at all cells.
+    #[cold]
+    fn look_at_all(&mut self, view: &View, now: Tick, max: usize, out: &mut Vec<InHand>) {
+        let hint = self.table.next_due(view);
         self.looked = now;
         let far = now.saturating_add(FULL_LOOK);
         mutant!(

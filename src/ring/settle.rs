@@ -105,7 +105,7 @@ pub(super) fn finish_receive(view: &View, table: &Table, record: u8) -> Result<(
             generation: 0,
         };
         // SAFETY: of the range that the dead member claimed and did not ack; its lease is held.
-        drop(unsafe { table.fill(view, cell, seq, held, 0) });
+        unsafe { table.fill(view, cell, seq, held, 0, |_| {}) };
     }
     dead.ack_ring(view, end);
     Ok(())

@@ -224,6 +224,7 @@ pub(crate) fn mark(
 }
 
 /// Where the message `seq` comes from, whose stamp the caller has seen.
+#[inline]
 pub(crate) fn origin(view: &View, seq: u64, slot: &Slot<'_>) -> Option<Origin> {
     let number = slot.meta.stream();
     if number == 0 {

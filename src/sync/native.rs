@@ -195,6 +195,7 @@ impl Payload {
 
     /// The same in relaxed words; bytes after the end, up to a whole word, become 0. Of a cell, whose readers check the
     /// cell's word before and after.
+    #[inline]
     pub(crate) fn store_words(self, bytes: &[u8]) {
         debug_assert!(bytes.len() <= self.area);
         let bytes = &bytes[..bytes.len().min(self.area)];

@@ -11,9 +11,8 @@ use crate::error::{ControlError, RecvError};
 use crate::layout::View;
 use crate::packed::{NEVER, Tick, nanoseconds_of, ticks};
 use crate::ring::cells::{Evicted, Table, Token};
-use crate::ring::in_flight::{CellMember, InHands};
 use crate::ring::records::Purpose;
-use crate::ring::{figures, groups};
+use crate::ring::{figures, groups, in_flight};
 use crate::sys::fork;
 
 /// Longest time that a worker which is dropped waits to leave its group. If it fails, the others find it gone by its lease,
@@ -33,26 +32,20 @@ pub(crate) struct Flight {
     comparable: bool,
     /// Of the process that joined.
     generation: u32,
-    jobs: InHands,
+    purpose: Purpose,
     /// Deliveries that a message may have; one more makes it a dead letter.
     limit: u32,
     /// Letters are sent one at a time.
     policy: Mutex<DeadLetterPolicy>,
-    core: Mutex<Core>,
-}
-
-/// What the worker alone uses.
-#[derive(Debug)]
-pub(super) struct Core {
-    pub(super) attachment: Attachment,
-    pub(super) member: CellMember,
-    purpose: Purpose,
+    /// The worker uses it, but not to receive; the last job leaves by it.
+    attachment: Mutex<Attachment>,
 }
 
 impl Flight {
     pub(super) fn new(
         attachment: Attachment,
-        member: CellMember,
+        table: Table,
+        record: u8,
         purpose: Purpose,
         group: &str,
         clock: Option<HostClock>,
@@ -62,21 +55,21 @@ impl Flight {
             mapped: Arc::clone(&attachment.mapped),
             view: attachment.view,
             group: group.to_owned(),
-            table: member.table,
-            record: member.member.record,
+            table,
+            record,
             comparable: clock.is_some(),
             clock: clock.unwrap_or(HostClock::own()),
             generation: fork::generation(),
-            jobs: InHands::new(),
+            purpose,
             limit: policy.limit,
             policy: Mutex::new(policy),
-            core: Mutex::new(Core { attachment, member, purpose }),
+            attachment: Mutex::new(attachment),
         }
     }
 
-    pub(super) fn core(&self) -> MutexGuard<'_, Core> {
+    pub(super) fn attachment(&self) -> MutexGuard<'_, Attachment> {
         // A panic under it leaves nothing half-done: the words that matter are in the segment.
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+        self.attachment.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// For sending a letter. A panic of the program's handler leaves nothing half-done, either.
@@ -84,6 +77,7 @@ impl Flight {
         self.policy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    #[inline]
     pub(super) fn limit(&self) -> u32 {
         self.limit
     }
@@ -101,36 +95,32 @@ impl Flight {
         &self.group
     }
 
+    #[inline]
     pub(super) fn view(&self) -> &View {
         &self.view
     }
 
+    #[inline]
     pub(super) fn table(&self) -> &Table {
         &self.table
     }
 
+    pub(super) fn record(&self) -> u8 {
+        self.record
+    }
+
+    #[inline]
     pub(super) fn clock(&self) -> HostClock {
         self.clock
     }
 
     /// Whether this is a child process made by fork(2), where the segment is not mapped.
+    #[inline]
     pub(super) fn forked(&self) -> bool {
         self.generation != fork::generation()
     }
 
-    pub(super) fn count_up(&self) {
-        self.jobs.add();
-    }
-
-    pub(super) fn count_down(&self) {
-        self.jobs.remove();
-    }
-
-    /// Jobs of this worker that are neither acked nor given back.
-    pub(super) fn jobs(&self) -> u64 {
-        self.jobs.count()
-    }
-
+    #[inline]
     pub(super) fn ack(&self, token: Token) -> Result<(), Evicted> {
         self.table.ack(&self.view, token)?;
         figures::count_acked(&self.view, self.record);
@@ -189,19 +179,22 @@ impl Flight {
         self.table.give_back(&self.view, token, due, attempts, self.clock.now())
     }
 
-    /// The worker's own part, for a receive.
-    pub(super) fn receiver(&self) -> Result<MutexGuard<'_, Core>, RecvError> {
-        let mut core = self.core();
-        if !self.comparable {
-            // An operator may have set the group's first ack timeout.
-            core.member.table.reload_timeout(&self.view);
-            if core.member.table.ack_timeout().is_some() {
-                // It would take messages too early, or keep its own too long.
-                let (queue, group) = (self.queue().clone(), self.group.clone());
-                return Err(RecvError::Clock { queue, group });
-            }
+    /// Whether members can go by this process's clock. If not, it would take messages too early, or keep its own too long,
+    /// once an operator has set the group's first ack timeout.
+    #[inline]
+    pub(super) fn check_clock(&self) -> Result<(), RecvError> {
+        if self.comparable { Ok(()) } else { self.check_timeout() }
+    }
+
+    #[cold]
+    fn check_timeout(&self) -> Result<(), RecvError> {
+        let mut table = self.table;
+        table.reload_timeout(&self.view);
+        if table.ack_timeout().is_none() {
+            return Ok(());
         }
-        Ok(core)
+        let (queue, group) = (self.queue().clone(), self.group.clone());
+        Err(RecvError::Clock { queue, group })
     }
 
     #[cold]
@@ -210,22 +203,20 @@ impl Flight {
     }
 }
 
-impl Core {
+impl Flight {
     fn leave(&mut self) -> Result<(), ControlError> {
-        let Core { attachment, member, purpose } = self;
-        let (view, leases) = (&attachment.view, &attachment.leases);
+        let attachment = self.attachment.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let (view, leases, group) = (&attachment.view, &attachment.leases, self.table.group);
         let _control = attachment.control(LEAVE_WITHIN)?;
-        member.renounce(view);
-        let (group, record) = (member.table.group, member.member.record);
-        let left = groups::leave_group(view, leases, group, (record, None), *purpose);
+        in_flight::renounce(view, self.record);
+        let left = groups::leave_group(view, leases, group, (self.record, None), self.purpose);
         Ok(left.map_err(attachment.system("remove the group"))?)
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        let core = self.core.get_mut().unwrap_or_else(PoisonError::into_inner);
         // On failure the record stays as after a death: closing the descriptor releases the lease.
-        let _ = core.leave();
+        let _ = self.leave();
     }
 }

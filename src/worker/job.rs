@@ -5,13 +5,14 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::copies::Copied;
 use super::flight::Flight;
 use crate::dead_letter::letter::{DeadLetter, Reason};
 use crate::error::{DeadLetterError, JobError};
 use crate::info::{MessageInfo, message_accessors};
 use crate::message::Content;
 use crate::packed::AT_ONCE;
-use crate::ring::cells::{Evicted, InHand, Token};
+use crate::ring::cells::{Evicted, Token};
 use crate::source::Source;
 
 /// For how long a message is kept that is being made a dead letter.
@@ -28,64 +29,77 @@ const LETTER_AGAIN: Duration = Duration::from_secs(1);
 /// that is to be made by the latest one alone.
 #[must_use = "a job that is dropped without an ack is redelivered"]
 pub struct Job<M: Content + ?Sized = [u8]> {
-    flight: Arc<Flight>,
-    info: MessageInfo,
-    source: Option<Source>,
-    content: M::Owned,
-    delayed: bool,
+    copied: Arc<Copied<M>>,
     /// `None` once it is acked or given back.
     token: Option<Token>,
 }
 
 impl<M: Content + ?Sized> Job<M> {
-    pub(super) fn new(flight: &Arc<Flight>, message: InHand) -> Job<M> {
-        let InHand { seq, kind, attempts, origin, requeued, delayed, token, payload } = message;
-        let content = M::of_bytes(payload);
-        flight.count_up();
-        Job {
-            flight: Arc::clone(flight),
-            info: MessageInfo::new(seq, kind, attempts).with(kind, requeued),
-            source: origin.map(Source::from),
-            content,
-            delayed,
-            token: Some(token),
-        }
+    #[inline]
+    pub(super) fn new(copied: Arc<Copied<M>>, token: Token) -> Job<M> {
+        Job { copied, token: Some(token) }
     }
 
-    message_accessors!();
+    #[inline]
+    fn flight(&self) -> &Flight {
+        &self.copied.flight
+    }
+
+    /// What is known of it besides its content.
+    pub fn info(&self) -> MessageInfo {
+        self.copied.info
+    }
+
+    message_accessors!(
+        job => job.info().sequence(), job.info().kind(), job.info().attempts(), job.info().requeued()
+    );
 
     /// Where it comes from; `None` if its sender did not say, and for a dead letter that was sent again. See [`Source`].
     pub fn source(&self) -> Option<Source> {
-        self.source
+        self.copied.source
     }
 
     /// Whether it comes again because it was given back with a delay ([`Job::retry_after`], or an operator). Otherwise a
     /// redelivered message comes from a member that gave it back for now, died, or was not done in time.
     pub fn was_delayed(&self) -> bool {
-        self.delayed
+        self.copied.delayed
     }
 
     /// The content.
+    #[inline]
     pub fn content(&self) -> &M {
-        M::from_owned(&self.content)
+        M::from_owned(&self.copied.content)
     }
 
     /// Name of the queue.
     pub fn queue_name(&self) -> &str {
-        self.flight.queue()
+        self.flight().queue()
     }
 
+    #[inline]
     fn token(&self) -> Result<Token, JobError> {
-        if self.flight.forked() {
-            let (queue, sequence) = (self.flight.queue().clone(), self.sequence());
-            return Err(JobError::Forked { queue, sequence });
+        if self.flight().forked() {
+            return Err(self.in_child());
         }
         self.token.ok_or_else(|| self.evicted(Evicted))
     }
 
     #[cold]
+    fn let_go(&self, token: Token) {
+        if !self.flight().forked() {
+            // Evicted: there is nothing to be given back.
+            let _ = self.flight().give_back(token, AT_ONCE, token.attempts());
+        }
+    }
+
+    #[cold]
+    fn in_child(&self) -> JobError {
+        JobError::Forked { queue: self.flight().queue().clone(), sequence: self.sequence() }
+    }
+
+    #[cold]
     fn evicted(&self, Evicted: Evicted) -> JobError {
-        let (queue, group) = (self.flight.queue().clone(), self.flight.group().to_owned());
+        let (queue, group) = (self.flight().queue().clone(), self.flight().group().to_owned());
         JobError::Evicted { queue, group, sequence: self.sequence() }
     }
 
@@ -93,10 +107,11 @@ impl<M: Content + ?Sized> Job<M> {
     ///
     /// # Errors
     /// [`JobError::Evicted`] if it was taken from this job; [`JobError::Forked`] in a forked child.
+    #[inline]
     pub fn ack(mut self) -> Result<(), JobError> {
         let token = self.token()?;
         self.token = None;
-        self.flight.ack(token).map_err(|evicted| self.evicted(evicted))
+        self.flight().ack(token).map_err(|evicted| self.evicted(evicted))
     }
 
     /// Asks for more time: the message is this job's for `time` from now on at least. In a group without an ack timeout it
@@ -106,7 +121,7 @@ impl<M: Content + ?Sized> Job<M> {
     /// As for [`Job::ack`].
     pub fn extend(&mut self, time: Duration) -> Result<(), JobError> {
         let token = self.token()?;
-        let extended = self.flight.extend(token, time);
+        let extended = self.flight().extend(token, time);
         self.token = extended.ok();
         extended.map(|_| ()).map_err(|evicted| self.evicted(evicted))
     }
@@ -119,14 +134,14 @@ impl<M: Content + ?Sized> Job<M> {
     /// Whether the message is this job's still: a look at one word, for long work that is worth stopping. It may be taken a
     /// moment later. False in a forked child.
     pub fn is_mine(&self) -> bool {
-        self.token().is_ok_and(|token| self.flight.is_mine(token))
+        self.token().is_ok_and(|token| self.flight().is_mine(token))
     }
 
     /// How long the message is this job's for, if it is not extended: until then no other member may take it, unless an
     /// operator [evicts](crate::Queue::evict) it. Zero if its time is over. `None` in a group without an ack timeout, and
     /// in a forked child. A figure of this moment, exact to some milliseconds.
     pub fn time_left(&self) -> Option<Duration> {
-        self.token().ok().and_then(|token| self.flight.time_left(token))
+        self.token().ok().and_then(|token| self.flight().time_left(token))
     }
 
     /// Gives the message back, for any member to take at once. This delivery counts as an attempt, unless
@@ -148,8 +163,8 @@ impl<M: Content + ?Sized> Job<M> {
     pub fn retry_after(mut self, delay: Duration) -> Result<(), JobError> {
         let token = self.token()?;
         self.token = None;
-        let due = if delay.is_zero() { AT_ONCE } else { self.flight.due_after(delay) };
-        let given = self.flight.give_back(token, due, token.attempts());
+        let due = if delay.is_zero() { AT_ONCE } else { self.flight().due_after(delay) };
+        let given = self.flight().give_back(token, due, token.attempts());
         given.map_err(|evicted| self.evicted(evicted))
     }
 
@@ -163,7 +178,7 @@ impl<M: Content + ?Sized> Job<M> {
     /// As for [`Job::ack`].
     pub fn uncount(&mut self) -> Result<(), JobError> {
         let (token, before) = (self.token()?, self.attempts_before());
-        let counted = self.flight.set_attempts(token, before);
+        let counted = self.flight().set_attempts(token, before);
         self.token = counted.ok();
         counted.map(|_| ()).map_err(|evicted| self.evicted(evicted))
     }
@@ -207,7 +222,7 @@ impl<M: Content + ?Sized> Job<M> {
     /// # Errors
     /// As for [`Job::fail`].
     pub fn fail_after(mut self, delay: Duration) -> Result<bool, JobError> {
-        let (limit, next) = (self.flight.limit(), self.attempts().saturating_add(1));
+        let (limit, next) = (self.flight().limit(), self.attempts().saturating_add(1));
         if u32::from(next) <= limit {
             return self.retry_after(delay).map(|()| false);
         }
@@ -220,7 +235,7 @@ impl<M: Content + ?Sized> Job<M> {
     #[cold]
     pub(super) fn exhaust(mut self) -> Result<(), Box<DeadLetterError>> {
         // Without this attempt, which the message does not get.
-        let limit = self.flight.limit() as u8;
+        let limit = self.flight().limit() as u8;
         match self.dead_letter(Reason::MaxAttempts, limit, limit) {
             Err(JobError::DeadLetter(fault)) => Err(fault),
             Ok(()) | Err(JobError::Evicted { .. } | JobError::Forked { .. }) => Ok(()),
@@ -232,7 +247,8 @@ impl<M: Content + ?Sized> Job<M> {
     fn dead_letter(&mut self, reason: Reason, attempts: u8, again: u8) -> Result<(), JobError> {
         // Other letters of this worker may take their time.
         self.extend_at_least(LETTER_WITHIN)?;
-        let flight = Arc::clone(&self.flight);
+        let copied = Arc::clone(&self.copied);
+        let flight = &copied.flight;
         let mut policy = flight.policy();
         // From here on it is no other member's, for long enough; unless it was taken meanwhile.
         self.extend_at_least(LETTER_WITHIN)?;
@@ -258,9 +274,9 @@ impl<M: Content + ?Sized> Job<M> {
         match acked {
             Ok(acked) => acked.map_err(|evicted| self.evicted(evicted)),
             Err(fault) => {
-                let due = self.flight.due_after(LETTER_AGAIN);
+                let due = self.flight().due_after(LETTER_AGAIN);
                 // Evicted: it comes again anyway.
-                let _ = self.flight.give_back(token, due, again);
+                let _ = self.flight().give_back(token, due, again);
                 Err(fault.into())
             }
         }
@@ -268,12 +284,11 @@ impl<M: Content + ?Sized> Job<M> {
 }
 
 impl<M: Content + ?Sized> Drop for Job<M> {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(token) = self.token.filter(|_| !self.flight.forked()) {
-            // Evicted: there is nothing to be given back.
-            let _ = self.flight.give_back(token, AT_ONCE, token.attempts());
+        if let Some(token) = self.token {
+            self.let_go(token);
         }
-        self.flight.count_down();
     }
 }
 

@@ -1,7 +1,9 @@
 //! The handle that receives for a shared group with messages in flight beside the ring.
 
+mod copies;
 mod flight;
 mod job;
+mod jobs;
 mod park;
 mod requeue;
 mod search;
@@ -20,6 +22,7 @@ use crate::error::{JoinError, RecvError};
 use crate::group::{self, Group, Mode};
 use crate::layout::Identity;
 use crate::message::{Content, OneThread};
+use crate::packed::Tick;
 use crate::ring::cells::Table;
 use crate::ring::claim::Corrupt;
 use crate::ring::in_flight::CellMember;
@@ -28,12 +31,12 @@ use crate::ring::{figures, groups, observe, records};
 use crate::wait::{
     self, Check, Deadline, Interrupt, MAX_SLEEP_WHILE_HELD, WaitState, WaitStrategy, Waited,
 };
-use flight::{Core, Flight};
+use copies::Copies;
+use flight::Flight;
 pub use job::Job;
+use jobs::{Jobs, One};
 use park::CellPark;
 
-/// Time between two searches for dead members while there are messages.
-const SETTLE_EVERY: Duration = Duration::from_millis(2);
 /// Claims in a row that other members may win before the head counts as damaged.
 const CONTENDED_MAX: u32 = 1 << 16;
 
@@ -67,13 +70,17 @@ const CONTENDED_MAX: u32 = 1 << 16;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Worker<M: Content + ?Sized = [u8]> {
+    /// Its copies of messages have it, too, and nothing else does.
     flight: Arc<Flight>,
+    member: CellMember,
+    copies: Copies<M>,
     made_group: bool,
     resumed: bool,
     notices_gone: bool,
     follows: bool,
     wait_state: WaitState,
-    settled: Instant,
+    /// Tick of its last search for dead members: there is one in each, while there are messages.
+    settled: Tick,
     /// The last message came again: the ring has its turn.
     came_again: bool,
     /// The last check found no empty cell.
@@ -140,14 +147,17 @@ impl<M: Content + ?Sized> Worker<M> {
         let target = target.as_ref().map(|name| name.as_str());
         let policy =
             DeadLetterPolicy::new(mapped.name.shared(), &group.name, max_attempts, target, sink);
+        let flight = Flight::new(attachment, table, record, purpose, &group.name, clock, policy);
         Ok(Worker {
-            flight: Arc::new(Flight::new(attachment, member, purpose, &group.name, clock, policy)),
+            flight: Arc::new(flight),
+            member,
+            copies: Copies::new(view.geo().payload_size),
             made_group,
             resumed,
             notices_gone: false,
             follows: false,
             wait_state: WaitState::here(interrupt),
-            settled: Instant::now(),
+            settled: clock.unwrap_or(HostClock::own()).now(),
             came_again: false,
             full: false,
             letters_left: false,
@@ -219,7 +229,9 @@ impl<M: Content + ?Sized> Worker<M> {
 
     /// Jobs of this worker that are neither acked nor given back nor dropped.
     pub fn jobs(&self) -> u64 {
-        self.flight.jobs()
+        // Without the worker itself.
+        let copies = Arc::strong_count(&self.flight) - 1;
+        (copies - self.copies.unused()) as u64
     }
 
     /// Hands the dead letters of this worker and of its jobs to `handler` instead of sending them to the dead-letter queue. A
@@ -273,7 +285,7 @@ impl<M: Content + ?Sized> Worker<M> {
         if self.flight.forked() {
             return Err(RecvError::Forked { queue: self.queue() });
         }
-        let Core { attachment, .. } = &*self.flight.core();
+        let attachment = self.flight.attachment();
         let removed = attachment.leases.removed();
         match removed.map_err(attachment.system("check the queue's file"))? {
             true => Err(RecvError::Removed { queue: self.queue() }),
@@ -303,7 +315,9 @@ impl<M: Content + ?Sized> Worker<M> {
     /// letters: 64 of them at most, each for the second or so that the role in the queue of dead letters may take. A receive
     /// that waits asks the time, and its interrupt function, after as many.
     pub fn try_recv(&mut self) -> Result<Job<M>, RecvError> {
-        one(self.search(1, Check::Fast)?).ok_or(RecvError::Empty)
+        let mut found = One(None);
+        self.search_for(1, Check::Fast, &mut found)?;
+        one(found)
     }
 
     /// Receives up to `max` messages, if there are some. 0 counts as 1.
@@ -311,7 +325,9 @@ impl<M: Content + ?Sized> Worker<M> {
     /// # Errors
     /// As for [`Worker::try_recv`].
     pub fn try_recv_batch(&mut self, max: usize) -> Result<Vec<Job<M>>, RecvError> {
-        self.search(max, Check::Fast)?.ok_or(RecvError::Empty)
+        let mut jobs = Vec::new();
+        self.search_for(max, Check::Fast, &mut jobs)?;
+        if jobs.is_empty() { Err(RecvError::Empty) } else { Ok(jobs) }
     }
 
     /// Takes the message of this sequence out of turn, if it is in flight: before it is due again, and also from another
@@ -328,9 +344,10 @@ impl<M: Content + ?Sized> Worker<M> {
         if self.flight.forked() {
             return Err(RecvError::Forked { queue: self.queue() });
         }
+        self.flight.check_clock()?;
         let (view, now) = (self.flight.view(), self.flight.clock().now_or_later());
-        let taken = self.flight.receiver()?.member.take_sequence(view, sequence, now);
-        let job = taken.map(|message| Job::new(&self.flight, message));
+        let taken = self.member.take_sequence(view, sequence, now);
+        let job = taken.map(|message| self.job(&message));
         if job.as_ref().is_some_and(Job::redelivered) {
             self.flight.count_redelivery();
         }
@@ -342,7 +359,7 @@ impl<M: Content + ?Sized> Worker<M> {
     /// # Errors
     /// As for [`Worker::try_recv`], but never [`RecvError::Empty`]; [`RecvError::Interrupted`].
     pub fn recv(&mut self) -> Result<Job<M>, RecvError> {
-        one(Some(self.recv_by(1, Deadline::NEVER)?)).ok_or(RecvError::Empty)
+        one(self.recv_by(1, Deadline::NEVER)?)
     }
 
     /// Receives one message, waiting for it at most `timeout`.
@@ -350,7 +367,7 @@ impl<M: Content + ?Sized> Worker<M> {
     /// # Errors
     /// [`RecvError::Timeout`]; else as for [`Worker::recv`].
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Job<M>, RecvError> {
-        one(Some(self.recv_by(1, Deadline::after(timeout))?)).ok_or(RecvError::Empty)
+        one(self.recv_by(1, Deadline::after(timeout))?)
     }
 
     /// Receives one message, waiting for it until `deadline` at most.
@@ -358,7 +375,7 @@ impl<M: Content + ?Sized> Worker<M> {
     /// # Errors
     /// As for [`Worker::recv_timeout`].
     pub fn recv_deadline(&mut self, deadline: Instant) -> Result<Job<M>, RecvError> {
-        one(Some(self.recv_by(1, Deadline::at(deadline))?)).ok_or(RecvError::Empty)
+        one(self.recv_by(1, Deadline::at(deadline))?)
     }
 
     /// Receives up to `max` messages, waiting for the first as long as it takes. All are due one ack timeout later.
@@ -393,7 +410,10 @@ impl<M: Content + ?Sized> Worker<M> {
         self.recv_by(max, Deadline::at(deadline))
     }
 
-    fn recv_by(&mut self, max: usize, deadline: Deadline) -> Result<Vec<Job<M>>, RecvError> {
+    fn recv_by<J>(&mut self, max: usize, deadline: Deadline) -> Result<J, RecvError>
+    where
+        J: Jobs<M>,
+    {
         let (view, group) = (*self.flight.view(), self.flight.table().group);
         let (full, longest) = (Cell::new(false), Cell::new(MAX_SLEEP_WHILE_HELD));
         let park = CellPark::new(&view, group, &full, &longest);
@@ -423,8 +443,9 @@ impl<M: Content + ?Sized> Worker<M> {
     }
 }
 
-fn one<M: Content + ?Sized>(jobs: Option<Vec<Job<M>>>) -> Option<Job<M>> {
-    jobs.and_then(|mut jobs| jobs.pop())
+#[inline]
+fn one<M: Content + ?Sized>(One(job): One<M>) -> Result<Job<M>, RecvError> {
+    job.ok_or_else(|| RecvError::Empty)
 }
 
 impl<M: Content + ?Sized> fmt::Debug for Worker<M> {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::Worker;
-use super::flight::{Core, Flight};
+use super::flight::Flight;
+use crate::attach::Attachment;
 use crate::control::ControlGuard;
 use crate::error::{ControlError, RecvError, RequeueReason};
 use crate::ring::cells::{Letter, Reserved};
@@ -25,9 +26,9 @@ impl Worker {
             let (queue, group) = (self.queue(), self.group_name().to_owned());
             return Err(RequeueReason::Full { queue, group, cells: self.in_flight_max() });
         };
-        let core = self.flight.core();
-        let (view, member) = (self.flight.view(), &core.member);
-        match keep_group(&self.flight, &core, timeout) {
+        let attachment = self.flight.attachment();
+        let (view, member) = (self.flight.view(), &self.member);
+        match keep_group(&self.flight, &attachment, timeout) {
             Ok(_guard) => {
                 member.put(view, reserved, letter, self.flight.clock().now());
                 Ok(())
@@ -41,7 +42,7 @@ impl Worker {
 
     /// Checks that the letters in its places stay there until a member takes them.
     pub(crate) fn check_not_abandoned(&self, timeout: Duration) -> Result<(), RequeueReason> {
-        keep_group(&self.flight, &self.flight.core(), timeout).map(drop)
+        keep_group(&self.flight, &self.flight.attachment(), timeout).map(drop)
     }
 
     /// Reserves a place for a letter; `None`: none was free until `deadline`.
@@ -55,7 +56,7 @@ impl Worker {
         let park = FutexPark::new([waiter], || MAX_SLEEP_WHILE_HELD);
         let mut wait_state = self.wait_state.clone();
         let reserved = wait::until(deadline, &mut wait_state, park, |_| {
-            Ok::<_, RecvError>(self.flight.core().member.reserve_one(&view))
+            Ok::<_, RecvError>(self.member.reserve_one(&view))
         })?;
         match reserved {
             Waited::Found(reserved) => Ok(Some(reserved)),
@@ -69,18 +70,16 @@ impl Worker {
 /// goes with its last member, and that is gone: then the group may go at any time, and its messages with it.
 fn keep_group<'c>(
     flight: &Flight,
-    core: &'c Core,
+    attachment: &'c Attachment,
     timeout: Duration,
 ) -> Result<Option<ControlGuard<'c>>, RequeueReason> {
-    let Core { attachment, member, .. } = core;
-    let (view, group) = (&attachment.view, member.table.group);
+    let (view, group) = (&attachment.view, flight.table().group);
     if !groups::is_released(view, group) {
         return Ok(None);
     }
     let guard = attachment.control(timeout)?;
     let system = attachment.system("find out which members of the group live");
-    let own = member.member.record;
-    let abandoned = groups::is_abandoned(view, &attachment.leases, group, own);
+    let abandoned = groups::is_abandoned(view, &attachment.leases, group, flight.record());
     if abandoned.map_err(system).map_err(ControlError::System)? {
         let (queue, group) = (flight.queue().clone(), flight.group().to_owned());
         return Err(RequeueReason::GroupAbandoned { queue, group });

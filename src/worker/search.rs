@@ -1,19 +1,20 @@
 //! Where a worker's messages come from: the ring, and the places of messages that are due again.
 
-#[cfg(feature = "async")]
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::flight::Core;
 use super::job::Job;
-use super::{CONTENDED_MAX, SETTLE_EVERY, Worker};
+use super::jobs::Jobs;
+use super::{CONTENDED_MAX, Worker};
 #[cfg(feature = "async")]
 use crate::attach::Mapped;
+use crate::clock::HostClock;
 use crate::dead_letter::policy::LETTERS_PER_LOOK;
 use crate::error::RecvError;
 use crate::layout::lease_byte;
 use crate::message::Content;
-use crate::packed::{NEVER, nanoseconds_of};
+use crate::packed::{NEVER, Tick, nanoseconds_of};
+use crate::ring::cells::InHand;
 use crate::ring::claim::{Corrupt, Fault};
 use crate::ring::close;
 use crate::ring::in_flight::Received;
@@ -29,11 +30,26 @@ const FULL_CHECK_EVERY: u32 = 4096;
 impl<M: Content + ?Sized> Worker<M> {
     /// Looks once for messages: those that are due again and those of the ring, in turn. Makes dead letters of messages
     /// that have had their last attempt. `None` if there is nothing now; an error if nothing will come any more.
-    pub(crate) fn search(
+    #[inline]
+    pub(crate) fn search<J>(&mut self, max: usize, check: Check) -> Result<Option<J>, RecvError>
+    where
+        J: Jobs<M>,
+    {
+        let mut jobs = J::default();
+        Ok(self.search_for(max, check, &mut jobs)?.then_some(jobs))
+    }
+
+    /// The same; adds what it finds to `jobs`, and returns whether there was something.
+    #[inline]
+    pub(super) fn search_for<J>(
         &mut self,
         max: usize,
         check: Check,
-    ) -> Result<Option<Vec<Job<M>>>, RecvError> {
+        jobs: &mut J,
+    ) -> Result<bool, RecvError>
+    where
+        J: Jobs<M>,
+    {
         if self.flight.forked() {
             return Err(RecvError::Forked { queue: self.queue() });
         }
@@ -42,15 +58,22 @@ impl<M: Content + ?Sized> Worker<M> {
         self.full = false;
         let full = check == Check::Full
             || self.empty_checks.wrapping_add(1).is_multiple_of(FULL_CHECK_EVERY);
-        if full || self.settled.elapsed() >= SETTLE_EVERY {
-            self.settle()?;
+        let mut now = self.flight.clock().now();
+        if full || self.settled != now {
+            self.settle(now)?;
+            now = self.flight.clock().now();
         }
         self.letters_left = false;
-        let found = self.find(max)?;
-        if found.is_some() {
+        if self.find(max, now, jobs)? {
             self.empty_checks = 0;
-            return Ok(found);
+            return Ok(true);
         }
+        self.found_nothing(full, producer_gone).map(|()| false)
+    }
+
+    /// Why there is nothing: an error if nothing will come any more.
+    #[cold]
+    fn found_nothing(&mut self, full: bool, producer_gone: bool) -> Result<(), RecvError> {
         self.empty_checks = self.empty_checks.wrapping_add(1);
         let (view, group) = (self.flight.view(), self.flight.table().group);
         // Its dead letters come back into its places, and not through a queue of their own.
@@ -59,85 +82,109 @@ impl<M: Content + ?Sized> Worker<M> {
         }
         if full {
             self.check_removed()?;
-            if self.flight.jobs() == 0 {
+            self.copies.clear();
+            // If no copy is left, each job has let go of its cell before, which this call sees.
+            if let Some(flight) = Arc::get_mut(&mut self.flight) {
                 // Others then sleep longer.
-                self.flight.core().member.renounce(view);
+                self.member.renounce(flight.view());
             }
         }
         if producer_gone {
             return Err(RecvError::ProducerGone { queue: self.queue() });
         }
-        Ok(None)
+        Ok(())
     }
 
-    fn find(&mut self, max: usize) -> Result<Option<Vec<Job<M>>>, RecvError> {
+    fn find<J>(&mut self, max: usize, mut now: Tick, jobs: &mut J) -> Result<bool, RecvError>
+    where
+        J: Jobs<M>,
+    {
+        self.flight.check_clock()?;
         let again = std::mem::take(&mut self.came_again);
         for due in [!again, false, again] {
-            let jobs = if due { self.take_due(max)? } else { self.receive(max)? };
-            if !jobs.is_empty() {
-                return Ok(Some(jobs));
+            let found = match due {
+                true => self.take_due(max, &mut now, jobs)?,
+                false => self.receive(max, now, jobs)?,
+            };
+            if found {
+                return Ok(true);
             }
         }
-        Ok(None)
+        Ok(false)
     }
 
-    /// Receives from the ring.
-    fn receive(&mut self, max: usize) -> Result<Vec<Job<M>>, RecvError> {
-        let (view, mut messages) = (self.flight.view(), Vec::new());
-        let now = self.flight.clock().now_or_later();
-        let mut core = self.flight.receiver()?;
+    /// Receives from the ring. Returns whether there was something.
+    fn receive<J>(&mut self, max: usize, now: Tick, jobs: &mut J) -> Result<bool, RecvError>
+    where
+        J: Jobs<M>,
+    {
+        let Worker { flight, member, copies, .. } = self;
+        let (view, now) = (flight.view(), HostClock::or_later(now));
         for _ in 0..CONTENDED_MAX {
-            let received = core.member.receive(view, max.max(1) as u64, now, &mut messages);
-            match received.map_err(|Corrupt(what)| self.flight.corrupt(what))? {
+            let received = member.receive(view, max.max(1) as u64, now, |message| {
+                jobs.push(Job::new(copies.copy(flight, message), message.token));
+            });
+            match received.map_err(|Corrupt(what)| flight.corrupt(what))? {
                 Received::Contended => std::hint::spin_loop(),
                 Received::NoCell => {
                     self.full = true;
-                    return Ok(Vec::new());
+                    return Ok(false);
                 }
-                Received::Some | Received::Empty => {
-                    let jobs = messages.into_iter().map(|message| Job::new(&self.flight, message));
-                    return Ok(jobs.collect());
-                }
+                Received::Some => return Ok(true),
+                Received::Empty => return Ok(false),
             }
         }
-        Err(self.flight.corrupt("a group's head never stands still"))
+        Err(flight.corrupt("a group's head never stands still"))
     }
 
     /// Takes messages that are due again: where attempts have a limit, one, so that the one that ends its members is the only
-    /// one whose attempts count. One that has had its last attempt becomes a dead letter.
-    fn take_due(&mut self, max: usize) -> Result<Vec<Job<M>>, RecvError> {
+    /// one whose attempts count. One that has had its last attempt becomes a dead letter. Returns whether there was something.
+    fn take_due<J>(&mut self, max: usize, now: &mut Tick, jobs: &mut J) -> Result<bool, RecvError>
+    where
+        J: Jobs<M>,
+    {
         let limit = self.flight.limit();
         let max = if limit == u32::MAX { max.max(1) } else { 1 };
         // The next look goes on where this one stops: after a take, the hint says that more is due.
         for _ in 0..LETTERS_PER_LOOK {
-            let (now, mut taken) = (self.flight.clock().now(), Vec::new());
-            self.flight.receiver()?.member.take_due(self.flight.view(), now, max, &mut taken);
-            let jobs = taken.into_iter().map(|message| Job::new(&self.flight, message));
-            let mut jobs: Vec<Job<M>> = jobs.collect();
-            if jobs.is_empty() {
-                return Ok(jobs);
-            }
-            if let Some(worn_out) = jobs.pop_if(|job| u32::from(job.attempts()) > limit) {
-                worn_out.exhaust()?;
-                continue;
-            }
-            self.came_again = true;
-            for _ in jobs.iter().filter(|job| job.redelivered()) {
-                self.flight.count_redelivery();
-            }
-            return Ok(jobs);
+            let mut taken = Vec::new();
+            self.member.take_due(self.flight.view(), *now, max, &mut taken);
+            let Some(last) = taken.pop_if(|message| u32::from(message.attempts) > limit) else {
+                return Ok(self.hand_out(taken, jobs));
+            };
+            self.job(&last).exhaust()?;
+            // A letter may take its time.
+            *now = self.flight.clock().now();
         }
         self.letters_left = true;
-        Ok(Vec::new())
+        Ok(false)
+    }
+
+    fn hand_out<J>(&mut self, taken: Vec<InHand>, jobs: &mut J) -> bool
+    where
+        J: Jobs<M>,
+    {
+        for message in &taken {
+            if message.attempts > 1 {
+                self.flight.count_redelivery();
+            }
+            jobs.push(self.job(message));
+            self.came_again = true;
+        }
+        !taken.is_empty()
+    }
+
+    pub(super) fn job(&mut self, message: &InHand) -> Job<M> {
+        let lent = message.with(&*message.payload);
+        Job::new(self.copies.copy(&self.flight, &lent), message.token)
     }
 
     /// Settles dead members.
     #[cold]
-    fn settle(&mut self) -> Result<(), RecvError> {
-        self.settled = Instant::now();
-        let mut core = self.flight.core();
-        let Core { attachment, member, .. } = &mut *core;
-        let settled = member.settle_dead(&attachment.view, &attachment.leases);
+    fn settle(&mut self, now: Tick) -> Result<(), RecvError> {
+        self.settled = now;
+        let attachment = self.flight.attachment();
+        let settled = self.member.settle_dead(&attachment.view, &attachment.leases);
         settled.map(|_| ()).map_err(|fault| match fault {
             Fault::Corrupt(Corrupt(what)) => self.flight.corrupt(what),
             Fault::System(source) => {
@@ -147,7 +194,7 @@ impl<M: Content + ?Sized> Worker<M> {
     }
 
     fn producer_gone(&self) -> Result<bool, RecvError> {
-        let Core { attachment, .. } = &*self.flight.core();
+        let attachment = self.flight.attachment();
         let held = || attachment.leases.is_held(lease_byte::PRODUCER);
         let gone = close::producer_gone(&attachment.view, held);
         Ok(gone.map_err(attachment.system("find out whether there is a producer"))?)

@@ -227,7 +227,8 @@ impl Hand {
     /// Receives up to `max` messages of the ring.
     pub(super) fn receive(&mut self, max: u64) -> Vec<InHand> {
         let mut messages = Vec::new();
-        let received = self.member.receive(self.process.view(), max, BEGIN, &mut messages).unwrap();
+        let copy = |message: &InHand<&[u8]>| messages.push(message.with(message.payload.to_vec()));
+        let received = self.member.receive(self.process.view(), max, BEGIN, copy).unwrap();
         match received {
             Received::Some => assert!(!messages.is_empty()),
             Received::Empty | Received::Contended => assert!(messages.is_empty()),

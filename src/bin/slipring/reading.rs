@@ -15,7 +15,7 @@ pub(crate) const NO_SPARE_CELLS: &str =
 /// A member of a group: the handle depends on whether the group has places for messages in flight.
 pub(crate) enum Member {
     Consumer(Box<Consumer>),
-    Worker(Worker),
+    Worker(Box<Worker>),
 }
 
 /// Joins the group, which must exist unless it is to be made: a group of a mistyped name would hold every message for
@@ -23,7 +23,7 @@ pub(crate) enum Member {
 pub(crate) fn join(queue: &Queue, args: &RecvArgs) -> Result<Member, Failure> {
     if args.shared {
         match queue.worker(group(queue, args)?) {
-            Ok(worker) => return Ok(Member::Worker(worker)),
+            Ok(worker) => return Ok(Member::Worker(Box::new(worker))),
             Err(JoinError::InFlight { has: false, .. }) => {}
             Err(fault) => return Err(not_joined(args, fault)),
         }

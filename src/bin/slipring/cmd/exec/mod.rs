@@ -63,7 +63,7 @@ pub(super) fn run(args: &RecvArgs, command: &str) -> Result<(), Failure> {
     let board = Arc::new(Mutex::new(Board::new(args.count)));
     let shared = Shared::new(args, command, stop, max_attempts(&queue, args)?, board);
     match member {
-        Member::Worker(worker) => in_flight::run(&shared, worker)?,
+        Member::Worker(worker) => in_flight::run(&shared, *worker)?,
         Member::Consumer(first) => held::run(&shared, &queue, *first)?,
     }
     shared.close()

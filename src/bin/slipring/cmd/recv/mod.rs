@@ -37,7 +37,7 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
     let mut task = Task { args, batch, form: args.form.into(), stop, output, totals };
     let outcome = match member {
         Member::Consumer(consumer) => held::receive(&mut task, *consumer),
-        Member::Worker(worker) => in_flight::receive(&mut task, worker),
+        Member::Worker(worker) => in_flight::receive(&mut task, *worker),
     };
     task.totals.close(outcome.and_then(|()| task.output.close()), args.verbose)
 }
