@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use common::TempName;
 use common::child::{Child, hear, role, tell};
 use slipring::{
-    Figure, Finding, FindingKind, Group, GroupStats, Monitor, OpenOptions, Queue, Severity, Stats,
+    ConsumerStats, Figure, Finding, FindingKind, Group, GroupStats, Monitor, OpenOptions, Queue,
+    Severity, Stats,
 };
 
 /// Any two looks of a test are closer.
@@ -185,7 +186,13 @@ fn a_group_without_a_free_place_is_told_with_who_has_them() {
     assert!(since.elapsed() >= Duration::from_secs(4), "{:?}", since.elapsed());
     assert!(commands(&found)[0].starts_with("slipring group evict "), "{found:?}");
     assert_eq!(commands(&found)[1], format!("kill {}", hangs.pid()));
+    let of_hangs = |members: &[ConsumerStats]| {
+        members.iter().find(|member| member.holds == Some(0)).map(|member| member.due)
+    };
+    assert_eq!(of_hangs(&looked(&mut monitor).1.members), Some(None), "there is no ack timeout");
     hangs.kill();
+    let due_now = Some(Some(Duration::ZERO));
+    assert_eq!(of_hangs(&looked(&mut monitor).1.members), due_now, "others take them at once");
     for _ in 0..6 {
         worker.recv_timeout(WINDOW).unwrap().ack().unwrap();
     }

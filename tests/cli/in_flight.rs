@@ -114,6 +114,23 @@ fn the_list_of_groups_says_who_has_which_message_since_when_and_until_when() {
     late.ack().unwrap();
 }
 
+#[test]
+fn the_list_of_groups_says_what_was_delivered_again() {
+    let (name, queue) = queue("again", "0\n");
+    let mut worker = queue.worker("work").unwrap();
+    worker.recv().unwrap().fail().unwrap();
+    // Its time is told in steps of some milliseconds.
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    let again = worker.recv().unwrap();
+    let out = run(&["group", "ls", &name]).quietly();
+    for words in
+        ["; the oldest is 0, first received ", "0 (attempt 2, first received ", " ago, renewed "]
+    {
+        assert!(out.contains(words), "{words:?} is not in {out}");
+    }
+    again.ack().unwrap();
+}
+
 fn evicted(job: Job) -> bool {
     matches!(job.ack(), Err(JobError::Evicted { .. }))
 }
