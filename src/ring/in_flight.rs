@@ -164,7 +164,7 @@ impl CellMember {
     pub(crate) fn renounce(&mut self, view: &View) {
         if self.announced {
             renounce(view, self.member.record);
-            self.announced = false;
+            step!(self.announced = false, "renounced-for-good");
         }
     }
 

@@ -245,6 +245,29 @@ fn a_joiner_and_a_settler_at_once() {
     });
 }
 
+/// A member says that it has no cell, since it has acked everything. Then it receives again, and dies.
+#[test]
+fn a_member_that_had_no_cell_for_a_while_is_settled() {
+    let model = Model::named("a_member_that_had_no_cell_for_a_while_is_settled").mortals(1);
+    model.seconds(0.2).reaches(&["settled", "came again"]).check(|run| {
+        let (flight, writer) = flight(run, SHAPE, 2);
+        let [mut a, s, last] = flight.join_all();
+        assert_eq!(a.eat(1), 1);
+        let a = a.dies(0, |hand| {
+            let view = *hand.process.view();
+            hand.member.renounce(&view);
+            hand.receive(1);
+        });
+        let s = s.works(|hand| {
+            hand.settle();
+            hand.take_and_ack(BEGIN);
+        });
+        a.join().unwrap();
+        s.join().unwrap();
+        last.finish(writer.tail(), BEGIN);
+    });
+}
+
 /// A live member leaves with a message, and dies in it.
 #[test]
 fn a_member_leaves_and_gives_back() {
