@@ -63,9 +63,9 @@ kill_each_second() {
     done
 }
 
-# What `group ls` says of a process.
+# What `group ls` says of a process, and of the first message that it has.
 shown() {
-    "$slipring" group ls $queue | grep "^  process $1," || true
+    "$slipring" group ls $queue | grep -A 1 "^  process $1," || true
 }
 
 "$slipring" create $queue --capacity 64 --payload 48 --shared-group work --in-flight 256 --ack-timeout "$timeout" \
@@ -83,7 +83,7 @@ sleep "$stop"
 while :; do
     kill -STOP "$stopped"
     line=$(shown "$stopped")
-    case $line in *"(stopped) has "*" in flight: "*" received "*" ago, "*"due in "*")"*) break ;; esac
+    case $line in *"(stopped) has "*" in flight; "*" received "*" ago, "*"due in "*) break ;; esac
     kill -CONT "$stopped"
     sleep 0.01
 done

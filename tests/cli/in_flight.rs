@@ -88,12 +88,14 @@ fn the_list_of_groups_says_who_has_which_message_since_when_and_until_when() {
     worker.recv().unwrap().retry_after(std::time::Duration::from_secs(3000)).unwrap();
     let out = run(&["group", "ls", &name]).quietly();
     let record = queue.snapshot().unwrap().groups[0].members[0].record;
-    let who = format!("  process {}, consumer {record} has 3 in flight: ", std::process::id());
+    let who =
+        format!("  process {}, consumer {record} has 3 in flight; acked 0\n", std::process::id());
     for words in [
         &who[..],
         "  4 of 16 in flight, ack timeout 30 s; 1 waits to be delivered again, in 50 min; the oldest is 0, received ",
-        "0 (attempt 1, received ",
-        " s ago, due in 2 h); acked 0\n",
+        "\n    message 0: attempt 1, received ",
+        "\n    message 2: attempt 1, received ",
+        " s ago, due in 2 h\n",
     ] {
         assert!(out.contains(words), "{words:?} is not in {out}");
     }
@@ -123,9 +125,11 @@ fn the_list_of_groups_says_what_was_delivered_again() {
     std::thread::sleep(std::time::Duration::from_millis(100));
     let again = worker.recv().unwrap();
     let out = run(&["group", "ls", &name]).quietly();
-    for words in
-        ["; the oldest is 0, first received ", "0 (attempt 2, first received ", " ago, renewed "]
-    {
+    for words in [
+        "; the oldest is 0, first received ",
+        "message 0: attempt 2, first received ",
+        " ago, renewed ",
+    ] {
         assert!(out.contains(words), "{words:?} is not in {out}");
     }
     again.ack().unwrap();

@@ -179,9 +179,11 @@ fn a_message_that_stays_in_flight_while_its_consumer_lives() {
     worker.0.signal(Signal::SIGSTOP);
     obey(&shown(&name, &["is stopped and has 1 message in flight", "but none runs"])[0]);
     let long = format!(": message 0 of {}/work, with consumer {pid}, due in", &*name);
-    shown(&name, &["nothing is wrong in flight for the longest time, ", &long, "renewed"]);
+    shown(&name, &["nothing is wrong oldest in flight, ", &long, "renewed"]);
     let listed = run(&["group", "ls", &name]).quietly();
-    for words in ["; the oldest is 0, received ", "0 (attempt 1, received ", " s ago, renewed "] {
+    for words in
+        ["; the oldest is 0, received ", "message 0: attempt 1, received ", " s ago, renewed "]
+    {
         assert!(listed.contains(words), "{words:?} is not in {listed}");
     }
     // A dead consumer that has nothing is none.

@@ -76,6 +76,7 @@ pub(crate) fn to_text(stats: &Stats, watched: bool) -> String {
         }
         for member in members {
             table.below(member_line(group, member, watched));
+            lines_in_flight(group, member.info.record).into_iter().for_each(|it| table.below(it));
         }
     }
     table.text()
@@ -131,16 +132,17 @@ fn in_flight_line(in_flight: &InFlightInfo) -> String {
     format!("{} of {max} in flight, {timeout}{waits}{oldest}", messages.len())
 }
 
-/// What a consumer has in flight: which messages, since when, until when.
-fn has_in_flight(group: &GroupInfo, record: u8) -> Option<String> {
-    let in_flight = group.in_flight.as_ref()?;
-    let mut messages = messages_of(group, Some(record)).peekable();
-    messages.peek()?;
-    let all: Vec<String> = messages.map(|it| in_flight_message(group, in_flight, it)).collect();
-    let more = all.len().saturating_sub(LISTED);
-    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-    let listed: Vec<&str> = all.iter().take(LISTED).map(String::as_str).collect();
-    Some(format!(" has {} in flight: {}{more}", all.len(), listed.join(", ")))
+/// What a consumer has in flight: which messages, since when, until when, a line for each.
+fn lines_in_flight(group: &GroupInfo, record: u8) -> Vec<String> {
+    let Some(in_flight) = &group.in_flight else { return Vec::new() };
+    let all = messages_of(group, Some(record));
+    let mut lines: Vec<String> = all.map(|it| in_flight_message(group, in_flight, it)).collect();
+    let more = lines.len().saturating_sub(LISTED);
+    if more > 0 {
+        lines.truncate(LISTED);
+        lines.push(format!("  and {more} more"));
+    }
+    lines
 }
 
 fn in_flight_message(
@@ -148,7 +150,7 @@ fn in_flight_message(
     in_flight: &InFlightInfo,
     message: &InFlightMessage,
 ) -> String {
-    let mut text = format!("{} (attempt {}", message.sequence, message.attempts);
+    let mut text = format!("  message {}: attempt {}", message.sequence, message.attempts);
     let ago = |what: &str, time: Duration| format!(", {what} {} ago", duration(time.as_secs()));
     if let Some(time) = message.received {
         text += &ago(received(message), time);
@@ -157,11 +159,11 @@ fn in_flight_message(
         text += &ago("renewed", time);
     }
     text += &match due(group, message) {
-        None => ", no timeout)".to_owned(),
-        Some(Duration::ZERO) => ", due now)".to_owned(),
+        None => ", no timeout".to_owned(),
+        Some(Duration::ZERO) => ", due now".to_owned(),
         Some(due) => {
             let due = duration(as_asked(due).as_secs_f64().ceil() as u64);
-            format!(", due in {due})")
+            format!(", due in {due}")
         }
     };
     text
@@ -194,7 +196,10 @@ fn member_line(group: &GroupInfo, member: &ConsumerStats, watched: bool) -> Stri
         let (what, time) = (range(claimed), duration(time.as_secs()));
         format!(", stopped {time} ago while taking {what} from the ring: others get that once it ends or goes on")
     });
-    let what = has_in_flight(group, info.record).unwrap_or(what);
+    let what = match messages_of(group, Some(info.record)).count() {
+        0 => what,
+        some => format!(" has {some} in flight"),
+    };
     let record = if group.in_flight.is_some() {
         format!(", consumer {}", info.record)
     } else {

@@ -122,7 +122,7 @@ fn a_stopped_workers_message_goes_to_another_and_its_own_end_is_too_late() {
     let shown = || {
         let shown = run(&["group", "ls", &work.name]).quietly();
         assert!(
-            shown.contains(&who) && shown.contains("has 1 in flight: 0 (attempt 1,"),
+            shown.contains(&who) && shown.contains("message 0: attempt 1, received "),
             "{shown}"
         );
         shown.contains("(stopped) has 1 in flight")

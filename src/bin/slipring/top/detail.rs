@@ -162,7 +162,7 @@ pub(super) fn oldest_of_all<'s>(stats: impl Iterator<Item = &'s Stats>) -> Optio
     });
     let (queue, group, message, ago) = oldest.max_by_key(|(.., ago)| *ago)?;
     Some(format!(
-        "in flight for the longest time, {}: message {} of {}/{}, {}, due {}",
+        "oldest in flight, {}: message {} of {}/{}, {}, due {}",
         time(ago),
         message.sequence,
         queue.snapshot.name,
