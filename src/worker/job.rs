@@ -202,9 +202,19 @@ impl<M: Content + ?Sized> Job<M> {
     /// there is one, and the message comes again. [`JobError::DeadLetter`] if the letter cannot be sent: the message is
     /// given back, and comes again after a second without a count of this attempt. [`JobError::Forked`] in a forked child.
     pub fn reject(mut self) -> Result<(), JobError> {
-        // Without this attempt, if its count was taken back.
-        let (attempts, before) = (self.token()?.attempts(), self.attempts_before());
+        let (attempts, before) = (self.attempts(), self.attempts_before());
         self.dead_letter(Reason::Rejected, attempts, before)
+    }
+
+    /// As [`Job::reject`], but nobody has worked on the message this time, so that the letter leaves this attempt out. For an
+    /// operator, who takes it by [`Worker::take`](super::Worker::take).
+    ///
+    /// # Errors
+    /// As for [`Job::reject`].
+    pub fn reject_untried(mut self) -> Result<(), JobError> {
+        self.uncount()?;
+        let before = self.attempts_before();
+        self.dead_letter(Reason::Rejected, before, before)
     }
 
     /// Reports that the work on the message failed, so that it comes again at once; but after the last attempt that its

@@ -332,7 +332,7 @@ impl<M: Content + ?Sized> Worker<M> {
 
     /// Takes the message of this sequence out of turn, if it is in flight: before it is due again, and also from another
     /// member that has it, whose calls then fail with [`JobError::Evicted`](crate::JobError::Evicted). Counts an attempt,
-    /// and no limit of attempts ends it here. For an operator who wants to [reject](Job::reject) a message that fails again
+    /// and no limit of attempts ends it here. For an operator who wants to [reject](Job::reject_untried) a message that fails again
     /// and again, and to touch no other. Of several messages of this sequence, such as a dead letter that was sent again, it
     /// takes the one that was delivered most often. `None` if none is in flight, or if another member takes or acks it at
     /// this moment. Does not block.

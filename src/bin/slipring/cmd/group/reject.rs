@@ -66,14 +66,12 @@ fn in_flight(queue: &Queue, mut worker: Worker, args: &GroupRejectArgs) -> Resul
     let GroupRejectArgs { name, group, sequence } = args;
     let found = look(|| Ok(worker.take(*sequence)?))?;
     leave(queue, group, worker)?;
-    let Some(mut job): Option<Job> = found else {
+    let Some(job): Option<Job> = found else {
         let text = format!("group {group:?} does not have message {sequence} in flight");
         return Err(Failure::failed(text)
             .hint(format!("slipring group ls {name}  (says which consumer has which message)")));
     };
-    // Nobody has worked on it this time.
-    job.uncount()?;
-    job.reject().map_err(|fault| match fault {
+    job.reject_untried().map_err(|fault| match fault {
         JobError::DeadLetter(fault) => dead_letters::receive_failed(name, fault.into()),
         fault => fault.into(),
     })
