@@ -1,6 +1,10 @@
 //! What is known of a message besides its content: the same in every view of it.
 
 use std::fmt;
+use std::time::Duration;
+
+use crate::packed::{CellState, NEVER, Tick, nanoseconds_of};
+use crate::ring::figures::InCell;
 
 /// What is known of a message besides its content, in every view of it: [`Received`](crate::Received),
 /// [`Delivery`](crate::Delivery), [`Task`](crate::Task), [`OwnedMessage`](crate::OwnedMessage) and
@@ -90,5 +94,47 @@ impl fmt::Debug for MessageInfo {
             .field("attempts", &self.attempts())
             .field("requeued", &self.requeued())
             .finish()
+    }
+}
+
+/// A message in flight; [`Observer::in_flight`](crate::Observer::in_flight) shows its content. Times are of CLOCK_MONOTONIC,
+/// in steps of 4 ms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InFlightMessage {
+    /// Its sequence.
+    pub sequence: u64,
+    /// Record of the member that has it; `None` if it waits for any, from `due` on.
+    pub record: Option<u8>,
+    /// Whether it is a dead letter that was sent again. Its attempts count from then on.
+    pub requeued: bool,
+    /// Deliveries so far.
+    pub attempts: u8,
+    /// How long ago it was received first, or sent again; `None` if that is not known.
+    pub received: Option<Duration>,
+    /// In how long another member may take it; zero: now. `None`: never, as long as its member lives.
+    pub due: Option<Duration>,
+    /// Of its group's: it stays there until it is acked.
+    pub(crate) cell: u32,
+}
+
+impl InFlightMessage {
+    /// Whether its member's time is over: any other member may take it now, and none has done so.
+    pub fn is_overdue(&self) -> bool {
+        self.record.is_some() && self.due == Some(Duration::ZERO)
+    }
+
+    pub(crate) fn of(found: InCell, now: Tick) -> InFlightMessage {
+        let InCell { cell, seq, requeued, received, word } = found;
+        let time = |ticks| Duration::from_nanos(nanoseconds_of(ticks));
+        InFlightMessage {
+            sequence: seq,
+            requeued,
+            record: (word.state == CellState::Held).then_some(word.owner),
+            attempts: word.attempts,
+            received: (received > 0).then(|| time(now.saturating_sub(received))),
+            due: (word.due < NEVER).then(|| time(word.due.saturating_sub(now))),
+            cell,
+        }
     }
 }

@@ -193,7 +193,7 @@ mod public {
     pub use crate::dead_letter::letters::DeadLetters;
     pub use crate::error::*;
     pub use crate::group::{Group, Mode, Retention, Start};
-    pub use crate::info::MessageInfo;
+    pub use crate::info::{InFlightMessage, MessageInfo};
     pub use crate::message::{Content, Field, Message, Outgoing};
     pub use crate::messages::{Messages, OwnedMessage};
     pub use crate::observer::{Observation, Observer};
@@ -203,9 +203,7 @@ mod public {
     };
     pub use crate::reservation::Reservation;
     pub use crate::select::{Select, Selected};
-    pub use crate::snapshot::{
-        GroupInfo, InFlightInfo, InFlightMessage, MemberInfo, ProducerInfo, Snapshot,
-    };
+    pub use crate::snapshot::{GroupInfo, InFlightInfo, MemberInfo, ProducerInfo, Snapshot};
     pub use crate::source::{Source, StreamId, StreamInfo};
     pub use crate::stage::{Outputs, Stage, Staged};
     pub use crate::stats::{

@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 use crate::attach::Mapped;
 use crate::dead_letter::letter::DeadLetter;
 use crate::error::{OpenError, RecvError, SystemError};
-use crate::group::Start;
-use crate::info::{MessageInfo, message_accessors};
+use crate::group::{Start, find};
+use crate::info::{InFlightMessage, MessageInfo, message_accessors};
 use crate::layout::View;
 use crate::message::{Content, OneThread};
+use crate::ring::cells::Table;
+use crate::ring::claim::Corrupt;
 use crate::ring::close::is_over;
-use crate::ring::observe::{ObserverCursor, Seen, tail};
+use crate::ring::observe::{ObserverCursor, Seen, look_at_cell, tail};
 use crate::ring::publish::published_end;
 use crate::segment::LeaseFile;
 use crate::source::Source;
@@ -236,6 +238,65 @@ impl<M: Content + ?Sized> Observer<M> {
     /// As for [`Observer::recv_timeout`].
     pub fn latest_deadline(&mut self, deadline: Instant) -> Result<Observation<'_, M>, RecvError> {
         self.wait(ObserverCursor::read_latest, Deadline::at(deadline))
+    }
+
+    /// Copies a message in flight of a group from its place there, where it is whole although the ring may have overwritten
+    /// it; the message is one of a [snapshot](crate::Snapshot). `None` if it is not in flight any more. Nobody notices: it
+    /// stays with its member, and no attempt is counted. This observer's position stays, too. Never blocks.
+    ///
+    /// ```
+    /// # let name = format!("doc-look-{}", std::process::id());
+    /// use slipring::{Group, Queue, Start};
+    ///
+    /// let jobs = Group::named("work").shared().in_flight(8);
+    /// let queue = Queue::builder(&name).capacity(2).group(&jobs).create()?;
+    /// queue.producer()?.send("resize 7.png")?;
+    /// let job = queue.worker(&jobs)?.recv()?;
+    ///
+    /// let mut observer = queue.observer(Start::Newest)?;
+    /// let groups = queue.snapshot()?.groups;
+    /// for message in groups[0].in_flight.iter().flat_map(|in_flight| &in_flight.messages) {
+    ///     if let Some(seen) = observer.in_flight("work", message)? {
+    ///         println!("{}: {:?}", seen.sequence(), seen.content());
+    ///         # assert_eq!(&*seen, b"resize 7.png");
+    ///     }
+    /// }
+    /// # job.ack()?;
+    /// # slipring::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`RecvError::Forked`] in a forked child; [`RecvError::Corrupt`].
+    pub fn in_flight(
+        &mut self,
+        group: &str,
+        message: &InFlightMessage,
+    ) -> Result<Option<Observation<'_, M>>, RecvError> {
+        if self.file.forked() {
+            return Err(RecvError::Forked { queue: self.queue() });
+        }
+        let Some(index) = find(&self.view, group) else { return Ok(None) };
+        let table = Table::of(&self.view, index);
+        let corrupt = |Corrupt(what)| RecvError::Corrupt { queue: self.queue(), what };
+        let table = table.map_err(corrupt)?.filter(|table| message.cell < table.len());
+        let Some(found) = table.and_then(|table| look_at_cell(&self.view, &table, message.cell))
+        else {
+            return Ok(None);
+        };
+        let is_it = (found.seq, found.requeued) == (message.sequence, message.requeued);
+        // Another group may have its places by now.
+        if !is_it || find(&self.view, group) != Some(index) {
+            return Ok(None);
+        }
+        let area = zerocopy::IntoBytes::as_mut_bytes(&mut *self.buffer);
+        for (to, byte) in area.iter_mut().zip(&found.payload) {
+            *to = *byte;
+        }
+        self.cursor.set_origin(found.origin);
+        let info = MessageInfo::new(found.seq, found.kind, found.attempts);
+        let info = info.with(found.kind, found.requeued);
+        Ok(Some(self.observation(Copied { info, len: found.payload.len(), gap: 0 })))
     }
 
     fn wait(&mut self, read: Read, deadline: Deadline) -> Result<Observation<'_, M>, RecvError> {

@@ -8,12 +8,13 @@ use crate::attach::Mapped;
 use crate::clock::{HostClock, monotonic_ns};
 use crate::error::{SystemError, Unacked, known_pid};
 use crate::group::{Mode, Retention, limit_of, pid_of, target_name};
+use crate::info::InFlightMessage;
 use crate::layout::{GroupState, Identity, View, WakeMode, lease_byte};
-use crate::packed::{CellState, NEVER, SEQ_NONE, Tick, nanoseconds_of};
+use crate::packed::{SEQ_NONE, nanoseconds_of};
 use crate::ring::cells::Table;
 use crate::ring::close::closed_at;
 use crate::ring::extents;
-use crate::ring::figures::{self, Blocked, Holding, InCell, Standing};
+use crate::ring::figures::{self, Blocked, Holding, Standing};
 use crate::ring::groups;
 use crate::ring::groups::RETENTION_RELEASE;
 use crate::ring::publish::published_end;
@@ -151,44 +152,6 @@ pub struct InFlightInfo {
     pub ack_timeout: Option<Duration>,
     /// Those that it has.
     pub messages: Vec<InFlightMessage>,
-}
-
-/// A message in flight. Times are of CLOCK_MONOTONIC, in steps of 4 ms.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct InFlightMessage {
-    /// Its sequence.
-    pub sequence: u64,
-    /// Record of the member that has it; `None` if it waits for any, from `due` on.
-    pub record: Option<u8>,
-    /// Whether it is a dead letter that was sent again. Its attempts count from then on.
-    pub requeued: bool,
-    /// Deliveries so far.
-    pub attempts: u8,
-    /// How long ago it was received first, or sent again; `None` if that is not known.
-    pub received: Option<Duration>,
-    /// In how long another member may take it; zero: now. `None`: never, as long as its member lives.
-    pub due: Option<Duration>,
-}
-
-impl InFlightMessage {
-    /// Whether its member's time is over: any other member may take it now, and none has done so.
-    pub fn is_overdue(&self) -> bool {
-        self.record.is_some() && self.due == Some(Duration::ZERO)
-    }
-
-    pub(crate) fn of(found: InCell, now: Tick) -> InFlightMessage {
-        let InCell { seq, requeued, received, word } = found;
-        let time = |ticks| Duration::from_nanos(nanoseconds_of(ticks));
-        InFlightMessage {
-            sequence: seq,
-            requeued,
-            record: (word.state == CellState::Held).then_some(word.owner),
-            attempts: word.attempts,
-            received: (received > 0).then(|| time(now.saturating_sub(received))),
-            due: (word.due < NEVER).then(|| time(word.due.saturating_sub(now))),
-        }
-    }
 }
 
 impl InFlightInfo {

@@ -237,6 +237,6 @@ fn a_message_in_flight_that_comes_again_and_again_is_told() {
     let found = finding(&mut monitor, FindingKind::MessageInLoop, true).unwrap();
     assert!(found.text.contains("message 0 of group \"work\" was delivered 3 times"), "{found:?}");
     let commands = commands(&found);
-    assert_eq!(commands[0], format!("slipring tail {} --from 0 --count 1", &*name));
+    assert_eq!(commands[0], format!("slipring peek {} --group work --sequence 0", &*name));
     assert_eq!(commands[1], format!("slipring group reject {} work --sequence 0", &*name));
 }

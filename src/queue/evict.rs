@@ -8,12 +8,12 @@ use crate::attach::Attachment;
 use crate::clock::HostClock;
 use crate::error::EvictError;
 use crate::group;
+use crate::info::InFlightMessage;
 use crate::message::Content;
 use crate::packed::{AT_ONCE, CellState, NEVER, ticks};
 use crate::ring::cells::{Eviction, Table};
 use crate::ring::claim::Corrupt;
 use crate::ring::figures;
-use crate::snapshot::InFlightMessage;
 
 /// How often it looks at messages that are being moved from the ring, until their members count as stopped.
 const LOOKS: u32 = 10;

@@ -461,9 +461,9 @@ impl Table {
         self.copy(view, i, taken).map(|message| InHand { delayed, ..message })
     }
 
-    /// Copies the message of cell `i`, which the caller has taken by storing `word`; `None` if it was taken from the
-    /// caller meanwhile. The copy may be a mixture of two messages then.
-    fn copy(&self, view: &View, i: u32, word: u64) -> Option<InHand> {
+    /// Copies the message of cell `i`, which the caller has taken by storing `word`, or whose word it has read; `None` if it
+    /// was taken meanwhile. The copy may be a mixture of two messages then.
+    pub(super) fn copy(&self, view: &View, i: u32, word: u64) -> Option<InHand> {
         let cell = self.cell(view, i);
         // Relaxed, all: carried by the cell's word; whether they belong together is checked below. pair cell-refill.
         let seq = cell.sequence.load(Ordering::Relaxed);

@@ -159,6 +159,7 @@ pub(crate) fn count_redelivery(view: &View, record: u8) {
 /// A message in a cell, for people.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InCell {
+    pub(crate) cell: u32,
     pub(crate) seq: u64,
     pub(crate) requeued: bool,
     pub(crate) received: Tick,
@@ -174,7 +175,7 @@ pub(crate) fn in_cell(view: &View, table: &Table, i: u32) -> Option<InCell> {
     let seq = cell.sequence.load(Ordering::Relaxed);
     let used = matches!(word.state, CellState::Held | CellState::Delayed);
     let (seq, requeued) = sequence_of(seq);
-    used.then(|| InCell { seq, requeued, received: get(cell.received), word })
+    used.then(|| InCell { cell: i, seq, requeued, received: get(cell.received), word })
 }
 
 /// The messages in the cells of a group.

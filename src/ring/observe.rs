@@ -1,9 +1,10 @@
 //! Observing: an observer stores nothing, holds nobody up, and counts what it missed.
 
+use super::cells::{InHand, Table};
 use super::publish::published_end;
 use super::sources::{self, Origin};
 use crate::layout::{Meta, View};
-use crate::packed::SEQ_NONE;
+use crate::packed::{CellState, CellWord, SEQ_NONE};
 use crate::sync::{Ordering, fence, mutant, order, step};
 
 /// Slots that one call tries, when messages are overwritten while it copies them.
@@ -48,6 +49,12 @@ impl ObserverCursor {
 
     pub(crate) fn next(&self) -> u64 {
         self.next
+    }
+
+    /// Notes that a message from there was read elsewhere; the cursor stays where it is.
+    #[cfg(not(slipring_loom))]
+    pub(crate) fn set_origin(&mut self, origin: Option<Origin>) {
+        self.origin = origin;
     }
 
     /// Where the message that was read last comes from.
@@ -193,4 +200,21 @@ fn origin_of(view: &View, seq: u64, stream: u8) -> Option<Origin> {
     // No entry of the table changes hands while the ring has a message of its stream, and a stamp never comes again. So
     // if the entry has, the last read of the stamp tells (pair overwrite, in `sources::open`).
     sources::origin_of(view, stream, position)
+}
+
+/// How often a message is copied that changes hands while one looks at it.
+const LOOKS: u32 = 16;
+
+/// A copy of the message in cell `i` of a group; `None` if there is none, or others were faster each time.
+#[cold]
+pub(crate) fn look_at_cell(view: &View, table: &Table, i: u32) -> Option<InHand> {
+    (0..LOOKS).find_map(|_| {
+        // Acquire. pair cell: what was stored while the cell was reserved.
+        let word = table.cell(view, i).word.load(Ordering::Acquire);
+        let used = match CellWord::unpack(word).state {
+            CellState::Held | CellState::Delayed => true,
+            CellState::Empty | CellState::Reserved => false,
+        };
+        used.then(|| table.copy(view, i, word)).flatten()
+    })
 }

@@ -273,7 +273,7 @@ impl Stats {
 
     fn looped(&self, group: &GroupStats, looped: &Looped) -> Finding {
         let (queue, name) = (self.queue(), &group.info.name);
-        let &Looped { seq, attempts, requeued } = looped;
+        let &Looped { seq, attempts } = looped;
         let often = if attempts == u8::MAX {
             "255 times or more".to_owned()
         } else {
@@ -289,12 +289,8 @@ impl Stats {
         let mut text = format!(
             "message {seq} of group {name:?} was delivered {often} and never acked; {limit}"
         );
-        let mut remedies = Vec::new();
-        // A message in flight may have left the ring, and another one is read then; one that was sent again was in another.
-        if !requeued && seq.saturating_add(self.snapshot.capacity) >= self.snapshot.tail {
-            let look = format!("slipring tail {queue} --from {seq} --count 1");
-            remedies.push(remedy(look, "shows it"));
-        }
+        let look = format!("slipring peek {queue} --group {name} --sequence {seq}");
+        let mut remedies = vec![remedy(look, "shows it")];
         if group.info.max_attempts.is_none() {
             if is_shared(group) && group.info.in_flight.is_none() {
                 // It comes to the member that has it alone.
@@ -469,8 +465,6 @@ impl Stats {
 struct Looped {
     seq: u64,
     attempts: u8,
-    /// Whether it is a dead letter that was sent again.
-    requeued: bool,
 }
 
 /// The message of a member in the ring, if it was delivered too often.
@@ -478,7 +472,7 @@ fn looped_in_ring(group: &GroupStats, member: &ConsumerStats) -> Option<Looped> 
     let attempts = member.info.attempts;
     let in_ring = member.info.claimed.as_ref().map(|claimed| claimed.start);
     let seq = in_ring.or((!is_shared(group)).then_some(group.info.head))?;
-    let looped = Looped { seq, attempts, requeued: false };
+    let looped = Looped { seq, attempts };
     (attempts >= LOOP && group.info.depth > 0).then_some(looped)
 }
 
@@ -486,7 +480,7 @@ fn looped_in_ring(group: &GroupStats, member: &ConsumerStats) -> Option<Looped> 
 fn looped_in_flight(group: &GroupStats) -> Option<Looped> {
     let in_flight = group.info.in_flight.iter().flat_map(|in_flight| &in_flight.messages);
     let most = in_flight.max_by_key(|message| message.attempts)?;
-    let looped = Looped { seq: most.sequence, attempts: most.attempts, requeued: most.requeued };
+    let looped = Looped { seq: most.sequence, attempts: most.attempts };
     (most.attempts >= LOOP).then_some(looped)
 }
 

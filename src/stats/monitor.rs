@@ -11,9 +11,10 @@ use super::samples::{Known, Samples};
 use crate::attach::Mapped;
 use crate::error::{AttachError, OpenError, SystemError};
 use crate::group::Mode;
+use crate::info::InFlightMessage;
 use crate::queue::OpenOptions;
 use crate::segment::LeaseFile;
-use crate::snapshot::{GroupInfo, InFlightMessage, MemberInfo, Snapshot};
+use crate::snapshot::{GroupInfo, MemberInfo, Snapshot};
 
 /// Watches a queue from a read-only mapping. It takes no role and no lease and stores nothing, so nothing in the queue
 /// tells that it is watched, and read permission is enough.

@@ -276,3 +276,26 @@ fn a_taker_is_overtaken_by_a_letter() {
         last.finish(writer.tail(), 2 * DUE);
     });
 }
+
+/// An observer looks at a cell that is emptied and gets a letter meanwhile: it sees one of the two, whole, or none.
+#[test]
+fn who_looks_at_a_cell_sees_one_message_or_none() {
+    let model = Model::named("who_looks_at_a_cell_sees_one_message_or_none");
+    model.reaches(&["saw the message", "saw the letter", "saw none"]).check(|run| {
+        let (flight, writer) = flight(run, SHAPE, 1);
+        let [mut t, l, last] = flight.join_all();
+        let message = t.one();
+        let t = t.works(move |hand| {
+            hand.ack(&message);
+            hand.put(7);
+        });
+        let l = l.works(|hand| match hand.look_at(0) {
+            Some(0) => hand.run.reach("saw the message"),
+            Some(_) => hand.run.reach("saw the letter"),
+            None => hand.run.reach("saw none"),
+        });
+        t.join().unwrap();
+        l.join().unwrap();
+        last.finish(writer.tail(), BEGIN);
+    });
+}

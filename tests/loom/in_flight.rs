@@ -19,6 +19,7 @@ use crate::ring::extents;
 use crate::ring::gate::gate;
 use crate::ring::groups::{self, RETENTION_RELEASE};
 use crate::ring::in_flight::{CellMember, Received};
+use crate::ring::observe;
 use crate::ring::records::{self, Purpose};
 use crate::sync::{AtomicU64 as Word, Ordering, PAYLOAD, order};
 
@@ -222,6 +223,13 @@ impl Hand {
             self.run.reach("came again");
         }
         notes.delivered.push((number(message), *attempts));
+    }
+
+    /// The sequence of the message in cell `i`, for one who only looks.
+    pub(super) fn look_at(&self, i: u32) -> Option<u64> {
+        let found = observe::look_at_cell(self.process.view(), &self.member.table, i)?;
+        check_content(&found);
+        Some(found.seq)
     }
 
     /// Receives up to `max` messages of the ring.

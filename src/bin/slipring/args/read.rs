@@ -74,6 +74,9 @@ pub(crate) struct PeekArgs {
     /// End after N messages [default: when all that waits is printed]
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
+    /// Print the message of this sequence only
+    #[arg(long, value_name = "N", conflicts_with_all = ["count", "timeout"])]
+    pub(crate) sequence: Option<u64>,
     /// Wait for more, and end with exit code 3 after this time without a message: seconds, or e.g. 500ms
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) timeout: Option<Duration>,

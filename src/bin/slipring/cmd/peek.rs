@@ -3,7 +3,7 @@
 //! It reads as an observer: a consumer would keep the group's real consumer out, and each
 //! message that it got would count as delivered.
 
-use slipring::{GroupInfo, Observer, RecvError, Snapshot, Start};
+use slipring::{GroupInfo, InFlightMessage, Observation, Observer, RecvError, Snapshot, Start};
 
 use crate::args::PeekArgs;
 use crate::dead_letters;
@@ -14,7 +14,6 @@ use crate::output::Output;
 use crate::queue::{options, snapshot};
 use crate::reading::{no_such_group, none_came, report_missed};
 use crate::stop::Stop;
-use crate::table::count;
 use crate::totals::Totals;
 
 pub(super) fn run(args: &PeekArgs) -> Result<(), Failure> {
@@ -44,21 +43,23 @@ fn print_waiting(
     let end = if args.timeout.is_some() { u64::MAX } else { snapshot.tail };
     let left = args.count.unwrap_or(u64::MAX);
     let mut reading = Reading { observer, args, stop, output, totals, left, lost: 0 };
-    // What is in flight may be in the ring still.
-    let (in_flight, requeued) = in_flight(&snapshot, group);
-    for sequence in in_flight {
-        reading.range(sequence, sequence + 1)?;
+    for message in in_flight(group) {
+        reading.in_flight(message)?;
     }
-    let gone = std::mem::take(&mut reading.lost) + requeued;
     for (start, end) in unacked(&snapshot, group, end) {
         reading.range(start, end)?;
     }
     reading.output.flush(stop)?;
-    if gone > 0 {
-        let messages = count(gone, "message in flight is", "messages in flight are");
-        note(&format!("note: {messages} not in the ring any more: slipring group ls {name}"));
-    }
     report_missed(reading.lost);
+    if let Some(asked) = args.sequence.filter(|_| totals.messages == 0) {
+        let text = format!(
+            "group {:?} of queue {name:?} does not have message {asked}: it is acked, or was not sent yet",
+            group.name
+        );
+        return Err(
+            Failure::failed(text).hint(format!("slipring group ls {name}  (shows what it has)"))
+        );
+    }
     if let Some(count) = dead_letters::retries(&snapshot, group).filter(|count| *count > 0) {
         let group = &group.name;
         note(&format!(
@@ -69,17 +70,16 @@ fn print_waiting(
     Ok(())
 }
 
-/// Sequences of the messages in flight that the ring may have, in order; and the number of dead letters that were sent
-/// again: they have the sequence of the queue that they were sent to first, where this one has another message or none.
-fn in_flight(snapshot: &Snapshot, group: &GroupInfo) -> (Vec<u64>, u64) {
-    let messages = group.in_flight.iter().flat_map(|in_flight| &in_flight.messages);
-    let (requeued, messages): (Vec<_>, Vec<_>) = messages.partition(|message| message.requeued);
-    let sequences = messages.iter().map(|message| message.sequence);
-    // What was sent after the look at the queue is not shown.
-    let mut sequences: Vec<_> = sequences.filter(|sequence| *sequence < snapshot.tail).collect();
-    sequences.sort_unstable();
-    sequences.dedup();
-    (sequences, requeued.len() as u64)
+/// The messages in flight, in order, without those that the ring still has for a member that is taking them.
+fn in_flight(group: &GroupInfo) -> Vec<&InFlightMessage> {
+    let claimed = |message: &InFlightMessage| {
+        let mut ranges = group.members.iter().filter_map(|member| member.claimed.as_ref());
+        !message.requeued && ranges.any(|range| range.contains(&message.sequence))
+    };
+    let all = group.in_flight.iter().flat_map(|in_flight| &in_flight.messages);
+    let mut messages: Vec<_> = all.filter(|message| !claimed(message)).collect();
+    messages.sort_unstable_by_key(|message| message.sequence);
+    messages
 }
 
 /// Ranges of sequences that the group has not acked, in order and each once: what members of a shared group hold, and
@@ -111,9 +111,31 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
+    /// A message in flight, from the place where it is until it is acked.
+    fn in_flight(&mut self, message: &InFlightMessage) -> Result<(), Failure> {
+        let is_asked = self.args.sequence.is_none_or(|asked| asked == message.sequence);
+        if self.left == 0 || !is_asked {
+            return Ok(());
+        }
+        self.stop.check()?;
+        let Reading { observer, args, output, totals, .. } = self;
+        let Some(message) = observer.in_flight(&args.group, message)? else { return Ok(()) };
+        put(output, totals, args, &message);
+        self.printed()
+    }
+
+    fn printed(&mut self) -> Result<(), Failure> {
+        self.left -= 1;
+        if self.output.is_large() { self.output.flush(self.stop) } else { Ok(()) }
+    }
+
     fn range(&mut self, start: u64, end: u64) -> Result<(), Failure> {
+        let (start, end) = match self.args.sequence {
+            Some(asked) if !(start..end).contains(&asked) => return Ok(()),
+            Some(asked) => (asked, asked + 1),
+            None => (start, end),
+        };
         self.observer.seek(start);
-        let form = Form::from(self.args.form);
         let mut next = start;
         while self.left > 0 && self.observer.position() < end {
             self.stop.check()?;
@@ -143,21 +165,23 @@ impl Reading<'_> {
                 break;
             }
             next = message.sequence() + 1;
-            let printed = Message {
-                sequence: message.sequence(),
-                kind: message.kind(),
-                attempts: None,
-                source: message.source().map(Source),
-                payload: Payload(&message),
-            };
-            self.output.put(|buffer| form.append(buffer, &printed));
-            self.totals.bytes += message.len() as u64;
-            self.totals.messages += 1;
-            self.left -= 1;
-            if self.output.is_large() {
-                self.output.flush(self.stop)?;
-            }
+            put(self.output, self.totals, self.args, &message);
+            self.printed()?;
         }
         Ok(())
     }
+}
+
+fn put(output: &mut Output, totals: &mut Totals, args: &PeekArgs, message: &Observation<'_>) {
+    let printed = Message {
+        sequence: message.sequence(),
+        kind: message.kind(),
+        attempts: None,
+        source: message.source().map(Source),
+        payload: Payload(message),
+    };
+    let form = Form::from(args.form);
+    output.put(|buffer| form.append(buffer, &printed));
+    totals.bytes += message.len() as u64;
+    totals.messages += 1;
 }
