@@ -252,7 +252,7 @@ impl<M: Content + ?Sized> Worker<M> {
     /// queue, or the handler of [`Worker::on_dead_letter`] has taken it. Three calls make a letter, and each calls `tell`
     /// before it returns:
     ///
-    /// - [`Job::reject`];
+    /// - [`Job::reject`] and [`Job::reject_untried`];
     /// - [`Job::fail`] and [`Job::fail_after`] after the last attempt that the group allows;
     /// - a receive that finds a message which has had its last attempt. Nothing else reports that letter.
     ///
