@@ -311,7 +311,7 @@ impl Table {
         let had = CellWord::unpack(token.word);
         let token = self.exchange(view, token, CellWord { due, ..had })?;
         if due < now.saturating_add(FULL_LOOK) {
-            self.announce_due(view, due);
+            step!(self.announce_due(view, due), "extension-lowers-no-hint");
         }
         Ok(token)
     }
@@ -518,7 +518,7 @@ impl Table {
         if exchanged.is_err() {
             return Eviction::NotHeld;
         }
-        self.announce(view, due, now);
+        step!(self.announce(view, due, now), "eviction-tells-nobody");
         Eviction::Done
     }
 

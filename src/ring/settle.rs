@@ -41,7 +41,7 @@ pub(crate) fn settle_former(view: &View, record: u8) -> Result<(), Corrupt> {
         && may_have_left(view, record)
     {
         settle(view, &table, record)?;
-        table.wake_takers(view);
+        step!(table.wake_takers(view), "joiner-wakes-nobody");
     }
     Ok(())
 }
@@ -63,7 +63,7 @@ pub(crate) fn settle(view: &View, table: &Table, record: u8) -> Result<(), Corru
             ),
         }
     }
-    table.announce_due(view, AT_ONCE);
+    step!(table.announce_due(view, AT_ONCE), "settle-lowers-no-hint");
     // Relaxed: for who has the lease next. pair lease.
     view.record(record).counters.holds.store(0, Ordering::Relaxed);
     Ok(())
@@ -100,7 +100,7 @@ pub(super) fn finish_receive(view: &View, table: &Table, record: u8) -> Result<(
         let held = CellWord {
             state: CellState::Held,
             owner: record,
-            attempts: 0,
+            attempts: mutant!(0, "settle-counts-what-it-copies", 1),
             due: AT_ONCE,
             generation: 0,
         };

@@ -370,22 +370,90 @@ fn a_settler_wakes_who_waits_for_a_cell() {
     });
 }
 
-/// A message is given back for soon, while another member looks at all cells.
+/// The same of who takes the dead member's record.
 #[test]
-fn a_give_back_is_seen_by_a_look_or_lowers_the_hint() {
-    Model::named("a_give_back_is_seen_by_a_look_or_lowers_the_hint").check(|run| {
+fn a_joiner_wakes_who_waits_for_a_cell() {
+    let model = Model::named("a_joiner_wakes_who_waits_for_a_cell");
+    model.reaches(&["slept", "joined again"]).check(|run| {
+        let (flight, writer) = flight(run, SLEEPERS, 1);
+        let flight = Rc::new(flight);
+        let [mut a, b, last] = flight.join_all();
+        a.one();
+        a.die();
+        let joins = Rc::clone(&flight);
+        let j = spawn(move || {
+            joins.run.reach("joined again");
+            joins.join()
+        });
+        let own = run.clone();
+        let b = b.works(move |hand| {
+            waits(&own, hand, |hand| hand.take_and_ack(BEGIN));
+        });
+        let _joined = j.join().unwrap();
+        b.join().unwrap();
+        last.finish(writer.tail(), BEGIN);
+    });
+}
+
+/// The owner of a message, or an operator in its place, makes it due soon, while another member looks at all cells.
+fn due_beside_a_look(
+    name: &'static str,
+    makes_due: impl Fn(&Hand, &InHand) + Copy + Send + Sync + 'static,
+) {
+    Model::named(name).check(move |run| {
         let (flight, writer) = flight(run, Shape { cells: 2, ..SHAPE }, 1);
         let [mut a, s, last] = flight.join_all();
         let message = a.one();
-        let a = a.works(move |hand| {
-            hand.give_back(&message, SOON);
-        });
+        let a = a.works(move |hand| makes_due(hand, &message));
         let s = s.works(|hand| {
             hand.look(1);
         });
         a.join().unwrap();
         s.join().unwrap();
         last.assert_hint(BEGIN);
+        last.finish(writer.tail(), END);
+    });
+}
+
+#[test]
+fn a_give_back_is_seen_by_a_look_or_lowers_the_hint() {
+    due_beside_a_look("a_give_back_is_seen_by_a_look_or_lowers_the_hint", |hand, message| {
+        hand.give_back(message, SOON);
+    });
+}
+
+#[test]
+fn an_extension_is_seen_by_a_look_or_lowers_the_hint() {
+    due_beside_a_look("an_extension_is_seen_by_a_look_or_lowers_the_hint", |hand, message| {
+        hand.thread().extend(message, SOON);
+    });
+}
+
+#[test]
+fn an_eviction_is_seen_by_a_look_or_lowers_the_hint() {
+    due_beside_a_look("an_eviction_is_seen_by_a_look_or_lowers_the_hint", |hand, _| {
+        hand.thread().evict_until(0, SOON);
+    });
+}
+
+/// The same of a dead member's message, which is settled.
+#[test]
+fn what_is_settled_is_seen_by_a_look_or_lowers_the_hint() {
+    let model = Model::named("what_is_settled_is_seen_by_a_look_or_lowers_the_hint");
+    model.reaches(&["settled", "came again"]).check(|run| {
+        let (flight, writer) = flight(run, Shape { cells: 2, ..SHAPE }, 1);
+        let [mut a, d, s, last] = flight.join_all();
+        a.one();
+        a.die();
+        let d = d.works(|hand| {
+            hand.settle();
+        });
+        let s = s.works(|hand| {
+            hand.look(1);
+        });
+        d.join().unwrap();
+        s.join().unwrap();
+        last.assert_hint(1);
         last.finish(writer.tail(), END);
     });
 }

@@ -6,7 +6,7 @@ use loom::thread::spawn;
 use super::explore::Model;
 use super::heap::Shape;
 use super::in_flight::{BEGIN, DUE, END, LATER, flight};
-use crate::packed::{NEVER, Tick};
+use crate::packed::{CellState, NEVER, Tick};
 use crate::ring::cells::InHand;
 
 const SHAPE: Shape = Shape {
@@ -240,6 +240,28 @@ fn what_was_not_tried_in_flight_is_not_counted() {
             }
         }
         last.finish(writer.tail(), END);
+    });
+}
+
+/// A member dies in its receive, at each step, and is settled: the next delivery counts one more if the message had been filled
+/// into a cell, where it may have been handed out, and else is the first.
+#[test]
+fn what_nobody_was_handed_is_not_counted() {
+    let model = Model::named("what_nobody_was_handed_is_not_counted").mortals(1);
+    model.reaches(&["settled", "first", "second"]).check(|run| {
+        let (flight, writer) = flight(run, SHAPE, 1);
+        let [a, mut last] = flight.join_all();
+        a.live_and_die(0, |hand| {
+            hand.receive(1);
+        });
+        let in_cell = last.words().any(|word| word.state == CellState::Held);
+        last.settle();
+        if let Some(message) = last.take(BEGIN) {
+            assert_eq!(message.attempts, if in_cell { 2 } else { 1 });
+            run.reach(if in_cell { "second" } else { "first" });
+            last.ack(&message);
+        }
+        last.finish(writer.tail(), BEGIN);
     });
 }
 

@@ -530,6 +530,11 @@ impl Owner {
 
     /// As an operator: takes cell `i` from the member that has it.
     pub(super) fn evict(&self, i: u32) -> bool {
+        self.evict_until(i, AT_ONCE)
+    }
+
+    /// The same, for others to take from `due` on.
+    pub(super) fn evict_until(&self, i: u32, due: Tick) -> bool {
         let view = self.process.view();
         let cell = self.table.cell(view, i);
         // Acquire. pair cell: as `figures::in_cell`.
@@ -537,7 +542,7 @@ impl Owner {
         if found.state != CellState::Held {
             return false;
         }
-        let eviction = self.table.evict(view, i, found, AT_ONCE, BEGIN);
+        let eviction = self.table.evict(view, i, found, due, BEGIN);
         if eviction == Eviction::Taking {
             self.run.reach("taking");
         }
