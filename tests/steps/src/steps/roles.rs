@@ -2,14 +2,17 @@
 
 use std::sync::atomic::Ordering::SeqCst;
 
-use slipring::{DeadLetter, DeadLetters, Group, OpenOptions, Queue, RecvError};
+use slipring::{
+    DeadLetter, DeadLetters, Group, OpenOptions, Queue, RecvError, Retention, Start, Worker,
+};
 
 use super::book::{check, note};
 use super::bystanders::Bystander::{Member, Observer, Reader};
 use super::image::{Image, TAIL};
 use super::judge::{Order, Scene};
 use super::operations::{
-    Operation, PLAIN, as_consumer, as_holder, little, much, operation, orphaned, orphaned_in,
+    Operation, PLAIN, ack_all, as_consumer, as_holder, little, much, operation, orphaned,
+    orphaned_in,
 };
 use super::party::{Outcome, alone};
 use super::shm;
@@ -169,6 +172,13 @@ fn again() -> Vec<Operation> {
             ..PLAIN
         },
         Operation {
+            name: "send letters again, into cells of a group that nobody has joined",
+            prepare: letter_for_cells,
+            victim: |stage| send_again(stage, "work"),
+            judge: sent_into_cells,
+            ..PLAIN
+        },
+        Operation {
             name: "receive what was sent again",
             prepare: |stage| {
                 one_letter(stage)?;
@@ -255,6 +265,67 @@ fn sent_again(scene: &mut Scene) -> Outcome {
         Err(format!("done: {done}; came {before}, then {left} were sent again and came {after}"))
     })?;
     scene.settle()
+}
+
+/// A queue in which everything is acked, and a letter for the group `work`, which has one cell, goes with its last member, and
+/// was declared after that.
+fn letter_for_cells(stage: Stage) -> Outcome {
+    let work = Group::named("work").shared().in_flight(1);
+    let queue = stage.make(Some(work.clone()))?;
+    stage.send(&mut queue.producer().map_err(text)?, 1)?;
+    let mut store = queue.consumer("store").map_err(text)?;
+    ack_all(stage, "store", stage.take(&mut store, "store", 1)?)?;
+    let account = stage.account("work");
+    note(&account.acking, 0);
+    let mut worker = queue.worker("work").map_err(text)?;
+    worker.recv().map_err(text)?.reject().map_err(text)?;
+    drop(worker);
+    queue.remove_group("work").map_err(text)?;
+    let work = work.retention(Retention::Release).start(Start::Newest);
+    queue.add_group(work).map_err(text)
+}
+
+/// As `sent_again`, in a group with cells. It stays until a member that receives has joined it and left it.
+fn sent_into_cells(scene: &mut Scene) -> Outcome {
+    let groups = scene.image()?.groups();
+    let work = groups.iter().find(|group| group.name == "work").ok_or("the group is gone")?;
+    if work.goes {
+        return Err("nobody who receives has joined the group, and it goes".to_owned());
+    }
+    let (stage, done) = (scene.stage, scene.is_done());
+    alone("who sends letters again", || {
+        let mut worker = stage.open()?.worker("work").map_err(text)?;
+        let before = come_again_in_cells(&mut worker)?;
+        // There is one cell: none is lost.
+        let left = letters(stage)?.requeue(2).map_err(text)?;
+        let after = come_again_in_cells(&mut worker)?;
+        match (before, left, after) {
+            (0 | 1, 1, 1) if !done => Ok(()),
+            (1, 0, 0) => Ok(()),
+            _ => Err(format!(
+                "done: {done}; came {before}, then {left} were sent again and came {after}"
+            )),
+        }
+    })?;
+    scene.settle()
+}
+
+/// The same as `come_again`.
+fn come_again_in_cells(worker: &mut Worker) -> Result<u64, String> {
+    let mut count = 0;
+    loop {
+        let job = match worker.recv_timeout(std::time::Duration::ZERO) {
+            Ok(job) => job,
+            Err(RecvError::Timeout { .. }) => return Ok(count),
+            Err(fault) => return Err(text(fault)),
+        };
+        check(job.sequence(), job.kind(), &job)?;
+        if (job.requeued(), job.sequence(), job.attempts()) != (true, 0, 1) {
+            return Err(format!("message {} comes, attempt {}", job.sequence(), job.attempts()));
+        }
+        job.ack().map_err(text)?;
+        count += 1;
+    }
 }
 
 /// Receives and acks letters that were sent again. Returns how many there were.
