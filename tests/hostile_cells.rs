@@ -199,6 +199,27 @@ fn a_dead_member_with_more_messages_than_cells_is_damage() {
 }
 
 #[test]
+fn a_requeue_gets_the_place_that_a_dead_one_had_reserved() {
+    const HOLDS: u64 = 152;
+    let name = TempName::new("reserved");
+    let _dead = TempName::exactly(format!("{}.dead", &*name));
+    let queue = queue(&name, &work(1));
+    let file = words::open(&name.path());
+    send(&queue, 1);
+    queue.worker("work").unwrap().recv().unwrap().reject().unwrap();
+    // As if a process had died that was sending a letter again; and no member is there, or comes, to look after it.
+    let dead = record(2, 1);
+    words::set(&file, words::GROUP_MARK + 8, 2);
+    words::set(&file, dead + HOLDS, 2);
+    words::set(&file, dead, 0);
+    let generation = words::get(&file, cell(&file, 0)) >> 54 << 54;
+    words::set(&file, cell(&file, 0), generation | word(RESERVED, 1, 0, 0));
+    let options = OpenOptions::new().control_timeout(Duration::from_millis(100));
+    assert_eq!(DeadLetters::of(&name, &options).unwrap().requeue(1).unwrap(), 1);
+    assert!(queue.worker("work").unwrap().recv_timeout(LONG).unwrap().requeued());
+}
+
+#[test]
 fn a_letter_counts_beside_a_message_of_the_ring_that_has_its_sequence() {
     let name = TempName::new("same-sequence");
     let queue = queue(&name, &work(2));

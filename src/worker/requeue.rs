@@ -10,7 +10,7 @@ use crate::error::{ControlError, RecvError, RequeueReason};
 use crate::ring::cells::{Letter, Reserved};
 use crate::ring::groups;
 use crate::ring::park::{Waiter, WaiterKind};
-use crate::wait::{self, Deadline, FutexPark, MAX_SLEEP_WHILE_HELD, Waited};
+use crate::wait::{self, Check, Deadline, FutexPark, MAX_SLEEP_WHILE_HELD, Waited};
 
 impl Worker {
     /// Puts a letter into a place of the group, for any member to take at once. Waits at most `timeout` for a free place, and
@@ -55,8 +55,14 @@ impl Worker {
         let waiter = Waiter::new(&view, WaiterKind::Cell { group });
         let park = FutexPark::new([waiter], || MAX_SLEEP_WHILE_HELD);
         let mut wait_state = self.wait_state.clone();
-        let reserved = wait::until(deadline, &mut wait_state, park, |_| {
-            Ok::<_, RecvError>(self.member.reserve_one(&view))
+        let reserved = wait::until(deadline, &mut wait_state, park, |check| {
+            let reserved = self.member.reserve_one(&view);
+            if reserved.is_some() || check == Check::Fast {
+                return Ok::<_, RecvError>(reserved);
+            }
+            // A dead one may have reserved it, and there may be no other member to look after that.
+            self.settle(self.flight.clock().now())?;
+            Ok(self.member.reserve_one(&view))
         })?;
         match reserved {
             Waited::Found(reserved) => Ok(Some(reserved)),

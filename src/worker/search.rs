@@ -181,7 +181,7 @@ impl<M: Content + ?Sized> Worker<M> {
 
     /// Settles dead members.
     #[cold]
-    fn settle(&mut self, now: Tick) -> Result<(), RecvError> {
+    pub(super) fn settle(&mut self, now: Tick) -> Result<(), RecvError> {
         self.settled = now;
         let attachment = self.flight.attachment();
         let settled = self.member.settle_dead(&attachment.view, &attachment.leases);
