@@ -2,7 +2,7 @@
 
 use futures::executor::block_on;
 use futures::stream::{FusedStream, StreamExt};
-use slipring::{Group, Queue, RecvError, message};
+use slipring::{Group, Queue, RecvError, WakeMode, message};
 
 use crate::common::{TempName, there};
 
@@ -105,4 +105,30 @@ fn a_message_is_received_into_a_place_and_acked() {
     let info = block_on(consumer.recv_into(&mut out)).unwrap();
     assert_eq!((info.sequence(), info.kind(), &out[..]), (0, 7, &b"one"[..]));
     assert_eq!(consumer.get_ref().position(), 1);
+}
+
+/// A look makes so many letters at most; the future then looks again at once, and sleeps beside none.
+#[test]
+fn a_message_after_many_letters_is_received() {
+    const MESSAGES: usize = 500;
+    for mode in [WakeMode::Membarrier, WakeMode::None] {
+        for group in [Group::named("g"), Group::named("g").shared()] {
+            let name = TempName::new("async-letters");
+            let group = group.max_attempts(1);
+            let queue = Queue::builder(&name).capacity(512).group(&group).wake_mode(mode);
+            let queue = queue.create().unwrap();
+            let mut producer = queue.producer().unwrap();
+            producer.send_batch(vec!["bad"; MESSAGES]).unwrap();
+            let mut consumer = queue.consumer(group).unwrap();
+            let (told, hears) = std::sync::mpsc::channel();
+            consumer.on_dead_letter(move |letter| told.send(letter.sequence));
+            drop(consumer.recv_batch(MESSAGES).unwrap());
+            producer.send("good").unwrap();
+            let mut consumer = consumer.into_async();
+            let good = block_on(consumer.recv()).unwrap();
+            assert_eq!((good.sequence(), &good[..]), (MESSAGES as u64, &b"good"[..]));
+            good.ack().unwrap();
+            assert_eq!(hears.try_iter().count(), MESSAGES);
+        }
+    }
 }
