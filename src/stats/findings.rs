@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::processes::ProcessState;
 use super::rates::{ConsumerStats, GroupStats, Stats};
-use crate::dead_letter::queue_sink::SCHEMA;
 use crate::group::Mode;
 
 /// Something that keeps a queue from working as it should, or soon will.
@@ -103,7 +102,7 @@ const BLOCKED: f64 = 0.2;
 /// What that does. Without CMD the command is refused, and takes nothing.
 const STARTS: &str = "starts a consumer; first set CMD to the command that handles a message";
 /// Deliveries of a message from which on it counts as in a loop.
-const LOOP: u8 = 3;
+pub(super) const LOOP: u8 = 3;
 
 impl Stats {
     /// What is wrong with the queue, the worst first; nothing if all is well.
@@ -140,14 +139,9 @@ impl Stats {
         }
     }
 
-    /// A queue that the library makes for dead letters. Nobody reads it all the time.
-    fn holds_letters(&self) -> bool {
-        self.snapshot.schema_name == SCHEMA
-    }
-
     fn of_group(&self, group: &GroupStats) -> Vec<Finding> {
-        if self.holds_letters() && !self.fills(group) {
-            return self.letters(group).into_iter().collect();
+        if let Some(found) = self.of_letters(group) {
+            return found;
         }
         let ring = group.members.iter().filter_map(|member| looped_in_ring(group, member));
         let looped = ring.chain(looped_in_flight(group));
@@ -188,13 +182,14 @@ impl Stats {
 
     /// A command that starts a consumer. As it is printed, it acks nothing: a message that is acked and not handled is lost.
     pub(super) fn start(&self, group: &GroupStats) -> Remedy {
-        remedy(format!("{} --exec \"$CMD\"", self.receive(group)), STARTS)
+        Stats::start_of(self.queue(), group)
     }
 
-    /// `slipring recv` for a group.
-    fn receive(&self, group: &GroupStats) -> String {
+    /// The same, for the group of this name and mode of another queue.
+    pub(super) fn start_of(queue: &str, group: &GroupStats) -> Remedy {
         let shared = if is_shared(group) { " --shared" } else { "" };
-        format!("slipring recv {} --group {}{shared}", self.queue(), group.info.name)
+        let name = &group.info.name;
+        remedy(format!("slipring recv {queue} --group {name}{shared} --exec \"$CMD\""), STARTS)
     }
 
     fn no_consumer(&self, group: &GroupStats) -> Option<Finding> {
@@ -393,44 +388,6 @@ impl Stats {
         let remedies = if is_shared(group) { vec![self.start(group)] } else { Vec::new() };
         let severity = if full { Severity::Error } else { Severity::Warning };
         Some(self.finding(FindingKind::GroupSlow, severity, Some(group), text, remedies))
-    }
-
-    fn new_letters(&self, group: &GroupStats) -> Option<Finding> {
-        let rate = group.dead_letter_rate.value().filter(|rate| *rate > 0.0)?;
-        let text = format!(
-            "group {:?} gives messages up: {rate:.1} a second become dead letters, {} in all",
-            group.info.name, group.dead_lettered
-        );
-        let target = group.info.dead_letters.as_ref();
-        let target = target.map_or(String::new(), |queue| format!(" --dead-letters {queue}"));
-        let command = format!("slipring dead ls {}{target}", self.queue());
-        let remedies = vec![remedy(command, "lists them")];
-        Some(self.finding(FindingKind::DeadLetters, Severity::Warning, Some(group), text, remedies))
-    }
-
-    /// What waits in a queue of dead letters.
-    fn letters(&self, group: &GroupStats) -> Option<Finding> {
-        let (queue, letters) = (self.queue(), group.info.depth);
-        // A queue of retries is not looked through.
-        if letters == 0 || queue.ends_with(&format!(".{}.retry", group.info.name)) {
-            return None;
-        }
-        let (of, args) = match queue.strip_suffix(".dead") {
-            Some(of) => (format!(" of queue {of:?}"), of.to_owned()),
-            // Of whichever queues: a letter says it.
-            None => (String::new(), format!("{queue} --dead-letters {queue}")),
-        };
-        let text = format!(
-            "{}{of} {} to be looked at",
-            count(letters, "dead letter", "dead letters"),
-            if letters == 1 { "waits" } else { "wait" }
-        );
-        let remedies = vec![
-            remedy(format!("slipring dead ls {args}"), "lists them"),
-            remedy(format!("slipring dead requeue {args}"), "sends them to their groups again"),
-            remedy(format!("slipring dead purge {args}"), "throws them away"),
-        ];
-        Some(self.finding(FindingKind::DeadLetters, Severity::Warning, Some(group), text, remedies))
     }
 
     fn of_producer(&self) -> Option<Finding> {

@@ -256,6 +256,64 @@ fn dead_letters_in_a_queue_of_another_name() {
     shown(&format!("{}/work", &*name), &["1 dead letter waits to be looked at"]);
 }
 
+/// Whoever reads it as jobs acks letters that nobody has seen: no such command is printed, however full it is.
+#[test]
+fn a_queue_of_dead_letters_that_is_full() {
+    for made_beforehand in [false, true] {
+        let name = TempName::new("op-letters-full");
+        let letters = TempName::exactly(format!("{}.dead", &*name));
+        run(&["create", &name, "--capacity", "4", "--group", "work"]).quietly();
+        if made_beforehand {
+            let sizes = ["--capacity", "4", "--payload", "1000", "--group", "dead"];
+            run(&[&["create", &letters], &sizes[..]].concat()).quietly();
+        }
+        feed(&["send", &name, "--close"], b"0\n1\n2\n3\n").quietly();
+        run(&["recv", &name, "--group", "work", "--exec", "exit 65"]).says(0, &["rejected 4"]);
+        let text = format!("4 dead letters of queue {:?} wait to be looked at, and fill", &*name);
+        let told = shown(&letters, &["1 error, 0 warnings", "ERROR", &text]);
+        let ways = ["ls", "requeue", "purge"].map(|way| format!("slipring dead {way} {}", &*name));
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told.iter().zip(&ways).all(|(told, way)| told.starts_with(way)), "{told:?}");
+        obey(&told[1]);
+        mended(&letters);
+        drop(TempName::exactly(format!("{}.work.retry", &*name)));
+    }
+}
+
+#[test]
+fn dead_letters_that_were_sent_again_and_that_nobody_reads() {
+    let name = TempName::new("op-retries");
+    let _others = ["dead", "work.retry"].map(|of| TempName::exactly(format!("{}.{of}", &*name)));
+    run(&["create", &name, "--capacity", "2", "--group", "work"]).quietly();
+    let reject = |lines: &[u8]| {
+        feed(&["send", &name], lines).quietly();
+        let work = ["recv", &name, "--group", "work", "--count", "1", "--exec", "exit 65"];
+        run(&work).says(0, &["rejected"]);
+        run(&["dead", "requeue", &name]).quietly();
+    };
+    reject(b"0\n");
+    let text = |waits| format!("{waits} for group \"work\" of queue {:?}, and none of its", &*name);
+    shown(&name, &["0 errors, 1 warning", &text("1 dead letter that was sent again waits")]);
+    reject(b"1\n");
+    let retries = format!("queue \"{}.work.retry\" is full, so requeueing fails", &*name);
+    let told = shown(
+        &name,
+        &["1 error, 0 warnings", &text("2 dead letters that were sent again wait"), &retries],
+    );
+    assert!(told[0].starts_with(&format!("slipring group ls {}", &*name)), "{told:?}");
+    let consumer = follow(&told[1]);
+    mended(&name);
+    consumer.signal(Signal::SIGTERM);
+    assert_eq!(consumer.finish().out, "0\n1\n");
+    reject(b"poison\n");
+    let worker = Worker::start(&name, "false", &["--retry-delay", "0.01"]);
+    let text = "a dead letter that was sent again to group \"work\" of queue";
+    let told = shown(&name, &["0 errors, 1 warning", text, "times and never acked"]);
+    let seen = Ran::from(shell(&told[0]).output().unwrap());
+    assert!(seen.out.starts_with("poison"), "{told:?}");
+    drop(worker);
+}
+
 #[test]
 fn a_message_that_fails_again_and_again() {
     let name = TempName::new("op-poison");

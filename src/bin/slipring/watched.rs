@@ -195,10 +195,13 @@ impl Watched {
     }
 }
 
-/// The queues that the dead letters of a queue go to, those of groups that were removed included.
+/// The queues that the dead letters of a queue go to, those of groups that were removed included, and those that letters are
+/// in that were sent again.
 fn dead_letter_queues(snapshot: &Snapshot) -> impl Iterator<Item = String> {
     let named = snapshot.groups.iter().filter_map(|group| group.dead_letters.clone());
-    named.chain([format!("{}.dead", snapshot.name)])
+    let again =
+        snapshot.groups.iter().map(|group| format!("{}.{}.retry", snapshot.name, group.name));
+    named.chain([format!("{}.dead", snapshot.name)]).chain(again)
 }
 
 /// Random shares of 1, by SplitMix64. They only keep glances from meeting the beat of a load.
