@@ -236,7 +236,7 @@ fn a_second_signal_ends_the_worker_and_not_its_command() {
         let mut worker = work.start(&command, &[]);
         assert_eq!(worker.lines(1), ["began"]);
         worker.signal(Signal::SIGTERM);
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        std::thread::sleep(std::time::Duration::from_secs(1));
         worker.signal(Signal::SIGTERM);
         worker.finish().says(143, &[]);
         assert_eq!(work.depth(), 1);
@@ -244,6 +244,27 @@ fn a_second_signal_ends_the_worker_and_not_its_command() {
         while !done.exists() {
             std::thread::yield_now();
         }
+    }
+}
+
+#[test]
+fn two_signals_at_once_are_one() {
+    for work in Work::both("exec-one-signal", "job\n") {
+        let dir = TempDir::new(&work.name);
+        let quiet = "echo began; exec 2>/dev/null";
+        let command = format!("{quiet}; {}; echo ended", until(&dir.join("go")));
+        let mut worker = work.start(&command, &[]);
+        assert_eq!(worker.lines(1), ["began"]);
+        // As timeout(1) does, which signals its child and then its process group; of two like signals one may get lost.
+        for signal in [Signal::SIGSTOP, Signal::SIGTERM, Signal::SIGINT, Signal::SIGCONT] {
+            worker.signal(signal);
+        }
+        worker.wait_for("waiting for 1 command");
+        touch(&dir.join("go"));
+        let ran = worker.finish();
+        assert!([Some(130), Some(143)].contains(&ran.code), "{ran:?}");
+        assert!(ran.err.contains("done 1, retried 0"), "{}", ran.err);
+        assert_eq!((ran.out.as_str(), work.depth()), ("ended\n", 0));
     }
 }
 

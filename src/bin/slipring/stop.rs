@@ -1,8 +1,10 @@
 //! Ctrl-C and SIGTERM.
 
+#![allow(unsafe_code)]
+
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,13 +12,17 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
+use signal_hook::low_level::{exit, register};
+use slipring::monotonic_ns;
 
 use crate::failure::{Failure, io_failed};
 use crate::inherited::is_ignored;
 
 /// Longest sleep in one piece. A signal ends it; one that came just before it is noticed after this time.
 const LATEST: Duration = Duration::from_millis(100);
+/// A signal that comes within this time of the first is the same request: timeout(1) signals its child and then its process
+/// group.
+const SAME: Duration = Duration::from_millis(500);
 
 static WATCHED: OnceLock<Stop> = OnceLock::new();
 
@@ -25,23 +31,24 @@ static WATCHED: OnceLock<Stop> = OnceLock::new();
 pub(crate) struct Stop(Arc<AtomicUsize>);
 
 impl Stop {
-    /// From here on the first signal only asks to stop. The second ends the process at once, which harms no queue. A
-    /// signal that was ignored when the process was started stays ignored.
+    /// From here on the first signal only asks to stop. One that comes half a second later, or after that, ends the process
+    /// at once, which harms no queue. A signal that was ignored when the process was started stays ignored.
     pub(crate) fn on_signals() -> Result<Stop, Failure> {
         if let Some(stop) = WATCHED.get() {
             return Ok(stop.clone());
         }
         let signal = Arc::new(AtomicUsize::new(0));
-        let again = Arc::new(AtomicBool::new(false));
-        let register = || -> io::Result<()> {
+        let first = Arc::new(AtomicU64::new(0));
+        let watch = || -> io::Result<()> {
             for number in [SIGINT, SIGTERM].into_iter().filter(|number| !is_ignored(*number)) {
-                flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&again))?;
-                flag::register(number, Arc::clone(&again))?;
-                flag::register_usize(number, Arc::clone(&signal), number as usize)?;
+                let (signal, first) = (Arc::clone(&signal), Arc::clone(&first));
+                let action = move || came(number, &signal, &first);
+                // SAFETY: `came` may run in a signal handler, as it says.
+                unsafe { register(number, action) }?;
             }
             Ok(())
         };
-        register().map_err(|fault| io_failed("watch for signals", &fault))?;
+        watch().map_err(|fault| io_failed("watch for signals", &fault))?;
         Ok(WATCHED.get_or_init(|| Stop(signal)).clone())
     }
 
@@ -92,6 +99,19 @@ impl Stop {
     /// Asks to stop, as a SIGTERM would.
     pub(crate) fn set(&self) {
         self.0.store(SIGTERM as usize, Ordering::Relaxed);
+    }
+}
+
+/// Notes that the signal came; `first` is when the first one did. Runs in the signal handler: it reads the clock, uses
+/// atomics and may call `_exit`, which signal-safety(7) allows, and neither allocates nor panics.
+fn came(number: i32, signal: &AtomicUsize, first: &AtomicU64) {
+    let now = monotonic_ns().max(1);
+    // Relaxed: the time is all that is handed over.
+    match first.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed) {
+        // Relaxed: whoever sees it only ends.
+        Ok(_) => signal.store(number as usize, Ordering::Relaxed),
+        Err(first) if Duration::from_nanos(now.saturating_sub(first)) >= SAME => exit(128 + number),
+        Err(_) => {}
     }
 }
 

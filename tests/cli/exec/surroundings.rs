@@ -3,6 +3,7 @@
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -184,6 +185,8 @@ fn what_is_killed_after_a_stop_is_no_attempt() {
             if round % 2 == 0 {
                 worker.kill();
             } else {
+                // At once it would be the same request.
+                std::thread::sleep(Duration::from_secs(1));
                 worker.signal(Signal::SIGTERM);
                 worker.finish().says(143, &[]);
             }

@@ -21,7 +21,8 @@ The command of --exec has the message, without a newline, on its standard input,
 recv --exec. What it prints is the message that is sent on, without the newline at its end unless --raw is given.
 A command that fails ends forward, and its message stays. A command runs again for its message if forward is
 killed before the output is sent: only its output is there once. After Ctrl-C or SIGTERM forward ends when the
-running command has ended and its output is sent; a second signal ends it at once.";
+running command has ended and its output is sent; a second signal, half a second later or more, ends it at
+once.";
 
 #[derive(Debug, Args)]
 pub(crate) struct ForwardArgs {
