@@ -18,6 +18,7 @@ use crate::ring::cells;
 use crate::ring::claim::Corrupt;
 use crate::ring::close;
 use crate::ring::groups::{self, Position, RETENTION_RELEASE};
+use crate::ring::records::Purpose;
 use crate::ring::{extents, figures, observe, records};
 use crate::segment::{QueueName, check_name};
 use crate::sys::holder;
@@ -78,6 +79,8 @@ pub struct Group {
     pub(crate) ack_timeout: Option<Duration>,
     /// Join it only if it exists.
     existing: bool,
+    /// Join it as an operator.
+    operator: bool,
 }
 
 /// Deliveries after which a message becomes a dead letter.
@@ -112,6 +115,7 @@ impl Group {
             in_flight: None,
             ack_timeout: None,
             existing: false,
+            operator: false,
         }
     }
 
@@ -194,6 +198,19 @@ impl Group {
     /// ```
     pub fn existing(self) -> Group {
         Group { existing: true, ..self }
+    }
+
+    /// Joins the group as an operator does, who does something about a certain message ([`Worker::take`](crate::Worker::take),
+    /// [`Consumer::reject_next`](crate::Consumer::reject_next)) and none of the group's work: such a member does not count as
+    /// one that has joined the group, and does not end a group that goes with its last member
+    /// ([`Retention::Release`]). The group must exist, as for [`Group::existing`].
+    pub fn as_operator(self) -> Group {
+        Group { operator: true, existing: true, ..self }
+    }
+
+    /// What a member that joins it so is for.
+    pub(crate) fn purpose(&self) -> Purpose {
+        if self.operator { Purpose::PutLetters } else { Purpose::Receive }
     }
 
     pub(crate) fn is_existing(&self) -> bool {

@@ -42,6 +42,7 @@ pub(crate) struct Membership {
     /// Whether it lends one message at a time.
     pub(crate) one_at_a_time: bool,
     pub(crate) left: bool,
+    purpose: Purpose,
 }
 
 /// How a message is shown that comes again through a queue of retries: with its first sequence, and without the
@@ -123,7 +124,7 @@ impl Membership {
             |Corrupt(what)| JoinError::Corrupt { queue: attachment.queue().clone(), what };
         let target = target.as_ref().map_or(Ok(None), group::target_name).map_err(corrupt)?;
         let pid = std::process::id();
-        let taken = records::take_record(view, leases, index, pid);
+        let taken = records::take_record(view, leases, index, pid, group.purpose());
         if made && !matches!(taken, Ok(Some(_))) {
             // Leave no half-made group.
             groups::remove_group(view, leases, index).map_err(system)?;
@@ -156,6 +157,7 @@ impl Membership {
             control_timeout,
             one_at_a_time,
             left,
+            purpose: group.purpose(),
         };
         Ok((membership, Joined { made, resumed, max_attempts, target }))
     }
@@ -266,6 +268,11 @@ impl Membership {
         has_retries(&self.attachment.view, self.reader.group())
     }
 
+    /// Takes back that the last claim was counted as a delivery that came again.
+    pub(crate) fn uncount_redelivery(&self) {
+        figures::uncount_redelivery(&self.attachment.view, self.reader.record());
+    }
+
     pub(crate) fn count_dead_letter(&self) {
         figures::count_dead_letter(&self.attachment.view, self.reader.record());
     }
@@ -274,7 +281,7 @@ impl Membership {
         let (view, leases) = (&self.attachment.view, &self.attachment.leases);
         let _control = self.attachment.control(timeout)?;
         let (group, held) = (self.reader.group(), (self.reader.record(), self.reader.adopted()));
-        let left = groups::leave_group(view, leases, group, held, Purpose::Receive);
+        let left = groups::leave_group(view, leases, group, held, self.purpose);
         Ok(left.map_err(self.attachment.system("remove the group"))?)
     }
 }

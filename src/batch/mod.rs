@@ -374,6 +374,17 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
         Ok(self.dead_letter(place, Reason::Rejected)?)
     }
 
+    /// Makes a dead letter of the only message, which nobody has worked on this time: its delivery does not count.
+    #[cold]
+    pub(crate) fn reject_untried(mut self) -> Result<(), Box<DeadLetterError>> {
+        self.uncount();
+        let before = match self.attempts_of(self.claim.start) {
+            u8::MAX => u8::MAX,
+            attempts => attempts.saturating_sub(1),
+        };
+        self.dead_letter_after(self.claim.start, Reason::Rejected, before)
+    }
+
     /// Makes a dead letter of a message that has had its last attempt; it is alone in this batch.
     #[cold]
     pub(crate) fn exhaust(mut self) -> Result<(), Box<DeadLetterError>> {
@@ -387,13 +398,22 @@ impl<'c, M: Content + ?Sized> Batch<'c, M> {
     }
 
     fn dead_letter(&mut self, place: u64, reason: Reason) -> Result<(), Box<DeadLetterError>> {
-        let Membership { attachment, retry_view, .. } = &*self.membership;
-        let message = self.deliver_from(&attachment.view, *retry_view, place);
         let attempts = match reason {
             // Without this attempt, which the message does not get.
             Reason::MaxAttempts => self.policy.limit as u8,
-            _ => message.attempts(),
+            _ => self.attempts_of(place),
         };
+        self.dead_letter_after(place, reason, attempts)
+    }
+
+    fn dead_letter_after(
+        &mut self,
+        place: u64,
+        reason: Reason,
+        attempts: u8,
+    ) -> Result<(), Box<DeadLetterError>> {
+        let Membership { attachment, retry_view, .. } = &*self.membership;
+        let message = self.deliver_from(&attachment.view, *retry_view, place);
         let (queue, group) = (self.policy.queue.clone(), self.policy.group.clone());
         let sent = self.policy.send_letter(&DeadLetter {
             queue: &queue,

@@ -308,6 +308,31 @@ impl<M: Content + ?Sized> Consumer<M> {
         self.receive_by(|| Deadline::at(deadline))
     }
 
+    /// Makes a dead letter of the next message of an exclusive group, if it is the one of this sequence; returns whether it
+    /// was. It touches no other message, and counts no attempt: for an operator, who [joins](Group::as_operator) to get a
+    /// message out of the way that fails again and again. Letters that were sent again to the group come in turn with its
+    /// messages, and are not meant. False in a shared group. Waits a few seconds at most for its turn to send the letter.
+    ///
+    /// # Errors
+    /// [`RecvError::DeadLetter`] if the letter cannot be sent: the message stays, and this delivery of it does not count;
+    /// [`RecvError::Forked`]; [`RecvError::Corrupt`].
+    #[cold]
+    pub fn reject_next(&mut self, sequence: u64) -> Result<bool, RecvError> {
+        if self.is_forked() {
+            return Err(RecvError::Forked { queue: self.queue() });
+        }
+        if self.is_shared() || self.position() != sequence {
+            return Ok(false);
+        }
+        let Some(claim) = self.main.take(1)? else { return Ok(false) };
+        let came_again = claim.again > claim.start;
+        if came_again && claim.attempts <= self.policy.limit {
+            self.main.uncount_redelivery();
+        }
+        Batch::<M>::new(&mut self.main, &mut self.policy, claim).reject_untried()?;
+        Ok(true)
+    }
+
     /// Receives one message, if there is one, into `out`, and acks it. It does not wait for messages, and blocks no
     /// more than [`Consumer::try_recv_batch`]. No other process can change the copy in `out`, so this is the receive
     /// for messages of producers that are not trusted. A `Vec` keeps its memory: one that is used again does not

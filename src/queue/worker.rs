@@ -15,7 +15,9 @@ impl<M: Content + ?Sized> Queue<M> {
     /// [`JoinError::InFlight`] if the group has no such places; [`JoinError::Clock`] if it has an ack timeout and this
     /// process is in a time namespace whose offset is not known; else as for [`Queue::consumer`].
     pub fn worker(&self, group: impl Into<Group>) -> Result<Worker<M>, JoinError> {
-        self.worker_for(group.into(), Purpose::Receive)
+        let group = group.into();
+        let purpose = group.purpose();
+        self.worker_for(group, purpose)
     }
 
     pub(crate) fn worker_for(

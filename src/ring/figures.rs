@@ -137,6 +137,12 @@ pub(crate) fn count_dead_letter(view: &View, record: u8) {
     set(counter, get(counter).wrapping_add(1));
 }
 
+/// Takes back the count of a message that came again to the owner of `record`, the caller.
+pub(crate) fn uncount_redelivery(view: &View, record: u8) {
+    let counter = &view.record(record).counters.redelivered;
+    set(counter, get(counter).wrapping_sub(1));
+}
+
 /// The head of `group`, which is shared: the next sequence to be claimed.
 pub(crate) fn head(view: &View, group: u8) -> u64 {
     // Relaxed: for people.

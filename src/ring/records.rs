@@ -15,8 +15,9 @@ use crate::sync::{Ordering, Unmodelled, WordExt, mutant, order, step};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Receive,
-    /// To put dead letters into cells of the group. The group neither begins nor ends with such a member, nor is it kept by
-    /// one alone.
+    /// To put dead letters into cells of the group, or to do something about a certain message, as an operator. The group
+    /// neither begins nor ends with such a member. One that goes with its last member stays for as long as such a member is
+    /// there, and then until the ring is full, as after a death; but it gets no letter meanwhile.
     PutLetters,
 }
 
@@ -67,16 +68,6 @@ fn live_one(leases: &impl Leases, records: impl Iterator<Item = u8>) -> io::Resu
 /// Takes a consumer record for `group`: one whose owner is gone and which holds nothing, or else one that holds a
 /// range of this group. Its lease is held then. `None`: all records are in use.
 pub(crate) fn take_record(
-    view: &View,
-    leases: &impl Leases,
-    group: u8,
-    pid: u32,
-) -> io::Result<Option<u8>> {
-    take_record_for(view, leases, group, pid, Purpose::Receive)
-}
-
-/// The same for a member of that purpose.
-pub(crate) fn take_record_for(
     view: &View,
     leases: &impl Leases,
     group: u8,

@@ -313,9 +313,15 @@ impl Stats {
         let ends = if pids.is_empty() {
             String::new()
         } else {
-            format!("kill {}; sleep 1; ", pids.join(" "))
+            // It may let the command end that it runs.
+            let pids = pids.join(" ");
+            format!("kill {pids}; tail -f /dev/null --pid={pids}; ")
         };
-        let effect = "ends the group's consumer and makes it a dead letter; first stop what starts that anew";
+        let effect = if ends.is_empty() {
+            "makes it a dead letter"
+        } else {
+            "ends the group's consumer and makes it a dead letter; first stop what starts that anew"
+        };
         Some(remedy(ends + &command, effect))
     }
 

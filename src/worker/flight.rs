@@ -140,6 +140,11 @@ impl Flight {
         Ok(acked)
     }
 
+    /// Whether the worker is none that only puts letters, or an operator's.
+    pub(super) fn receives(&self) -> bool {
+        self.purpose == Purpose::Receive
+    }
+
     pub(super) fn count_redelivery(&self) {
         figures::count_redelivery(&self.view, self.record);
     }

@@ -133,7 +133,7 @@ impl<M: Content + ?Sized> Worker<M> {
         let max_attempts = identity.as_ref().and_then(group::limit_of);
         let target = target.as_ref().map_or(Ok(None), group::target_name).map_err(corrupt)?;
         let pid = std::process::id();
-        let taken = records::take_record_for(&view, &attachment.leases, index, pid, purpose);
+        let taken = records::take_record(&view, &attachment.leases, index, pid, purpose);
         if made_group && !matches!(taken, Ok(Some(_))) {
             // Leave no half-made group.
             groups::remove_group(&view, &attachment.leases, index).map_err(system)?;
@@ -332,8 +332,8 @@ impl<M: Content + ?Sized> Worker<M> {
 
     /// Takes the message of this sequence out of turn, if it is in flight: before it is due again, and also from another
     /// member that has it, whose calls then fail with [`JobError::Evicted`](crate::JobError::Evicted). Counts an attempt,
-    /// and no limit of attempts ends it here. For an operator who wants to [reject](Job::reject_untried) a message that fails again
-    /// and again, and to touch no other. Of several messages of this sequence, such as a dead letter that was sent again, it
+    /// and no limit of attempts ends it here. For an operator, who [joins](crate::Group::as_operator) to
+    /// [reject](Job::reject_untried) a message that fails again and again, and to touch no other. Of several messages of this sequence, such as a dead letter that was sent again, it
     /// takes the one that was delivered most often. `None` if none is in flight, or if another member takes or acks it at
     /// this moment. Does not block.
     ///
@@ -348,7 +348,8 @@ impl<M: Content + ?Sized> Worker<M> {
         let (view, now) = (self.flight.view(), self.flight.clock().now_or_later());
         let taken = self.member.take_sequence(view, sequence, now);
         let job = taken.map(|message| self.job(&message));
-        if job.as_ref().is_some_and(Job::redelivered) {
+        // To an operator it is not delivered.
+        if self.flight.receives() && job.as_ref().is_some_and(Job::redelivered) {
             self.flight.count_redelivery();
         }
         Ok(job)

@@ -259,14 +259,8 @@ fn an_operator_makes_a_dead_letter_of_an_exclusive_groups_next_message_and_touch
         let found: Vec<_> = letters.iter().map(|letter| &letter["sequence"]).collect();
         assert_eq!(found, [&json!(1), &json!(2)]);
         drop(consumer);
-        // So is one that was sent again.
         if retention == "hold" {
-            feed(&["send", &name], b"4\n").quietly();
-            run(&["dead", "requeue", &name, "--count", "1"]).quietly();
-            reject("1").quietly();
-            let waits = run(&["dead", "ls", &name, "--json"]).quietly();
-            assert_eq!(waits.lines().count(), 2);
-            assert_eq!(group(&name, "work")["depth"], 1);
+            reject("4").says(1, &["has no message 4 yet"]);
         }
         let fault = run(&["rm", &format!("{}.dead", &*name)]);
         let purge = format!("slipring dead purge {}  (", &*name);
@@ -275,6 +269,53 @@ fn an_operator_makes_a_dead_letter_of_an_exclusive_groups_next_message_and_touch
             &["dead letters of queue", "slipring dead ls", "slipring dead requeue", &purge],
         );
     }
+}
+
+#[test]
+fn a_rejection_neither_begins_nor_ends_a_group() {
+    for shape in [&[][..], &["--shared", "--in-flight", "2"]] {
+        let name = TempName::new("reject-unjoined");
+        let _dead = TempName::exactly(format!("{}.dead", &*name));
+        run(&["create", &name, "--capacity", "4", "--group", "other", "--spare-cells", "2"])
+            .quietly();
+        let add = ["group", "add", &name, "work", "--retention", "release"];
+        run(&[&add[..], shape].concat()).quietly();
+        feed(&["send", &name], b"0\n1\n2\n3\n").quietly();
+        run(&["recv", &name, "--group", "other", "--count", "4"]).quietly();
+        let reject = ["group", "reject", &name, "work", "--sequence"];
+        run(&[&reject[..], &["3"]].concat()).says(1, &["group ls"]);
+        // It waits for its first consumer, and holds its messages.
+        run(&["send", &name, "--timeout", "0"]).quietly();
+        feed(&["send", &name, "--timeout", "0"], b"4\n").says(3, &["work"]);
+        assert_eq!(group(&name, "work")["depth"], 4);
+        if shape.is_empty() {
+            run(&[&reject[..], &["0"]].concat()).quietly();
+            feed(&["send", &name, "--timeout", "0"], b"4\n").quietly();
+            assert_eq!(group(&name, "work")["depth"], 4);
+        }
+    }
+}
+
+#[test]
+fn a_rejection_that_fails_counts_no_attempt_and_gives_nothing_up() {
+    let name = TempName::new("reject-failed");
+    let dead = TempName::exactly(format!("{}.dead", &*name));
+    run(&["create", &name, "--group", "work", "--max-attempts", "2"]).quietly();
+    feed(&["send", &name], b"0\n1\n").quietly();
+    std::fs::write(dead.path(), "no queue").unwrap();
+    let reject = |sequence: &str| run(&["group", "reject", &name, "work", "--sequence", sequence]);
+    for _ in 0..4 {
+        reject("0").says(1, &["cannot be sent to the dead-letter queue"]);
+        reject("1").says(1, &["next message of group \"work\" is 0"]);
+    }
+    let shown = group(&name, "work");
+    assert_eq!((&shown["depth"], &shown["redelivered"]), (&2.into(), &0.into()));
+    let queue = Queue::open(&name).unwrap();
+    assert_eq!(queue.consumer("work").unwrap().recv().unwrap().attempts(), 1);
+    std::fs::remove_file(dead.path()).unwrap();
+    reject("0").quietly();
+    let letters = parsed_lines(&["dead", "ls", &name, "--json"]);
+    assert_eq!((letters.len(), &letters[0]["attempts"]), (1, &1.into()));
 }
 
 fn parsed_lines(args: &[&str]) -> Vec<serde_json::Value> {

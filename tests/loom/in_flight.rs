@@ -144,7 +144,7 @@ impl Flight {
         let view = process.view();
         let member = controlled(process, || {
             let table = Table::of(view, self.group).unwrap().unwrap();
-            let taken = records::take_record_for(view, &**process, self.group, 0, purpose);
+            let taken = records::take_record(view, &**process, self.group, 0, purpose);
             Some(CellMember::new(view, table, taken.unwrap()?))
         })??;
         Some(Hand {

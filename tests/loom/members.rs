@@ -272,8 +272,9 @@ impl Worker {
     /// As `Consumer::join`. The control lease is free.
     pub(super) fn join(run: &Run, process: &Rc<Process>, group: u8) -> Option<Worker> {
         let view = process.view();
-        let record =
-            controlled(process, || records::take_record(view, &**process, group, 0).unwrap())??;
+        let record = controlled(process, || {
+            records::take_record(view, &**process, group, 0, records::Purpose::Receive).unwrap()
+        })??;
         let mut member = SharedMember::enter(view, group, record).unwrap();
         member.limit = LIMIT;
         Some(Worker { process: Rc::clone(process), member, at_once: false, run: run.clone() })

@@ -256,7 +256,9 @@ impl<'p> Consumer<'p> {
         if records::live_member(view, process, group).unwrap().is_some() {
             return None;
         }
-        let record = records::take_record(view, process, group, 0).unwrap().unwrap();
+        let record = records::take_record(view, process, group, 0, records::Purpose::Receive)
+            .unwrap()
+            .unwrap();
         let mut member = ExclusiveConsumer::resume(view, group, record);
         member.limit = LIMIT;
         Some(Consumer { process, member })

@@ -63,7 +63,10 @@ fn a_lone_consumer_gets_whole_messages_in_order() {
         scope.spawn(|| send_all(&segment));
         scope.spawn(|| {
             let process = Process::new(&segment);
-            let record = records::take_record(process.view(), &process, 0, 0).unwrap().unwrap();
+            let record =
+                records::take_record(process.view(), &process, 0, 0, records::Purpose::Receive)
+                    .unwrap()
+                    .unwrap();
             let mut member = ExclusiveConsumer::resume(process.view(), 0, record);
             read_all(&process, &mut member);
             assert_eq!(member.head(), MESSAGES);
@@ -81,7 +84,10 @@ fn a_group_that_joins_beside_the_producer_gets_all_from_its_start_on() {
         scope.spawn(|| {
             let process = Process::new(&segment);
             let start = process.make(Mode::Exclusive);
-            let record = records::take_record(process.view(), &process, 0, 0).unwrap().unwrap();
+            let record =
+                records::take_record(process.view(), &process, 0, 0, records::Purpose::Receive)
+                    .unwrap()
+                    .unwrap();
             let mut member = ExclusiveConsumer::resume(process.view(), 0, record);
             assert_eq!(member.head(), start);
             read_all(&process, &mut member);
@@ -94,8 +100,9 @@ fn a_group_that_joins_beside_the_producer_gets_all_from_its_start_on() {
 fn compete(segment: &Segment, dies: bool) {
     let process = Process::new(segment);
     let view = process.view();
-    let record =
-        process.controlled(|| records::take_record(view, &process, 0, 0).unwrap().unwrap());
+    let record = process.controlled(|| {
+        records::take_record(view, &process, 0, 0, records::Purpose::Receive).unwrap().unwrap()
+    });
     let mut member = SharedMember::enter(view, 0, record).unwrap();
     while !segment.is_done() {
         match member.claim(view, 2).unwrap() {
@@ -150,7 +157,9 @@ fn roles_change_hands() {
         let process = Process::new(&segment);
         let view = process.view();
         while !segment.is_done() {
-            let taken = process.controlled(|| records::take_record(view, &process, 0, 0).unwrap());
+            let taken = process.controlled(|| {
+                records::take_record(view, &process, 0, 0, records::Purpose::Receive).unwrap()
+            });
             if let Some(record) = taken {
                 let mut member = ExclusiveConsumer::resume(view, 0, record);
                 if let Some(mut claim) = member.claim(view, 1).unwrap() {
