@@ -50,8 +50,9 @@ pub(crate) struct Table {
 /// Tells the message in a cell: the cell's word as its owner stored it last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Token {
-    cell: u32,
-    word: u64,
+    pub(crate) cell: u32,
+    /// Of a held cell, so not 0.
+    pub(crate) word: u64,
 }
 
 impl Token {

@@ -23,6 +23,7 @@ pub(super) struct Copied<M: Content + ?Sized> {
     pub(super) info: MessageInfo,
     pub(super) source: Option<Source>,
     pub(super) delayed: bool,
+    pub(super) cell: u32,
     pub(super) content: M::Owned,
 }
 
@@ -78,6 +79,7 @@ impl<M: Content + ?Sized> Copied<M> {
             info: MessageInfo::new(0, 0, 0),
             source: None,
             delayed: false,
+            cell: 0,
             content: M::room(),
         };
         copied.fill(message);
@@ -85,10 +87,11 @@ impl<M: Content + ?Sized> Copied<M> {
     }
 
     fn fill(&mut self, message: &InHand<&[u8]>) {
-        let &InHand { seq, kind, attempts, origin, requeued, delayed, payload, .. } = message;
+        let &InHand { seq, kind, attempts, origin, requeued, delayed, token, payload } = message;
         self.info = MessageInfo::new(seq, kind, attempts).with(kind, requeued);
         self.source = origin.map(Source::from);
         self.delayed = delayed;
+        self.cell = token.cell;
         M::copy(&mut self.content, payload.len(), |to| {
             let len = to.len().min(payload.len());
             to[..len].copy_from_slice(&payload[..len]);

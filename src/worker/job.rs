@@ -30,14 +30,14 @@ const LETTER_AGAIN: Duration = Duration::from_secs(1);
 #[must_use = "a job that is dropped without an ack is redelivered"]
 pub struct Job<M: Content + ?Sized = [u8]> {
     copied: Arc<Copied<M>>,
-    /// `None` once it is acked or given back.
-    token: Option<Token>,
+    /// Of its token; 0 once it is acked or given back. A job of two words is moved in registers.
+    word: u64,
 }
 
 impl<M: Content + ?Sized> Job<M> {
     #[inline]
     pub(super) fn new(copied: Arc<Copied<M>>, token: Token) -> Job<M> {
-        Job { copied, token: Some(token) }
+        Job { copied, word: token.word }
     }
 
     #[inline]
@@ -81,7 +81,12 @@ impl<M: Content + ?Sized> Job<M> {
         if self.flight().forked() {
             return Err(self.in_child());
         }
-        self.token.ok_or_else(|| self.evicted(Evicted))
+        if self.word == 0 { Err(self.evicted(Evicted)) } else { Ok(self.token_of(self.word)) }
+    }
+
+    #[inline]
+    fn token_of(&self, word: u64) -> Token {
+        Token { cell: self.copied.cell, word }
     }
 
     #[cold]
@@ -110,7 +115,7 @@ impl<M: Content + ?Sized> Job<M> {
     #[inline]
     pub fn ack(mut self) -> Result<(), JobError> {
         let token = self.token()?;
-        self.token = None;
+        self.word = 0;
         self.flight().ack(token).map_err(|evicted| self.evicted(evicted))
     }
 
@@ -122,7 +127,7 @@ impl<M: Content + ?Sized> Job<M> {
     pub fn extend(&mut self, time: Duration) -> Result<(), JobError> {
         let token = self.token()?;
         let extended = self.flight().extend(token, time);
-        self.token = extended.ok();
+        self.word = extended.map_or(0, |token| token.word);
         extended.map(|_| ()).map_err(|evicted| self.evicted(evicted))
     }
 
@@ -162,7 +167,7 @@ impl<M: Content + ?Sized> Job<M> {
     /// As for [`Job::ack`].
     pub fn retry_after(mut self, delay: Duration) -> Result<(), JobError> {
         let token = self.token()?;
-        self.token = None;
+        self.word = 0;
         let due = if delay.is_zero() { AT_ONCE } else { self.flight().due_after(delay) };
         let given = self.flight().give_back(token, due, token.attempts());
         given.map_err(|evicted| self.evicted(evicted))
@@ -179,7 +184,7 @@ impl<M: Content + ?Sized> Job<M> {
     pub fn uncount(&mut self) -> Result<(), JobError> {
         let (token, before) = (self.token()?, self.attempts_before());
         let counted = self.flight().set_attempts(token, before);
-        self.token = counted.ok();
+        self.word = counted.map_or(0, |token| token.word);
         counted.map(|_| ()).map_err(|evicted| self.evicted(evicted))
     }
 
@@ -280,7 +285,7 @@ impl<M: Content + ?Sized> Job<M> {
             Ok::<_, Box<DeadLetterError>>(())
         });
         // A panic of the handler gives the message back.
-        self.token = None;
+        self.word = 0;
         match acked {
             Ok(acked) => acked.map_err(|evicted| self.evicted(evicted)),
             Err(fault) => {
@@ -296,8 +301,8 @@ impl<M: Content + ?Sized> Job<M> {
 impl<M: Content + ?Sized> Drop for Job<M> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(token) = self.token {
-            self.let_go(token);
+        if self.word != 0 {
+            self.let_go(self.token_of(self.word));
         }
     }
 }
