@@ -10,7 +10,7 @@ use crate::CAPACITY;
 
 /// What a queue is filled through.
 pub(crate) enum Sending {
-    Queue(Producer),
+    Queue(Box<Producer>),
     Channel(Sender<Vec<u8>>),
 }
 
@@ -42,7 +42,7 @@ impl Ends {
             Err(_) => Receiving::Consumer(Box::new(made.consumer(&group).unwrap())),
         };
         let members = (0..members).map(|_| member()).collect();
-        Ends { name, queue, sending: Sending::Queue(made.producer().unwrap()), members }
+        Ends { name, queue, sending: Sending::Queue(Box::new(made.producer().unwrap())), members }
     }
 
     /// A bounded channel of crossbeam.

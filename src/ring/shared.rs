@@ -143,7 +143,6 @@ impl SharedMember {
     }
 
     /// How many of `max` messages there are to claim, as far as is known; 0 only if there is certainly none.
-    #[inline]
     pub(super) fn published(&mut self, view: &View, max: u64) -> u64 {
         // Acquire. pair claim: as for a claim, which reads it again.
         let word = self.words(view).head.load(Ordering::Acquire);
@@ -157,7 +156,6 @@ impl SharedMember {
 
     /// Acks the range of its record up to its end, `to`: all of its messages are in cells. For a dead member, the holder of
     /// its lease does so.
-    #[inline]
     pub(super) fn ack_ring(&mut self, view: &View, to: u64) {
         let start = self.tag.start(to, State::Idle);
         // Release. pair start: the reads of the slots are done. pair cell: who finds the record idle finds the messages

@@ -1,4 +1,4 @@
-//! Counts the instructions of `benches/operations.rs`, per message, and holds them against `limits.json`.
+//! Counts the instructions of the operations in `benches`, per message, and holds them against `limits.json`.
 //!
 //! `--write-limits` stores what was counted. `cargo bench` in this folder counts as well, and compares with the
 //! count before; its profiles are for callgrind_annotate.
@@ -153,7 +153,7 @@ fn count() -> Result<Counts, Box<dyn Error>> {
         return Err("nothing was counted, valgrind is missing: apt-get install valgrind".into());
     }
     let out = Command::new("cargo")
-        .args(["bench", "--quiet", "--locked", "--bench", "operations"])
+        .args(["bench", "--quiet", "--locked", "--bench", "operations", "--bench", "in_flight"])
         .args(["--", "--output-format=json"])
         .current_dir(FOLDER)
         .stderr(Stdio::inherit())
