@@ -174,8 +174,9 @@ impl Group {
 
     /// How long a member of a group with [places in flight](Group::in_flight) may work on a message, at least 1 s; without
     /// it, for ever. After that another member may take the message, although the first one lives: it may hang, or be
-    /// stopped. [`Job::extend`](crate::Job::extend) asks for more time. Kept in the queue: an existing group keeps its own
-    /// timeout, which [`Queue::set_ack_timeout`](crate::Queue::set_ack_timeout) changes.
+    /// stopped. [`Job::extend`](crate::Job::extend) asks for more time. More than 417 days count as 417 days. Kept in the
+    /// queue: an existing group keeps its own timeout, which [`Queue::set_ack_timeout`](crate::Queue::set_ack_timeout)
+    /// changes.
     pub fn ack_timeout(self, timeout: Duration) -> Group {
         Group { ack_timeout: Some(timeout), ..self }
     }

@@ -145,7 +145,17 @@ pub(crate) fn tick_of(nanoseconds: u64) -> Tick {
     nanoseconds >> TICK
 }
 
-/// At least so many nanoseconds, in ticks. With 35 bits, a time of four and a half years or more is never over.
+/// The longest time until a due: 417 days. A longer one counts as this one, so that the dues of different ticks differ.
+pub(crate) const LONGEST: Tick = 1 << 33;
+
+/// The due of what may be taken after `time`, from `now` on.
+pub(crate) fn due_after(now: Tick, time: Tick) -> Tick {
+    let due = now.saturating_add(time.min(LONGEST));
+    // On a host that is up for three years: the last dues that are not never, still another one each tick.
+    if due < NEVER { due } else { NEVER - 1 - (now & 0xffff) }
+}
+
+/// At least so many nanoseconds, in ticks.
 pub(crate) fn ticks(nanoseconds: u64) -> Tick {
     nanoseconds.div_ceil(1 << TICK)
 }
@@ -166,7 +176,7 @@ pub(crate) struct CellWord {
     /// From when on the cell may be taken: a held one from its owner, a delayed one by anybody.
     pub(crate) due: Tick,
     /// Raised at each fill, take, give-back and ack. With the due, which has the time of the receive in it, an old token fits
-    /// no later message.
+    /// no later message; unless its message was evicted in the tick of its receive, and its cell had 511 more in that tick.
     pub(crate) generation: u16,
 }
 
@@ -263,6 +273,18 @@ mod tests {
         assert_eq!(nanoseconds_of(tick_of(10 << 22)), 10 << 22);
         let years = ticks(4 * 365 * 24 * 3600 * 1_000_000_000);
         assert!(years < NEVER);
+    }
+
+    #[test]
+    fn dues_of_different_ticks_differ_however_long_the_time() {
+        assert_eq!(due_after(5, 7), 12);
+        for now in [0, 1000, LONGEST, 3 * LONGEST - 2, 3 * LONGEST, NEVER - (1 << 20)] {
+            for time in [LONGEST, LONGEST + 1, NEVER - 1, u64::MAX] {
+                let (due, next) = (due_after(now, time), due_after(now + 1, time));
+                assert_ne!(due, next, "from {now}");
+                assert!((now + 1..NEVER).contains(&due), "from {now}: {due}");
+            }
+        }
     }
 
     #[test]

@@ -182,7 +182,7 @@ impl InFlightInfo {
         let messages = figures::in_cells(view, &table).map(|found| InFlightMessage::of(found, now));
         Some(InFlightInfo {
             max: table.len(),
-            ack_timeout: table.ack_timeout().map(Duration::from_nanos),
+            ack_timeout: table.ack_timeout(view).map(Duration::from_nanos),
             messages: messages.collect(),
         })
     }

@@ -301,6 +301,9 @@ fn roles() {
     let mut worker = queue.worker("work").unwrap();
     let count: usize = role[2].parse().unwrap();
     let jobs = worker.recv_batch(count).unwrap();
+    if role[0] == "wait" {
+        assert!(worker.recv_timeout(Duration::from_millis(100)).is_err());
+    }
     tell(jobs.len());
     // Told to go on after it was stopped.
     hear();
@@ -324,6 +327,19 @@ fn a_killed_workers_messages_go_to_another_one_at_once() {
     again.sort_by_key(Job::sequence);
     assert_eq!(numbers(&again), [0, 1, 2]);
     assert!(again.iter().all(|job| job.attempts() == 2));
+}
+
+/// A worker that finds nothing for a while says that it has no message, but only if its jobs are gone.
+#[test]
+fn a_message_of_a_worker_that_has_waited_comes_again_after_its_death() {
+    let name = TempName::new("waited");
+    let queue = queue(&name, 8, &work(8));
+    send(&queue, 0..1);
+    let mut waited = Child::start(&format!("wait {} 1", &*name));
+    waited.expect("1");
+    waited.kill();
+    let mut worker = queue.worker("work").unwrap();
+    worker.recv_timeout(LONG).unwrap().ack().unwrap();
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::thread;
 use std::time::Duration;
 
 use common::{TempName, there};
@@ -158,4 +159,37 @@ fn messages_that_are_held_for_longer_than_the_ring_lasts_leave_room() {
     drop(held);
     let group = &queue.snapshot().unwrap().groups[0];
     assert!(group.depth <= 1, "{group:?}");
+}
+
+/// A message is evicted, and its place has many others before its first owner's ack comes. All have the longest time that there
+/// is: by the group, or by an extension.
+#[test]
+fn a_late_ack_of_the_longest_timeout_is_none_of_another_message() {
+    for extends in [false, true] {
+        let name = TempName::new("longest");
+        let timeout = if extends { LONG } else { Duration::MAX };
+        let group = Group::named("work").shared().in_flight(1).unlimited_attempts();
+        let queue = queue(&name, group.ack_timeout(timeout));
+        let (mut producer, mut worker) = (queue.producer().unwrap(), queue.worker("work").unwrap());
+        let mut receive = || {
+            let mut job = worker.recv().unwrap();
+            if extends {
+                job.extend(Duration::MAX).unwrap();
+            }
+            assert!(job.time_left().unwrap() > 400 * 24 * 3600 * SECOND);
+            job
+        };
+        let _ = producer.send("first").unwrap();
+        let first = receive();
+        assert_eq!(queue.evict("work", Duration::ZERO, |_| true).unwrap().evicted, [0]);
+        // In later steps of the clock.
+        thread::sleep(Duration::from_millis(20));
+        receive().ack().unwrap();
+        for sequence in 1..1100 {
+            assert_eq!(producer.send("other").unwrap(), sequence);
+            let job = receive();
+            assert!(!first.is_mine(), "after {sequence} messages");
+            job.ack().unwrap();
+        }
+    }
 }

@@ -10,7 +10,7 @@ use crate::error::EvictError;
 use crate::group;
 use crate::info::InFlightMessage;
 use crate::message::Content;
-use crate::packed::{AT_ONCE, CellState, NEVER, ticks};
+use crate::packed::{AT_ONCE, CellState, due_after, ticks};
 use crate::ring::cells::{Eviction, Table};
 use crate::ring::claim::Corrupt;
 use crate::ring::figures;
@@ -60,7 +60,7 @@ impl<M: Content + ?Sized> Queue<M> {
         let delay = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
         let due = match delay {
             0 => AT_ONCE,
-            delay => clock.now_or_later().saturating_add(ticks(delay)).min(NEVER - 1),
+            delay => due_after(clock.now_or_later(), ticks(delay)),
         };
         let mut done = Evictions::default();
         let mut left: Vec<u32> = (0..table.len()).collect();

@@ -28,7 +28,8 @@ use super::claim::Corrupt;
 use super::notify;
 use super::sources::{self, Origin};
 use crate::layout::{Cell, Extent, InFlight, Meta, View};
-use crate::packed::{AT_ONCE, CellState, CellWord, NEVER, NOBODY, Start, State, Tick, ticks};
+use crate::packed::{AT_ONCE, CellState, CellWord, LONGEST, NEVER, NOBODY, Start, State, Tick};
+use crate::packed::{due_after, ticks};
 use crate::sync::{AtomicU64, Ordering, WordExt, fence, mutant, order, step};
 
 /// Time between two looks at all cells, at most. No ack timeout is shorter.
@@ -45,6 +46,7 @@ pub(crate) struct Table {
     extent: Extent,
     /// [`NEVER`]: no message is taken from a member that lives.
     timeout: Tick,
+    untimed: bool,
 }
 
 /// Tells the message in a cell: the cell's word as its owner stored it last.
@@ -124,23 +126,34 @@ impl Table {
         }
         let outside = Corrupt("a group's cells lie outside of the table of cells");
         let extent = view.extent(first_cell, cells).ok_or(outside)?;
-        Ok(Some(Table { group, extent, timeout: timeout_of(ack_timeout) }))
+        Ok(Some(Table { group, extent, timeout: timeout_of(ack_timeout), untimed: false }))
+    }
+
+    /// For a member whose clock cannot be compared with those of others: no message that it receives is due for them.
+    pub(crate) fn untimed(self) -> Table {
+        Table { timeout: NEVER, untimed: true, ..self }
     }
 
     /// Reads the ack timeout again, which an operator may have changed.
-    pub(crate) fn reload_timeout(&mut self, view: &View) {
-        self.timeout = timeout_of(InFlight::ack_timeout(view.group(self.group)));
+    pub(super) fn reload_timeout(&mut self, view: &View) {
+        let ack_timeout = InFlight::ack_timeout(view.group(self.group));
+        self.timeout = if mutant!(self.untimed, "untimed-goes-by-the-timeout", false) {
+            NEVER
+        } else {
+            timeout_of(ack_timeout)
+        };
     }
 
     pub(crate) fn len(&self) -> u32 {
         self.extent.len()
     }
 
-    /// Nanoseconds after which a message can be taken from a member that lives, in whole ticks; `None`: never.
+    /// Nanoseconds after which a message can be taken from a member that lives, by the group's ack timeout of this moment, in
+    /// whole ticks; `None`: never.
     #[cfg(not(slipring_loom))]
-    pub(crate) fn ack_timeout(&self) -> Option<u64> {
-        use crate::packed::nanoseconds_of;
-        (self.timeout != NEVER).then(|| nanoseconds_of(self.timeout))
+    pub(crate) fn ack_timeout(&self, view: &View) -> Option<u64> {
+        let timeout = timeout_of(InFlight::ack_timeout(view.group(self.group)));
+        (timeout != NEVER).then(|| crate::packed::nanoseconds_of(timeout))
     }
 
     /// When a message is due that is received at `now`. The caller has claimed it, or has found it in its cell: so it goes by
@@ -151,8 +164,7 @@ impl Table {
             // Another one each tick: the generations alone come round after 512 messages.
             return NEVER | now & (NEVER - 1);
         }
-        // A sum that is too high is the last due that is not never: it does not come either.
-        now.saturating_add(self.timeout).min(NEVER - 1)
+        due_after(now, self.timeout)
     }
 
     #[inline]
@@ -370,7 +382,7 @@ impl Table {
     }
 
     /// Whether the ring still has message `seq`, which is in a cell of `owner`. The caller has read that cell's word.
-    fn is_in_range(&self, view: &View, owner: u8, seq: u64) -> bool {
+    pub(super) fn is_in_range(&self, view: &View, owner: u8, seq: u64) -> bool {
         // Outside of the table: nobody's.
         let Some(record) = view.records().get(usize::from(owner)) else { return false };
         // Acquire, though Relaxed would do. pair cell: the cell's word has brought the PENDING of the claim, or what came
@@ -405,34 +417,8 @@ impl Table {
         Some(word)
     }
 
-    /// The cell of the message of this sequence, and its word; of several, such as a dead letter that was sent again, the
-    /// one that was delivered most often. `None` if there is none, or its member is still moving it from the ring.
-    #[cold]
-    pub(super) fn find(&self, view: &View, seq: u64) -> Option<(u32, u64)> {
-        let cells = (0..self.len()).filter_map(|i| {
-            let cell = self.cell(view, i);
-            // Acquire. pair cell: what was stored while the cell was reserved, and the owner's start before that.
-            let word = cell.word.load(order!(Acquire, "cell-read-relaxed"));
-            let found = CellWord::unpack(word);
-            // Relaxed: carried by the cell's word. If it is of a later message, the take of this word fails.
-            let has = cell.sequence.load(Ordering::Relaxed);
-            let free = match found.state {
-                CellState::Empty | CellState::Reserved => false,
-                CellState::Held => mutant!(
-                    !self.is_in_range(view, found.owner, has),
-                    "take-ignores-the-ring",
-                    true
-                ),
-                CellState::Delayed => true,
-            };
-            (free && sequence_of(has).0 == seq).then_some((found.attempts, i, word))
-        });
-        let most = mutant!(cells.max(), "least-delivered-taken", cells.min());
-        most.map(|(_, i, word)| (i, word))
-    }
-
-    /// Takes the message of cell `i`, whose word `find` or `find_due` returned, for `owner`, until `due`; `None` if its owner
-    /// or another member was faster, or has taken it since.
+    /// Takes the message of cell `i`, whose word `find_due` or `CellMember::find` returned, for `owner`, until `due`; `None` if
+    /// its owner or another member was faster, or has taken it since.
     pub(super) fn take(
         &self,
         view: &View,
@@ -578,8 +564,7 @@ impl Table {
 
 /// In ticks, of an ack timeout in nanoseconds.
 fn timeout_of(ack_timeout: u64) -> Tick {
-    // Longer than a cell's word has room for: the longest time that is over some day, four and a half years.
-    if ack_timeout == 0 { NEVER } else { ticks(ack_timeout).clamp(FULL_LOOK, NEVER - 1) }
+    if ack_timeout == 0 { NEVER } else { ticks(ack_timeout).clamp(FULL_LOOK, LONGEST) }
 }
 
 /// The sequence of a message by that of its cell, and whether it is a dead letter that was sent again.

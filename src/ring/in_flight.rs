@@ -12,7 +12,7 @@
 
 #![allow(unsafe_code)]
 
-use super::cells::{FULL_LOOK, InHand, Letter, Reserved, Table};
+use super::cells::{FULL_LOOK, InHand, Letter, Reserved, Table, sequence_of};
 use super::claim::{Claim, Corrupt, Fault};
 use super::notify;
 use super::records::records_of;
@@ -21,7 +21,7 @@ use super::shared::{Claimed, SharedMember};
 use crate::layout::{HOLDS_CELLS, View, lease_byte};
 use crate::packed::{CellState, CellWord, Tick};
 use crate::sync::lease::{Leases, give_back, try_take};
-use crate::sync::{Ordering, WordExt, fence, mutant, step};
+use crate::sync::{Ordering, WordExt, fence, mutant, order, step};
 
 /// How often a member that wants a certain message tries to take it: others may change its cell's word each time.
 const TAKES: u32 = 64;
@@ -231,7 +231,7 @@ impl CellMember {
     #[cold]
     pub(crate) fn take_sequence(&mut self, view: &View, seq: u64, now: Tick) -> Option<InHand> {
         for _ in 0..TAKES {
-            let (i, word) = self.table.find(view, seq)?;
+            let (i, word) = self.find(view, seq)?;
             step!(self.announce(view), "take-not-announced");
             let due = self.table.due(view, now);
             let taken = self.table.take(view, i, word, self.member.record, due);
@@ -241,6 +241,32 @@ impl CellMember {
             // Its owner may have extended it.
         }
         None
+    }
+
+    /// The cell of the message of this sequence, and its word; of several, such as a dead letter that was sent again, the
+    /// one that was delivered most often. `None` if there is none, or its member is still moving it from the ring.
+    #[cold]
+    fn find(&self, view: &View, seq: u64) -> Option<(u32, u64)> {
+        let cells = (0..self.table.len()).filter_map(|i| {
+            let cell = self.table.cell(view, i);
+            // Acquire. pair cell: what was stored while the cell was reserved, and the owner's start before that.
+            let word = cell.word.load(order!(Acquire, "cell-read-relaxed"));
+            let found = CellWord::unpack(word);
+            // Relaxed: carried by the cell's word. If it is of a later message, the take of this word fails.
+            let has = cell.sequence.load(Ordering::Relaxed);
+            let free = match found.state {
+                CellState::Empty | CellState::Reserved => false,
+                CellState::Held => mutant!(
+                    !self.table.is_in_range(view, found.owner, has),
+                    "take-ignores-the-ring",
+                    true
+                ),
+                CellState::Delayed => true,
+            };
+            (free && sequence_of(has).0 == seq).then_some((found.attempts, i, word))
+        });
+        let most = mutant!(cells.max(), "least-delivered-taken", cells.min());
+        most.map(|(_, i, word)| (i, word))
     }
 
     /// Looks at all cells if one may be due at `now`, takes up to `max` that are, and adds them to `out`, which is empty.

@@ -9,7 +9,7 @@ use crate::clock::HostClock;
 use crate::dead_letter::policy::DeadLetterPolicy;
 use crate::error::{ControlError, RecvError};
 use crate::layout::View;
-use crate::packed::{NEVER, Tick, nanoseconds_of, ticks};
+use crate::packed::{NEVER, Tick, due_after, nanoseconds_of, ticks};
 use crate::ring::cells::{Evicted, Table, Token};
 use crate::ring::records::Purpose;
 use crate::ring::{figures, groups, in_flight};
@@ -157,7 +157,7 @@ impl Flight {
     /// When a time from now on is over, at the earliest.
     pub(super) fn due_after(&self, time: Duration) -> Tick {
         let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        self.clock.now_or_later().saturating_add(ticks(time)).min(NEVER - 1)
+        due_after(self.clock.now_or_later(), ticks(time))
     }
 
     /// A message that was received without an ack timeout stays without one.
@@ -193,9 +193,7 @@ impl Flight {
 
     #[cold]
     fn check_timeout(&self) -> Result<(), RecvError> {
-        let mut table = self.table;
-        table.reload_timeout(&self.view);
-        if table.ack_timeout().is_none() {
+        if self.table.ack_timeout(&self.view).is_none() {
             return Ok(());
         }
         let (queue, group) = (self.queue().clone(), self.group.clone());

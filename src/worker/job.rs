@@ -120,7 +120,7 @@ impl<M: Content + ?Sized> Job<M> {
     }
 
     /// Asks for more time: the message is this job's for `time` from now on at least. In a group without an ack timeout it
-    /// is this job's anyway. Not more than four and a half years.
+    /// is this job's anyway. A time of more than 417 days counts as 417 days.
     ///
     /// # Errors
     /// As for [`Job::ack`].

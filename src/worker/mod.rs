@@ -126,9 +126,11 @@ impl<M: Content + ?Sized> Worker<M> {
         let (made_group, resumed) = (!existed, groups::was_joined(&view, index));
         let corrupt = |Corrupt(what)| JoinError::Corrupt { queue: queue(), what };
         let table = Table::of(&view, index).map_err(corrupt)?.ok_or_else(without)?;
-        if clock.is_none() && table.ack_timeout().is_some() {
+        if clock.is_none() && table.ack_timeout(&view).is_some() {
             return without_clock();
         }
+        // An operator may set a timeout at any time.
+        let table = if clock.is_none() { table.untimed() } else { table };
         let (identity, target) = Identity::load_with_target(view.group(index)).unzip();
         let max_attempts = identity.as_ref().and_then(group::limit_of);
         let target = target.as_ref().map_or(Ok(None), group::target_name).map_err(corrupt)?;
@@ -217,9 +219,7 @@ impl<M: Content + ?Sized> Worker<M> {
         if self.flight.forked() {
             return None;
         }
-        let mut table = *self.flight.table();
-        table.reload_timeout(self.flight.view());
-        table.ack_timeout().map(Duration::from_nanos)
+        self.flight.table().ack_timeout(self.flight.view()).map(Duration::from_nanos)
     }
 
     /// Whether the last receive found all places of the group in use, so that no more could be received.

@@ -327,6 +327,28 @@ fn a_message_has_the_timeout_that_was_set_before_it() {
     });
 }
 
+/// An operator sets an ack timeout. A member whose clock cannot be compared with those of others sets no due by it, whatever it
+/// has seen before.
+#[test]
+fn a_member_without_a_common_clock_sets_no_due() {
+    Model::named("a_member_without_a_common_clock_sets_no_due").check(|run| {
+        let (flight, writer) = flight(run, Shape { cells: 2, ..SHAPE }, 2);
+        let [mut a, o, last] = flight.join_all();
+        o.set_timeout(0);
+        a.member.table = a.member.table.untimed();
+        let message = a.one();
+        o.set_timeout(DUE);
+        let other = a.one();
+        a.give_back(&message, BEGIN);
+        let again = a.take(BEGIN).expect("due at once");
+        for message in [&other, &again] {
+            assert!(message.token.due() >= NEVER, "due by a clock of its own");
+            a.ack(message);
+        }
+        last.finish(writer.tail(), BEGIN);
+    });
+}
+
 /// An operator takes the ack timeout away while a member receives: if the message has none, nobody takes it.
 #[test]
 fn a_message_without_a_timeout_stays_its_receivers() {
