@@ -138,7 +138,7 @@ impl<M: Content + ?Sized> Select<M> {
     }
 
     /// Receives one message, if any queue has one. It does not wait for messages, and blocks no more than
-    /// [`Consumer::try_recv_batch`].
+    /// [`Consumer::try_recv_batch`] of each consumer.
     ///
     /// # Errors
     /// As for [`Select::try_recv_batch`].

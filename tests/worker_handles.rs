@@ -73,6 +73,27 @@ fn a_job_keeps_its_message_while_others_come_and_go() {
 }
 
 #[test]
+fn what_is_known_of_a_job_is_that_of_its_own_message() {
+    let name = TempName::new("own-message");
+    let queue = Queue::builder(&name).capacity(8).payload_size(32).sources(1).group(work());
+    let queue = queue.create().unwrap();
+    let (mut producer, mut worker) = (queue.producer().unwrap(), queue.worker("work").unwrap());
+    // One job at a time, so that all have the same memory.
+    let _ = producer.stream("feed").unwrap().send(7, "sourced").unwrap();
+    let job = worker.recv().unwrap();
+    assert_eq!(job.source().map(|source| source.position()), Some(7));
+    job.retry_after(SHORT).unwrap();
+    let job = worker.recv_timeout(LONG).unwrap();
+    assert_eq!((job.attempts(), job.was_delayed()), (2, true));
+    job.ack().unwrap();
+    let _ = producer.send("plain").unwrap();
+    let job = worker.recv().unwrap();
+    assert_eq!((&*job, job.attempts()), (&b"plain"[..], 1));
+    assert_eq!((job.source(), job.was_delayed(), job.redelivered()), (None, false, false));
+    job.ack().unwrap();
+}
+
+#[test]
 fn a_worker_waits_until_its_deadline_or_for_an_interrupt() {
     let name = TempName::new("deadline");
     let queue = queue(&name);

@@ -125,7 +125,7 @@ impl<M: Content + ?Sized> Producer<M> {
 
 impl<M: Content + ?Sized> Readiness<Consumer<M>> {
     /// Receives up to `max` messages, if there are any; else the descriptor says when to try again. It does not wait
-    /// for messages, and blocks no more than [`Consumer::try_recv_batch`].
+    /// for messages, and blocks no more than two calls of [`Consumer::try_recv_batch`].
     ///
     /// # Errors
     /// As for [`Consumer::try_recv_batch`]; [`RecvError::System`] also if the reactor's thread cannot be started.
@@ -136,7 +136,7 @@ impl<M: Content + ?Sized> Readiness<Consumer<M>> {
     }
 
     /// Receives one message, if there is one; else the descriptor says when to try again. It does not wait for
-    /// messages, and blocks no more than [`Consumer::try_recv_batch`].
+    /// messages, and blocks no more than two calls of [`Consumer::try_recv_batch`].
     ///
     /// # Errors
     /// As for [`Readiness::try_recv_batch`].

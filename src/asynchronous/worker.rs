@@ -99,7 +99,7 @@ impl<M: Content + ?Sized> AsyncWorker<M> {
 
 impl<M: Content + ?Sized> Readiness<Worker<M>> {
     /// Receives up to `max` messages, if there are any; else the descriptor says when to try again. It does not wait
-    /// for messages, and blocks no more than [`Worker::try_recv_batch`].
+    /// for messages, and blocks no more than two calls of [`Worker::try_recv_batch`].
     ///
     /// # Errors
     /// As for [`Worker::try_recv_batch`]; [`RecvError::System`] also if the reactor's thread cannot be started.
@@ -109,7 +109,7 @@ impl<M: Content + ?Sized> Readiness<Worker<M>> {
     }
 
     /// Receives one message, if there is one; else the descriptor says when to try again. It does not wait for
-    /// messages, and blocks no more than [`Worker::try_recv`].
+    /// messages, and blocks no more than two calls of [`Worker::try_recv`].
     ///
     /// # Errors
     /// As for [`Readiness::try_recv_batch`].

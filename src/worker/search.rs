@@ -101,7 +101,7 @@ impl<M: Content + ?Sized> Worker<M> {
     {
         self.flight.check_clock()?;
         let again = std::mem::take(&mut self.came_again);
-        for due in [!again, false, again] {
+        for due in [!again, again] {
             let found = match due {
                 true => self.take_due(max, &mut now, jobs)?,
                 false => self.receive(max, now, jobs)?,
