@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::letter::{DeadLetter, default_target};
-use super::queue_sink::DEAD_GROUP;
+use super::queue_sink::{DEAD_GROUP, SCHEMA};
 use super::requeue::RequeueRoute;
 use crate::attach::Mapped;
 use crate::consumer::Consumer;
@@ -96,6 +96,7 @@ impl DeadLetters {
     /// Deletes the oldest `count` letters; returns how many there were.
     ///
     /// # Errors
+    /// [`JoinError::NoSuchGroup`] if the queue was not made for letters and has no group `dead`, so that it has none;
     /// [`JoinError::Taken`] if another process purges or requeues them; [`RecvError::Removed`] if the dead-letter queue
     /// is removed at the same time. The error says how many letters were deleted before it.
     pub fn purge(&self, count: u64) -> Result<u64, PurgeError> {
@@ -167,7 +168,10 @@ impl DeadLetters {
     }
 
     fn consumer(&self) -> Result<Consumer, JoinError> {
-        self.queue.consumer(Group::named(DEAD_GROUP).unlimited_attempts())
+        let group = Group::named(DEAD_GROUP).unlimited_attempts();
+        // In a queue of other messages, the group would keep all that come from then on.
+        let for_letters = self.queue.mapped.config.schema_name() == SCHEMA;
+        self.queue.consumer(if for_letters { group } else { group.existing() })
     }
 }
 

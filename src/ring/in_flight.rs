@@ -12,8 +12,11 @@
 
 #![allow(unsafe_code)]
 
+use std::io;
+
 use super::cells::{FULL_LOOK, InHand, Letter, Reserved, Table, sequence_of};
 use super::claim::{Claim, Corrupt, Fault};
+use super::groups;
 use super::notify;
 use super::records::records_of;
 use super::settle::{may_have_left, settle};
@@ -177,6 +180,25 @@ impl CellMember {
     /// Puts a letter into a cell that this member has reserved, for any member to take at once.
     pub(crate) fn put(&self, view: &View, reserved: Reserved, letter: Letter<'_>, now: Tick) {
         self.table.put(view, reserved, letter, now);
+    }
+
+    /// The same in a group that goes with its last member: if that is gone, the letter would go with the group, and the cell is
+    /// emptied. Returns whether the letter is there. The control lease is held, under which members leave.
+    pub(crate) fn put_if_kept(
+        &self,
+        view: &View,
+        leases: &impl Leases,
+        reserved: Reserved,
+        letter: Letter<'_>,
+        now: Tick,
+    ) -> io::Result<bool> {
+        let (group, own) = (self.table.group, self.member.record);
+        let kept = groups::is_abandoned(view, leases, group, own).map(|abandoned| !abandoned);
+        match kept {
+            Ok(true) => self.put(view, reserved, letter, now),
+            Ok(false) | Err(_) => self.unreserve(view, reserved),
+        }
+        kept
     }
 
     /// Empties a cell that this member has reserved.

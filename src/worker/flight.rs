@@ -140,6 +140,11 @@ impl Flight {
         Ok(acked)
     }
 
+    /// When a letter is put, for people: 0, not known, if the clock cannot be compared with theirs.
+    pub(super) fn time_received(&self) -> Tick {
+        if self.comparable { self.clock.now() } else { 0 }
+    }
+
     /// Whether the worker is none that only puts letters, or an operator's.
     pub(super) fn receives(&self) -> bool {
         self.purpose == Purpose::Receive

@@ -126,7 +126,9 @@ impl<M: Content + ?Sized> Worker<M> {
         let (made_group, resumed) = (!existed, groups::was_joined(&view, index));
         let corrupt = |Corrupt(what)| JoinError::Corrupt { queue: queue(), what };
         let table = Table::of(&view, index).map_err(corrupt)?.ok_or_else(without)?;
-        if clock.is_none() && table.ack_timeout(&view).is_some() {
+        // Who puts letters needs none, and an operator asks again when taking a message.
+        let receives = purpose == Purpose::Receive;
+        if receives && clock.is_none() && table.ack_timeout(&view).is_some() {
             return without_clock();
         }
         // An operator may set a timeout at any time.

@@ -1,11 +1,10 @@
 //! How a dead letter comes back into a place of its group.
 
+use std::io;
 use std::time::Duration;
 
 use super::Worker;
-use super::flight::Flight;
 use crate::attach::Attachment;
-use crate::control::ControlGuard;
 use crate::error::{ControlError, RecvError, RequeueReason};
 use crate::ring::cells::{Letter, Reserved};
 use crate::ring::groups;
@@ -27,22 +26,44 @@ impl Worker {
             return Err(RequeueReason::Full { queue, group, cells: self.in_flight_max() });
         };
         let attachment = self.flight.attachment();
-        let (view, member) = (self.flight.view(), &self.member);
-        match keep_group(&self.flight, &attachment, timeout) {
-            Ok(_guard) => {
-                member.put(view, reserved, letter, self.flight.clock().now());
-                Ok(())
-            }
+        let (view, member, now) = (self.flight.view(), &self.member, self.flight.time_received());
+        if !groups::is_released(view, self.flight.table().group) {
+            member.put(view, reserved, letter, now);
+            return Ok(());
+        }
+        let kept = match attachment.control(timeout) {
+            Ok(_guard) => member.put_if_kept(view, &attachment.leases, reserved, letter, now),
             Err(fault) => {
                 member.unreserve(view, reserved);
-                Err(fault)
+                return Err(fault.into());
             }
-        }
+        };
+        self.kept(&attachment, kept)
     }
 
-    /// Checks that the letters in its places stay there until a member takes them.
+    /// Checks that the group does not go at any time, and its messages with it: it is removed with its last member, and that is
+    /// gone.
     pub(crate) fn check_not_abandoned(&self, timeout: Duration) -> Result<(), RequeueReason> {
-        keep_group(&self.flight, &self.flight.attachment(), timeout).map(drop)
+        let attachment = self.flight.attachment();
+        let (view, group) = (self.flight.view(), self.flight.table().group);
+        if !groups::is_released(view, group) {
+            return Ok(());
+        }
+        let _guard = attachment.control(timeout)?;
+        let own = self.flight.record();
+        let abandoned = groups::is_abandoned(view, &attachment.leases, group, own);
+        self.kept(&attachment, abandoned.map(|abandoned| !abandoned))
+    }
+
+    fn kept(&self, attachment: &Attachment, kept: io::Result<bool>) -> Result<(), RequeueReason> {
+        let system = attachment.system("find out which members of the group live");
+        match kept.map_err(system).map_err(ControlError::System)? {
+            true => Ok(()),
+            false => {
+                let (queue, group) = (self.queue(), self.group_name().to_owned());
+                Err(RequeueReason::GroupAbandoned { queue, group })
+            }
+        }
     }
 
     /// Reserves a place for a letter; `None`: none was free until `deadline`.
@@ -70,25 +91,4 @@ impl Worker {
             Waited::Interrupted => Err(RecvError::Interrupted { queue: self.queue() }),
         }
     }
-}
-
-/// Keeps the last member that receives from leaving; `None` where the group stays without members. An error if the group
-/// goes with its last member, and that is gone: then the group may go at any time, and its messages with it.
-fn keep_group<'c>(
-    flight: &Flight,
-    attachment: &'c Attachment,
-    timeout: Duration,
-) -> Result<Option<ControlGuard<'c>>, RequeueReason> {
-    let (view, group) = (&attachment.view, flight.table().group);
-    if !groups::is_released(view, group) {
-        return Ok(None);
-    }
-    let guard = attachment.control(timeout)?;
-    let system = attachment.system("find out which members of the group live");
-    let abandoned = groups::is_abandoned(view, &attachment.leases, group, flight.record());
-    if abandoned.map_err(system).map_err(ControlError::System)? {
-        let (queue, group) = (flight.queue().clone(), flight.group().to_owned());
-        return Err(RequeueReason::GroupAbandoned { queue, group });
-    }
-    Ok(Some(guard))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use slipring::{DeadLetters, Group, Queue, Reason, RecvError, Start};
+use slipring::{DeadLetters, Group, JoinError, PurgeReason, Queue, Reason, RecvError, Start};
 
 use super::common::{TempName, there};
 use super::{drain, letters, options, related_queues, work};
@@ -267,4 +267,17 @@ fn letters_are_sent_again_through_no_queue_that_is_there_for_something_else() {
     assert_eq!(fault.done(), 0);
     assert!(fault.to_string().contains(&format!("{:?} carries", &*retry)), "{fault}");
     assert_eq!(letters(&name).len(), 1);
+}
+
+#[test]
+fn a_queue_of_other_messages_is_neither_purged_nor_given_the_group_of_letters() {
+    let name = TempName::new("ordinary");
+    let queue = Queue::builder(&name).capacity(4).create().unwrap();
+    queue.producer().unwrap().send("a message").unwrap();
+    let letters = DeadLetters::open(&name, &options()).unwrap();
+    let fault = letters.purge(9).unwrap_err();
+    let missing = matches!(fault.reason(), PurgeReason::Join(JoinError::NoSuchGroup { .. }));
+    assert!(missing && fault.done() == 0, "{fault}");
+    letters.requeue(9).unwrap_err();
+    assert!(queue.snapshot().unwrap().groups.is_empty());
 }

@@ -274,17 +274,14 @@ impl Hand {
     pub(super) fn put_if_kept(&mut self, seq: u64, check: impl FnOnce(bool)) -> Option<bool> {
         let view = *self.process.view();
         let reserved = self.member.reserve_one(&view)?;
-        let (own, group) = (self.member.member.record, self.member.table.group);
         let put = controlled(&self.process, || {
-            let abandoned = groups::is_abandoned(&view, &*self.process, group, own).unwrap();
-            check(abandoned);
-            if !abandoned {
-                let payload = &content(seq, 1);
-                self.member.put(&view, reserved, Letter { seq, kind: 1, payload }, BEGIN);
-            }
-            !abandoned
+            let letter = Letter { seq, kind: 1, payload: &content(seq, 1) };
+            let put = self.member.put_if_kept(&view, &*self.process, reserved, letter, BEGIN);
+            let put = put.unwrap();
+            check(!put);
+            put
         });
-        if put != Some(true) {
+        if put.is_none() {
             self.member.unreserve(&view, reserved);
         }
         put

@@ -51,6 +51,13 @@ fn print_waiting(
     }
     reading.output.flush(stop)?;
     report_missed(reading.lost);
+    if let Some(count) = dead_letters::retries(&snapshot, group).filter(|count| *count > 0) {
+        let group = &group.name;
+        note(&format!(
+            "note: {count} dead letters that were sent again wait for the group as well:\n  \
+             slipring peek {name}.{group}.retry --group {group}"
+        ));
+    }
     if let Some(asked) = args.sequence.filter(|_| totals.messages == 0) {
         let text = format!(
             "group {:?} of queue {name:?} does not have message {asked}: it is acked, or was not sent yet",
@@ -59,13 +66,6 @@ fn print_waiting(
         return Err(
             Failure::failed(text).hint(format!("slipring group ls {name}  (shows what it has)"))
         );
-    }
-    if let Some(count) = dead_letters::retries(&snapshot, group).filter(|count| *count > 0) {
-        let group = &group.name;
-        note(&format!(
-            "note: {count} dead letters that were sent again wait for the group as well:\n  \
-             slipring peek {name}.{group}.retry --group {group}"
-        ));
     }
     Ok(())
 }
