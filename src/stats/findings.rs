@@ -310,19 +310,13 @@ impl Stats {
             live.map(|member| Some(member.process.pid_here?.to_string())).collect();
         // Without a pid it is not known here who they are.
         let pids = pids?;
-        let ends = if pids.is_empty() {
-            String::new()
-        } else {
-            // It may let the command end that it runs.
-            let pids = pids.join(" ");
-            format!("kill {pids}; tail -f /dev/null --pid={pids}; ")
-        };
-        let effect = if ends.is_empty() {
-            "makes it a dead letter"
-        } else {
-            "ends the group's consumer and makes it a dead letter; first stop what starts that anew"
-        };
-        Some(remedy(ends + &command, effect))
+        if pids.is_empty() {
+            return Some(remedy(command, "makes it a dead letter"));
+        }
+        // It may let the command end that it runs.
+        let command = format!("kill {}; {command} --timeout 60", pids.join(" "));
+        let effect = "ends the group's consumer and makes it a dead letter; first stop what starts that anew";
+        Some(remedy(command, effect))
     }
 
     fn hangs(&self, group: &GroupStats) -> Option<Finding> {

@@ -237,8 +237,12 @@ fn an_operator_makes_a_dead_letter_of_an_exclusive_groups_next_message_and_touch
         let reject =
             |sequence: &str| run(&["group", "reject", &name, "work", "--sequence", sequence]);
         reject("1").says(1, &["has its one consumer", "group ls"]);
+        // It waits for that one's end.
+        let waits = ["group", "reject", &name, "work", "--sequence", "7", "--timeout", "60"];
+        let waits = Running::start(&waits);
         worker.kill();
         std::fs::write(&go, "").unwrap();
+        waits.finish().says(1, &["next message of group \"work\" is 1"]);
         for sequence in ["2", "7"] {
             reject(sequence).says(1, &["next message of group \"work\" is 1", "group ls"]);
         }

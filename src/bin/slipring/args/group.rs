@@ -129,6 +129,9 @@ pub(crate) struct GroupRejectArgs {
     /// The message of this sequence
     #[arg(long, value_name = "N", required = true)]
     pub(crate) sequence: u64,
+    /// Wait for the end of an exclusive group's consumer at most this time: seconds, or e.g. 500ms
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = time)]
+    pub(crate) timeout: Duration,
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,7 @@
 //! `slipring group reject`
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use slipring::{Group, Job, JobError, JoinError, Queue, Worker};
 
@@ -39,7 +39,7 @@ fn not_joined(name: &str, fault: JoinError) -> Failure {
 
 /// In a group with messages in flight, any of them.
 fn in_flight(mut worker: Worker, args: &GroupRejectArgs) -> Result<(), Failure> {
-    let GroupRejectArgs { name, group, sequence } = args;
+    let GroupRejectArgs { name, group, sequence, .. } = args;
     let Some(job) = take(&mut worker, *sequence)? else {
         let text = format!("group {group:?} does not have message {sequence} in flight");
         return Err(Failure::failed(text)
@@ -63,9 +63,18 @@ fn take(worker: &mut Worker, sequence: u64) -> Result<Option<Job>, Failure> {
 
 /// In an exclusive group, the one that comes next.
 fn in_order(queue: &Queue, args: &GroupRejectArgs) -> Result<(), Failure> {
-    let GroupRejectArgs { name, group, sequence } = args;
-    let joined = queue.consumer(Group::named(group).as_operator());
-    let mut consumer = joined.map_err(|fault| not_joined(name, fault))?;
+    let GroupRejectArgs { name, group, sequence, .. } = args;
+    let since = Instant::now();
+    let mut consumer = loop {
+        match queue.consumer(Group::named(group).as_operator()) {
+            Ok(consumer) => break consumer,
+            // Its command may still run.
+            Err(JoinError::Taken { .. }) if since.elapsed() < args.timeout => {
+                thread::sleep(LOOK_EVERY);
+            }
+            Err(fault) => return Err(not_joined(name, fault)),
+        }
+    };
     let next = consumer.position();
     let rejected = consumer.reject_next(*sequence);
     if rejected.map_err(|fault| dead_letters::receive_failed(name, fault))? {
