@@ -61,7 +61,7 @@ fn without_a_letter_there_is_nothing_to_do() {
         run(&["dead", command, &bench.dead]).says(4, &["there is no queue", "slipring create"]);
         assert_eq!(run(&["dead", command, "a/b"]).code, Some(2));
     }
-    // A queue of another kind gets no consumer.
+    // A queue without a message gets no consumer.
     let others = ["dead", "purge", &bench.name, "--dead-letters", &bench.name];
     assert_eq!(run(&others).quietly(), "purged 0 dead letters\n");
     assert_eq!(groups(&bench.name).as_array().unwrap().len(), 1);
@@ -181,6 +181,22 @@ fn what_is_not_for_letters_is_not_called_so_when_its_namesake_is_removed() {
     bench.reject(b"0\n");
     run(&["group", "rm", &bench.dead, "dead", "--force"]).quietly();
     run(&["rm", &bench.name]).says(0, &["which has no group \"dead\", is still there"]);
+}
+
+#[test]
+fn messages_of_a_queue_that_is_not_for_letters_are_not_thrown_away() {
+    let bench = Bench::new("ordinary", &[]);
+    run(&["create", &bench.dead, "--group", "own"]).quietly();
+    feed(&["send", &bench.dead], b"0\n1\n").quietly();
+    for command in ["purge", "requeue"] {
+        let words = ["not a queue of dead letters", "no group \"dead\"", "slipring info"];
+        run(&["dead", command, &bench.name]).says(1, &words);
+    }
+    let left = groups(&bench.dead);
+    assert_eq!((left.as_array().unwrap().len(), &left[0]["depth"]), (1, &2.into()));
+    // Whoever adds the group allows them there.
+    run(&["group", "add", &bench.dead, "dead"]).quietly();
+    assert_eq!(run(&["dead", "purge", &bench.name]).quietly(), "purged 2 dead letters\n");
 }
 
 #[test]

@@ -318,6 +318,20 @@ fn without_a_shell_no_message_is_taken() {
     }
 }
 
+/// It would succeed, and ack every message.
+#[test]
+fn a_blank_command_is_refused_and_takes_nothing() {
+    for work in Work::both("exec-blank", "job\n") {
+        for command in ["", " ", "\n\t "] {
+            work.run(command, &["--count", "1"]).says(2, &["--exec", "a command is required"]);
+            let forward =
+                ["forward", &work.name, "--to", &work.name, "--group", "w", "--exec", command];
+            run(&forward).says(2, &["--exec", "a command is required"]);
+        }
+        assert_eq!((work.depth(), work.figure("acked")), (1, 0));
+    }
+}
+
 #[test]
 fn an_error_of_the_queue_ends_all_jobs_and_is_told_once() {
     for work in Work::both("exec-removed", "job\n") {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
 
+use super::values::command;
 use super::{EXIT_CODES, WHOLE, interval, time};
 
 /// What stands below the help of `recv`.
@@ -42,7 +42,7 @@ pub(crate) struct ExecArgs {
     #[arg(
         long = "exec",
         value_name = "CMD",
-        value_parser = NonEmptyStringValueParser::new(),
+        value_parser = command,
         conflicts_with_all = ["raw", "json", "batch"],
     )]
     pub(crate) command: Option<String>,

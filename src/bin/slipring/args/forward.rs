@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
 
+use super::values::command;
 use super::{EXIT_CODES, WaitArg, time};
 
 /// What stands below the help of `forward`.
@@ -36,7 +36,7 @@ pub(crate) struct ForwardArgs {
     #[arg(long, value_name = "QUEUE")]
     pub(crate) to: String,
     /// Run CMD with sh for each message, and send on what it prints; see below
-    #[arg(long = "exec", value_name = "CMD", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long = "exec", value_name = "CMD", value_parser = command)]
     pub(crate) command: Option<String>,
     /// Send on what --exec prints as it is, with a newline at its end
     #[arg(long, requires = "command")]

@@ -31,6 +31,17 @@ pub(super) fn ack_timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A command for sh. Without a word in it, it would succeed.
+pub(super) fn command(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err(
+            "a command is required: a blank one does nothing, and succeeds for every message"
+                .to_owned(),
+        );
+    }
+    Ok(text.to_owned())
+}
+
 /// Seconds as a number, or a time with units.
 pub(crate) fn time_within(text: &str, range: RangeInclusive<Duration>) -> Result<Duration, String> {
     let time = match text.parse() {

@@ -4,10 +4,10 @@ mod letters;
 mod ls;
 mod show;
 
-use slipring::{DeadLetters, RequeueError};
+use slipring::{DeadLetters, RequeueError, Snapshot};
 
 use crate::args::{DeadCommand, DeadSomeArgs};
-use crate::dead_letters::{open, work_failed};
+use crate::dead_letters::{open, purpose, work_failed};
 use crate::failure::Failure;
 use crate::output::print;
 
@@ -20,6 +20,20 @@ pub(super) fn run(command: &DeadCommand) -> Result<(), Failure> {
         }
         DeadCommand::Requeue(args) => some(args, "requeued", DeadLetters::requeue),
     }
+}
+
+/// Fails if a queue is not for letters. Else it would lose its messages, and the group that is made for letters would keep
+/// later ones.
+fn check(snapshot: &Snapshot) -> Result<(), Failure> {
+    let has_group = snapshot.groups.iter().any(|group| group.name == "dead");
+    if has_group || purpose(snapshot).is_some() {
+        return Ok(());
+    }
+    let name = &snapshot.name;
+    Err(Failure::failed(format!(
+        "queue {name:?} is not a queue of dead letters: it was not made for them, and has no group \"dead\""
+    ))
+    .hint(format!("slipring info {name}  (says what is in it)")))
 }
 
 /// Does `work` with the letters that wait now. A letter that comes meanwhile is left out: a message that fails again
@@ -37,7 +51,10 @@ fn some(
             match args.count.unwrap_or(u64::MAX).min(waiting) {
                 // With nothing to do it must not become a consumer of the queue.
                 0 => Ok(0),
-                count => work(&dead, count),
+                count => {
+                    check(&dead.queue().snapshot()?)?;
+                    work(&dead, count)
+                }
             }
         }
     };
