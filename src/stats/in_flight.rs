@@ -34,27 +34,30 @@ impl Stats {
             let seq = member.holds.filter(|_| member.in_flight > 0)?;
             let since = member.held_for.map_or(0, |time| time.as_secs());
             let held = count(member.in_flight, "message in flight", "messages in flight");
+            let (they_stay, them, first) = match member.in_flight {
+                1 => ("it stays", "it", "it"),
+                _ => ("they stay", "them", "the first"),
+            };
+            let but = if runs { "" } else { ", but none runs" };
             let then = match (member.overdue, member.due) {
-                (0, None) => "they stay with it, as the group has no ack timeout".to_owned(),
-                (0, Some(due)) if !runs => {
-                    format!("another consumer may take the first in {}, but none runs", short(due))
+                (0, None) => format!("{they_stay} with it, as the group has no ack timeout"),
+                (0, Some(due)) => {
+                    format!("another consumer may take {first} in {}{but}", short(due))
                 }
-                (0, Some(due)) => format!("another consumer may take the first in {}", short(due)),
-                _ if !runs => "other consumers may take them, but none runs".to_owned(),
-                _ => "other consumers may take them, and have not yet".to_owned(),
+                _ if !runs => format!("other consumers may take {them}{but}"),
+                _ => format!("other consumers may take {them}, and have not yet"),
             };
             let text = format!(
                 "consumer {pid} of group {name:?} is stopped and has {held}, message {seq} for at least {since} s; {then}"
             );
-            (text, Some(self.evict(group, member)))
+            (text, Some(self.evict(group, member, runs)))
         };
         let mut remedies = vec![remedy(format!("kill -CONT {pid}"), "continues it")];
         remedies.extend(evict);
         if !runs {
             remedies.push(self.start(group));
         }
-        let ends = "ends it: other consumers of the group get what it holds";
-        remedies.push(remedy(format!("kill -KILL {pid}"), ends));
+        remedies.push(remedy(format!("kill -KILL {pid}"), ends(runs)));
         let stands = self.fills(group) || in_flight.is_full() && group.ready > 0;
         let severity = if stands { Severity::Error } else { Severity::Warning };
         Some(self.finding(FindingKind::ConsumerStopped, severity, Some(group), text, remedies))
@@ -76,10 +79,10 @@ impl Stats {
             short(timeout),
             time.as_secs(),
         );
+        let others = group.consumers > 1;
         let mut remedies = vec![self.start(group)];
         if let Some(pid) = member.process.pid_here {
-            let ends = "ends it: other consumers of the group get what it holds";
-            remedies.push(remedy(format!("kill {pid}"), ends));
+            remedies.push(remedy(format!("kill {pid}"), ends(others)));
             remedies.push(remedy(format!("kill -KILL {pid}"), "the same, if it does not end"));
         }
         let kind = FindingKind::ConsumerHangs;
@@ -89,49 +92,96 @@ impl Stats {
     /// A group that receives nothing since all its places are in use, and by which the ring is full or nothing moves.
     pub(super) fn places_full(&self, group: &GroupStats) -> Option<Finding> {
         let in_flight = group.info.in_flight.as_ref().filter(|it| it.is_full())?;
-        let silent = group.no_ack_for.is_some_and(|time| time >= HANGS_AFTER);
+        // The segment tells when each was received, so that one look does.
+        let none_came = received_last(in_flight).is_some_and(|time| time >= HANGS_AFTER);
+        let silent = none_came || group.no_ack_for.is_some_and(|time| time >= HANGS_AFTER);
         if group.ready == 0 || !silent && !self.fills(group) {
             return None;
         }
         let (delayed, max) = (in_flight.delayed() as u64, u64::from(in_flight.max));
         let waits = match (delayed, first_due(in_flight)) {
             (0, _) => String::new(),
-            (_, Some(due)) => format!(
-                " and {delayed} by messages that wait for their next delivery, the first for {}",
-                short(due)
-            ),
-            (_, None) => format!(" and {delayed} by messages that wait for their next delivery"),
+            (_, due) => {
+                let due = match due {
+                    None => String::new(),
+                    Some(Duration::ZERO) => ", the first now".to_owned(),
+                    Some(due) => format!(", the first for {}", short(due)),
+                };
+                format!(" and {delayed} by messages that wait for their next delivery{due}")
+            }
+        };
+        let holders = || group.members.iter().filter(|member| member.in_flight > 0);
+        let by = match (holders().count(), holders().next()) {
+            (1, Some(member)) => who(member),
+            (0, _) => "consumers".to_owned(),
+            (some, _) => format!("{some} consumers"),
         };
         let text = format!(
-            "group {:?} receives nothing: all its {max} places for messages in flight are in use, {} by consumers{waits}; {}, and the group keeps {}",
+            "group {:?} receives nothing: all its {max} places for messages in flight are in use, {} by {by}{waits}; {}, and the group keeps {}",
             group.info.name,
             max - delayed.min(max),
             messages(group.ready, "waits in the ring", "wait in the ring"),
             self.slots(group),
         );
-        // The one that has held its message longest. With an ack timeout they come to others by themselves.
-        let for_ever = in_flight.ack_timeout.is_none();
-        let held = group.members.iter().filter(|member| for_ever && member.in_flight > 0);
-        let longest = held.max_by_key(|member| member.held_for);
+        let list = format!("slipring group ls {}", self.queue());
+        let mut remedies =
+            vec![remedy(list, "shows which consumer has which message, since when, until when")];
+        // The one that has held its message longest.
+        let longest = holders().max_by_key(|member| member.held_for);
         let hangs = longest.filter(|m| m.held_for.is_some_and(|time| time >= HANGS_AFTER));
-        let mut remedies = Vec::new();
         if let Some(member) = hangs {
-            remedies.push(self.evict(group, member));
-            if let Some(pid) = member.process.pid_here {
-                let ends = "ends it: other consumers of the group get what it holds";
-                remedies.push(remedy(format!("kill {pid}"), ends));
-                remedies.push(remedy(format!("kill -KILL {pid}"), "the same, if it does not end"));
-            }
+            remedies.extend(self.take_back(group, member, in_flight.ack_timeout.is_some()));
         }
         let severity = if self.fills(group) { Severity::Error } else { Severity::Warning };
         Some(self.finding(FindingKind::InFlightFull, severity, Some(group), text, remedies))
     }
 
-    fn evict(&self, group: &GroupStats, member: &ConsumerStats) -> Remedy {
+    /// Commands for a member that hangs, or has a long job.
+    fn take_back(
+        &self,
+        group: &GroupStats,
+        member: &ConsumerStats,
+        times_out: bool,
+    ) -> Vec<Remedy> {
+        let others = group.consumers > 1;
+        if times_out {
+            // The member asks for more time, perhaps for a command that hangs: one message alone is to blame.
+            let (queue, name) = (self.queue(), &group.info.name);
+            let evict = |seq| format!("slipring group evict {queue} {name} --sequence {seq}");
+            let effect = "takes its oldest one back, if that hangs: it is delivered again";
+            return member.holds.map(|seq| remedy(evict(seq), effect)).into_iter().collect();
+        }
+        let mut remedies = vec![self.evict(group, member, others)];
+        if let Some(pid) = member.process.pid_here {
+            remedies.push(remedy(format!("kill {pid}"), ends(others)));
+            remedies.push(remedy(format!("kill -KILL {pid}"), "the same, if it does not end"));
+        }
+        remedies
+    }
+
+    fn evict(&self, group: &GroupStats, member: &ConsumerStats, others: bool) -> Remedy {
         let (queue, name, record) = (self.queue(), &group.info.name, member.info.record);
         let command = format!("slipring group evict {queue} {name} --member {record}");
-        remedy(command, "gives what it has in flight to other consumers at once")
+        let effect = match others {
+            true => "gives what it has in flight to other consumers at once",
+            false => "takes back what it has in flight, for the next consumer that comes",
+        };
+        remedy(command, effect)
     }
+}
+
+/// What ending a member does, and whether others run that get what it holds.
+fn ends(others: bool) -> &'static str {
+    match others {
+        true => "ends it, without its commands: other consumers of the group get what it holds",
+        false => "ends it, without its commands: the group's next consumer gets what it holds",
+    }
+}
+
+/// How long ago the last of these was received first; `None` if that is not known.
+fn received_last(in_flight: &InFlightInfo) -> Option<Duration> {
+    let times: Option<Vec<Duration>> = in_flight.messages.iter().map(|it| it.received).collect();
+    times?.into_iter().min()
 }
 
 /// When the first of the messages that no member has is due.

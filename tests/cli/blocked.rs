@@ -129,3 +129,44 @@ fn where_nobody_holds_anything_another_consumer_is_what_helps() {
     assert!(text.contains(&format!("slipring recv {} --group g --shared", &*name)), "{text}");
     assert!(!text.lines().any(is_command), "{text}");
 }
+
+/// Another consumer would get nothing, so none is proposed.
+#[test]
+fn where_all_places_in_flight_are_in_use_their_holders_are_named_and_what_helps() {
+    let name = TempName::new("no-place");
+    let group = ["--shared-group", "g", "--in-flight", "2"];
+    run(&[&["create", &name, "--capacity", "2"], &group[..]].concat()).quietly();
+    let hold = ["recv", &name, "--group", "g", "--shared", "--jobs", "2"];
+    let hold = [&hold[..], &["--exec", "echo; exec sleep 600"]].concat();
+    let mut holder = Holder(Running::start(&hold));
+    feed(&["send", &name], b"0\n1\n").quietly();
+    holder.0.lines(2);
+    let list = format!("\n  slipring group ls {}  # shows", &*name);
+    let text = explanation(&name, "until when");
+    let pid = holder.0.pid();
+    let full = format!("all its 2 places for messages in flight are in use, 2 by consumer {pid};");
+    assert!(text.contains(&full) && text.contains(&list), "{text}");
+    assert!(!text.contains("slipring recv") && !text.contains("none of its"), "{text}");
+    holder.0.signal(Signal::SIGSTOP);
+    let text = explanation(&name, "kill -KILL");
+    for words in [
+        &format!("consumer {pid} of group \"g\" is stopped and has 2 messages in flight"),
+        &format!("\n  kill -CONT {pid}  # continues it"),
+        &list,
+    ] {
+        assert!(text.contains(words.as_str()), "{words:?} is not in {text}");
+    }
+}
+
+#[test]
+fn of_an_exclusive_group_the_gentlest_command_comes_first() {
+    let name = TempName::new("gentle");
+    run(&["create", &name, "--capacity", "2", "--group", "g"]).quietly();
+    let work = ["recv", &name, "--group", "g", "--exec", "echo; sleep 600"];
+    let mut holder = Holder(Running::start(&work));
+    feed(&["send", &name], b"0\n").quietly();
+    holder.0.lines(1);
+    let text = explanation(&name, "--force");
+    let next = "the group's next consumer goes on with its messages.";
+    assert!(text.contains(&format!("{next}\n  kill {}\n", holder.0.pid())), "{text}");
+}

@@ -3,9 +3,13 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use slipring::{Content, ErrorCode, Full, GroupInfo, MemberInfo, Mode, Producer, Queue, SendError};
+use slipring::{
+    Content, ErrorCode, Finding, FindingKind, Full, GroupInfo, MemberInfo, Mode, Monitor, Producer,
+    Queue, SendError,
+};
 
 use crate::failure::{Failure, note};
+use crate::queue::options;
 use crate::stop::Stop;
 use crate::table::pid;
 
@@ -67,9 +71,53 @@ impl<'q, M: Content + ?Sized> Room<'q, M> {
         self.named = Some((full.group().to_owned(), Instant::now()));
         let groups = self.queue.snapshot().map(|snapshot| snapshot.groups).unwrap_or_default();
         let group = groups.iter().find(|info| info.name == full.group());
+        if let Some(text) = group.and_then(|group| self.no_place(full, group)) {
+            return note(&text);
+        }
         let here = |member: &MemberInfo| self.queue.pid_here(member);
         note(&explanation(self.queue.name(), full, group, here));
     }
+
+    /// What to say of a group whose places for messages in flight are all in use: another consumer would get nothing.
+    fn no_place(&self, full: &Full, info: &GroupInfo) -> Option<String> {
+        let in_flight = info.in_flight.as_ref().filter(|it| it.is_full())?;
+        // It has no consumer, or one that is stopped while it takes the message.
+        let taking = |member: &MemberInfo| member.live && member.claimed.is_some();
+        if info.members.iter().any(taking) || !info.members.iter().any(|member| member.live) {
+            return None;
+        }
+        let queue = self.queue.name();
+        let found = Monitor::open(queue, &options()).map(|it| it.stats(Duration::ZERO).findings());
+        let mut found = found.unwrap_or_default();
+        found.retain(|finding| finding.group.as_deref() == Some(full.group()));
+        let (mut text, max) = (blocked(queue, full), in_flight.max);
+        if !found.iter().any(|finding| finding.kind == FindingKind::InFlightFull) {
+            text += &format!("\n  all its {max} places for messages in flight are in use");
+        }
+        let mut commands = vec![(
+            format!("slipring group ls {queue}"),
+            "shows which consumer has which message, since when, until when".to_owned(),
+        )];
+        for Finding { text: what, remedies, .. } in found {
+            text += &format!("\n  {what}");
+            commands.extend(remedies.into_iter().map(|it| (it.command, it.effect)));
+        }
+        let mut said = Vec::new();
+        for (command, effect) in commands {
+            if !said.contains(&command) {
+                text += &format!("\n  {command}  # {effect}");
+                said.push(command);
+            }
+        }
+        Some(text)
+    }
+}
+
+fn blocked(queue: &str, full: &Full) -> String {
+    let (group, sequence) = (full.group(), full.sequence());
+    format!(
+        "blocked: queue {queue:?} is full, because group {group:?} has not acked message {sequence}"
+    )
 }
 
 /// What to say, and what to do about it. `here` gives a consumer's pid if that is proved to be its pid in this
@@ -86,9 +134,7 @@ fn explanation(
     let live: Vec<&MemberInfo> = members.filter(|member| member.live).collect();
     let shared = info.is_some_and(|info| info.mode == Some(Mode::Shared));
     let flag = if shared { " --shared" } else { "" };
-    let mut text = format!(
-        "blocked: queue {queue:?} is full, because group {group:?} has not acked message {sequence}"
-    );
+    let mut text = blocked(queue, full);
     let mut say = |line: &str| {
         // Writing to a String does not fail.
         let _ = write!(text, "\n  {line}");
@@ -97,13 +143,15 @@ fn explanation(
         // As it is printed it acks nothing.
         let receive = format!("slipring recv {queue} --group {group}{flag} --exec \"$CMD\"");
         if live.is_empty() {
-            say("it has no consumer. To free the queue, start one (CMD: what handles a message):");
+            say(
+                "it has no consumer. To free the queue, start one; first set CMD to the command that handles a message:",
+            );
             say(&receive);
             say("or drop the group with its messages:");
             say(&format!("slipring group rm {queue} {group} --force"));
         } else {
             say(&format!(
-                "none of its live consumers ({}) holds it. Another one takes it (CMD: what handles a message):",
+                "none of its live consumers ({}) holds it. Another one takes it; first set CMD to the command that handles a message:",
                 live.len()
             ));
             say(&receive);
@@ -117,8 +165,10 @@ fn explanation(
                 say("To hand its messages to another consumer of the group, end it:");
                 say(&format!("kill {pid}"));
             } else {
-                say("To free the queue, end it, and drop the group with its messages:");
-                say(&format!("kill {pid} && sleep 1 && slipring group rm {queue} {group} --force"));
+                say("If it hangs, end it: the group's next consumer goes on with its messages.");
+                say(&format!("kill {pid}"));
+                say("Without a next consumer, drop the group with its messages once it has ended:");
+                say(&format!("slipring group rm {queue} {group} --force"));
             }
         }
         None => {
