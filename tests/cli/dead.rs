@@ -154,12 +154,31 @@ fn queues_of_letters_are_called_what_they_are() {
     assert_eq!(json(&["inspect", name, "--json"])["purpose"], serde_json::Value::Null);
     let left = [
         format!(
-            "1 dead letter in its queue of dead letters is still there: slipring rm {} --force",
+            "1 dead letter in its queue of dead letters is still there:\n  slipring dead ls {name}  (shows it)\n  slipring rm {} --force  (throws it away)",
             &*bench.dead
         ),
-        format!("group \"work\" is still there: slipring rm {} --force", &*bench.retry),
+        format!(
+            "group \"work\" is still there:\n  slipring peek {} --group work  (",
+            &*bench.retry
+        ),
     ];
     run(&["rm", name]).says(0, &[&left[0], &left[1]]);
+}
+
+/// They may be of any queue.
+#[test]
+fn letters_in_a_queue_of_another_name_are_told_with_commands_for_that_name() {
+    let name = TempName::new("elsewhere");
+    let letters = TempName::exactly(format!("{}.lost", &*name));
+    run(&["create", &name, "--group", "work", "--dead-letters", &letters]).quietly();
+    feed(&["send", &name], b"0\n").quietly();
+    run(&["recv", &name, "--group", "work", "--count", "1", "--exec", "exit 65"]);
+    let list = format!("slipring dead ls {0} --dead-letters {0}", &*letters);
+    run(&["dead", "ls", &letters]).says(1, &["itself holds dead letters", &list]);
+    run(&["rm", &letters]).says(1, &[&list, "slipring dead purge"]);
+    let of = format!("1 dead letter in queue {:?}, perhaps of several queues,", &*letters);
+    run(&["rm", &name]).says(0, &[&of, "is still there", &list, "throws it away"]);
+    run(&list.split(' ').skip(1).collect::<Vec<_>>()).quietly();
 }
 
 #[test]

@@ -96,6 +96,7 @@ fn the_list_of_groups_says_who_has_which_message_since_when_and_until_when() {
         "\n    message 0: attempt 1, received ",
         "\n    message 2: attempt 1, received ",
         " s ago, due in 2 h\n",
+        "\n  with no consumer, to be delivered again\n    message 3: attempt 1, received ",
     ] {
         assert!(out.contains(words), "{words:?} is not in {out}");
     }
@@ -168,8 +169,13 @@ fn an_operator_takes_messages_back_one_or_all_of_a_consumer_or_all() {
     assert!(evicted(other) && evicted(again));
     let none = "took no message back: no consumer has one in flight\n";
     assert_eq!(evict(&["--all"]).quietly(), none);
-    let none = "took no message back: consumer 7 has none in flight\n";
-    assert_eq!(evict(&["--member", "7"]).quietly(), none);
+    let third = queue.worker("work").unwrap();
+    let records = queue.snapshot().unwrap().groups[0].members.clone();
+    let idle = records.iter().map(|member| member.record).max().unwrap();
+    let none = format!("took no message back: consumer {idle} has none in flight\n");
+    assert_eq!(evict(&["--member", &idle.to_string()]).quietly(), none);
+    evict(&["--member", "7"]).says(1, &["group \"work\" has no consumer 7", "group ls"]);
+    drop(third);
 }
 
 #[test]

@@ -314,6 +314,19 @@ fn dead_letters_that_were_sent_again_and_that_nobody_reads() {
     drop(worker);
 }
 
+/// Nobody is told that nothing is wrong with what was not seen.
+#[test]
+fn dead_letters_that_cannot_be_looked_at() {
+    let name = TempName::new("op-no-letters");
+    let letters = TempName::exactly(format!("{}.dead", &*name));
+    run(&["create", &name, "--group", "work"]).quietly();
+    std::fs::write(letters.path(), "not a queue").unwrap();
+    let text = joined(&screen(&name));
+    assert!(text.contains("nothing is wrong with the queues that are shown"), "{text}");
+    assert!(text.contains("!! ") && text.contains(&*letters), "{text}");
+    run(&["stats", &name, "--interval", "0.1", "--count", "1"]).says(0, &[&letters]);
+}
+
 #[test]
 fn a_message_that_fails_again_and_again() {
     let name = TempName::new("op-poison");

@@ -26,12 +26,13 @@ pub(crate) fn open<T>(
         Ok(opened) => Ok(Some(opened)),
         // If the queue itself is missing, its name was mistyped, rather.
         Err(OpenError::NotFound { .. }) => match letters_of(&snapshot(&of.queue)?) {
-            Some(queue) => {
-                let text = format!(
-                    "queue {:?} itself holds the dead letters of queue {queue:?}",
-                    of.queue
-                );
-                Err(Failure::failed(text).hint(format!("slipring dead ls {queue}")))
+            Some(named) => {
+                let letters = match named == of.queue {
+                    true => "dead letters".to_owned(),
+                    false => format!("the dead letters of queue {named:?}"),
+                };
+                let text = format!("queue {:?} itself holds {letters}", of.queue);
+                Err(Failure::failed(text).hint(command("ls", named, &of.queue)))
             }
             None => Ok(None),
         },
@@ -51,21 +52,30 @@ pub(crate) fn purpose(snapshot: &Snapshot) -> Option<String> {
     if snapshot.schema_name != LETTERS {
         return None;
     }
-    // A name with dots can be taken apart in several ways, but the group has the same name in both queues.
-    let retries = snapshot.groups.iter().find_map(|group| {
-        let queue = snapshot.name.strip_suffix(&format!(".{}.retry", group.name))?;
-        Some(format!("retry queue of group {:?} of queue {queue:?}", group.name))
-    });
-    let letters = || match letters_of(snapshot) {
+    let letters = || match snapshot.name.strip_suffix(".dead") {
         Some(queue) => format!("dead letters of queue {queue:?}"),
         None => "dead letters".to_owned(),
     };
-    Some(retries.unwrap_or_else(letters))
+    let retries = |(group, queue)| format!("retry queue of group {group:?} of queue {queue:?}");
+    Some(retries_of(snapshot).map_or_else(letters, retries))
 }
 
-/// The queue whose dead letters are in this one, going by its name.
+/// The group whose retries are in this queue, and its queue. A name with dots can be taken apart in several ways, but the
+/// group has the same name in both queues.
+fn retries_of(snapshot: &Snapshot) -> Option<(&str, &str)> {
+    snapshot.groups.iter().find_map(|group| {
+        let queue = snapshot.name.strip_suffix(&format!(".{}.retry", group.name))?;
+        Some((&*group.name, queue))
+    })
+}
+
+/// What commands call the queue whose dead letters are in this one: as its name says, or, where they may be of any, by the
+/// name of this one.
 pub(crate) fn letters_of(snapshot: &Snapshot) -> Option<&str> {
-    snapshot.name.strip_suffix(".dead").filter(|_| snapshot.schema_name == LETTERS)
+    if snapshot.schema_name != LETTERS || retries_of(snapshot).is_some() {
+        return None;
+    }
+    Some(snapshot.name.strip_suffix(".dead").unwrap_or(&snapshot.name))
 }
 
 /// A command of `slipring dead` for letters of `queue` in the queue `target`.

@@ -76,7 +76,13 @@ pub(crate) fn to_text(stats: &Stats, watched: bool) -> String {
         }
         for member in members {
             table.below(member_line(group, member, watched));
-            lines_in_flight(group, member.info.record).into_iter().for_each(|it| table.below(it));
+            let lines = lines_in_flight(group, Some(member.info.record));
+            lines.into_iter().for_each(|it| table.below(it));
+        }
+        let waiting = lines_in_flight(group, None);
+        if !waiting.is_empty() {
+            table.below("with no consumer, to be delivered again".to_owned());
+            waiting.into_iter().for_each(|it| table.below(it));
         }
     }
     table.text()
@@ -114,7 +120,7 @@ fn in_flight_line(in_flight: &InFlightInfo) -> String {
     {
         (0, _) => String::new(),
         (some, first) => {
-            let first = match first.map_or(0, |due| due.as_secs_f64().ceil() as u64) {
+            let first = match first.map_or(0, |due| as_asked(due).as_secs_f64().ceil() as u64) {
                 0 => "now".to_owned(),
                 seconds => format!("in {}", duration(seconds)),
             };
@@ -132,10 +138,10 @@ fn in_flight_line(in_flight: &InFlightInfo) -> String {
     format!("{} of {max} in flight, {timeout}{waits}{oldest}", messages.len())
 }
 
-/// What a consumer has in flight: which messages, since when, until when, a line for each.
-fn lines_in_flight(group: &GroupInfo, record: u8) -> Vec<String> {
+/// What a consumer has in flight, or none: which messages, since when, until when, a line for each.
+fn lines_in_flight(group: &GroupInfo, record: Option<u8>) -> Vec<String> {
     let Some(in_flight) = &group.in_flight else { return Vec::new() };
-    let all = messages_of(group, Some(record));
+    let all = messages_of(group, record);
     let mut lines: Vec<String> = all.map(|it| in_flight_message(group, in_flight, it)).collect();
     let more = lines.len().saturating_sub(LISTED);
     if more > 0 {

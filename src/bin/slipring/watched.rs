@@ -99,11 +99,18 @@ impl Watched {
         let named = self.targets.iter().filter_map(|target| self.monitors.get(&target.queue));
         let names: Vec<String> = named.flat_map(|it| dead_letter_queues(it.snapshot())).collect();
         for name in names {
-            if !self.monitors.contains_key(&name)
-                && let Ok(monitor) = Monitor::open(&name, &options())
-                && purpose(monitor.snapshot()).is_some()
-            {
-                self.monitors.insert(name, monitor);
+            if self.monitors.contains_key(&name) {
+                continue;
+            }
+            match Monitor::open(&name, &options()) {
+                Ok(monitor) if purpose(monitor.snapshot()).is_some() => {
+                    self.monitors.insert(name, monitor);
+                }
+                Ok(_) | Err(OpenError::NotFound { .. }) => {}
+                Err(fault) => {
+                    self.closed.retain(|(closed, _)| *closed != name);
+                    self.closed.push((name, fault));
+                }
             }
         }
     }
@@ -124,9 +131,15 @@ impl Watched {
 
     /// Fails if a queue that was named could not be opened.
     fn check(&mut self) -> Result<(), Failure> {
-        match self.closed.pop() {
-            Some((name, fault)) if !self.targets.is_empty() => Err(open_failed(&name, fault)),
-            _ => Ok(()),
+        let is_named = |(name, _): &(String, OpenError)| {
+            self.targets.iter().any(|target| target.queue == *name)
+        };
+        match self.closed.iter().position(is_named) {
+            Some(at) => {
+                let (name, fault) = self.closed.swap_remove(at);
+                Err(open_failed(&name, fault))
+            }
+            None => Ok(()),
         }
     }
 

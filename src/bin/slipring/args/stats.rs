@@ -17,7 +17,7 @@ OLDEST: age of the oldest unacked message, at least. REDELIV/s: messages deliver
 
 #[derive(Debug, Args)]
 pub(crate) struct StatsArgs {
-    /// Queues, or groups as QUEUE/GROUP [default: all queues]
+    /// Queues, or groups as QUEUE/GROUP, each with its dead letters [default: all queues]
     #[arg(value_name = "QUEUE[/GROUP]")]
     pub(crate) names: Vec<String>,
     /// Time between two looks, 0.01 s to 24h; with it, repeats until it is stopped [default: once, over 1 s]

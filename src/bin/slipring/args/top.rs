@@ -8,7 +8,7 @@ use super::interval;
 
 #[derive(Debug, Args)]
 pub(crate) struct TopArgs {
-    /// Queues, or groups as QUEUE/GROUP [default: all queues]
+    /// Queues, or groups as QUEUE/GROUP, each with its dead letters [default: all queues]
     #[arg(value_name = "QUEUE[/GROUP]")]
     pub(crate) names: Vec<String>,
     /// Time between two looks, 0.01 s to 24h

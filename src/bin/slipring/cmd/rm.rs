@@ -3,12 +3,13 @@
 use slipring::RemoveError;
 
 use crate::args::RemoveArgs;
-use crate::dead_letters::{letters_of, purpose, what_to_do_with_letters};
+use crate::dead_letters::{command, letters_of, purpose, what_to_do_with_letters};
 use crate::failure::{Failure, note, open_hint};
 use crate::queue::{options, snapshot};
 use crate::table::count;
 
 pub(crate) fn run(args: &RemoveArgs) -> Result<(), Failure> {
+    let elsewhere = letters_elsewhere(&args.name);
     let removed = match args.force {
         true => options().force_remove(&args.name),
         false => options().remove(&args.name),
@@ -16,7 +17,9 @@ pub(crate) fn run(args: &RemoveArgs) -> Result<(), Failure> {
     removed.map_err(|fault| failed(&args.name, fault))?;
     let Ok(names) = slipring::list() else { return Ok(()) };
     for left in names {
-        if let Some(what) = left_of(&args.name, &left) {
+        let what = left_of(&args.name, &left);
+        let what = what.or_else(|| left_elsewhere(&left).filter(|_| elsewhere.contains(&left)));
+        if let Some(what) = what {
             note(&format!("note: {what}"));
         }
     }
@@ -70,15 +73,38 @@ fn left_of(name: &str, left: &str) -> Option<String> {
         None => "its queue of dead letters".to_owned(),
         Some(group) => format!("the retry queue of its group {group:?}"),
     };
-    let (what, force) = match snapshot.depth() {
-        // Without a group no figure says how many messages are in it.
-        0 if !read => (format!("{of}, which has no group {reader:?}, is still there"), ""),
-        0 => (format!("{of}, which is empty, is still there"), ""),
-        waiting => {
-            let letters = count(waiting, "dead letter", "dead letters");
-            let are = if waiting == 1 { "is" } else { "are" };
-            (format!("{letters} in {of} {are} still there"), " --force")
-        }
+    let look = match group {
+        None => command("ls", name, left),
+        Some(group) => format!("slipring peek {left} --group {group}"),
     };
-    Some(format!("{what}: slipring rm {left}{force}"))
+    Some(match snapshot.depth() {
+        // Without a group no figure says how many messages are in it.
+        0 if !read => {
+            format!("{of}, which has no group {reader:?}, is still there: slipring rm {left}")
+        }
+        0 => format!("{of}, which is empty, is still there: slipring rm {left}"),
+        waiting => letters_left(waiting, &of, &look, left),
+    })
+}
+
+fn letters_left(waiting: u64, of: &str, look: &str, left: &str) -> String {
+    let letters = count(waiting, "dead letter", "dead letters");
+    let (are, them) = if waiting == 1 { ("is", "it") } else { ("are", "them") };
+    format!(
+        "{letters} in {of} {are} still there:\n  {look}  (shows {them})\n  slipring rm {left} --force  (throws {them} away)"
+    )
+}
+
+/// Queues of other names that groups of this one have their letters in.
+fn letters_elsewhere(name: &str) -> Vec<String> {
+    let groups = options().snapshot(name).map(|snapshot| snapshot.groups).unwrap_or_default();
+    groups.into_iter().filter_map(|group| group.dead_letters).collect()
+}
+
+/// What to say of such a queue. Letters of other queues may be in it as well.
+fn left_elsewhere(left: &str) -> Option<String> {
+    let snapshot = options().snapshot(left).ok()?;
+    let waiting = purpose(&snapshot).map(|_| snapshot.depth()).filter(|waiting| *waiting > 0)?;
+    let of = format!("queue {left:?}, perhaps of several queues,");
+    Some(letters_left(waiting, &of, &command("ls", left, left), left))
 }

@@ -26,11 +26,15 @@ pub(crate) fn run(args: &StatsArgs) -> Result<(), Failure> {
         if args.json {
             let queues = stats.iter().map(json::QueueStats::from).collect();
             print(&json::line(&json::Stats { time: Time::now(), queues }))?;
-        } else if stats.is_empty() {
-            note(&format!("there are no queues; to make one:\n  {}", create_hint("NAME")));
-        } else {
+        } else if !stats.is_empty() {
             let gap = if turn == 0 { "" } else { "\n" };
             print(&format!("{gap}{}{}", table(&stats), findings(&stats)))?;
+        } else if watched.closed().is_empty() {
+            note(&format!("there are no queues; to make one:\n  {}", create_hint("NAME")));
+        }
+        // Of all queues, those of other users are left out. Of named ones, these have their dead letters.
+        if turn == 0 && (stats.is_empty() || !args.names.is_empty()) {
+            watched.closed().iter().for_each(|(_, fault)| note(&fault.to_string()));
         }
     }
     Ok(())

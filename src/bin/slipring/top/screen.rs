@@ -210,6 +210,7 @@ fn table(lines: &mut Lines<'_, '_>, state: &State, below: usize) {
     }
     if state.rows.is_empty() {
         let text = match (state.stats.is_empty(), state.filter.is_empty()) {
+            (true, _) if !state.closed.is_empty() => "   no queue can be shown",
             (true, _) => "   there are no queues; slipring create NAME --group main makes one",
             (false, false) => "   no group's name contains the filter; esc drops it",
             (false, true) if state.only_dead => {
@@ -287,7 +288,11 @@ fn overview(lines: &mut Lines<'_, '_>, state: &State) {
         wrong = what_is_wrong(state, width, 1);
     }
     if wrong.is_empty() {
-        lines.put("nothing is wrong", faint());
+        match (state.closed.is_empty(), state.stats.is_empty()) {
+            (true, _) => lines.put("nothing is wrong", faint()),
+            (false, false) => lines.put("nothing is wrong with the queues that are shown", faint()),
+            (false, true) => {}
+        }
     } else {
         // The selected group gets what is left, if that is worth it.
         let enough = if left >= wrong.len() + 8 { wrong.len() } else { left };

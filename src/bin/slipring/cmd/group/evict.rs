@@ -34,15 +34,26 @@ pub(crate) fn run(args: &GroupEvictArgs) -> Result<(), Failure> {
     } else {
         print(&to_text(evicted, args.member))?;
     }
-    match (taking.first(), args.sequence) {
-        (Some(_), _) => Err(still_taking(&queue, args, taking)),
-        (None, Some(sequence)) if evicted.is_empty() => {
-            let text = format!("no consumer of group {group:?} has message {sequence} in flight");
-            Err(Failure::failed(text)
-                .hint(format!("slipring group ls {name}  (says which consumer has which message)")))
+    let none = |text: String| {
+        let hint = format!("slipring group ls {name}  (says which consumer has which message)");
+        Err(Failure::failed(text).hint(hint))
+    };
+    match (taking.first(), args.sequence, args.member) {
+        (Some(_), ..) => Err(still_taking(&queue, args, taking)),
+        (None, Some(sequence), _) if evicted.is_empty() => {
+            none(format!("no consumer of group {group:?} has message {sequence} in flight"))
+        }
+        (None, _, Some(member)) if evicted.is_empty() && !is_of_group(&queue, args, member) => {
+            none(format!("group {group:?} has no consumer {member}"))
         }
         _ => Ok(()),
     }
+}
+
+fn is_of_group(queue: &Queue, args: &GroupEvictArgs, record: u8) -> bool {
+    let groups = queue.snapshot().map(|snapshot| snapshot.groups).unwrap_or_default();
+    let mut of_group = groups.iter().filter(|info| info.name == args.group);
+    of_group.any(|info| info.members.iter().any(|member| member.record == record))
 }
 
 fn to_text(evicted: &[u64], member: Option<u8>) -> String {
