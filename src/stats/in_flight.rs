@@ -173,8 +173,8 @@ impl Stats {
 /// What ending a member does, and whether others run that get what it holds.
 fn ends(others: bool) -> &'static str {
     match others {
-        true => "ends it, without its commands: other consumers of the group get what it holds",
-        false => "ends it, without its commands: the group's next consumer gets what it holds",
+        true => "ends it, without its commands: other consumers get what it holds",
+        false => "ends it, without its commands: the next consumer gets what it holds",
     }
 }
 

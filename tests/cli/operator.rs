@@ -287,14 +287,16 @@ fn dead_letters_that_were_sent_again_and_that_nobody_reads() {
     run(&["create", &name, "--capacity", "2", "--group", "work"]).quietly();
     let reject = |lines: &[u8]| {
         feed(&["send", &name], lines).quietly();
-        let work = ["recv", &name, "--group", "work", "--count", "1", "--exec", "exit 65"];
-        run(&work).says(0, &["rejected"]);
-        run(&["dead", "requeue", &name]).quietly();
+        let count = lines.split(|byte| *byte == b'\n').count() - 1;
+        let work = ["recv", &name, "--group", "work", "--exec", "exit 65"];
+        run(&[&work[..], &["--count", &count.to_string()]].concat()).says(0, &["rejected"]);
     };
-    reject(b"0\n");
+    let requeue = || run(&["dead", "requeue", &name, "--count", "1"]).quietly();
+    reject(b"0\n1\n");
+    requeue();
     let text = |waits| format!("{waits} for group \"work\" of queue {:?}, and none of its", &*name);
-    shown(&name, &["0 errors, 1 warning", &text("1 dead letter that was sent again waits")]);
-    reject(b"1\n");
+    shown(&name, &["0 errors, 2 warnings", &text("1 dead letter that was sent again waits")]);
+    requeue();
     let retries = format!("queue \"{}.work.retry\" is full, so requeueing fails", &*name);
     let told = shown(
         &name,
@@ -306,6 +308,7 @@ fn dead_letters_that_were_sent_again_and_that_nobody_reads() {
     consumer.signal(Signal::SIGTERM);
     assert_eq!(consumer.finish().out, "0\n1\n");
     reject(b"poison\n");
+    requeue();
     let worker = Worker::start(&name, "false", &["--retry-delay", "0.01"]);
     let text = "a dead letter that was sent again to group \"work\" of queue";
     let told = shown(&name, &["0 errors, 1 warning", text, "times and never acked"]);
