@@ -114,13 +114,13 @@ fn a_cell_of_a_member_that_cannot_be_is_taken_when_it_is_due() {
 }
 
 #[test]
-fn an_ack_timeout_that_no_clock_reaches_is_one_of_years() {
+fn an_ack_timeout_that_no_clock_reaches_is_one_of_a_year() {
     let name = TempName::new("far-timeout");
     let group = work(1).ack_timeout(Duration::MAX);
     let queue = queue(&name, &group);
-    let years = Duration::from_secs(4 * 365 * 24 * 3600);
+    let year = Duration::from_secs(365 * 24 * 3600);
     let mut worker = queue.worker("work").unwrap();
-    assert!(worker.ack_timeout().unwrap() > years);
+    assert!(worker.ack_timeout().unwrap() > year);
     send(&queue, 1);
     let job = worker.recv_timeout(LONG).unwrap();
     assert!(job.time_left().is_some_and(|left| left > Duration::from_secs(3600)));
