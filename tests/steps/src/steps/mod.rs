@@ -4,6 +4,7 @@ mod between;
 mod book;
 mod bystanders;
 mod image;
+mod in_flight;
 mod judge;
 mod operations;
 mod party;

@@ -16,7 +16,7 @@ use super::judge::{Order, Scene};
 use super::party::Outcome;
 use super::stage::{CAPACITY, Stage, group, read_on, text};
 use super::trace::mark;
-use super::{between, records, roles, shm, sources};
+use super::{between, in_flight, records, roles, shm, sources};
 
 /// An operation, its surroundings, and how to judge the result.
 #[derive(Clone, Copy)]
@@ -52,6 +52,7 @@ pub(crate) fn all() -> Vec<Operation> {
         .chain(records::all())
         .chain(sources::all())
         .chain(between::all())
+        .chain(in_flight::all())
         .collect()
 }
 
