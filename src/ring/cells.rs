@@ -299,8 +299,8 @@ impl Table {
         Ok(())
     }
 
-    /// Acks a message of which `send` makes a dead letter, if it can. Whoever dies between the two, or loses the message, leaves
-    /// a letter too many, and never none.
+    /// Acks a message of which `send` makes a dead letter, if it can. A member that dies between the two, or loses the
+    /// message, leaves a letter too many, and never none.
     pub(crate) fn ack_after<E>(
         &self,
         view: &View,

@@ -164,7 +164,7 @@ pub(crate) fn remove_group(view: &View, leases: &impl Leases, group: u8) -> io::
 }
 
 /// A member of `group` leaves it, with `record` and the record that it adopted. The group goes with the last one, if it is of
-/// that kind. The leases of both and the control lease are held; those of both are given back, also beside an error.
+/// that kind. The leases of both and the control lease are held; those of both are given back, after an error as well.
 pub(crate) fn leave_group(
     view: &View,
     leases: &impl Leases,

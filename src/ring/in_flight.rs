@@ -1,7 +1,7 @@
 //! A member of a shared group with cells: how it receives.
 //!
 //! ```text
-//! 1 holds = 1, if it was 0            who finds this member dead looks for its cells
+//! 1 holds = 1, if it was 0            a member that finds this one dead looks for its cells
 //! 2 reserve a cell for each message   before the claim: after its death there is room for all that it has claimed
 //! 3 claim                             as in `shared`
 //! 4 fill the cells                    from here on a message is in the ring and in its cell
@@ -36,7 +36,7 @@ const RECENT: usize = 64;
 pub(crate) struct CellMember {
     pub(crate) member: SharedMember,
     pub(crate) table: Table,
-    /// Whether "holds" of its record says so to who finds this member dead.
+    /// Whether "holds" of its record says that it may have cells, for a member that finds this one dead.
     announced: bool,
     /// Empty again by now, perhaps.
     recent: Vec<u32>,
@@ -64,7 +64,7 @@ pub(crate) enum Received {
 
 /// Notes that the member of `record` has no cell: itself, which knows that, or what is left of it when it leaves.
 pub(crate) fn renounce(view: &View, record: u8) {
-    // Relaxed: for who has this record's lease after it. pair lease.
+    // Relaxed: for the next holder of this record's lease. pair lease.
     view.record(record).counters.holds.store(0, Ordering::Relaxed);
 }
 
@@ -151,7 +151,7 @@ impl CellMember {
     #[inline]
     fn announce(&mut self, view: &View) {
         if !self.announced {
-            // Relaxed: for who has this record's lease after it. pair lease.
+            // Relaxed: for the next holder of this record's lease. pair lease.
             step!(
                 view.record(self.member.record)
                     .counters

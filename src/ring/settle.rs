@@ -64,7 +64,7 @@ pub(crate) fn settle(view: &View, table: &Table, record: u8) -> Result<(), Corru
         }
     }
     step!(table.announce_due(view, AT_ONCE), "settle-lowers-no-hint");
-    // Relaxed: for who has the lease next. pair lease.
+    // Relaxed: for the next holder of the lease. pair lease.
     view.record(record).counters.holds.store(0, Ordering::Relaxed);
     Ok(())
 }

@@ -108,7 +108,7 @@ fn came(number: i32, signal: &AtomicUsize, first: &AtomicU64) {
     let now = monotonic_ns().max(1);
     // Relaxed: the time is all that is handed over.
     match first.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed) {
-        // Relaxed: whoever sees it only ends.
+        // Relaxed: a thread that sees it only ends its work.
         Ok(_) => signal.store(number as usize, Ordering::Relaxed),
         Err(first) if Duration::from_nanos(now.saturating_sub(first)) >= SAME => exit(128 + number),
         Err(_) => {}
