@@ -53,11 +53,7 @@ pub(crate) fn all() -> Vec<Operation> {
             victim: |stage| {
                 with_roles(stage, |between| {
                     between.set_batch(1);
-                    (0..4).try_for_each(|_| {
-                        // Longer than a consumer goes without looking around, so that it does so at full speed, too.
-                        std::thread::sleep(Duration::from_millis(3));
-                        process(stage, between)
-                    })
+                    (0..4).try_for_each(|_| process(stage, between))
                 })
             },
             judge: staged,

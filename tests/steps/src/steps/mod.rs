@@ -3,6 +3,7 @@
 mod between;
 mod book;
 mod bystanders;
+mod clock;
 mod image;
 mod in_flight;
 mod judge;
@@ -37,9 +38,6 @@ Kills a process at each state of its operations that others can tell from the on
   --change N         only the state behind its change N; 0 is where it begins, one more than
                      there are is where it has returned
   --order WHO        only with these survivors first: consumers, or producer
-  --every N          of operations with more than 64 states, only one state in N, and there one
-                     order only, by the seed
-  --seed N           for --every; 1 unless given
   --jobs N           so many operations at a time; as many as there are processors unless given
   --sabotage NAME    spoils each state as a broken queue would: the judge has to find it
   --list             names of operations and of acts of sabotage
@@ -52,8 +50,6 @@ pub(crate) struct Wish {
     operation: Option<String>,
     pub(crate) change: Option<usize>,
     pub(crate) order: Option<Order>,
-    pub(crate) every: usize,
-    pub(crate) seed: usize,
     jobs: usize,
     pub(crate) sabotage: Option<Sabotage>,
 }
@@ -98,15 +94,7 @@ pub(crate) fn main() -> ExitCode {
 
 fn wish(all: &[Operation]) -> Result<Option<Wish>, String> {
     let jobs = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let mut wish = Wish {
-        operation: None,
-        change: None,
-        order: None,
-        every: 1,
-        seed: 1,
-        jobs,
-        sabotage: None,
-    };
+    let mut wish = Wish { operation: None, change: None, order: None, jobs, sabotage: None };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg} needs a value"));
@@ -123,8 +111,6 @@ fn wish(all: &[Operation]) -> Result<Option<Wish>, String> {
             }
             "--operation" => wish.operation = Some(value()?),
             "--change" => wish.change = Some(number(value()?)?),
-            "--every" => wish.every = number(value()?)?.max(1),
-            "--seed" => wish.seed = number(value()?)?,
             "--jobs" => wish.jobs = number(value()?)?.max(1),
             "--order" => {
                 let name = value()?;

@@ -16,7 +16,7 @@ use super::judge::{Order, Scene};
 use super::party::Outcome;
 use super::stage::{CAPACITY, Stage, group, read_on, text};
 use super::trace::mark;
-use super::{between, in_flight, records, roles, shm, sources};
+use super::{between, clock, in_flight, records, roles, shm, sources};
 
 /// An operation, its surroundings, and how to judge the result.
 #[derive(Clone, Copy)]
@@ -395,7 +395,8 @@ fn look_around(stage: Stage) -> Outcome {
     })
 }
 
-const AWHILE: Duration = Duration::from_millis(150);
+/// By the clock of the victim.
+const AWHILE: Duration = clock::PER_LOOK.saturating_mul(4);
 
 fn sleep_in_vain(consumer: &mut Consumer) -> Outcome {
     match consumer.recv_timeout(AWHILE) {

@@ -14,15 +14,12 @@ use super::operations::Operation;
 use super::party::{Outcome, Party, alone};
 use super::stage::Stage;
 use super::trace::{self, Change, Walk};
-use super::{Tally, Wish, shm};
+use super::{Tally, Wish, clock, shm};
 
 /// A run that takes this many seconds counts as blocked.
 const SAFETY: u32 = 120;
 /// After this many violations, an operation is not tried further.
 const ENOUGH: u64 = 10;
-
-/// Of operations with no more states than this, `--every` leaves none out: a fault may lie between two stores.
-const FEW: usize = 64;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Trial<'a> {
@@ -56,8 +53,8 @@ impl<'a> Trial<'a> {
         self.tally.states.store(walk.changes.len() as u64 + 1, SeqCst);
         // Once more in the last state, after the operation has returned: then more is promised.
         for state in 0..=walk.changes.len() + 1 {
-            for (at, order) in self.operation.orders.iter().enumerate() {
-                if !self.is_asked(state, walk.changes.len() + 2, at, *order) {
+            for order in self.operation.orders {
+                if !self.is_asked(state, *order) {
                     continue;
                 }
                 let changes = &walk.changes[..state.min(walk.changes.len())];
@@ -76,14 +73,8 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
-    fn is_asked(&self, state: usize, states: usize, at: usize, order: Order) -> bool {
-        let Wish { every, seed, .. } = *self.wish;
-        let every = if states > FEW { every } else { 1 };
-        let orders = self.operation.orders.len();
-        let sampled = every == 1
-            || (state + seed).is_multiple_of(every) && (state / every + seed) % orders == at;
-        sampled
-            && self.wish.change.is_none_or(|only| only == state)
+    fn is_asked(&self, state: usize, order: Order) -> bool {
+        self.wish.change.is_none_or(|only| only == state)
             && self.wish.order.is_none_or(|only| only == order)
     }
 
@@ -104,6 +95,7 @@ impl<'a> Trial<'a> {
             with.map(|bystander| Ok((*bystander, bystander.start(stage)?))).collect();
         let bystanders = bystanders?;
         let victim = Party::start("the victim", |_| {
+            clock::count_looks();
             trace::let_be_traced()?;
             (operation.victim)(stage)
         })?;
