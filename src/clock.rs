@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::packed::{Tick, tick_of, ticks};
+use crate::packed::{Tick, tick_of};
 use crate::sys::time_namespace;
 
 /// Nanoseconds on CLOCK_MONOTONIC, for time stamps in messages: the receiver's `monotonic_ns() - stamp` is how long the
@@ -59,9 +59,6 @@ pub(crate) struct HostClock {
     offset: i64,
 }
 
-/// How much the coarse clock may lag.
-const COARSE_LAG: u64 = 10_000_000;
-
 impl HostClock {
     /// `None` if this process's clock cannot be compared with the host's.
     pub(crate) fn new() -> Option<HostClock> {
@@ -73,20 +70,9 @@ impl HostClock {
         HostClock { offset: 0 }
     }
 
-    /// A tick that has begun, up to 10 ms ago.
+    /// A tick that has begun, up to 10 ms ago, which [`ticks`](crate::packed::ticks) allows for.
     #[inline]
     pub(crate) fn now(self) -> Tick {
         tick_of(coarse_ns().saturating_sub_signed(self.offset))
-    }
-
-    /// The same, or up to some ticks later: a time that is counted from it is not cut short.
-    pub(crate) fn now_or_later(self) -> Tick {
-        HostClock::or_later(self.now())
-    }
-
-    /// That of what [`HostClock::now`] has just returned.
-    #[inline]
-    pub(crate) fn or_later(now: Tick) -> Tick {
-        now + 1 + ticks(COARSE_LAG)
     }
 }

@@ -155,9 +155,12 @@ pub(crate) fn due_after(now: Tick, time: Tick) -> Tick {
     if due < NEVER { due } else { NEVER - 1 - (now & 0xffff) }
 }
 
-/// At least so many nanoseconds, in ticks.
-pub(crate) fn ticks(nanoseconds: u64) -> Tick {
-    nanoseconds.div_ceil(1 << TICK)
+/// By how many nanoseconds the clock may lag that ticks are counted by.
+const CLOCK_LAG: u64 = 10_000_000;
+
+/// Ticks from what the clock says on, in which at least so many nanoseconds pass: the clock may lag, and its tick is not new.
+pub(crate) const fn ticks(nanoseconds: u64) -> Tick {
+    nanoseconds.div_ceil(1 << TICK) + CLOCK_LAG.div_ceil(1 << TICK) + 1
 }
 
 /// The nanoseconds at which a tick begins.
@@ -268,7 +271,13 @@ mod tests {
 
     #[test]
     fn ticks_are_rounded_so_that_no_time_is_cut_short() {
-        assert_eq!((ticks(0), ticks(1), ticks(1 << 22), ticks((1 << 22) + 1)), (0, 1, 1, 2));
+        // The clock says `from`, and may be a lag later by now.
+        for from in [0, 1, (1 << TICK) - 1, 1 << TICK] {
+            for time in [0, 1, 1 << TICK, (1 << TICK) + 1] {
+                let due = nanoseconds_of(tick_of(from) + ticks(time));
+                assert!(due >= from + CLOCK_LAG + time, "{time} ns from {from}: {due}");
+            }
+        }
         assert_eq!((tick_of((1 << 22) - 1), tick_of(1 << 22)), (0, 1));
         assert_eq!(nanoseconds_of(tick_of(10 << 22)), 10 << 22);
         let years = ticks(4 * 365 * 24 * 3600 * 1_000_000_000);

@@ -5,10 +5,10 @@
 mod common;
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{TempName, there};
-use slipring::{AckTimeoutError, ErrorCode, Group, GroupError, JobError, Queue};
+use slipring::{AckTimeoutError, ErrorCode, Group, GroupError, JobError, Queue, RecvError};
 
 /// Long enough for anything, and waited for only by a test that fails.
 const LONG: Duration = Duration::from_secs(60);
@@ -36,8 +36,7 @@ fn a_group_gets_an_ack_timeout_for_what_is_received_later() {
     assert_eq!((worker.ack_timeout(), before.time_left()), (None, None));
     queue.set_ack_timeout("work", Some(SECOND)).unwrap();
     let after = worker.recv().unwrap();
-    // In steps of some milliseconds.
-    assert!(worker.ack_timeout().unwrap() >= SECOND && ack_timeout(&queue).unwrap() >= SECOND);
+    assert_eq!((worker.ack_timeout(), ack_timeout(&queue)), (Some(SECOND), Some(SECOND)));
     assert!(after.time_left().unwrap() < LONG);
     // A hung thread of this process has it: the same member takes it again.
     let again = worker.recv_timeout(LONG).unwrap();
@@ -70,6 +69,37 @@ fn an_ack_timeout_is_taken_away_and_made_shorter() {
         !short.is_mine() && long.is_mine() && never.is_mine(),
         "what was received before keeps its time"
     );
+}
+
+/// However the clock is read, and whatever a tick of it is: of the first delivery, and of one that comes again.
+#[test]
+fn no_delivery_is_cut_short() {
+    // A whole number of ticks.
+    let timeout = Duration::from_nanos(240 << 22);
+    let name = TempName::new("whole-timeout");
+    let queue = queue(&name, work().ack_timeout(timeout).unlimited_attempts());
+    let _ = queue.producer().unwrap().send("a").unwrap();
+    let mut worker = queue.worker("work").unwrap();
+    let mut next = || loop {
+        let asked = Instant::now();
+        match worker.try_recv() {
+            Ok(job) => break (job, asked),
+            Err(RecvError::Empty) => thread::yield_now(),
+            Err(fault) => panic!("{fault}"),
+        }
+    };
+    let (mut held, mut began) = next();
+    for round in 0..4 {
+        let (again, _) = next();
+        let lasted = began.elapsed();
+        assert!(lasted >= timeout, "a delivery of {timeout:?} lasted {lasted:?}");
+        assert!(!held.is_mine());
+        // In other parts of a tick.
+        thread::sleep(Duration::from_micros(900 * round));
+        again.give_back().unwrap();
+        (held, began) = next();
+    }
+    held.ack().unwrap();
 }
 
 #[test]

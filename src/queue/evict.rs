@@ -60,7 +60,7 @@ impl<M: Content + ?Sized> Queue<M> {
         let delay = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
         let due = match delay {
             0 => AT_ONCE,
-            delay => due_after(clock.now_or_later(), ticks(delay)),
+            delay => due_after(clock.now(), ticks(delay)),
         };
         let mut done = Evictions::default();
         let mut left: Vec<u32> = (0..table.len()).collect();

@@ -32,8 +32,10 @@ use crate::packed::{AT_ONCE, CellState, CellWord, LONGEST, NEVER, NOBODY, Start,
 use crate::packed::{due_after, ticks};
 use crate::sync::{AtomicU64, Ordering, WordExt, fence, mutant, order, step};
 
+/// The shortest ack timeout, in nanoseconds.
+pub(crate) const SHORTEST: u64 = 1_000_000_000;
 /// Time between two looks at all cells, at most. No ack timeout is shorter.
-pub(crate) const FULL_LOOK: Tick = (1_000_000_000u64).div_ceil(1 << 22);
+pub(crate) const FULL_LOOK: Tick = SHORTEST.div_ceil(1 << 22);
 
 /// Bit of a cell's sequence: the message is a dead letter that was sent again. The ring does not have it, though it may
 /// have another message of that sequence by now.
@@ -148,12 +150,12 @@ impl Table {
         self.extent.len()
     }
 
-    /// Nanoseconds after which a message can be taken from a member that lives, by the group's ack timeout of this moment, in
-    /// whole ticks; `None`: never.
+    /// Nanoseconds after which a message can be taken from a member that lives, by the group's ack timeout of this moment;
+    /// `None`: never.
     #[cfg(not(slipring_loom))]
     pub(crate) fn ack_timeout(&self, view: &View) -> Option<u64> {
-        let timeout = timeout_of(InFlight::ack_timeout(view.group(self.group)));
-        (timeout != NEVER).then(|| crate::packed::nanoseconds_of(timeout))
+        let timeout = InFlight::ack_timeout(view.group(self.group));
+        (timeout != 0).then(|| timeout.clamp(SHORTEST, crate::packed::nanoseconds_of(LONGEST)))
     }
 
     /// When a message is due that is received at `now`. The caller has claimed it, or has found it in its cell: so it goes by
@@ -564,7 +566,7 @@ impl Table {
 
 /// In ticks, of an ack timeout in nanoseconds.
 fn timeout_of(ack_timeout: u64) -> Tick {
-    if ack_timeout == 0 { NEVER } else { ticks(ack_timeout).clamp(FULL_LOOK, LONGEST) }
+    if ack_timeout == 0 { NEVER } else { ticks(ack_timeout.max(SHORTEST)).min(LONGEST) }
 }
 
 /// The sequence of a message by that of its cell, and whether it is a dead letter that was sent again.

@@ -162,7 +162,7 @@ impl Flight {
     /// When a time from now on is over, at the earliest.
     pub(super) fn due_after(&self, time: Duration) -> Tick {
         let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        due_after(self.clock.now_or_later(), ticks(time))
+        due_after(self.clock.now(), ticks(time))
     }
 
     /// A message that was received without an ack timeout stays without one.

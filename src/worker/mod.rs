@@ -347,7 +347,7 @@ impl<M: Content + ?Sized> Worker<M> {
             return Err(RecvError::Forked { queue: self.queue() });
         }
         self.flight.check_clock()?;
-        let (view, now) = (self.flight.view(), self.flight.clock().now_or_later());
+        let (view, now) = (self.flight.view(), self.flight.clock().now());
         let taken = self.member.take_sequence(view, sequence, now);
         let job = taken.map(|message| self.job(&message));
         // To an operator it is not delivered.

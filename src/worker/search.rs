@@ -8,7 +8,6 @@ use super::jobs::Jobs;
 use super::{CONTENDED_MAX, Worker};
 #[cfg(feature = "async")]
 use crate::attach::Mapped;
-use crate::clock::HostClock;
 use crate::dead_letter::policy::LETTERS_PER_LOOK;
 use crate::error::RecvError;
 use crate::layout::lease_byte;
@@ -119,7 +118,7 @@ impl<M: Content + ?Sized> Worker<M> {
         J: Jobs<M>,
     {
         let Worker { flight, member, copies, .. } = self;
-        let (view, now) = (flight.view(), HostClock::or_later(now));
+        let view = flight.view();
         for _ in 0..CONTENDED_MAX {
             let received = member.receive(view, max.max(1) as u64, now, |message| {
                 jobs.push(Job::new(copies.copy(flight, message), message.token));

@@ -11,8 +11,8 @@ use super::heap::{Process, Segment, Shape};
 use super::members::{Writer, make_shared_with, written};
 use super::roles::{check, content, controlled};
 use crate::layout::{GroupState, InFlight, Meta};
-use crate::packed::{AT_ONCE, CellState, CellWord, Tick, nanoseconds_of};
-use crate::ring::cells::{Eviction, FULL_LOOK, InHand, Letter, Table, Token};
+use crate::packed::{AT_ONCE, CellState, CellWord, Tick, nanoseconds_of, ticks};
+use crate::ring::cells::{Eviction, InHand, Letter, SHORTEST, Table, Token};
 use crate::ring::claim::Fault;
 use crate::ring::close;
 use crate::ring::extents;
@@ -26,7 +26,7 @@ use crate::sync::{AtomicU64 as Word, Ordering, PAYLOAD, order};
 /// When all messages of a model are received.
 pub(super) const BEGIN: Tick = 0;
 /// When they are due.
-pub(super) const DUE: Tick = FULL_LOOK;
+pub(super) const DUE: Tick = ticks(SHORTEST);
 /// After that.
 pub(super) const LATER: Tick = 2 * DUE;
 /// When whatever is in a cell is due.
@@ -100,7 +100,7 @@ impl Flight {
         let (group, first) = controlled(process, || {
             let extent = extents::find(process.view(), count).expect("cells that no group has");
             extents::empty(process.view(), extent);
-            let (ack_timeout, first_cell) = (nanoseconds_of(DUE), extent.first());
+            let (ack_timeout, first_cell) = (SHORTEST, extent.first());
             let in_flight = InFlight { ack_timeout, first_cell, cells: count };
             make_shared_with(process, Some(in_flight))
         })?;
@@ -298,7 +298,7 @@ impl Hand {
     /// Changes the group's ack timeout, as an operator who has the control lease.
     pub(super) fn set_timeout(&self, ack_timeout: Tick) {
         let group = self.process.view().group(self.member.table.group);
-        InFlight::set_ack_timeout(group, nanoseconds_of(ack_timeout));
+        InFlight::set_ack_timeout(group, nanoseconds_of(ack_timeout.saturating_sub(ticks(0))));
     }
 
     /// Takes the message of this sequence, which is in flight, in whosever hands.
