@@ -88,6 +88,27 @@ fn a_full_table_holds_the_members_back_and_an_ack_wakes_them() {
 }
 
 #[test]
+fn a_sender_is_told_that_the_places_are_in_use() {
+    let name = TempName::new("told");
+    let queue = queue(&name, 2, &work(1));
+    let mut worker = queue.worker("work").unwrap();
+    let mut producer = queue.producer().unwrap();
+    let mut jobs = Vec::new();
+    let fault = loop {
+        jobs.extend(there(worker.try_recv()));
+        if let Err(fault) = producer.try_send("a") {
+            break fault;
+        }
+    };
+    let text = fault.to_string();
+    assert!(
+        text.contains("consumers (1) do not receive it: its places for messages in flight"),
+        "{text}"
+    );
+    assert_eq!(jobs.len(), 1);
+}
+
+#[test]
 fn what_is_dropped_or_given_back_comes_again_and_counts() {
     let name = TempName::new("back");
     let queue = queue(&name, 8, &work(4));

@@ -137,6 +137,8 @@ pub(crate) struct BlockingGroup {
     pub(crate) pids: [u32; BlockingGroup::PIDS],
     pub(crate) holders: u8,
     pub(crate) live: u8,
+    /// It has places for messages in flight, whose messages keep no slot.
+    pub(crate) in_flight: bool,
 }
 
 impl BlockingGroup {
@@ -206,6 +208,11 @@ impl fmt::Display for Full {
             [] if self.consumers() == 0 => {
                 write!(f, "; it has no consumer: start one, or remove the group")
             }
+            [] if self.blocking.in_flight => write!(
+                f,
+                "; its live consumers ({}) do not receive it: its places for messages in flight are all in use, or they are busy or stopped",
+                self.consumers()
+            ),
             [] => write!(
                 f,
                 "; none of its live consumers ({}) holds it: start another",

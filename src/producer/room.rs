@@ -10,6 +10,7 @@ use crate::group::{identity_of, pid_of};
 use crate::layout::{Identity, Mode, lease_byte};
 use crate::message::Content;
 use crate::packed::{SEQ_NONE, State};
+use crate::ring::cells::Table;
 use crate::ring::figures;
 use crate::ring::gate::gate;
 use crate::ring::groups;
@@ -221,8 +222,10 @@ fn blocking(attachment: &Attachment, group: Option<u8>) -> std::io::Result<Block
         pids: [0; _],
         holders: 0,
         live: 0,
+        in_flight: false,
     };
     let Some(group) = group else { return Ok(full) };
+    full.in_flight = Table::of(&attachment.view, group).is_ok_and(|table| table.is_some());
     let mut exclusive = false;
     if let Some(identity) = identity_of(attachment.view.group(group)) {
         full.group = identity.name;
