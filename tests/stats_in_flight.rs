@@ -108,6 +108,29 @@ fn messages_in_flight_are_counted_with_who_has_them_since_when_and_until_when() 
     assert_eq!(stats.findings(), []);
 }
 
+/// However the messages move from the ring into places meanwhile.
+#[test]
+fn a_look_counts_no_message_twice() {
+    const MESSAGES: u64 = 1024;
+    let name = TempName::new("twice");
+    let queue = queue(&name, MESSAGES, &work(MESSAGES as u32));
+    let mut producer = queue.producer().unwrap();
+    (0..MESSAGES).for_each(|_| _ = producer.send("a").unwrap());
+    let mut worker = queue.worker("work").unwrap();
+    std::thread::scope(|scope| {
+        let received = scope.spawn(move || -> Vec<_> {
+            let slowly = || std::thread::sleep(Duration::from_micros(20));
+            (0..MESSAGES).map(|_| worker.recv().inspect(|_| slowly()).unwrap()).collect()
+        });
+        while !received.is_finished() {
+            let group = queue.snapshot().unwrap().groups.remove(0);
+            assert!(!group.whole || (group.depth, group.done) == (MESSAGES, 0), "{group:?}");
+        }
+        let jobs = received.join().unwrap();
+        jobs.into_iter().for_each(|job| job.ack().unwrap());
+    });
+}
+
 #[test]
 fn a_stopped_member_is_told_with_what_it_has_until_that_is_taken_back() {
     let name = TempName::new("stopped");

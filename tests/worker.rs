@@ -9,13 +9,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::child::{Child, hear, role, tell};
-use common::{TempName, there};
+use common::{TempName, there, words};
 use slipring::{
-    CreateError, DeadLetter, Group, GroupError, Job, JobError, JoinError, Queue, RecvError,
+    CreateError, DeadLetter, Group, GroupError, Job, JobError, JoinError, Queue, RecvError, Worker,
 };
 
 /// Long enough for anything, and waited for only by a test that fails.
 const LONG: Duration = Duration::from_secs(60);
+/// For a wait in vain.
+const SHORT: Duration = Duration::from_millis(50);
 
 fn work(places: u32) -> Group {
     Group::named("work").shared().in_flight(places)
@@ -106,6 +108,65 @@ fn a_sender_is_told_that_the_places_are_in_use() {
         "{text}"
     );
     assert_eq!(jobs.len(), 1);
+}
+
+/// A queue of which the worker has one message in its one place, and another one waits in the ring. Then it is abandoned.
+fn one_more_than_places(name: &str, abandon: impl FnOnce(&mut Worker)) {
+    let queue = queue(name, 8, &work(1));
+    send(&queue, 0..2);
+    let mut worker = queue.worker("work").unwrap();
+    let job = worker.recv().unwrap();
+    abandon(&mut worker);
+    let waited = worker.recv_timeout(SHORT);
+    assert!(matches!(waited, Err(RecvError::Timeout { .. })), "{waited:?}");
+    job.ack().unwrap();
+    worker.recv_timeout(LONG).unwrap().ack().unwrap();
+}
+
+#[test]
+fn what_waits_for_a_place_comes_before_the_producer_is_gone() {
+    one_more_than_places(&TempName::new("gone"), |worker| worker.set_notice_producer_gone(true));
+}
+
+#[test]
+fn what_waits_for_a_place_comes_before_the_queue_is_removed() {
+    let name = TempName::new("removed");
+    one_more_than_places(&name, |_| slipring::force_remove(&name).unwrap());
+}
+
+#[test]
+fn what_is_due_comes_before_the_producer_is_gone_however_many_letters_come_first() {
+    let name = TempName::new("letters-first");
+    let queue = queue(&name, 128, &work(128).max_attempts(2));
+    let (mut worker, mut other) = (queue.worker("work").unwrap(), queue.worker("work").unwrap());
+    worker.on_dead_letter(|_| Ok::<_, std::io::Error>(()));
+    // A worker that has waited in vain sleeps at once the next time.
+    assert!(matches!(worker.recv_timeout(SHORT), Err(RecvError::Timeout { .. })));
+    send(&queue, 0..70);
+    drop(other.try_recv_batch(128).unwrap());
+    let exhausted: Vec<_> = (0..70).map(|_| other.try_recv().unwrap()).collect();
+    assert!(exhausted.iter().all(|job| job.attempts() == 2));
+    send(&queue, 70..71);
+    let fresh = other.try_recv().unwrap();
+    drop(exhausted);
+    drop(fresh);
+    worker.set_notice_producer_gone(true);
+    assert_eq!(worker.recv_timeout(LONG).unwrap().sequence(), 70);
+}
+
+#[test]
+fn a_worker_that_waits_for_a_place_wakes_a_sender_for_any_room() {
+    let name = TempName::new("any-room");
+    let queue = queue(&name, 8, &work(1));
+    send(&queue, 0..2);
+    let mut worker = queue.worker("work").unwrap();
+    let _job = worker.recv().unwrap();
+    // A sender that sleeps until there is more room than this worker makes.
+    let file = words::open(&name.path());
+    words::set(&file, words::THRESHOLD, 8);
+    words::set(&file, words::ROOM, 1);
+    assert!(matches!(worker.recv_timeout(SHORT), Err(RecvError::Timeout { .. })));
+    assert_eq!(words::get32(&file, words::ROOM), 4, "woken once");
 }
 
 #[test]

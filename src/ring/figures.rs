@@ -291,24 +291,24 @@ pub(crate) fn standing(view: &View, group: u8, mode: Option<Mode>, tail: u64) ->
     let held = holdings.iter().filter_map(|holding| holding.held);
     // Wrapping: another process may have garbled them.
     let in_ring = held.fold(0u64, |sum, (start, end)| sum.wrapping_add(end - start));
-    let (alone, in_cells) = in_cells_alone(view, group, &holdings);
+    let (alone, in_cells) = in_cells_alone(view, group, head, &holdings);
     let unacked = in_ring.wrapping_add(alone);
     let oldest = holdings.iter().filter_map(|holding| holding.gates).fold(head, u64::min);
     let (depth, span) = (waiting.wrapping_add(unacked), tail.saturating_sub(oldest));
     Standing { head, depth, span, unacked, attempts: 0, holdings, in_cells, whole }
 }
 
-/// Messages that are in cells of `group`, and not in a range that a record holds, too; and the records that have some in
-/// cells.
-fn in_cells_alone(view: &View, group: u8, holdings: &[Holding]) -> (u64, Vec<u8>) {
+/// Messages that are in cells of `group`, and neither in a range that a record holds nor after `head`, which was read before;
+/// and the records that have some in cells.
+fn in_cells_alone(view: &View, group: u8, head: u64, holdings: &[Holding]) -> (u64, Vec<u8>) {
     let (mut alone, mut owners) = (0, Vec::new());
     let Ok(Some(table)) = Table::of(view, group) else { return (alone, owners) };
-    let in_range = |seq: u64| {
+    let in_ring = |seq: u64| {
         let mut ranges = holdings.iter().filter_map(|holding| holding.held);
-        ranges.any(|(start, end)| (start..end).contains(&seq))
+        seq >= head || ranges.any(|(start, end)| (start..end).contains(&seq))
     };
     for InCell { seq, requeued, word, .. } in in_cells(view, &table) {
-        alone += u64::from(requeued || !in_range(seq));
+        alone += u64::from(requeued || !in_ring(seq));
         if word.state == CellState::Held && !owners.contains(&word.owner) {
             owners.push(word.owner);
         }

@@ -218,8 +218,8 @@ fn wake_for_room(view: &View, highest: u64) {
     }
 }
 
-/// Wakes the producer if there is any room. A member calls it before it sleeps while others of its group hold messages:
-/// these may fill the ring, so that the threshold is not reached for long.
+/// Wakes the producer if there is any room. A member calls it before it sleeps while others of its group hold messages, or
+/// while it has no place for more: the ring may stay so full for long that the threshold is not reached.
 pub(crate) fn any_room(view: &View) {
     let words = view.control();
     // Relaxed: the member's own acks had their fence. If others acked meanwhile, they have notified the producer, or

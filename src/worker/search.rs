@@ -17,6 +17,7 @@ use crate::ring::cells::InHand;
 use crate::ring::claim::{Corrupt, Fault};
 use crate::ring::close;
 use crate::ring::in_flight::Received;
+use crate::ring::notify;
 #[cfg(feature = "async")]
 use crate::ring::park::WaiterKind;
 use crate::ring::records;
@@ -79,8 +80,12 @@ impl<M: Content + ?Sized> Worker<M> {
         if !self.follows && close::has_ended(view, group, || true) {
             return Err(RecvError::Closed { queue: self.queue() });
         }
+        // More is there: without a place for it yet, or after so many letters.
+        let more = self.full || self.letters_left;
         if full {
-            self.check_removed()?;
+            if !more {
+                self.check_removed()?;
+            }
             self.copies.clear();
             // If no copy is left, each job has let go of its cell before, which this call sees.
             if let Some(flight) = Arc::get_mut(&mut self.flight) {
@@ -88,7 +93,7 @@ impl<M: Content + ?Sized> Worker<M> {
                 self.member.renounce(flight.view());
             }
         }
-        if producer_gone {
+        if producer_gone && !more {
             return Err(RecvError::ProducerGone { queue: self.queue() });
         }
         Ok(())
@@ -206,6 +211,9 @@ impl<M: Content + ?Sized> Worker<M> {
             return Duration::ZERO;
         }
         let (view, table) = (self.flight.view(), self.flight.table());
+        if self.full {
+            notify::any_room(view);
+        }
         let others = records::records_of(view, table.group)
             .any(|record| settle::may_have_left(view, record));
         let closing = !self.follows && close::closed_at(view).is_some();
