@@ -1,5 +1,6 @@
 //! `recv --exec`: a worker that runs a command for each message.
 
+mod endings;
 mod in_flight;
 mod surroundings;
 

@@ -9,7 +9,7 @@ use slipring::{
     SendError, Stage, StageError, Staged, StreamId, StreamSendError,
 };
 
-use super::exec::command::{self, About, by_signal, describe};
+use super::exec::command::{self, About, GRACE, by_signal, describe};
 use crate::args::ForwardArgs;
 use crate::failure::{Failure, io_failed, note};
 use crate::producer_role;
@@ -20,8 +20,6 @@ use crate::stop::Stop;
 use crate::table::grouped;
 use crate::totals::Totals;
 
-/// How long it waits, after a signal has ended a command, for one that stops this process as well.
-const GRACE: Duration = Duration::from_millis(100);
 /// How often it looks for a message while there is no room.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Labels of streams are cut at so many bytes.
@@ -271,7 +269,7 @@ fn output_of(
     if !args.raw && output.last() == Some(&b'\n') {
         output.pop();
     }
-    let status = child.wait();
+    let status = command::wait(&mut child, |progress| !progress.is_left_over(stop));
     let status = status.map_err(|fault| io_failed("wait for a command", &fault).at(&place))?;
     // A command that prints more is ended by that.
     check_length(output.len(), max, sequence, args)?;
@@ -279,7 +277,6 @@ fn output_of(
         return Ok(output);
     }
     if by_signal(status) {
-        // A signal to all processes of a service may reach the command first.
         stop.sleep(GRACE)?;
     }
     let how = describe(status);

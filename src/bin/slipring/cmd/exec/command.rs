@@ -10,14 +10,15 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::Signal;
 use nix::sys::statvfs::fstatvfs;
-use nix::unistd::Pid;
 use signal_hook::low_level::signal_name;
 use slipring::Source;
 
+use super::process_group::{self, Ended};
 use super::stdin;
 use crate::failure::{Failure, io_failed};
+use crate::stop::Stop;
 
 const SHELL: &str = "sh";
 /// Longest sleep between two checks of a command that runs.
@@ -25,6 +26,11 @@ const NAP_MAX: Duration = Duration::from_millis(20);
 const NAP_MIN: Duration = Duration::from_micros(100);
 /// Time between the SIGTERM and the SIGKILL for a command that is to end.
 const KILL_AFTER: Duration = Duration::from_secs(5);
+/// Time after the SIGKILL in which processes are waited for that may not go: they are in a system call, or another user's.
+const GONE_AFTER: Duration = Duration::from_secs(1);
+/// How long a process waits, after a signal has ended a command, for one that stops the process as well: a signal to a whole
+/// service may reach the command first.
+pub(crate) const GRACE: Duration = Duration::from_millis(100);
 
 /// Finds out, before any message is taken, whether there is a shell and it can read the command.
 pub(crate) fn check(command: &str) -> Result<(), Failure> {
@@ -96,36 +102,60 @@ pub(crate) fn start(
     child.map_err(|fault| Refused::new(&fault, not_started(&fault)))
 }
 
-/// Waits for a command's end. Calls `goes_on` now and then, with the time that it has run for; once that says no, the
-/// command is ended: its process group gets SIGTERM, and SIGKILL if the command does not end.
-pub(crate) fn wait(
-    child: &mut Child,
-    mut goes_on: impl FnMut(Duration) -> bool,
-) -> io::Result<ExitStatus> {
-    let began = Instant::now();
-    let mut told_to_end: Option<Instant> = None;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
-        }
-        let goes_on = goes_on(began.elapsed());
-        match told_to_end {
-            None if !goes_on => {
-                signal_group(child, Signal::SIGTERM);
-                told_to_end = Some(Instant::now());
-            }
-            Some(since) if since.elapsed() >= KILL_AFTER => signal_group(child, Signal::SIGKILL),
-            _ => {}
-        }
-        thread::sleep((began.elapsed() / 32).clamp(NAP_MIN, NAP_MAX));
+/// How far a command is that has not ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Progress {
+    /// Since its start.
+    pub(crate) time: Duration,
+    /// Since a signal ended its shell, which has left other processes of its group at work.
+    leaderless: Option<Duration>,
+}
+
+impl Progress {
+    /// Whether what a signal has left of it is to be ended: nobody learns any more how its work ends. Not if this process is
+    /// told to stop: then the signal was for the whole service, and what it has left ends by itself.
+    pub(crate) fn is_left_over(self, stop: &Stop) -> bool {
+        self.leaderless.is_some_and(|since| since >= GRACE) && stop.check().is_ok()
     }
 }
 
-/// The command has not been waited for, so its process group is no other's.
-fn signal_group(child: &Child, signal: Signal) {
-    if let Ok(pid) = i32::try_from(child.id()) {
-        // It may have ended by now.
-        let _ = killpg(Pid::from_raw(pid), signal);
+/// Waits for a command's end. Calls `goes_on` now and then; once that says no, the command is ended: its process group gets
+/// SIGTERM, and then SIGKILL if a process of it is left. A command that is ended, or whose shell was ended by a signal, has
+/// its end only when no process of its group lives: until then it may be at work on its message. Processes that a shell
+/// leaves which ends by itself are no part of the command.
+pub(crate) fn wait(
+    child: &mut Child,
+    mut goes_on: impl FnMut(Progress) -> bool,
+) -> io::Result<ExitStatus> {
+    let began = Instant::now();
+    let (mut told_to_end, mut killed, mut leaderless) = (None::<Instant>, None::<Instant>, None);
+    loop {
+        let ended = process_group::ended(child)?;
+        let over = match ended {
+            None => false,
+            Some(Ended::ByItself) if told_to_end.is_none() => true,
+            Some(_) => {
+                killed.is_some_and(|since| since.elapsed() >= GONE_AFTER)
+                    || !process_group::lives(child)
+            }
+        };
+        if over {
+            return child.wait();
+        }
+        let leaderless = ended.map(|_| leaderless.get_or_insert_with(Instant::now).elapsed());
+        let goes_on = goes_on(Progress { time: began.elapsed(), leaderless });
+        match told_to_end {
+            None if !goes_on => {
+                process_group::signal(child, Signal::SIGTERM);
+                told_to_end = Some(Instant::now());
+            }
+            Some(since) if since.elapsed() >= KILL_AFTER => {
+                process_group::signal(child, Signal::SIGKILL);
+                killed.get_or_insert_with(Instant::now);
+            }
+            _ => {}
+        }
+        thread::sleep((began.elapsed() / 32).clamp(NAP_MIN, NAP_MAX));
     }
 }
 

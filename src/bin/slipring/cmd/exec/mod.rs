@@ -11,6 +11,7 @@ pub(super) mod command;
 mod extend;
 mod held;
 mod in_flight;
+mod process_group;
 mod stdin;
 
 use std::process::{Child, ExitStatus};
@@ -29,7 +30,7 @@ use crate::reading::{
 };
 use crate::stop::Stop;
 use board::Board;
-use command::{Refused, by_signal, describe};
+use command::{GRACE, Refused, by_signal, describe};
 
 /// Exit code that says that the message is bad: EX_DATAERR of sysexits.h.
 const BAD_MESSAGE: i32 = 65;
@@ -38,8 +39,6 @@ const DELAY_MAX: Duration = Duration::from_secs(3600);
 const REFUSED_DELAY: Duration = Duration::from_millis(100);
 const REFUSED_DELAY_MAX: Duration = Duration::from_secs(5);
 const REFUSED_FOR: Duration = Duration::from_secs(60);
-/// How long a worker waits, after a command has failed, for a signal that stops the worker as well.
-const GRACE: Duration = Duration::from_millis(100);
 /// How often a job that sleeps checks whether the worker ends.
 const CHECK_EVERY: Duration = Duration::from_millis(25);
 /// A message that is delivered for this attempt, and not because its command failed, is suspected of ending its worker.
@@ -154,9 +153,9 @@ impl<'a> Shared<'a> {
         let longest = self.args.exec.job_timeout;
         let mut timed_out = false;
         self.board().runs(true);
-        let status = command::wait(child, |time| {
-            timed_out = timed_out || longest.is_some_and(|longest| time >= longest);
-            goes_on() && !timed_out
+        let status = command::wait(child, |progress| {
+            timed_out = timed_out || longest.is_some_and(|longest| progress.time >= longest);
+            goes_on() && !timed_out && !progress.is_left_over(&self.stop)
         });
         self.board().runs(false);
         match status {
