@@ -30,11 +30,8 @@ fn groups_have_the_places_and_the_ack_timeout_that_they_were_made_with() {
         (found["max"].as_u64(), found["ack_timeout_ms"].as_u64())
     };
     assert_eq!(places("audit"), (None, None));
-    // In steps of some 4 ms.
-    let (max, timeout) = places("work");
-    assert!(max == Some(16) && timeout.unwrap().abs_diff(60_000) < 10, "{timeout:?}");
-    let (max, timeout) = places("late");
-    assert!(max == Some(8) && timeout.unwrap().abs_diff(30_000) < 10, "{timeout:?}");
+    assert_eq!(places("work"), (Some(16), Some(60_000)));
+    assert_eq!(places("late"), (Some(8), Some(30_000)));
     assert_eq!(places("slow"), (Some(4), None));
     assert_eq!(places("none"), (None, None));
     let look = json(&["inspect", &name, "--json"]);
@@ -133,6 +130,11 @@ fn the_list_of_groups_says_what_was_delivered_again() {
     ] {
         assert!(out.contains(words), "{words:?} is not in {out}");
     }
+    // As long as it had when it was delivered first.
+    assert!(out.contains(", due in 30 s\n"), "{out}");
+    let message = &group(&name, "work")["in_flight"]["messages"][0];
+    let [received, renewed] = ["received_ms", "renewed_ms"].map(|time| message[time].as_u64());
+    assert!(renewed.unwrap() + 80 < received.unwrap(), "{message}");
     again.ack().unwrap();
 }
 

@@ -9,9 +9,9 @@ use slipring::{
 
 use crate::dead_letters;
 use crate::figures::{rate, show, time};
-use crate::in_flight::{due, oldest, received, renewed};
+use crate::in_flight::{due, oldest, received, renewed, seconds_until};
 use crate::json::{self, Group, InFlight, Member};
-use crate::table::{Table, as_asked, duration, pid};
+use crate::table::{Table, duration, pid};
 
 /// Messages in flight that are listed of one consumer.
 const LISTED: usize = 8;
@@ -107,12 +107,10 @@ fn messages_of(group: &GroupInfo, record: Option<u8>) -> impl Iterator<Item = &I
 fn in_flight_line(in_flight: &InFlightInfo) -> String {
     let InFlightInfo { max, ack_timeout, messages, .. } = in_flight;
     let timeout = match ack_timeout {
-        Some(timeout) => match as_asked(*timeout) {
-            timeout if timeout.subsec_millis() > 0 => {
-                format!("ack timeout {} s", timeout.as_secs_f64())
-            }
-            timeout => format!("ack timeout {}", duration(timeout.as_secs())),
-        },
+        Some(timeout) if timeout.subsec_nanos() > 0 => {
+            format!("ack timeout {} s", timeout.as_secs_f64())
+        }
+        Some(timeout) => format!("ack timeout {}", duration(timeout.as_secs())),
         None => "no ack timeout".to_owned(),
     };
     let waiting = || messages.iter().filter(|message| message.record.is_none());
@@ -120,7 +118,7 @@ fn in_flight_line(in_flight: &InFlightInfo) -> String {
     {
         (0, _) => String::new(),
         (some, first) => {
-            let first = match first.map_or(0, |due| as_asked(due).as_secs_f64().ceil() as u64) {
+            let first = match first.map_or(0, seconds_until) {
                 0 => "now".to_owned(),
                 seconds => format!("in {}", duration(seconds)),
             };
@@ -168,8 +166,7 @@ fn in_flight_message(
         None => ", no timeout".to_owned(),
         Some(Duration::ZERO) => ", due now".to_owned(),
         Some(due) => {
-            let due = duration(as_asked(due).as_secs_f64().ceil() as u64);
-            format!(", due in {due}")
+            format!(", due in {}", duration(seconds_until(due)))
         }
     };
     text
@@ -257,12 +254,14 @@ fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn in_flight_json(InFlightInfo { max, ack_timeout, messages, .. }: &InFlightInfo) -> InFlight {
+fn in_flight_json(in_flight: &InFlightInfo) -> InFlight {
+    let InFlightInfo { max, ack_timeout, messages, .. } = in_flight;
     let messages = messages.iter().map(|message| json::InFlightMessage {
         sequence: message.sequence,
         record: message.record,
         attempts: message.attempts,
         received_ms: message.received.map(milliseconds),
+        renewed_ms: renewed(in_flight, message).map(milliseconds),
         due_ms: message.due.map(milliseconds),
     });
     InFlight {

@@ -7,6 +7,8 @@ use slipring::{GroupInfo, InFlightInfo, InFlightMessage};
 
 /// Times of messages in flight are that exact.
 const EXACT: Duration = Duration::from_millis(10);
+/// A due is by so much later than asked for, at most: it is kept in steps of 4 ms, and allows for a clock that lags.
+const LATER: Duration = Duration::from_millis(21);
 
 /// The one that was received, or sent again, first.
 pub(crate) fn oldest(in_flight: &InFlightInfo) -> Option<&InFlightMessage> {
@@ -18,8 +20,13 @@ pub(crate) fn oldest(in_flight: &InFlightInfo) -> Option<&InFlightMessage> {
 pub(crate) fn renewed(in_flight: &InFlightInfo, message: &InFlightMessage) -> Option<Duration> {
     message.record?;
     // A program may ask for more than the ack timeout: then it is not known when.
-    let since = in_flight.ack_timeout?.checked_sub(message.due?)?;
+    let since = (in_flight.ack_timeout? + LATER).checked_sub(message.due?)?;
     (message.due? > Duration::ZERO && message.received? > since + EXACT).then_some(since)
+}
+
+/// The seconds until then, rounded up.
+pub(crate) fn seconds_until(due: Duration) -> u64 {
+    due.saturating_sub(LATER).as_secs_f64().ceil() as u64
 }
 
 /// In how long others may take a message: at once, if its consumer is dead.

@@ -1,7 +1,5 @@
 //! Aligned tables and numbers for people.
 
-use std::time::Duration;
-
 use bytesize::ByteSize;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement};
@@ -104,11 +102,6 @@ pub(crate) fn nanoseconds(count: u64) -> String {
         1000..1_000_000 => format!("{:.1} µs", count as f64 / 1e3),
         _ => format!("{:.2} ms", count as f64 / 1e6),
     }
-}
-
-/// Without what a timeout is longer than asked for: it is kept in ticks of some 4 ms, rounded up.
-pub(crate) fn as_asked(timeout: Duration) -> Duration {
-    Duration::from_millis((timeout.as_millis() as u64).saturating_add(5) / 10 * 10)
 }
 
 /// So many of something, in words.

@@ -76,6 +76,8 @@ pub(crate) struct InFlightMessage {
     pub(crate) record: Option<u8>,
     pub(crate) attempts: u8,
     pub(crate) received_ms: Option<u64>,
+    /// Null if it has its first time.
+    pub(crate) renewed_ms: Option<u64>,
     /// Null: never.
     pub(crate) due_ms: Option<u64>,
 }

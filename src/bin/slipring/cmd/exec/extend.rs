@@ -7,7 +7,6 @@ use slipring::GroupInfo;
 use crate::args::{RecvArgs, places_in};
 use crate::failure::Failure;
 use crate::queue::options;
-use crate::table::as_asked;
 
 /// What a group has to do with time.
 enum Timeout {
@@ -32,8 +31,8 @@ pub(super) fn check(args: &RecvArgs) -> Result<(), Failure> {
         Some(Timeout::After(timeout)) if every > timeout / 2 => Err(Failure::usage(format!(
             "--extend-every: choose at most {} s, half of the ack timeout, which is {} s in group {group:?}: messages would \
              be taken back while their commands run",
-            (as_asked(timeout) / 2).as_secs_f64(),
-            as_asked(timeout).as_secs_f64()
+            (timeout / 2).as_secs_f64(),
+            timeout.as_secs_f64()
         ))),
         _ => Ok(()),
     }
