@@ -137,6 +137,8 @@ pub(crate) const NEVER: Tick = 1 << 35;
 const DUES: Tick = (1 << 36) - 1;
 /// Earlier than any other: the due of a message that waits for nothing.
 pub(crate) const AT_ONCE: Tick = 0;
+/// The due of a message whose delay an operator ended: past by every clock, and told from what a dead member had.
+pub(crate) const DELAY_ENDED: Tick = 1;
 const TICK: u32 = 22;
 
 /// The tick in which a time in nanoseconds lies.

@@ -320,6 +320,53 @@ fn an_operator_takes_messages_back() {
 }
 
 #[test]
+fn an_operator_ends_delays() {
+    let name = TempName::new("retry-now");
+    let queue = queue(&name, 8, &work(4));
+    send(&queue, 0..4);
+    let mut worker = queue.worker("work").unwrap();
+    let mut jobs = worker.recv_batch(4).unwrap();
+    let held = jobs.pop().unwrap();
+    for mut job in jobs {
+        if job.sequence() == 1 {
+            job.uncount().unwrap();
+        }
+        job.retry_after(LONG).unwrap();
+    }
+    let ended = queue.retry_now("work", |message| message.sequence != 2).unwrap();
+    assert_eq!(ended, [0, 1], "one that a member has does not wait");
+    assert_eq!(queue.retry_now("work", |message| message.sequence != 2).unwrap(), []);
+    let seen: BTreeSet<_> = (0..2)
+        .map(|_| worker.try_recv().unwrap())
+        .map(|job| {
+            // It was given back by its member: its delay ended early, but nobody died with it.
+            let seen = (job.sequence(), job.attempts(), job.was_delayed());
+            job.ack().unwrap();
+            seen
+        })
+        .collect();
+    assert_eq!(seen, [(0, 2, true), (1, 1, true)].into());
+    assert!(there(worker.try_recv()).is_none() && held.is_mine());
+    held.ack().unwrap();
+    assert_eq!(queue.snapshot().unwrap().groups[0].depth, 1);
+}
+
+#[test]
+fn a_member_that_sleeps_is_woken_by_the_end_of_a_delay() {
+    let name = TempName::new("retry-wakes");
+    let queue = queue(&name, 8, &work(4));
+    send(&queue, 0..1);
+    let mut worker = queue.worker("work").unwrap();
+    worker.recv().unwrap().retry_after(Duration::from_secs(24 * 3600)).unwrap();
+    std::thread::scope(|scope| {
+        let woken = scope.spawn(|| worker.recv().unwrap().ack().unwrap());
+        std::thread::sleep(Duration::from_millis(200));
+        assert_eq!(queue.retry_now("work", |_| true).unwrap(), [0]);
+        woken.join().unwrap();
+    });
+}
+
+#[test]
 fn a_worker_that_takes_messages_from_the_ring_does_not_pass_for_a_stopped_one() {
     let name = TempName::new("evict-busy");
     let queue = queue(&name, 8, &work(8));

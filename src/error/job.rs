@@ -36,7 +36,7 @@ pub enum JobError {
     DeadLetter(#[from] Box<DeadLetterError>),
 }
 
-/// Messages in flight could not be taken back.
+/// Messages in flight could not be taken back, or their delays not be ended.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum EvictError {
@@ -50,8 +50,8 @@ pub enum EvictError {
     },
     /// Its messages stay in the ring while members work on them.
     #[error(
-        "group {group:?} of queue {queue:?} has no places for messages in flight, so none can be taken back: end the process \
-         that holds them"
+        "group {group:?} of queue {queue:?} has no places for messages in flight, so none can be taken back, and none \
+         waits for another try: end the process that holds them"
     )]
     NotInFlight {
         /// The queue.

@@ -1,4 +1,4 @@
-//! What an operator does about a member that hangs.
+//! What an operator does about messages in flight: those of a member that hangs, and those that wait for their next delivery.
 
 use std::thread;
 use std::time::Duration;
@@ -9,8 +9,9 @@ use crate::clock::HostClock;
 use crate::error::EvictError;
 use crate::group;
 use crate::info::InFlightMessage;
+use crate::layout::View;
 use crate::message::Content;
-use crate::packed::{AT_ONCE, CellState, due_after, ticks};
+use crate::packed::{AT_ONCE, CellState, DELAY_ENDED, due_after, ticks};
 use crate::ring::cells::{Eviction, Table};
 use crate::ring::claim::Corrupt;
 use crate::ring::figures;
@@ -44,9 +45,80 @@ impl<M: Content + ?Sized> Queue<M> {
         delay: Duration,
         mut which: impl FnMut(&InFlightMessage) -> bool,
     ) -> Result<Evictions, EvictError> {
+        self.with_cells(group, |view, table, clock| {
+            let delay = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
+            let due = match delay {
+                0 => AT_ONCE,
+                delay => due_after(clock.now(), ticks(delay)),
+            };
+            let mut done = Evictions::default();
+            let mut left: Vec<u32> = (0..table.len()).collect();
+            for look in 1..=LOOKS {
+                done.taking.clear();
+                left.retain(|&i| {
+                    let Some(found) = figures::in_cell(view, table, i) else { return false };
+                    let held = found.word.state == CellState::Held;
+                    if !held || !which(&InFlightMessage::of(found, clock.now())) {
+                        return false;
+                    }
+                    match table.evict(view, i, found.word, due, clock.now()) {
+                        Eviction::Done => done.evicted.push(found.seq),
+                        Eviction::Missed => {}
+                        Eviction::Taking => {
+                            if !done.taking.contains(&found.word.owner) {
+                                done.taking.push(found.word.owner);
+                            }
+                            return true;
+                        }
+                    }
+                    false
+                });
+                if left.is_empty() || look == LOOKS {
+                    break;
+                }
+                // It is taken in a moment, unless its member is stopped.
+                thread::sleep(LOOK_EVERY);
+            }
+            done
+        })
+    }
+
+    /// Ends the delays of messages in flight that wait for their next delivery
+    /// ([`Job::retry_after`](crate::Job::retry_after)): of those for which `which` returns true. Any member may take them at
+    /// once. Returns their sequences. Needs no role. The attempts of a message stay as they are.
+    ///
+    /// # Errors
+    /// As of [`evict`](Queue::evict).
+    pub fn retry_now(
+        &self,
+        group: &str,
+        mut which: impl FnMut(&InFlightMessage) -> bool,
+    ) -> Result<Vec<u64>, EvictError> {
+        self.with_cells(group, |view, table, clock| {
+            let now = clock.now();
+            let mut ended = Vec::new();
+            for found in figures::in_cells(view, table) {
+                let waits = found.word.state == CellState::Delayed && found.word.due > DELAY_ENDED;
+                if !waits || !which(&InFlightMessage::of(found, now)) {
+                    continue;
+                }
+                let done = table.evict(view, found.cell, found.word, DELAY_ENDED, now);
+                if done == Eviction::Done {
+                    ended.push(found.seq);
+                }
+            }
+            ended
+        })
+    }
+
+    /// Runs `act` on the places of `group`, which stays meanwhile.
+    fn with_cells<T>(
+        &self,
+        group: &str,
+        act: impl FnOnce(&View, &Table, HostClock) -> T,
+    ) -> Result<T, EvictError> {
         let attachment = Attachment::new(&self.mapped)?;
         let view = attachment.view;
-        // The group stays meanwhile.
         let _control = attachment.control(self.timeout)?;
         let (queue, name) = (|| attachment.queue().clone(), || group.to_owned());
         let index = group::find(&view, group)
@@ -56,40 +128,6 @@ impl<M: Content + ?Sized> Queue<M> {
         let table =
             table.ok_or_else(|| EvictError::NotInFlight { queue: queue(), group: name() })?;
         // In a time namespace of unknown offset, a delay may be off by that.
-        let clock = HostClock::new().unwrap_or(HostClock::own());
-        let delay = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
-        let due = match delay {
-            0 => AT_ONCE,
-            delay => due_after(clock.now(), ticks(delay)),
-        };
-        let mut done = Evictions::default();
-        let mut left: Vec<u32> = (0..table.len()).collect();
-        for look in 1..=LOOKS {
-            done.taking.clear();
-            left.retain(|&i| {
-                let Some(found) = figures::in_cell(&view, &table, i) else { return false };
-                let held = found.word.state == CellState::Held;
-                if !held || !which(&InFlightMessage::of(found, clock.now())) {
-                    return false;
-                }
-                match table.evict(&view, i, found.word, due, clock.now()) {
-                    Eviction::Done => done.evicted.push(found.seq),
-                    Eviction::NotHeld => {}
-                    Eviction::Taking => {
-                        if !done.taking.contains(&found.word.owner) {
-                            done.taking.push(found.word.owner);
-                        }
-                        return true;
-                    }
-                }
-                false
-            });
-            if left.is_empty() || look == LOOKS {
-                break;
-            }
-            // It is taken in a moment, unless its member is stopped.
-            thread::sleep(LOOK_EVERY);
-        }
-        Ok(done)
+        Ok(act(&view, &table, HostClock::new().unwrap_or(HostClock::own())))
     }
 }

@@ -11,6 +11,7 @@
 //! HELD     -> EMPTY     ack         its owner: an exchange of the word that it stored last
 //! HELD     -> HELD      extend      the same, with another due
 //! HELD     -> DELAYED   give back   the same; settle and evict: of the word that they have read
+//! DELAYED  -> DELAYED   end delay   an operator: of the word that it has read
 //! either   -> HELD      take        any member, once the due has passed: of the word that it has read
 //! ```
 //!
@@ -104,12 +105,12 @@ pub(crate) struct Letter<'a> {
     pub(crate) payload: &'a [u8],
 }
 
-/// What came of an operator's wish to take a message from a member.
+/// What came of an operator's wish to let any member take a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Eviction {
     Done,
-    /// No member has it.
-    NotHeld,
+    /// Its word has changed meanwhile.
+    Missed,
     /// Its owner has not acked the ring yet: only its death frees the message.
     Taking,
 }
@@ -477,8 +478,8 @@ impl Table {
         Some(InHand { seq, kind, attempts, origin, requeued, delayed, token, payload })
     }
 
-    /// Takes the message of cell `i`, whose word was found to be `found`, from the member that has it, for any member to take
-    /// from `due` on. The control lease is held, so the group stays.
+    /// Lets any member take the message of cell `i`, whose word was found to be `found`, from `due` on: takes it from the
+    /// member that has it, or, if it is delayed, gives it another due. The control lease is held, so the group stays.
     pub(crate) fn evict(
         &self,
         view: &View,
@@ -505,7 +506,7 @@ impl Table {
             }
         );
         if exchanged.is_err() {
-            return Eviction::NotHeld;
+            return Eviction::Missed;
         }
         step!(self.announce(view, due, now), "eviction-tells-nobody");
         Eviction::Done

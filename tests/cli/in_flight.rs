@@ -180,6 +180,31 @@ fn an_operator_takes_messages_back_one_or_all_of_a_consumer_or_all() {
     drop(third);
 }
 
+/// What all jobs need was missing, and is there again.
+#[test]
+fn an_operator_lets_delayed_messages_be_tried_at_once() {
+    let (name, queue) = queue("retry", "0\n1\n2\n3\n");
+    let mut worker = queue.worker("work").unwrap();
+    for job in worker.recv_batch(3).unwrap() {
+        job.retry_after(std::time::Duration::from_secs(3600)).unwrap();
+    }
+    let retry = |more: &[&str]| run(&[&["group", "retry", &name, "work"], more].concat());
+    assert_eq!(retry(&["--sequence", "1"]).quietly(), "1 message is due now: 1\n");
+    retry(&["--sequence", "1"])
+        .says(1, &["message 1 of group \"work\" does not wait for another try", "group ls"]);
+    retry(&["--sequence", "3"]).says(1, &["message 3"]);
+    let out = retry(&["--all", "--json"]).quietly();
+    assert_eq!(parsed(&out)["retried"], json!([0, 2]));
+    assert_eq!(retry(&["--all"]).quietly(), "no message waits for another try\n");
+    let exec = ["--count", "4", "--exec", "echo $SLIPRING_SEQUENCE $SLIPRING_ATTEMPTS"];
+    let recv = ["recv", &name, "--group", "work", "--shared"];
+    let out = run(&[&recv[..], &exec].concat()).with_totals_only();
+    let mut lines: Vec<&str> = out.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["0 2", "1 2", "2 2", "3 1"]);
+    assert_eq!(queue.snapshot().unwrap().groups[0].depth, 0);
+}
+
 #[test]
 fn what_cannot_be_taken_back_is_told_with_what_helps() {
     let name = TempName::new("noevict");
@@ -189,6 +214,10 @@ fn what_cannot_be_taken_back_is_told_with_what_helps() {
     evict(&["audit", "--all"]).says(1, &["no places for messages in flight", "slipring group ls"]);
     evict(&["audit"]).says(2, &["--member", "--sequence", "--all"]);
     evict(&["audit", "--all", "--sequence", "1"]).says(2, &["cannot be used with"]);
+    let retry = |more: &[&str]| run(&[&["group", "retry", &name], more].concat());
+    retry(&["adit", "--all"]).says(4, &["no group \"adit\"", "slipring group ls"]);
+    retry(&["audit", "--all"]).says(1, &["no places for messages in flight", "slipring group ls"]);
+    retry(&["audit"]).says(2, &["--sequence", "--all"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use loom::thread::spawn;
 
 use super::explore::{Model, Run};
 use super::heap::{Process, Shape};
-use super::in_flight::{BEGIN, DUE, END, Flight, Hand, flight, two_and_ack};
+use super::in_flight::{BEGIN, DUE, END, Flight, Hand, LATER, flight, two_and_ack};
 use super::park::sleep;
 use crate::packed::{CellState, Tick};
 use crate::ring::cells::{FULL_LOOK, InHand};
@@ -433,6 +433,27 @@ fn an_extension_is_seen_by_a_look_or_lowers_the_hint() {
 fn an_eviction_is_seen_by_a_look_or_lowers_the_hint() {
     due_beside_a_look("an_eviction_is_seen_by_a_look_or_lowers_the_hint", |hand, _| {
         hand.thread().evict_until(0, SOON);
+    });
+}
+
+/// The same where an operator ends the delay of a message that waits for long.
+#[test]
+fn an_ended_delay_is_seen_by_a_look_or_lowers_the_hint() {
+    Model::named("an_ended_delay_is_seen_by_a_look_or_lowers_the_hint").check(|run| {
+        let (flight, writer) = flight(run, Shape { cells: 2, ..SHAPE }, 1);
+        let [mut a, o, s, last] = flight.join_all();
+        let message = a.one();
+        a.give_back(&message, LATER);
+        let o = o.works(|hand| {
+            assert!(hand.thread().end_delay(0), "nobody takes it before");
+        });
+        let s = s.works(|hand| {
+            hand.look(BEGIN);
+        });
+        o.join().unwrap();
+        s.join().unwrap();
+        last.assert_hint(BEGIN);
+        last.finish(writer.tail(), SOON);
     });
 }
 

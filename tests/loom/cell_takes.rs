@@ -137,6 +137,34 @@ fn who_takes_a_certain_message_dies() {
     });
 }
 
+/// The operator ends a message's delay, while a member takes and acks it, and gets another message into its cell: neither is
+/// delivered once more for it, and no attempt is counted.
+#[test]
+fn a_delay_is_ended_beside_a_take() {
+    let model = Model::named("a_delay_is_ended_beside_a_take");
+    model.reaches(&["came again", "early", "late"]).check(|run| {
+        let (flight, writer) = flight(run, SHAPE, 2);
+        let [mut a, o, t, last] = flight.join_all();
+        let message = a.one();
+        a.give_back(&message, DUE);
+        let own = run.clone();
+        let o = o.works(move |hand| {
+            own.reach(if hand.thread().end_delay(0) { "early" } else { "late" });
+        });
+        let t = t.works(|hand| {
+            hand.take_and_ack(DUE);
+            for message in hand.receive(1) {
+                assert!(hand.ack(&message), "nobody evicted {}", message.seq);
+            }
+        });
+        o.join().unwrap();
+        t.join().unwrap();
+        last.finish(writer.tail(), END);
+        let numbers = flight.notes.borrow().delivered.iter().map(|it| it.1).max();
+        assert_eq!(numbers, Some(2), "an attempt was counted");
+    });
+}
+
 /// The operator asks for a message whose cell gets another one meanwhile.
 #[test]
 fn a_certain_message_is_not_another_one_of_its_cell() {

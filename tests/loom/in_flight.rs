@@ -11,7 +11,7 @@ use super::heap::{Process, Segment, Shape};
 use super::members::{Writer, make_shared_with, written};
 use super::roles::{check, content, controlled};
 use crate::layout::{GroupState, InFlight, Meta};
-use crate::packed::{AT_ONCE, CellState, CellWord, Tick, nanoseconds_of, ticks};
+use crate::packed::{AT_ONCE, CellState, CellWord, DELAY_ENDED, Tick, nanoseconds_of, ticks};
 use crate::ring::cells::{Eviction, InHand, Letter, SHORTEST, Table, Token};
 use crate::ring::claim::Fault;
 use crate::ring::close;
@@ -532,11 +532,20 @@ impl Owner {
 
     /// The same, for others to take from `due` on.
     pub(super) fn evict_until(&self, i: u32, due: Tick) -> bool {
+        self.let_any_take(i, CellState::Held, due)
+    }
+
+    /// As an operator: ends the delay of the message in cell `i`.
+    pub(super) fn end_delay(&self, i: u32) -> bool {
+        self.let_any_take(i, CellState::Delayed, DELAY_ENDED)
+    }
+
+    fn let_any_take(&self, i: u32, state: CellState, due: Tick) -> bool {
         let view = self.process.view();
         let cell = self.table.cell(view, i);
         // Acquire. pair cell: as `figures::in_cell`.
         let found = CellWord::unpack(cell.word.load(order!(Acquire, "cell-read-relaxed")));
-        if found.state != CellState::Held {
+        if found.state != state {
             return false;
         }
         let eviction = self.table.evict(view, i, found, due, BEGIN);

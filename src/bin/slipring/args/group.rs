@@ -20,6 +20,9 @@ pub(crate) enum GroupCommand {
     /// Take messages in flight back from consumers that hang, for others to work on; their acks then fail
     #[command(after_help = EXIT_CODES)]
     Evict(GroupEvictArgs),
+    /// End the delays of messages in flight that wait for another try: any consumer may take them at once
+    #[command(after_help = EXIT_CODES)]
+    Retry(GroupRetryArgs),
     /// Make a dead letter of one message: of any in flight, also of one that a consumer has, whose ack then fails; in an
     /// exclusive group without a consumer, of the next
     #[command(after_help = EXIT_CODES)]
@@ -114,6 +117,25 @@ pub(crate) struct GroupEvictArgs {
     /// Time until others may take them: seconds, or e.g. 500ms
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = time)]
     pub(crate) delay: Duration,
+    /// Print a JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").required(true).args(["sequence", "all"]))]
+pub(crate) struct GroupRetryArgs {
+    /// Name of the queue
+    #[arg(value_name = "QUEUE")]
+    pub(crate) name: String,
+    /// Name of the group: a shared one with messages in flight
+    pub(crate) group: String,
+    /// The message of this sequence
+    #[arg(long, value_name = "N")]
+    pub(crate) sequence: Option<u64>,
+    /// All messages that wait for another try
+    #[arg(long)]
+    pub(crate) all: bool,
     /// Print a JSON object
     #[arg(long)]
     pub(crate) json: bool,

@@ -21,7 +21,7 @@ pub(crate) use dead::{DeadCommand, DeadListArgs, DeadShowArgs, DeadSomeArgs, Let
 pub(crate) use forward::ForwardArgs;
 pub(crate) use group::{
     GroupAddArgs, GroupCommand, GroupEvictArgs, GroupListArgs, GroupRejectArgs, GroupRemoveArgs,
-    GroupSetArgs,
+    GroupRetryArgs, GroupSetArgs,
 };
 pub(crate) use metrics::MetricsArgs;
 pub(crate) use policy::{PolicyArgs, places_in};

@@ -82,6 +82,15 @@ pub(crate) struct InFlightMessage {
     pub(crate) due_ms: Option<u64>,
 }
 
+/// What `group retry` prints.
+#[derive(Debug, Serialize)]
+pub(crate) struct Retried<'a> {
+    pub(crate) queue: &'a str,
+    pub(crate) group: &'a str,
+    /// Sequences of the messages whose delay was ended.
+    pub(crate) retried: &'a [u64],
+}
+
 /// What `group evict` prints.
 #[derive(Debug, Serialize)]
 pub(crate) struct Evicted<'a> {

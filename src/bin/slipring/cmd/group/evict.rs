@@ -1,6 +1,8 @@
 //! `slipring group evict`
 
-use slipring::{EvictError, Evictions, InFlightMessage, Queue};
+use slipring::{Evictions, InFlightMessage, Queue};
+
+use super::{listed, messages_failed};
 
 use crate::args::GroupEvictArgs;
 use crate::failure::Failure;
@@ -8,9 +10,6 @@ use crate::json::{self, Evicted};
 use crate::output::print;
 use crate::queue::open_existing;
 use crate::table::count;
-
-/// Sequences that are listed; of more, the number has to do.
-const LISTED: usize = 16;
 
 pub(crate) fn run(args: &GroupEvictArgs) -> Result<(), Failure> {
     let (name, group) = (&args.name, &args.group);
@@ -20,14 +19,8 @@ pub(crate) fn run(args: &GroupEvictArgs) -> Result<(), Failure> {
             || args.sequence == Some(message.sequence)
             || args.member.is_some() && args.member == message.record
     };
-    let done = queue.evict(group, args.delay, asked).map_err(|fault| match fault {
-        EvictError::NotFound { .. } | EvictError::NotInFlight { .. } => {
-            Failure::from(fault).hint(format!(
-                "slipring group ls {name}  (lists the groups and which consumer has which message)"
-            ))
-        }
-        fault => fault.into(),
-    })?;
+    let done =
+        queue.evict(group, args.delay, asked).map_err(|fault| messages_failed(name, fault))?;
     let Evictions { evicted, taking, .. } = &done;
     if args.json {
         print(&json::line(&Evicted { queue: name, group, evicted, taking }))?;
@@ -58,8 +51,6 @@ fn is_of_group(queue: &Queue, args: &GroupEvictArgs, record: u8) -> bool {
 
 fn to_text(evicted: &[u64], member: Option<u8>) -> String {
     let what = count(evicted.len() as u64, "message", "messages");
-    let list: Vec<String> = evicted.iter().take(LISTED).map(u64::to_string).collect();
-    let more = if evicted.len() > LISTED { ", .." } else { "" };
     match evicted {
         [] => {
             let why = match member {
@@ -68,7 +59,7 @@ fn to_text(evicted: &[u64], member: Option<u8>) -> String {
             };
             format!("took no message back: {why}\n")
         }
-        _ => format!("took {what} back: {}{more}\n", list.join(", ")),
+        _ => format!("took {what} back: {}\n", listed(evicted)),
     }
 }
 

@@ -3,10 +3,11 @@
 mod evict;
 mod ls;
 mod reject;
+mod retry;
 
 pub(super) use ls::run as list;
 
-use slipring::{AckTimeoutError, InFlightInfo, Mode, RemoveGroupError};
+use slipring::{AckTimeoutError, EvictError, InFlightInfo, Mode, RemoveGroupError};
 
 use crate::args::{GroupAddArgs, GroupCommand, GroupRemoveArgs, GroupSetArgs, places_in};
 use crate::failure::Failure;
@@ -21,6 +22,7 @@ pub(crate) fn run(command: &GroupCommand) -> Result<(), Failure> {
         GroupCommand::Add(args) => add(args),
         GroupCommand::Set(args) => set(args),
         GroupCommand::Evict(args) => evict::run(args),
+        GroupCommand::Retry(args) => retry::run(args),
         GroupCommand::Reject(args) => reject::run(args),
         GroupCommand::Rm(args) => remove(args),
     }
@@ -66,6 +68,27 @@ fn set(args: &GroupSetArgs) -> Result<(), Failure> {
         .hint(format!("slipring group ls {name}  (lists the groups and what they have in flight)")),
         fault => fault.into(),
     })
+}
+
+/// Sequences that are listed; of more, the number has to do.
+const LISTED: usize = 16;
+
+fn listed(sequences: &[u64]) -> String {
+    let list: Vec<String> = sequences.iter().take(LISTED).map(u64::to_string).collect();
+    let more = if sequences.len() > LISTED { ", .." } else { "" };
+    format!("{}{more}", list.join(", "))
+}
+
+/// The error of an operator's command for messages in flight of the queue `name`.
+fn messages_failed(name: &str, fault: EvictError) -> Failure {
+    match fault {
+        EvictError::NotFound { .. } | EvictError::NotInFlight { .. } => {
+            Failure::from(fault).hint(format!(
+                "slipring group ls {name}  (lists the groups and which consumer has which message)"
+            ))
+        }
+        fault => fault.into(),
+    }
 }
 
 fn remove(args: &GroupRemoveArgs) -> Result<(), Failure> {
