@@ -198,12 +198,13 @@ fn a_group_without_a_free_place_is_told_with_who_has_them() {
     ] {
         assert!(found.text.contains(words), "{words:?} is not in {}", found.text);
     }
-    assert_eq!(commands(found), [format!("slipring group ls {}", &*name)]);
+    let retry = format!("slipring group retry {} work --all", &*name);
+    assert_eq!(commands(found), [&format!("slipring group ls {}", &*name), &retry]);
     // Who has held its messages for long is taken to hang.
     let since = Instant::now();
     let found = loop {
         let found = finding(&mut monitor, FindingKind::InFlightFull, true).unwrap();
-        if found.remedies.len() > 1 {
+        if found.remedies.len() > 2 {
             break found;
         }
         assert!(since.elapsed() < Duration::from_secs(120), "{found:?}");
@@ -222,6 +223,27 @@ fn a_group_without_a_free_place_is_told_with_who_has_them() {
         worker.recv_timeout(WINDOW).unwrap().ack().unwrap();
     }
     finding(&mut monitor, FindingKind::InFlightFull, false);
+}
+
+#[test]
+fn a_group_all_of_whose_messages_wait_is_told_how_to_let_them_go_on() {
+    let name = TempName::new("brake");
+    let queue = queue(&name, 4, &work(2));
+    queue.producer().unwrap().send_batch(["message"; 4]).unwrap();
+    let mut worker = queue.worker("work").unwrap();
+    for job in worker.recv_batch(2).unwrap() {
+        job.retry_after(Duration::from_secs(600)).unwrap();
+    }
+    queue.producer().unwrap().send_batch(["message"; 2]).unwrap();
+    let found = monitor(&name).stats(WINDOW).findings();
+    let [found] = &found[..] else { panic!("{found:?}") };
+    let by =
+        "places for messages in flight are in use, 2 by messages that wait for their next delivery";
+    assert!(found.text.contains(by), "{}", found.text);
+    assert_eq!(commands(found)[1], format!("slipring group retry {} work --all", &*name));
+    // What that command does.
+    assert_eq!(queue.retry_now("work", |_| true).unwrap(), [0, 1]);
+    assert_eq!([0, 1].map(|_| worker.try_recv().unwrap().attempts()), [2, 2]);
 }
 
 /// Its consumer asks for more time, for a command that hangs perhaps.

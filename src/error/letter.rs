@@ -217,8 +217,8 @@ pub enum RequeueReason {
     },
     /// All places for messages in flight of the group are in use, and none became free in time.
     #[error(
-        "group {group:?} of queue {queue:?} has no place for the letter: all its {cells} messages in flight are with members, or \
-         wait for a delayed retry; requeue again once some are acked"
+        "group {group:?} of queue {queue:?} has no place for the letter: all its {cells} places for messages in flight are in use, by \
+         members, by messages that wait for their next delivery, or by some that wait for room in their dead-letter queue"
     )]
     Full {
         /// The queue that the message was sent to.

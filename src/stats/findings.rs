@@ -197,9 +197,15 @@ impl Stats {
             return None;
         }
         let (queue, name) = (self.queue(), &group.info.name);
-        let text = format!("group {name:?} has no consumer; {}", self.waiting(group));
-        let remedies = vec![
-            self.start(group),
+        let letters = match Stats::exhausted(group) {
+            0 => String::new(),
+            1 => ", 1 of them to become a dead letter".to_owned(),
+            some => format!(", {some} of them to become dead letters"),
+        };
+        let text = format!("group {name:?} has no consumer; {}{letters}", self.waiting(group));
+        let mut remedies = vec![self.start(group)];
+        remedies.extend(self.room_for_exhausted(group));
+        remedies.extend([
             remedy(
                 format!("slipring peek {queue} --group {name} --count 10"),
                 "shows what waits, and takes nothing",
@@ -208,7 +214,7 @@ impl Stats {
                 format!("slipring group rm {queue} {name} --force"),
                 "drops the group and what waits for it",
             ),
-        ];
+        ]);
         let severity = if self.fills(group) { Severity::Error } else { Severity::Warning };
         Some(self.finding(FindingKind::NoConsumer, severity, Some(group), text, remedies))
     }

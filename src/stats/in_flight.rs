@@ -98,28 +98,11 @@ impl Stats {
         if group.ready == 0 || !silent && !self.fills(group) {
             return None;
         }
-        let (delayed, max) = (in_flight.delayed() as u64, u64::from(in_flight.max));
-        let waits = match (delayed, first_due(in_flight)) {
-            (0, _) => String::new(),
-            (_, due) => {
-                let due = match due {
-                    None => String::new(),
-                    Some(Duration::ZERO) => ", the first now".to_owned(),
-                    Some(due) => format!(", the first for {}", short(due)),
-                };
-                format!(" and {delayed} by messages that wait for their next delivery{due}")
-            }
-        };
-        let holders = || group.members.iter().filter(|member| member.in_flight > 0);
-        let by = match (holders().count(), holders().next()) {
-            (1, Some(member)) => who(member),
-            (0, _) => "consumers".to_owned(),
-            (some, _) => format!("{some} consumers"),
-        };
         let text = format!(
-            "group {:?} receives nothing: all its {max} places for messages in flight are in use, {} by {by}{waits}; {}, and the group keeps {}",
+            "group {:?} receives nothing: all its {} places for messages in flight are in use, {}; {}, and the group keeps {}",
             group.info.name,
-            max - delayed.min(max),
+            in_flight.max,
+            used_by(group, in_flight),
             messages(group.ready, "waits in the ring", "wait in the ring"),
             self.slots(group),
         );
@@ -127,13 +110,38 @@ impl Stats {
         let mut remedies =
             vec![remedy(list, "shows which consumer has which message, since when, until when")];
         // The one that has held its message longest.
-        let longest = holders().max_by_key(|member| member.held_for);
+        let longest = holders(group).max_by_key(|member| member.held_for);
         let hangs = longest.filter(|m| m.held_for.is_some_and(|time| time >= HANGS_AFTER));
         if let Some(member) = hangs {
             remedies.extend(self.take_back(group, member, in_flight.ack_timeout.is_some()));
         }
+        if first_due(in_flight).is_some_and(|due| due > Duration::ZERO) {
+            let retry = format!("slipring group retry {} {} --all", self.queue(), group.info.name);
+            let effect = "once the cause is mended: lets those that wait be delivered at once";
+            remedies.push(remedy(retry, effect));
+        }
+        remedies.extend(self.room_for_exhausted(group));
         let severity = if self.fills(group) { Severity::Error } else { Severity::Warning };
         Some(self.finding(FindingKind::InFlightFull, severity, Some(group), text, remedies))
+    }
+
+    /// Messages in flight that no member has, and that have had their last attempt.
+    pub(super) fn exhausted(group: &GroupStats) -> u64 {
+        let Some(limit) = group.info.max_attempts else { return 0 };
+        let messages = group.info.in_flight.iter().flat_map(|in_flight| &in_flight.messages);
+        let waits = messages.filter(|it| it.record.is_none() && it.attempts >= limit);
+        waits.count() as u64
+    }
+
+    /// A command that says how to make room for messages in flight that wait to become dead letters, if there are any.
+    pub(super) fn room_for_exhausted(&self, group: &GroupStats) -> Option<Remedy> {
+        if Stats::exhausted(group) == 0 {
+            return None;
+        }
+        let target = group.info.dead_letters.clone();
+        let target = target.unwrap_or_else(|| format!("{}.dead", self.queue()));
+        let effect = "says whether their dead-letter queue is full, and what makes room";
+        Some(remedy(format!("slipring stats {target}"), effect))
     }
 
     /// Commands for a member that hangs, or has a long job.
@@ -182,6 +190,39 @@ fn ends(others: bool) -> &'static str {
 fn received_last(in_flight: &InFlightInfo) -> Option<Duration> {
     let times: Option<Vec<Duration>> = in_flight.messages.iter().map(|it| it.received).collect();
     times?.into_iter().min()
+}
+
+fn holders(group: &GroupStats) -> impl Iterator<Item = &ConsumerStats> {
+    group.members.iter().filter(|member| member.in_flight > 0)
+}
+
+/// What has the places of a group: its members, messages that wait, or both.
+fn used_by(group: &GroupStats, in_flight: &InFlightInfo) -> String {
+    let delayed = in_flight.delayed() as u64;
+    let held = u64::from(in_flight.max).saturating_sub(delayed);
+    let mut uses = Vec::new();
+    if held > 0 {
+        let by = match (holders(group).count(), holders(group).next()) {
+            (1, Some(member)) => who(member),
+            (0, _) => "consumers".to_owned(),
+            (some, _) => format!("{some} consumers"),
+        };
+        uses.push(format!("{held} by {by}"));
+    }
+    let exhausted = Stats::exhausted(group);
+    if delayed > exhausted {
+        let due = match first_due(in_flight) {
+            None => String::new(),
+            Some(Duration::ZERO) => ", the first now".to_owned(),
+            Some(due) => format!(", the first for {}", short(due)),
+        };
+        let waits = delayed - exhausted;
+        uses.push(format!("{waits} by messages that wait for their next delivery{due}"));
+    }
+    if exhausted > 0 {
+        uses.push(format!("{exhausted} by messages that wait to become dead letters"));
+    }
+    uses.join(" and ")
 }
 
 /// When the first of the messages that no member has is due.

@@ -55,16 +55,39 @@ impl Stats {
         let mut severity = Severity::Warning;
         if self.fills(group) {
             text += &format!(
-                ", and {fills} queue {queue:?}: until one is requeued or purged, no message becomes a dead letter, and a receiver that has to make one fails"
+                ", and {fills} queue {queue:?}: until one is requeued, moved or purged, no message becomes a dead letter, and a receiver that has to make one fails"
             );
             severity = Severity::Error;
         }
-        let remedies = vec![
+        let mut remedies = vec![
             remedy(format!("slipring dead ls {args}"), "lists them"),
             remedy(format!("slipring dead requeue {args}"), "sends them to their groups again"),
-            remedy(format!("slipring dead purge {args}"), PURGES),
         ];
+        if self.fills(group) {
+            remedies.extend(self.make_room(letters));
+        }
+        remedies.push(remedy(format!("slipring dead purge {args}"), PURGES));
         Some(self.finding(FindingKind::DeadLetters, severity, Some(group), text, remedies))
+    }
+
+    /// Commands that move letters to another queue, from where they can be requeued as from this one: where the places of
+    /// their group are in use by messages that wait for room in this queue, nothing else makes room and loses none.
+    fn make_room(&self, letters: u64) -> [Remedy; 2] {
+        let (queue, size, capacity) =
+            (self.queue(), self.snapshot.payload_size, self.snapshot.capacity);
+        let create = format!(
+            "slipring create {queue}.more --payload {size} --capacity {capacity} --group {DEAD_GROUP} --sources 1"
+        );
+        let forward = format!(
+            "slipring forward {queue} --group {DEAD_GROUP} --to {queue}.more --count {letters}"
+        );
+        let after = format!(
+            "moves them there, which makes room; dead ls and requeue take them with --dead-letters {queue}.more"
+        );
+        [
+            remedy(create, "if requeueing finds no place: makes a queue for more"),
+            remedy(forward, &after),
+        ]
     }
 
     /// The queue whose group's retries are in this one.

@@ -48,6 +48,69 @@ impl Bench {
     }
 }
 
+/// An outage has filled the dead-letter queue, and after that all places with messages that had their last attempt. The commands
+/// that are printed make room, and lose nothing.
+#[test]
+fn a_full_dead_letter_queue_and_full_places_are_let_go_by_the_printed_commands() {
+    let name = TempName::new("jam");
+    let [dead, more] =
+        ["dead", "dead.more"].map(|end| TempName::exactly(format!("{}.{end}", &*name)));
+    let group = ["--shared-group", "work", "--max-attempts", "1", "--in-flight", "4"];
+    run(&[&["create", &name, "--capacity", "4"][..], &group].concat()).quietly();
+    let queue = Queue::open(&name).unwrap();
+    let mut worker = queue.worker("work").unwrap();
+    feed(&["send", &name], b"0\n1\n2\n3\n").quietly();
+    for job in worker.recv_batch(4).unwrap() {
+        job.reject().unwrap();
+    }
+    feed(&["send", &name], b"4\n5\n6\n7\n").quietly();
+    for job in worker.recv_batch(4).unwrap() {
+        job.fail().unwrap_err();
+    }
+    feed(&["send", &name], b"8\n9\n10\n11\n").quietly();
+    drop(worker);
+    let recv = |count: &str| {
+        let recv = ["recv", &name, "--group", "work", "--shared", "--count", count];
+        run(&[&recv[..], &["--exec", "cat; echo"]].concat())
+    };
+    let create =
+        format!("slipring create {} --payload 408 --capacity 4 --group dead --sources 1", &*more);
+    let forward = format!("slipring forward {} --group dead --to {} --count 4", &*dead, &*more);
+    recv("1").says(1, &[&create, &forward, "slipring dead purge"]);
+    let full = run(&["dead", "requeue", &name]);
+    full.says(
+        1,
+        &["no place for the letter", "room in their dead-letter queue", &create, &forward],
+    );
+    let out = run(&["stats", &name]).quietly();
+    let stats = format!("slipring stats {}", &*dead);
+    for words in ["4 of them to become dead letters", &stats, &create, &forward] {
+        assert!(out.contains(words), "{words:?} is not in {out}");
+    }
+    let wait = ["send", &name, "--timeout", "3"];
+    feed(&wait, b"12\n").says(3, &["4 of them to become dead letters", &stats]);
+    for command in [&create, &forward] {
+        let words: Vec<&str> = command.split(' ').skip(1).collect();
+        run(&words).quietly();
+    }
+    let mut done: Vec<String> = Vec::new();
+    let mut work = |count: &str| {
+        let ran = recv(count);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        done.extend(ran.out.lines().map(str::to_owned));
+    };
+    // What had its last attempt becomes a dead letter, and counts.
+    work("8");
+    let again = |more: &[&str]| run(&[&["dead", "requeue", &name], more].concat()).quietly();
+    assert_eq!(again(&[]), "requeued 4 dead letters\n");
+    work("4");
+    assert_eq!(again(&["--dead-letters", &more]), "requeued 4 dead letters\n");
+    work("4");
+    let mut done: Vec<u64> = done.iter().map(|line| line.parse().unwrap()).collect();
+    done.sort_unstable();
+    assert_eq!(done, (0..12).collect::<Vec<_>>(), "each is done, and once");
+}
+
 #[test]
 fn without_a_letter_there_is_nothing_to_do() {
     let bench = Bench::new("none", &[]);

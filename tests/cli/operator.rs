@@ -271,11 +271,23 @@ fn a_queue_of_dead_letters_that_is_full() {
         run(&["recv", &name, "--group", "work", "--exec", "exit 65"]).says(0, &["rejected 4"]);
         let text = format!("4 dead letters of queue {:?} wait to be looked at, and fill", &*name);
         let told = shown(&letters, &["1 error, 0 warnings", "ERROR", &text]);
-        let ways = ["ls", "requeue", "purge"].map(|way| format!("slipring dead {way} {}", &*name));
-        assert_eq!(told.len(), 3, "{told:?}");
+        let more = TempName::exactly(format!("{}.dead.more", &*name));
+        let ways = ["dead ls", "dead requeue", "create", "forward", "dead purge"];
+        let of = [&*name, &name, &more, &letters, &name];
+        let ways: Vec<String> =
+            ways.iter().zip(of).map(|(way, of)| format!("slipring {way} {of}")).collect();
+        assert_eq!(told.len(), ways.len(), "{told:?}");
         assert!(told.iter().zip(&ways).all(|(told, way)| told.starts_with(way)), "{told:?}");
-        obey(&told[1]);
-        mended(&letters);
+        if made_beforehand {
+            obey(&told[2]);
+            obey(&told[3]);
+            mended(&letters);
+            let moved = ["dead", "requeue", &name, "--dead-letters", &more];
+            assert_eq!(run(&moved).quietly(), "requeued 4 dead letters\n");
+        } else {
+            obey(&told[1]);
+            mended(&letters);
+        }
         drop(TempName::exactly(format!("{}.work.retry", &*name)));
     }
 }

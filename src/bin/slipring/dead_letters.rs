@@ -1,8 +1,10 @@
 //! Queues of dead letters and of retries: their names, what is wrong with them, and the commands that help.
 
+use std::time::Duration;
+
 use slipring::{
-    DeadLetterSendError, GroupInfo, JoinError, OpenError, OpenOptions, OpenOrCreateError,
-    RecvError, RequeueReason, SendError, Snapshot,
+    DeadLetterSendError, FindingKind, GroupInfo, JoinError, Monitor, OpenError, OpenOptions,
+    OpenOrCreateError, RecvError, Remedy, RequeueReason, SendError, Severity, Snapshot,
 };
 
 use crate::args::LettersArgs;
@@ -127,9 +129,43 @@ pub(crate) fn work_failed(of: &LettersArgs, fault: &RequeueReason) -> Failure {
         RequeueReason::NotALetter { .. } | RequeueReason::GroupAbandoned { .. } => {
             vec![purge_one()]
         }
+        RequeueReason::Full { queue, group, .. } => no_place(queue, group, &target(of)),
         _ => Vec::new(),
     };
     hints.iter().fold(Failure::coded(fault.code(), fault.to_string()), Failure::hint)
+}
+
+/// What helps if all places of a group are in use: a look at who has them, and, if messages in them wait to become dead
+/// letters, room for these.
+fn no_place(queue: &str, group: &str, target: &str) -> Vec<String> {
+    let mut hints = vec![format!(
+        "slipring group ls {queue}  (says which messages are in its places, and why)"
+    )];
+    let groups = options().snapshot(queue).map(|snapshot| snapshot.groups).unwrap_or_default();
+    let exhausted = groups.iter().any(|info| info.name == group && any_exhausted(info));
+    if exhausted {
+        hints.extend(make_room(target));
+    }
+    hints
+}
+
+/// Whether a group has messages in flight that have had their last attempt, and wait to become dead letters.
+pub(crate) fn any_exhausted(info: &GroupInfo) -> bool {
+    let limit = info.max_attempts.unwrap_or(u8::MAX);
+    let mut messages = info.in_flight.iter().flat_map(|in_flight| &in_flight.messages);
+    messages.any(|message| message.record.is_none() && message.attempts >= limit)
+}
+
+/// Commands that make room in a queue of letters that is full, as `stats` prints them, without the one that throws letters
+/// away.
+fn make_room(target: &str) -> Vec<String> {
+    let found = Monitor::open(target, &options()).map(|it| it.stats(Duration::ZERO).findings());
+    let found = found.unwrap_or_default().into_iter();
+    let full =
+        found.filter(|it| it.kind == FindingKind::DeadLetters && it.severity == Severity::Error);
+    let remedies = full.flat_map(|finding| finding.remedies);
+    let moves = remedies.filter(|it| !it.command.starts_with("slipring dead "));
+    moves.map(|Remedy { command, effect, .. }| format!("{command}  ({effect})")).collect()
 }
 
 /// The error of receiving from `queue`.
@@ -137,7 +173,11 @@ pub(crate) fn receive_failed(queue: &str, fault: RecvError) -> Failure {
     let hints = match &fault {
         RecvError::DeadLetter(letter) => match letter.reason() {
             DeadLetterSendError::Send(SendError::Full(_)) => {
-                what_to_do_with_letters(queue, letter.target()).to_vec()
+                let [list, requeue, purge] = what_to_do_with_letters(queue, letter.target());
+                let mut hints = vec![list, requeue];
+                hints.extend(make_room(letter.target()));
+                hints.push(purge);
+                hints
             }
             DeadLetterSendError::Open(OpenOrCreateError::Open(
                 fault @ OpenError::ForeignOwner { .. },

@@ -8,6 +8,7 @@ use slipring::{
     Queue, SendError,
 };
 
+use crate::dead_letters::any_exhausted;
 use crate::failure::{Failure, note};
 use crate::queue::options;
 use crate::stop::Stop;
@@ -81,9 +82,10 @@ impl<'q, M: Content + ?Sized> Room<'q, M> {
     /// What to say of a group whose places for messages in flight are all in use: another consumer would get nothing.
     fn no_place(&self, full: &Full, info: &GroupInfo) -> Option<String> {
         let in_flight = info.in_flight.as_ref().filter(|it| it.is_full())?;
-        // It has no consumer, or one that is stopped while it takes the message.
+        // It has no consumer, which may not be all that is wrong, or one that is stopped while it takes the message.
         let taking = |member: &MemberInfo| member.live && member.claimed.is_some();
-        if info.members.iter().any(taking) || !info.members.iter().any(|member| member.live) {
+        let nobody = !info.members.iter().any(|member| member.live) && !any_exhausted(info);
+        if nobody || info.members.iter().any(taking) {
             return None;
         }
         let queue = self.queue.name();
