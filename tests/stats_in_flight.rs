@@ -144,11 +144,14 @@ fn a_stopped_member_is_told_with_what_it_has_until_that_is_taken_back() {
     let found = finding(&mut monitor, FindingKind::ConsumerStopped, true).unwrap();
     let pid = stopped.pid();
     assert_eq!((found.severity, found.group.as_deref()), (Severity::Warning, Some("work")));
-    let text = format!("consumer {pid} of group \"work\" is stopped and has 3 messages in flight");
+    let record = looked(&mut monitor).1.members[0].info.record;
+    // By the number that commands take, too.
+    let text = format!(
+        "process {pid}, consumer {record} of group \"work\" is stopped and has 3 messages in flight"
+    );
     assert!(found.text.starts_with(&text), "{}", found.text);
     assert!(found.text.contains("message 0 for at least"), "{}", found.text);
     assert!(found.text.contains("the group has no ack timeout"), "{}", found.text);
-    let record = looked(&mut monitor).1.members[0].info.record;
     assert_eq!(
         commands(&found),
         [
@@ -191,7 +194,7 @@ fn a_group_without_a_free_place_is_told_with_who_has_them() {
     assert_eq!((found.kind, found.severity), (FindingKind::InFlightFull, Severity::Error));
     for words in [
         "group \"work\" receives nothing: all its 3 places",
-        &format!("2 by consumer {} and 1 by messages that wait", hangs.pid()),
+        &format!("2 by process {}, consumer 0 and 1 by messages that wait", hangs.pid()),
         "wait for their next delivery, the first for 600 s",
         "4 messages wait in the ring",
         "4 of 4 slots: the ring is full",
@@ -277,7 +280,7 @@ fn a_message_past_its_ack_timeout_that_nobody_takes_is_told() {
     let mut monitor = monitor(&name);
     let found = finding(&mut monitor, FindingKind::ConsumerHangs, true).unwrap();
     let text = format!(
-        "consumer {} of group \"work\" has 1 message in flight past the ack timeout of 1.0 s",
+        "process {}, consumer 0 of group \"work\" has 1 message in flight past the ack timeout of 1.0 s",
         hangs.pid()
     );
     assert!(found.text.starts_with(&text), "{}", found.text);

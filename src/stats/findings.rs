@@ -234,7 +234,8 @@ impl Stats {
             None => "has received none of them".to_owned(),
         };
         let text = format!(
-            "consumer {pid} of group {:?} is stopped and {held}; the group keeps {}",
+            "{} of group {:?} is stopped and {held}; the group keeps {}",
+            who(group, member),
             group.info.name,
             self.slots(group)
         );
@@ -341,7 +342,7 @@ impl Stats {
         let name = &group.info.name;
         let text = format!(
             "{} of group {name:?} has held message {seq} for at least {} s, which keeps {}; the depth is {}",
-            who(member),
+            who(group, member),
             time.as_secs(),
             self.slots(group),
             group.info.depth
@@ -463,12 +464,17 @@ pub(super) fn messages(number: u64, one: &str, many: &str) -> String {
     count(number, &format!("message {one}"), &format!("messages {many}"))
 }
 
-pub(super) fn who(member: &ConsumerStats) -> String {
-    match (member.process.pid_here, member.info.pid) {
-        (Some(pid), _) => format!("consumer {pid}"),
-        (None, Some(pid)) => {
-            format!("a consumer recorded as process {pid}, perhaps of another pid namespace,")
+/// A member as lists of groups name it: by its process, and, where commands take it by its record, by that as well.
+pub(super) fn who(group: &GroupStats, member: &ConsumerStats) -> String {
+    let record = group.info.in_flight.as_ref().map(|_| member.info.record);
+    let consumer = record.map(|record| format!("consumer {record}"));
+    match (member.process.pid_here, member.info.pid, consumer) {
+        (Some(pid), _, Some(consumer)) => format!("process {pid}, {consumer}"),
+        (Some(pid), _, None) => format!("process {pid}"),
+        (None, Some(pid), consumer) => {
+            let consumer = consumer.unwrap_or_else(|| "a consumer".to_owned());
+            format!("{consumer}, recorded as process {pid}, perhaps of another pid namespace,")
         }
-        (None, None) => "a consumer".to_owned(),
+        (None, None, consumer) => consumer.unwrap_or_else(|| "a consumer".to_owned()),
     }
 }

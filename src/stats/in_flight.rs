@@ -18,7 +18,7 @@ impl Stats {
         pid: u32,
     ) -> Option<Finding> {
         let in_flight = group.info.in_flight.as_ref()?;
-        let name = &group.info.name;
+        let (name, who) = (&group.info.name, who(group, member));
         let runs = group
             .members
             .iter()
@@ -26,7 +26,7 @@ impl Stats {
         let (text, evict) = if member.info.taking.is_some() {
             // Only its end, or that it goes on, frees what it has claimed.
             let text = format!(
-                "consumer {pid} of group {name:?} is stopped while it takes messages; the group keeps {}",
+                "{who} of group {name:?} is stopped while it takes messages; the group keeps {}",
                 self.slots(group)
             );
             (text, None)
@@ -48,7 +48,7 @@ impl Stats {
                 _ => format!("other consumers may take {them}, and have not yet"),
             };
             let text = format!(
-                "consumer {pid} of group {name:?} is stopped and has {held}, message {seq} for at least {since} s; {then}"
+                "{who} of group {name:?} is stopped and has {held}, message {seq} for at least {since} s; {then}"
             );
             (text, Some(self.evict(group, member, runs)))
         };
@@ -74,7 +74,7 @@ impl Stats {
         let (seq, time, name) = (member.holds?, member.held_for?, &group.info.name);
         let text = format!(
             "{} of group {name:?} has {} past the ack timeout of {}, message {seq} for at least {} s, and no other consumer takes them",
-            who(member),
+            who(group, member),
             count(member.overdue, "message in flight", "messages in flight"),
             short(timeout),
             time.as_secs(),
@@ -203,7 +203,7 @@ fn used_by(group: &GroupStats, in_flight: &InFlightInfo) -> String {
     let mut uses = Vec::new();
     if held > 0 {
         let by = match (holders(group).count(), holders(group).next()) {
-            (1, Some(member)) => who(member),
+            (1, Some(member)) => who(group, member),
             (0, _) => "consumers".to_owned(),
             (some, _) => format!("{some} consumers"),
         };

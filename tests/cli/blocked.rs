@@ -144,13 +144,17 @@ fn where_all_places_in_flight_are_in_use_their_holders_are_named_and_what_helps(
     let list = format!("\n  slipring group ls {}  # shows", &*name);
     let text = explanation(&name, "until when");
     let pid = holder.0.pid();
-    let full = format!("all its 2 places for messages in flight are in use, 2 by consumer {pid};");
+    let full = format!(
+        "all its 2 places for messages in flight are in use, 2 by process {pid}, consumer 0;"
+    );
     assert!(text.contains(&full) && text.contains(&list), "{text}");
     assert!(!text.contains("slipring recv") && !text.contains("none of its"), "{text}");
     holder.0.signal(Signal::SIGSTOP);
     let text = explanation(&name, "kill -KILL");
     for words in [
-        &format!("consumer {pid} of group \"g\" is stopped and has 2 messages in flight"),
+        &format!(
+            "process {pid}, consumer 0 of group \"g\" is stopped and has 2 messages in flight"
+        ),
         &format!("\n  kill -CONT {pid}  # continues it"),
         &list,
     ] {

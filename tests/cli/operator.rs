@@ -126,7 +126,7 @@ fn a_member_that_is_stopped() {
     worker.0.lines(1);
     mended(&name);
     let pid = worker.0.pid();
-    let text = format!("consumer {pid} of group \"work\" is stopped and holds message 0");
+    let text = format!("process {pid} of group \"work\" is stopped and holds message 0");
     worker.0.signal(Signal::SIGSTOP);
     obey(&shown(&name, &["WARNING", &text])[0]);
     mended(&name);
@@ -150,7 +150,9 @@ fn a_member_that_is_stopped_with_messages_in_flight() {
     mended(&name);
     worker.0.signal(Signal::SIGSTOP);
     let pid = worker.0.pid();
-    let text = format!("consumer {pid} of group \"work\" is stopped and has 2 messages in flight");
+    let text = format!(
+        "process {pid}, consumer 0 of group \"work\" is stopped and has 2 messages in flight"
+    );
     let told = shown(&name, &["WARNING", &text, "in flight 2 of 4"]);
     // Its messages come to another consumer, while it still stands.
     assert!(told[1].contains("slipring group evict"), "{told:?}");
@@ -171,14 +173,16 @@ fn a_message_that_stays_in_flight_while_its_consumer_lives() {
     let mut worker = Worker::start(&name, "echo; exec sleep 600", &["--shared"]);
     worker.0.lines(1);
     let pid = worker.0.pid();
-    let first =
-        [&*format!("oldest in flight: message 0, attempt 1, with consumer {pid}"), "due in"];
+    let first = [
+        &*format!("oldest in flight: message 0, attempt 1, with process {pid}, consumer 0"),
+        "due in",
+    ];
     shown(&name, &first);
     let commands = children_of(pid);
     signal_groups(&commands, Signal::SIGSTOP);
     worker.0.signal(Signal::SIGSTOP);
     obey(&shown(&name, &["is stopped and has 1 message in flight", "but none runs"])[0]);
-    let long = format!(": message 0 of {}/work, with consumer {pid}, due in", &*name);
+    let long = format!(": message 0 of {}/work, with process {pid}, consumer 0, due in", &*name);
     shown(&name, &["nothing is wrong oldest in flight, ", &long, "renewed"]);
     let listed = run(&["group", "ls", &name]).quietly();
     for words in

@@ -219,7 +219,7 @@ fn a_stopped_member_is_found_and_continued() {
     worker.0.signal(Signal::SIGSTOP);
     let finding = found(&name, "consumer-stopped");
     let text = finding["text"].as_str().unwrap();
-    assert!(text.contains(&format!("consumer {} of group", worker.0.pid())), "{text}");
+    assert!(text.contains(&format!("process {} of group", worker.0.pid())), "{text}");
     assert!(text.contains("holds message 0"), "{text}");
     obey(remedy(&finding, 0));
     mended(&name, "consumer-stopped");
@@ -264,7 +264,7 @@ fn a_consumer_that_hangs_in_a_full_ring_is_found_and_ended() {
     };
     let (text, pid) = (finding["text"].as_str().unwrap(), hangs.0.pid());
     assert!(
-        text.contains(&format!("consumer {pid} of group \"work\" has held message 0")),
+        text.contains(&format!("process {pid} of group \"work\" has held message 0")),
         "{text}"
     );
     assert!(text.contains("4 of 4 slots: the ring is full; the depth is 1"), "{text}");

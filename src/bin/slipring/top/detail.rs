@@ -149,8 +149,11 @@ fn oldest_line(group: &GroupStats) -> String {
 fn with(group: &GroupStats, message: &InFlightMessage) -> String {
     let Some(record) = message.record else { return "waits to be delivered again".to_owned() };
     let member = group.members.iter().find(|member| member.info.record == record);
-    let pid = member.and_then(|member| member.info.pid);
-    pid.map_or("with a consumer".to_owned(), |pid| format!("with consumer {pid}"))
+    let process = match member.and_then(|member| member.info.pid) {
+        Some(pid) => format!("process {pid}, "),
+        None => String::new(),
+    };
+    format!("with {process}consumer {record}")
 }
 
 /// The message of all groups that has been in flight for the longest time, if that is long.

@@ -120,14 +120,19 @@ impl Events {
 
     fn group(&mut self, at: SystemTime, place: &str, old: &GroupStats, now: &GroupStats) {
         let id = |member: &ConsumerStats| (member.info.record, member.info.epoch);
-        let pid = |member: &ConsumerStats| {
-            member.info.pid.map_or("of unknown pid".to_owned(), |pid| pid.to_string())
+        // As lists of groups name it.
+        let who = |member: &ConsumerStats| {
+            let pid = member.info.pid.map_or("of unknown pid".to_owned(), |pid| pid.to_string());
+            match now.info.in_flight {
+                Some(_) => format!("{pid}, consumer {},", member.info.record),
+                None => pid,
+            }
         };
         for member in &now.members {
             let before = old.members.iter().find(|old| id(old) == id(member));
             match before {
                 None if member.info.live => {
-                    self.add(at, place, format!("consumer {} joined", pid(member)))
+                    self.add(at, place, format!("process {} joined", who(member)))
                 }
                 None => {}
                 Some(before) if before.info.live && !member.info.live => {
@@ -143,17 +148,17 @@ impl Events {
                         (None, Some(seq)) => format!("it held message {seq}"),
                         (None, None) => "it held nothing".to_owned(),
                     };
-                    self.add(at, place, format!("consumer {} died; {held}", pid(member)));
+                    self.add(at, place, format!("process {} died; {held}", who(member)));
                 }
                 Some(before) => {
                     let states = (before.process.state, member.process.state);
-                    self.state(at, place, "consumer", &pid(member), states);
+                    self.state(at, place, "process", &who(member), states);
                 }
             }
         }
         for member in old.members.iter().filter(|member| member.info.live) {
             if !now.members.iter().any(|now| id(now) == id(member)) {
-                self.add(at, place, format!("consumer {} left", pid(member)));
+                self.add(at, place, format!("process {} left", who(member)));
             }
         }
         let more = now.redelivered.saturating_sub(old.redelivered);

@@ -183,10 +183,10 @@ fn events_are_what_changed_between_looks() {
         &screen,
         &[
             &format!("process {pid} is the producer"),
-            &format!("/g: consumer {pid} joined"),
+            &format!("/g: process {pid} joined"),
             "/g: 1 redelivered",
             "/late: the group was made, at message 0",
-            &format!("/g: consumer {pid} left"),
+            &format!("/g: process {pid} left"),
             "/late: the group was removed",
             "closed at message 1",
             "the queue is gone",
