@@ -159,8 +159,10 @@ pub struct StreamInfo {
     /// Position of its last message in this queue, or the last that was passed; `None` before the first.
     pub last: Option<u64>,
     /// Messages of it that are in the ring, acked or not. It can be [forgotten](crate::Producer::forget_stream) once
-    /// there are none.
+    /// there are none, and none in flight.
     pub in_ring: u64,
+    /// Messages of it that are in flight, in any group; some of them may be in the ring, too.
+    pub in_flight: u64,
 }
 
 impl Source {
@@ -183,7 +185,9 @@ impl StreamInfo {
         if view.geo().streams == 0 {
             return Vec::new();
         }
-        let counts = sources::count_in_ring(view);
+        let (ring, flight) = sources::count_messages(view);
+        let count =
+            |counts: &[u64], number: Number| counts.get(number.index() + 1).copied().unwrap_or(0);
         let some = |position: u64| (position > 0).then_some(position);
         let info = |number: Number| {
             // `None` if it is given up meanwhile.
@@ -193,7 +197,8 @@ impl StreamInfo {
                 stream: StreamId::from_words((id, label)),
                 start: some(start),
                 last: some(last),
-                in_ring: counts.get(number.index() + 1).copied().unwrap_or(0),
+                in_ring: count(&ring, number),
+                in_flight: count(&flight, number),
             })
         };
         sources::in_use(view).filter_map(info).collect()

@@ -142,7 +142,7 @@ impl<M: Content + ?Sized> Producer<M> {
     /// of it. Returns whether there was one.
     ///
     /// # Errors
-    /// [`ForgetStreamError::InRing`] as long as a slot of the ring has a message of it, acked or not.
+    /// [`ForgetStreamError::InRing`] as long as a slot of the ring has a message of it, acked or not, or one is in flight.
     pub fn forget_stream(
         &mut self,
         stream: impl Into<StreamId>,
@@ -153,7 +153,7 @@ impl<M: Content + ?Sized> Producer<M> {
         }
         let view = &self.attachment.view;
         let Some(number) = sources::find(view, stream.words().0) else { return Ok(false) };
-        if sources::is_in_ring(view, number) {
+        if sources::is_in_queue(view, number) {
             let (queue, capacity) = (self.queue(), view.geo().capacity);
             return Err(ForgetStreamError::InRing { queue, stream, capacity });
         }

@@ -6,7 +6,7 @@ mod common;
 
 use common::TempName;
 use slipring::{
-    BatchSent, ForgetStreamError, Queue, SendError, Sent, Start, StreamError, StreamId,
+    BatchSent, ForgetStreamError, Group, Queue, SendError, Sent, Start, StreamError, StreamId,
     StreamSendError,
 };
 
@@ -205,6 +205,32 @@ fn a_stream_is_forgotten_only_once_the_ring_has_none_of_it() {
     assert!(producer.forget_stream("a").unwrap());
     assert_eq!(producer.send_from("b", 1, "x").unwrap(), Sent::Published(9));
     assert_eq!(producer.last_position("a"), None);
+}
+
+#[test]
+fn a_stream_is_not_forgotten_while_a_message_of_it_is_in_flight() {
+    let name = TempName::new("in-flight");
+    let group = Group::named("work").shared().in_flight(8);
+    let queue = Queue::builder(&name).capacity(2).payload_size(32).sources(1).group(group);
+    let queue = queue.create().unwrap();
+    let mut worker = queue.worker("work").unwrap();
+    let mut producer = queue.producer().unwrap();
+    let _ = producer.send_from("a", 7, "x").unwrap();
+    let job = worker.recv().unwrap();
+    for _ in 0..2 {
+        producer.send("y").unwrap();
+        worker.recv().unwrap().ack().unwrap();
+    }
+    let known = &queue.streams().unwrap()[0];
+    assert_eq!((known.in_ring, known.in_flight), (0, 1));
+    let fault = producer.forget_stream("a").unwrap_err();
+    assert!(fault.to_string().contains("or in flight"), "{fault}");
+    job.give_back().unwrap();
+    let again = worker.recv().unwrap();
+    let source = again.source().unwrap();
+    assert_eq!((source.stream(), source.position()), ("a".into(), 7));
+    again.ack().unwrap();
+    assert!(producer.forget_stream("a").unwrap());
 }
 
 #[test]

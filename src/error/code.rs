@@ -155,13 +155,13 @@ codes! {
         "Create the queue with sources.";
     TooManyStreams = 551 "too-many-streams":
         "The queue's table of streams is full.",
-        "Forget a stream of which no message is in the ring, or create the queue with more.";
+        "Forget a stream of which no message is in the ring or in flight, or create the queue with more.";
     NotRising = 552 "not-rising":
         "The position of a message is not above the one before it in its stream.",
         "Give positions that rise strictly, from 1 on.";
     StreamInRing = 553 "stream-in-ring":
-        "Messages of the stream are still in the ring.",
-        "Forget the stream once as many messages as the ring has slots have been sent after them.";
+        "Messages of the stream are still in the ring, or in flight.",
+        "Forget the stream once as many messages as the ring has slots have been sent after them, and none of them is in flight.";
     NoStage = 554 "no-stage":
         "A stage cannot read this group, or not send to this queue.",
         "Use an exclusive group without a limit of attempts, and another queue to send to.";

@@ -19,7 +19,7 @@ pub enum StreamError {
     },
     /// The queue's table of streams is full.
     #[error(
-        "queue {queue:?} has room for {} streams, and all are in use ({}): forget one of which no message is in the ring (slipring streams forget {queue} STREAM), or create the queue with more",
+        "queue {queue:?} has room for {} streams, and all are in use ({}): forget one of which no message is in the ring or in flight (slipring streams forget {queue} STREAM), or create the queue with more",
         streams.len(),
         list(streams)
     )]
@@ -79,9 +79,9 @@ pub enum SendFromError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ForgetStreamError {
-    /// Messages of the stream are in the ring, and would be taken for another stream's.
+    /// Messages of the stream are in the ring, or in flight, and would be taken for another stream's.
     #[error(
-        "messages of stream {} are still in the ring of queue {queue:?}, acked or not: forget it once {capacity} messages of other streams, or of none, have been sent after them",
+        "messages of stream {} are still in the ring of queue {queue:?}, acked or not, or in flight: forget it once {capacity} messages of other streams, or of none, have been sent after them, and none of them is in flight",
         show(*stream)
     )]
     InRing {

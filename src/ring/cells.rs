@@ -462,7 +462,9 @@ impl Table {
         let position = cell.position.map(|position| position.load(Ordering::Relaxed));
         let mut payload = vec![0; meta.len.min(view.geo().payload_size)];
         cell.payload.load_words(&mut payload);
-        // Acquire fence. pair cell-refill: if a word above is of a later message, the cell's word below has changed.
+        let origin = position.and_then(|position| sources::origin_of(view, number, position));
+        // Acquire fence. pair cell-refill: if a word above is of a later message, or an id of a later stream, the cell's word
+        // below has changed.
         step!(fence(Ordering::Acquire), "cell-copied-without-fence");
         // Relaxed: the fence orders it.
         let still = cell.word.load(Ordering::Relaxed) == word;
@@ -470,7 +472,6 @@ impl Table {
             return None;
         }
         let CellWord { attempts, .. } = CellWord::unpack(word);
-        let origin = position.and_then(|position| sources::origin_of(view, number, position));
         let Meta { kind, .. } = meta;
         let (seq, requeued) = sequence_of(seq);
         let token = Token { cell: i, word };

@@ -1,6 +1,6 @@
 //! Runs of cells, and which of them no group has. The caller holds the control lease, or wants a figure alone.
 
-use crate::layout::{Extent, GroupState, InFlight, View};
+use crate::layout::{Cell, Extent, GroupState, InFlight, View};
 use crate::packed::CellWord;
 use crate::sync::{Ordering, WordExt, mutant, step};
 
@@ -31,6 +31,12 @@ pub(crate) fn free(view: &View) -> (u32, u32) {
         (free, longest, first) = (free + gap, longest.max(gap), first.max(end));
     }
     (free, longest)
+}
+
+/// The cells that groups have.
+pub(super) fn cells(view: &View) -> impl Iterator<Item = Cell<'_>> {
+    let extents = in_use(view).filter_map(|(first, end)| view.extent(first, end - first));
+    extents.flat_map(move |extent| (0..extent.len()).map(move |i| view.cell(extent, i)))
 }
 
 /// The runs of cells that groups have, as first and end.

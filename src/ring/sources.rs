@@ -13,7 +13,9 @@
 //! message without a source says so in the very meta word that would name one.
 
 use super::claim::Corrupt;
+use super::extents;
 use crate::layout::{Meta, Slot, StreamRecord, View};
+use crate::packed::{CellState, CellWord};
 use crate::sync::{AtomicU64, Ordering, fence, mutant, order, step};
 
 /// A stream's id: 128 bits, the low half first.
@@ -134,12 +136,12 @@ pub(crate) fn open(view: &View, id: Id, label: Label) -> Option<Number> {
     let free = (1..).zip(view.streams());
     // Relaxed: only producers store it, and the lease has ordered them.
     let mut free = free.filter(|(_, record)| !is_used(record.state.load(Ordering::Relaxed)));
-    // A garbled state may say free although the ring has messages of the entry: they would get another stream's id.
-    let (number, record) = free.find(|(number, _)| !is_in_ring(view, Number(*number)))?;
+    // A garbled state may say free although the queue has messages of the entry: they would get another stream's id.
+    let (number, record) = free.find(|(number, _)| !is_in_queue(view, Number(*number)))?;
     // Relaxed: as above.
     let state = record.state.load(Ordering::Relaxed);
     // Release fence. pair stream-reused: what sees a word below sees that the entry was free. pair overwrite: an
-    // observer that sees one for a message of the stream before it finds that message's slot written again.
+    // observer that sees one for a message of the stream before it finds that message's slot or cell changed.
     step!(fence(Ordering::Release), "stream-reused-without-fence");
     // A producer that died here, or in `close`, has left a free entry, and what it stored is stored again.
     // Relaxed, all: carried by the state.
@@ -171,27 +173,45 @@ pub(crate) fn open(view: &View, id: Id, label: Label) -> Option<Number> {
     Some(Number(number))
 }
 
-/// Whether a slot of the ring still has a message of the stream.
-pub(crate) fn is_in_ring(view: &View, number: Number) -> bool {
+/// Whether a slot of the ring, or a place for a message in flight, still has a message of the stream. Only the producer asks, so
+/// that no slot is written meanwhile.
+pub(crate) fn is_in_queue(view: &View, number: Number) -> bool {
     let capacity = view.geo().capacity;
-    let mut found = false;
-    view.ring().each_slot(0, capacity, |_, slot| found |= slot.meta.stream() == number.0);
-    mutant!(found, "stream-never-in-the-ring", false)
+    let mut in_ring = false;
+    view.ring().each_slot(0, capacity, |_, slot| in_ring |= slot.meta.stream() == number.0);
+    // After the slots: whoever moved a message of a slot that was written since has filled its cell before that.
+    let in_flight = || in_flight(view).any(|stream| stream == number.0);
+    mutant!(in_ring, "stream-never-in-the-ring", false)
+        || mutant!(in_flight(), "stream-never-in-flight", false)
 }
 
-/// How many slots of the ring have a message of each stream, by number; for people.
+/// The numbers of the streams of messages in flight.
+fn in_flight(view: &View) -> impl Iterator<Item = u8> {
+    let used = extents::cells(view).filter(|cell| {
+        // Relaxed: the slot was written since, so the ring was acked before, and the cell was filled before that. pair room.
+        // A reader that sees the entry's next id sees that the cell's word has changed. pair stream-reused.
+        let word = cell.word.load(Ordering::Relaxed);
+        matches!(CellWord::unpack(word).state, CellState::Held | CellState::Delayed)
+    });
+    used.map(|cell| cell.meta.stream())
+}
+
+/// How many messages of each stream the ring has, by number, and how many are in flight; for people.
 #[cfg(not(slipring_loom))]
-pub(crate) fn count_in_ring(view: &View) -> Vec<u64> {
-    let mut counts = vec![0; view.geo().streams + 1];
-    view.ring().each_slot(0, view.geo().capacity, |_, slot| {
-        if let Some(count) = counts.get_mut(usize::from(slot.meta.stream())) {
+pub(crate) fn count_messages(view: &View) -> (Vec<u64>, Vec<u64>) {
+    let none = || vec![0; view.geo().streams + 1];
+    let (mut ring, mut flight) = (none(), none());
+    let count = |counts: &mut Vec<u64>, number: u8| {
+        if let Some(count) = counts.get_mut(usize::from(number)) {
             *count += 1;
         }
-    });
-    counts
+    };
+    view.ring().each_slot(0, view.geo().capacity, |_, slot| count(&mut ring, slot.meta.stream()));
+    in_flight(view).for_each(|number| count(&mut flight, number));
+    (ring, flight)
 }
 
-/// Frees the entry of a stream of which no slot has a message. Only the producer calls it.
+/// Frees the entry of a stream of which neither a slot nor a cell has a message. Only the producer calls it.
 pub(crate) fn close(view: &View, number: Number) {
     let record = number.record(view);
     // Relaxed: only producers store it, and the lease has ordered them.

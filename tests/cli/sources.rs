@@ -142,14 +142,13 @@ fn the_streams_of_a_queue_are_listed() {
     assert_eq!(shown, run(&["streams", &name]).quietly());
     let rows: Vec<Vec<&str>> =
         shown.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(rows[0], ["NUMBER", "NAME", "ID", "START", "LAST", "IN-RING"]);
+    assert_eq!(rows[0], ["NUMBER", "NAME", "ID", "START", "LAST", "IN-RING", "IN-FLIGHT"]);
     let id = slipring::StreamId::named("numbers").to_string();
-    assert_eq!(rows[1], ["1", "numbers", &id, "1", "3", "0"]);
-    assert!(rows.len() == 3 && rows[2].ends_with(&["1", "2", "2"]), "{shown}");
+    assert_eq!(rows[1], ["1", "numbers", &id, "1", "3", "0", "0"]);
+    assert!(rows.len() == 3 && rows[2].ends_with(&["1", "2", "2", "0"]), "{shown}");
     let shown = json(&["streams", "ls", &name, "--json"]);
     assert_eq!((&shown["queue"], &shown["max_streams"]), (&Value::from(&*name), &2.into()));
-    let first =
-        json!({"number": 1, "id": id, "label": "numbers", "start": 1, "last": 3, "in_ring": 0});
+    let first = json!({"number": 1, "id": id, "label": "numbers", "start": 1, "last": 3, "in_ring": 0, "in_flight": 0});
     assert_eq!((&shown["streams"][0], shown["streams"].as_array().unwrap().len()), (&first, 2));
     assert_eq!(shown["streams"][1]["label"], "a name of more than 24 b");
 

@@ -146,9 +146,9 @@ impl<'p> Producer<'p> {
         sources::pass(self.process.view(), number, position);
     }
 
-    /// As `Producer::forget_stream`; returns whether no slot has a message of it.
+    /// As `Producer::forget_stream`; returns whether the queue has no message of it.
     pub(super) fn forget(&self, number: Number) -> bool {
-        let free = !sources::is_in_ring(self.process.view(), number);
+        let free = !sources::is_in_queue(self.process.view(), number);
         if free {
             sources::close(self.process.view(), number);
         }

@@ -7,8 +7,10 @@ use loom::thread::spawn;
 
 use super::explore::{Model, Run};
 use super::heap::{Process, Segment, Shape};
+use super::in_flight::{BEGIN, END, flight};
 use super::roles::{Consumer, Producer};
 use crate::layout::View;
+use crate::ring::cells::InHand;
 use crate::ring::groups::Position;
 use crate::ring::observe::{ObserverCursor, Seen, tail};
 use crate::ring::sources::{self, Origin};
@@ -273,7 +275,7 @@ fn an_entry_changes_hands_whole() {
             let producer = Producer::attach(process, by + 1).unwrap();
             let view = process.view();
             if let Some(number) = sources::find(view, [STREAM, 0]) {
-                assert!(!sources::is_in_ring(view, number));
+                assert!(!sources::is_in_queue(view, number));
                 sources::close(view, number);
             }
             producer.leave();
@@ -394,5 +396,53 @@ fn a_consumer_reads_where_the_message_comes_from_that_it_holds() {
         });
         writes.join().unwrap();
         reads.join().unwrap();
+    });
+}
+
+/// A message in flight has left the ring. As long as it is in a cell, its stream keeps its entry.
+#[test]
+fn a_message_in_flight_keeps_its_stream() {
+    let model = Model::named("a_message_in_flight_keeps_its_stream").preemptions(3);
+    model.reaches(&["held", "given up", "came again"]).check(|run| {
+        let (flight, writer) = flight(run, Shape { records: 3, cells: 1, ..shape(1) }, 0);
+        let [mut a, t, last] = flight.join_all();
+        let writer = writer.produce(|_, producer| {
+            let (number, _) = producer.stream(STREAM);
+            producer.send_from(number, 1, 1).unwrap();
+        });
+        let from = |message: &InHand| {
+            let origin = message.origin.map(|origin| (origin.id[0], origin.position));
+            assert_eq!(origin, (message.seq == 0).then_some((STREAM, 1)));
+        };
+        let message = a.one();
+        from(&message);
+        let a = a.works(move |hand| {
+            hand.give_back(&message, BEGIN);
+        });
+        let own = run.clone();
+        let t = t.works(move |hand| {
+            if let Some(message) = hand.take(BEGIN) {
+                own.reach("came again");
+                from(&message);
+                hand.ack(&message);
+            }
+        });
+        let own = run.clone();
+        let writes = spawn(move || {
+            writer.produce(|process, producer| {
+                // In the place of the first one.
+                producer.send().unwrap();
+                let number = sources::find(process.view(), [STREAM, 0]).unwrap();
+                let free = producer.forget(number);
+                own.reach(if free { "given up" } else { "held" });
+                if free {
+                    producer.stream(OTHER);
+                }
+            })
+        });
+        a.join().unwrap();
+        t.join().unwrap();
+        let writer = writes.join().unwrap();
+        last.finish(writer.tail(), END);
     });
 }

@@ -95,7 +95,7 @@ fn join(from: &Queue, args: &ForwardArgs) -> Result<Consumer, Failure> {
     })
 }
 
-/// Gives up the streams of earlier queues of this name, of which no message is in the ring: each time that the queue is
+/// Gives up the streams of earlier queues of this name, of which no message is in the ring or in flight: each time that the queue is
 /// removed and created again, it is another stream.
 fn forget_earlier(
     producer: &mut Producer,

@@ -42,7 +42,7 @@ fn list(args: &StreamListArgs) -> Result<(), Failure> {
         });
         return Ok(());
     }
-    let mut table = Table::new(&["NUMBER", "NAME", "ID", "START", "LAST", "IN-RING"]);
+    let mut table = Table::new(&["NUMBER", "NAME", "ID", "START", "LAST", "IN-RING", "IN-FLIGHT"]);
     let position = |position: Option<u64>| position.map_or("-".to_owned(), |p| p.to_string());
     for info in &streams {
         table.row(vec![
@@ -52,6 +52,7 @@ fn list(args: &StreamListArgs) -> Result<(), Failure> {
             position(info.start),
             position(info.last),
             info.in_ring.to_string(),
+            info.in_flight.to_string(),
         ]);
     }
     print(&table.text())

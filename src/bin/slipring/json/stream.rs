@@ -23,13 +23,14 @@ pub(crate) struct Stream {
     pub(crate) start: Option<u64>,
     pub(crate) last: Option<u64>,
     pub(crate) in_ring: u64,
+    pub(crate) in_flight: u64,
 }
 
 impl From<&StreamInfo> for Stream {
     fn from(info: &StreamInfo) -> Stream {
-        let &StreamInfo { number, stream, start, last, in_ring, .. } = info;
+        let &StreamInfo { number, stream, start, last, in_ring, in_flight, .. } = info;
         let (id, label) = (stream.to_string(), known(stream.label()));
-        Stream { number, id, label, start, last, in_ring }
+        Stream { number, id, label, start, last, in_ring, in_flight }
     }
 }
 
