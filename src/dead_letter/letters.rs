@@ -15,7 +15,7 @@ use crate::message::Content;
 use crate::observer::Observer;
 use crate::queue::{OpenOptions, Queue};
 use crate::segment::LeaseFile;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{GroupInfo, Snapshot};
 use crate::wait::Interrupt;
 
 /// The dead letters in one dead-letter queue; [`Queue::dead_letters`] gives those of a queue.
@@ -188,6 +188,16 @@ impl<M: Content + ?Sized> Queue<M> {
         let mut letters = DeadLetters::of(self.name(), &options)?;
         letters.queue.interrupt = self.interrupt.clone();
         Ok(letters)
+    }
+}
+
+impl Snapshot {
+    /// Whether dead letters go into the queue: it was made for them, or it was given the group that they have there
+    /// beforehand: `dead`, or, in a queue of retries `<queue>.<group>.retry`, that group. A queue of typed messages never is.
+    pub fn is_for_letters(&self) -> bool {
+        let retried = |group: &str| self.name.ends_with(&format!(".{group}.retry"));
+        let has = |info: &GroupInfo| info.name == DEAD_GROUP || retried(&info.name);
+        self.schema_hash == 0 && (self.schema_name == SCHEMA || self.groups.iter().any(has))
     }
 }
 

@@ -11,14 +11,15 @@ impl Stats {
     /// What is wrong with letters, if this group keeps them; `None` for any other group. No command that receives is printed:
     /// run as if these were jobs, it would ack letters that nobody has seen.
     pub(super) fn of_letters(&self, group: &GroupStats) -> Option<Vec<Finding>> {
-        let made_for_them = self.snapshot.schema_name == SCHEMA;
-        if let Some(of) = self.retried(group).filter(|_| made_for_them) {
+        if !self.snapshot.is_for_letters() {
+            return None;
+        }
+        if let Some(of) = self.retried(group) {
             let found = self.retries(group, of);
             return Some(found.into_iter().chain(self.looped_retry(group, of)).collect());
         }
-        // A queue that was given the group before its first letter. Somebody may read a group that happens to be called so.
-        let given = self.snapshot.schema_name.is_empty() && self.snapshot.schema_hash == 0;
-        let is_theirs = made_for_them || given && group.consumers == 0;
+        // Somebody may read a group that happens to be called so, in a queue that was not made for letters.
+        let is_theirs = self.snapshot.schema_name == SCHEMA || group.consumers == 0;
         (is_theirs && group.info.name == DEAD_GROUP)
             .then(|| self.letters(group).into_iter().collect())
     }

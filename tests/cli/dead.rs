@@ -228,6 +228,35 @@ fn queues_of_letters_are_called_what_they_are() {
     run(&["rm", name]).says(0, &[&left[0], &left[1]]);
 }
 
+/// As operators do where several users share a queue.
+#[test]
+fn queues_of_letters_that_were_made_by_hand_are_called_so_too() {
+    let bench = Bench::new("by-hand", &[]);
+    let name = &*bench.name;
+    let more = TempName::exactly(format!("{name}.more"));
+    let room = ["--payload", "408", "--capacity", "16", "--group"];
+    for (queue, group) in [(&bench.dead, "dead"), (&bench.retry, "work"), (&more, "dead")] {
+        run(&[&["create", queue][..], &room, &[group]].concat()).quietly();
+    }
+    bench.reject(b"0\n1\n");
+    run(&["dead", "requeue", name, "--count", "1"]).quietly();
+    let retry = format!("retry queue of group \"work\" of queue {name:?}");
+    let dead = format!("dead letters of queue {name:?}");
+    for (queue, purpose) in [(&bench.retry, &*retry), (&bench.dead, &dead), (&more, "dead letters")]
+    {
+        assert_eq!(json(&["info", queue, "--json"])["purpose"], *purpose);
+    }
+    // They are watched with the queue that was named.
+    let out = run(&["stats", name]).quietly();
+    for words in [&format!("1 dead letter of queue {name:?}"), &format!("{}/work ", &*bench.retry)]
+    {
+        assert!(out.contains(words), "{words:?} is not in {out}");
+    }
+    let list = format!("slipring dead ls {name}");
+    run(&["dead", "ls", &bench.dead]).says(1, &["itself holds the dead letters", &list]);
+    run(&["rm", &bench.dead]).says(1, &[&dead, &list]);
+}
+
 /// They may be of any queue.
 #[test]
 fn letters_in_a_queue_of_another_name_are_told_with_commands_for_that_name() {

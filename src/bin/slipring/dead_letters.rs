@@ -11,9 +11,6 @@ use crate::args::LettersArgs;
 use crate::failure::{Failure, create_hint, open_hint};
 use crate::queue::{options, snapshot};
 
-/// What the library calls the messages of the queues that it makes for dead letters.
-const LETTERS: &str = "dead letters";
-
 /// Name of the queue that the letters are in.
 pub(crate) fn target(of: &LettersArgs) -> String {
     of.dead_letters.clone().unwrap_or_else(|| format!("{}.dead", of.queue))
@@ -49,9 +46,9 @@ pub(crate) fn retries(snapshot: &Snapshot, group: &GroupInfo) -> Option<u64> {
     snapshot.groups.iter().find(|found| found.name == group.name).map(|found| found.depth)
 }
 
-/// What a queue is for that the library has made for dead letters; `None` for any other.
+/// What a queue is for that dead letters go into; `None` for any other.
 pub(crate) fn purpose(snapshot: &Snapshot) -> Option<String> {
-    if snapshot.schema_name != LETTERS {
+    if !snapshot.is_for_letters() {
         return None;
     }
     let letters = || match snapshot.name.strip_suffix(".dead") {
@@ -74,7 +71,7 @@ fn retries_of(snapshot: &Snapshot) -> Option<(&str, &str)> {
 /// What commands call the queue whose dead letters are in this one: as its name says, or, where they may be of any, by the
 /// name of this one.
 pub(crate) fn letters_of(snapshot: &Snapshot) -> Option<&str> {
-    if snapshot.schema_name != LETTERS || retries_of(snapshot).is_some() {
+    if !snapshot.is_for_letters() || retries_of(snapshot).is_some() {
         return None;
     }
     Some(snapshot.name.strip_suffix(".dead").unwrap_or(&snapshot.name))

@@ -7,7 +7,7 @@ mod show;
 use slipring::{DeadLetters, RequeueError, Snapshot};
 
 use crate::args::{DeadCommand, DeadSomeArgs};
-use crate::dead_letters::{open, purpose, work_failed};
+use crate::dead_letters::{open, work_failed};
 use crate::failure::Failure;
 use crate::output::print;
 
@@ -25,8 +25,7 @@ pub(super) fn run(command: &DeadCommand) -> Result<(), Failure> {
 /// Fails if a queue is not for letters. Else it would lose its messages, and the group that is made for letters would keep
 /// later ones.
 fn check(snapshot: &Snapshot) -> Result<(), Failure> {
-    let has_group = snapshot.groups.iter().any(|group| group.name == "dead");
-    if has_group || purpose(snapshot).is_some() {
+    if snapshot.is_for_letters() {
         return Ok(());
     }
     let name = &snapshot.name;
