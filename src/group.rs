@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::attach::Attachment;
 use crate::dead_letter::letter::{default_target, retry_queue};
 use crate::error::{
-    AckTimeoutError, AddGroupError, GroupError, GroupNames, JoinError, Pids, RemoveGroupError,
-    RequeueReason, SystemError, known_pid,
+    AckTimeoutError, AddGroupError, GroupError, GroupNames, JoinError, NameError, Pids,
+    RemoveGroupError, RequeueReason, SystemError, known_pid,
 };
 pub use crate::layout::Mode;
 use crate::layout::{
@@ -320,7 +320,11 @@ pub(crate) fn find(view: &View, name: &str) -> Option<u8> {
 pub(crate) fn make(view: &View, queue: &QueueName, group: &Group) -> Result<u8, GroupError> {
     if group.dead_letters.is_none() && group.most_attempts() != 0 {
         // Checked now, rather than when the first letter is sent.
-        QueueName::new(&default_target(queue.as_str()))?;
+        let target = default_target(queue.as_str());
+        if let Err(NameError { max, .. }) = QueueName::new(&target) {
+            let (queue, group) = (queue.shared().clone(), group.name.clone());
+            return Err(GroupError::DeadLetterName { queue, group, target, max });
+        }
     }
     let tail = observe::tail(view);
     if let Start::Sequence(asked) = group.start

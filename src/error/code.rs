@@ -216,14 +216,17 @@ codes! {
         "The queue has not so many free places for messages in flight.",
         "Ask for fewer, or create the queue with more (Builder::spare_cells).";
     NotInFlight = 710 "not-in-flight":
-        "The group has no places for messages in flight, so none can be taken back, and it has no ack timeout.",
+        "The group has no places for messages in flight, so none can be taken back or waits for another try, and it has no ack timeout.",
         "End the process that holds the messages; use a group with places (Group::in_flight).";
     InFlightFull = 711 "in-flight-full":
         "All places for messages in flight of the group are in use, so a dead letter cannot be sent to it again.",
-        "Requeue again once its members have acked some.";
+        "Requeue again once some are free; if the dead-letter queue is full, make room there first.";
     GroupAbandoned = 712 "group-abandoned":
         "The group is removed with its last member, which has left or died, so a dead letter would be lost with it.",
         "Start a member of the group and requeue again, or purge the letter.";
+    DeadLetterName = 713 "dead-letter-name":
+        "The queue's name is so long that its queue of dead letters cannot be called <queue>.dead.",
+        "Name another queue for the group's dead letters, or give the queue a shorter name.";
     // Receiving.
     Empty = 800 "empty":
         "There is no message now, and the call was one that does not wait.",

@@ -127,6 +127,7 @@ impl GroupError {
             GroupError::MaxAttempts { .. } => ErrorCode::BadMaxAttempts,
             GroupError::AheadOfTail { .. } => ErrorCode::NotPublished,
             GroupError::DeadLetterLoop { .. } => ErrorCode::DeadLetterLoop,
+            GroupError::DeadLetterName { .. } => ErrorCode::DeadLetterName,
             GroupError::TooMany { .. } => ErrorCode::TooManyGroups,
             GroupError::InFlight { .. } => ErrorCode::BadInFlight,
             GroupError::AckTimeout { .. } => ErrorCode::BadInFlight,

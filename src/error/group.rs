@@ -97,6 +97,22 @@ pub enum GroupError {
         /// The dead-letter queue that it named.
         target: String,
     },
+    /// The name of the queue for its dead letters, `<queue>.dead`, would be too long.
+    #[error(
+        "dead letters of group {group:?} of queue {queue:?} would go to queue {target:?}, whose name has {} bytes, and {max} are \
+         allowed: name another queue for them (Group::dead_letters_to), or give this one a shorter name",
+        target.len()
+    )]
+    DeadLetterName {
+        /// The queue.
+        queue: Arc<str>,
+        /// The group.
+        group: String,
+        /// The name that is too long.
+        target: String,
+        /// Most bytes of a name.
+        max: usize,
+    },
     /// The group table is full.
     #[error(
         "queue {queue:?} has no room for group {group:?}: all its {max} group records are in use; remove a group, or create \

@@ -37,7 +37,7 @@ named! {
     ProducerError: [Taken, Interrupted, Corrupt]
         Control(fault) => fault.queue(), System(fault) => fault.queue();
     GroupError: [
-        MaxAttempts, AheadOfTail, DeadLetterLoop, TooMany, InFlight, AckTimeout, NoCells
+        MaxAttempts, AheadOfTail, DeadLetterLoop, DeadLetterName, TooMany, InFlight, AckTimeout, NoCells
     ]
         Name(_) => None;
     AddGroupError: [Exists]

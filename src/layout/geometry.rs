@@ -74,7 +74,9 @@ pub enum GeometryError {
     #[error("a table of {0} streams is out of range: choose 1 to {MAX_STREAMS}, or none")]
     Streams(usize),
     /// Number of cells out of range.
-    #[error("{0} cells are out of range: choose at most {MAX_CELLS}, for all groups together")]
+    #[error(
+        "{0} places for messages in flight are out of range: choose at most {MAX_CELLS}, those of all groups and spare ones together"
+    )]
     Cells(usize),
     /// Base sequence out of range.
     #[error("a base sequence of {0} leaves no room for messages: choose one below 2^56 - 1")]

@@ -65,6 +65,8 @@ fn places_that_cannot_be_are_wrong_usage() {
     ] {
         run(&[&create[..], flags].concat()).says(2, &[words]);
     }
+    let all = ["65792 places", "65536, those of all groups and spare ones together", "(256 unless"];
+    run(&[&create[..], &["--spare-cells", "65536"]].concat()).says(1, &all);
     assert!(!name.path().exists());
     run(&create).quietly();
     let add = ["group", "add", &name, "h", "--in-flight", "8"];
@@ -154,8 +156,9 @@ fn an_operator_takes_messages_back_one_or_all_of_a_consumer_or_all() {
     assert!(evicted(jobs.remove(1)));
     let again = second.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
     assert_eq!((again.sequence(), again.attempts()), (1, 2));
-    evict(&["--sequence", "7"])
-        .says(1, &["no consumer of group \"work\" has message 7", "group ls"]);
+    let none = evict(&["--sequence", "7"]);
+    assert_eq!(none.out, "took no message back\n", "consumers have others");
+    none.says(1, &["no consumer of group \"work\" has message 7", "group ls"]);
     // Of one consumer, by the number that is shown.
     let record = queue.snapshot().unwrap().groups[0].members[0].record.to_string();
     let out = evict(&["--member", &record, "--delay", "1h", "--json"]).quietly();

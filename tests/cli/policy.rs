@@ -79,3 +79,19 @@ fn a_policy_that_cannot_be_is_wrong_usage() {
     let add = ["group", "add", &name, "g", "--dead-letters", ""];
     run(&add).says(2, &["is not a queue name"]);
 }
+
+/// The queue for its dead letters has five bytes more than its own name.
+#[test]
+fn a_name_too_long_for_its_dead_letters_is_told_with_what_helps() {
+    let name = TempName::long(196);
+    let letters = TempName::new("short");
+    let create = ["create", &name, "--shared-group", "g"];
+    let words =
+        ["dead letters of group \"g\"", "has 201 bytes, and 200 are allowed", "--dead-letters"];
+    run(&create).says(2, &words);
+    assert!(!name.path().exists());
+    run(&[&create[..], &["--dead-letters", &letters]].concat()).quietly();
+    let add = ["group", "add", &name, "h", "--shared", "--in-flight", "0"];
+    run(&add).says(2, &words[1..]);
+    run(&[&add[..], &["--max-attempts", "0"]].concat()).quietly();
+}

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use slipring::{
-    DeadLetterSendError, FindingKind, GroupInfo, JoinError, Monitor, OpenError, OpenOptions,
-    OpenOrCreateError, RecvError, Remedy, RequeueReason, SendError, Severity, Snapshot,
+    CreateError, DeadLetterSendError, FindingKind, GroupInfo, JoinError, Monitor, OpenError,
+    OpenOptions, OpenOrCreateError, RecvError, Remedy, RequeueReason, SendError, Severity,
+    Snapshot,
 };
 
 use crate::args::LettersArgs;
@@ -179,6 +180,13 @@ pub(crate) fn receive_failed(queue: &str, fault: RecvError) -> Failure {
             DeadLetterSendError::Open(OpenOrCreateError::Open(
                 fault @ OpenError::ForeignOwner { .. },
             )) => open_hint(fault).into_iter().collect(),
+            // It is not there.
+            DeadLetterSendError::Open(OpenOrCreateError::Create(CreateError::NoRoom {
+                ..
+            })) => {
+                vec!["df /dev/shm  (says how much is free)".to_owned()]
+            }
+            DeadLetterSendError::Open(OpenOrCreateError::Create(_)) => Vec::new(),
             _ => vec![format!("slipring info {}", letter.target())],
         },
         _ => Vec::new(),

@@ -63,6 +63,9 @@ impl Failure {
         let fault = Fault { code: Some(code), text, ..Fault::default() };
         match code {
             ErrorCode::BadName => Failure::Usage(fault),
+            ErrorCode::DeadLetterName => Failure::Usage(fault)
+                .hint("--dead-letters QUEUE names another queue for them")
+                .hint("or, without a limit of attempts, --max-attempts 0"),
             ErrorCode::TooManyGroups => Failure::Failed(fault)
                 .hint("slipring create QUEUE --max-groups N makes one with room for N, 63 at most"),
             ErrorCode::TooManyConsumers => Failure::Failed(fault).hint(

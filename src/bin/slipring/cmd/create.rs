@@ -1,6 +1,6 @@
 //! `slipring create`
 
-use slipring::CreateError;
+use slipring::{CreateError, GeometryError};
 
 use crate::args::CreateArgs;
 use crate::failure::Failure;
@@ -28,6 +28,11 @@ pub(crate) fn run(args: &CreateArgs) -> Result<(), Failure> {
             Err(failure
                 .hint(format!("slipring info {}", args.name))
                 .hint(format!("slipring rm {}", args.name)))
+        }
+        Err(fault @ CreateError::Geometry { reason: GeometryError::Cells(_), .. }) => {
+            Err(Failure::from(fault).hint(format!(
+                "--in-flight N sets those of each --shared-group ({places} unless it says otherwise), --spare-cells N the others"
+            )))
         }
         Err(fault) => Err(fault.into()),
     }

@@ -25,7 +25,7 @@ pub(crate) fn run(args: &GroupEvictArgs) -> Result<(), Failure> {
     if args.json {
         print(&json::line(&Evicted { queue: name, group, evicted, taking }))?;
     } else {
-        print(&to_text(evicted, args.member))?;
+        print(&to_text(args, &done))?;
     }
     let none = |text: String| {
         let hint = format!("slipring group ls {name}  (says which consumer has which message)");
@@ -49,17 +49,18 @@ fn is_of_group(queue: &Queue, args: &GroupEvictArgs, record: u8) -> bool {
     of_group.any(|info| info.members.iter().any(|member| member.record == record))
 }
 
-fn to_text(evicted: &[u64], member: Option<u8>) -> String {
-    let what = count(evicted.len() as u64, "message", "messages");
-    match evicted {
-        [] => {
-            let why = match member {
-                Some(record) => format!("consumer {record} has none in flight"),
-                None => "no consumer has one in flight".to_owned(),
-            };
-            format!("took no message back: {why}\n")
+fn to_text(args: &GroupEvictArgs, done: &Evictions) -> String {
+    let Evictions { evicted, taking, .. } = done;
+    let none = "took no message back";
+    match (&evicted[..], args.member) {
+        // The error says why.
+        ([], _) if args.sequence.is_some() || !taking.is_empty() => format!("{none}\n"),
+        ([], Some(record)) => format!("{none}: consumer {record} has none in flight\n"),
+        ([], None) => format!("{none}: no consumer has one in flight\n"),
+        (some, _) => {
+            let what = count(some.len() as u64, "message", "messages");
+            format!("took {what} back: {}\n", listed(some))
         }
-        _ => format!("took {what} back: {}\n", listed(evicted)),
     }
 }
 
