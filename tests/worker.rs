@@ -5,7 +5,8 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use common::child::{Child, hear, role, tell};
@@ -213,6 +214,49 @@ fn a_message_that_has_had_its_last_attempt_becomes_a_dead_letter() {
     let letter = DeadLetter::parse(received.kind(), &received).unwrap();
     assert_eq!((letter.sequence, letter.attempts, letter.payload), (0, 2, &b"0"[..]));
     assert_eq!(queue.snapshot().unwrap().groups[0].dead_lettered, 1);
+}
+
+#[test]
+fn suspects_are_left_to_others_and_nothing_else_is() {
+    let name = TempName::new("worker-suspects");
+    let queue = queue(&name, 16, &work(16).max_attempts(3));
+    let mut one = queue.worker("work").unwrap();
+    // Of two attempts nobody knows how they went.
+    let suspect = |worker: &mut Worker, number| {
+        send(&queue, number..number + 1);
+        for attempt in 1..=2 {
+            let job = worker.recv_timeout(LONG).unwrap();
+            assert_eq!((job.sequence(), job.attempts()), (number, attempt));
+        }
+    };
+    suspect(&mut one, 0);
+    one.set_skip_suspects(Some(3));
+    assert!(matches!(one.recv_timeout(SHORT), Err(RecvError::Timeout { .. })));
+    send(&queue, 1..2);
+    for attempt in 1..=3 {
+        let job = one.recv_timeout(LONG).unwrap();
+        assert_eq!((job.sequence(), job.attempts(), job.was_delayed()), (1, attempt, attempt > 1));
+        if attempt < 3 {
+            job.retry_after(Duration::from_millis(1)).unwrap();
+        } else {
+            job.ack().unwrap();
+        }
+    }
+    let job = queue.worker("work").unwrap().recv_timeout(LONG).unwrap();
+    assert_eq!((job.sequence(), job.attempts()), (0, 3));
+    drop(job);
+    // It has had its last attempt, so nobody works on it any more.
+    let letters = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&letters);
+    one.on_dead_letter(move |letter: &DeadLetter<'_>| {
+        count.fetch_add(letter.sequence + 1, Ordering::Relaxed);
+        Ok::<_, RecvError>(())
+    });
+    assert!(matches!(one.recv_timeout(SHORT), Err(RecvError::Timeout { .. })));
+    assert_eq!(letters.load(Ordering::Relaxed), 1);
+    one.set_skip_suspects(None);
+    suspect(&mut one, 2);
+    assert_eq!(one.recv_timeout(LONG).unwrap().attempts(), 3);
 }
 
 #[test]

@@ -446,8 +446,7 @@ impl Table {
                 word
             }
         );
-        // What the dead had, and what was given back for now, is due at once.
-        let delayed = found.state == CellState::Delayed && found.due != AT_ONCE;
+        let delayed = is_delayed(found);
         self.copy(view, i, taken).map(|message| InHand { delayed, ..message })
     }
 
@@ -574,6 +573,11 @@ fn timeout_of(ack_timeout: u64) -> Tick {
 /// The sequence of a message by that of its cell, and whether it is a dead letter that was sent again.
 pub(super) fn sequence_of(word: u64) -> (u64, bool) {
     (word & !REQUEUED, word & REQUEUED != 0)
+}
+
+/// Whether a message comes again after a delay. What the dead had, and what was given back for now, is due at once.
+pub(super) fn is_delayed(found: CellWord) -> bool {
+    found.state == CellState::Delayed && found.due != AT_ONCE
 }
 
 /// The word of a message that waits for any member.

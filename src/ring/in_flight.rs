@@ -13,8 +13,9 @@
 #![allow(unsafe_code)]
 
 use std::io;
+use std::ops::RangeInclusive;
 
-use super::cells::{FULL_LOOK, InHand, Letter, Reserved, Table, sequence_of};
+use super::cells::{FULL_LOOK, InHand, Letter, Reserved, Table, is_delayed, sequence_of};
 use super::claim::{Claim, Corrupt, Fault};
 use super::groups;
 use super::notify;
@@ -48,6 +49,10 @@ pub(crate) struct CellMember {
     looked: Tick,
     /// Where that begins: after the cell that it took last.
     look: u32,
+    /// Attempts for which it leaves a message to others that comes again without a delay.
+    pub(crate) skip: Option<RangeInclusive<u8>>,
+    /// Its last look at all cells left such a message.
+    pub(crate) skipped: bool,
 }
 
 /// The result of a receive.
@@ -92,6 +97,8 @@ impl CellMember {
             probe: probe as u32,
             looked: 0,
             look: probe as u32,
+            skip: None,
+            skipped: false,
         }
     }
 
@@ -306,7 +313,7 @@ impl CellMember {
     #[cold]
     fn look_at_all(&mut self, view: &View, now: Tick, max: usize, out: &mut Vec<InHand>) {
         let hint = self.table.next_due(view);
-        self.looked = now;
+        (self.looked, self.skipped) = (now, false);
         let far = now.saturating_add(FULL_LOOK);
         mutant!(
             // Relaxed. pair due: the fence orders it. Raised before the look, so that what is given back meanwhile lowers it.
@@ -356,6 +363,11 @@ impl CellMember {
         let (first, rest) = (self.look..len, 0..self.look.min(len));
         for i in first.chain(rest) {
             let Some(word) = self.table.find_due(view, i, now, next) else { continue };
+            if self.skips(CellWord::unpack(word)) {
+                // It stays due for the others.
+                (self.skipped, *next) = (true, now.min(*next));
+                continue;
+            }
             step!(self.announce(view), "take-not-announced");
             let due = self.table.due(view, now);
             let Some(message) = self.table.take(view, i, word, record, due) else {
@@ -372,6 +384,12 @@ impl CellMember {
 }
 
 impl CellMember {
+    /// Whether it leaves a message to others that is due.
+    fn skips(&self, found: CellWord) -> bool {
+        let next = found.attempts.saturating_add(1);
+        self.skip.as_ref().is_some_and(|attempts| attempts.contains(&next)) && !is_delayed(found)
+    }
+
     /// Searches for dead members of the group, and settles them. Returns whether there was one.
     #[cold]
     pub(crate) fn settle_dead(&mut self, view: &View, leases: &impl Leases) -> Result<bool, Fault> {

@@ -278,6 +278,17 @@ impl<M: Content + ?Sized> Worker<M> {
         self.follows = on;
     }
 
+    /// Sets which messages the receives of this worker leave to other members: those that come again without a delay, for
+    /// which this would be attempt `from` or a later one. They come from members that died, that were not done in time, or that
+    /// gave them back for now: one of them may end each process that works on it. A program that works on several messages
+    /// at once takes such a message alone, so that the others are not counted with it, and leaves more of them while it has
+    /// one. They stay due: this worker finds them once it leaves none (`None`, as at first), and meanwhile looks every 5 ms in a
+    /// wait. A message without attempts left is not one of them, and becomes a dead letter.
+    pub fn set_skip_suspects(&mut self, from: Option<u8>) {
+        let last = u8::try_from(self.flight.limit()).unwrap_or(u8::MAX);
+        self.member.skip = from.map(|from| from..=last);
+    }
+
     /// Asks the kernel whether the queue still has its name. A queue that was removed may still get messages until its
     /// producer notices. One system call.
     ///

@@ -220,7 +220,10 @@ impl<M: Content + ?Sized> Worker<M> {
         let bound = if others || closing { MAX_SLEEP_WHILE_HELD } else { MAX_SLEEP };
         let next = table.look_due(view);
         let wait = next.saturating_sub(self.flight.clock().now()).min(NEVER);
-        bound.min(Duration::from_nanos(nanoseconds_of(wait)).max(Duration::from_millis(1)))
+        // What it leaves to others is due for them.
+        let least =
+            if self.member.skipped { MAX_SLEEP_WHILE_HELD } else { Duration::from_millis(1) };
+        bound.min(Duration::from_nanos(nanoseconds_of(wait)).max(least))
     }
 
     /// The word that it sleeps at. What makes a message due at once wakes both.

@@ -221,31 +221,46 @@ fn options_that_do_nothing_in_a_group_are_wrong_usage() {
 }
 
 #[test]
-fn a_suspect_that_waits_for_another_is_kept_untried() {
-    let work = work("cells-suspects", "a\nb\n", &["--max-attempts", "2"]);
+fn suspects_that_wait_for_another_occupy_no_job_and_are_left_to_other_workers() {
+    let work = work("cells-suspects", "a\nb\nc\n", &["--max-attempts", "2"]);
     let queue = Queue::open(&work.name).unwrap();
-    // As if two had died with one each.
+    // As if three had died with one each.
     let mut worker = queue.worker("w").unwrap();
-    drop(worker.recv_batch(2).unwrap());
+    drop(worker.recv_batch(3).unwrap());
     drop(worker);
     let dir = TempDir::new(&work.name);
-    let command = format!("echo $SLIPRING_ATTEMPTS; {}", until(&dir.join("go")));
-    let mut worker = work.start(&command, &["--jobs", "2", "--count", "2", "--verbose"]);
-    assert_eq!(worker.lines(1), ["2"]);
-    std::thread::sleep(Duration::from_millis(500));
-    // What this worker does now is no attempt of the one that waits.
-    let waits = || {
-        let messages = group(&work.name, "w")["in_flight"]["messages"].clone();
-        let mut attempts: Vec<u64> =
-            messages.as_array().unwrap().iter().map(|m| m["attempts"].as_u64().unwrap()).collect();
-        attempts.sort_unstable();
-        attempts
-    };
-    assert_eq!(waits(), [1, 2]);
+    // It gives up if what follows does not come.
+    let wait = format!(
+        "for i in $(seq 600); do [ -e {} ] && break; sleep 0.1; done",
+        dir.join("go").display()
+    );
+    let command = format!("echo $SLIPRING_ATTEMPTS; [ $(cat) = quick ] || {{ {wait}; }}");
+    let start = |more: &[&str]| work.start(&command, &[&["--verbose"], more].concat());
+    let mut one = start(&["--jobs", "2"]);
+    assert_eq!(one.lines(1), ["2"]);
+    // Its other job works on what is no suspect.
+    for _ in 0..3 {
+        feed(&["send", &work.name], b"quick\n").quietly();
+        assert_eq!(one.lines(1), ["1"]);
+    }
+    let messages = || group(&work.name, "w")["in_flight"]["messages"].as_array().unwrap().clone();
+    let waiting = messages().into_iter().filter(|message| message["record"].is_null());
+    // Nobody has them, and what the worker does meanwhile is no attempt of theirs.
+    assert_eq!(
+        waiting.map(|message| message["attempts"].as_u64()).collect::<Vec<_>>(),
+        [Some(1); 2]
+    );
+    let mut other = start(&["--count", "1"]);
+    assert_eq!(other.lines(1), ["2"]);
+    assert!(!dir.join("go").exists());
     touch(&dir.join("go"));
-    let ran = worker.finish().says(0, &["done 2, retried 0"]);
-    assert_eq!(ran.out, "2\n");
-    assert_eq!(work.depth(), 0);
+    other.finish().says(0, &["done 1, retried 0"]);
+    assert_eq!(one.lines(1), ["2"]);
+    while work.depth() > 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    one.signal(Signal::SIGTERM);
+    one.finish().says(143, &["done 5, retried 0"]);
 }
 
 #[test]

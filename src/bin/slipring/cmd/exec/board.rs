@@ -27,6 +27,8 @@ pub(super) struct Board {
     pub(super) rejected: u64,
     pub(super) given_up: u64,
     evicted: u64,
+    /// A suspect is done: the job that receives may take another one.
+    pub(super) suspect_done: bool,
 }
 
 impl Board {
@@ -44,6 +46,7 @@ impl Board {
             rejected: 0,
             given_up: 0,
             evicted: 0,
+            suspect_done: false,
         }
     }
 

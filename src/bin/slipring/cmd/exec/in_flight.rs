@@ -6,14 +6,14 @@
 
 use std::cell::Cell;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use slipring::{Job, JobError, RecvError, Worker};
 
 use super::command::{self, About, Refused, reader_gone};
-use super::{DELAY_MAX, End, Letter, Refusals, Shared, Tell, Verdict, lock};
+use super::{End, Letter, Refusals, Shared, Tell, Verdict, lock};
 use crate::failure::{Failure, io_failed};
 use crate::reading::explain_start;
 
@@ -44,8 +44,11 @@ pub(super) fn run(shared: &Shared<'_>, mut worker: Worker) -> Result<(), Failure
     let untold = Arc::clone(&letters);
     worker.set_interrupt(move || {
         // A dead letter is reported, and may be the last message of --count.
-        let ended = || lock(&board).takes_no_more() || !lock(&untold).is_empty();
-        stopped() || reader_gone(&std::io::stdout()) || ended()
+        let ended = || {
+            let board = lock(&board);
+            board.takes_no_more() || board.suspect_done
+        };
+        stopped() || reader_gone(&std::io::stdout()) || ended() || !lock(&untold).is_empty()
     });
     let jobs = Jobs { shared, turn: Mutex::new(worker), letters };
     thread::scope(|scope| {
@@ -103,6 +106,9 @@ struct Jobs<'a> {
     letters: Arc<Mutex<Vec<Letter>>>,
 }
 
+/// A message, and the right to work on a suspect, if it is one.
+type Taken<'a> = (Job, Option<MutexGuard<'a, ()>>);
+
 /// How a command has ended.
 struct Ended {
     end: End,
@@ -114,21 +120,19 @@ impl Jobs<'_> {
     fn work(&self) -> Result<(), Failure> {
         let shared = self.shared;
         let mut refusals = None;
-        while let Some(message) = self.take()? {
-            let suspected = message.attempts() >= shared.suspect_from && !message.was_delayed();
-            let alone = suspected.then(|| shared.suspect());
-            if matches!(alone, Some(None)) {
-                self.keep_suspect(message);
-                continue;
-            }
+        while let Some((message, alone)) = self.take()? {
             self.work_off(message, &mut refusals)?;
-            drop(alone);
+            if alone.is_some() {
+                drop(alone);
+                shared.board().suspect_done = true;
+            }
         }
         Ok(())
     }
 
-    /// The next message; `None` if the job is to end.
-    fn take(&self) -> Result<Option<Job>, Failure> {
+    /// The next message; `None` if the job is to end. While a job works on a suspect, others are left to other workers: here
+    /// they would wait for it, and occupy the jobs.
+    fn take(&self) -> Result<Option<Taken<'_>>, Failure> {
         let shared = self.shared;
         let mut worker = lock(&self.turn);
         loop {
@@ -138,6 +142,8 @@ impl Jobs<'_> {
             if reader_gone(&std::io::stdout()) {
                 return Err(Failure::Closed);
             }
+            shared.board().suspect_done = false;
+            worker.set_skip_suspects(shared.has_suspect().then_some(shared.suspect_from));
             let wait = shared.board().wait_left(shared.args.timeout);
             RECEIVES.set(true);
             let received = match wait {
@@ -166,20 +172,11 @@ impl Jobs<'_> {
                 let _ = message.uncount();
                 return Ok(None);
             }
-            return Ok(Some(message));
+            let suspected = message.attempts() >= shared.suspect_from && !message.was_delayed();
+            // Free: no job begins with one while this one has the turn.
+            let alone = suspected.then(|| lock(&shared.suspect));
+            return Ok(Some((message, alone)));
         }
-    }
-
-    /// Keeps a suspect, untried, while another one runs; then it goes back, to be taken anew.
-    fn keep_suspect(&self, mut message: Job) {
-        let shared = self.shared;
-        let mut extension = self.extension(&message);
-        let mut mine = message.uncount().is_ok();
-        shared.sleep(DELAY_MAX, || {
-            mine = mine && extension.keep(&mut message);
-            !mine || shared.is_over() || !shared.has_suspect()
-        });
-        shared.board().put_back();
     }
 
     /// Runs the command, and acks, rejects or gives the message back as its exit status says.
