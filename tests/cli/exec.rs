@@ -208,12 +208,12 @@ fn a_killed_worker_leaves_its_message_to_another() {
 
 #[test]
 fn after_a_signal_what_runs_may_end_and_nothing_else_begins() {
-    for work in Work::both("exec-term", "0\n1\n2\n") {
+    for work in Work::both("exec-term", "0\n1\n2\n3\n") {
         let dir = TempDir::new(&work.name);
         // In a process group of its own, so that Ctrl-C does not reach it.
         let group = "[ $(cut -d' ' -f5 /proc/$$/stat) = $$ ] || exit 65";
         let command = format!("{group}; echo began; {}; echo ended", until(&dir.join("go")));
-        for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
             let mut worker = work.start(&command, &[]);
             assert_eq!(worker.lines(1), ["began"]);
             worker.signal(signal);

@@ -127,9 +127,11 @@ fn an_output_that_takes_nothing_is_an_error_everywhere() {
 fn a_signal_that_was_ignored_stays_so() {
     let name = TempName::new("nohup");
     run(&["create", &name, "--group", "g"]).quietly();
-    for (ignored, other, code) in
-        [(Signal::SIGINT, Signal::SIGTERM, 143), (Signal::SIGTERM, Signal::SIGINT, 130)]
-    {
+    for (ignored, other, code) in [
+        (Signal::SIGINT, Signal::SIGTERM, 143),
+        (Signal::SIGTERM, Signal::SIGHUP, 129),
+        (Signal::SIGHUP, Signal::SIGINT, 130),
+    ] {
         let mut reader = command(&["recv", &name, "--group", "g"]);
         let mut reader = Running::of(ignoring(&mut reader, ignored));
         for text in ["one", "two", "three"] {

@@ -9,7 +9,7 @@
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 
 /// Bit n: descriptor n was closed.
 static CLOSED: AtomicU32 = AtomicU32::new(0);
@@ -42,7 +42,7 @@ extern "C" fn record() {
             CLOSED.fetch_or(1 << descriptor, Ordering::Relaxed);
         }
     }
-    for signal in [SIGINT, SIGTERM, SIGXFSZ] {
+    for signal in [SIGHUP, SIGINT, SIGTERM, SIGXFSZ] {
         let mut action = MaybeUninit::<libc::sigaction>::uninit();
         // SAFETY: without a new action it only writes the present one to where there is room for it.
         if unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) } == 0 {

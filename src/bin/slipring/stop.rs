@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM.
+//! Ctrl-C, SIGTERM and the end of a terminal.
 
 #![allow(unsafe_code)]
 
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::{exit, register};
 use slipring::monotonic_ns;
 
@@ -23,6 +23,9 @@ const LATEST: Duration = Duration::from_millis(100);
 /// A signal that comes within this time of the first is the same request: timeout(1) signals its child and then its process
 /// group.
 const SAME: Duration = Duration::from_millis(500);
+
+/// A terminal that is closed sends SIGHUP.
+const STOPS: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
 
 static WATCHED: OnceLock<Stop> = OnceLock::new();
 
@@ -40,7 +43,7 @@ impl Stop {
         let signal = Arc::new(AtomicUsize::new(0));
         let first = Arc::new(AtomicU64::new(0));
         let watch = || -> io::Result<()> {
-            for number in [SIGINT, SIGTERM].into_iter().filter(|number| !is_ignored(*number)) {
+            for number in STOPS.into_iter().filter(|number| !is_ignored(*number)) {
                 let (signal, first) = (Arc::clone(&signal), Arc::clone(&first));
                 let action = move || came(number, &signal, &first);
                 // SAFETY: `came` may run in a signal handler, as it says.

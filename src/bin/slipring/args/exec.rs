@@ -29,12 +29,12 @@ No attempt is counted if the worker was told to stop, if what it writes to is go
 refused to start the command. The worker tries to start it for a minute, and then ends with an error.
 --count counts messages that were acked or became dead letters. --timeout counts only time in which no
 command runs and no message waits for another try.
-After Ctrl-C or SIGTERM the worker takes no more, and ends when the running commands have ended; a second
-signal ends it at once, unless it comes within half a second, as that of timeout(1) does. Each command has a
-process group of its own, so a signal to the worker's group (Ctrl-C, kill -- -PGID) reaches the worker alone,
-while one to all processes of a service or container reaches the commands, too. A command outlives a worker
-that ends at once, or by SIGKILL: its message goes to another worker while it may still run. So make commands
-idempotent.";
+After Ctrl-C, SIGTERM or SIGHUP the worker takes no more, and ends when the running commands have ended; a
+second signal ends it at once, unless it comes within half a second, as that of timeout(1) does. Each command
+has a process group of its own, so a signal to the worker's group (Ctrl-C, kill -- -PGID) reaches the worker
+alone, while one to all processes of a service or container reaches the commands, too. A command outlives a
+worker that ends at once, or by SIGKILL: its message goes to another worker while it may still run. So make
+commands idempotent.";
 
 #[derive(Debug, Args)]
 pub(crate) struct ExecArgs {

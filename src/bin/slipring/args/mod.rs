@@ -37,7 +37,7 @@ pub(crate) use values::{interval, rate, time, time_within};
 pub(crate) use waiting::{WaitArg, WakeArg};
 
 pub(crate) const EXIT_CODES: &str = "Exit codes: 0 done, or the queue is closed, 1 failed, 2 wrong usage, 3 timed out \
-(--timeout), 4 no such queue or group; after Ctrl-C or SIGTERM 130 or 143, as in a shell.";
+(--timeout), 4 no such queue or group; after Ctrl-C, SIGTERM or SIGHUP 130, 143 or 129, as in a shell.";
 
 const FIGURES: &str = "depth: messages that a group has not acked. span: slots from the oldest of them up to the tail; \
 in a shared group it may be more, because one message that a consumer holds keeps the slots after it. The producer \
