@@ -203,7 +203,9 @@ mod public {
     };
     pub use crate::reservation::Reservation;
     pub use crate::select::{Select, Selected};
-    pub use crate::snapshot::{GroupInfo, InFlightInfo, MemberInfo, ProducerInfo, Snapshot};
+    pub use crate::snapshot::{
+        GroupInfo, InFlightInfo, MemberInfo, ProducerInfo, ReservedPlaces, Snapshot,
+    };
     pub use crate::source::{Source, StreamId, StreamInfo};
     pub use crate::stage::{Outputs, Stage, Staged};
     pub use crate::stats::{

@@ -152,6 +152,19 @@ pub struct InFlightInfo {
     pub ack_timeout: Option<Duration>,
     /// Those that it has.
     pub messages: Vec<InFlightMessage>,
+    /// Places that members have reserved for messages that they are taking from the ring, which is over in a moment: a member
+    /// that is stopped then keeps them. In the order of the records, each once.
+    pub reserved: Vec<ReservedPlaces>,
+}
+
+/// Places that a member has reserved; see [`InFlightInfo::reserved`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReservedPlaces {
+    /// The member's record.
+    pub record: u8,
+    /// How many places.
+    pub places: u32,
 }
 
 impl InFlightInfo {
@@ -165,9 +178,15 @@ impl InFlightInfo {
         self.messages.iter().filter(|message| message.is_overdue()).count()
     }
 
-    /// Whether all its places are in use: until an ack, no member receives any message of the ring.
+    /// Whether all its places are in use or reserved: until one is free, no member receives any message of the ring.
     pub fn is_full(&self) -> bool {
-        self.messages.len() as u64 >= u64::from(self.max)
+        let reserved: u64 = self.reserved.iter().map(|it| u64::from(it.places)).sum();
+        self.messages.len() as u64 + reserved >= u64::from(self.max)
+    }
+
+    /// Places that the member of this record has reserved.
+    pub fn reserved_by(&self, record: u8) -> u32 {
+        self.reserved.iter().find(|it| it.record == record).map_or(0, |it| it.places)
     }
 
     /// Those that the member of this record has.
@@ -184,6 +203,10 @@ impl InFlightInfo {
             max: table.len(),
             ack_timeout: table.ack_timeout(view).map(Duration::from_nanos),
             messages: messages.collect(),
+            reserved: figures::reserved(view, &table)
+                .into_iter()
+                .map(|(record, places)| ReservedPlaces { record, places })
+                .collect(),
         })
     }
 }
@@ -212,8 +235,9 @@ pub struct MemberInfo {
     pub redelivered: u64,
     /// Messages that it made dead letters.
     pub dead_lettered: u64,
-    /// In a group with places for messages in flight: how long it has been taking messages from the ring. That takes less
-    /// than a microsecond; a member that is stopped there keeps what it has claimed until it goes on or ends.
+    /// In a group with places for messages in flight: how long it has been taking messages from the ring, from its reservation
+    /// of places on. That takes a moment, about as long as copying them. A member that is stopped there keeps the places, and
+    /// what it has claimed, until it goes on or ends.
     pub taking: Option<Duration>,
 }
 
@@ -254,17 +278,18 @@ impl Snapshot {
             let mut members = Vec::new();
             for Holding { record, held, attempts, .. } in &standing.holdings {
                 let counts = figures::consumer_counts(view, *record);
+                let live = file.is_held(lease_byte::consumer(*record)).map_err(look)?;
                 members.push(MemberInfo {
                     record: *record,
                     epoch: figures::consumer_epoch(view, *record),
                     claimed: held.map(|(start, end)| start..end),
                     attempts: *attempts,
                     pid: pid_of(view, *record),
-                    live: file.is_held(lease_byte::consumer(*record)).map_err(look)?,
+                    live,
                     acked: counts.acked,
                     redelivered: counts.redelivered,
                     dead_lettered: counts.dead_lettered,
-                    taking: taking(view, *record, *held),
+                    taking: taking(view, *record).filter(|_| live || held.is_some()),
                 });
             }
             if mode == Some(Mode::Exclusive) {
@@ -356,10 +381,9 @@ impl Snapshot {
     }
 }
 
-/// How long a member has been moving a range that it holds into cells.
-fn taking(view: &View, record: u8, held: Option<(u64, u64)>) -> Option<Duration> {
+/// How long a member has been taking messages from the ring, or had been when it died.
+fn taking(view: &View, record: u8) -> Option<Duration> {
     let since = Some(figures::claimed_at(view, record)).filter(|since| *since > 0)?;
-    held?;
     let now = HostClock::new().unwrap_or(HostClock::own()).now();
     Some(Duration::from_nanos(nanoseconds_of(now.saturating_sub(since))))
 }

@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -60,6 +61,15 @@ fn commands(finding: &Finding) -> Vec<&str> {
 fn roles() {
     let Some(role) = role() else { return };
     let mut worker = Queue::open(&role[1]).unwrap().worker("work").unwrap();
+    if role[0] == "takes" {
+        tell("there");
+        // Until it is killed.
+        loop {
+            for job in worker.try_recv_batch(256).into_iter().flatten() {
+                job.ack().unwrap();
+            }
+        }
+    }
     let jobs = worker.recv_batch(role[2].parse().unwrap()).unwrap();
     tell(jobs.len());
     hear();
@@ -247,6 +257,66 @@ fn a_group_all_of_whose_messages_wait_is_told_how_to_let_them_go_on() {
     // What that command does.
     assert_eq!(queue.retry_now("work", |_| true).unwrap(), [0, 1]);
     assert_eq!([0, 1].map(|_| worker.try_recv().unwrap().attempts()), [2, 2]);
+}
+
+/// It is stopped again and again until it happens to have reserved places, and not yet claimed messages for them.
+#[test]
+fn a_member_that_is_stopped_with_reserved_places_is_told() {
+    const PLACES: u32 = 64;
+    let name = TempName::new("reserved");
+    let queue = Queue::builder(&name).capacity(256).payload_size(32).group(work(PLACES));
+    let queue = queue.create().unwrap();
+    let mut stopped = Child::start(&format!("takes {}", &*name));
+    stopped.expect("there");
+    let over = AtomicBool::new(false);
+    let reserved = thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut producer = queue.producer().unwrap();
+            while !over.load(Ordering::Relaxed) {
+                let _ = producer.send_timeout("message", Duration::from_millis(10));
+            }
+        });
+        let since = Instant::now();
+        let reserved = loop {
+            let uneven = since.elapsed().subsec_micros() % 911;
+            thread::sleep(Duration::from_micros(1000 + u64::from(uneven)));
+            stopped.stop();
+            let group = queue.snapshot().unwrap().groups.remove(0);
+            let reserved = group.in_flight.unwrap().reserved_by(group.members[0].record);
+            if reserved > 0 && group.members[0].claimed.is_none() {
+                break reserved;
+            }
+            assert!(since.elapsed() < Duration::from_secs(300), "never stopped there");
+            stopped.go_on();
+        };
+        over.store(true, Ordering::Relaxed);
+        reserved
+    });
+    // Something waits, and nobody gets it if no place is left.
+    let _ = queue.producer().unwrap().try_send("message");
+    let (stats, group) = looked(&mut monitor(&name));
+    let [member] = &group.members[..] else { panic!("{:?}", group.members) };
+    assert!(member.info.taking.is_some(), "{:?}", member.info);
+    let in_flight = group.info.in_flight.unwrap();
+    assert_eq!(in_flight.is_full(), reserved + in_flight.messages.len() as u32 == PLACES);
+    let (pid, record) = (stopped.pid(), member.info.record);
+    let text = format!(
+        "process {pid}, consumer {record} of group \"work\" is stopped while it takes messages, with {reserved} of 64 places \
+         for messages in flight reserved"
+    );
+    let found = stats.findings();
+    let found = found.iter().find(|found| found.kind == FindingKind::ConsumerStopped).unwrap();
+    assert!(found.text.starts_with(&text), "{}", found.text);
+    assert_eq!(commands(found)[0], format!("kill -CONT {pid}"));
+    assert_eq!(commands(found).last().unwrap(), &format!("kill -KILL {pid}"));
+    // What that command does.
+    stopped.kill();
+    let mut worker = queue.worker("work").unwrap();
+    while let Ok(job) = worker.recv_timeout(Duration::from_secs(1)) {
+        job.ack().unwrap();
+    }
+    let group = queue.snapshot().unwrap().groups.remove(0);
+    assert_eq!((group.depth, group.in_flight.unwrap().reserved), (0, vec![]));
 }
 
 /// Its consumer asks for more time, for a command that hangs perhaps.

@@ -189,7 +189,25 @@ pub(crate) fn in_cells(view: &View, table: &Table) -> impl Iterator<Item = InCel
     (0..table.len()).filter_map(|i| in_cell(view, table, i))
 }
 
-/// Since when a member has been taking messages from the ring, which nobody else gets until it is done or dead; 0: it is not.
+/// The records that have reserved cells of a group, each once, in their order, and how many cells.
+pub(crate) fn reserved(view: &View, table: &Table) -> Vec<(u8, u32)> {
+    let mut found: Vec<(u8, u32)> = Vec::new();
+    for i in 0..table.len() {
+        // Relaxed: each cell stands for itself.
+        let word = CellWord::unpack(table.cell(view, i).word.load(Ordering::Relaxed));
+        if word.state != CellState::Reserved {
+            continue;
+        }
+        match found.iter_mut().find(|(owner, _)| *owner == word.owner) {
+            Some((_, cells)) => *cells += 1,
+            None => found.push((word.owner, 1)),
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
+/// Since when a member has been taking messages from the ring, from its reservation of cells for them on; 0: it is not.
 pub(crate) fn claimed_at(view: &View, record: u8) -> Tick {
     get(&view.record(record).claim.claimed_at)
 }

@@ -120,13 +120,15 @@ impl CellMember {
             return Ok(Received::Empty);
         }
         self.announce(view);
+        let claimed_at = &view.record(self.member.record).claim.claimed_at;
+        // Relaxed: for people. A member that is stopped from here on keeps what it has reserved.
+        claimed_at.store(now, Ordering::Relaxed);
         self.reserve(view, wanted);
         if self.reserved.is_empty() {
+            // Relaxed: for people.
+            claimed_at.store(0, Ordering::Relaxed);
             return Ok(Received::NoCell);
         }
-        let claimed_at = &view.record(self.member.record).claim.claimed_at;
-        // Relaxed: for people.
-        claimed_at.store(now, Ordering::Relaxed);
         let claimed = self.member.claim(view, self.reserved.len() as u64);
         let received = match claimed {
             Ok(Claimed::Range(claim)) => {
@@ -137,11 +139,11 @@ impl CellMember {
             Ok(Claimed::Contended) => Ok(Received::Contended),
             Err(corrupt) => Err(corrupt),
         };
-        // Relaxed: for people.
-        claimed_at.store(0, Ordering::Relaxed);
         if !self.reserved.is_empty() {
             self.unreserve_rest(view);
         }
+        // Relaxed: for people.
+        claimed_at.store(0, Ordering::Relaxed);
         received
     }
 

@@ -24,9 +24,16 @@ impl Stats {
             .iter()
             .any(|other| other.info.live && other.process.state != ProcessState::Stopped);
         let (text, evict) = if member.info.taking.is_some() {
-            // Only its end, or that it goes on, frees what it has claimed.
+            // Only its end, or that it goes on, frees what it has claimed and reserved.
+            let reserved = match in_flight.reserved_by(member.info.record) {
+                0 => String::new(),
+                some => format!(
+                    ", with {some} of {} places for messages in flight reserved",
+                    in_flight.max
+                ),
+            };
             let text = format!(
-                "{who} of group {name:?} is stopped while it takes messages; the group keeps {}",
+                "{who} of group {name:?} is stopped while it takes messages{reserved}; the group keeps {}",
                 self.slots(group)
             );
             (text, None)
@@ -94,7 +101,9 @@ impl Stats {
         let in_flight = group.info.in_flight.as_ref().filter(|it| it.is_full())?;
         // The segment tells when each was received, so that one look does.
         let none_came = received_last(in_flight).is_some_and(|time| time >= HANGS_AFTER);
-        let silent = none_came || group.no_ack_for.is_some_and(|time| time >= HANGS_AFTER);
+        let reserves = group.members.iter().any(|member| takes_long(in_flight, member));
+        let silent =
+            none_came || reserves || group.no_ack_for.is_some_and(|time| time >= HANGS_AFTER);
         if group.ready == 0 || !silent && !self.fills(group) {
             return None;
         }
@@ -196,10 +205,16 @@ fn holders(group: &GroupStats) -> impl Iterator<Item = &ConsumerStats> {
     group.members.iter().filter(|member| member.in_flight > 0)
 }
 
+/// Whether a member has reserved places for so long that it cannot be running.
+fn takes_long(in_flight: &InFlightInfo, member: &ConsumerStats) -> bool {
+    let long = member.info.taking.is_some_and(|time| time >= HANGS_AFTER);
+    long && in_flight.reserved_by(member.info.record) > 0
+}
+
 /// What has the places of a group: its members, messages that wait, or both.
 fn used_by(group: &GroupStats, in_flight: &InFlightInfo) -> String {
     let delayed = in_flight.delayed() as u64;
-    let held = u64::from(in_flight.max).saturating_sub(delayed);
+    let held = in_flight.messages.len() as u64 - delayed;
     let mut uses = Vec::new();
     if held > 0 {
         let by = match (holders(group).count(), holders(group).next()) {
@@ -208,6 +223,10 @@ fn used_by(group: &GroupStats, in_flight: &InFlightInfo) -> String {
             (some, _) => format!("{some} consumers"),
         };
         uses.push(format!("{held} by {by}"));
+    }
+    for member in group.members.iter().filter(|member| takes_long(in_flight, member)) {
+        let reserved = in_flight.reserved_by(member.info.record);
+        uses.push(format!("{reserved} reserved by {}", who(group, member)));
     }
     let exhausted = Stats::exhausted(group);
     if delayed > exhausted {

@@ -3,7 +3,7 @@
 use serde_json::json;
 use slipring::{Job, JobError, Queue};
 
-use super::common::TempName;
+use super::common::{TempName, words};
 use super::tool::{Running, TempDir, feed, group, json, parsed, run};
 
 fn queue(what: &str, lines: &str) -> (TempName, Queue) {
@@ -138,6 +138,37 @@ fn the_list_of_groups_says_what_was_delivered_again() {
     let [received, renewed] = ["received_ms", "renewed_ms"].map(|time| message[time].as_u64());
     assert!(renewed.unwrap() + 80 < received.unwrap(), "{message}");
     again.ack().unwrap();
+}
+
+/// It looks as if it was stopped after its reservation and before its claim.
+#[test]
+fn a_consumer_that_keeps_reserved_places_is_named() {
+    // Where docs/layout.md has the first cell and the stride, and a record's tick.
+    const CELLS: (u64, u64) = (968, 960);
+    const CLAIMED_AT: u64 = 40;
+    let name = TempName::new("reserves");
+    let create = ["create", &name, "--shared-group", "work", "--in-flight", "4"];
+    run(&[&create[..], &["--max-groups", "1"]].concat()).quietly();
+    let queue = Queue::open(&name).unwrap();
+    let worker = queue.worker("work").unwrap();
+    let file = words::open(&name.path());
+    for i in 0..4 {
+        // Of record 0.
+        words::set(&file, words::get(&file, CELLS.0) + i * words::get(&file, CELLS.1), 1);
+    }
+    words::set(&file, words::GROUPS + words::GROUP + CLAIMED_AT, 1);
+    let out = run(&["group", "ls", &name]).quietly();
+    let who = format!("process {}, consumer 0, stopped ", std::process::id());
+    let taking =
+        "while taking messages from the ring, with 4 places reserved: others get that once it ends";
+    assert!(out.contains(&who) && out.contains(taking), "{out}");
+    let reserved = &group(&name, "work")["in_flight"]["reserved"];
+    assert_eq!(reserved, &json!([{"record": 0, "places": 4}]));
+    for which in [&["--all"][..], &["--member", "0"]] {
+        let out = run(&[&["group", "evict", &name, "work"], which].concat());
+        out.says(1, &["consumer 0 is stopped in the middle", "has reserved", "kill -KILL"]);
+    }
+    drop(worker);
 }
 
 fn evicted(job: Job) -> bool {

@@ -4,7 +4,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use slipring::{
-    ConsumerStats, GroupInfo, InFlightInfo, InFlightMessage, Mode, ProcessState, Retention, Stats,
+    ConsumerStats, GroupInfo, InFlightInfo, InFlightMessage, MemberInfo, Mode, ProcessState,
+    Retention, Stats,
 };
 
 use crate::dead_letters;
@@ -93,7 +94,13 @@ fn is_free(group: &GroupInfo, member: &ConsumerStats) -> bool {
     group.mode == Some(Mode::Shared)
         && !member.info.live
         && member.info.claimed.is_none()
+        && reserved(group, member.info.record) == 0
         && messages_of(group, Some(member.info.record)).next().is_none()
+}
+
+/// Places that a consumer has reserved for messages that it is taking from the ring.
+fn reserved(group: &GroupInfo, record: u8) -> u32 {
+    group.in_flight.as_ref().map_or(0, |in_flight| in_flight.reserved_by(record))
 }
 
 /// The messages in flight of one consumer, or those that no consumer has; from the lowest sequence on.
@@ -194,11 +201,8 @@ fn member_line(group: &GroupInfo, member: &ConsumerStats, watched: bool) -> Stri
     let time = time.filter(|seconds| *seconds > 0);
     let time =
         time.map_or(String::new(), |seconds| format!(", for at least {}", duration(seconds)));
-    let taking = info.taking.filter(|time| *time >= TAKING).zip(info.claimed.as_ref());
-    let taking = taking.map_or(String::new(), |(time, claimed)| {
-        let (what, time) = (range(claimed), duration(time.as_secs()));
-        format!(", stopped {time} ago while taking {what} from the ring: others get that once it ends or goes on")
-    });
+    let taking = info.taking.filter(|time| *time >= TAKING);
+    let taking = taking.map_or(String::new(), |time| taking_text(group, info, time));
     let what = match messages_of(group, Some(info.record)).count() {
         0 => what,
         some => format!(" has {some} in flight"),
@@ -209,6 +213,20 @@ fn member_line(group: &GroupInfo, member: &ConsumerStats, watched: bool) -> Stri
         String::new()
     };
     format!("process {}{record}{state}{what}{taking}{time}; acked {}", pid(info.pid), info.acked)
+}
+
+/// What a consumer keeps that was stopped while taking messages from the ring.
+fn taking_text(group: &GroupInfo, info: &MemberInfo, time: Duration) -> String {
+    let (places, time) = (reserved(group, info.record), duration(time.as_secs()));
+    let reserves = match places {
+        0 => String::new(),
+        1 => ", with 1 place reserved".to_owned(),
+        some => format!(", with {some} places reserved"),
+    };
+    let what = info.claimed.as_ref().map_or("messages".to_owned(), range);
+    format!(
+        ", stopped {time} ago while taking {what} from the ring{reserves}: others get that once it ends or goes on"
+    )
 }
 
 /// A range of messages, from its first to its last.
@@ -268,6 +286,11 @@ fn in_flight_json(in_flight: &InFlightInfo) -> InFlight {
         max: *max,
         ack_timeout_ms: ack_timeout.map(milliseconds),
         messages: messages.collect(),
+        reserved: in_flight
+            .reserved
+            .iter()
+            .map(|it| json::ReservedPlaces { record: it.record, places: it.places })
+            .collect(),
     }
 }
 

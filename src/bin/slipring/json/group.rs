@@ -66,6 +66,15 @@ pub(crate) struct InFlight {
     /// Null: none.
     pub(crate) ack_timeout_ms: Option<u64>,
     pub(crate) messages: Vec<InFlightMessage>,
+    /// Places that consumers have reserved for messages that they are taking from the ring.
+    pub(crate) reserved: Vec<ReservedPlaces>,
+}
+
+/// Those of one consumer.
+#[derive(Debug, Serialize)]
+pub(crate) struct ReservedPlaces {
+    pub(crate) record: u8,
+    pub(crate) places: u32,
 }
 
 /// One of them.

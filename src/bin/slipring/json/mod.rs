@@ -18,7 +18,9 @@ use serde::{Serialize, Serializer};
 use slipring::Mode;
 
 pub(crate) use error::{Error, Failed, Note};
-pub(crate) use group::{Evicted, Group, Groups, InFlight, InFlightMessage, Member, Retried};
+pub(crate) use group::{
+    Evicted, Group, Groups, InFlight, InFlightMessage, Member, ReservedPlaces, Retried,
+};
 pub(crate) use letter::{Letter, NoLetter};
 pub(crate) use message::{Message, Payload};
 pub(crate) use queue::{Listed, Queue, Queues, Refused, Summary};

@@ -1,6 +1,8 @@
 //! `slipring group evict`
 
-use slipring::{Evictions, InFlightMessage, Queue};
+use std::time::Duration;
+
+use slipring::{Evictions, GroupInfo, InFlightMessage, Queue};
 
 use super::{listed, messages_failed};
 
@@ -11,6 +13,9 @@ use crate::output::print;
 use crate::queue::open_existing;
 use crate::table::count;
 
+/// A consumer that has been taking messages from the ring for so long is stopped.
+const TAKING: Duration = Duration::from_millis(100);
+
 pub(crate) fn run(args: &GroupEvictArgs) -> Result<(), Failure> {
     let (name, group) = (&args.name, &args.group);
     let queue = open_existing(name)?;
@@ -19,8 +24,11 @@ pub(crate) fn run(args: &GroupEvictArgs) -> Result<(), Failure> {
             || args.sequence == Some(message.sequence)
             || args.member.is_some() && args.member == message.record
     };
-    let done =
+    let mut done =
         queue.evict(group, args.delay, asked).map_err(|fault| messages_failed(name, fault))?;
+    if args.sequence.is_none() {
+        done.taking.extend(reserving(&queue, args, &done.taking));
+    }
     let Evictions { evicted, taking, .. } = &done;
     if args.json {
         print(&json::line(&Evicted { queue: name, group, evicted, taking }))?;
@@ -41,6 +49,21 @@ pub(crate) fn run(args: &GroupEvictArgs) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// Consumers that have been taking messages for long, and keep places for them.
+fn reserving(queue: &Queue, args: &GroupEvictArgs, taking: &[u8]) -> Vec<u8> {
+    let groups = queue.snapshot().map(|snapshot| snapshot.groups).unwrap_or_default();
+    let Some(group) = groups.into_iter().find(|info| info.name == args.group) else {
+        return Vec::new();
+    };
+    let GroupInfo { members, in_flight, .. } = group;
+    let stopped = members.into_iter().filter(|member| {
+        let asked = args.member.is_none_or(|record| record == member.record);
+        let reserves = in_flight.as_ref().is_some_and(|it| it.reserved_by(member.record) > 0);
+        asked && reserves && member.live && member.taking.is_some_and(|time| time >= TAKING)
+    });
+    stopped.map(|member| member.record).filter(|record| !taking.contains(record)).collect()
 }
 
 fn is_of_group(queue: &Queue, args: &GroupEvictArgs, record: u8) -> bool {
@@ -72,8 +95,8 @@ fn still_taking(queue: &Queue, args: &GroupEvictArgs, taking: &[u8]) -> Failure 
     let them: Vec<_> = members.filter(|member| taking.contains(&member.record)).collect();
     let records: Vec<String> = taking.iter().map(u8::to_string).collect();
     let text = format!(
-        "consumer {} is stopped in the middle of taking messages from the ring: what it is taking comes to others once it \
-         has ended or goes on",
+        "consumer {} is stopped in the middle of taking messages from the ring: what it is taking, and the places that it has \
+         reserved, come to others once it has ended or goes on",
         records.join(", ")
     );
     let pids = them.iter().filter_map(|member| queue.pid_here(member));
