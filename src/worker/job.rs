@@ -158,10 +158,10 @@ impl<M: Content + ?Sized> Job<M> {
         self.retry_after(Duration::ZERO)
     }
 
-    /// Gives the message back, for any member to take after `delay`, which is rounded up to 4 ms or so. Until then it keeps
-    /// its place in flight, and no member. This delivery counts as an attempt, unless [`Job::uncount`] was called: after the
-    /// last one that the group allows, the message becomes a dead letter when it is taken the next time. [`Job::fail`] makes
-    /// it one at once.
+    /// Gives the message back, for any member to take after `delay`, or at once if that is zero. A longer one takes up to 25 ms
+    /// more: dues are told in steps of 4 ms, by a clock that may lag by 10 ms. Until then the message keeps its place in
+    /// flight, and no member. This delivery counts as an attempt, unless [`Job::uncount`] was called: after the last one that
+    /// the group allows, the message becomes a dead letter when it is taken the next time. [`Job::fail`] makes it one at once.
     ///
     /// # Errors
     /// As for [`Job::ack`].
