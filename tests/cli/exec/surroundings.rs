@@ -1,8 +1,11 @@
 //! What is no fault of a message is no attempt of it: a stop, streams that are gone, a system that refuses.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -217,6 +220,84 @@ fn what_the_system_refuses_for_a_while_is_waited_for() {
         worker.signal(Signal::SIGTERM);
         worker.finish().says(143, &["done 2, retried 0"]);
     }
+}
+
+/// A user who has no process.
+fn another_user() -> u32 {
+    static USERS: AtomicU32 = AtomicU32::new(0);
+    let users = 2 * std::process::id() + USERS.fetch_add(1, Ordering::Relaxed) % 2;
+    20_000 + users % 30_000
+}
+
+/// What starts a program as that user. `None` if this one may not do that.
+fn as_user(user: u32, args: &[&str]) -> Option<Command> {
+    let user = format!("--reuid={user}");
+    let setpriv = || {
+        let mut setpriv = Command::new("setpriv");
+        setpriv.args([&user, "--clear-groups"]);
+        setpriv
+    };
+    if !setpriv().arg("true").status().is_ok_and(|status| status.success()) {
+        println!("skipped: this user may not become another one");
+        return None;
+    }
+    let mut command = setpriv();
+    command.args(args);
+    Some(command)
+}
+
+impl Work {
+    /// Starts a worker as that user, who may have so many processes and threads.
+    fn start_as(&self, user: u32, most: u32, command: &str, more: &[&str]) -> Option<Running> {
+        let most = format!("--nproc={most}:1000");
+        let mut worker = as_user(user, &["prlimit", &most, env!("CARGO_BIN_EXE_slipring")])?;
+        worker.args(self.args(command, &[&["--allow-uid", "0"], more].concat()));
+        worker.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Some(Running::of(&mut worker))
+    }
+}
+
+fn allow_processes(user: u32, worker: &Running) {
+    let pid = worker.pid().to_string();
+    let mut prlimit = as_user(user, &["prlimit", "--pid", &pid, "--nproc=1000:1000"]).unwrap();
+    assert!(prlimit.status().unwrap().success());
+}
+
+#[test]
+fn a_worker_goes_on_with_the_jobs_that_it_can_start() {
+    let user = another_user();
+    for (kind, places) in KINDS {
+        let options = ["--in-flight", places, "--mode", "666"];
+        let work = Work::with(&format!("exec-threads-{kind}"), "0\n1\n2\n3\n", &options);
+        let dir = TempDir::new(&work.name);
+        std::fs::set_permissions(&*dir, Permissions::from_mode(0o777)).unwrap();
+        // Each waits for all.
+        let all: Vec<String> = (0..4).map(|n| until(&dir.join(n.to_string()))).collect();
+        let command = format!("touch {}/$SLIPRING_SEQUENCE; {}", dir.display(), all.join("; "));
+        // Itself and two jobs, or one and a command, which fails for lack of others.
+        let more = ["--jobs", "4", "--retry-delay", "0.1"];
+        let Some(mut worker) = work.start_as(user, 3, &command, &more) else { return };
+        let line = worker.wait_for("cannot start a job");
+        assert!(line.contains(" of 4 jobs work, and it tries again"), "{line}");
+        allow_processes(user, &worker);
+        worker.wait_for("all 4 jobs work");
+        while work.depth() > 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        worker.signal(Signal::SIGTERM);
+        worker.finish().says(143, &["done 4,", "rejected 0, given up 0, unfinished 0,"]);
+    }
+}
+
+#[test]
+fn a_shell_that_cannot_be_started_for_a_while_is_waited_for() {
+    let work = Work::with("exec-no-process", "job\n", &["--mode", "666"]);
+    let user = another_user();
+    let Some(mut worker) = work.start_as(user, 1, "echo done", &["--count", "1"]) else { return };
+    worker.wait_for("cannot run sh for --exec: Resource temporarily unavailable");
+    allow_processes(user, &worker);
+    assert_eq!(worker.lines(1), ["done"]);
+    assert_eq!((worker.finish().code, work.depth()), (Some(0), 0));
 }
 
 #[test]

@@ -26,7 +26,8 @@ timeout; what it does for them later is too late, and is told. So does a message
 (slipring group evict): its command is ended. In other groups a message stays with its job, which waits for
 --retry-delay and takes no other meanwhile, and comes to others only when its worker ends.
 No attempt is counted if the worker was told to stop, if what it writes to is gone or full, or if the system
-refused to start the command. The worker tries to start it for a minute, and then ends with an error.
+refused to start the command. The worker tries to start it for a minute, or while others run, and then ends with
+an error.
 --count counts messages that were acked or became dead letters. --timeout counts only time in which no
 command runs and no message waits for another try.
 After Ctrl-C, SIGTERM or SIGHUP the worker takes no more, and ends when the running commands have ended; a

@@ -30,7 +30,7 @@ pub(crate) fn run(args: &ForwardArgs) -> Result<(), Failure> {
         return Err(Failure::usage("--to names the queue that is read: name another one"));
     }
     if let Some(command) = &args.command {
-        command::check(command)?;
+        command::check(command).map_err(|refused| refused.failure)?;
     }
     let (mut from, mut to) = (open_existing(&args.name)?, open_existing(&args.to)?);
     let stop = Stop::on_signals()?;

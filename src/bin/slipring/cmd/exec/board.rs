@@ -98,6 +98,11 @@ impl Board {
         self.running = if runs { self.running + 1 } else { self.running - 1 };
     }
 
+    /// Whether a command runs.
+    pub(super) fn is_running(&self) -> bool {
+        self.running > 0
+    }
+
     pub(super) fn settle(&mut self, total: fn(&mut Board) -> &mut u64) {
         *total(self) += 1;
         self.rest();

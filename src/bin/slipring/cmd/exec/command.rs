@@ -33,11 +33,14 @@ const GONE_AFTER: Duration = Duration::from_secs(1);
 pub(crate) const GRACE: Duration = Duration::from_millis(100);
 
 /// Finds out, before any message is taken, whether there is a shell and it can read the command.
-pub(crate) fn check(command: &str) -> Result<(), Failure> {
+pub(crate) fn check(command: &str) -> Result<(), Refused> {
     let read = Command::new(SHELL).args(["-n", "-c", command]).stdin(Stdio::null()).status();
-    match read.map_err(|fault| not_started(&fault))? {
+    match read.map_err(|fault| Refused::new(&fault, not_started(&fault)))? {
         status if status.success() => Ok(()),
-        _ => Err(Failure::usage(format!("{SHELL} cannot read the command of --exec"))),
+        _ => {
+            let failure = Failure::usage(format!("{SHELL} cannot read the command of --exec"));
+            Err(Refused { failure, passes: false })
+        }
     }
 }
 

@@ -5,7 +5,6 @@
 
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use slipring::{Consumer, Queue, Received, RecvError, RejectError};
@@ -14,7 +13,7 @@ use super::board::Board;
 use super::command::{self, About, Refused, reader_gone};
 use super::{DELAY_MAX, End, Letter, Refusals, Shared, Tell, Verdict, lock};
 use crate::args::RecvArgs;
-use crate::failure::{Failure, io_failed};
+use crate::failure::Failure;
 use crate::reading::{explain_start, join_as_consumer, wait_as_asked};
 use crate::stop::Stop;
 
@@ -29,14 +28,7 @@ pub(super) fn run(shared: &Shared<'_>, queue: &Queue, first: Consumer) -> Result
         explain_start(args, consumer.made_group(), consumer.resumed(), consumer.position(), false);
     }
     let worker = &Worker { shared, turn: Mutex::new(()) };
-    thread::scope(|scope| {
-        for job in jobs {
-            let job = || worker.job(job);
-            if let Err(fault) = thread::Builder::new().spawn_scoped(scope, job) {
-                shared.end(io_failed("start a job", &fault));
-            }
-        }
-    });
+    shared.in_threads(jobs, |job| worker.job(job));
     Ok(())
 }
 
@@ -187,7 +179,7 @@ impl Worker<'_> {
             Ok(end) => end,
             Err(fault) => {
                 message.uncount();
-                return Shared::refused(fault, refusals, sequence).map(Next::Again);
+                return shared.refused(fault, refusals, sequence).map(Next::Again);
             }
         };
         *refusals = None;

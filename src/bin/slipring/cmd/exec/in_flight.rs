@@ -7,14 +7,13 @@
 use std::cell::Cell;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use slipring::{Job, JobError, RecvError, Worker};
 
 use super::command::{self, About, Refused, reader_gone};
 use super::{End, Letter, Refusals, Shared, Tell, Verdict, lock};
-use crate::failure::{Failure, io_failed};
+use crate::failure::Failure;
 use crate::reading::explain_start;
 
 /// The least delay before another try: without one, the message would look like that of a worker that died.
@@ -51,14 +50,8 @@ pub(super) fn run(shared: &Shared<'_>, mut worker: Worker) -> Result<(), Failure
         stopped() || reader_gone(&std::io::stdout()) || ended() || !lock(&untold).is_empty()
     });
     let jobs = Jobs { shared, turn: Mutex::new(worker), letters };
-    thread::scope(|scope| {
-        for _ in 0..args.exec.jobs {
-            let job = || jobs.work().unwrap_or_else(|fault| shared.end(fault));
-            if let Err(fault) = thread::Builder::new().spawn_scoped(scope, job) {
-                shared.end(io_failed("start a job", &fault));
-            }
-        }
-    });
+    let job = |()| jobs.work().unwrap_or_else(|fault| shared.end(fault));
+    shared.in_threads(vec![(); args.exec.jobs.into()], job);
     // A queue that was removed is an error, also when all messages are done.
     if let Err(fault) = lock(&jobs.turn).check_removed() {
         shared.end(fault.into());
@@ -187,7 +180,7 @@ impl Jobs<'_> {
             Ok(ended) => ended,
             Err(fault) => {
                 let uncounted = message.uncount();
-                let delay = Shared::refused(fault, refusals, sequence)?;
+                let delay = shared.refused(fault, refusals, sequence)?;
                 // Evicted: it is in other hands already.
                 let _ = uncounted.and_then(|()| message.retry_after(delay));
                 shared.board().put_back();

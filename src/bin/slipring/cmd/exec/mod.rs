@@ -51,7 +51,12 @@ pub(super) fn run(args: &RecvArgs, command: &str) -> Result<(), Failure> {
         return Err(Failure::usage(text));
     }
     check_options(args)?;
-    command::check(command)?;
+    let mut refusals = None;
+    while let Err(refused) = command::check(command) {
+        let (why, delay) = again_after(refused, &mut refusals, false)?;
+        note(&format!("note: {why}; again in {} s", delay.as_secs_f64()));
+        thread::sleep(delay);
+    }
     extend::check(args)?;
     let queue = open_to_receive(args)?;
     let stop = Stop::on_signals()?;
@@ -167,23 +172,58 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// The system refused to start a command: how long to wait for the next try, if the reason may pass.
+    /// The system refused to start the command of a message: how long to wait for the next try, if the reason may pass. While
+    /// others run, the worker does not end for that.
     fn refused(
-        Refused { failure, passes }: Refused,
+        &self,
+        refused: Refused,
         refusals: &mut Refusals,
         sequence: u64,
     ) -> Result<Duration, Failure> {
-        let (since, times) = refusals.unwrap_or((Instant::now(), 0));
-        let text = match failure {
-            Failure::Failed(fault) if passes && since.elapsed() < REFUSED_FOR => fault.text,
-            failure => return Err(failure),
-        };
-        let times = times.saturating_add(1);
-        *refusals = Some((since, times));
-        let delay = delay(REFUSED_DELAY, times).min(REFUSED_DELAY_MAX);
+        let works = self.board().is_running();
+        let (why, delay) = again_after(refused, refusals, works)?;
         let delay_s = delay.as_secs_f64();
-        note(&format!("note: message {sequence}: {text}; not counted, again in {delay_s} s"));
+        note(&format!("note: message {sequence}: {why}; not counted, again in {delay_s} s"));
         Ok(delay)
+    }
+
+    /// Works on each of `jobs` in a thread of its own, to their ends. If the system refuses threads, the worker goes on with
+    /// those that it has, and tries to start the others as long as it runs; without any it tries for a minute.
+    fn in_threads<J: Send>(&self, jobs: Vec<J>, work: impl Fn(J) + Sync) {
+        let all = jobs.len();
+        let jobs = Mutex::new(jobs);
+        // Taken by its thread, since a closure is lost with a thread that cannot be started.
+        let job = || {
+            let job = lock(&jobs).pop();
+            job.into_iter().for_each(&work);
+        };
+        let job = &job;
+        thread::scope(|scope| {
+            let (mut started, mut refusals) = (0, None);
+            while started < all && !self.takes_no_more() {
+                match thread::Builder::new().spawn_scoped(scope, job) {
+                    Ok(_) => started += 1,
+                    Err(fault) => {
+                        let failure = io_failed("start a job", &fault);
+                        let first = refusals.is_none();
+                        let refused = Refused { failure, passes: true };
+                        match again_after(refused, &mut refusals, started > 0) {
+                            Ok((why, delay)) => {
+                                if first {
+                                    let works = format!("{started} of {all} jobs work");
+                                    note(&format!("note: {why}; {works}, and it tries again"));
+                                }
+                                self.sleep(delay, || self.takes_no_more());
+                            }
+                            Err(failure) => return self.end(failure),
+                        }
+                    }
+                }
+            }
+            if started == all && refusals.is_some() {
+                note(&format!("note: all {all} jobs work"));
+            }
+        });
     }
 
     /// The right to work on a suspect, if no other job has it. Two do not run at once: when one ends this process, an
@@ -245,6 +285,11 @@ impl<'a> Shared<'a> {
         self.stop.check().map_err(|signal| self.end(signal)).is_err()
     }
 
+    /// Whether there is no reason to start another job.
+    fn takes_no_more(&self) -> bool {
+        self.is_stopped() || self.board().takes_no_more()
+    }
+
     /// Whether the jobs take no more messages.
     fn is_over(&self) -> bool {
         self.is_stopped() || self.board().is_over()
@@ -290,6 +335,23 @@ impl Tell {
     }
 }
 
+/// The system refused to start something: why, and how long to wait for the next try, if the reason may pass. That is tried
+/// for a minute, and for as long as the worker `works` otherwise.
+fn again_after(
+    Refused { failure, passes }: Refused,
+    refusals: &mut Refusals,
+    works: bool,
+) -> Result<(String, Duration), Failure> {
+    let (since, times) = refusals.unwrap_or((Instant::now(), 0));
+    let why = match failure {
+        Failure::Failed(fault) if passes && (works || since.elapsed() < REFUSED_FOR) => fault.text,
+        failure => return Err(failure),
+    };
+    let times = times.saturating_add(1);
+    *refusals = Some((since, times));
+    Ok((why, delay(REFUSED_DELAY, times).min(REFUSED_DELAY_MAX)))
+}
+
 /// Doubled with each attempt after the first.
 fn delay(first: Duration, attempts: u8) -> Duration {
     let doublings = u32::from(attempts.saturating_sub(1)).min(31);
@@ -299,6 +361,18 @@ fn delay(first: Duration, attempts: u8) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_worker_that_works_does_not_end_because_something_cannot_be_started() {
+        let refused = |passes| Refused { failure: Failure::failed("refused"), passes };
+        let Some(long_ago) = Instant::now().checked_sub(REFUSED_FOR) else { return };
+        let mut refusals = Some((long_ago, 30));
+        assert!(again_after(refused(true), &mut refusals, false).is_err());
+        let again = again_after(refused(true), &mut refusals, true);
+        assert!(again.is_ok_and(|(why, delay)| why == "refused" && delay == REFUSED_DELAY_MAX));
+        assert!(again_after(refused(false), &mut refusals, true).is_err());
+        assert!(again_after(refused(true), &mut None, false).is_ok());
+    }
 
     #[test]
     fn delays_double_up_to_an_hour() {
