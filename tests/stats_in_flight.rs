@@ -162,6 +162,11 @@ fn a_stopped_member_is_told_with_what_it_has_until_that_is_taken_back() {
     assert!(found.text.starts_with(&text), "{}", found.text);
     assert!(found.text.contains("message 0 for at least"), "{}", found.text);
     assert!(found.text.contains("the group has no ack timeout"), "{}", found.text);
+    // A timeout that is set later is not that of what was received before.
+    queue.set_ack_timeout("work", Some(Duration::from_secs(30))).unwrap();
+    let later = finding(&mut monitor, FindingKind::ConsumerStopped, true).unwrap();
+    assert!(later.text.contains("as received without an ack timeout"), "{}", later.text);
+    queue.set_ack_timeout("work", None).unwrap();
     assert_eq!(
         commands(&found),
         [

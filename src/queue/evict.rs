@@ -26,8 +26,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub struct Evictions {
     /// Sequences of the messages that were taken back.
     pub evicted: Vec<u64>,
-    /// Records of members that have been in the middle of taking messages from the ring for 100 ms. That takes less than a
-    /// microsecond, so such a member is stopped; only its end frees the messages. In the order of the messages, each once.
+    /// Records of members that have been in the middle of taking messages from the ring at all looks within 100 ms. Taking
+    /// them is over in a moment, so such a member is stopped, unless it takes large messages one after the other; or it has
+    /// died there, and the next member that looks settles that. What a stopped one is taking is freed by its end, or comes
+    /// when it goes on. In the order of the messages, each once.
     pub taking: Vec<u8>,
 }
 

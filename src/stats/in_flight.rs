@@ -47,7 +47,11 @@ impl Stats {
             };
             let but = if runs { "" } else { ", but none runs" };
             let then = match (member.overdue, member.due) {
-                (0, None) => format!("{they_stay} with it, as the group has no ack timeout"),
+                (0, None) if in_flight.ack_timeout.is_none() => {
+                    format!("{they_stay} with it, as the group has no ack timeout")
+                }
+                // By the group's timeout of that time, or since its clock cannot be compared.
+                (0, None) => format!("{they_stay} with it, as received without an ack timeout"),
                 (0, Some(due)) => {
                     format!("another consumer may take {first} in {}{but}", short(due))
                 }

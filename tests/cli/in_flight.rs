@@ -166,7 +166,7 @@ fn a_consumer_that_keeps_reserved_places_is_named() {
     assert_eq!(reserved, &json!([{"record": 0, "places": 4}]));
     for which in [&["--all"][..], &["--member", "0"]] {
         let out = run(&[&["group", "evict", &name, "work"], which].concat());
-        out.says(1, &["consumer 0 is stopped in the middle", "has reserved", "kill -KILL"]);
+        out.says(1, &["consumer 0 has been in the middle", "places reserved", "kill -KILL"]);
     }
     drop(worker);
 }

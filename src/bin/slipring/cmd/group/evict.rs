@@ -94,10 +94,13 @@ fn still_taking(queue: &Queue, args: &GroupEvictArgs, taking: &[u8]) -> Failure 
         groups.iter().filter(|info| info.name == args.group).flat_map(|info| &info.members);
     let them: Vec<_> = members.filter(|member| taking.contains(&member.record)).collect();
     let records: Vec<String> = taking.iter().map(u8::to_string).collect();
+    let (consumers, have) = match &records[..] {
+        [one] => (format!("consumer {one}"), "has"),
+        some => (format!("consumers {}", some.join(", ")), "have"),
+    };
     let text = format!(
-        "consumer {} is stopped in the middle of taking messages from the ring: what it is taking, and the places that it has \
-         reserved, come to others once it has ended or goes on",
-        records.join(", ")
+        "{consumers} {have} been in the middle of taking messages from the ring for 0.1 s, as one does that is stopped, or takes \
+         large ones: those messages and the places reserved for them come to others when it goes on or ends"
     );
     let pids = them.iter().filter_map(|member| queue.pid_here(member));
     let failure = Failure::failed(text);

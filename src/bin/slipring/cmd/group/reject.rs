@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use slipring::{Group, Job, JobError, JoinError, Queue, Worker};
+use slipring::{Group, Job, JobError, JoinError, Queue, RecvError, Worker};
 
 use crate::args::GroupRejectArgs;
 use crate::dead_letters;
@@ -53,12 +53,20 @@ fn in_flight(mut worker: Worker, args: &GroupRejectArgs) -> Result<(), Failure> 
 
 fn take(worker: &mut Worker, sequence: u64) -> Result<Option<Job>, Failure> {
     for _ in 1..LOOKS {
-        if let Some(job) = worker.take(sequence)? {
+        if let Some(job) = worker.take(sequence).map_err(not_taken)? {
             return Ok(Some(job));
         }
         thread::sleep(LOOK_EVERY);
     }
-    Ok(worker.take(sequence)?)
+    worker.take(sequence).map_err(not_taken)
+}
+
+/// It has just joined, so the error is told as one of joining.
+fn not_taken(fault: RecvError) -> Failure {
+    match fault {
+        RecvError::Clock { queue, group } => JoinError::Clock { queue, group }.into(),
+        fault => fault.into(),
+    }
 }
 
 /// In an exclusive group, the one that comes next.
