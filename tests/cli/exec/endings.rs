@@ -2,12 +2,13 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use super::super::common::TempName;
-use super::super::tool::{TempDir, children_of, feed, lives, run};
+use super::super::tool::{Ran, TempDir, children_of, feed, lives, run};
 use super::{KINDS, Work, until};
 
 /// A script in `dir` that is no shell's last command, so that it runs beside its shell.
@@ -85,6 +86,50 @@ fn what_ignores_sigterm_in_the_process_group_is_killed_before_the_next_try() {
         assert_eq!(ran.out, "");
         assert!(!lives(pid_of(&dir, 1)));
     }
+}
+
+#[test]
+fn a_message_is_its_workers_while_its_command_is_being_ended() {
+    let work = Work::with("end-extend", "job\n", &["--in-flight", "16", "--ack-timeout", "3"]);
+    let dir = TempDir::new(&work.name);
+    let job = script(&dir, &finishes(&dir, ":").replace("sleep 1;", "sleep 4;"));
+    let mut worker = work.start(
+        &format!("{}; echo $?", job.display()),
+        &["--job-timeout", "0.5", "--retry-delay", "3600"],
+    );
+    let pid = pid_of(&dir, 1);
+    // It would take the message.
+    let other = work.start("echo stolen", &["--follow"]);
+    worker.wait_for("its time was over (--job-timeout), killed by SIGTERM; again in 3600 s");
+    assert!(!lives(pid));
+    for worker in [worker, other] {
+        worker.signal(Signal::SIGTERM);
+        assert_eq!(worker.finish().out, "");
+    }
+    assert_eq!(work.figure("redelivered"), 0);
+}
+
+/// As in a container that was given the host's /proc, or none.
+#[test]
+fn where_proc_does_not_tell_a_process_group_is_killed() {
+    let namespace = |args: &[&str]| {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--pid", "--fork", "--kill-child"]).args(args);
+        unshare
+    };
+    if !namespace(&["true"]).status().is_ok_and(|status| status.success()) {
+        println!("skipped: this user cannot have a pid namespace");
+        return;
+    }
+    let work = Work::with("end-no-proc", "job\n", &["--in-flight", "16"]);
+    let dir = TempDir::new(&work.name);
+    let job = script(&dir, "trap '' TERM; for i in $(seq 300); do sleep 0.1; done; echo survived");
+    let command = format!("[ $SLIPRING_ATTEMPTS = 2 ] || {}; echo $?", job.display());
+    let more = ["--job-timeout", "2", "--retry-delay", "0.01", "--count", "1", "--verbose"];
+    let mut worker = namespace(&[env!("CARGO_BIN_EXE_slipring")]);
+    let ran: Ran = worker.args(work.args(&command, &more)).output().unwrap().into();
+    let ran = ran.says(0, &["its time was over", "done 1,"]);
+    assert_eq!(ran.out, "0\n");
 }
 
 #[test]

@@ -20,7 +20,7 @@ any time: in the other queue every message is there once, and in order. That que
 The command of --exec has the message, without a newline, on its standard input, and the environment of
 recv --exec. What it prints is the message that is sent on, without the newline at its end unless --raw is given.
 A command that fails ends forward, and its message stays. A command runs again for its message if forward is
-killed before the output is sent: only its output is there once. After Ctrl-C or SIGTERM forward ends when the
+killed before the output is sent: only its output is there once. After Ctrl-C, SIGTERM or SIGHUP forward ends when the
 running command has ended and its output is sent; a second signal, half a second later or more, ends it at
 once.";
 
