@@ -180,8 +180,8 @@ pub(crate) struct CellWord {
     pub(crate) attempts: u8,
     /// From when on the cell may be taken: a held one from its owner, a delayed one by anybody.
     pub(crate) due: Tick,
-    /// Raised at each fill, take, give-back and ack. With the due, which has the time of the receive in it, an old token fits
-    /// no later message; unless its message was evicted in the tick of its receive, and its cell had 511 more in that tick.
+    /// Raised at each fill, take, give-back and ack, so that an old token fits no later message of the cell; or only after 511 of
+    /// them, and at the same due, which has the time of the receive in it. A worker's jobs know that without the word.
     pub(crate) generation: u16,
 }
 

@@ -8,7 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{TempName, there};
-use slipring::{AckTimeoutError, ErrorCode, Group, GroupError, JobError, Queue, RecvError};
+use nix::time::{ClockId, clock_gettime};
+use slipring::{
+    AckTimeoutError, ErrorCode, Group, GroupError, Job, JobError, Queue, RecvError, Worker,
+};
 
 /// Long enough for anything, and waited for only by a test that fails.
 const LONG: Duration = Duration::from_secs(60);
@@ -222,4 +225,44 @@ fn a_late_ack_of_the_longest_timeout_is_none_of_another_message() {
             job.ack().unwrap();
         }
     }
+}
+
+/// The tick of the clock by which messages are due.
+fn tick() -> u64 {
+    let time = clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE).unwrap();
+    (time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64) >> 22
+}
+
+/// The extension of an evicted job ends when the time of a message does that was received later: 511 messages later the cell's
+/// word is the same, but the job is not that message's.
+#[test]
+fn a_late_ack_of_an_extended_job_is_none_of_a_later_message() {
+    let name = TempName::new("extended-late");
+    let group = work().in_flight(1).ack_timeout(SECOND).unlimited_attempts();
+    let queue = queue(&name, group);
+    let (mut producer, mut worker) = (queue.producer().unwrap(), queue.worker("work").unwrap());
+    let mut receive = |worker: &mut Worker| {
+        let _ = producer.send("a").unwrap();
+        worker.recv().unwrap()
+    };
+    let in_one_tick = |worker: &mut Worker, receive: &mut dyn FnMut(&mut Worker) -> Job| loop {
+        let (before, mut job) = (tick(), receive(worker));
+        job.extend(2 * SECOND).unwrap();
+        if tick() == before {
+            return (before, job);
+        }
+        job.ack().unwrap();
+    };
+    let (begin, old) = in_one_tick(&mut worker, &mut receive);
+    assert_eq!(queue.evict("work", Duration::ZERO, |_| true).unwrap().evicted, [old.sequence()]);
+    worker.recv().unwrap().ack().unwrap();
+    (0..510).for_each(|_| receive(&mut worker).ack().unwrap());
+    // A tick has 2^22 ns.
+    let ticks = |time: Duration| (time.as_nanos() as u64).div_ceil(1 << 22);
+    while tick() < begin + ticks(2 * SECOND) - ticks(SECOND) {}
+    let mut later = receive(&mut worker);
+    assert!(!old.is_mine());
+    assert!(matches!(old.ack(), Err(JobError::Evicted { .. })), "it has acked another message");
+    later.extend(SECOND).unwrap();
+    later.ack().unwrap();
 }

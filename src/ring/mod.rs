@@ -13,7 +13,7 @@
 //! | [`close`] | the end of a queue |
 //! | [`sources`] | which stream a message comes from, and where in it |
 //! | [`observe`] | reading without a trace |
-//! | [`reader`], [`figures`] | for the handles: a consumer of either kind; numbers for people to read |
+//! | [`reader`], [`receipts`], [`figures`] | for the handles: a consumer of either kind; which job a message in a cell is of; numbers for people to read |
 //!
 //! # Invariants
 //!
@@ -94,6 +94,8 @@ pub(crate) mod publish;
 pub(crate) mod reactor;
 #[cfg(not(slipring_loom))]
 pub(crate) mod reader;
+#[cfg(not(slipring_loom))]
+pub(crate) mod receipts;
 pub(crate) mod records;
 pub(crate) mod recovery;
 mod resolve;

@@ -24,6 +24,8 @@ pub(super) struct Copied<M: Content + ?Sized> {
     pub(super) source: Option<Source>,
     pub(super) delayed: bool,
     pub(super) cell: u32,
+    /// Its number among the messages that its worker has received into the cell.
+    pub(super) number: u32,
     pub(super) content: M::Owned,
 }
 
@@ -80,6 +82,7 @@ impl<M: Content + ?Sized> Copied<M> {
             source: None,
             delayed: false,
             cell: 0,
+            number: 0,
             content: M::room(),
         };
         copied.fill(message);
@@ -92,6 +95,7 @@ impl<M: Content + ?Sized> Copied<M> {
         self.source = origin.map(Source::from);
         self.delayed = delayed;
         self.cell = token.cell;
+        self.number = self.flight.receipts().count(token.cell);
         M::copy(&mut self.content, payload.len(), |to| {
             let len = to.len().min(payload.len());
             to[..len].copy_from_slice(&payload[..len]);

@@ -1,7 +1,6 @@
 //! What a worker shares with its jobs: they may outlive it, and are acked from any thread.
 
-use std::sync::Arc;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::attach::{Attachment, Mapped};
@@ -11,6 +10,7 @@ use crate::error::{ControlError, RecvError};
 use crate::layout::View;
 use crate::packed::{NEVER, Tick, due_after, nanoseconds_of, ticks};
 use crate::ring::cells::{Evicted, Table, Token};
+use crate::ring::receipts::Receipts;
 use crate::ring::records::Purpose;
 use crate::ring::{figures, groups, in_flight};
 use crate::sys::fork;
@@ -33,6 +33,7 @@ pub(crate) struct Flight {
     /// Of the process that joined.
     generation: u32,
     purpose: Purpose,
+    receipts: Receipts,
     /// Deliveries that a message may have; one more makes it a dead letter.
     limit: u32,
     /// Letters are sent one at a time.
@@ -61,6 +62,7 @@ impl Flight {
             clock: clock.unwrap_or(HostClock::own()),
             generation: fork::generation(),
             purpose,
+            receipts: Receipts::new(table.len()),
             limit: policy.limit,
             policy: Mutex::new(policy),
             attachment: Mutex::new(attachment),
@@ -103,6 +105,11 @@ impl Flight {
     #[inline]
     pub(super) fn table(&self) -> &Table {
         &self.table
+    }
+
+    #[inline]
+    pub(super) fn receipts(&self) -> &Receipts {
+        &self.receipts
     }
 
     pub(super) fn record(&self) -> u8 {

@@ -81,7 +81,16 @@ impl<M: Content + ?Sized> Job<M> {
         if self.flight().forked() {
             return Err(self.in_child());
         }
-        if self.word == 0 { Err(self.evicted(Evicted)) } else { Ok(self.token_of(self.word)) }
+        if self.word == 0 || !self.is_last() {
+            return Err(self.evicted(Evicted));
+        }
+        Ok(self.token_of(self.word))
+    }
+
+    /// Whether its worker has received no other message into the cell since. Else this one was taken from it.
+    #[inline]
+    fn is_last(&self) -> bool {
+        self.flight().receipts().is_last(self.copied.cell, self.copied.number)
     }
 
     #[inline]
@@ -91,7 +100,7 @@ impl<M: Content + ?Sized> Job<M> {
 
     #[cold]
     fn let_go(&self, token: Token) {
-        if !self.flight().forked() {
+        if !self.flight().forked() && self.is_last() {
             // Evicted: there is nothing to be given back.
             let _ = self.flight().give_back(token, AT_ONCE, token.attempts());
         }
