@@ -2,6 +2,8 @@
 
 #![allow(unsafe_code)]
 
+use std::io;
+
 use crate::packed::{Tick, tick_of};
 use crate::sys::time_namespace;
 
@@ -61,8 +63,16 @@ pub(crate) struct HostClock {
 
 impl HostClock {
     /// `None` if this process's clock cannot be compared with the host's.
-    pub(crate) fn new() -> Option<HostClock> {
-        Some(HostClock { offset: time_namespace::monotonic_offset()? })
+    ///
+    /// # Errors
+    /// As of [`time_namespace::monotonic_offset`].
+    pub(crate) fn new() -> io::Result<Option<HostClock>> {
+        Ok(time_namespace::monotonic_offset()?.map(|offset| HostClock { offset }))
+    }
+
+    /// For times that people see or give, which are then off by the offset if that is not known.
+    pub(crate) fn new_or_own() -> HostClock {
+        HostClock::new().ok().flatten().unwrap_or(HostClock::own())
     }
 
     /// That of this process alone, for what no other process compares.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::packed::{CellState, NEVER, Tick, nanoseconds_of};
-use crate::ring::figures::InCell;
+use crate::ring::observe::InCell;
 
 /// What is known of a message besides its content, in every view of it: [`Received`](crate::Received),
 /// [`Delivery`](crate::Delivery), [`Task`](crate::Task), [`OwnedMessage`](crate::OwnedMessage) and

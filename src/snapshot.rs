@@ -17,6 +17,7 @@ use crate::ring::extents;
 use crate::ring::figures::{self, Blocked, Holding, Standing};
 use crate::ring::groups;
 use crate::ring::groups::RETENTION_RELEASE;
+use crate::ring::observe;
 use crate::ring::publish::published_end;
 use crate::segment::{LeaseFile, QueueName};
 
@@ -197,8 +198,8 @@ impl InFlightInfo {
     fn of(view: &View, group: u8) -> Option<InFlightInfo> {
         let table = Table::of(view, group).ok().flatten()?;
         // In a time namespace of unknown offset, times are those of this process.
-        let now = HostClock::new().unwrap_or(HostClock::own()).now();
-        let messages = figures::in_cells(view, &table).map(|found| InFlightMessage::of(found, now));
+        let now = HostClock::new_or_own().now();
+        let messages = observe::in_cells(view, &table).map(|found| InFlightMessage::of(found, now));
         Some(InFlightInfo {
             max: table.len(),
             ack_timeout: table.ack_timeout(view).map(Duration::from_nanos),
@@ -384,7 +385,7 @@ impl Snapshot {
 /// How long a member has been taking messages from the ring, or had been when it died.
 fn taking(view: &View, record: u8) -> Option<Duration> {
     let since = Some(figures::claimed_at(view, record)).filter(|since| *since > 0)?;
-    let now = HostClock::new().unwrap_or(HostClock::own()).now();
+    let now = HostClock::new_or_own().now();
     Some(Duration::from_nanos(nanoseconds_of(now.saturating_sub(since))))
 }
 

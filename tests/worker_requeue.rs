@@ -284,6 +284,29 @@ message! {
     }
 }
 
+/// An operator receives nothing, also once it has looked whether there is something.
+#[test]
+fn an_operator_that_has_looked_keeps_no_group() {
+    for looks in [false, true] {
+        let name = TempName::new("operator");
+        let _dead = dead(&name);
+        let queue = queue(&name, brief(4));
+        let mut worker = queue.worker("work").unwrap();
+        reject(&queue, &mut worker, 1);
+        let mut operator = queue.worker(Group::named("work").as_operator()).unwrap();
+        if looks {
+            let waited = operator.recv_timeout(Duration::from_millis(50));
+            assert!(matches!(waited, Err(RecvError::Timeout { .. })), "{waited:?}");
+        }
+        drop(worker);
+        let fault = letters(&name, LONG).requeue(1).unwrap_err();
+        assert!(
+            matches!(fault.reason(), RequeueReason::GroupAbandoned { .. }),
+            "looked: {looks}, {fault}"
+        );
+    }
+}
+
 #[test]
 fn a_letter_of_a_former_queue_is_refused_if_it_does_not_fit() {
     let name = TempName::new("requeue-length");

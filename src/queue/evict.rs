@@ -14,7 +14,7 @@ use crate::message::Content;
 use crate::packed::{AT_ONCE, CellState, DELAY_ENDED, due_after, ticks};
 use crate::ring::cells::{Eviction, Table};
 use crate::ring::claim::Corrupt;
-use crate::ring::figures;
+use crate::ring::observe;
 
 /// How often it looks at messages that are being moved from the ring, until their members count as stopped.
 const LOOKS: u32 = 10;
@@ -58,14 +58,15 @@ impl<M: Content + ?Sized> Queue<M> {
             for look in 1..=LOOKS {
                 done.taking.clear();
                 left.retain(|&i| {
-                    let Some(found) = figures::in_cell(view, table, i) else { return false };
+                    let Some(found) = observe::in_cell(view, table, i) else { return false };
                     let held = found.word.state == CellState::Held;
                     if !held || !which(&InFlightMessage::of(found, clock.now())) {
                         return false;
                     }
                     match table.evict(view, i, found.word, due, clock.now()) {
                         Eviction::Done => done.evicted.push(found.seq),
-                        Eviction::Missed => {}
+                        // Its owner was faster, and may still have it.
+                        Eviction::Missed => return true,
                         Eviction::Taking => {
                             if !done.taking.contains(&found.word.owner) {
                                 done.taking.push(found.word.owner);
@@ -99,7 +100,7 @@ impl<M: Content + ?Sized> Queue<M> {
         self.with_cells(group, |view, table, clock| {
             let now = clock.now();
             let mut ended = Vec::new();
-            for found in figures::in_cells(view, table) {
+            for found in observe::in_cells(view, table) {
                 let waits = found.word.state == CellState::Delayed && found.word.due > DELAY_ENDED;
                 if !waits || !which(&InFlightMessage::of(found, now)) {
                     continue;
@@ -130,6 +131,6 @@ impl<M: Content + ?Sized> Queue<M> {
         let table =
             table.ok_or_else(|| EvictError::NotInFlight { queue: queue(), group: name() })?;
         // In a time namespace of unknown offset, a delay may be off by that.
-        Ok(act(&view, &table, HostClock::new().unwrap_or(HostClock::own())))
+        Ok(act(&view, &table, HostClock::new_or_own()))
     }
 }

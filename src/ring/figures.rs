@@ -1,11 +1,12 @@
 //! Figures about a queue, for people: pids, counters, and what consumers hold. The protocol decides nothing by them, so
 //! most of these words are Relaxed: each figure stands for itself.
 
-use super::cells::{Table, sequence_of};
+use super::cells::Table;
+use super::observe::{InCell, in_cells};
 use super::records::records_of;
 use crate::layout::{GroupRecord, Mode, View};
 use crate::packed::{Attempts, CellState, CellWord, Head, Start, State, Tick};
-use crate::sync::{Ordering, Unmodelled, order};
+use crate::sync::{Ordering, Unmodelled};
 
 /// Stores a figure that the caller alone stores.
 #[inline]
@@ -160,33 +161,6 @@ pub(crate) fn count_acked(view: &View, record: u8) {
 pub(crate) fn count_redelivery(view: &View, record: u8) {
     // Relaxed: for people to read.
     view.record(record).counters.redelivered.fetch_add(1, Ordering::Relaxed);
-}
-
-/// A message in a cell, for people.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct InCell {
-    pub(crate) cell: u32,
-    pub(crate) seq: u64,
-    pub(crate) requeued: bool,
-    pub(crate) received: Tick,
-    pub(crate) word: CellWord,
-}
-
-/// The message in cell `i` of a group.
-pub(crate) fn in_cell(view: &View, table: &Table, i: u32) -> Option<InCell> {
-    let cell = table.cell(view, i);
-    // Acquire. pair cell: what was stored with the message, and its owner's start.
-    let word = CellWord::unpack(cell.word.load(order!(Acquire, "cell-read-relaxed")));
-    // Relaxed: carried by the cell's word.
-    let seq = cell.sequence.load(Ordering::Relaxed);
-    let used = matches!(word.state, CellState::Held | CellState::Delayed);
-    let (seq, requeued) = sequence_of(seq);
-    used.then(|| InCell { cell: i, seq, requeued, received: get(cell.received), word })
-}
-
-/// The messages in the cells of a group.
-pub(crate) fn in_cells(view: &View, table: &Table) -> impl Iterator<Item = InCell> {
-    (0..table.len()).filter_map(|i| in_cell(view, table, i))
 }
 
 /// The records that have reserved cells of a group, each once, in their order, and how many cells.

@@ -63,8 +63,8 @@
 //! | room | what others acked that makes the room | [`notify`]: ack, fence | [`notify`]: fence, scan |
 //! | data-bit | the groups' bits that the data word's bit stands for | [`park`]: group's word, data word, Release | [`notify`]: data word, Acquire, groups' words |
 //! | rearmed | the bits of waiters that the producer left asleep | [`notify`]: data word, group's word; at a takeover, data word | [`park`]: group's word; [`notify`], the same producer: data word, groups' words |
-//! | cell | a cell has its message, and its owner's start says whether the ring has it, too | [`cells`]: words, then word, Release; [`shared`]: start, Release | [`cells`], [`figures`]: word, Acquire, then start |
-//! | cell-refill | a cell is being filled again | [`cells`]: word reserved, fence, words | [`cells`]: words, fence, word |
+//! | cell | a cell has its message, and its owner's start says whether the ring has it, too | [`cells`]: words, then word, Release; [`shared`]: start, Release | [`cells`], [`observe`]: word, Acquire, then start |
+//! | cell-refill | a cell is being filled again | [`cells`]: word reserved, fence, words | [`cells`], [`observe`]: words, fence, word |
 //! | cell-empty | the last filler's stores are older | [`cells`]: word empty, Release | [`cells`]: word reserved, Acquire |
 //! | due | a message is due, or a look is on | [`cells`]: word, fence, next due | [`in_flight`]: next due, fence, words |
 //! | identity | a group's name, traits and dead-letter queue belong together | [`group`]: generation, fence, words, generation, Release | [`group`]: generation, Acquire, words, fence, generation |

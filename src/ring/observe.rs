@@ -1,10 +1,10 @@
 //! Observing: an observer stores nothing, holds nobody up, and counts what it missed.
 
-use super::cells::{InHand, Table};
+use super::cells::{InHand, Table, sequence_of};
 use super::publish::published_end;
 use super::sources::{self, Origin};
 use crate::layout::{Meta, View};
-use crate::packed::{CellState, CellWord, SEQ_NONE};
+use crate::packed::{CellState, CellWord, SEQ_NONE, Tick};
 use crate::sync::{Ordering, fence, mutant, order, step};
 
 /// Slots that one call tries, when messages are overwritten while it copies them.
@@ -217,4 +217,45 @@ pub(crate) fn look_at_cell(view: &View, table: &Table, i: u32) -> Option<InHand>
         };
         used.then(|| table.copy(view, i, word)).flatten()
     })
+}
+
+/// A message in a cell, for people.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InCell {
+    pub(crate) cell: u32,
+    pub(crate) seq: u64,
+    pub(crate) requeued: bool,
+    pub(crate) received: Tick,
+    pub(crate) word: CellWord,
+}
+
+/// The message in cell `i` of a group; `None` if there is none, or others were faster each time.
+pub(crate) fn in_cell(view: &View, table: &Table, i: u32) -> Option<InCell> {
+    let cell = table.cell(view, i);
+    for _ in 0..LOOKS {
+        // Acquire. pair cell: what was stored with the message, and its owner's start.
+        let packed = cell.word.load(order!(Acquire, "cell-read-relaxed"));
+        let word = CellWord::unpack(packed);
+        if !matches!(word.state, CellState::Held | CellState::Delayed) {
+            return None;
+        }
+        // Relaxed: carried by the cell's word; whether they belong together is checked below.
+        let (seq, requeued) = sequence_of(cell.sequence.load(Ordering::Relaxed));
+        // Relaxed: for people.
+        let received = cell.received.load(Ordering::Relaxed);
+        // Acquire fence. pair cell-refill: if a word above is of a later message, the cell's word below has changed.
+        step!(fence(Ordering::Acquire), "cell-shown-without-fence");
+        // Relaxed: the fence orders it.
+        let still = cell.word.load(Ordering::Relaxed) == packed;
+        if mutant!(still, "cell-shown-unchecked", true) {
+            return Some(InCell { cell: i, seq, requeued, received, word });
+        }
+    }
+    None
+}
+
+/// The messages in the cells of a group.
+#[cfg(not(slipring_loom))]
+pub(crate) fn in_cells(view: &View, table: &Table) -> impl Iterator<Item = InCell> {
+    (0..table.len()).filter_map(|i| in_cell(view, table, i))
 }

@@ -5,20 +5,27 @@ use std::io;
 
 /// What CLOCK_MONOTONIC of this process has more than the host's, in nanoseconds; `None` if that cannot be known: without
 /// /proc, or in a process whose children get another time namespace than its own.
-pub(crate) fn monotonic_offset() -> Option<i64> {
+///
+/// # Errors
+/// The kernel has no descriptor or no memory left, and may have some later.
+pub(crate) fn monotonic_offset() -> io::Result<Option<i64>> {
     match fs::read_to_string("/proc/self/timens_offsets") {
-        Ok(offsets) => {
-            let link = |name: &str| fs::read_link(format!("/proc/self/ns/{name}")).ok();
-            let own = link("time")?;
-            // The file tells the offsets of the namespace that children get.
-            (own == link("time_for_children")?).then(|| parse(&offsets))?
-        }
+        Ok(offsets) => Ok(is_own_of_children().and_then(|own| own.then(|| parse(&offsets))?)),
         // A kernel without time namespaces.
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
-            fs::exists("/proc/self/ns").is_ok_and(|there| there).then_some(0)
+            Ok(fs::exists("/proc/self/ns").is_ok_and(|there| there).then_some(0))
         }
-        Err(_) => None,
+        Err(fault) => match fault.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => Err(fault),
+            _ => Ok(None),
+        },
     }
+}
+
+/// Whether this process is in the time namespace that its children get, whose offsets the file tells.
+fn is_own_of_children() -> Option<bool> {
+    let link = |name: &str| fs::read_link(format!("/proc/self/ns/{name}")).ok();
+    Some(link("time")? == link("time_for_children")?)
 }
 
 /// The line of CLOCK_MONOTONIC: its name, or its number in older kernels, then seconds, then nanoseconds.

@@ -115,7 +115,7 @@ impl<M: Content + ?Sized> Worker<M> {
             // It would be made without places.
             return Err(without());
         }
-        let clock = HostClock::new();
+        let clock = HostClock::new().map_err(attachment.system("read the clock's offset"))?;
         // Without a timeout, only delays are measured by it, and looks at the cells.
         let without_clock = || Err(JoinError::Clock { queue: queue(), group: name() });
         if clock.is_none() && !exists && group.ack_timeout.is_some() {

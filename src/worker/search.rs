@@ -88,7 +88,8 @@ impl<M: Content + ?Sized> Worker<M> {
             }
             self.copies.clear();
             // If no copy is left, each job has let go of its cell before, which this call sees.
-            if let Some(flight) = Arc::get_mut(&mut self.flight) {
+            // An operator, or one that puts letters, has said that it is none of those that receive.
+            if let Some(flight) = Arc::get_mut(&mut self.flight).filter(|it| it.receives()) {
                 // Others then sleep longer.
                 self.member.renounce(flight.view());
             }

@@ -4,7 +4,7 @@ use serde_json::json;
 use slipring::{Job, JobError, Queue};
 
 use super::common::{TempName, words};
-use super::tool::{Running, TempDir, feed, group, json, parsed, run};
+use super::tool::{Limit, Ran, Running, TempDir, command, feed, group, json, limited, parsed, run};
 
 fn queue(what: &str, lines: &str) -> (TempName, Queue) {
     let name = TempName::new(what);
@@ -48,6 +48,24 @@ fn groups_have_the_places_and_the_ack_timeout_that_they_were_made_with() {
         .says(1, &["no room for 13 messages in flight", "12 places are free", "--spare-cells N"]);
     let join = ["recv", &name, "--group", "more", "--create", "--shared", "--in-flight", "13"];
     run(&[&join[..], &["--timeout", "0"]].concat()).says(1, &["--spare-cells N"]);
+}
+
+/// A process that may have no more descriptors cannot ask for its time namespace. That is no other namespace.
+#[test]
+fn a_full_table_of_descriptors_is_told_as_such() {
+    let (name, _queue) = queue("descriptors", "");
+    let args = ["recv", &name, "--group", "work", "--shared", "--exec", "true", "--timeout", "0"];
+    let mut asked = false;
+    for most in 4..16 {
+        let ran: Ran =
+            limited(&mut command(&args), Limit::Descriptors, most).output().unwrap().into();
+        assert!(!ran.err.contains("mount /proc"), "{most}: {}", ran.err);
+        if ran.err.contains("clock's offset") {
+            asked = true;
+            ran.says(1, &["Too many open files"]);
+        }
+    }
+    assert!(asked, "no limit was met where the clock is asked");
 }
 
 #[test]

@@ -71,6 +71,8 @@ pub(crate) enum Limit {
     Memory,
     /// Bytes of a file.
     FileSize,
+    /// The number of a descriptor, plus one.
+    Descriptors,
 }
 
 /// Lets it have no more than `most`.
@@ -79,6 +81,7 @@ pub(crate) fn limited(command: &mut Command, limit: Limit, most: u64) -> &mut Co
     let what = match limit {
         Limit::Memory => libc::RLIMIT_AS,
         Limit::FileSize => libc::RLIMIT_FSIZE,
+        Limit::Descriptors => libc::RLIMIT_NOFILE,
     };
     let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
     // SAFETY: reads a limit of the closure's own.

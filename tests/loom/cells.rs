@@ -3,6 +3,7 @@
 use super::explore::{Model, Run};
 use super::heap::Shape;
 use super::in_flight::{BEGIN, DUE, END, Flight, Hand, LATER, flight, two_and_ack};
+use crate::ring::observe::{self, InCell};
 
 const SHAPE: Shape = Shape {
     capacity: 2,
@@ -452,6 +453,32 @@ fn a_taker_is_overtaken_in_its_copy() {
         });
         let t = t.works(|hand| {
             hand.take_and_ack(DUE);
+            hand.eat(1);
+        });
+        s.join().unwrap();
+        t.join().unwrap();
+        last.finish(tail, END);
+    });
+}
+
+/// Somebody looks at a cell while its message is taken and acked, and another one comes into it: the looker sees one of them.
+#[test]
+fn what_is_shown_of_a_cell_is_of_one_message() {
+    let model = Model::named("what_is_shown_of_a_cell_is_of_one_message").preemptions(3);
+    model.reaches(&["came again", "first", "second"]).check(|run| {
+        let (_flight, tail, a, message, [s, t, last]) = held(run, 2);
+        a.give_back(&message, BEGIN);
+        let own = run.clone();
+        let s = s.works(move |hand| {
+            if let Some(found) = observe::in_cell(hand.process.view(), &hand.member.table, 0) {
+                let InCell { cell, seq, requeued, received, word } = found;
+                own.reach(if seq == 0 { "first" } else { "second" });
+                assert!(seq == 0 || word.attempts == 1, "attempts of another message");
+                assert_eq!((cell, requeued, received), (0, false, BEGIN));
+            }
+        });
+        let t = t.works(|hand| {
+            hand.take_and_ack(BEGIN);
             hand.eat(1);
         });
         s.join().unwrap();

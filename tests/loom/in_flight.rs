@@ -543,7 +543,7 @@ impl Owner {
     fn let_any_take(&self, i: u32, state: CellState, due: Tick) -> bool {
         let view = self.process.view();
         let cell = self.table.cell(view, i);
-        // Acquire. pair cell: as `figures::in_cell`.
+        // Acquire. pair cell: as `observe::in_cell`.
         let found = CellWord::unpack(cell.word.load(order!(Acquire, "cell-read-relaxed")));
         if found.state != state {
             return false;
