@@ -2,11 +2,12 @@
 
 #![allow(unsafe_code)]
 
+use std::alloc::{Layout, handle_alloc_error};
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::{AllocError, FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::layout::PAYLOAD_ALIGN;
 use crate::layout::config::{FNV_START, SCHEMA_FIELDS_MAX, fnv1a};
@@ -134,6 +135,17 @@ pub trait Content: sealed::Sealed {
     /// Makes `owned` a copy of a message of `len` bytes, which `load` copies.
     #[doc(hidden)]
     fn copy(owned: &mut Self::Owned, len: usize, load: impl FnOnce(&mut [u8]));
+    /// A copy on the heap: a message may be larger than a thread's stack.
+    #[doc(hidden)]
+    type Kept: Send + Sync;
+    /// An empty one.
+    #[doc(hidden)]
+    fn kept() -> Self::Kept;
+    #[doc(hidden)]
+    fn from_kept(kept: &Self::Kept) -> &Self;
+    /// As `copy`.
+    #[doc(hidden)]
+    fn keep(kept: &mut Self::Kept, len: usize, load: impl FnOnce(&mut [u8]));
 }
 
 #[doc(hidden)]
@@ -169,6 +181,20 @@ impl Content for [u8] {
         owned.resize(len, 0);
         load(owned);
     }
+
+    type Kept = Vec<u8>;
+
+    fn kept() -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn from_kept(kept: &Vec<u8>) -> &[u8] {
+        kept
+    }
+
+    fn keep(kept: &mut Vec<u8>, len: usize, load: impl FnOnce(&mut [u8])) {
+        Self::copy(kept, len, load);
+    }
 }
 
 impl<T: Message> Content for T {
@@ -203,6 +229,20 @@ impl<T: Message> Content for T {
     fn copy(owned: &mut T, _len: usize, load: impl FnOnce(&mut [u8])) {
         // Through bytes: a Message need not be Copy.
         load(owned.as_mut_bytes());
+    }
+
+    type Kept = Box<T>;
+
+    fn kept() -> Box<T> {
+        T::new_box_zeroed().unwrap_or_else(|AllocError| handle_alloc_error(Layout::new::<T>()))
+    }
+
+    fn from_kept(kept: &Box<T>) -> &T {
+        kept
+    }
+
+    fn keep(kept: &mut Box<T>, len: usize, load: impl FnOnce(&mut [u8])) {
+        Self::copy(kept, len, load);
     }
 }
 

@@ -262,3 +262,26 @@ fn a_consumer_of_a_group_for_workers_leaves_no_group_behind() {
     assert!(matches!(queue.consumer(work()), Err(JoinError::InFlight { has: true, .. })));
     assert!(queue.snapshot().unwrap().groups.is_empty());
 }
+
+message! {
+    /// A message that is larger than a thread's stack.
+    struct Frame {
+        rows: [[u64; 1024]; 256],
+    }
+}
+
+#[test]
+fn a_job_may_be_larger_than_the_stack() {
+    let name = TempName::new("frame");
+    let group = Group::named("work").shared().in_flight(2);
+    let queue = Queue::builder(&name).capacity(2).message::<Frame>().group(group).create().unwrap();
+    queue.producer().unwrap().try_reserve(1).unwrap().publish();
+    let mut worker = queue.worker("work").unwrap();
+    // Of 2 MiB, as large as the message.
+    let received = std::thread::spawn(move || {
+        let job = worker.recv().unwrap();
+        assert_eq!(job.content().rows[255][1023], 0);
+        job.ack().unwrap();
+    });
+    received.join().unwrap();
+}

@@ -26,7 +26,7 @@ pub(super) struct Copied<M: Content + ?Sized> {
     pub(super) cell: u32,
     /// Its number among the messages that its worker has received into the cell.
     pub(super) number: u32,
-    pub(super) content: M::Owned,
+    pub(super) content: M::Kept,
 }
 
 /// Copies that were handed out to jobs, the oldest first.
@@ -83,7 +83,7 @@ impl<M: Content + ?Sized> Copied<M> {
             delayed: false,
             cell: 0,
             number: 0,
-            content: M::room(),
+            content: M::kept(),
         };
         copied.fill(message);
         Arc::new(copied)
@@ -96,7 +96,7 @@ impl<M: Content + ?Sized> Copied<M> {
         self.delayed = delayed;
         self.cell = token.cell;
         self.number = self.flight.receipts().count(token.cell);
-        M::copy(&mut self.content, payload.len(), |to| {
+        M::keep(&mut self.content, payload.len(), |to| {
             let len = to.len().min(payload.len());
             to[..len].copy_from_slice(&payload[..len]);
         });

@@ -68,7 +68,7 @@ impl<M: Content + ?Sized> Job<M> {
     /// The content.
     #[inline]
     pub fn content(&self) -> &M {
-        M::from_owned(&self.copied.content)
+        M::from_kept(&self.copied.content)
     }
 
     /// Name of the queue.
