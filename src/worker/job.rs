@@ -23,10 +23,11 @@ const LETTER_AGAIN: Duration = Duration::from_secs(1);
 /// A message that a [`Worker`](super::Worker) has received: its own copy, for any thread to work on and ack. Dereferences
 /// to its content. Dropped without an ack, it is given back and comes again at once.
 ///
-/// If it is not done within the [ack timeout](crate::Group::ack_timeout) of its group, another member may take it. Then
-/// every call here fails with [`JobError::Evicted`], and changes nothing. The work may have been done twice:
-/// sequence and [`attempts`](Job::attempts) together tell deliveries of a message apart, for an effect outside of the queue
-/// that is to be made by the latest one alone.
+/// If it is not done within the [ack timeout](crate::Group::ack_timeout) of its group, any member may take it, its own
+/// worker included. Then every call here fails with [`JobError::Evicted`], and changes nothing. The work may have been done
+/// twice: sequence and [`attempts`](Job::attempts) together tell deliveries of a message apart, for an effect outside of the
+/// queue that is to be made by the latest one alone; but not after [`Job::uncount`], whose delivery has no number of its own, nor
+/// of a dead letter that is sent again twice ([`Job::requeued`]).
 #[must_use = "a job that is dropped without an ack is redelivered"]
 pub struct Job<M: Content + ?Sized = [u8]> {
     copied: Arc<Copied<M>>,
