@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::alloc::{Layout, handle_alloc_error};
+use std::borrow::BorrowMut;
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -137,15 +138,10 @@ pub trait Content: sealed::Sealed {
     fn copy(owned: &mut Self::Owned, len: usize, load: impl FnOnce(&mut [u8]));
     /// A copy on the heap: a message may be larger than a thread's stack.
     #[doc(hidden)]
-    type Kept: Send + Sync;
+    type Kept: BorrowMut<Self::Owned> + Send + Sync;
     /// An empty one.
     #[doc(hidden)]
     fn kept() -> Self::Kept;
-    #[doc(hidden)]
-    fn from_kept(kept: &Self::Kept) -> &Self;
-    /// As `copy`.
-    #[doc(hidden)]
-    fn keep(kept: &mut Self::Kept, len: usize, load: impl FnOnce(&mut [u8]));
 }
 
 #[doc(hidden)]
@@ -187,14 +183,6 @@ impl Content for [u8] {
     fn kept() -> Vec<u8> {
         Vec::new()
     }
-
-    fn from_kept(kept: &Vec<u8>) -> &[u8] {
-        kept
-    }
-
-    fn keep(kept: &mut Vec<u8>, len: usize, load: impl FnOnce(&mut [u8])) {
-        Self::copy(kept, len, load);
-    }
 }
 
 impl<T: Message> Content for T {
@@ -235,14 +223,6 @@ impl<T: Message> Content for T {
 
     fn kept() -> Box<T> {
         T::new_box_zeroed().unwrap_or_else(|AllocError| handle_alloc_error(Layout::new::<T>()))
-    }
-
-    fn from_kept(kept: &Box<T>) -> &T {
-        kept
-    }
-
-    fn keep(kept: &mut Box<T>, len: usize, load: impl FnOnce(&mut [u8])) {
-        Self::copy(kept, len, load);
     }
 }
 

@@ -225,7 +225,7 @@ codes! {
         "The group is removed with its last member, which has left or died, so a dead letter would be lost with it.",
         "Start a member of the group and requeue again, or purge the letter.";
     DeadLetterName = 713 "dead-letter-name":
-        "The queue's name is so long that its queue of dead letters cannot be called <queue>.dead.",
+        "The queue's name is so long that its queue of dead letters cannot be called `<queue>.dead`.",
         "Name another queue for the group's dead letters, or give the queue a shorter name.";
     // Receiving.
     Empty = 800 "empty":

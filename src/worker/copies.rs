@@ -1,6 +1,7 @@
 //! A worker's copies of messages. Their memory is used again, once their jobs are gone: to allocate it for each message costs
 //! more than all else of a receive.
 
+use std::borrow::BorrowMut;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -96,7 +97,7 @@ impl<M: Content + ?Sized> Copied<M> {
         self.delayed = delayed;
         self.cell = token.cell;
         self.number = self.flight.receipts().count(token.cell);
-        M::keep(&mut self.content, payload.len(), |to| {
+        M::copy(self.content.borrow_mut(), payload.len(), |to| {
             let len = to.len().min(payload.len());
             to[..len].copy_from_slice(&payload[..len]);
         });

@@ -1,5 +1,6 @@
 //! One message that a worker has.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -69,7 +70,7 @@ impl<M: Content + ?Sized> Job<M> {
     /// The content.
     #[inline]
     pub fn content(&self) -> &M {
-        M::from_kept(&self.copied.content)
+        M::from_owned(self.copied.content.borrow())
     }
 
     /// Name of the queue.
