@@ -31,6 +31,9 @@ use crate::sync::{Ordering, WordExt, fence, mutant, order, step};
 const TAKES: u32 = 64;
 /// Cells of its last receives in which a member looks for an empty one first: their lines are in its cache.
 const RECENT: usize = 64;
+/// How many members one search for dead ones asks the kernel about. Each that waits searches 200 times a second: of many
+/// that wait, each would ask about all others.
+const ASKED_MAX: u32 = 16;
 
 /// A member of a shared group with cells. Between two calls it holds no range of the ring.
 #[derive(Debug)]
@@ -49,6 +52,8 @@ pub(crate) struct CellMember {
     looked: Tick,
     /// Where that begins: after the cell that it took last.
     look: u32,
+    /// The record at which its next search for dead members begins.
+    ask_from: u8,
     /// Attempts for which it leaves a message to others that comes again without a delay.
     pub(crate) skip: Option<RangeInclusive<u8>>,
     /// Its last look at all cells left such a message.
@@ -97,6 +102,7 @@ impl CellMember {
             probe: probe as u32,
             looked: 0,
             look: probe as u32,
+            ask_from: 0,
             skip: None,
             skipped: false,
         }
@@ -392,14 +398,23 @@ impl CellMember {
         self.skip.as_ref().is_some_and(|attempts| attempts.contains(&next)) && !is_delayed(found)
     }
 
-    /// Searches for dead members of the group, and settles them. Returns whether there was one.
+    /// Searches for dead members of the group, and settles them: looks at up to `ASKED_MAX` of those that may be dead, and the
+    /// next time at those after them. Returns whether there was one.
     #[cold]
     pub(crate) fn settle_dead(&mut self, view: &View, leases: &impl Leases) -> Result<bool, Fault> {
-        let mut settled = false;
-        for record in records_of(view, self.table.group) {
+        let (mut settled, mut asked) = (false, 0);
+        let (group, from) = (self.table.group, std::mem::take(&mut self.ask_from));
+        let rest = (from > 0).then(|| records_of(view, group).take_while(|record| *record < from));
+        let all = records_of(view, group).skip_while(|record| *record < from);
+        for record in all.chain(rest.into_iter().flatten()) {
             if record == self.member.record || !may_have_left(view, record) {
                 continue;
             }
+            if asked == ASKED_MAX {
+                self.ask_from = record;
+                break;
+            }
+            asked += 1;
             let byte = lease_byte::consumer(record);
             if !mutant!(
                 try_take(leases, byte).map_err(Fault::System)?,
