@@ -499,7 +499,7 @@ fn a_queue_whose_letters_would_have_no_name_says_so_at_once() {
     let name = TempName::long(198);
     let queue = Queue::builder(&name).capacity(8).create().unwrap();
     let refused = queue.add_group(work());
-    assert!(matches!(refused, Err(AddGroupError::Group(GroupError::Name(_)))));
+    assert!(matches!(refused, Err(AddGroupError::Group(GroupError::DeadLetterName { .. }))));
     queue.add_group(work().unlimited_attempts()).unwrap();
 }
 
