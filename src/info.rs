@@ -112,7 +112,7 @@ pub struct InFlightMessage {
     pub attempts: u8,
     /// How long ago it was received first, or sent again; `None` if that is not known.
     pub received: Option<Duration>,
-    /// In how long another member may take it; zero: now. `None`: never, as long as its member lives.
+    /// In how long any member may take it; zero: now. `None`: never, as long as its member lives.
     pub due: Option<Duration>,
     /// Of its group's: it stays there until it is acked.
     pub(crate) cell: u32,

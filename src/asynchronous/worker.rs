@@ -19,7 +19,8 @@ use crate::worker::{Job, Worker};
 /// What [`AsyncConsumer`](super::AsyncConsumer) says of runtimes, of the thread that sleeps for all futures and of what blocks
 /// holds here, too. Acks, extensions and what gives a job back never block while the worker is there; once it is dropped, the
 /// end of its last job leaves the group, and waits up to 100 ms for other control operations. [`Job::reject`] and
-/// [`Job::fail`] may take a few seconds to send a dead letter.
+/// [`Job::fail`] may take a few seconds to send a dead letter, and so may each letter that a receive makes of a message which has
+/// had its last attempt: up to 128 of them in one poll.
 ///
 /// ```
 /// # let name = format!("doc-async-worker-{}", std::process::id());

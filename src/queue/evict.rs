@@ -38,6 +38,9 @@ impl<M: Content + ?Sized> Queue<M> {
     /// for which `which` returns true. Their members' acks then fail with
     /// [`JobError::Evicted`](crate::JobError::Evicted). Needs no role. The attempts of a message stay as they are.
     ///
+    /// Takes up to 100 ms while a member is taking messages from the ring, and has the control lease meanwhile, so that no
+    /// member joins or leaves. `which` may be asked about a message several times.
+    ///
     /// # Errors
     /// [`EvictError::NotFound`] and [`EvictError::NotInFlight`] if there is no such group, or it has no places for messages
     /// in flight; else if the control lease cannot be had.

@@ -215,7 +215,7 @@ impl<M: Content + ?Sized> Worker<M> {
         self.flight.table().len()
     }
 
-    /// How long a job has before another member may take it, if the group has an ack timeout; see
+    /// How long a job has before any member may take it, this one included, if the group has an ack timeout; see
     /// [`Queue::set_ack_timeout`](crate::Queue::set_ack_timeout). `None` in a child process made by fork(2).
     pub fn ack_timeout(&self) -> Option<Duration> {
         if self.flight.forked() {
@@ -239,7 +239,8 @@ impl<M: Content + ?Sized> Worker<M> {
     /// Hands the dead letters of this worker and of its jobs to `handler` instead of sending them to the dead-letter queue. A
     /// message is acked once the handler returns without an error; until then it comes again. Other members of the group are
     /// not affected. It runs in the thread that makes the letter, one call at a time: it must not reject another job of this
-    /// worker, which would wait for itself.
+    /// worker, which would wait for itself, and receives of this worker that make letters wait for it. A message is kept for it
+    /// for 60 s; after that another member may take the message, and make a second letter.
     pub fn on_dead_letter<E>(
         &mut self,
         mut handler: impl FnMut(&DeadLetter<'_>) -> Result<(), E> + Send + 'static,
@@ -351,7 +352,8 @@ impl<M: Content + ?Sized> Worker<M> {
     /// this moment. Does not block.
     ///
     /// # Errors
-    /// [`RecvError::Forked`] in a forked child; [`RecvError::Corrupt`].
+    /// [`RecvError::Forked`] in a forked child; [`RecvError::Clock`] if this process's clock cannot be compared with the host's and
+    /// the group has an ack timeout now.
     #[cold]
     pub fn take(&mut self, sequence: u64) -> Result<Option<Job<M>>, RecvError> {
         if self.flight.forked() {
