@@ -135,6 +135,19 @@ fn what_waits_for_a_place_comes_before_the_queue_is_removed() {
     one_more_than_places(&name, |_| slipring::force_remove(&name).unwrap());
 }
 
+/// Others may be stopped for good, and nobody can take what they have from them by a name that is gone.
+#[test]
+fn a_worker_without_jobs_is_told_that_the_queue_is_removed() {
+    let name = TempName::new("removed-idle");
+    let queue = queue(&name, 8, &work(1));
+    send(&queue, 0..2);
+    let (mut busy, mut idle) = (queue.worker("work").unwrap(), queue.worker("work").unwrap());
+    let _job = busy.recv().unwrap();
+    slipring::force_remove(&name).unwrap();
+    let told = idle.recv_timeout(LONG);
+    assert!(matches!(told, Err(RecvError::Removed { .. })), "{told:?}");
+}
+
 #[test]
 fn what_is_due_comes_before_the_producer_is_gone_however_many_letters_come_first() {
     let name = TempName::new("letters-first");
@@ -500,6 +513,22 @@ fn a_killed_workers_messages_go_to_another_one_at_once() {
     again.sort_by_key(Job::sequence);
     assert_eq!(numbers(&again), [0, 1, 2]);
     assert!(again.iter().all(|job| job.attempts() == 2));
+}
+
+/// Also if it is the last of many, and the first call of another one does not wait.
+#[test]
+fn a_first_call_finds_what_one_of_many_has_left() {
+    let name = TempName::new("one-of-many");
+    let shape = Queue::builder(&name).capacity(32).payload_size(32).max_consumers(32);
+    let queue = shape.group(work(32)).create().unwrap();
+    send(&queue, 0..21);
+    let mut busy: Vec<Worker> = (0..20).map(|_| queue.worker("work").unwrap()).collect();
+    let _jobs: Vec<_> = busy.iter_mut().map(|worker| worker.recv().unwrap()).collect();
+    let mut killed = Child::start(&format!("work {} 1", &*name));
+    killed.expect("1");
+    killed.kill();
+    let mut worker = queue.worker("work").unwrap();
+    assert_eq!(worker.recv_timeout(Duration::ZERO).unwrap().sequence(), 20);
 }
 
 /// A worker that finds nothing for a while says that it has no message, but only if its jobs are gone.

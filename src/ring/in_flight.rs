@@ -31,9 +31,6 @@ use crate::sync::{Ordering, WordExt, fence, mutant, order, step};
 const TAKES: u32 = 64;
 /// Cells of its last receives in which a member looks for an empty one first: their lines are in its cache.
 const RECENT: usize = 64;
-/// How many members one search for dead ones asks the kernel about. Each that waits searches 200 times a second: of many
-/// that wait, each would ask about all others.
-const ASKED_MAX: u32 = 16;
 
 /// A member of a shared group with cells. Between two calls it holds no range of the ring.
 #[derive(Debug)]
@@ -398,10 +395,15 @@ impl CellMember {
         self.skip.as_ref().is_some_and(|attempts| attempts.contains(&next)) && !is_delayed(found)
     }
 
-    /// Searches for dead members of the group, and settles them: looks at up to `ASKED_MAX` of those that may be dead, and the
-    /// next time at those after them. Returns whether there was one.
+    /// Searches for dead members of the group, and settles them: asks about up to `most` of those that may be dead, and the
+    /// next time about those after them. Returns whether there was one.
     #[cold]
-    pub(crate) fn settle_dead(&mut self, view: &View, leases: &impl Leases) -> Result<bool, Fault> {
+    pub(crate) fn settle_dead(
+        &mut self,
+        view: &View,
+        leases: &impl Leases,
+        most: u32,
+    ) -> Result<bool, Fault> {
         let (mut settled, mut asked) = (false, 0);
         let (group, from) = (self.table.group, std::mem::take(&mut self.ask_from));
         let rest = (from > 0).then(|| records_of(view, group).take_while(|record| *record < from));
@@ -410,7 +412,7 @@ impl CellMember {
             if record == self.member.record || !may_have_left(view, record) {
                 continue;
             }
-            if asked == ASKED_MAX {
+            if asked == most {
                 self.ask_from = record;
                 break;
             }

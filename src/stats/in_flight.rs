@@ -228,9 +228,14 @@ fn used_by(group: &GroupStats, in_flight: &InFlightInfo) -> String {
         };
         uses.push(format!("{held} by {by}"));
     }
+    let mut passing: u32 = in_flight.reserved.iter().map(|it| it.places).sum();
     for member in group.members.iter().filter(|member| takes_long(in_flight, member)) {
         let reserved = in_flight.reserved_by(member.info.record);
+        passing = passing.saturating_sub(reserved);
         uses.push(format!("{reserved} reserved by {}", who(group, member)));
+    }
+    if passing > 0 {
+        uses.push(format!("{passing} reserved for what is being received"));
     }
     let exhausted = Stats::exhausted(group);
     if delayed > exhausted {

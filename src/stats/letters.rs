@@ -86,7 +86,10 @@ impl Stats {
             "moves them there, which makes room; dead ls and requeue take them with --dead-letters {queue}.more"
         );
         [
-            remedy(create, "if requeueing finds no place: makes a queue for more"),
+            remedy(
+                create,
+                "if requeueing finds no place: makes a queue for more, unless it is there",
+            ),
             remedy(forward, &after),
         ]
     }

@@ -13,7 +13,8 @@ pub(crate) struct Process {
 
 /// The process with this `pid`; `None` if there is none, or /proc does not show it.
 pub(crate) fn look(pid: u32) -> Option<Process> {
-    parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    // Its name is any bytes.
+    parse(&String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?))
 }
 
 /// A line of /proc/PID/stat: pid, name in brackets, state. The name may have brackets and spaces of its own.

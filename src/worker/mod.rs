@@ -39,6 +39,9 @@ use park::CellPark;
 
 /// Claims in a row that other members may win before the head counts as damaged.
 const CONTENDED_MAX: u32 = 1 << 16;
+/// How many members a search for dead ones asks the kernel about, except for one search a second. Each worker that waits searches
+/// 200 times a second: of many that wait, each would ask about all others.
+const ASKED_MAX: u32 = 16;
 
 /// A member of a shared group with places for [messages in flight](Group::in_flight). `Send`, not `Sync`; its [jobs](Job)
 /// are both.
@@ -81,6 +84,8 @@ pub struct Worker<M: Content + ?Sized = [u8]> {
     wait_state: WaitState,
     /// Tick of its last search for dead members: there is one in each, while there are messages.
     settled: Tick,
+    /// When it asked about all members last.
+    asked_all: Tick,
     /// The last message came again: the ring has its turn.
     came_again: bool,
     /// The last check found no empty cell.
@@ -162,6 +167,7 @@ impl<M: Content + ?Sized> Worker<M> {
             follows: false,
             wait_state: WaitState::here(interrupt),
             settled: clock.unwrap_or(HostClock::own()).now(),
+            asked_all: 0,
             came_again: false,
             full: false,
             letters_left: false,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::job::Job;
 use super::jobs::Jobs;
-use super::{CONTENDED_MAX, Worker};
+use super::{ASKED_MAX, CONTENDED_MAX, Worker};
 #[cfg(feature = "async")]
 use crate::attach::Mapped;
 use crate::dead_letter::policy::LETTERS_PER_LOOK;
@@ -13,7 +13,7 @@ use crate::error::RecvError;
 use crate::layout::lease_byte;
 use crate::message::Content;
 use crate::packed::{NEVER, Tick, nanoseconds_of};
-use crate::ring::cells::InHand;
+use crate::ring::cells::{FULL_LOOK, InHand};
 use crate::ring::claim::{Corrupt, Fault};
 use crate::ring::close;
 use crate::ring::in_flight::Received;
@@ -80,8 +80,8 @@ impl<M: Content + ?Sized> Worker<M> {
         if !self.follows && close::has_ended(view, group, || true) {
             return Err(RecvError::Closed { queue: self.queue() });
         }
-        // More is there: without a place for it yet, or after so many letters.
-        let more = self.full || self.letters_left;
+        // More is there: after so many letters, or for a place that a job of this worker has. Jobs of others may never end.
+        let more = self.letters_left || self.full && self.jobs() > 0;
         if full {
             if !more {
                 self.check_removed()?;
@@ -188,8 +188,16 @@ impl<M: Content + ?Sized> Worker<M> {
     #[cold]
     pub(super) fn settle(&mut self, now: Tick) -> Result<(), RecvError> {
         self.settled = now;
+        // All now and then, so that a call which does not wait, after others that were long ago, finds what the dead have left.
+        let most = match now.saturating_sub(self.asked_all) >= FULL_LOOK {
+            true => u32::MAX,
+            false => ASKED_MAX,
+        };
+        if most > ASKED_MAX {
+            self.asked_all = now;
+        }
         let attachment = self.flight.attachment();
-        let settled = self.member.settle_dead(&attachment.view, &attachment.leases);
+        let settled = self.member.settle_dead(&attachment.view, &attachment.leases, most);
         settled.map(|_| ()).map_err(|fault| match fault {
             Fault::Corrupt(Corrupt(what)) => self.flight.corrupt(what),
             Fault::System(source) => {

@@ -361,7 +361,7 @@ impl Hand {
 
     /// Searches for the dead, and settles them.
     pub(super) fn settle(&mut self) -> bool {
-        match self.member.settle_dead(self.process.view(), &*self.process) {
+        match self.member.settle_dead(self.process.view(), &*self.process, u32::MAX) {
             Ok(settled) => {
                 if settled {
                     self.run.reach("settled");

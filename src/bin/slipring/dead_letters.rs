@@ -149,7 +149,7 @@ fn no_place(queue: &str, group: &str, target: &str) -> Vec<String> {
 
 /// Whether a group has messages in flight that have had their last attempt, and wait to become dead letters.
 pub(crate) fn any_exhausted(info: &GroupInfo) -> bool {
-    let limit = info.max_attempts.unwrap_or(u8::MAX);
+    let Some(limit) = info.max_attempts else { return false };
     let mut messages = info.in_flight.iter().flat_map(|in_flight| &in_flight.messages);
     messages.any(|message| message.record.is_none() && message.attempts >= limit)
 }

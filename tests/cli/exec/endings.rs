@@ -1,8 +1,10 @@
 //! The end of a command: of its shell, and of what the shell has started.
 
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
@@ -35,13 +37,14 @@ fn finishes(dir: &Path, first: &str) -> String {
 
 /// The process that the script of this attempt was.
 fn pid_of(dir: &Path, attempt: u8) -> u32 {
-    let path = dir.join(attempt.to_string());
+    let (path, since) = (dir.join(attempt.to_string()), Instant::now());
     loop {
+        assert!(since.elapsed() < Duration::from_secs(60), "attempt {attempt} has not begun");
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         if let Some(pid) = text.strip_suffix('\n') {
             return pid.parse().unwrap();
         }
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -59,7 +62,7 @@ fn a_message_is_not_tried_again_before_the_process_group_of_its_command_has_ende
         let dir = TempDir::new(&work.name);
         let job = script(&dir, &finishes(&dir, ":"));
         let command = form.replace("JOB", job.to_str().unwrap());
-        let more = ["--job-timeout", "0.5", "--retry-delay", "0.01", "--count", "1"];
+        let more = ["--job-timeout", "2", "--retry-delay", "0.01", "--count", "1"];
         work.run(&command, &more).says(0, &["its time was over", "given up 1"]);
         assert!(!dir.join("overlaps").exists() && !lives(pid_of(&dir, 2)), "{form}");
     }
@@ -130,6 +133,44 @@ fn where_proc_does_not_tell_a_process_group_is_killed() {
     let ran: Ran = worker.args(work.args(&command, &more)).output().unwrap().into();
     let ran = ran.says(0, &["its time was over", "done 1,"]);
     assert_eq!(ran.out, "0\n");
+}
+
+/// Nobody ends what a stop has left, and nobody sees its end: the worker waits a second for it.
+#[test]
+fn a_stop_of_a_whole_service_ends_where_proc_does_not_tell() {
+    let unshare = |args: &[&str]| {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--pid", "--fork", "--kill-child"]).args(args);
+        unshare
+    };
+    if !unshare(&["true"]).status().is_ok_and(|status| status.success()) {
+        println!("skipped: this user cannot have a pid namespace");
+        return;
+    }
+    let work = Work::with("end-no-proc-stop", "job\n", &["--in-flight", "16"]);
+    let dir = TempDir::new(&work.name);
+    // The shell tells its worker and itself to end.
+    let command = format!("echo > {}/begun; kill -TERM $PPID $$; sleep 60", dir.display());
+    let mut worker = unshare(&[env!("CARGO_BIN_EXE_slipring")]);
+    let ran: Ran = worker.args(work.args(&command, &["--verbose"])).output().unwrap().into();
+    assert!(dir.join("begun").exists() && ran.err.contains("done 0,"), "{}", ran.err);
+    assert_eq!(work.depth(), 1);
+}
+
+/// The name of a process is any bytes, and /proc cuts it at 15, perhaps inside a character.
+#[test]
+fn a_process_with_a_name_of_any_bytes_is_none_of_the_command() {
+    let work = Work::with("end-names", "job\n", &["--in-flight", "16"]);
+    let dir = TempDir::new(&work.name);
+    let other = dir.join(std::ffi::OsStr::from_bytes(b"\xffnobody"));
+    std::fs::copy("/bin/sleep", &other).unwrap();
+    let mut other = Command::new(&other).arg("120").spawn().unwrap();
+    // A stop of a whole service, after which nothing is left to be ended.
+    work.run("kill -TERM $PPID $$", &["--verbose"]).says(143, &["done 0,"]);
+    assert!(other.try_wait().unwrap().is_none(), "the worker has waited for it");
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert_eq!(work.depth(), 1);
 }
 
 #[test]

@@ -23,6 +23,8 @@ use crate::stop::Stop;
 const SHELL: &str = "sh";
 /// Longest sleep between two checks of a command that runs.
 const NAP_MAX: Duration = Duration::from_millis(20);
+/// The same for one of which a signal has left a part.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 const NAP_MIN: Duration = Duration::from_micros(100);
 /// Time between the SIGTERM and the SIGKILL for a command that is to end.
 const KILL_AFTER: Duration = Duration::from_secs(5);
@@ -131,16 +133,19 @@ pub(crate) fn wait(
     mut goes_on: impl FnMut(Progress) -> bool,
 ) -> io::Result<ExitStatus> {
     let began = Instant::now();
-    let (mut told_to_end, mut killed, mut leaderless) = (None::<Instant>, None::<Instant>, None);
+    let (mut told_to_end, mut killed, mut leaderless) = (None::<Instant>, None, None);
+    let long = |since: Option<Instant>| since.is_some_and(|since| since.elapsed() >= GONE_AFTER);
     loop {
         let ended = process_group::ended(child)?;
         let over = match ended {
             None => false,
             Some(Ended::ByItself) if told_to_end.is_none() => true,
-            Some(_) => {
-                killed.is_some_and(|since| since.elapsed() >= GONE_AFTER)
-                    || !process_group::lives(child)
-            }
+            Some(_) if long(killed) => true,
+            Some(_) => match process_group::lives(child) {
+                Some(lives) => !lives,
+                // In a stop nobody ends what is left, whose end nobody sees.
+                None => told_to_end.is_none() && long(leaderless),
+            },
         };
         if over {
             return child.wait();
@@ -158,7 +163,9 @@ pub(crate) fn wait(
             }
             _ => {}
         }
-        thread::sleep((began.elapsed() / 32).clamp(NAP_MIN, NAP_MAX));
+        // A look at what is left reads all of /proc.
+        let longest = if ended.is_some() { LOOK_EVERY } else { NAP_MAX };
+        thread::sleep((began.elapsed() / 32).clamp(NAP_MIN, longest));
     }
 }
 

@@ -45,35 +45,41 @@ pub(super) fn signal(leader: &Child, signal: Signal) {
     }
 }
 
-/// Whether a process lives in the group that a child leads, which was not waited for. Where /proc does not say, one may.
-pub(super) fn lives(leader: &Child) -> bool {
+/// Whether a process lives in the group that a child leads, which was not waited for; `None` if /proc does not tell.
+pub(super) fn lives(leader: &Child) -> Option<bool> {
+    if !shows_this_namespace() {
+        return None;
+    }
     // Twice: a process whose entry is still to be read may start another one, whose place has been passed, and end.
-    !shows_this_namespace() || (0..2).any(|_| has_member(leader.id()))
+    Some(has_member(leader.id())? || has_member(leader.id())?)
 }
 
 /// Whether /proc belongs to this process's pid namespace. If it does not, this process has several pids there.
 fn shows_this_namespace() -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    // Names of processes are any bytes.
+    let status = fs::read("/proc/self/status").unwrap_or_default();
+    let status = String::from_utf8_lossy(&status);
     let pids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
     pids.is_some_and(|pids| pids.split_whitespace().count() == 1)
 }
 
-fn has_member(group: u32) -> bool {
-    let Ok(mut entries) = fs::read_dir("/proc") else { return true };
-    entries.any(|entry| {
-        let Ok(entry) = entry else { return true };
-        let name = entry.file_name();
-        if !name.as_encoded_bytes().first().is_some_and(u8::is_ascii_digit) {
-            return false;
+fn has_member(group: u32) -> Option<bool> {
+    for entry in fs::read_dir("/proc").ok()? {
+        let entry = entry.ok()?;
+        if !entry.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit) {
+            continue;
         }
-        match fs::read_to_string(entry.path().join("stat")) {
-            Ok(stat) => is_member(&stat, group),
+        match fs::read(entry.path().join("stat")) {
+            Ok(stat) if is_member(&String::from_utf8_lossy(&stat), group) => return Some(true),
+            Ok(_) => {}
             // It has gone, or belongs to another user whose processes are hidden.
-            Err(fault) if fault.kind() == ErrorKind::NotFound => false,
-            Err(fault) if fault.kind() == ErrorKind::PermissionDenied => false,
-            Err(fault) => fault.raw_os_error() != Some(Errno::ESRCH as i32),
+            Err(fault) if fault.kind() == ErrorKind::NotFound => {}
+            Err(fault) if fault.kind() == ErrorKind::PermissionDenied => {}
+            Err(fault) if fault.raw_os_error() == Some(Errno::ESRCH as i32) => {}
+            Err(_) => return None,
         }
-    })
+    }
+    Some(false)
 }
 
 /// Whether /proc/PID/stat is of a process of the group that lives: proc(5).
