@@ -168,6 +168,15 @@ pub struct ReservedPlaces {
     pub places: u32,
 }
 
+impl GroupInfo {
+    /// Messages in flight that have had their last attempt and that no member has: they wait to become dead letters.
+    pub fn exhausted(&self) -> usize {
+        let Some(limit) = self.max_attempts else { return 0 };
+        let messages = self.in_flight.iter().flat_map(|in_flight| &in_flight.messages);
+        messages.filter(|it| it.record.is_none() && it.attempts >= limit).count()
+    }
+}
+
 impl InFlightInfo {
     /// Those that no member has: they wait for their next delivery.
     pub fn delayed(&self) -> usize {

@@ -179,7 +179,7 @@ pub(crate) fn is_in_queue(view: &View, number: Number) -> bool {
     let capacity = view.geo().capacity;
     let mut in_ring = false;
     view.ring().each_slot(0, capacity, |_, slot| in_ring |= slot.meta.stream() == number.0);
-    // After the slots: whoever moved a message of a slot that was written since has filled its cell before that.
+    // After the slots: a slot is written again only once the ring is acked, and a member fills the cell before it acks.
     let in_flight = || in_flight(view).any(|stream| stream == number.0);
     mutant!(in_ring, "stream-never-in-the-ring", false)
         || mutant!(in_flight(), "stream-never-in-flight", false)

@@ -197,7 +197,7 @@ impl Stats {
             return None;
         }
         let (queue, name) = (self.queue(), &group.info.name);
-        let letters = match Stats::exhausted(group) {
+        let letters = match group.info.exhausted() {
             0 => String::new(),
             1 => ", 1 of them to become a dead letter".to_owned(),
             some => format!(", {some} of them to become dead letters"),

@@ -138,17 +138,9 @@ impl Stats {
         Some(self.finding(FindingKind::InFlightFull, severity, Some(group), text, remedies))
     }
 
-    /// Messages in flight that no member has, and that have had their last attempt.
-    pub(super) fn exhausted(group: &GroupStats) -> u64 {
-        let Some(limit) = group.info.max_attempts else { return 0 };
-        let messages = group.info.in_flight.iter().flat_map(|in_flight| &in_flight.messages);
-        let waits = messages.filter(|it| it.record.is_none() && it.attempts >= limit);
-        waits.count() as u64
-    }
-
     /// A command that says how to make room for messages in flight that wait to become dead letters, if there are any.
     pub(super) fn room_for_exhausted(&self, group: &GroupStats) -> Option<Remedy> {
-        if Stats::exhausted(group) == 0 {
+        if group.info.exhausted() == 0 {
             return None;
         }
         let target = group.info.dead_letters.clone();
@@ -237,7 +229,7 @@ fn used_by(group: &GroupStats, in_flight: &InFlightInfo) -> String {
     if passing > 0 {
         uses.push(format!("{passing} reserved for what is being received"));
     }
-    let exhausted = Stats::exhausted(group);
+    let exhausted = group.info.exhausted() as u64;
     if delayed > exhausted {
         let due = match first_due(in_flight) {
             None => String::new(),

@@ -133,25 +133,18 @@ pub(crate) fn work_failed(of: &LettersArgs, fault: &RequeueReason) -> Failure {
     hints.iter().fold(Failure::coded(fault.code(), fault.to_string()), Failure::hint)
 }
 
-/// What helps if all places of a group are in use: a look at who has them, and, if messages in them wait to become dead
-/// letters, room for these.
+/// Hints for a group all of whose places are in use: a command that shows which consumer has which message, and, if messages
+/// wait there to become dead letters, commands that make room for the letters.
 fn no_place(queue: &str, group: &str, target: &str) -> Vec<String> {
     let mut hints = vec![format!(
         "slipring group ls {queue}  (says which messages are in its places, and why)"
     )];
     let groups = options().snapshot(queue).map(|snapshot| snapshot.groups).unwrap_or_default();
-    let exhausted = groups.iter().any(|info| info.name == group && any_exhausted(info));
+    let exhausted = groups.iter().any(|info| info.name == group && info.exhausted() > 0);
     if exhausted {
         hints.extend(make_room(target));
     }
     hints
-}
-
-/// Whether a group has messages in flight that have had their last attempt, and wait to become dead letters.
-pub(crate) fn any_exhausted(info: &GroupInfo) -> bool {
-    let Some(limit) = info.max_attempts else { return false };
-    let mut messages = info.in_flight.iter().flat_map(|in_flight| &in_flight.messages);
-    messages.any(|message| message.record.is_none() && message.attempts >= limit)
 }
 
 /// Commands that make room in a queue of letters that is full, as `stats` prints them, without the one that throws letters

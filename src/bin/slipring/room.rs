@@ -8,7 +8,6 @@ use slipring::{
     Queue, SendError,
 };
 
-use crate::dead_letters::any_exhausted;
 use crate::failure::{Failure, note};
 use crate::queue::options;
 use crate::stop::Stop;
@@ -84,7 +83,7 @@ impl<'q, M: Content + ?Sized> Room<'q, M> {
         let in_flight = info.in_flight.as_ref().filter(|it| it.is_full())?;
         // It has no consumer, which may not be all that is wrong, or one that is stopped while it takes the message.
         let taking = |member: &MemberInfo| member.live && member.claimed.is_some();
-        let nobody = !info.members.iter().any(|member| member.live) && !any_exhausted(info);
+        let nobody = !info.members.iter().any(|member| member.live) && info.exhausted() == 0;
         if nobody || info.members.iter().any(taking) {
             return None;
         }

@@ -112,24 +112,28 @@ fn a_message_is_its_workers_while_its_command_is_being_ended() {
     assert_eq!(work.figure("redelivered"), 0);
 }
 
-/// As in a container that was given the host's /proc, or none.
-#[test]
-fn where_proc_does_not_tell_a_process_group_is_killed() {
-    let namespace = |args: &[&str]| {
+/// The program in a container that was given the host's /proc, or none; `None` if this user cannot have a pid namespace.
+fn where_proc_does_not_tell() -> Option<Command> {
+    let namespace = |program: &str| {
         let mut unshare = Command::new("unshare");
-        unshare.args(["--pid", "--fork", "--kill-child"]).args(args);
+        unshare.args(["--pid", "--fork", "--kill-child", program]);
         unshare
     };
-    if !namespace(&["true"]).status().is_ok_and(|status| status.success()) {
+    if !namespace("true").status().is_ok_and(|status| status.success()) {
         println!("skipped: this user cannot have a pid namespace");
-        return;
+        return None;
     }
+    Some(namespace(env!("CARGO_BIN_EXE_slipring")))
+}
+
+#[test]
+fn where_proc_does_not_tell_a_process_group_is_killed() {
+    let Some(mut worker) = where_proc_does_not_tell() else { return };
     let work = Work::with("end-no-proc", "job\n", &["--in-flight", "16"]);
     let dir = TempDir::new(&work.name);
     let job = script(&dir, "trap '' TERM; for i in $(seq 300); do sleep 0.1; done; echo survived");
     let command = format!("[ $SLIPRING_ATTEMPTS = 2 ] || {}; echo $?", job.display());
     let more = ["--job-timeout", "2", "--retry-delay", "0.01", "--count", "1", "--verbose"];
-    let mut worker = namespace(&[env!("CARGO_BIN_EXE_slipring")]);
     let ran: Ran = worker.args(work.args(&command, &more)).output().unwrap().into();
     let ran = ran.says(0, &["its time was over", "done 1,"]);
     assert_eq!(ran.out, "0\n");
@@ -138,20 +142,11 @@ fn where_proc_does_not_tell_a_process_group_is_killed() {
 /// Nobody ends what a stop has left, and nobody sees its end: the worker waits a second for it.
 #[test]
 fn a_stop_of_a_whole_service_ends_where_proc_does_not_tell() {
-    let unshare = |args: &[&str]| {
-        let mut unshare = Command::new("unshare");
-        unshare.args(["--pid", "--fork", "--kill-child"]).args(args);
-        unshare
-    };
-    if !unshare(&["true"]).status().is_ok_and(|status| status.success()) {
-        println!("skipped: this user cannot have a pid namespace");
-        return;
-    }
+    let Some(mut worker) = where_proc_does_not_tell() else { return };
     let work = Work::with("end-no-proc-stop", "job\n", &["--in-flight", "16"]);
     let dir = TempDir::new(&work.name);
     // The shell tells its worker and itself to end.
     let command = format!("echo > {}/begun; kill -TERM $PPID $$; sleep 60", dir.display());
-    let mut worker = unshare(&[env!("CARGO_BIN_EXE_slipring")]);
     let ran: Ran = worker.args(work.args(&command, &["--verbose"])).output().unwrap().into();
     assert!(dir.join("begun").exists() && ran.err.contains("done 0,"), "{}", ran.err);
     assert_eq!(work.depth(), 1);
